@@ -1,0 +1,73 @@
+"""What can go wrong, as a tree.
+
+::
+
+    BenchError
+    ├── InputError             the user's input is wrong: exit status 2
+    │   ├── SuiteError         a suite file: every problem at once, each with file:line:column
+    │   ├── DataError          the content of a data file: the row and the value
+    │   └── StoreError         a results folder that cannot be read or written safely
+    └── CellError              one cell cannot be finished: it becomes a row, the other cells go on
+        ├── DataUnavailable    data neither given, nor cached, nor reachable
+        └── OutOfTime          the cell's time limit has passed
+
+Every message is one line that says what was expected, what came, and what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class BenchError(Exception):
+    """The root: catch this to catch everything that `bench` raises on purpose."""
+
+
+class InputError(BenchError):
+    """The user's input is wrong; nothing was run."""
+
+
+class DataError(InputError):
+    """A data file does not hold what was asked of it; the message names the row and the value."""
+
+
+class StoreError(InputError):
+    """A results folder cannot be read or written without losing something."""
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One thing wrong in a suite file, and where.
+
+    `line` and `column` count from 1; 0 means that the place is not known.
+    """
+
+    file: str
+    line: int
+    column: int
+    message: str
+
+    def __str__(self) -> str:
+        place = f":{self.line}:{self.column}" if self.line else ""
+        return f"{self.file}{place}: {self.message}"
+
+
+class SuiteError(InputError):
+    """A suite file is wrong; `problems` lists everything found, in the order of the file."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(sorted(problems))
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class CellError(BenchError):
+    """One cell cannot be finished; the runner stores its rows with a status and this reason."""
+
+
+class DataUnavailable(CellError):
+    """The data is neither in the folder that the user named, nor in the cache, nor reachable."""
+
+
+class OutOfTime(CellError):
+    """The time limit of the cell has passed."""

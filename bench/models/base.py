@@ -1,0 +1,115 @@
+"""The contract between a model and everything that trains, tunes or lists it. Imports no torch."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+FloatArray = NDArray[np.float64]
+Batches = Callable[[], Iterator[tuple[FloatArray, FloatArray]]]
+"""Each call starts one pass over the train windows: pairs of inputs ``[B, T, C]`` and targets ``[B, H, C]``."""
+
+
+class Parameters(BaseModel):
+    """What a suite may say about one kind of model; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a model is told about its data, and all that it is told.
+
+    Parameters
+    ----------
+    sequence_length
+        `T`, the points in an input window.
+    horizon
+        `H`, the points to predict.
+    channels
+        `C`, the values at each point.
+    """
+
+    sequence_length: int
+    horizon: int
+    channels: int
+
+
+class ClosedForm(Protocol):
+    """A model that is fitted in closed form, in NumPy, without gradients or random numbers."""
+
+    def fit(self, batches: Batches) -> None:
+        """Fit on the train windows; `batches` may be called more than once, each call is one pass."""
+
+    def predict(self, x: FloatArray) -> FloatArray:
+        """Predict ``[B, H, C]`` from ``x`` ``[B, T, C]``."""
+
+    def parameter_count(self) -> int:
+        """How many numbers were fitted."""
+
+
+@dataclass(frozen=True)
+class FloatRange:
+    """A tunable real number in ``[low, high]``, on a log scale where `log`."""
+
+    low: float
+    high: float
+    log: bool = False
+
+
+@dataclass(frozen=True)
+class IntegerRange:
+    """A tunable whole number in ``[low, high]``."""
+
+    low: int
+    high: int
+    log: bool = False
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A tunable value out of `options`."""
+
+    options: tuple[str | int | float | bool, ...]
+
+
+SearchRange = FloatRange | IntegerRange | Choice
+
+
+@dataclass(frozen=True)
+class ModelKind:
+    """One registered kind of model.
+
+    Parameters
+    ----------
+    summary
+        One line for ``bench list models``.
+    parameters
+        What a suite may set, with defaults and ranges.
+    builder
+        ``"module:function"`` of ``build(parameters, shape) -> model``, imported when it is first called, so
+        that listing and checking need no torch. The model is a `torch.nn.Module` that maps ``[B, T, C]`` to
+        ``[B, H, C]`` where `gradient`, else a `ClosedForm`.
+    gradient
+        Whether it is trained by gradient descent.
+    search
+        The search space that tuning explores: names of `parameters` or of the suite's training settings.
+        A parameter that the suite states is fixed and leaves the space.
+    """
+
+    summary: str
+    parameters: type[Parameters]
+    builder: str
+    gradient: bool = True
+    search: Mapping[str, SearchRange] = field(default_factory=dict)
+
+    def build(self, parameters: Parameters, shape: Shape) -> Any:
+        """A fresh model; its initial weights come from torch's global generator."""
+        module, function = self.builder.split(":")
+        return getattr(importlib.import_module(module), function)(parameters, shape)

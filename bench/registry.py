@@ -1,0 +1,37 @@
+"""Look a name up in a registry; a miss lists what there is and the nearest match.
+
+A registry is a dict literal in its package's ``__init__``, so spawned and remote workers see the same
+names. Other distributions add theirs through entry points (groups ``bench.datasets`` and ``bench.models``).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import TypeVar
+
+from bench.errors import InputError
+
+T = TypeVar("T")
+
+
+def lookup(table: Mapping[str, T], name: str, what: str) -> T:
+    """`table[name]`, or an `InputError` that names the near match and the choices."""
+    try:
+        return table[name]
+    except KeyError:
+        raise InputError(unknown(name, table, what)) from None
+
+
+def unknown(name: str, choices: Iterable[str], what: str) -> str:
+    """The one line that refuses `name`: the near match where there is one, then the choices."""
+    known = sorted(choices)
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"unknown {what} {name!r}{hint} (known: {', '.join(known)})"
+
+
+def third_party(group: str) -> dict[str, EntryPoint]:
+    """Entry points that other distributions register in `group`, by name; none is imported here."""
+    return {point.name: point for point in entry_points(group=group)}

@@ -1,0 +1,169 @@
+"""The tables of a results folder: one explicit, versioned schema for each.
+
+Every table begins with the same key columns, so each can be read without the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Any
+
+import pyarrow as pa
+
+VERSION = 1
+"""Raise it when a column changes its name, type or meaning."""
+
+_METADATA = {"bench_schema_version": str(VERSION)}
+_KEY = [
+    ("cell_id", pa.string()),
+    ("suite", pa.string()),
+    ("dataset", pa.string()),
+    ("model", pa.string()),
+    ("sequence_length", pa.int32()),
+    ("horizon", pa.int32()),
+]
+KEY = tuple(name for name, _ in _KEY)
+
+
+class Status(StrEnum):
+    """How a replicate ended. `ADVICE` says what to do about each but `ok`."""
+
+    OK = "ok"
+    DIVERGED = "diverged"
+    UNAVAILABLE = "unavailable"
+    INVALID_DATA = "invalid_data"
+    OUT_OF_MEMORY = "out_of_memory"
+    OUT_OF_TIME = "out_of_time"
+    FAILED = "failed"
+
+
+ADVICE: Mapping[Status, str] = {
+    Status.DIVERGED: "lower learning_rate or clip_norm, or change the loss or the scaler",
+    Status.UNAVAILABLE: "name a folder that holds the file in BENCH_DATA, or run `bench data fetch` with a network",
+    Status.INVALID_DATA: "mend the file at the row named here",
+    Status.OUT_OF_MEMORY: "lower batch_size, hidden_size, sequence_lengths or --jobs",
+    Status.OUT_OF_TIME: "raise time_limit_s, or lower epochs, trials or seeds",
+    Status.FAILED: "an unforeseen error: report it with this text; `--failed-only` runs the cell again",
+}
+
+RUNS = pa.schema(
+    [
+        *_KEY,
+        ("seed", pa.int32()),  # the replicate: 0 … seeds - 1
+        ("task", pa.string()),
+        ("status", pa.string()),
+        ("reason", pa.string()),
+        # Errors over all test targets, pooled; original units, then scaled units (original / error_scale).
+        ("rmse", pa.float64()),
+        ("mse", pa.float64()),
+        ("mae", pa.float64()),
+        ("r2", pa.float64()),
+        ("rmse_scaled", pa.float64()),
+        ("mse_scaled", pa.float64()),
+        ("error_scale", pa.float64()),
+        ("persistence_mse", pa.float64()),
+        ("noise_floor_mse", pa.float64()),
+        ("skill", pa.float64()),
+        ("learnable_fraction", pa.float64()),
+        ("directional_accuracy", pa.float64()),
+        ("validation_mse_scaled", pa.float64()),
+        # Cost of this replicate; fit_s is its share of the bank's time.
+        ("epochs", pa.int32()),
+        ("best_epoch", pa.int32()),
+        ("fit_s", pa.float64()),
+        ("predict_s", pa.float64()),
+        ("tuning_s", pa.float64()),  # of the whole cell
+        ("peak_memory_bytes", pa.int64()),
+        ("parameters", pa.int64()),
+        ("deterministic", pa.bool_()),  # the model draws no random number: one fit stands for every seed
+        # What was run.
+        ("hyperparameters", pa.string()),  # JSON: the values that this replicate was trained with
+        ("spec", pa.string()),  # JSON: the resolved cell
+        ("trials", pa.int32()),
+        ("train_windows", pa.int64()),
+        ("validation_points", pa.int64()),
+        ("test_points", pa.int64()),
+        ("data_source", pa.string()),
+        ("data_sha256", pa.string()),
+        ("data_seed", pa.int64()),
+        # Where and with what.
+        ("device", pa.string()),
+        ("host", pa.string()),
+        ("cpu", pa.string()),
+        ("gpu", pa.string()),
+        ("driver", pa.string()),
+        ("threads", pa.int32()),
+        ("python", pa.string()),
+        ("libraries", pa.string()),  # JSON: name → version
+        ("bench_version", pa.string()),
+        ("code_version", pa.int32()),
+        ("git_commit", pa.string()),
+        ("git_dirty", pa.bool_()),
+        ("deterministic_algorithms", pa.bool_()),
+        ("machine_reference_s", pa.float64()),  # a fixed matrix product, timed in the same process
+        ("started_at", pa.timestamp("us", tz="UTC")),
+    ],
+    metadata=_METADATA,
+)
+
+TRIALS = pa.schema(
+    [
+        *_KEY,
+        ("trial", pa.int32()),
+        ("state", pa.string()),  # complete, pruned, failed
+        ("validation_mse_scaled", pa.float64()),
+        ("epochs", pa.int32()),
+        ("parameters", pa.string()),  # JSON
+        ("distributions", pa.string()),  # JSON: name → Optuna's distribution
+        ("validation_curve", pa.list_(pa.float64())),  # by epoch
+        ("duration_s", pa.float64()),  # its share of the bank's time
+    ],
+    metadata=_METADATA,
+)
+
+CURVES = pa.schema(
+    [
+        *_KEY,
+        ("seed", pa.int32()),
+        ("epoch", pa.int32()),  # from 1
+        ("train_loss", pa.float64()),  # the training loss, scaled units, mean over the epoch's steps
+        ("validation_mse_scaled", pa.float64()),
+    ],
+    metadata=_METADATA,
+)
+
+PREDICTIONS = pa.schema(
+    [
+        *_KEY,
+        ("seed", pa.int32()),
+        ("index", pa.int64()),  # position in the series, from 0
+        ("time", pa.string()),  # ISO 8601, or a number; null where the series has no time
+        ("channel", pa.int32()),
+        ("step", pa.int32()),  # 1 … horizon: how far ahead of the last input this target lies
+        ("truth", pa.float64()),  # original units
+        ("prediction", pa.float64()),
+        ("persistence", pa.float64()),
+    ],
+    metadata=_METADATA,
+)
+
+SCHEMAS: Mapping[str, pa.Schema] = {
+    "runs": RUNS,
+    "trials": TRIALS,
+    "curves": CURVES,
+    "predictions": PREDICTIONS,
+}
+
+Rows = dict[str, pa.Table]
+"""What one cell becomes: a table for each name in `SCHEMAS`."""
+
+
+def table(name: str, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """`rows` as the table `name`; a missing column is null, an unknown one raises `KeyError`."""
+    schema = SCHEMAS[name]
+    rows = list(rows)
+    extra = {key for row in rows for key in row} - set(schema.names)
+    if extra:
+        raise KeyError(f"columns {sorted(extra)} are not in the schema of {name!r}")
+    return pa.Table.from_pylist(rows, schema=schema)

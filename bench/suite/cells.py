@@ -1,0 +1,101 @@
+"""Suite → cells. A cell's identity is a hash of its content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import cached_property
+from itertools import product
+from typing import Any
+
+from bench.suite.spec import Entry, Exclusion, Split, Suite, Training, Tuning
+
+CODE_VERSION = 1
+"""Raise it when a change of the code changes results: stored cells of another version are run again."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One dataset × model × sequence length × horizon: the unit that is run, cached, retried, failed.
+
+    `data_sha256` is the fingerprint of the data file behind the dataset, `None` for generated data.
+    `plugins` holds the versions of third-party distributions that the cell's kinds come from.
+    """
+
+    suite: str
+    dataset: Entry
+    model: Entry
+    sequence_length: int
+    horizon: int
+    seeds: int
+    seed: int
+    split: Split
+    training: Training
+    tuning: Tuning | None
+    time_limit_s: float | None = None
+    data_sha256: str | None = None
+    plugins: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def spec(self) -> str:
+        """The resolved content that decides the results, as canonical JSON; the suite's name is not in it."""
+        content: dict[str, Any] = {
+            "dataset": self.dataset.model_dump(),
+            "model": self.model.model_dump(),
+            "sequence_length": self.sequence_length,
+            "horizon": self.horizon,
+            "seeds": self.seeds,
+            "seed": self.seed,
+            "split": self.split.model_dump(),
+            "training": self.training.model_dump(),
+            "tuning": self.tuning.model_dump() if self.tuning else None,
+            "time_limit_s": self.time_limit_s,
+            "data_sha256": self.data_sha256,
+            "plugins": self.plugins,
+            "code_version": CODE_VERSION,
+        }
+        return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+    @cached_property
+    def id(self) -> str:
+        """16 hexadecimal digits of the SHA-256 of `spec`."""
+        return hashlib.sha256(self.spec.encode()).hexdigest()[:16]
+
+    @property
+    def title(self) -> str:
+        """For people: never used to find or name anything."""
+        return f"{self.dataset.id} × {self.model.id}, L={self.sequence_length}, h={self.horizon}"
+
+
+def expand(suite: Suite) -> Iterator[Cell]:
+    """Every cell of `suite` that no exclusion matches, in the order of the file."""
+    for dataset, model, length, horizon in product(
+        suite.datasets, suite.models, suite.sequence_lengths, suite.horizons
+    ):
+        cell = Cell(
+            suite=suite.name,
+            dataset=dataset,
+            model=model,
+            sequence_length=length,
+            horizon=horizon,
+            seeds=suite.seeds,
+            seed=suite.seed,
+            split=suite.split,
+            training=suite.training,
+            tuning=suite.tuning or None,
+            time_limit_s=suite.time_limit_s,
+        )
+        if not any(_matches(cell, rule) for rule in suite.exclude):
+            yield cell
+
+
+def _matches(cell: Cell, rule: Exclusion) -> bool:
+    return (
+        (rule.dataset is None or fnmatchcase(cell.dataset.id, rule.dataset))
+        and (rule.model is None or fnmatchcase(cell.model.id, rule.model))
+        and rule.sequence_length in (None, cell.sequence_length)
+        and rule.horizon in (None, cell.horizon)
+    )
