@@ -95,7 +95,10 @@ class ModelKind:
     builder
         ``"module:function"`` of ``build(parameters, shape) -> model``, imported when it is first called, so
         that listing and checking need no torch. The model is a `torch.nn.Module` that maps ``[B, T, C]`` to
-        ``[B, H, C]`` where `gradient`, else a `ClosedForm`.
+        ``[B, H, C]`` where `gradient`, else a `ClosedForm`. A module with the attribute ``takes_targets = True``
+        is called ``module(x, targets)`` while it trains (teacher forcing) and ``module(x)`` when it predicts;
+        with ``teacher_forced_prediction = True`` also when it predicts. Step `k` of its output may depend on
+        ``targets[:, :k]`` and on no later target.
     gradient
         Whether it is trained by gradient descent.
     search
