@@ -2,22 +2,61 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
-Count = Annotated[int, Field(ge=1)]
-Fraction = Annotated[float, Field(gt=0, lt=1)]
-Part = Annotated[int, Field(ge=1)] | Fraction
-"""A part of a series: a count of points (a whole number) or a fraction of them."""
+_LARGEST = 2**31 - 1  # the results store counts as int32
+_FOLDER = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$"
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\s/\\][^/\\\n]*$")]
+
+def _is_false(value: object) -> object:
+    if value is not False:  # without this, 0 == False would pass as the literal
+        raise ValueError("expected false")
+    return value
+
+
+def _is_one_line(text: str) -> str:
+    if not text.isprintable() or text != text.strip():
+        raise ValueError(f"expected one line of text, with no space around it, got {text!r}")
+    return text
+
+
+def _names_a_folder(text: str) -> str:
+    if not re.fullmatch(_FOLDER, text):
+        raise ValueError(
+            f"expected 1 to 60 letters, digits, '.', '_' or '-', the first a letter or digit, got {text!r}"
+        )
+    return text
+
+
+Count = Annotated[int, Field(ge=1, le=_LARGEST)]
+Part = (
+    Annotated[int, Field(ge=1, le=_LARGEST, description="a count of points")]
+    | Annotated[float, Field(gt=0, lt=1, description="a fraction of them")]
+)
+"""A part of a series."""
+
+Off = Annotated[Literal[False], BeforeValidator(_is_false)]
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_is_one_line)]
+"""What an entry is called. Any one line of text: it is shown, and never used as the name of a file."""
 
 
 class Frozen(BaseModel):
     """A value that refuses unknown keys and never changes."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Split(Frozen):
@@ -39,9 +78,12 @@ class Training(Frozen):
 
     epochs: Count = Field(100, description="Passes over the train windows, at most.")
     batch_size: Count = Field(64, description="Windows in one gradient step.")
+    windows_per_epoch: Count | None = Field(
+        None, description="Train windows drawn afresh for each epoch, without replacement; null for all of them."
+    )
     learning_rate: float = Field(1e-3, gt=0, description="Adam's step size.")
     weight_decay: float = Field(0.0, ge=0, description="L2 penalty, as in torch.optim.Adam.")
-    early_stopping: Count | Literal[False] = Field(
+    early_stopping: Count | Off = Field(
         10, description="Stop after this many epochs without a better validation error; false trains every epoch."
     )
     clip_norm: float | None = Field(1.0, gt=0, description="Largest norm of a member's gradient; null for none.")
@@ -74,10 +116,10 @@ class Entry(Frozen):
 class Exclusion(Frozen):
     """Cells to leave out: those that match every key given here; strings may be globs."""
 
-    dataset: str | None = None
-    model: str | None = None
-    sequence_length: Count | None = None
-    horizon: Count | None = None
+    dataset: str | None = Field(None, description="The id of a dataset; may be a glob.")
+    model: str | None = Field(None, description="The id of a model; may be a glob.")
+    sequence_length: Count | None = Field(None, description="One of sequence_lengths.")
+    horizon: Count | None = Field(None, description="One of horizons.")
 
     @model_validator(mode="after")
     def _names_something(self) -> Exclusion:
@@ -86,21 +128,29 @@ class Exclusion(Frozen):
         return self
 
 
-class Suite(Frozen):
-    """One suite: datasets × models × sequence lengths × horizons, and how each cell is tuned and trained."""
+class Settings(Frozen):
+    """Everything in a suite but its datasets and models."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=60)]
-    datasets: Annotated[tuple[Entry, ...], Field(min_length=1)]
-    models: Annotated[tuple[Entry, ...], Field(min_length=1)]
-    sequence_lengths: Annotated[tuple[Count, ...], Field(min_length=1)] = (30,)
-    horizons: Annotated[tuple[Count, ...], Field(min_length=1)] = (1,)
-    seeds: Count = 10
-    seed: Annotated[int, Field(ge=0)] = 0
-    split: Split = Split()
-    training: Training = Training()
-    tuning: Tuning | Literal[False] = Tuning()
-    time_limit_s: Annotated[float, Field(gt=0)] | None = None
-    exclude: tuple[Exclusion, ...] = ()
+    name: Annotated[str, AfterValidator(_names_a_folder)] = Field(
+        description="Names the folders of results and reports.", json_schema_extra={"pattern": _FOLDER}
+    )
+    sequence_lengths: Annotated[tuple[Count, ...], Field(min_length=1)] = Field(
+        (30,), description="Points in an input window; one cell for each."
+    )
+    horizons: Annotated[tuple[Count, ...], Field(min_length=1)] = Field(
+        (1,), description="Points to predict; one cell for each."
+    )
+    seeds: Count = Field(
+        10, description="Replicates of each cell: the tuned model is trained on this many fresh seeds."
+    )
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = Field(0, description="Root of every random stream.")
+    split: Split = Field(Split(), description="The chronological parts: train, then validation, then test.")
+    training: Training = Field(Training(), description="How models with weights are trained.")
+    tuning: Tuning | Off = Field(Tuning(), description="The tuning budget of every cell; false for no tuning.")
+    time_limit_s: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="Seconds for one cell, at most; null for no limit."
+    )
+    exclude: tuple[Exclusion, ...] = Field((), description="Cells to leave out of the cross product.")
 
     @field_validator("sequence_lengths", "horizons")
     @classmethod
@@ -109,3 +159,10 @@ class Suite(Frozen):
         if repeated:
             raise ValueError(f"{repeated[0]} is given twice")
         return value
+
+
+class Suite(Settings):
+    """One suite: datasets × models × sequence lengths × horizons, and how each cell is tuned and trained."""
+
+    datasets: Annotated[tuple[Entry, ...], Field(min_length=1)]
+    models: Annotated[tuple[Entry, ...], Field(min_length=1)]

@@ -1,0 +1,1 @@
+"""Tuning: one Optuna study per cell, on the validation part alone."""

@@ -1,0 +1,194 @@
+"""Chronological splits, scaling fitted on the train part, and windows that are views of the series.
+
+A window is its place: the index of its first target. Its inputs are the `sequence_length` points before that
+place and its targets the `horizon` points from it on. Inputs may reach back across a boundary between parts;
+targets never cross one. Nothing here grows with series × sequence length.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from bench.data.base import FloatArray
+from bench.errors import DataError
+from bench.suite.spec import Part, Split
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The boundaries of a series of `n` points: train | validation | test."""
+
+    train_end: int
+    validation_end: int
+    n: int
+
+    @property
+    def train(self) -> slice:
+        """The points that models and scalers are fitted on."""
+        return slice(0, self.train_end)
+
+    @property
+    def validation(self) -> slice:
+        """The points that choose epochs and hyperparameters."""
+        return slice(self.train_end, self.validation_end)
+
+    @property
+    def test(self) -> slice:
+        """The points that are opened once, at the end."""
+        return slice(self.validation_end, self.n)
+
+
+def parts(n: int, split: Split) -> Parts:
+    """Cut `n` points as `split` says; fractions are rounded to the nearest point.
+
+    Raises
+    ------
+    DataError
+        A part would be empty.
+    """
+    test = _points(split.test, n)
+    validation = _points(split.validation, n)
+    train = n - validation - test
+    if min(train, validation, test) < 1:
+        raise DataError(
+            f"a series of {n} points cannot be split into train {train}, validation {validation}, test {test}: "
+            "every part needs at least 1 point; give a longer series or smaller parts"
+        )
+    return Parts(train, train + validation, n)
+
+
+def _points(part: Part, n: int) -> int:
+    return part if isinstance(part, int) else round(part * n)
+
+
+def check_length(n: int, split: Split, sequence_length: int, horizon: int) -> Parts:
+    """The parts of a series that has at least one train window.
+
+    Raises
+    ------
+    DataError
+        The series is too short for this split, sequence length and horizon; the message says how many points
+        are needed.
+    """
+    cut = parts(n, split)
+    needed = sequence_length + horizon
+    if cut.train_end < needed:
+        raise DataError(
+            f"{n} points leave {cut.train_end} for train after validation {cut.validation_end - cut.train_end} and "
+            f"test {n - cut.validation_end}, but one window of sequence_length {sequence_length} + horizon {horizon} "
+            f"needs {needed}: give a longer series, a shorter sequence_length or smaller parts"
+        )
+    return cut
+
+
+@dataclass(frozen=True, eq=False)
+class Scaler:
+    """An affine map per channel: scaled = (original - offset) / scale."""
+
+    offset: FloatArray  # [C]
+    scale: FloatArray  # [C], positive
+
+    @classmethod
+    def fit(cls, kind: str, values: FloatArray) -> Scaler:
+        """Fit on ``values`` ``[N, C]``: `minmax` maps them onto [0, 1], `standard` to mean 0 and deviation 1.
+
+        A channel that never changes keeps its unit: its scale is 1.
+        """
+        if kind == "minmax":
+            offset = values.min(axis=0)
+            scale = values.max(axis=0) - offset
+        else:
+            offset = values.mean(axis=0)
+            scale = values.std(axis=0)
+        return cls(offset, np.where(scale > 0, scale, 1.0))
+
+    def transform(self, values: FloatArray) -> FloatArray:
+        """Original units to scaled units; the last axis holds the channels."""
+        return (values - self.offset) / self.scale
+
+    def inverse(self, values: FloatArray) -> FloatArray:
+        """Scaled units to original units."""
+        return values * self.scale + self.offset
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """Windows over one scaled series, by the places of their first targets.
+
+    Parameters
+    ----------
+    values
+        ``[N, C]`` the whole series in scaled units, shared and never copied.
+    places
+        The index of the first target of each window.
+    end
+        The first index past the last target.
+    sequence_length, horizon
+        Points in, points out.
+    """
+
+    values: FloatArray
+    places: range
+    end: int
+    sequence_length: int
+    horizon: int
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @property
+    def channels(self) -> int:
+        """`C`."""
+        return int(self.values.shape[1])
+
+    @property
+    def points(self) -> int:
+        """How many distinct points are targets."""
+        return self.end - self.places.start
+
+    def inputs(self, which: slice | NDArray[np.int64]) -> FloatArray:
+        """``[B, T, C]``: a view for a slice, a gathered batch for an array of window numbers."""
+        views = sliding_window_view(self.values, self.sequence_length, axis=0)  # [N - T + 1, C, T]
+        if isinstance(which, slice):
+            chosen = self.places[which]
+            rows = slice(chosen.start - self.sequence_length, chosen.stop - self.sequence_length, chosen.step)
+            return views[rows].swapaxes(1, 2)
+        return views[self._places(which) - self.sequence_length].swapaxes(1, 2)
+
+    def targets(self, which: slice | NDArray[np.int64]) -> FloatArray:
+        """``[B, H, C]``; where the last window overruns `end`, its last target is repeated and never counted."""
+        steps = self._places(which)[:, None] + np.arange(self.horizon)  # [B, H]
+        return self.values[np.minimum(steps, self.end - 1)]
+
+    def _places(self, which: slice | NDArray[np.int64]) -> NDArray[np.int64]:
+        if isinstance(which, slice):
+            chosen = self.places[which]
+            return np.arange(chosen.start, chosen.stop, chosen.step)
+        return self.places.start + which * self.places.step
+
+    def truth(self) -> FloatArray:
+        """``[points, C]``: every target once, in time order. Needs windows that tile (`evaluation_windows`)."""
+        return self.values[self.places.start : self.end]
+
+    def assemble(self, predictions: FloatArray) -> FloatArray:
+        """Lay window predictions ``[W, H, C]`` side by side: ``[points, C]``; the overrun is cut off."""
+        return predictions.reshape(-1, self.channels)[: self.points]
+
+    def steps(self) -> NDArray[np.int64]:
+        """``[points]``: how far each target lies ahead of the last input, 1 … horizon."""
+        return np.arange(self.points) % self.horizon + 1
+
+
+def train_windows(values: FloatArray, cut: Parts, sequence_length: int, horizon: int) -> Windows:
+    """Every window whose inputs and targets all lie in the train part."""
+    places = range(sequence_length, cut.train_end - horizon + 1)
+    return Windows(values, places, cut.train_end, sequence_length, horizon)
+
+
+def evaluation_windows(values: FloatArray, part: slice, sequence_length: int, horizon: int) -> Windows:
+    """Windows that predict every point of `part` exactly once: a new one begins every `horizon` points."""
+    return Windows(values, range(part.start, part.stop, horizon), part.stop, sequence_length, horizon)

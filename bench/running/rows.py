@@ -1,0 +1,115 @@
+"""The rows that one cell becomes, as tables of the schema. Imports no torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from bench.data.base import FloatArray
+from bench.environment import environment
+from bench.schema import SCHEMAS, Rows, Status, table
+from bench.suite.cells import CODE_VERSION, Cell
+from bench.training.members import Fit
+
+
+def failed(cell: Cell, status: Status, reason: str, *, device: str = "cpu") -> Rows:
+    """The rows of a cell that could not begin: one for each seed, with why."""
+    ledger = Ledger(cell, device)
+    ledger.fail_the_rest(status, reason)
+    return ledger.rows()
+
+
+@dataclass
+class Ledger:
+    """Collects the rows of one cell while it runs, so that what is known survives what goes wrong later."""
+
+    cell: Cell
+    device: str
+    common: dict[str, Any] = field(default_factory=dict)
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    trials: list[dict[str, Any]] = field(default_factory=list)
+    curves: list[dict[str, Any]] = field(default_factory=list)
+    predictions: list[pa.Table] = field(default_factory=list)
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def add_run(self, seed: int, values: Mapping[str, Any]) -> None:
+        """One replicate."""
+        self.runs.append({"seed": seed, **values})
+
+    def fail_the_rest(self, status: Status, reason: str) -> None:
+        """A row with `status` and `reason` for every seed that has none yet."""
+        done = {run["seed"] for run in self.runs}
+        for seed in range(self.cell.seeds):
+            if seed not in done:
+                self.add_run(seed, {"status": status.value, "reason": reason})
+
+    def add_curve(self, seed: int, fit: Fit) -> None:
+        """The losses of one replicate by epoch."""
+        for epoch, (loss, error) in enumerate(zip(fit.train_losses, fit.validation_mses, strict=True), start=1):
+            self.curves.append({"seed": seed, "epoch": epoch, "train_loss": loss, "validation_mse_scaled": error})
+
+    def add_predictions(self, seeds: Sequence[int], columns: Mapping[str, NDArray[Any] | pa.Array]) -> None:
+        """The same prediction for each of `seeds`; each column holds one value per target."""
+        for seed in seeds:
+            n = len(columns["truth"])
+            filled = {**{name: [value] * n for name, value in self._key().items()}, "seed": [seed] * n, **columns}
+            schema = SCHEMAS["predictions"]
+            self.predictions.append(pa.table({name: filled[name] for name in schema.names}, schema=schema))
+
+    def rows(self) -> Rows:
+        """Every table of the schema; a table of nothing is empty, not absent."""
+        common = {**self._key(), "task": "forecast", **self._provenance(), **self.common}
+        return {
+            "runs": table("runs", [{**common, **run} for run in sorted(self.runs, key=lambda run: int(run["seed"]))]),
+            "trials": table("trials", [{**self._key(), **trial} for trial in self.trials]),
+            "curves": table("curves", [{**self._key(), **point} for point in self.curves]),
+            "predictions": pa.concat_tables(self.predictions) if self.predictions else table("predictions", []),
+        }
+
+    def _key(self) -> dict[str, Any]:
+        cell = self.cell
+        return {
+            "cell_id": cell.id,
+            "suite": cell.suite,
+            "dataset": cell.dataset.id,
+            "model": cell.model.id,
+            "sequence_length": cell.sequence_length,
+            "horizon": cell.horizon,
+        }
+
+    def _provenance(self) -> dict[str, Any]:
+        return {
+            "spec": self.cell.spec,
+            "code_version": CODE_VERSION,
+            "data_sha256": self.cell.data_sha256,
+            "started_at": self.started_at,
+            "device": self.device,
+            **environment(self.device),
+        }
+
+
+def as_json(values: Mapping[str, Any]) -> str:
+    """Compact JSON with sorted keys, as the schema's JSON columns hold it."""
+    return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def as_text(time: NDArray[Any] | None, index: NDArray[np.int64]) -> pa.Array:
+    """The `time` column at `index`: ISO 8601 for dates, numbers as written, null where the series has none."""
+    if time is None:
+        return pa.nulls(len(index), pa.string())
+    chosen = time[index]
+    if np.issubdtype(chosen.dtype, np.datetime64):
+        return pa.array(np.datetime_as_string(chosen), pa.string())
+    return pa.array([repr(float(value)) for value in chosen], pa.string())
+
+
+def flat(values: FloatArray) -> FloatArray:
+    """``[points, C]`` as one column, point by point."""
+    return np.ascontiguousarray(values).reshape(-1)

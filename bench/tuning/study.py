@@ -1,0 +1,160 @@
+"""One Optuna study: trials are asked for in batches and trained together as banks."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import Trial, TrialState
+
+from bench import seeds
+from bench.models.base import Choice, FloatRange, ModelKind, SearchRange
+from bench.schema import Status
+from bench.suite.cells import Cell
+from bench.suite.spec import Tuning
+from bench.training.members import Fit, Member, TrainingData, group
+from bench.training.trained import train
+from bench.tuning.candidates import Candidate, defaults, resolve, space
+
+STATES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
+
+
+@dataclass(frozen=True)
+class FinishedTrial:
+    """One trial: what was tried, and how its training went."""
+
+    number: int
+    state: str
+    overrides: dict[str, Any]
+    distributions: dict[str, BaseDistribution]
+    fit: Fit
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What a study found: the best candidate, `None` where every trial diverged."""
+
+    best: Candidate | None
+    trials: list[FinishedTrial]
+    tuning_s: float
+
+
+def tune(
+    kind: ModelKind,
+    cell: Cell,
+    data: TrainingData,
+    *,
+    device: str = "cpu",
+    deadline: float = math.inf,
+    on_batch: Callable[[Sequence[FinishedTrial]], None] = lambda _trials: None,
+) -> Tuned:
+    """Search the cell's space with its budget of trials; trials see the train and validation parts only.
+
+    The first trial is the cell's own values, so tuning never does worse on validation than not tuning.
+    `on_batch` receives each finished batch, so that what is known survives an `OutOfTime`.
+
+    Raises
+    ------
+    OutOfTime
+        `deadline` passed.
+    """
+    if not cell.tuning:
+        raise ValueError("this cell is not to be tuned: cell.tuning is None")
+    started = time.perf_counter()
+    study = _study(cell, cell.tuning)
+    distributions = {name: _distribution(choices) for name, choices in space(kind, cell).items()}
+    first = defaults(kind, cell)
+    if all(distributions[name]._contains(distributions[name].to_internal_repr(first[name])) for name in first):
+        study.enqueue_trial(first)
+    finished: list[FinishedTrial] = []
+    while len(finished) < cell.tuning.trials:
+        size = min(cell.tuning.batch, cell.tuning.trials - len(finished))
+        trials = [study.ask(distributions) for _ in range(size)]
+        fits = _fit_trials(kind, cell, trials, data=data, device=device, deadline=deadline)
+        batch = [_tell(study, trial, fit) for trial, fit in zip(trials, fits, strict=True)]
+        on_batch(batch)
+        finished += batch
+    best = _best(finished)
+    candidate = resolve(kind, cell, best.overrides) if best else None
+    return Tuned(candidate, finished, time.perf_counter() - started)
+
+
+def _fit_trials(
+    kind: ModelKind, cell: Cell, trials: Sequence[Trial], *, data: TrainingData, device: str, deadline: float
+) -> list[Fit]:
+    members = [_member(kind, cell, trial) for trial in trials]
+    fits: dict[int, Fit] = {}
+    for positions in group(members):
+        bank = [members[position] for position in positions]
+
+        def prune(k: int, epoch: int, validation_mse: float, positions: list[int] = positions) -> bool:
+            trial = trials[positions[k]]
+            trial.report(validation_mse, epoch)
+            return trial.should_prune()
+
+        trained = train(kind, bank, data, device=device, deadline=deadline, observer=prune)
+        fits |= dict(zip(positions, trained.fits, strict=True))
+    return [fits[position] for position in range(len(trials))]
+
+
+def _member(kind: ModelKind, cell: Cell, trial: Trial) -> Member:
+    candidate = resolve(kind, cell, trial.params)
+    epochs = cell.tuning.epochs if cell.tuning else None
+    training = candidate.training.model_copy(update={"epochs": epochs} if epochs else {})
+    return Member(candidate.parameters, training, cell.seed, ("trial", trial.number))
+
+
+def _tell(study: optuna.Study, trial: Trial, fit: Fit) -> FinishedTrial:
+    state = _state(fit)
+    study.tell(trial, fit.validation_mse if state is TrialState.COMPLETE else None, state)
+    return FinishedTrial(trial.number, STATES[state], dict(trial.params), dict(trial.distributions), fit)
+
+
+def _state(fit: Fit) -> TrialState:
+    if fit.status is not Status.OK:
+        return TrialState.FAIL
+    return TrialState.PRUNED if fit.pruned else TrialState.COMPLETE
+
+
+def _best(trials: Iterable[FinishedTrial]) -> FinishedTrial | None:
+    """The smallest validation error; a complete trial before a pruned one, a failed one never."""
+    usable = [trial for trial in trials if trial.state != "failed"]
+    return min(usable, key=lambda trial: (trial.state != "complete", trial.fit.validation_mse), default=None)
+
+
+def _study(cell: Cell, settings: Tuning) -> optuna.Study:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    # Hyperband deals trials to brackets by a hash of the study's name: a fixed name keeps a cell reproducible.
+    return optuna.create_study(
+        study_name=cell.id, direction="minimize", sampler=_sampler(cell, settings), pruner=_pruner(cell, settings)
+    )
+
+
+def _sampler(cell: Cell, settings: Tuning) -> optuna.samplers.BaseSampler:
+    seed = seeds.integer(cell.seed, "tuning") % 2**32
+    if settings.sampler == "random":
+        return optuna.samplers.RandomSampler(seed=seed)
+    startup = max(4, min(10, settings.trials // 3))
+    return optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup, constant_liar=True)
+
+
+def _pruner(cell: Cell, settings: Tuning) -> optuna.pruners.BasePruner:
+    epochs = settings.epochs or cell.training.epochs
+    if settings.pruner == "hyperband":
+        return optuna.pruners.HyperbandPruner(min_resource=1, max_resource=epochs, reduction_factor=3)
+    if settings.pruner == "median":
+        return optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=max(1, epochs // 10))
+    return optuna.pruners.NopPruner()
+
+
+def _distribution(choices: SearchRange) -> BaseDistribution:
+    if isinstance(choices, Choice):
+        return CategoricalDistribution(choices.options)
+    if isinstance(choices, FloatRange):
+        return FloatDistribution(choices.low, choices.high, log=choices.log)
+    return IntDistribution(choices.low, choices.high, log=choices.log)

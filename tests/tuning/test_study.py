@@ -1,0 +1,155 @@
+"""Tuning: the budget, the first trial, what it may see, and the journal that a dashboard opens."""
+
+import json
+import math
+import time
+
+import numpy as np
+import optuna
+import pytest
+import torch
+
+from bench.data.windows import Parts, evaluation_windows, train_windows
+from bench.errors import OutOfTime
+from bench.models import MODELS
+from bench.schema import table
+from bench.suite.cells import Cell
+from bench.suite.spec import Entry, Split, Training, Tuning
+from bench.training.members import TrainingData
+from bench.tuning.candidates import defaults, resolve, space
+from bench.tuning.journal import record, study_name
+from bench.tuning.rows import trial_row
+from bench.tuning.study import tune
+
+LENGTH = 6
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def data():
+    values = np.sin(np.arange(120) / 4)[:, None]
+    cut = Parts(80, 100, 120)
+    return TrainingData(train_windows(values, cut, LENGTH, 1), evaluation_windows(values, cut.validation, LENGTH, 1))
+
+
+def cell(kind="rnn", stated=(), **tuning):
+    settings = {"trials": 5, "batch": 2, "pruner": "none", **tuning}
+    return Cell(
+        suite="t",
+        dataset=Entry(id="sine", kind="sine", parameters={}),
+        model=Entry(id=kind, kind=kind, parameters=MODELS[kind].parameters().model_dump(), stated=stated),
+        sequence_length=LENGTH,
+        horizon=1,
+        seeds=2,
+        seed=0,
+        split=Split(),
+        training=Training(epochs=2, batch_size=32),
+        tuning=Tuning(**settings),
+    )
+
+
+@pytest.fixture(scope="module")
+def tuned(data):
+    return tune(MODELS["rnn"], cell(), data)
+
+
+class TestCandidates:
+    def test_what_the_suite_states_is_not_tuned(self):
+        assert set(space(MODELS["rnn"], cell())) == {"hidden_size", "layers", "learning_rate"}
+        assert set(space(MODELS["rnn"], cell(stated=("layers",)))) == {"hidden_size", "learning_rate"}
+
+    def test_overrides_go_to_the_model_or_to_its_training(self):
+        candidate = resolve(MODELS["rnn"], cell(), {"hidden_size": 64, "learning_rate": 0.5})
+        assert candidate.parameters.hidden_size == 64
+        assert candidate.training.learning_rate == 0.5
+        assert candidate.training.epochs == 2
+
+    @pytest.mark.parametrize("kind", [name for name, kind in MODELS.items() if kind.search])
+    def test_the_defaults_lie_in_every_search_space(self, kind):
+        one = cell(kind)
+        assert set(defaults(MODELS[kind], one)) == set(MODELS[kind].search)
+
+
+class TestStudy:
+    def test_the_budget_is_spent_exactly(self, tuned):
+        assert [trial.number for trial in tuned.trials] == [0, 1, 2, 3, 4]
+
+    def test_the_first_trial_is_the_cells_own_values(self, tuned):
+        assert tuned.trials[0].overrides == {"hidden_size": 32, "layers": 1, "learning_rate": 1e-3}
+
+    def test_the_winner_has_the_smallest_validation_error(self, tuned):
+        best = min(tuned.trials, key=lambda trial: trial.fit.validation_mse)
+        assert tuned.best.parameters.hidden_size == best.overrides["hidden_size"]
+        assert tuned.best.training.learning_rate == best.overrides["learning_rate"]
+        assert tuned.best.training.epochs == 2
+
+    def test_a_study_repeats_itself(self, tuned, data):
+        again = tune(MODELS["rnn"], cell(), data)
+        assert [t.overrides for t in again.trials] == [t.overrides for t in tuned.trials]
+        assert [t.fit.validation_mses for t in again.trials] == [t.fit.validation_mses for t in tuned.trials]
+
+    @pytest.mark.parametrize("pruner", ["hyperband", "median"])
+    def test_pruned_trials_are_told_and_never_win_over_complete_ones(self, data, pruner):
+        long = cell(trials=12, batch=4, epochs=9, pruner=pruner)
+        result = tune(MODELS["rnn"], long, data)
+        states = {trial.state for trial in result.trials}
+        assert states == {"complete", "pruned"}, "twelve trials of nine epochs must prune some"
+        assert all(trial.fit.epochs < 9 for trial in result.trials if trial.state == "pruned")
+        complete = [t.fit.validation_mse for t in result.trials if t.state == "complete"]
+        winner = next(t for t in result.trials if t.overrides["learning_rate"] == result.best.training.learning_rate)
+        assert winner.fit.validation_mse == min(complete)
+
+    def test_a_trials_epochs_are_those_of_tuning(self, data):
+        result = tune(MODELS["rnn"], cell(epochs=1, trials=1), data)
+        assert result.trials[0].fit.epochs == 1
+        assert result.best.training.epochs == 2
+
+    def test_closed_forms_are_tuned_by_the_same_study(self, data):
+        result = tune(MODELS["linear-ar"], cell("linear-ar"), data)
+        assert len(result.trials) == 5
+        assert math.isfinite(result.trials[-1].fit.validation_mse)
+
+    def test_finished_batches_survive_a_passed_deadline(self, data):
+        batches = []
+        with pytest.raises(OutOfTime):
+            tune(MODELS["rnn"], cell(trials=400), data, deadline=time.monotonic() + 0.7, on_batch=batches.append)
+        assert batches
+
+
+class TestJournal:
+    def rows(self, tuned):
+        key = {"cell_id": "abc123", "suite": "t", "dataset": "sine", "model": "rnn", "sequence_length": 6, "horizon": 1}
+        return table("trials", [{**key, **trial_row(trial)} for trial in tuned.trials])
+
+    def load(self, path, name):
+        backend = optuna.storages.journal.JournalFileBackend(str(path))
+        return optuna.load_study(study_name=name, storage=optuna.storages.JournalStorage(backend))
+
+    def test_the_study_reads_back_as_it_was(self, tuned, tmp_path):
+        rows = self.rows(tuned)
+        path = tmp_path / "studies.journal"
+        record(path, rows)
+        record(path, rows)  # a cell that is run again replaces its study
+        study = self.load(path, study_name(rows.to_pylist()[0]))
+        assert len(study.trials) == 5
+        assert study.best_value == min(trial.fit.validation_mse for trial in tuned.trials)
+        assert [trial.params for trial in study.trials] == [trial.overrides for trial in tuned.trials]
+        assert study.trials[1].intermediate_values == dict(enumerate(tuned.trials[1].fit.validation_mses, start=1))
+
+    def test_a_line_half_written_by_a_killed_run_is_cut(self, tuned, tmp_path):
+        rows = self.rows(tuned)
+        path = tmp_path / "studies.journal"
+        record(path, rows)
+        whole = path.read_bytes()
+        path.write_bytes(whole + b'{"op_code": 4, "worker')
+        record(path, rows)
+        assert len(self.load(path, study_name(rows.to_pylist()[0])).trials) == 5
+
+    def test_rows_hold_json_that_reads_back(self, tuned):
+        row = self.rows(tuned).to_pylist()[2]
+        assert json.loads(row["parameters"]) == tuned.trials[2].overrides
+        assert set(json.loads(row["distributions"])) == set(tuned.trials[2].overrides)
