@@ -1,0 +1,1 @@
+"""The runner: cells in, rows out, stored at once."""
