@@ -1,0 +1,108 @@
+"""The registered kinds of models. Importing this imports no torch."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint
+
+from bench.errors import InputError
+from bench.models.base import Choice, FloatRange, ModelKind, SearchRange
+from bench.models.parameters import (
+    EncoderDecoderParameters,
+    LinearARParameters,
+    NoParameters,
+    RecurrentParameters,
+    RNNParameters,
+    SeasonalNaiveParameters,
+)
+from bench.registry import third_party
+
+# Dropout is not searched: it is valid only with two layers or more, and a search never asks for the impossible.
+_RECURRENT: dict[str, SearchRange] = {
+    "hidden_size": Choice((8, 16, 32, 64)),
+    "layers": Choice((1, 2)),
+    "learning_rate": FloatRange(1e-4, 1e-2, log=True),
+}
+
+MODELS: dict[str, ModelKind] = {
+    "persistence": ModelKind(
+        summary="the last value again: the reference every forecaster must beat",
+        parameters=NoParameters,
+        builder="bench.models.simple:Persistence",
+        gradient=False,
+    ),
+    "drift": ModelKind(
+        summary="the last value plus the mean one-step change of the train part",
+        parameters=NoParameters,
+        builder="bench.models.simple:Drift",
+        gradient=False,
+    ),
+    "mean": ModelKind(
+        summary="the mean of the train part",
+        parameters=NoParameters,
+        builder="bench.models.simple:Mean",
+        gradient=False,
+    ),
+    "seasonal-naive": ModelKind(
+        summary="the value one season ago",
+        parameters=SeasonalNaiveParameters,
+        builder="bench.models.seasonal:SeasonalNaive",
+        gradient=False,
+    ),
+    "linear-ar": ModelKind(
+        summary="linear autoregression with a ridge penalty",
+        parameters=LinearARParameters,
+        builder="bench.models.linear:LinearAR",
+        gradient=False,
+        search={"alpha": FloatRange(1e-10, 1.0, log=True)},
+    ),
+    "rnn": ModelKind(
+        summary="simple recurrent network, linear on its final state",
+        parameters=RNNParameters,
+        builder="bench.models.recurrent:build_rnn",
+        search=_RECURRENT,
+    ),
+    "lstm": ModelKind(
+        summary="long short-term memory, linear on its final state",
+        parameters=RecurrentParameters,
+        builder="bench.models.recurrent:build_lstm",
+        search=_RECURRENT,
+    ),
+    "gru": ModelKind(
+        summary="gated recurrent unit, linear on its final state",
+        parameters=RecurrentParameters,
+        builder="bench.models.recurrent:build_gru",
+        search=_RECURRENT,
+    ),
+    "encoder-decoder": ModelKind(
+        summary="LSTM or GRU encoder and decoder, teacher forcing while training",
+        parameters=EncoderDecoderParameters,
+        builder="bench.models.encoder_decoder:EncoderDecoder",
+        search=_RECURRENT,
+    ),
+}
+
+
+def model_kinds() -> dict[str, ModelKind]:
+    """`MODELS`, and the kinds that other distributions register as entry points of ``bench.models``.
+
+    Raises
+    ------
+    InputError
+        An entry point takes a name that is taken, cannot be imported, or is no `ModelKind`.
+    """
+    others = third_party("bench.models")
+    return MODELS | {name: _imported(point) for name, point in others.items()}
+
+
+def _imported(point: EntryPoint) -> ModelKind:
+    said = f"model plug-in {point.name!r} ({point.value})"
+    if point.name in MODELS:
+        raise InputError(f"{said}: expected a name of its own, got a built-in one; rename the entry point")
+    try:
+        kind = point.load()
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(f"{said}: expected a module that imports, got {reason}; mend or uninstall it") from error
+    if not isinstance(kind, ModelKind):
+        raise InputError(f"{said}: expected a ModelKind, got {type(kind).__name__}; mend or uninstall it")
+    return kind

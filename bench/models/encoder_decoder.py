@@ -1,0 +1,75 @@
+"""Encoder–decoder: one network reads the window, a second writes the forecast step by step.
+
+Sutskever, Vinyals & Le, "Sequence to sequence learning with neural networks", 2014; Cho et al., "Learning phrase
+representations using RNN encoder–decoder for statistical machine translation", 2014. Their start symbol is here
+the last value of the window.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bench.models.base import Shape
+from bench.models.parameters import EncoderDecoderParameters
+from bench.models.recurrent import recurrent_layers
+
+State = Tensor | tuple[Tensor, Tensor]
+"""Of a GRU, or the hidden and cell states of an LSTM: ``[layers, B, hidden]`` each."""
+
+
+class EncoderDecoder(nn.Module):
+    """The encoder's final state starts the decoder; each of the decoder's steps is mapped linearly to a value.
+
+    Step `k` is fed the value of step `k - 1`: the true one under teacher forcing, else the model's own.
+    Forcing needs targets, and happens while training, or always where `teacher_forced_prediction`; a
+    free-running model that predicts does not look at targets even when it is given them.
+
+    The two states of a bidirectional encoder are added: the decoder keeps its size and gains no weights, so
+    one and two directions differ in the encoder alone.
+    """
+
+    takes_targets = True
+
+    def __init__(self, parameters: EncoderDecoderParameters, shape: Shape) -> None:
+        super().__init__()
+        self.teacher_forced_prediction = parameters.prediction == "teacher-forced"
+        self.horizon = shape.horizon
+        self.directions = 2 if parameters.bidirectional else 1
+        self.encoder = recurrent_layers(
+            parameters.cell, shape.channels, parameters, bidirectional=parameters.bidirectional
+        )
+        self.decoder = recurrent_layers(parameters.cell, shape.channels, parameters)
+        self.head = nn.Linear(parameters.hidden_size, shape.channels)
+
+    def forward(self, x: Tensor, targets: Tensor | None = None) -> Tensor:
+        """Map ``[B, T, C]``, and true values ``[B, H, C]`` where it is forced, to ``[B, H, C]``."""
+        state = self._encode(x)
+        start = x[:, -1:]  # [B, 1, C]
+        if targets is None or not (self.training or self.teacher_forced_prediction):
+            return self._free_running(start, state)
+        return self._step(torch.cat([start, targets[:, :-1]], dim=1), state)[0]
+
+    def _encode(self, x: Tensor) -> State:
+        _, state = self.encoder(x)
+        if isinstance(state, tuple):
+            hidden, memory = state
+            return self._add_directions(hidden), self._add_directions(memory)
+        return self._add_directions(state)
+
+    def _add_directions(self, state: Tensor) -> Tensor:
+        batch, hidden = state.shape[1:]  # of [layers · directions, B, hidden]
+        return state.reshape(-1, self.directions, batch, hidden).sum(1)  # [layers, B, hidden]
+
+    def _free_running(self, value: Tensor, state: State) -> Tensor:
+        values = []
+        for _ in range(self.horizon):
+            value, state = self._step(value, state)
+            values.append(value)
+        return torch.cat(values, dim=1)
+
+    def _step(self, inputs: Tensor, state: State) -> tuple[Tensor, Any]:
+        hidden, state = self.decoder(inputs, state)
+        return self.head(hidden), state

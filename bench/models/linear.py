@@ -1,0 +1,80 @@
+"""Linear autoregression with a ridge penalty, fitted from moments: never all windows at once.
+
+Every step of the horizon has its own coefficients over all `T · C` inputs (direct multi-step forecasting).
+With standardised inputs `z`, minimise mean squared error + alpha · ‖w‖². Standardising makes the forecast follow
+any change of units, and alpha mean the same at every length of series (Hastie, Tibshirani & Friedman, *The
+Elements of Statistical Learning*, 2nd edition, section 3.4.1).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bench.models.base import Batches, FloatArray, Shape
+from bench.models.parameters import LinearARParameters
+
+_ROUNDING = 1e-13
+"""Variation below this share, of an input's mean or of the largest eigenvalue, is rounding and is not fitted."""
+
+
+class LinearAR:
+    """``y = mean_y + (x − mean_x) W``; without intercept both means are 0."""
+
+    mean: FloatArray  # [T·C + H·C] inputs, then targets
+    coefficients: FloatArray  # [T·C, H·C]
+
+    def __init__(self, parameters: LinearARParameters, shape: Shape) -> None:
+        self._alpha = parameters.alpha
+        self._intercept = parameters.intercept
+        self._inputs = shape.sequence_length * shape.channels
+        self._outputs = (shape.horizon, shape.channels)
+
+    def fit(self, batches: Batches) -> None:
+        """Accumulate the moments in one pass and solve."""
+        self.mean, covariance = moments(batches, centred=self._intercept)
+        p = self._inputs
+        scale = np.sqrt(np.diag(covariance)[:p])
+        constant = scale <= _ROUNDING * np.abs(self.mean[:p])
+        inverse = np.divide(1.0, scale, out=np.zeros(p), where=~constant)
+        correlation = inverse[:, None] * covariance[:p, :p] * inverse
+        self.coefficients = inverse[:, None] * ridge(correlation, inverse[:, None] * covariance[:p, p:], self._alpha)
+
+    def predict(self, x: FloatArray) -> FloatArray:
+        """``[B, H, C]``."""
+        inputs = x.reshape(len(x), -1) - self.mean[: self._inputs]
+        return (inputs @ self.coefficients + self.mean[self._inputs :]).reshape(-1, *self._outputs)
+
+    def parameter_count(self) -> int:
+        """Coefficients, and an intercept for each output where there is one."""
+        horizon, channels = self._outputs
+        return horizon * channels * (self._inputs + int(self._intercept))
+
+
+def moments(batches: Batches, *, centred: bool) -> tuple[FloatArray, FloatArray]:
+    """Mean and covariance of inputs and targets side by side, ``[P]`` and ``[P, P]`` with ``P = T·C + H·C``.
+
+    One pass, each batch centred on its own mean before it is squared, so that a large level costs no digits:
+    Chan, Golub & LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances", 1979.
+    Where not `centred`, the means are 0 and the second moments are about 0.
+    """
+    count = 0
+    mean, squares = np.zeros(1), np.zeros((1, 1))
+    for x, y in batches():
+        z = np.concatenate([x.reshape(len(x), -1), y.reshape(len(y), -1)], axis=1, dtype=np.float64)  # [B, P]
+        centre = z.mean(axis=0) if centred else np.zeros(z.shape[1])
+        z -= centre
+        shift = centre - mean
+        share = len(z) / (count + len(z))
+        squares = squares + z.T @ z + np.outer(shift, shift) * (count * share)
+        mean = mean + shift * share
+        count += len(z)
+    return mean, squares / count
+
+
+def ridge(gram: FloatArray, cross: FloatArray, alpha: float) -> FloatArray:
+    """Solve ``(gram + alpha I) w = cross`` by eigenvalues; the shortest solution where there are many."""
+    values, vectors = np.linalg.eigh(gram)
+    kept = values > _ROUNDING * values[-1]
+    inverse = np.divide(1.0, values + alpha, out=np.zeros_like(values), where=kept)
+    solution: FloatArray = vectors @ (inverse[:, None] * (vectors.T @ cross))
+    return solution

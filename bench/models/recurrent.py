@@ -1,0 +1,68 @@
+"""RNN, LSTM and GRU: a recurrent layer over the window and a linear map of its final state.
+
+Equations and initial weights are those of `torch.nn.RNN`, `torch.nn.LSTM` and `torch.nn.GRU`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from bench.models.base import Shape
+from bench.models.parameters import RecurrentParameters, RNNParameters
+
+LAYERS: Mapping[str, type[nn.Module]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+
+
+def recurrent_layers(cell: str, inputs: int, parameters: RecurrentParameters, **options: Any) -> nn.Module:
+    """The stacked layers of `cell`, batch first; `options` are keywords of the torch layer."""
+    return LAYERS[cell](
+        inputs,
+        parameters.hidden_size,
+        num_layers=parameters.layers,
+        dropout=parameters.dropout,
+        batch_first=True,
+        **options,
+    )
+
+
+class Recurrent(nn.Module):
+    """The final state of the top layer, mapped linearly to the whole horizon.
+
+    Bidirectional layers give two final states, each of which has seen the whole window: the forward one after
+    the last step and the backward one after the first. They are set side by side, forward first.
+    """
+
+    def __init__(self, cell: str, parameters: RecurrentParameters, shape: Shape, **options: Any) -> None:
+        super().__init__()
+        self.directions = 2 if parameters.bidirectional else 1
+        self.outputs = (shape.horizon, shape.channels)
+        self.layers = recurrent_layers(
+            cell, shape.channels, parameters, bidirectional=parameters.bidirectional, **options
+        )
+        self.head = nn.Linear(self.directions * parameters.hidden_size, shape.horizon * shape.channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``[B, T, C]`` to ``[B, H, C]``."""
+        _, state = self.layers(x)
+        hidden = state[0] if isinstance(state, tuple) else state  # [layers · directions, B, hidden]
+        top = hidden[-self.directions :].transpose(0, 1).flatten(1)  # [B, directions · hidden]
+        output: Tensor = self.head(top)
+        return output.view(len(x), *self.outputs)
+
+
+def build_rnn(parameters: RNNParameters, shape: Shape) -> Recurrent:
+    """A simple recurrent network."""
+    return Recurrent("rnn", parameters, shape, nonlinearity=parameters.nonlinearity)
+
+
+def build_lstm(parameters: RecurrentParameters, shape: Shape) -> Recurrent:
+    """A long short-term memory."""
+    return Recurrent("lstm", parameters, shape)
+
+
+def build_gru(parameters: RecurrentParameters, shape: Shape) -> Recurrent:
+    """A gated recurrent unit."""
+    return Recurrent("gru", parameters, shape)

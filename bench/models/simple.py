@@ -1,0 +1,85 @@
+"""The simple forecasting methods: the last value, the last value plus a drift, and the mean.
+
+Hyndman & Athanasopoulos, *Forecasting: Principles and Practice*, 3rd edition, section 5.2.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bench.models.base import Batches, FloatArray, Shape
+from bench.models.parameters import NoParameters
+
+
+class Persistence:
+    """The last value again, at every step of the horizon."""
+
+    def __init__(self, _parameters: NoParameters, shape: Shape) -> None:
+        self._horizon = shape.horizon
+
+    def fit(self, batches: Batches) -> None:
+        """Nothing to fit."""
+
+    def predict(self, x: FloatArray) -> FloatArray:
+        """``x[:, -1]``, `horizon` times: ``[B, H, C]``."""
+        return np.repeat(x[:, -1:], self._horizon, axis=1).astype(np.float64)
+
+    def parameter_count(self) -> int:
+        """0."""
+        return 0
+
+
+class Drift:
+    """The last value plus `h` times the mean one-step change of the train part.
+
+    The changes are those from each window's last input to its first target. Over one whole series they add up
+    to (last − first) / (n − 1), the slope of the source; here the first is the last input of the first window,
+    so that every model is fitted on the same targets.
+    """
+
+    slope: FloatArray  # [C]
+
+    def __init__(self, _parameters: NoParameters, shape: Shape) -> None:
+        self._shape = shape
+
+    def fit(self, batches: Batches) -> None:
+        """Average the one-step changes; one pass."""
+        total, count = np.zeros(self._shape.channels), 0
+        for x, y in batches():
+            total += np.subtract(y[:, 0], x[:, -1], dtype=np.float64).sum(axis=0)
+            count += len(x)
+        self.slope = total / count
+
+    def predict(self, x: FloatArray) -> FloatArray:
+        """``x[:, -1] + h · slope``: ``[B, H, C]``."""
+        steps = np.arange(1, self._shape.horizon + 1)[:, None]  # [H, 1]
+        return x[:, -1:] + steps * self.slope
+
+    def parameter_count(self) -> int:
+        """One slope for each channel."""
+        return self._shape.channels
+
+
+class Mean:
+    """The mean of the train targets, whatever the input: the best constant in squared error."""
+
+    mean: FloatArray  # [C]
+
+    def __init__(self, _parameters: NoParameters, shape: Shape) -> None:
+        self._shape = shape
+
+    def fit(self, batches: Batches) -> None:
+        """Average the targets; one pass."""
+        total, count = np.zeros(self._shape.channels), 0
+        for _, y in batches():
+            total += y.sum(axis=(0, 1), dtype=np.float64)
+            count += y.shape[0] * y.shape[1]
+        self.mean = total / count
+
+    def predict(self, x: FloatArray) -> FloatArray:
+        """The mean, ``[B, H, C]``."""
+        return np.tile(self.mean, (len(x), self._shape.horizon, 1))
+
+    def parameter_count(self) -> int:
+        """One mean for each channel."""
+        return self._shape.channels

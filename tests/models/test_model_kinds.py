@@ -1,0 +1,117 @@
+"""The table of model kinds: listing without torch, valid search spaces, parameters that refuse nonsense."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from importlib.metadata import EntryPoint
+
+import pytest
+from pydantic import ValidationError
+
+import bench.models
+from bench.errors import InputError
+from bench.models import MODELS, model_kinds
+from bench.models.base import Choice, ModelKind, SearchRange
+from bench.models.parameters import NoParameters
+from bench.suite.spec import Training
+
+NAMES = ["persistence", "drift", "mean", "seasonal-naive", "linear-ar", "rnn", "lstm", "gru", "encoder-decoder"]
+
+
+def test_the_names_are_these():
+    assert list(MODELS) == NAMES
+
+
+def test_listing_needs_no_torch():
+    code = "import sys; sys.modules['torch'] = None; from bench.models import model_kinds; print(*model_kinds())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.split()[: len(NAMES)] == NAMES
+
+
+@pytest.mark.parametrize("kind", MODELS.values(), ids=MODELS)
+def test_every_parameter_has_a_description_and_a_default(kind: ModelKind):
+    kind.parameters()
+    assert all(field.description for field in kind.parameters.model_fields.values())
+    assert kind.summary
+
+
+def ends(values: SearchRange) -> tuple[object, ...]:
+    return values.options if isinstance(values, Choice) else (values.low, values.high)
+
+
+@pytest.mark.parametrize("kind", MODELS.values(), ids=MODELS)
+@pytest.mark.parametrize("stated", [{}, {"layers": 2, "dropout": 0.1}, {"layers": 1}, {"bidirectional": True}])
+def test_a_search_never_leaves_the_valid_ranges(kind: ModelKind, stated: dict[str, object]):
+    stated = {name: value for name, value in stated.items() if name in kind.parameters.model_fields}
+    space = {name: ends(values) for name, values in kind.search.items() if name not in stated}
+    for values in itertools.product(*space.values()):
+        chosen = stated | dict(zip(space, values, strict=True))
+        of_model = {name: value for name, value in chosen.items() if name in kind.parameters.model_fields}
+        kind.parameters(**of_model)
+        Training(**{name: value for name, value in chosen.items() if name not in of_model})  # refuses unknown names
+
+
+@pytest.mark.parametrize("name", ["rnn", "lstm", "gru", "encoder-decoder"])
+def test_dropout_with_one_layer_is_refused_in_one_line(name: str):
+    with pytest.raises(ValidationError) as caught:
+        MODELS[name].parameters(dropout=0.1)
+    (problem,) = caught.value.errors()
+    assert problem["msg"] == (
+        "Value error, dropout 0.1 acts between layers, and layers is 1: set layers to 2 or more, or leave dropout out"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("persistence", {"period": 3}),
+        ("seasonal-naive", {"period": 1}),
+        ("linear-ar", {"alpha": -1.0}),
+        ("linear-ar", {"alpha": float("inf")}),
+        ("linear-ar", {"intercept": 1}),
+        ("rnn", {"nonlinearity": "sigmoid"}),
+        ("lstm", {"nonlinearity": "relu"}),
+        ("gru", {"hidden_size": 0}),
+        ("gru", {"hidden_size": 8.0}),
+        ("gru", {"layers": 0}),
+        ("gru", {"layers": 2, "dropout": 1.0}),
+        ("encoder-decoder", {"cell": "rnn"}),
+        ("encoder-decoder", {"prediction": "forced"}),
+    ],
+)
+def test_wrong_parameters_are_refused(name: str, wrong: dict[str, object]):
+    with pytest.raises(ValidationError):
+        MODELS[name].parameters(**wrong)
+
+
+THIRD_PARTY = ModelKind(summary="a stranger", parameters=NoParameters, builder="stranger:build")
+
+
+def test_other_distributions_add_their_kinds(monkeypatch: pytest.MonkeyPatch):
+    point = EntryPoint("stranger", f"{__name__}:THIRD_PARTY", "bench.models")
+    monkeypatch.setattr(EntryPoint, "load", lambda self: THIRD_PARTY)
+    monkeypatch.setattr(bench.models, "third_party", lambda group: {"stranger": point})
+    assert model_kinds() == MODELS | {"stranger": THIRD_PARTY}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("lstm", "x:KIND", "expected a name of its own, got a built-in one; rename the entry point"),
+        ("mine", "math:pi", "expected a ModelKind, got float; mend or uninstall it"),
+        (
+            "mine",
+            "no_such_module:KIND",
+            "expected a module that imports, got ModuleNotFoundError: No module named 'no_such_module'; "
+            "mend or uninstall it",
+        ),
+    ],
+)
+def test_an_unfit_entry_point_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str):
+    point = EntryPoint(name, value, "bench.models")
+    monkeypatch.setattr(bench.models, "third_party", lambda group: {name: point})
+    with pytest.raises(InputError) as caught:
+        model_kinds()
+    assert str(caught.value) == f"model plug-in {name!r} ({value}): {message}"
