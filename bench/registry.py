@@ -27,11 +27,38 @@ def lookup(table: Mapping[str, T], name: str, what: str) -> T:
 def unknown(name: str, choices: Iterable[str], what: str) -> str:
     """The one line that refuses `name`: the near match where there is one, then the choices."""
     known = sorted(choices)
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    folded = {choice.casefold(): choice for choice in known}
+    near = difflib.get_close_matches(name.casefold(), folded, n=1)
+    hint = f"; did you mean {folded[near[0]]!r}?" if near else ""
     return f"unknown {what} {name!r}{hint} (known: {', '.join(known)})"
 
 
 def third_party(group: str) -> dict[str, EntryPoint]:
     """Entry points that other distributions register in `group`, by name; none is imported here."""
     return {point.name: point for point in entry_points(group=group)}
+
+
+def extended(table: Mapping[str, T], group: str, expected: type[T]) -> dict[str, T]:
+    """`table`, and what other distributions register in `group`.
+
+    Raises
+    ------
+    InputError
+        An entry point takes a name of `table`, cannot be imported, or is not of the type `expected`.
+    """
+    points = third_party(group)
+    return {**table, **{name: _imported(point, table, expected) for name, point in points.items()}}
+
+
+def _imported(point: EntryPoint, table: Mapping[str, T], expected: type[T]) -> T:
+    said = f"plug-in {point.name!r} ({point.value})"
+    if point.name in table:
+        raise InputError(f"{said}: expected a name of its own, got a built-in one; rename the entry point")
+    try:
+        loaded = point.load()
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(f"{said}: expected a module that imports, got {reason}; mend or uninstall it") from error
+    if not isinstance(loaded, expected):
+        raise InputError(f"{said}: expected a {expected.__name__}, got {type(loaded).__name__}; mend or uninstall it")
+    return loaded

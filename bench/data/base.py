@@ -16,7 +16,7 @@ FloatArray = NDArray[np.float64]
 class Parameters(BaseModel):
     """What a suite may say about one kind of dataset; unknown keys are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 @dataclass(frozen=True)

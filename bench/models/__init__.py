@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import EntryPoint
-
-from bench.errors import InputError
 from bench.models.base import Choice, FloatRange, ModelKind, SearchRange
 from bench.models.parameters import (
     EncoderDecoderParameters,
@@ -14,7 +11,7 @@ from bench.models.parameters import (
     RNNParameters,
     SeasonalNaiveParameters,
 )
-from bench.registry import third_party
+from bench.registry import extended
 
 # Dropout is not searched: it is valid only with two layers or more, and a search never asks for the impossible.
 _RECURRENT: dict[str, SearchRange] = {
@@ -90,19 +87,4 @@ def model_kinds() -> dict[str, ModelKind]:
     InputError
         An entry point takes a name that is taken, cannot be imported, or is no `ModelKind`.
     """
-    others = third_party("bench.models")
-    return MODELS | {name: _imported(point) for name, point in others.items()}
-
-
-def _imported(point: EntryPoint) -> ModelKind:
-    said = f"model plug-in {point.name!r} ({point.value})"
-    if point.name in MODELS:
-        raise InputError(f"{said}: expected a name of its own, got a built-in one; rename the entry point")
-    try:
-        kind = point.load()
-    except Exception as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise InputError(f"{said}: expected a module that imports, got {reason}; mend or uninstall it") from error
-    if not isinstance(kind, ModelKind):
-        raise InputError(f"{said}: expected a ModelKind, got {type(kind).__name__}; mend or uninstall it")
-    return kind
+    return extended(MODELS, "bench.models", ModelKind)

@@ -19,7 +19,7 @@ Batches = Callable[[], Iterator[tuple[FloatArray, FloatArray]]]
 class Parameters(BaseModel):
     """What a suite may say about one kind of model; unknown keys are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import numpy as np
 from bench.data import dataset_kinds
 from bench.data.base import FloatArray, Series
 from bench.data.windows import Parts, Scaler, Windows, check_length, evaluation_windows, train_windows
-from bench.errors import DataError, DataUnavailable, OutOfTime
+from bench.errors import DataError, DataUnavailable, InputError, OutOfTime
 from bench.models import model_kinds
 from bench.models.base import ModelKind
 from bench.registry import lookup
@@ -206,6 +206,8 @@ def _classified(error: Exception) -> tuple[Status, str]:
         return Status.UNAVAILABLE, text
     if isinstance(error, DataError):
         return Status.INVALID_DATA, text
+    if isinstance(error, InputError):  # only a model on its data can tell, such as a period longer than the window
+        return Status.FAILED, text
     if isinstance(error, OutOfTime):
         return Status.OUT_OF_TIME, f"{text}; {ADVICE[Status.OUT_OF_TIME]}"
     if isinstance(error, MemoryError) or "out of memory" in text.lower() or "can't allocate memory" in text.lower():

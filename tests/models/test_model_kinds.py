@@ -10,7 +10,7 @@ from importlib.metadata import EntryPoint
 import pytest
 from pydantic import ValidationError
 
-import bench.models
+import bench.registry
 from bench.errors import InputError
 from bench.models import MODELS, model_kinds
 from bench.models.base import Choice, ModelKind, SearchRange
@@ -92,7 +92,7 @@ THIRD_PARTY = ModelKind(summary="a stranger", parameters=NoParameters, builder="
 def test_other_distributions_add_their_kinds(monkeypatch: pytest.MonkeyPatch):
     point = EntryPoint("stranger", f"{__name__}:THIRD_PARTY", "bench.models")
     monkeypatch.setattr(EntryPoint, "load", lambda self: THIRD_PARTY)
-    monkeypatch.setattr(bench.models, "third_party", lambda group: {"stranger": point})
+    monkeypatch.setattr(bench.registry, "third_party", lambda group: {"stranger": point})
     assert model_kinds() == MODELS | {"stranger": THIRD_PARTY}
 
 
@@ -111,7 +111,7 @@ def test_other_distributions_add_their_kinds(monkeypatch: pytest.MonkeyPatch):
 )
 def test_an_unfit_entry_point_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str):
     point = EntryPoint(name, value, "bench.models")
-    monkeypatch.setattr(bench.models, "third_party", lambda group: {name: point})
+    monkeypatch.setattr(bench.registry, "third_party", lambda group: {name: point})
     with pytest.raises(InputError) as caught:
         model_kinds()
-    assert str(caught.value) == f"model plug-in {name!r} ({value}): {message}"
+    assert str(caught.value) == f"plug-in {name!r} ({value}): {message}"

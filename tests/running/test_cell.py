@@ -187,7 +187,10 @@ class TestFailures:
         ("error", "status"),
         [
             (MemoryError("no"), "out_of_memory"),
-            (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"), "out_of_memory"),
+            (
+                RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"),
+                "out_of_memory",
+            ),
             (RuntimeError("CUDA out of memory."), "out_of_memory"),
             (ZeroDivisionError("odd"), "failed"),
         ],

@@ -1,0 +1,109 @@
+"""Formulas of time with independent Gaussian noise: random, sine, noisy sine, damped multi-sine."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from bench.data.base import DatasetKind, Parameters, Series
+from bench.data.generated import Seeded, always, generated, stream
+
+Signal = NDArray[np.float64]
+
+
+class Random(Seeded):
+    """Parameters of `random`."""
+
+    length: int = Field(1000, ge=2, description="Points.")
+    sigma: float = Field(1.0, gt=0, description="Standard deviation.")
+
+
+class Sine(Parameters):
+    """Parameters of `sine`."""
+
+    length: int = Field(1000, ge=2, description="Points.")
+    step: float = Field(0.1, gt=0, description="Step in t, in radians.")
+
+
+class NoisySine(Seeded):
+    """Parameters of `noisy-sine`."""
+
+    length: int = Field(1000, ge=2, description="Points.")
+    step: float = Field(0.1, gt=0, description="Step in t, in radians.")
+    noise: float = Field(0.1, gt=0, description="Standard deviation of the noise.")
+
+
+class DampedMultisine(Seeded):
+    """Parameters of `damped-multisine`."""
+
+    length: int = Field(2000, ge=2, description="Points.")
+    step: float = Field(0.1, gt=0, description="Step in t.")
+    noise: float = Field(0.0, ge=0, description="Standard deviation of the noise; the published formula has none.")
+
+
+def load_random(parameters: Random, seed: int) -> Series:
+    """Independent draws from N(0, σ²): nothing can be learned, and the best forecast is 0."""
+    seed = parameters.data_seed(seed)
+    values = parameters.sigma * stream(seed, "random").standard_normal((parameters.length, 1))
+    source = f"N(0, {parameters.sigma}²), {parameters.length} points"
+    return generated(values, source, seed=seed, best=always(np.zeros_like(values)))
+
+
+def load_sine(parameters: Sine, _seed: int) -> Series:
+    """``sin t`` at ``t = 0, step, 2 step, …``."""
+    t = _times(parameters.length, parameters.step)
+    clean = np.sin(t)[:, None]
+    source = f"sin t, t = 0, {parameters.step}, …, {parameters.length} points"
+    return generated(clean, source, time=t, best=always(clean))
+
+
+def load_noisy_sine(parameters: NoisySine, seed: int) -> Series:
+    """``sin t + N(0, noise²)`` at ``t = 0, step, 2 step, …``; the defaults are ``t = arange(0, 100, 0.1)``."""
+    seed = parameters.data_seed(seed)
+    t = _times(parameters.length, parameters.step)
+    clean = np.sin(t)[:, None]
+    values = clean + parameters.noise * stream(seed, "noisy-sine").standard_normal(clean.shape)
+    source = f"sin t + N(0, {parameters.noise}²), t = 0, {parameters.step}, …, {parameters.length} points"
+    return generated(values, source, seed=seed, time=t, best=always(clean))
+
+
+def load_damped_multisine(parameters: DampedMultisine, seed: int) -> Series:
+    """`damped_multisine` at ``t = 0, step, 2 step, …``, with noise where asked for."""
+    seed = parameters.data_seed(seed)
+    t = _times(parameters.length, parameters.step)
+    clean = damped_multisine(t)[:, None]
+    values = clean + parameters.noise * stream(seed, "damped-multisine").standard_normal(clean.shape)
+    source = f"{_DAMPED_MULTISINE} + N(0, {parameters.noise}²), t = 0, {parameters.step}, …, {parameters.length} points"
+    return generated(values, source, seed=seed, time=t, best=always(clean))
+
+
+def damped_multisine(t: Signal) -> Signal:
+    """The damped sum of seven sines and products of sines at the times `t` ``[N]``."""
+    damped: Signal = np.exp(-t / 100) * (
+        np.sin(t)
+        + 0.5 * np.sin(t / 10)
+        + 0.25 * np.sin(2 * t)
+        + 0.1 * np.sin(3 * t)
+        + 0.5 * np.sin(t / 20) * np.sin(t / 15)
+        + 0.1 * np.sin(t / 5) ** 2
+        + 0.15 * np.sin(t / 8) * np.sin(t / 12) * np.sin(t / 20)
+    )
+    return damped
+
+
+_DAMPED_MULTISINE = (
+    "exp(-t/100) (sin t + .5 sin(t/10) + .25 sin 2t + .1 sin 3t + .5 sin(t/20) sin(t/15) + .1 sin²(t/5) "
+    "+ .15 sin(t/8) sin(t/12) sin(t/20))"
+)
+
+
+def _times(length: int, step: float) -> Signal:
+    """``arange(0, length · step, step)``, free of the rounding that makes arange's length uncertain."""
+    return np.arange(length, dtype=np.float64) * step
+
+
+RANDOM = DatasetKind("independent Gaussian noise: nothing to learn", Random, load_random)
+SINE = DatasetKind("a sine", Sine, load_sine)
+NOISY_SINE = DatasetKind("a sine with Gaussian noise", NoisySine, load_noisy_sine)
+DAMPED_MULTISINE = DatasetKind("a damped sum of sines, with noise if asked for", DampedMultisine, load_damped_multisine)
