@@ -96,7 +96,7 @@ class Prepared:
 
 def _prepare(cell: Cell) -> Prepared:
     kind = lookup(dataset_kinds(), cell.dataset.kind, "dataset")
-    series = kind.load(kind.parameters.model_validate(cell.dataset.parameters), cell.seed)
+    series = kind.load(cell.dataset.parsed(kind.parameters), cell.seed)
     if cell.data_sha256 not in (None, series.provenance.sha256):
         raise DataError(
             f"{cell.dataset.id}: expected data with SHA-256 {cell.data_sha256}, got {series.provenance.sha256}: "

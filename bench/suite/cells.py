@@ -41,10 +41,17 @@ class Cell:
 
     @cached_property
     def spec(self) -> str:
-        """The resolved content that decides the results, as canonical JSON; the suite's name is not in it."""
+        """The resolved content that decides the results, as canonical JSON; the suite's name is not in it.
+
+        Which parameters were stated only matters to tuning: where nothing is tuned, a default written out is no
+        other content. A file is known by its bytes, wherever it lies.
+        """
+        dataset = self.dataset.model_dump(exclude={"stated"})
+        if self.data_sha256:
+            dataset["parameters"].pop("path", None)
         content: dict[str, Any] = {
-            "dataset": self.dataset.model_dump(),
-            "model": self.model.model_dump(),
+            "dataset": dataset,
+            "model": self.model.model_dump(exclude=None if self.tuning else {"stated"}),
             "sequence_length": self.sequence_length,
             "horizon": self.horizon,
             "seeds": self.seeds,
@@ -92,10 +99,15 @@ def expand(suite: Suite) -> Iterator[Cell]:
             yield cell
 
 
+def named(name: str, pattern: str) -> bool:
+    """Whether `pattern` is `name` itself, or a glob that matches it."""
+    return name == pattern or fnmatchcase(name, pattern)
+
+
 def _matches(cell: Cell, rule: Exclusion) -> bool:
     return (
-        (rule.dataset is None or fnmatchcase(cell.dataset.id, rule.dataset))
-        and (rule.model is None or fnmatchcase(cell.model.id, rule.model))
+        (rule.dataset is None or named(cell.dataset.id, rule.dataset))
+        and (rule.model is None or named(cell.model.id, rule.model))
         and rule.sequence_length in (None, cell.sequence_length)
         and rule.horizon in (None, cell.horizon)
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -15,6 +16,8 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+
+P = TypeVar("P", bound=BaseModel)
 
 _LARGEST = 2**31 - 1  # the results store counts as int32
 _FOLDER = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$"
@@ -107,10 +110,14 @@ class Entry(Frozen):
     `stated` names the parameters that the suite file gave; tuning leaves those as they are.
     """
 
-    id: Name
+    id: Name = Field(description="What results and reports call it; the kind's name where it is left out.")
     kind: str
     parameters: dict[str, Any]
     stated: tuple[str, ...] = ()
+
+    def parsed(self, kind: type[P], **changes: Any) -> P:
+        """The parameters as a value of their kind's class, with `changes` in place; both are plain JSON values."""
+        return kind.model_validate_json(json.dumps({**self.parameters, **changes}))
 
 
 class Exclusion(Frozen):
@@ -164,5 +171,9 @@ class Settings(Frozen):
 class Suite(Settings):
     """One suite: datasets × models × sequence lengths × horizons, and how each cell is tuned and trained."""
 
-    datasets: Annotated[tuple[Entry, ...], Field(min_length=1)]
-    models: Annotated[tuple[Entry, ...], Field(min_length=1)]
+    datasets: Annotated[tuple[Entry, ...], Field(min_length=1)] = Field(
+        description="Names of datasets, or mappings with a kind and its parameters."
+    )
+    models: Annotated[tuple[Entry, ...], Field(min_length=1)] = Field(
+        description="Names of models, or mappings with a kind and its parameters."
+    )

@@ -32,7 +32,7 @@ def resolve(kind: ModelKind, cell: Cell, overrides: Mapping[str, Any] | None = N
     """The cell's own hyperparameters with `overrides` in place: each belongs to the model or to its training."""
     overrides = dict(overrides or {})
     own = {name: overrides.pop(name) for name in list(overrides) if name in kind.parameters.model_fields}
-    parameters = kind.parameters.model_validate({**cell.model.parameters, **own})
+    parameters = cell.model.parsed(kind.parameters, **own)
     training = Training.model_validate({**cell.training.model_dump(), **overrides})
     return Candidate(parameters, training)
 

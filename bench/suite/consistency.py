@@ -1,0 +1,78 @@
+"""What only a whole suite can get wrong: something twice, an exclusion of nothing, an exclusion of everything."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Collection, Iterator, Mapping
+
+from bench.registry import unknown
+from bench.suite.cells import expand, named
+from bench.suite.located import Place, Problems, Value
+from bench.suite.spec import Entry, Settings, Suite
+
+Located = list[tuple[Place, Entry]]
+"""Entries, and where the file names them."""
+
+
+def check_nothing_twice(found: Mapping[str, Located], problems: Problems, *, tuned: bool) -> None:
+    """No two datasets, and no two models, of one id or of one content.
+
+    Where models are `tuned`, one whose parameters are stated differs from one that has them by default.
+    """
+    for key, located in found.items():
+        ids: dict[str, Place] = {}
+        contents: dict[str, tuple[Place, str]] = {}
+        for place, entry in located:
+            stated = entry.stated if tuned and key == "models" else ()
+            content = json.dumps([entry.kind, entry.parameters, stated], sort_keys=True)
+            if entry.id in ids:
+                first = ids[entry.id]
+                problems.add(place, f"two {key} have the id {entry.id!r}, the first on line {first.line}: rename one")
+            elif content in contents:
+                first, name = contents[content]
+                problems.add(place, f"{entry.id!r} is the same as {name!r} on line {first.line}: leave one of them out")
+            ids.setdefault(entry.id, place)
+            contents.setdefault(content, (place, entry.id))
+
+
+def check_exclusions(root: Value, found: Mapping[str, Located], complete: Collection[str], problems: Problems) -> None:
+    """Every key of every exclusion matches something; what matches nothing is a slip of the pen.
+
+    The ids of datasets and models are only known where those are `complete`.
+    """
+    ids = {key: [entry.id for _, entry in found[key]] for key in complete}
+    blamed = problems.places()
+    for key, value in _stated(root):
+        content = value.content
+        if value.place in blamed:
+            continue
+        if isinstance(content, str) and f"{key}s" in ids:
+            if not any(named(name, content) for name in ids[f"{key}s"]):
+                problems.add(value.place, f"exclude: {unknown(content, ids[f'{key}s'], key)}")
+        elif isinstance(content, int) and (known := _numbers(root, f"{key}s")) and content not in known:
+            listed = ", ".join(map(str, known))
+            problems.add(value.place, f"exclude: expected a {key} of this suite ({listed}), got {content}")
+
+
+def check_some_cell(suite: Suite, root: Value, problems: Problems) -> None:
+    """Raise `SuiteError` where exclusions leave nothing to run."""
+    if next(expand(suite), None) is None:
+        place = root.content["exclude"].place
+        every = math.prod(map(len, (suite.datasets, suite.models, suite.sequence_lengths, suite.horizons)))
+        problems.stop(place, f"exclude: expected some cell to be left, got all {every} excluded")
+
+
+def _stated(root: Value) -> Iterator[tuple[str, Value]]:
+    rules = root.content.get("exclude")
+    for rule in rules.content if rules and isinstance(rules.content, tuple) else ():
+        if isinstance(rule.content, dict):
+            yield from rule.content.items()
+
+
+def _numbers(root: Value, key: str) -> list[int]:
+    """The numbers under `key`, or its defaults; none where it is unknown or holds anything else."""
+    if key not in root.content:
+        return list(Settings.model_fields[key].default) if key in Settings.model_fields else []
+    numbers = root.content[key].plain()
+    return numbers if isinstance(numbers, list) and all(isinstance(number, int) for number in numbers) else []
