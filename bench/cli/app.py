@@ -1,0 +1,179 @@
+"""What may be typed. Every command returns its exit status through `typer.Exit`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import bench
+
+app = typer.Typer(
+    help="Honest comparison of sequence architectures.",
+    no_args_is_help=True,
+    rich_markup_mode=None,  # rich would cost --help half its time
+    pretty_exceptions_enable=False,
+)
+data = typer.Typer(help="The real data files: pinned by address and SHA-256.", no_args_is_help=True)
+app.add_typer(data, name="data")
+
+
+class Progress(StrEnum):
+    """How a run shows itself."""
+
+    AUTO = "auto"
+    RICH = "rich"
+    PLAIN = "plain"
+    JSONL = "jsonl"
+    NONE = "none"
+
+
+class Listed(StrEnum):
+    """What can be listed."""
+
+    DATASETS = "datasets"
+    MODELS = "models"
+    METRICS = "metrics"
+    SUITES = "suites"
+
+
+class Format(StrEnum):
+    """What a comparison is written as."""
+
+    MD = "md"
+    JSON = "json"
+
+
+def _version(*, wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"bench {bench.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=lambda value: _version(wanted=value), is_eager=True, help="Print it.")
+    ] = False,
+) -> None:
+    del version  # its callback has done the work
+
+
+@app.command()
+def run(  # noqa: PLR0913 - one parameter for each option
+    suite: Annotated[str, typer.Argument(help="A suite file, or the name of a shipped suite.")],
+    *,
+    results: Annotated[Path | None, typer.Option(help="Results folder. [default: results/SUITE]")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Cells at the same time. [default: one per CPU]")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:INDEX.")] = "auto",
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=GLOB",
+            help="Only these cells; repeatable. Keys: dataset, model, sequence_length, horizon.",
+        ),
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Run every cell again.")] = False,
+    failed_only: Annotated[bool, typer.Option("--failed-only", help="Run stored cells that are not ok again.")] = False,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**63 - 1, help="Root of every random stream, instead of the suite's.")
+    ] = None,
+    progress: Annotated[Progress, typer.Option(help="auto: rich on a terminal, plain elsewhere.")] = Progress.AUTO,
+    no_report: Annotated[bool, typer.Option("--no-report", help="Make no report at the end.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run and how long, and stop.")] = False,
+) -> None:
+    """Run what a suite asks for and is not stored yet, then write the report.
+
+    Exit status: 0 every cell is ok; 1 some did not finish, each named with its reason; 2 the input is wrong;
+    130 interrupted (finished cells are kept).
+    """
+    from bench.cli.running import Request, run_suite
+
+    request = Request(
+        suite=suite,
+        results=results,
+        jobs=jobs,
+        device=device,
+        only=tuple(only or ()),
+        fresh=fresh,
+        failed_only=failed_only,
+        seed=seed,
+        progress=progress.value,
+        report=not no_report,
+        dry_run=dry_run,
+    )
+    raise typer.Exit(run_suite(request))
+
+
+@app.command()
+def report(
+    results: Annotated[Path, typer.Argument(help="A results folder.")],
+    *,
+    output: Annotated[Path, typer.Option(help="Its folder, named after the suite, is made in here.")] = Path("reports"),
+) -> None:
+    """Write the report of a results folder again."""
+    from bench.cli.reading import write_report
+
+    typer.echo(write_report(results, output))
+
+
+@app.command()
+def compare(
+    old: Annotated[Path, typer.Argument(help="A results folder.")],
+    new: Annotated[Path, typer.Argument(help="Another.")],
+    *,
+    format: Annotated[Format, typer.Option(help="Markdown or JSON.")] = Format.MD,  # noqa: A002 - the option's name
+    output: Annotated[Path | None, typer.Option(help="A file to write instead of standard output.")] = None,
+) -> None:
+    """Say what changed between two result sets, cell by cell."""
+    from bench.cli.reading import compared
+
+    text = compared(old, new, form=format.value)
+    if output is None:
+        typer.echo(text)
+    else:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(text, encoding="utf-8")
+
+
+@app.command(name="list")
+def list_(what: Annotated[Listed, typer.Argument(help="What to list.")]) -> None:
+    """List what there is: datasets, models, metrics or suites."""
+    from bench.cli.listing import listing
+
+    typer.echo(listing(what.value))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of suite files, for editors."""
+    from bench.cli.listing import schema_text
+
+    typer.echo(schema_text())
+
+
+@app.command()
+def doctor() -> None:
+    """Check this machine and say what to do about each problem; exit status 1 where something is wrong."""
+    from bench.cli.doctor import doctor as examine
+
+    raise typer.Exit(examine())
+
+
+@data.command()
+def fetch(names: Annotated[list[str] | None, typer.Argument(help="Which files. [default: all]")] = None) -> None:
+    """Download the files that are neither in BENCH_DATA nor in the cache; exit status 1 where one cannot be had."""
+    from bench.cli.data import fetched
+
+    raise typer.Exit(fetched(names or []))
+
+
+@data.command()
+def verify(names: Annotated[list[str] | None, typer.Argument(help="Which files. [default: all]")] = None) -> None:
+    """Check the files that are here by SHA-256, without a network; exit status 1 where one is damaged."""
+    from bench.cli.data import verified
+
+    raise typer.Exit(verified(names or []))

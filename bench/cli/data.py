@@ -1,0 +1,41 @@
+"""``bench data``: fetch and verify the pinned files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import typer
+
+from bench.cli.lines import aligned
+from bench.data.fetch import Held, fetch, verify
+from bench.data.pins import PINNED
+from bench.registry import lookup
+
+
+def fetched(names: Sequence[str]) -> int:
+    """Provide the files and print how each is held; 1 where one cannot be had."""
+    held = _shown(fetch(_chosen(names)))
+    return int(any(file.state != "ok" for file in held))
+
+
+def verified(names: Sequence[str]) -> int:
+    """Print how each file is held; 1 where one is damaged."""
+    held = _shown(map(verify, _chosen(names)))
+    return int(any(file.state == "damaged" for file in held))
+
+
+def _chosen(names: Sequence[str]) -> list[str]:
+    """`names`, all known, or every name."""
+    for name in names:
+        lookup(PINNED, name, "pinned file")
+    return list(names or PINNED)
+
+
+def _shown(files: Iterable[Held]) -> list[Held]:
+    """Print each file as soon as it is known."""
+    width = max(map(len, PINNED))
+    held = []
+    for file in files:
+        typer.echo(aligned([file.state, file.name, file.advice or str(file.path)], [8, width]))
+        held.append(file)
+    return held

@@ -1,0 +1,135 @@
+"""``bench doctor``: look at what a run needs, and say what to do about each problem."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+import typer
+
+from bench.cli.lines import columns
+from bench.cli.running import cpu_count
+from bench.data.fetch import cache_folder, verify
+from bench.data.pins import PINNED
+from bench.environment import machine_reference_s
+from bench.running.devices import gpu_driver_found
+
+_LIBRARIES = ("numpy", "pyarrow", "pydantic", "torch", "numba", "optuna", "scipy", "pandas", "seaborn", "rich", "typer")
+_ENOUGH_BYTES = 1 << 30
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at: `ok`, worth a `note`, or `wrong`; `found` says what to do where it is not ok."""
+
+    state: Literal["ok", "note", "wrong"]
+    what: str
+    found: str
+
+
+def doctor() -> int:
+    """Print every finding; 1 where something is wrong."""
+    findings = [finding for check in CHECKS for finding in check()]
+    typer.echo(columns([(finding.state, finding.what, finding.found) for finding in findings]))
+    return int(any(finding.state == "wrong" for finding in findings))
+
+
+def _python() -> Iterator[Finding]:
+    state: Literal["ok", "wrong"] = "ok" if sys.version_info >= (3, 11) else "wrong"
+    yield Finding(state, "python", f"{platform.python_version()} at {sys.executable}; 3.11 or newer is needed")
+
+
+def _libraries() -> Iterator[Finding]:
+    for name in _LIBRARIES:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            advice = "install the project again: pip install --constraint constraints.txt ."
+            yield Finding("wrong", name, f"cannot be imported ({error}); {advice}")
+        else:
+            yield Finding("ok", name, metadata.version(name))
+
+
+def _processors() -> Iterator[Finding]:
+    reference_ms = 1e3 * machine_reference_s()
+    found = f"{cpu_count()} for this process: as many cells at a time, each with one thread"
+    yield Finding("ok", "CPU", f"{found}; the reference matrix product takes {reference_ms:.2f} ms")
+
+
+def _gpu() -> Iterator[Finding]:
+    try:
+        import torch
+    except ImportError:  # told by `_libraries`
+        return
+
+    if torch.cuda.is_available():
+        names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+        yield Finding("ok", "GPU", ", ".join(names))
+    elif gpu_driver_found():
+        advice = "install a build of torch for CUDA (https://pytorch.org/get-started), or run on the CPU"
+        yield Finding("note", "GPU", f"an NVIDIA driver, but torch {torch.__version__} cannot use it; {advice}")
+    else:
+        yield Finding("ok", "GPU", "none: cells run on the CPU")
+
+
+def _data() -> Iterator[Finding]:
+    for part in filter(None, os.environ.get("BENCH_DATA", "").split(os.pathsep)):
+        if not Path(part).is_dir():
+            yield Finding("wrong", "BENCH_DATA", f"{part} is no folder; name one that holds the files, or unset it")
+    for name in PINNED:
+        held = verify(name)
+        if held.state == "ok":
+            yield Finding("ok", f"data {name}", f"{held.path}, SHA-256 as pinned")
+        else:
+            yield Finding("note" if held.state == "absent" else "wrong", f"data {name}", held.advice)
+
+
+def _folders() -> Iterator[Finding]:
+    for what, folder in (("results", Path("results")), ("reports", Path("reports")), ("cache", cache_folder())):
+        there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+        free = shutil.disk_usage(there).free
+        if not _writable(there):
+            yield Finding("wrong", what, f"{there} cannot be written; mend its permissions, or work in another folder")
+        elif free < _ENOUGH_BYTES:
+            yield Finding("wrong", what, f"{there} has {free / 1e6:.0f} MB left, expected 1 GB; make room")
+        else:
+            yield Finding("ok", what, f"{folder.absolute()}: can be written, {free / 1e9:.0f} GB left")
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+def _terminal() -> Iterator[Finding]:
+    encoding = sys.stdout.encoding or "ascii"
+    kind = "a terminal: live progress" if sys.stderr.isatty() else "no terminal: progress as plain lines"
+    try:
+        "× – ·".encode(encoding)
+    except UnicodeEncodeError:
+        yield Finding("wrong", "terminal", f"{encoding} cannot show ×; set PYTHONUTF8=1")
+    else:
+        yield Finding("ok", "terminal", f"{kind}, {encoding}")
+
+
+CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
+    _python,
+    _libraries,
+    _processors,
+    _gpu,
+    _data,
+    _folders,
+    _terminal,
+)

@@ -1,0 +1,72 @@
+"""``bench list`` and ``bench schema``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import bench
+from bench.cli.lines import columns
+from bench.data import dataset_kinds
+from bench.errors import InputError, SuiteError
+from bench.models import model_kinds
+from bench.registry import unknown
+from bench.suite.cells import expand
+from bench.suite.export import json_schema
+from bench.suite.load import load
+from bench.suite.spec import Suite
+
+
+def listing(what: str) -> str:
+    """The lines for one of datasets, models, metrics, suites."""
+    if what == "suites":
+        return _suites()
+    if what == "metrics":
+        from bench.training.metrics import METRICS
+
+        return columns([(name, f"{each.better} is better", each.summary) for name, each in METRICS.items()])
+    kinds = dataset_kinds() if what == "datasets" else model_kinds()
+    return columns([(name, ", ".join(kind.parameters.model_fields), kind.summary) for name, kind in kinds.items()])
+
+
+def schema_text() -> str:
+    """The JSON Schema of suite files."""
+    return json.dumps(json_schema(dataset_kinds(), model_kinds()), indent=2, ensure_ascii=False)
+
+
+def loaded(name: str) -> Suite:
+    """The suite of a file, or a shipped suite by its bare name.
+
+    Raises
+    ------
+    InputError
+        There is no such suite, or everything that is wrong with its file.
+    """
+    return load(_found(name), datasets=dataset_kinds(), models=model_kinds())
+
+
+def shipped() -> dict[str, Path]:
+    """Suite files by bare name: those in ``suites/`` here, then those beside the package in a checkout."""
+    folders = (Path(bench.__file__).parents[1] / "suites", Path("suites"))
+    return {path.stem: path for folder in folders for path in sorted(folder.glob("*.yaml"))}
+
+
+def _found(name: str) -> Path:
+    path = Path(name)
+    if path.suffix or path.name != name:
+        return path
+    if name in (known := shipped()):
+        return known[name]
+    raise InputError(f"{unknown(name, known, 'suite')}; a file is given with its path, such as suites/{name}.yaml")
+
+
+def _suites() -> str:
+    rows = []
+    for name, path in shipped().items():
+        try:
+            suite = load(path, datasets=dataset_kinds(), models=model_kinds())
+        except SuiteError as error:
+            rows.append((name, "wrong", str(error.problems[0])))
+        else:
+            rows.append((name, f"{sum(1 for _ in expand(suite))} cells", str(path)))
+    return columns(rows) if rows else "no suites/ folder here; give `bench run` a file"

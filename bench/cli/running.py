@@ -1,0 +1,122 @@
+"""``bench run``: from a suite file to stored cells, a report, and a table of results."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import typer
+
+from bench.cli.lines import columns
+from bench.cli.listing import loaded
+from bench.cli.reading import REPORTS, up_to_date, write_report
+from bench.cli.table import results_table
+from bench.errors import InputError
+from bench.progress import duration, sink
+from bench.running.devices import resolved
+from bench.running.engines import start
+from bench.running.plan import Plan, prepare
+from bench.running.run import Outcome, run
+from bench.running.selection import only
+from bench.schema import Status
+from bench.store import read
+from bench.suite.cells import Cell, expand
+
+
+@dataclass(frozen=True)
+class Request:
+    """The options of ``bench run``, as typed; `None` where nothing was."""
+
+    suite: str
+    results: Path | None
+    jobs: int | None
+    device: str
+    only: tuple[str, ...]
+    fresh: bool
+    failed_only: bool
+    seed: int | None
+    progress: str
+    report: bool
+    dry_run: bool
+
+
+def run_suite(request: Request) -> int:
+    """Carry out `request` and return the exit status."""
+    if request.fresh and request.failed_only:
+        raise InputError("--fresh and --failed-only: expected one of them; --fresh runs the failed cells too")
+    device = request.device if request.device == "auto" else resolved(request.device)
+    suite = loaded(request.suite)
+    if request.seed is not None:
+        suite = suite.model_copy(update={"seed": request.seed})
+    folder = request.results or Path("results", suite.name)
+    cells = only(list(expand(suite)), request.only)
+    plan = prepare(cells, folder, fresh=request.fresh, failed_only=request.failed_only)
+    jobs = min(request.jobs or cpu_count(), max(len(plan.pending), 1))
+    if request.dry_run:
+        typer.echo(_foreseen(plan, jobs))
+        return 0
+    if device == "auto":
+        device = "cpu" if plan.nothing_to_do else resolved(device)
+    try:
+        with sink(request.progress) as listener:
+            outcome = run(
+                plan, partial(start, "processes", jobs=jobs, device=device), jobs=jobs, device=device, listener=listener
+            )
+        return _concluded(plan, outcome, report=request.report, quiet=request.progress == "jsonl")
+    except KeyboardInterrupt:
+        typer.echo(f"interrupted: finished cells are kept in {folder}; the same command goes on", err=True)
+        return 130
+
+
+def cpu_count() -> int:
+    """The CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _foreseen(plan: Plan, jobs: int) -> str:
+    """What a run would do, cell by cell, and about how long it would take."""
+    pending = {cell.id for cell in plan.pending}
+    rows = []
+    for cell in plan.cells:
+        if reason := plan.unavailable(cell):
+            rows.append((cell.title, f"unavailable: {reason}"))
+        elif cell.id in pending:
+            rows.append((cell.title, f"to run, about {duration(plan.seconds(cell))}"))
+        else:
+            known = plan.stored.get(cell.id)
+            rows.append((cell.title, f"stored: {known.status}" if known else "never run"))
+    return (
+        f"{columns(rows)}\n\n{len(plan.cells)} cells, {len(plan.stored)} stored, {len(pending)} to run: "
+        f"about {duration(plan.estimate_s(jobs))} with --jobs {jobs}"
+    )
+
+
+def _concluded(plan: Plan, outcome: Outcome, *, report: bool, quiet: bool) -> int:
+    """Print results, what did not finish and where the report is; the exit status."""
+    if (plan.folder / "runs").is_dir():
+        typer.echo(results_table(read(plan.folder, "runs"), [cell.id for cell in plan.cells]), err=quiet)
+    problems = _problems(plan.cells, outcome)
+    if problems:
+        head = f"\n{len(problems)} of {len(plan.cells)} cells did not finish:"
+        typer.echo("\n".join([head, *problems]), err=True)
+    typer.echo(f"\nresults: {plan.folder}", err=quiet)
+    if report and outcome:
+        page = REPORTS / plan.cells[0].suite / "index.html"
+        if not up_to_date(page, plan.folder):
+            page = write_report(plan.folder)
+        typer.echo(f"report:  {page}", err=quiet)
+    return int(bool(problems))
+
+
+def _problems(cells: Sequence[Cell], outcome: Outcome) -> list[str]:
+    lines = []
+    for cell in cells:
+        what = outcome.get(cell.id)
+        if what is None:
+            lines.append(f"{cell.title}: never run; leave out --failed-only")
+        elif what.status is not Status.OK:
+            lines.append(f"{cell.title}: {what.status}: {what.reason}")
+    return lines

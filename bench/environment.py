@@ -1,0 +1,118 @@
+"""Where rows are made and with what: the provenance columns of `runs`."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import json
+import platform
+import socket
+import subprocess
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import bench
+
+LIBRARIES = ("numba", "numpy", "optuna", "pandas", "pyarrow", "scipy", "torch")
+"""Those whose version may change a number."""
+
+
+@functools.cache
+def environment(device: str) -> dict[str, Any]:
+    """The columns of `runs` from `host` to `machine_reference_s`, but `code_version`; told once per process.
+
+    Parameters
+    ----------
+    device
+        A torch device. GPU and driver are asked for only where it is ``cuda``, and torch is never imported for
+        a CPU: what only torch knows is null where it is not loaded.
+    """
+    commit = _git("rev-parse", "HEAD")
+    return {
+        "host": socket.gethostname(),
+        "cpu": _cpu(),
+        **_gpu(device),
+        **_torch_flags(),
+        "python": platform.python_version(),
+        "libraries": json.dumps(libraries(), sort_keys=True),
+        "bench_version": bench.__version__,
+        "git_commit": commit,
+        "git_dirty": None if commit is None else bool(_git("status", "--porcelain", "--untracked-files=no")),
+        "machine_reference_s": machine_reference_s(),
+    }
+
+
+def libraries() -> dict[str, str]:
+    """The versions of those of `LIBRARIES` that are installed."""
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def machine_reference_s(*, size: int = 384, repeats: int = 9) -> float:
+    """Seconds of one fixed float64 matrix product, the best of a few: how fast this machine is just now."""
+    matrix = np.sin(np.arange(size * size, dtype=np.float64)).reshape(size, size)
+    out = np.empty_like(matrix)
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        np.matmul(matrix, matrix, out=out)
+        times.append(time.perf_counter() - started)
+    return min(times)
+
+
+def _cpu() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _gpu(device: str) -> dict[str, str | None]:
+    if not device.startswith("cuda"):
+        return {"gpu": None, "driver": None}
+    import torch
+
+    return {"gpu": torch.cuda.get_device_name(device), "driver": _driver()}
+
+
+def _driver() -> str | None:
+    try:
+        pynvml = importlib.import_module("pynvml")
+    except ImportError:  # the extra `gpu` is not installed: the column stays null
+        return None
+    pynvml.nvmlInit()
+    try:
+        return str(pynvml.nvmlSystemGetDriverVersion())
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _torch_flags() -> dict[str, Any]:
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return {"threads": None, "deterministic_algorithms": None}
+    return {
+        "threads": torch.get_num_threads(),
+        "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
+    }
+
+
+def _git(*arguments: str) -> str | None:
+    """What git says about the working directory; `None` without git or outside a repository."""
+    try:
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True)  # noqa: S603, S607 - fixed words, the user's own git
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()

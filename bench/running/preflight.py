@@ -1,0 +1,109 @@
+"""Look at the data before anything runs, in this process and without torch."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint
+from typing import Any
+
+from bench.data import dataset_kinds
+from bench.data.base import DatasetKind
+from bench.data.windows import check_length, parts
+from bench.errors import DataError, DataUnavailable, InputError
+from bench.registry import lookup, third_party
+from bench.suite.cells import Cell
+from bench.suite.spec import Entry
+
+
+@dataclass
+class Preflight:
+    """What is known of the datasets of a run.
+
+    Parameters
+    ----------
+    unavailable
+        Dataset id → why its data cannot be had.
+    points
+        Dataset id → length of the series, for those that were loaded.
+    """
+
+    unavailable: dict[str, str] = field(default_factory=dict)
+    points: dict[str, int] = field(default_factory=dict)
+
+    def identify(self, cells: Sequence[Cell]) -> list[Cell]:
+        """`cells` with what decides their identity beside the suite: data fingerprints and plugin versions.
+
+        Raises
+        ------
+        InputError
+            Data files hold something else than they should; one line for each.
+        """
+        fingerprints: dict[str, str | None] = {}
+
+        def fingerprint(entry: Entry, kind: DatasetKind) -> None:
+            if kind.fingerprint:
+                fingerprints[entry.id] = kind.fingerprint(_parameters(entry, kind))
+
+        self._each_dataset(cells, fingerprint)
+        plugins = {group: third_party(group) for group in ("bench.datasets", "bench.models")}
+        return [
+            dataclasses.replace(
+                cell, data_sha256=fingerprints.get(cell.dataset.id), plugins=_distributions(cell, plugins)
+            )
+            for cell in cells
+        ]
+
+    def check(self, cells: Sequence[Cell]) -> None:
+        """Load the datasets of `cells` once each, and see that they are well formed and long enough for every cell.
+
+        Raises
+        ------
+        InputError
+            They are not; one line for each problem.
+        """
+
+        def load(entry: Entry, kind: DatasetKind) -> None:
+            concerned = [cell for cell in cells if cell.dataset.id == entry.id]
+            series = kind.load(_parameters(entry, kind), concerned[0].seed)
+            self.points[entry.id] = len(series)
+            # The longest window decides: its message says how many points are enough for all.
+            longest = max(concerned, key=lambda cell: cell.sequence_length + cell.horizon)
+            check_length(len(series), longest.split, longest.sequence_length, longest.horizon)
+
+        self._each_dataset(cells, load)
+
+    def train_windows(self, cell: Cell) -> int:
+        """How many windows `cell` trains on; 0 where its series was not loaded."""
+        points = self.points.get(cell.dataset.id)
+        if points is None:
+            return 0
+        return parts(points, cell.split).train_end - cell.sequence_length - cell.horizon + 1
+
+    def _each_dataset(self, cells: Sequence[Cell], look: Callable[[Entry, DatasetKind], None]) -> None:
+        """`look` at each dataset that can be had, in the order of the cells; ids are unique within a suite."""
+        kinds = dataset_kinds()
+        problems: list[str] = []
+        for entry in {cell.dataset.id: cell.dataset for cell in cells}.values():
+            if entry.id in self.unavailable:
+                continue
+            try:
+                look(entry, lookup(kinds, entry.kind, "dataset"))
+            except DataUnavailable as error:
+                self.unavailable[entry.id] = str(error)
+            except DataError as error:
+                problems.append(f"{entry.id}: {error}")
+        if problems:
+            raise InputError("\n".join(problems))
+
+
+def _parameters(entry: Entry, kind: DatasetKind) -> Any:
+    return entry.parsed(kind.parameters)
+
+
+def _distributions(cell: Cell, plugins: Mapping[str, Mapping[str, EntryPoint]]) -> dict[str, str]:
+    """Distributions outside of bench that the cell's kinds come from, and their versions."""
+    used = {"bench.datasets": cell.dataset.kind, "bench.models": cell.model.kind}
+    points = (plugins[group].get(kind) for group, kind in used.items())
+    return {point.dist.name: point.dist.version for point in points if point is not None and point.dist is not None}

@@ -1,0 +1,132 @@
+"""Carry out a plan: submit, collect, store. The one writer of a results folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import closing
+from dataclasses import dataclass, field
+
+from bench.running.engines.base import Engine
+from bench.running.estimate import left_s
+from bench.running.events import Finished, Listener, Planned, Started
+from bench.running.plan import Plan
+from bench.running.rows import failed
+from bench.schema import Rows, Status
+from bench.store import Stored, Writer, summary, writing
+from bench.suite.cells import Cell
+
+STUDIES = "studies.journal"
+"""The file, within a results folder, that optuna-dashboard opens."""
+
+Outcome = dict[str, Stored]
+"""What is known of every cell of a plan that was ever run, by id."""
+
+
+def run(plan: Plan, start: Callable[[], Engine], *, jobs: int, device: str, listener: Listener) -> Outcome:
+    """Run what is pending and store each cell as soon as it is finished.
+
+    Parameters
+    ----------
+    plan
+        What to run, and where to store it.
+    start
+        Makes the engine; called only where there is something for it to run.
+    jobs
+        How many cells to give to the engine at a time, the longest first.
+    device
+        The torch device, for the rows of cells that cannot begin.
+    listener
+        Called with every event, in this thread.
+
+    Raises
+    ------
+    StoreError
+        The results folder cannot be written, or another run is writing there.
+    """
+    if plan.nothing_to_do:
+        return dict(plan.stored)
+    with writing(plan.folder) as writer:
+        writer.restore(plan.restored)
+        for cell_id in plan.outdated:
+            writer.supersede(cell_id)
+        going = _Run(plan, writer, listener, jobs)
+        listener(Planned(total=len(plan.cells), pending=len(plan.pending), remaining_s=plan.estimate_s(jobs)))
+        for cell in plan.pending:
+            if reason := plan.unavailable(cell):
+                going.store(cell, failed(cell, Status.UNAVAILABLE, reason, device=device))
+        if going.waiting:
+            with closing(start()) as engine:
+                going.through(engine)
+    return {**plan.stored, **going.finished}
+
+
+@dataclass
+class _Run:
+    """The state of one run."""
+
+    plan: Plan
+    writer: Writer
+    listener: Listener
+    jobs: int
+    waiting: list[Cell] = field(init=False)
+    running: dict[Future[Rows], tuple[Cell, float]] = field(default_factory=dict)  # with the time of its start
+    finished: Outcome = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        runnable = (cell for cell in self.plan.pending if not self.plan.unavailable(cell))
+        self.waiting = sorted(runnable, key=self.plan.seconds)  # the longest is taken first, from the end
+
+    def through(self, engine: Engine) -> None:
+        """Run all that is waiting."""
+        while self.waiting or self.running:
+            if self.waiting and len(self.running) < self.jobs:
+                cell = self.waiting.pop()
+                self.listener(Started(cell))
+                began = time.monotonic()
+                self.running[engine.submit(cell)] = cell, began
+                self._collect(timeout_s=0)
+            else:
+                self._collect(timeout_s=None)
+
+    def _collect(self, *, timeout_s: float | None) -> None:
+        done, _ = wait(self.running, timeout_s, return_when=FIRST_COMPLETED)
+        for future in done:
+            cell, _ = self.running.pop(future)
+            self.store(cell, future.result())
+
+    def store(self, cell: Cell, rows: Rows) -> None:
+        """Store a finished cell and tell so."""
+        what = summary(rows["runs"])
+        if not self.plan.is_hidden(what):
+            if rows["trials"].num_rows:
+                from bench.tuning.journal import record
+
+                record(self.plan.folder / STUDIES, rows["trials"])
+            self.writer.put(rows)
+        for cell_id in self.plan.outdated_by(what):
+            self.writer.supersede(cell_id)
+        self.finished[cell.id] = what
+        if what.train_windows is not None:
+            self.plan.estimator.observe(cell, what.train_windows, what.seconds)
+        self._tell(cell, what)
+
+    def _tell(self, cell: Cell, what: Stored) -> None:
+        self.listener(
+            Finished(
+                cell=cell,
+                status=what.status,
+                reason=what.reason,
+                seconds=what.seconds,
+                done=len(self.finished),
+                pending=len(self.plan.pending),
+                remaining_s=left_s([*map(self.plan.seconds, self.waiting), *self._rest()], self.jobs),
+            )
+        )
+
+    def _rest(self) -> Iterator[float]:
+        """About how many more seconds each running cell takes."""
+        now = time.monotonic()
+        for cell, began in self.running.values():
+            yield max(self.plan.seconds(cell) - (now - began), 0.0)

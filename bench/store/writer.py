@@ -1,0 +1,183 @@
+"""Writing a results folder: beside, verified, synced, then moved to its place."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bench.errors import StoreError
+from bench.schema import SCHEMAS, Rows
+from bench.store.lock import exclusive
+from bench.store.reader import cell_ids, part_of, stored
+
+TABLES = (*(name for name in SCHEMAS if name != "runs"), "runs")
+"""The order in which parts take their place; `runs` is the commit mark."""
+
+ASIDE = "superseded"
+"""The folder, within a results folder, of cells that were set aside; it is laid out like a results folder."""
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[Writer]:
+    """The one writer of `folder`, which is made where it does not exist.
+
+    Raises
+    ------
+    StoreError
+        As `read`; or another process writes there; or the folder cannot be written.
+    """
+    with _writable(folder):
+        _prepare(folder)
+    with exclusive(folder / ".lock"):
+        stored(folder)  # refuses what it cannot read before anything is moved or cleared
+        with _writable(folder):
+            for shelf in (folder, folder / ASIDE):
+                _recover(shelf)
+        yield Writer(folder)
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Puts cells into a results folder; made by `writing`."""
+
+    folder: Path
+
+    def put(self, rows: Rows) -> None:
+        """Store the rows of one cell, in place of older rows of the same cell id."""
+        cell_id = _only_cell(rows)
+        with _writable(self.folder):
+            staged = _stage(self.folder, cell_id)
+            for name in TABLES:
+                _write(staged, name, rows[name])
+            _commit(self.folder, cell_id)
+
+    def supersede(self, cell_id: str) -> None:
+        """Set a cell aside: its rows are no longer read, and `restore` brings them back."""
+        with _writable(self.folder):
+            _move(cell_id, self.folder, self.folder / ASIDE)
+
+    def restore(self, wanted: Iterable[str]) -> None:
+        """Bring back those of the cells `wanted` that were set aside and are not stored."""
+        aside = set(cell_ids(self.folder / ASIDE)) - set(cell_ids(self.folder))
+        with _writable(self.folder):
+            for cell_id in sorted(aside.intersection(wanted)):
+                _move(cell_id, self.folder / ASIDE, self.folder)
+
+
+@contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"{error.filename or folder}: cannot be written ({error.strerror or error}); make room or mend the "
+            "permissions, or give another folder with --results; what was stored before is kept"
+        ) from error
+
+
+def _prepare(shelf: Path) -> None:
+    for name in (*TABLES, ".pending"):
+        (shelf / name).mkdir(parents=True, exist_ok=True)
+
+
+def _only_cell(rows: Mapping[str, pa.Table]) -> str:
+    found = {cell_id for name in TABLES for cell_id in rows[name]["cell_id"].unique().to_pylist()}
+    if len(found) != 1 or not rows["runs"].num_rows:
+        raise ValueError(f"expected the rows of one cell, with at least one run; found cells {sorted(found)}")
+    return str(found.pop())
+
+
+def _stage(shelf: Path, cell_id: str) -> Path:
+    path = shelf / ".pending" / f"{cell_id}.tmp"
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir()
+    return path
+
+
+def _write(staged: Path, name: str, rows: pa.Table) -> None:
+    """Write one part beside its place and read it back; a file of no bytes stands for an empty table."""
+    part = staged / name
+    if not rows.num_rows:
+        part.touch()
+        return
+    if not rows.schema.equals(SCHEMAS[name]):
+        raise ValueError(f"expected the schema of {name!r}, got {rows.schema}")
+    pq.write_table(rows.cast(SCHEMAS[name]), part, compression="zstd", write_page_checksum=True)
+    with pq.ParquetFile(part, page_checksum_verification=True) as file:
+        if not file.schema_arrow.equals(SCHEMAS[name]) or file.read().num_rows != rows.num_rows:
+            raise StoreError(f"{part}: what was written does not read back; check the disk")
+    _sync(part)
+
+
+def _commit(shelf: Path, cell_id: str) -> None:
+    """Make what is staged final; from here on a killed writer loses nothing."""
+    final = shelf / ".pending" / cell_id
+    staged = final.with_suffix(".tmp")
+    _sync(staged)
+    staged.rename(final)
+    _sync(final.parent)
+    _place(shelf, cell_id)
+
+
+def _place(shelf: Path, cell_id: str) -> None:
+    """Move final parts to their places; may be cut off at any point and called again."""
+    final = shelf / ".pending" / cell_id
+    for name in TABLES:
+        staged, place = final / name, part_of(shelf, name, cell_id)
+        if not staged.exists():
+            continue  # moved by an earlier call
+        if staged.stat().st_size:
+            staged.replace(place)
+        else:
+            place.unlink(missing_ok=True)
+            staged.unlink()
+        _sync(place.parent)
+    final.rmdir()
+
+
+def _move(cell_id: str, source: Path, target: Path) -> None:
+    if not part_of(source, "runs", cell_id).exists():
+        return  # moved before: there is nothing here that may replace what is there
+    _prepare(target)
+    staged = _stage(target, cell_id)
+    for name in TABLES:
+        part = part_of(source, name, cell_id)
+        if part.exists():
+            shutil.copyfile(part, staged / name)
+            _sync(staged / name)
+        else:
+            (staged / name).touch()
+    _commit(target, cell_id)
+    for name in reversed(TABLES):
+        part_of(source, name, cell_id).unlink(missing_ok=True)
+
+
+def _recover(shelf: Path) -> None:
+    """End what an earlier writer made final; clear what it did not, and parts that no `runs` part commits."""
+    for path in sorted((shelf / ".pending").glob("*")):
+        if path.suffix == ".tmp":
+            shutil.rmtree(path)
+        else:
+            _place(shelf, path.name)
+    cells = set(cell_ids(shelf))
+    for name in TABLES:
+        for part in (shelf / name).glob("*.parquet"):
+            if part.stem not in cells:
+                part.unlink()
+
+
+def _sync(path: Path) -> None:
+    if path.is_dir() and os.name == "nt":
+        return  # Windows cannot open a folder
+    descriptor = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,138 @@
+"""The commands beside ``run``, what ``--help`` may import, and how the program is started."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import bench as package
+from bench.cli import doctor
+from bench.cli.doctor import Finding
+from bench.data import DATASETS
+from bench.data.pins import PINNED
+from bench.models import MODELS
+from bench.training.metrics import METRICS
+
+Bench = Callable[..., Any]
+
+HEAVY = ("torch", "numpy", "pyarrow", "pandas", "optuna", "seaborn", "scipy", "numba", "rich", "ruamel")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["--version"], ["data", "--help"]])
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    script = (
+        f"import sys; sys.argv[1:] = {arguments}; import bench.__main__ as main\n"
+        "try: main.main()\n"
+        f"finally: print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stderr == "[]\n"
+    assert done.stdout
+
+
+def test_python_m_bench_is_the_program() -> None:
+    done = subprocess.run([sys.executable, "-m", "bench", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"bench {package.__version__}\n"
+
+
+def test_a_terminal_that_cannot_show_a_character_gets_the_rest(folder: Path) -> None:
+    places = {"PYTHONPATH": str(Path(package.__file__).parents[1]), "PYTHONIOENCODING": "cp437"}
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "run", "tiny.yaml", "--dry-run"],
+        env={**os.environ, **places},
+        capture_output=True,
+        encoding="cp437",
+        check=True,
+    )
+    assert done.stdout.startswith("noise ? persistence, L=3, h=1  to run")
+
+
+@pytest.mark.parametrize(("what", "names"), [("datasets", DATASETS), ("models", MODELS), ("metrics", METRICS)])
+def test_list_has_a_line_for_each(bench: Bench, what: str, names: dict[str, object]) -> None:
+    ended = bench("list", what)
+    assert [line.split()[0] for line in ended.out.splitlines()] == list(names)
+
+
+def test_list_suites_counts_cells_and_says_which_file_is_wrong(bench: Bench, folder: Path) -> None:
+    (folder / "suites").mkdir()
+    shutil.copy(folder / "tiny.yaml", folder / "suites")
+    (folder / "suites" / "bad.yaml").write_text("name: bad\n")
+    lines = {line.split()[0]: line for line in bench("list", "suites").out.splitlines()}
+    assert lines["tiny"].split()[1:3] == ["8", "cells"]
+    assert lines["bad"].split()[1:3] == ["wrong", "suites/bad.yaml:1:1:"]
+
+
+@pytest.mark.usefixtures("fakes")
+def test_a_shipped_suite_is_found_by_its_name(bench: Bench, folder: Path) -> None:
+    (folder / "suites").mkdir()
+    (folder / "tiny.yaml").rename(folder / "suites" / "tiny.yaml")
+    assert "8 cells, 0 stored" in bench("run", "tiny", "--dry-run").out
+
+
+def test_schema_is_json(bench: Bench) -> None:
+    assert "datasets" in json.loads(bench("schema").out)["properties"]
+
+
+def test_verify_tells_absent_from_damaged(bench: Bench, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = bench("data", "verify")
+    assert ended.status == 0
+    assert [line.split()[:2] for line in ended.out.splitlines()] == [["absent", name] for name in PINNED]
+    (folder / PINNED["TSLA"].file).write_text("Date,Close\n")
+    monkeypatch.setenv("BENCH_DATA", str(folder))
+    ended = bench("data", "verify", "TSLA")
+    assert ended.status == 1
+    assert ended.out.startswith("damaged")
+    assert f"expected SHA-256 {PINNED['TSLA'].sha256}, got " in ended.out
+
+
+def test_fetch_of_an_unknown_name_lists_the_names(bench: Bench) -> None:
+    ended = bench("data", "fetch", "TLSA")
+    assert ended.status == 2
+    assert ended.err.startswith("unknown pinned file 'TLSA'; did you mean 'TSLA'? (known: ")
+
+
+def test_the_doctor_finds_a_data_folder_that_is_none_and_a_damaged_file(
+    bench: Bench, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "CHECKS", (doctor._data,))
+    assert bench("doctor").status == 0
+    monkeypatch.setenv("BENCH_DATA", str(folder / "none"))
+    ended = bench("doctor")
+    assert ended.status == 1
+    assert f"wrong  BENCH_DATA               {folder / 'none'} is no folder; name one" in ended.out
+    (folder / PINNED["DJI"].file).write_text("")
+    monkeypatch.setenv("BENCH_DATA", str(folder))
+    wrong = [line for line in bench("doctor").out.splitlines() if line.startswith("wrong")]
+    assert [line.split()[1:3] for line in wrong] == [["data", "DJI"]]
+
+
+def test_the_doctor_finds_nothing_wrong_with_the_machine_of_these_tests(folder: Path) -> None:
+    checks = (doctor._python, doctor._processors, doctor._folders)
+    assert {finding.state for check in checks for finding in check()} == {"ok"}
+
+
+def test_the_doctor_says_what_a_full_disk_and_a_missing_library_need(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "_ENOUGH_BYTES", 1 << 80)
+    assert {finding.what for finding in doctor._folders() if finding.state == "wrong"} == {
+        "results",
+        "reports",
+        "cache",
+    }
+    monkeypatch.setattr(doctor, "_LIBRARIES", ("no_such_library",))
+    (finding,) = doctor._libraries()
+    assert finding == Finding(
+        "wrong",
+        "no_such_library",
+        "cannot be imported (No module named 'no_such_library'); "
+        "install the project again: pip install --constraint constraints.txt .",
+    )

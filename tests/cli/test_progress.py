@@ -1,0 +1,111 @@
+"""What a run shows of itself."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+from bench.errors import InputError
+from bench.progress import duration, sink, told
+from bench.running.events import Finished, Planned, Started
+from bench.schema import Status
+from bench.suite.cells import Cell
+from bench.suite.spec import Entry, Split, Training
+
+CELL = Cell(
+    suite="s",
+    dataset=Entry(id="wave", kind="sine", parameters={}),
+    model=Entry(id="[bold]net", kind="rnn", parameters={}),
+    sequence_length=5,
+    horizon=1,
+    seeds=1,
+    seed=0,
+    split=Split(),
+    training=Training(),
+    tuning=None,
+)
+OK = Finished(cell=CELL, status=Status.OK, reason="", seconds=12.3, done=1, pending=2, remaining_s=250.0)
+BAD = Finished(cell=CELL, status=Status.FAILED, reason="why", seconds=0.0, done=2, pending=2, remaining_s=0.0)
+ALL = (Planned(total=5, pending=2, remaining_s=40.0), Started(CELL), OK, BAD)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0.0 s"),
+        (9.96, "10 s"),
+        (35.4, "35 s"),
+        (119.6, "2 min"),
+        (725, "12 min"),
+        (7170, "2 h 0 min"),
+        (12000, "3 h 20 min"),
+    ],
+)
+def test_durations_are_for_people(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_events_in_one_line() -> None:
+    assert [told(event) for event in ALL] == [
+        "2 of 5 cells to run, about 40 s",
+        "start  wave × [bold]net, L=5, h=1",
+        "1/2  wave × [bold]net, L=5, h=1: ok, 12 s; about 4 min left",
+        "2/2  wave × [bold]net, L=5, h=1: failed, 0.0 s: why",
+    ]
+
+
+def test_plain_lines_carry_the_time(capsys: pytest.CaptureFixture[str]) -> None:
+    with sink("plain") as listen:
+        for event in ALL:
+            listen(event)
+            assert capsys.readouterr().err.startswith("[  0:0") != isinstance(event, Started)
+
+
+def test_json_lines_go_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+    with sink("jsonl") as listen:
+        for event in ALL:
+            listen(event)
+    told = capsys.readouterr()
+    lines = [json.loads(line) for line in told.out.splitlines()]
+    assert told.err == ""
+    assert [line["event"] for line in lines] == ["planned", "started", "finished", "finished"]
+    assert lines[1] == {
+        "event": "started",
+        "cell_id": CELL.id,
+        "suite": "s",
+        "dataset": "wave",
+        "model": "[bold]net",
+        "sequence_length": 5,
+        "horizon": 1,
+    }
+    assert (lines[3]["status"], lines[3]["reason"]) == ("failed", "why")
+
+
+def test_names_are_not_read_as_markup(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"FORCE_COLOR": "1", "TERM": "xterm", "COLUMNS": "200"}.items():
+        monkeypatch.setenv(name, value)  # rich then takes standard error for a terminal
+    with sink("rich") as listen:
+        listen(ALL[0])
+        listen(ALL[1])
+    assert "wave × [bold]net" in capsys.readouterr().err  # in the bar
+    with sink("rich") as listen:
+        listen(BAD)
+    assert "wave × [bold]net, L=5, h=1: failed" in capsys.readouterr().err  # in a line of its own
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_auto_is_live_on_a_terminal_and_plain_elsewhere(
+    terminal: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    with sink("auto") as listen:
+        listen(ALL[0])
+    shown = capsys.readouterr().err
+    assert shown.startswith("[  0:00]") is not terminal
+
+
+def test_another_sink_is_refused() -> None:
+    with pytest.raises(InputError, match="--progress fancy: expected one of auto, rich, plain, jsonl, none"):
+        sink("fancy")

@@ -1,0 +1,86 @@
+"""``bench report`` and ``bench compare``, on results of real cells, where torch cannot be imported."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import bench as package
+
+Bench = Callable[..., Any]
+pytestmark = pytest.mark.usefixtures("real_cells")
+
+
+@pytest.fixture
+def real_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cells are real, and run in this process."""
+    from bench.cli import running
+    from bench.running.engines import start
+
+    def inline(_name: str, *, jobs: int, device: str) -> object:
+        return start("inline", jobs=jobs, device=device, target="bench.running.cell:run_cell")
+
+    monkeypatch.setattr(running, "start", inline)
+
+
+PROGRAM_WITHOUT_TORCH = """
+import sys
+
+class NoTorch:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name.partition(".")[0] == "torch":
+            raise ModuleNotFoundError(f"No module named {name!r}")
+
+sys.meta_path.insert(0, NoTorch)
+import bench.__main__
+bench.__main__.main()
+"""
+
+
+def _without_torch(*arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(Path(package.__file__).parents[1])}
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAM_WITHOUT_TORCH, *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_run_ends_with_a_page_and_the_page_can_be_made_again(bench: Bench, folder: Path) -> None:
+    ended = bench("run", "tiny.yaml")
+    assert ended.status == 0, ended.err
+    page = folder / "reports/tiny/index.html"
+    assert ended.out.endswith("report:  reports/tiny/index.html\n")
+    assert page.stat().st_size > 10_000
+    done = _without_torch("report", "results/tiny", "--output", "other")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "other/tiny/index.html\n", "")
+    assert (folder / "other/tiny/index.html").exists()
+
+
+def test_what_changed_is_markdown_or_json(bench: Bench, folder: Path) -> None:
+    bench("run", "tiny.yaml", "--no-report", "--results", "a")
+    bench("run", "tiny.yaml", "--no-report", "--results", "b", "--seed", "1", "--only", "dataset=noise")
+    done = _without_torch("compare", "a", "b")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "noise" in done.stdout
+    assert bench("compare", "a", "b", "--format", "json", "--output", "out/changes.json").out == ""
+    changes = json.loads((folder / "out/changes.json").read_text())
+    assert len(changes["cells"]) == 4
+    assert len(changes["vanished"]) == 4
+
+
+def test_results_that_are_none_are_one_line(bench: Bench) -> None:
+    for command in (("report", "results/none"), ("compare", "results/none", "results/none")):
+        ended = bench(*command)
+        assert (ended.status, ended.out, ended.err.count("\n")) == (2, "", 1)
+        assert ended.err.startswith("results/none: expected a results folder")

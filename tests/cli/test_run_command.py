@@ -1,0 +1,253 @@
+"""``bench run``: statuses, messages, filters, and what a second run does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import store
+from bench.cli import reading, running
+from bench.cli.app import Progress
+from bench.progress import SINKS
+
+Bench = Callable[..., Any]
+pytestmark = pytest.mark.usefixtures("fakes")
+
+
+@pytest.fixture
+def reports(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The results folders that a report was made of; the pages are empty."""
+    made: list[Path] = []
+
+    def write(results: Path, into: Path = reading.REPORTS) -> Path:
+        made.append(results)
+        page = into / "tiny" / "index.html"
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.touch()
+        page.with_name(".stamp").write_text(reading._stamp(results))
+        return page
+
+    monkeypatch.setattr(running, "write_report", write)
+    return made
+
+
+def test_a_run_ends_with_a_table_and_the_report_and_a_second_one_makes_neither_cell_nor_report(
+    bench: Bench, folder: Path, reports: list[Path]
+) -> None:
+    first = bench("run", "tiny.yaml", "--progress", "plain")
+    assert first.status == 0
+    assert "8 of 8 cells to run" in first.err
+    assert "8/8" in first.err
+    assert [line.split()[:5] for line in first.out.splitlines()[1:4]] == [
+        ["dataset", "L", "h", "persistence", "mean"],
+        ["noise", "3", "1", "–", "–"],  # the stand-in gives no rmse
+        ["noise", "5", "1", "–", "–"],
+    ]
+    assert first.out.endswith(f"results: {Path('results/tiny')}\nreport:  {Path('reports/tiny/index.html')}\n")
+    second = bench("run", "tiny.yaml", "--progress", "plain")
+    assert (second.status, second.out, second.err) == (0, first.out, "")
+    assert reports == [Path("results/tiny")]
+    bench("run", "tiny.yaml", "--results", "elsewhere")
+    assert reports == [Path("results/tiny"), Path("elsewhere")]
+    bench("run", "tiny.yaml")  # the page now shows the other folder
+    assert reports[2:] == [Path("results/tiny")]
+
+
+def test_no_report_makes_none(bench: Bench, folder: Path, reports: list[Path]) -> None:
+    assert "report" not in bench("run", "tiny.yaml", "--no-report").out
+    assert reports == []
+    assert not (folder / "reports").exists()
+
+
+def test_cells_that_did_not_finish_are_named_with_their_reason_on_every_run(bench: Bench, folder: Path) -> None:
+    suite = (folder / "tiny.yaml").read_text().replace("mean]", "{id: 'fail:diverged', kind: mean}]")
+    (folder / "tiny.yaml").write_text(suite)
+    for _ in range(2):
+        ended = bench("run", "tiny.yaml", "--no-report")
+        assert ended.status == 1
+        assert "4 of 8 cells did not finish:\n" in ended.err
+        assert "noise × fail:diverged, L=3, h=1: diverged: asked to\n" in ended.err
+
+
+def test_failed_only_runs_nothing_new(bench: Bench, folder: Path) -> None:
+    ended = bench("run", "tiny.yaml", "--no-report", "--failed-only")
+    assert ended.status == 1
+    assert "noise × persistence, L=3, h=1: never run; leave out --failed-only\n" in ended.err
+    assert not (folder / "results").exists()
+
+
+def test_fresh_and_failed_only_exclude_each_other(bench: Bench) -> None:
+    ended = bench("run", "tiny.yaml", "--fresh", "--failed-only")
+    assert (ended.status, ended.err.count("\n")) == (2, 1)
+
+
+def test_fresh_runs_every_cell_again(bench: Bench, folder: Path) -> None:
+    bench("run", "tiny.yaml", "--no-report")
+    before = {path: path.stat().st_mtime_ns for path in (folder / "results/tiny/runs").iterdir()}
+    bench("run", "tiny.yaml", "--no-report", "--fresh")
+    after = {path: path.stat().st_mtime_ns for path in (folder / "results/tiny/runs").iterdir()}
+    assert before.keys() == after.keys()
+    assert all(after[path] > before[path] for path in before)
+
+
+def test_another_seed_gives_other_cells_in_the_same_places(bench: Bench, folder: Path) -> None:
+    bench("run", "tiny.yaml", "--no-report")
+    first = store.stored(folder / "results/tiny")
+    bench("run", "tiny.yaml", "--no-report", "--seed", "7")
+    second = store.stored(folder / "results/tiny")
+    assert not first.keys() & second.keys()
+    assert {what.place for what in first.values()} == {what.place for what in second.values()}
+
+
+@pytest.mark.parametrize(
+    ("filters", "cells"),
+    [
+        (["dataset=noise"], 4),
+        (["dataset=*", "model=mean"], 4),
+        (["dataset=noise", "dataset=wave", "sequence_length=5"], 4),
+        (["dataset=w*", "model=m*", "sequence_length=3", "horizon=1"], 1),
+    ],
+)
+def test_only_filters_cells(bench: Bench, folder: Path, filters: list[str], cells: int) -> None:
+    options = [word for text in filters for word in ("--only", text)]
+    assert bench("run", "tiny.yaml", "--no-report", *options).status == 0
+    assert len(store.stored(folder / "results/tiny")) == cells
+
+
+@pytest.mark.parametrize(
+    ("filters", "message"),
+    [
+        (["modle=mean"], "--only modle=mean: unknown key 'modle'; did you mean 'model'?"),
+        (["mean"], "--only mean: expected KEY=GLOB"),
+        (["model="], "--only model=: expected KEY=GLOB"),
+        (["model=lstm*"], "--only model=lstm*: matches no model of this suite (it has: mean, persistence)"),
+    ],
+)
+def test_a_filter_that_is_wrong_is_one_line(bench: Bench, folder: Path, filters: list[str], message: str) -> None:
+    ended = bench("run", "tiny.yaml", *(word for text in filters for word in ("--only", text)))
+    assert (ended.status, ended.out, ended.err.count("\n")) == (2, "", 1)
+    assert ended.err.startswith(message)
+    assert not (folder / "results").exists()
+
+
+def test_filters_that_exclude_each_other_are_one_line(bench: Bench, folder: Path) -> None:
+    (folder / "tiny.yaml").write_text(
+        (folder / "tiny.yaml").read_text() + "exclude: [{dataset: noise, sequence_length: 3}]\n"
+    )
+    ended = bench("run", "tiny.yaml", "--only", "dataset=noise", "--only", "sequence_length=3")
+    assert ended.status == 2
+    assert ended.err.endswith("no cell of this suite matches all of these\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["missing.yaml"], "missing.yaml"),
+        (["tinny"], "unknown suite 'tinny'"),
+        (["tiny.yaml", "--device", "tpu"], "--device tpu: expected auto, cpu, cuda or cuda:INDEX\n"),
+        (["tiny.yaml", "--device", "cuda:99"], "--device cuda:99: torch"),
+    ],
+)
+def test_wrong_input_is_one_line_and_status_2(bench: Bench, folder: Path, arguments: list[str], message: str) -> None:
+    ended = bench("run", *arguments)
+    assert (ended.status, ended.out, ended.err.count("\n")) == (2, "", 1)
+    assert ended.err.startswith(message)
+    assert not (folder / "results").exists()
+
+
+def test_every_problem_of_a_suite_is_a_line_with_its_place(bench: Bench, folder: Path) -> None:
+    (folder / "tiny.yaml").write_text("name: tiny\ndatasets: [randon]\nmodels: [persistence, mena]\nseed: -1\n")
+    ended = bench("run", "tiny.yaml")
+    assert ended.status == 2
+    places = [line.split(": ")[0] for line in ended.err.splitlines()]
+    assert places == ["tiny.yaml:2:12", "tiny.yaml:3:23", "tiny.yaml:4:7"]
+
+
+def test_data_that_is_too_short_is_said_before_anything_runs(bench: Bench, folder: Path) -> None:
+    (folder / "tiny.yaml").write_text((folder / "tiny.yaml").read_text().replace("[3, 5]", "[3, 70]"))
+    ended = bench("run", "tiny.yaml")
+    assert ended.status == 2
+    assert [line.split(": ")[0] for line in ended.err.splitlines()] == ["noise", "wave"]
+    assert not (folder / "results").exists()
+
+
+def test_a_torn_part_is_one_line(bench: Bench, folder: Path) -> None:
+    bench("run", "tiny.yaml", "--no-report")
+    part = sorted((folder / "results/tiny/runs").iterdir())[0]
+    part.write_bytes(part.read_bytes()[:-50])
+    ended = bench("run", "tiny.yaml", "--no-report")
+    assert (ended.status, ended.err.count("\n")) == (2, 1)
+    assert str(part.relative_to(folder)) in ended.err
+
+
+def test_a_dry_run_says_what_would_happen_and_writes_nothing(bench: Bench, folder: Path) -> None:
+    bench("run", "tiny.yaml", "--no-report", "--only", "model=mean")
+    before = sorted(folder.rglob("*"))
+    ended = bench("run", "tiny.yaml", "--dry-run", "--jobs", "2")
+    assert ended.status == 0
+    assert "noise × persistence, L=3, h=1  to run, about 0.5 s\n" in ended.out
+    assert "noise × mean, L=3, h=1         stored: ok\n" in ended.out
+    assert "\n8 cells, 4 stored, 4 to run: about" in ended.out
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_json_lines_are_one_object_for_each_event(bench: Bench) -> None:
+    ended = bench("run", "tiny.yaml", "--no-report", "--progress", "jsonl", "--only", "dataset=noise")
+    events = [json.loads(line) for line in ended.out.splitlines()]
+    assert [event["event"] for event in events] == ["planned"] + ["started", "finished"] * 4
+    assert events[0]["pending"] == 4
+    assert {event["cell_id"] for event in events[1:]} == {event["cell_id"] for event in events if "done" in event}
+    assert events[-1] | {"cell_id": "", "remaining_s": 0.0} == {
+        "event": "finished",
+        "cell_id": "",
+        "suite": "tiny",
+        "dataset": "noise",
+        "model": events[-1]["model"],
+        "sequence_length": events[-1]["sequence_length"],
+        "horizon": 1,
+        "status": "ok",
+        "reason": "",
+        "seconds": 0.5,
+        "done": 4,
+        "pending": 4,
+        "remaining_s": 0.0,
+    }
+
+
+def test_the_live_view_names_what_failed(bench: Bench, folder: Path) -> None:
+    suite = (folder / "tiny.yaml").read_text().replace("mean]", "{id: 'fail:failed', kind: mean}]")
+    (folder / "tiny.yaml").write_text(suite)
+    ended = bench("run", "tiny.yaml", "--no-report", "--progress", "rich", "--only", "dataset=noise")
+    assert "noise × fail:failed, L=3, h=1: failed" in " ".join(ended.err.split())
+
+
+def test_none_is_silent(bench: Bench) -> None:
+    assert bench("run", "tiny.yaml", "--no-report", "--progress", "none").err == ""
+
+
+def test_the_option_offers_every_sink() -> None:
+    assert {each.value for each in Progress} == {"auto", *SINKS}
+
+
+def test_an_interrupt_ends_with_130_and_keeps_what_is_finished(
+    bench: Bench, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = __import__("fake_cells")
+    made = fake.run_cell
+    seen = []
+
+    def interrupted(cell: Any, *, device: str) -> Any:
+        seen.append(cell)
+        if len(seen) == 4:
+            raise KeyboardInterrupt
+        return made(cell, device=device)
+
+    monkeypatch.setattr(fake, "run_cell", interrupted)
+    ended = bench("run", "tiny.yaml", "--no-report")
+    assert ended.status == 130
+    assert ended.err.endswith("interrupted: finished cells are kept in results/tiny; the same command goes on\n")
+    assert len(store.stored(folder / "results/tiny")) == 3

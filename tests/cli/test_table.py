@@ -1,0 +1,33 @@
+"""The table that ends a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.cli.table import results_table
+from bench.schema import table
+
+
+def _row(model: str, seed: int, rmse: float | None, **other: Any) -> dict[str, Any]:
+    place = {"dataset": "d", "model": model, "sequence_length": 5, "horizon": 1, **other}
+    cell_id = f"{place['model']}{place['sequence_length']}"
+    return {**place, "cell_id": cell_id, "seed": seed, "status": "failed" if rmse is None else "ok", "rmse": rmse}
+
+
+def test_means_are_over_the_seeds_that_are_ok_and_models_in_the_order_asked_for() -> None:
+    rows = [
+        *(_row("b", 0, 1.0), _row("b", 1, 2.0)),
+        *(_row("a", 0, 1.25), _row("a", 1, None)),
+        *(_row("c", 0, None), _row("c", 1, None)),
+        *(_row("b", 0, 123456.0, sequence_length=9), _row("x", 0, 0.5)),
+    ]
+    shown = results_table(table("runs", rows), ["c5", "b5", "a5", "b9", "never-run"])
+    assert shown.splitlines()[1:] == [
+        "dataset  L  h  c  b          a",
+        "d        5  1  –  1.500      1.250*",
+        "d        9  1  –  1.235e+05  –",
+    ]
+
+
+def test_nothing_stored_is_a_table_of_nothing() -> None:
+    assert results_table(table("runs", []), ["a"]).splitlines()[1:] == ["dataset  L  h"]

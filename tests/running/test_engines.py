@@ -1,0 +1,171 @@
+"""Engines, with real processes: the same rows everywhere, and the death of one worker concerns one cell."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
+from contextlib import closing, contextmanager
+from pathlib import Path
+from threading import Thread
+
+import psutil
+import pytest
+
+from bench.errors import InputError
+from bench.running.engines import ENGINES, start
+from bench.running.engines.base import Engine
+from bench.running.engines.gate import Gate
+from bench.schema import Status
+from bench.suite.cells import Cell
+
+MakeCell = Callable[..., Cell]
+
+
+@contextmanager
+def _engine(target: str, *, name: str = "processes", jobs: int = 1) -> Iterator[Engine]:
+    with closing(start(name, jobs=jobs, device="cpu", target=target)) as engine:
+        yield engine
+
+
+def _within(seconds: float, condition: Callable[[], bool]) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return condition()
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_every_engine_gives_the_same_rows(fakes: str, make_cell: MakeCell, name: str) -> None:
+    cells = [make_cell(length=length) for length in (1, 2, 3)]
+    with _engine(fakes, name=name, jobs=2) as engine:
+        rows = [future.result(30) for future in [engine.submit(cell) for cell in cells]]
+    for cell, got in zip(cells, rows, strict=True):
+        assert got["runs"]["mse"].to_pylist() == [int(cell.id, 16) / 2**64] * 2
+
+
+def test_an_unknown_engine_is_refused_with_the_choices() -> None:
+    with pytest.raises(InputError, match=r"unknown engine 'procesess'; did you mean 'processes'\?"):
+        start("procesess", jobs=1, device="cpu")
+
+
+def test_workers_are_warm_and_hold_one_thread(fakes: str, make_cell: MakeCell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("NUMBA_NUM_THREADS", raising=False)
+    with _engine("fake_cells:environment_of") as engine:
+        told = {engine.submit(make_cell(length=n)).result(30)["runs"]["reason"][0].as_py() for n in (1, 2)}
+    assert len(told) == 1  # both cells in one process
+    pid, *threads = told.pop().split()
+    assert threads == ["1", "1"]
+    assert int(pid) != os.getpid()
+    assert os.environ["OMP_NUM_THREADS"] == "7"
+    assert "NUMBA_NUM_THREADS" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("action", "status", "reason"),
+    [
+        ("die:9", Status.OUT_OF_MEMORY, "SIGKILL"),
+        ("die:15", Status.FAILED, "SIGTERM"),
+        ("exit:3", Status.FAILED, "exit code 3"),
+    ],
+)
+def test_the_death_of_a_worker_is_the_rows_of_its_cell_alone(
+    fakes: str, make_cell: MakeCell, action: str, status: Status, reason: str
+) -> None:
+    with _engine(fakes, jobs=2) as engine:
+        dying, *others = [engine.submit(make_cell(model)) for model in (action, "a", "b")]
+        rows = dying.result(30)["runs"].to_pylist()
+        assert [(row["seed"], row["status"]) for row in rows] == [(0, status), (1, status)]
+        assert reason in rows[0]["reason"]
+        for other in others:
+            assert other.result(30)["runs"]["status"].to_pylist() == ["ok", "ok"]
+        assert engine.submit(make_cell("after")).result(30)["runs"]["status"].to_pylist() == ["ok", "ok"]
+
+
+def test_a_cell_whose_worker_died_once_is_tried_again(fakes: str, make_cell: MakeCell, tmp_path: Path) -> None:
+    with _engine(fakes) as engine:
+        rows = engine.submit(make_cell(f"die-once:{tmp_path / 'died'}")).result(30)
+    assert (tmp_path / "died").exists()
+    assert rows["runs"]["status"].to_pylist() == ["ok", "ok"]
+
+
+def test_closing_ends_the_workers_and_what_they_run(fakes: str, make_cell: MakeCell, tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    with _engine(fakes) as engine:
+        running, queued = engine.submit(make_cell(f"hang:{pid_file}")), engine.submit(make_cell("a"))
+        assert _within(20, lambda: pid_file.exists() and pid_file.read_text() != "")
+    assert not psutil.pid_exists(int(pid_file.read_text()))
+    assert queued.cancelled()
+    with pytest.raises(CancelledError):
+        running.result(5)
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        engine.submit(make_cell("a"))
+
+
+def test_a_worker_ends_when_its_parent_is_killed(fakes: str, tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(
+        f"""
+import sys
+sys.path[:0] = {[str(Path(__file__).parent), *sys.path]!r}
+from conftest import cell_of
+from bench.running.engines import start
+if __name__ == "__main__":
+    engine = start("processes", jobs=2, device="cpu", target="fake_cells:run_cell")
+    idle = engine.submit(cell_of("a"))
+    engine.submit(cell_of("hang:{tmp_path / "pid"}")).result()
+"""
+    )
+    pid_file = tmp_path / "pid"
+    with subprocess.Popen([sys.executable, str(script)]) as parent:
+        assert _within(20, lambda: pid_file.exists() and pid_file.read_text() != "")
+        family = psutil.Process(parent.pid).children(recursive=True)
+        parent.kill()
+    assert len(family) >= 2
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert not alive
+
+
+def test_an_interrupt_from_the_terminal_does_not_reach_a_worker(
+    fakes: str, make_cell: MakeCell, tmp_path: Path
+) -> None:
+    pid_file = tmp_path / "pid"
+    with _engine(fakes) as engine:
+        engine.submit(make_cell(f"hang:{pid_file}"))
+        assert _within(20, lambda: pid_file.exists() and pid_file.read_text() != "")
+        worker = psutil.Process(int(pid_file.read_text()))
+        worker.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        assert worker.is_running()
+
+
+def test_who_waits_to_be_alone_is_alone() -> None:
+    gate, inside, seen = Gate(), [0], []
+
+    def beside() -> None:
+        for _ in range(50):
+            with gate.beside():
+                inside[0] += 1
+                time.sleep(0.0002)
+                inside[0] -= 1
+
+    def alone() -> None:
+        for _ in range(10):
+            with gate.alone():
+                before = inside[0]
+                time.sleep(0.001)
+                seen.append((before, inside[0]))
+
+    threads = [Thread(target=task) for task in (beside, beside, alone, alone)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert seen == [(0, 0)] * 20

@@ -1,0 +1,95 @@
+"""The provenance columns, in and out of a git repository, with and without torch."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import bench
+from bench import environment as module
+from bench.environment import environment, libraries, machine_reference_s
+from bench.schema import RUNS
+
+
+@pytest.fixture(autouse=True)
+def _uncached() -> Iterator[None]:
+    environment.cache_clear()
+    yield
+    environment.cache_clear()
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    who = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    done = subprocess.run(["git", "-C", str(folder), *who, *arguments], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_every_column_is_of_the_schema() -> None:
+    found = environment("cpu")
+    assert set(found) <= set(RUNS.names)
+    first, last = RUNS.names.index("host"), RUNS.names.index("machine_reference_s")
+    assert set(RUNS.names[first : last + 1]) - set(found) == {"code_version"}
+    assert found["bench_version"] == bench.__version__
+    assert found["cpu"]
+    assert (found["gpu"], found["driver"]) == (None, None)
+
+
+def test_libraries_are_those_installed() -> None:
+    assert libraries()["numpy"] == np.__version__ == metadata.version("numpy")
+    assert json.loads(environment("cpu")["libraries"]) == libraries()
+
+
+def test_git_tells_the_commit_and_whether_it_is_dirty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert (environment("cpu")["git_commit"], environment("cpu")["git_dirty"]) == (None, None)
+    file = tmp_path / "a.txt"
+    file.write_text("one")
+    _git(tmp_path, "init", "--quiet")
+    _git(tmp_path, "add", "a.txt")
+    _git(tmp_path, "commit", "--quiet", "--message", "one")
+    environment.cache_clear()
+    assert environment("cpu")["git_commit"] == _git(tmp_path, "rev-parse", "HEAD")
+    assert environment("cpu")["git_dirty"] is False
+    file.write_text("two")
+    assert environment("cpu")["git_dirty"] is False  # told once per process
+    environment.cache_clear()
+    assert environment("cpu")["git_dirty"] is True
+
+
+def test_a_machine_without_git_has_no_commit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert environment("cpu")["git_commit"] is None
+
+
+def test_the_reference_is_short_and_positive() -> None:
+    assert 0 < machine_reference_s() < 0.5
+
+
+def test_it_needs_no_torch_and_then_says_null_for_what_only_torch_knows() -> None:
+    script = (
+        "import json, sys; from bench.environment import environment; found = environment('cpu')\n"
+        "assert 'torch' not in sys.modules; print(json.dumps([found['threads'], found['deterministic_algorithms']]))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == [None, None]
+
+
+def test_torch_tells_threads_and_determinism_where_it_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Torch:
+        @staticmethod
+        def get_num_threads() -> int:
+            return 3
+
+        @staticmethod
+        def are_deterministic_algorithms_enabled() -> bool:
+            return True
+
+    monkeypatch.setitem(sys.modules, "torch", Torch)
+    assert module._torch_flags() == {"threads": 3, "deterministic_algorithms": True}

@@ -1,0 +1,74 @@
+"""Estimates: proportional to the work, and corrected by the most similar cells that were observed."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.running.estimate import Estimator, left_s
+from bench.suite.cells import Cell
+from bench.suite.spec import Entry, Training, Tuning
+
+MakeCell = Callable[..., Cell]
+
+
+@pytest.fixture
+def lstm(make_cell: MakeCell) -> Cell:
+    parameters = {"hidden_size": 32, "layers": 1}
+    return dataclasses.replace(make_cell(), model=Entry(id="my-lstm", kind="lstm", parameters=parameters))
+
+
+def _changed(cell: Cell, **changes: object) -> Cell:
+    return dataclasses.replace(cell, **changes)
+
+
+def test_closed_forms_cost_next_to_nothing(make_cell: MakeCell, lstm: Cell) -> None:
+    estimator = Estimator()
+    assert estimator.seconds(make_cell("persistence"), 100_000) < 0.1
+    assert estimator.seconds(lstm, 100_000) > 1
+
+
+def test_twice_the_work_takes_twice_as_long(lstm: Cell) -> None:
+    def work(cell: Cell, train_windows: int = 1000) -> float:
+        estimator = Estimator()
+        return estimator.seconds(cell, train_windows) - estimator.seconds(cell, 0)
+
+    one = work(lstm)
+    assert work(lstm, 2000) == pytest.approx(2 * one)
+    assert work(_changed(lstm, sequence_length=6)) == pytest.approx(2 * one)  # from 3
+    assert work(_changed(lstm, seeds=4)) == pytest.approx(2 * one)  # from 2
+    assert work(_changed(lstm, training=Training(epochs=200))) == pytest.approx(2 * one)  # from 100
+    assert work(_changed(lstm, tuning=Tuning(trials=20, epochs=10))) == pytest.approx(2 * one)  # 200 epochs more
+    wider = Entry(id="wide", kind="lstm", parameters={"hidden_size": 64, "layers": 2})
+    assert work(_changed(lstm, model=wider)) > work(_changed(lstm, model=Entry(id="a", kind="rnn", parameters={})))
+
+
+def test_the_most_similar_cells_correct_the_estimate(make_cell: MakeCell, lstm: Cell) -> None:
+    estimator = Estimator()
+    default = estimator.seconds(lstm, 1000)
+    elsewhere = _changed(lstm, dataset=Entry(id="other", kind="random", parameters={}))
+    estimator.observe(make_cell("persistence"), 1000, 1e-6)
+    assert estimator.seconds(lstm, 1000) == default  # a closed form says nothing about networks
+    estimator.observe(_changed(elsewhere, model=Entry(id="g", kind="gru", parameters={})), 1000, 1e6)
+    assert estimator.seconds(lstm, 1000) > default
+    estimator.observe(elsewhere, 1000, 5 * default)
+    assert estimator.seconds(lstm, 1000) == pytest.approx(5 * default)
+    estimator.observe(lstm, 1000, 2 * default)
+    assert estimator.seconds(lstm, 1000) == pytest.approx(2 * default)
+    assert estimator.seconds(elsewhere, 1000) == pytest.approx(5 * default)
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1), st.integers(1, 64))
+def test_what_is_left_lies_between_its_bounds(cells: list[float], jobs: int) -> None:
+    left = left_s(cells, jobs)
+    assert left >= max(cells)
+    assert left <= sum(cells) * (1 + 1e-12)
+    assert left * jobs >= sum(cells) * (1 - 1e-12)
+
+
+def test_nothing_is_left_of_nothing() -> None:
+    assert left_s([], 4) == 0

@@ -1,0 +1,208 @@
+"""A run stores each cell as it finishes, tells so, and leaves the same rows however often it was killed."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from bench import store
+from bench.data import DATASETS
+from bench.errors import DataUnavailable, StoreError
+from bench.running import preflight
+from bench.running.engines import start
+from bench.running.events import Event, Finished, Planned, Started
+from bench.running.plan import prepare
+from bench.running.run import STUDIES, Outcome, run
+from bench.schema import SCHEMAS, Status
+from bench.suite.cells import Cell
+from bench.suite.spec import Tuning
+
+MakeCell = Callable[..., Cell]
+IGNORED = {"started_at", "machine_reference_s", "host", "fit_s", "git_dirty"}
+
+
+def _run(
+    cells: list[Cell], folder: Path, *, engine: str = "inline", told: list[Event] | None = None, **choice: bool
+) -> Outcome:
+    started = partial(start, engine, jobs=2, device="cpu", target="fake_cells:run_cell")
+    heard = [] if told is None else told
+    return run(prepare(cells, folder, **choice), started, jobs=2, device="cpu", listener=heard.append)
+
+
+def _rows(folder: Path, table: str) -> list[dict[str, object]]:
+    rows = store.read(folder, table).to_pylist()
+    return [{name: value for name, value in row.items() if name not in IGNORED} for row in rows]
+
+
+def _no_engine() -> None:
+    pytest.fail("an engine was started with nothing to run")
+
+
+@pytest.mark.usefixtures("fakes")
+def test_every_event_and_every_row(tmp_path: Path, make_cell: MakeCell) -> None:
+    cells = [make_cell("a"), make_cell("fail:diverged"), make_cell("b")]
+    told: list[Event] = []
+    outcome = _run(cells, tmp_path, told=told)
+    assert {cell_id: what.status for cell_id, what in outcome.items()} == {
+        cells[0].id: Status.OK,
+        cells[1].id: Status.DIVERGED,
+        cells[2].id: Status.OK,
+    }
+    assert store.stored(tmp_path) == outcome
+    planned, *others = told
+    assert isinstance(planned, Planned)
+    assert (planned.total, planned.pending) == (3, 3)
+    started = {event.cell.id for event in others if isinstance(event, Started)}
+    finished = [event for event in others if isinstance(event, Finished)]
+    assert started == {event.cell.id for event in finished} == set(outcome)
+    assert [event.done for event in finished] == [1, 2, 3]
+    assert finished[-1].remaining_s == 0
+    assert [(event.status, event.reason) for event in finished if event.status != Status.OK] == [
+        (Status.DIVERGED, "asked to")
+    ]
+
+
+@pytest.mark.usefixtures("fakes")
+def test_a_second_run_has_nothing_to_do(tmp_path: Path, make_cell: MakeCell) -> None:
+    cells = [make_cell("a"), make_cell("fail:diverged")]
+    first = _run(cells, tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    told: list[Event] = []
+    plan = prepare(cells, tmp_path)
+    assert plan.nothing_to_do
+    assert run(plan, _no_engine, jobs=2, device="cpu", listener=told.append) == first
+    assert told == []
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+@pytest.mark.usefixtures("fakes")
+def test_fresh_replaces_rows_and_failed_only_runs_what_failed(tmp_path: Path, make_cell: MakeCell) -> None:
+    cells = [make_cell("a"), make_cell("fail:failed")]
+    _run(cells, tmp_path)
+    for choice, ran in (({"fresh": True}, {0, 1}), ({"failed_only": True}, {1})):
+        told: list[Event] = []
+        _run(cells, tmp_path, told=told, **choice)
+        assert {event.cell.id for event in told if isinstance(event, Finished)} == {cells[n].id for n in ran}
+    assert len(_rows(tmp_path, "runs")) == 4
+
+
+@pytest.mark.usefixtures("fakes")
+def test_a_changed_cell_takes_the_place_of_the_old_one_which_can_come_back(tmp_path: Path, make_cell: MakeCell) -> None:
+    old, new = [make_cell("a", seeds=3)], [make_cell("a", seeds=2)]
+    _run(old, tmp_path)
+    first = {name: _rows(tmp_path, name) for name in SCHEMAS}
+    _run(new, tmp_path)
+    assert {row["cell_id"] for row in _rows(tmp_path, "runs")} == {new[0].id}
+    plan = prepare(old, tmp_path)
+    assert plan.pending == ()
+    run(plan, _no_engine, jobs=1, device="cpu", listener=lambda _: None)
+    assert {name: _rows(tmp_path, name) for name in SCHEMAS} == first
+
+
+@pytest.mark.usefixtures("fakes")
+def test_cells_of_other_places_stay(tmp_path: Path, make_cell: MakeCell) -> None:
+    _run([make_cell("a"), make_cell("b")], tmp_path)
+    _run([make_cell("a")], tmp_path)
+    assert {row["model"] for row in _rows(tmp_path, "runs")} == {"a", "b"}
+
+
+@pytest.mark.usefixtures("fakes")
+def test_unavailable_data_is_a_row_that_never_hides_results(
+    tmp_path: Path, make_cell: MakeCell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    present = False
+
+    def fingerprint(_: object) -> str:
+        if not present:
+            raise DataUnavailable("bring it")
+        return "abc"
+
+    kind = dataclasses.replace(DATASETS["random"], fingerprint=fingerprint)
+    monkeypatch.setattr(preflight, "dataset_kinds", lambda: {"random": kind})
+
+    def statuses() -> list[object]:
+        return [row["status"] for row in _rows(tmp_path, "runs")]
+
+    for _ in range(2):  # noted at once, and tried again on every run
+        outcome = run(prepare([make_cell("a")], tmp_path), _no_engine, jobs=1, device="cpu", listener=lambda _: None)
+        assert [(what.status, what.reason) for what in outcome.values()] == [(Status.UNAVAILABLE, "bring it")]
+        assert statuses() == ["unavailable"] * 2
+    present = True
+    _run([make_cell("a")], tmp_path)
+    assert statuses() == ["ok"] * 2
+    present = False
+    outcome = run(prepare([make_cell("a")], tmp_path), _no_engine, jobs=1, device="cpu", listener=lambda _: None)
+    assert [what.status for what in outcome.values()] == [Status.UNAVAILABLE]
+    assert statuses() == ["ok"] * 2
+
+
+@pytest.mark.usefixtures("fakes")
+def test_trials_become_studies(tmp_path: Path, make_cell: MakeCell) -> None:
+    optuna = pytest.importorskip("optuna")
+    cells = [dataclasses.replace(make_cell(model), tuning=Tuning(trials=1)) for model in ("a", "b")]
+    _run(cells, tmp_path)
+    _run(cells[:1], tmp_path, fresh=True)
+    backend = optuna.storages.journal.JournalFileBackend(str(tmp_path / STUDIES))
+    studies = optuna.get_all_study_summaries(optuna.storages.JournalStorage(backend))
+    assert sorted(study.user_attrs["cell_id"] for study in studies) == sorted(cell.id for cell in cells)
+
+
+@pytest.mark.usefixtures("fakes")
+def test_a_second_run_beside_the_first_is_refused(tmp_path: Path, make_cell: MakeCell) -> None:
+    plan = prepare([make_cell("a")], tmp_path)
+    with store.writing(tmp_path), pytest.raises(StoreError, match="only writer"):
+        run(plan, _no_engine, jobs=1, device="cpu", listener=lambda _: None)
+
+
+SCRIPT = """
+import sys
+sys.path[:0] = {path!r}
+from conftest import cell_of
+from pathlib import Path
+from functools import partial
+from bench.running.engines import start
+from bench.running.plan import prepare
+from bench.running.run import run
+
+if __name__ == "__main__":
+    cells = [cell_of("a", length=length) for length in range(1, 7)]
+    started = partial(start, {engine!r}, jobs=2, device="cpu", target="fake_cells:run_cell")
+    run(prepare(cells, Path(sys.argv[1])), started, jobs=2, device="cpu", listener=lambda event: None)
+"""
+
+
+def test_a_run_that_is_killed_again_and_again_ends_with_the_same_rows(
+    tmp_path: Path, fakes: str, make_cell: MakeCell
+) -> None:
+    cells = [make_cell("a", length=length) for length in range(1, 7)]
+    _run(cells, tmp_path / "whole")
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT.format(path=[str(Path(__file__).parent), *sys.path], engine="inline"))
+    draw = random.Random(0)
+    killed = 0
+    for _ in range(6):
+        with subprocess.Popen([sys.executable, str(script), str(tmp_path / "killed")]) as process:
+            wait_for_the_first_change(tmp_path / "killed", process)
+            time.sleep(draw.uniform(0, 0.06))
+            process.kill()
+        killed += process.returncode == -signal.SIGKILL
+    assert killed
+    _run(cells, tmp_path / "killed")
+    for name in SCHEMAS:
+        assert _rows(tmp_path / "killed", name) == _rows(tmp_path / "whole", name)
+
+
+def wait_for_the_first_change(folder: Path, process: subprocess.Popen[bytes]) -> None:
+    """Until the process holds the lock, so that the kill falls among the writes."""
+    lock, before = folder / ".lock", (folder / ".lock").stat().st_mtime_ns if (folder / ".lock").exists() else 0
+    while process.poll() is None and not (lock.exists() and lock.stat().st_mtime_ns != before):
+        time.sleep(0.002)

@@ -1,0 +1,107 @@
+"""What is stored comes back, through `read`, pandas and DuckDB."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench import store
+from bench.errors import StoreError
+from bench.schema import SCHEMAS, Rows, Status, table
+
+_VALUES: dict[pa.DataType, st.SearchStrategy[Any]] = {
+    pa.string(): st.text(max_size=20),
+    pa.int32(): st.integers(-(2**31), 2**31 - 1),
+    pa.int64(): st.integers(-(2**63), 2**63 - 1),
+    pa.float64(): st.floats(allow_nan=False),
+    pa.bool_(): st.booleans(),
+    pa.timestamp("us", tz="UTC"): st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)),
+    pa.list_(pa.float64()): st.lists(st.floats(allow_nan=False), max_size=4),
+}
+
+
+def _a_row(name: str) -> st.SearchStrategy[dict[str, Any]]:
+    fields = {field.name: st.none() | _VALUES[field.type] for field in SCHEMAS[name]}
+    return st.fixed_dictionaries({**fields, "cell_id": st.just("c0")})
+
+
+_ROWS = st.fixed_dictionaries(
+    {name: st.lists(_a_row(name), min_size=int(name == "runs"), max_size=3) for name in SCHEMAS}
+)
+
+
+@settings(deadline=None, max_examples=30)
+@given(_ROWS)
+def test_every_value_comes_back(content: dict[str, list[dict[str, Any]]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        with store.writing(Path(folder)) as writer:
+            writer.put({name: table(name, rows) for name, rows in content.items()})
+        for name, rows in content.items():
+            assert store.read(Path(folder), name).to_pylist() == rows
+            assert store.read(Path(folder), name).schema.equals(SCHEMAS[name], check_metadata=True)
+
+
+def test_cells_are_read_in_the_order_of_their_ids(tmp_path: Path, make_rows: Callable[..., Rows]) -> None:
+    with store.writing(tmp_path) as writer:
+        for cell_id in ("c2", "a0", "b1"):
+            writer.put(make_rows(cell_id))
+    assert store.read(tmp_path, "runs")["cell_id"].to_pylist() == ["a0", "a0", "b1", "b1", "c2", "c2"]
+
+
+def test_pandas_and_duckdb_read_each_folder(tmp_path: Path, make_rows: Callable[..., Rows]) -> None:
+    with store.writing(tmp_path) as writer:
+        writer.put(make_rows("a", curves=0))  # writes no part of `curves`
+        writer.put(make_rows("b", replicates=3))
+    for name, expected in {"runs": 5, "curves": 9, "predictions": 2}.items():
+        mine = store.read(tmp_path, name)
+        frame = pd.read_parquet(tmp_path / name)
+        assert len(frame) == mine.num_rows == expected
+        assert list(frame.columns) == mine.column_names
+        query = f"select count(*), count(distinct cell_id) from '{tmp_path / name}/*.parquet'"
+        count = duckdb.connect().execute(query).fetchone()
+        assert count == (expected, len(set(mine["cell_id"].to_pylist())))
+    assert not list((tmp_path / "trials").iterdir())
+
+
+def test_stored_tells_each_cell_in_short(tmp_path: Path, make_rows: Callable[..., Rows]) -> None:
+    with store.writing(tmp_path) as writer:
+        writer.put(make_rows("a"))
+        writer.put(make_rows("c", deterministic=True, train_windows=70))
+        writer.put(make_rows("b", model="n", status="diverged", reason="loss is NaN", fit_s=None))
+    assert store.stored(tmp_path) == {
+        "a": store.Stored(("d", "m", 3, 1), Status.OK, "", 2 * (2.0 + 0.5) + 10.0, None),
+        "b": store.Stored(("d", "n", 3, 1), Status.DIVERGED, "loss is NaN", 2 * 0.5 + 10.0, None),
+        "c": store.Stored(("d", "m", 3, 1), Status.OK, "", 2.0 + 0.5 + 10.0, 70),
+    }
+
+
+def test_one_replicate_that_is_not_ok_marks_its_cell(tmp_path: Path, make_rows: Callable[..., Rows]) -> None:
+    ok, bad = make_rows("a"), make_rows("a", status="diverged", reason="why")
+    with store.writing(tmp_path) as writer:
+        writer.put({**ok, "runs": pa.concat_tables([ok["runs"], bad["runs"]])})
+    assert (store.stored(tmp_path)["a"].status, store.stored(tmp_path)["a"].reason) == (Status.DIVERGED, "why")
+
+
+def test_a_folder_that_does_not_exist_holds_nothing_but_cannot_be_read(tmp_path: Path) -> None:
+    assert store.stored(tmp_path / "none") == {}
+    with pytest.raises(StoreError, match="expected a results folder"):
+        store.read(tmp_path / "none", "runs")
+
+
+def test_rows_of_two_cells_or_of_none_are_refused(tmp_path: Path, make_rows: Callable[..., Rows]) -> None:
+    with store.writing(tmp_path) as writer:
+        with pytest.raises(ValueError, match=r"found cells \['a', 'b'\]"):
+            writer.put({**make_rows("a"), "curves": make_rows("b")["curves"]})
+        with pytest.raises(ValueError, match="at least one run"):
+            writer.put(make_rows("a", replicates=0))
+    assert store.stored(tmp_path) == {}

@@ -1,0 +1,214 @@
+"""Torn parts, other versions, two writers, and writers that die in between: nothing is lost or half read."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from bench import store
+from bench.errors import StoreError
+from bench.schema import SCHEMAS, Rows, table
+from bench.store import writer as module
+
+MakeRows = Callable[..., Rows]
+
+
+def _content(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.parquet")}
+
+
+def _filled(folder: Path, make_rows: MakeRows, *cell_ids: str) -> Path:
+    with store.writing(folder) as writer:
+        for cell_id in cell_ids:
+            writer.put(make_rows(cell_id))
+    return folder
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "empty", "text"])
+def test_a_torn_part_is_named_and_nothing_is_touched(tmp_path: Path, make_rows: MakeRows, damage: str) -> None:
+    _filled(tmp_path, make_rows, "a", "b")
+    part = tmp_path / "runs" / "b.parquet"
+    whole = part.read_bytes()
+    flipped = bytearray(whole)
+    flipped[10] ^= 0xFF  # within the first page: its checksum tells
+    part.write_bytes({"cut": whole[:-20], "flip": bytes(flipped), "empty": b"", "text": b"hello" * 100}[damage])
+    before = _content(tmp_path)
+    for use in (
+        lambda: store.read(tmp_path, "runs"),
+        lambda: store.stored(tmp_path),
+        store.writing(tmp_path).__enter__,
+    ):
+        with pytest.raises(StoreError, match=r"runs/b\.parquet: expected a whole Parquet file.*delete it") as caught:
+            use()
+        assert "\n" not in str(caught.value)
+    assert _content(tmp_path) == before
+
+
+def test_after_a_torn_part_is_deleted_the_cell_can_be_made_again(tmp_path: Path, make_rows: MakeRows) -> None:
+    _filled(tmp_path, make_rows, "a", "b")
+    (tmp_path / "runs" / "b.parquet").unlink()
+    assert list(store.stored(tmp_path)) == ["a"]
+    _filled(tmp_path, make_rows, "b")
+    assert list(store.stored(tmp_path)) == ["a", "b"]
+
+
+def test_another_schema_version_is_refused_with_both_versions(tmp_path: Path, make_rows: MakeRows) -> None:
+    _filled(tmp_path, make_rows, "a")
+    part = tmp_path / "runs" / "a.parquet"
+    old = pq.read_table(part).replace_schema_metadata({"bench_schema_version": "0"})
+    pq.write_table(old, part)
+    before = _content(tmp_path)
+    for use in (
+        lambda: store.read(tmp_path, "runs"),
+        lambda: store.stored(tmp_path),
+        store.writing(tmp_path).__enter__,
+    ):
+        with pytest.raises(StoreError, match=r"expected schema version 1, found 0; .* --results"):
+            use()
+    assert _content(tmp_path) == before
+
+
+def test_foreign_and_copied_parts_are_refused(tmp_path: Path, make_rows: MakeRows) -> None:
+    _filled(tmp_path, make_rows, "a")
+    copy = tmp_path / "runs" / "a copy.parquet"
+    shutil.copy(tmp_path / "runs" / "a.parquet", copy)
+    with pytest.raises(StoreError, match=r"a copy\.parquet: expected the rows of cell a copy and of no other"):
+        store.stored(tmp_path)
+    pq.write_table(pa.table({"x": [1]}), copy)
+    with pytest.raises(StoreError, match=r"a copy\.parquet: expected schema version 1, found none"):
+        store.read(tmp_path, "runs")
+    fewer = table("runs", []).select(["cell_id"])
+    pq.write_table(fewer, copy)
+    with pytest.raises(StoreError, match=r"a copy\.parquet: expected the columns of 'runs'"):
+        store.read(tmp_path, "runs")
+
+
+def test_parts_without_runs_are_not_read_and_are_cleared(tmp_path: Path, make_rows: MakeRows) -> None:
+    _filled(tmp_path, make_rows, "a", "b")
+    (tmp_path / "runs" / "b.parquet").unlink()
+    assert set(store.read(tmp_path, "curves")["cell_id"].to_pylist()) == {"a"}
+    _filled(tmp_path, make_rows)
+    assert not (tmp_path / "curves" / "b.parquet").exists()
+    assert (tmp_path / "curves" / "a.parquet").exists()
+
+
+class Killed(BaseException):
+    """Stands for the end of the process at one system call."""
+
+
+def _die_at(call: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the process end at its `call`-th change of the file system."""
+    done = 0
+
+    def counting(function: Callable[..., object]) -> Callable[..., object]:
+        @functools.wraps(function)
+        def wrapped(*args: object, **kwargs: object) -> object:
+            nonlocal done
+            done += 1
+            if done > call:
+                raise Killed
+            return function(*args, **kwargs)
+
+        return wrapped
+
+    for name in ("rename", "replace", "unlink", "rmdir", "touch", "mkdir"):
+        monkeypatch.setattr(Path, name, counting(getattr(Path, name)))
+    monkeypatch.setattr(module, "_write", counting(module._write))
+    monkeypatch.setattr(shutil, "copyfile", counting(shutil.copyfile))
+
+
+def _survives(folder: Path, change: Callable[[store.Writer], None]) -> bool:
+    try:
+        with store.writing(folder) as writer:
+            change(writer)
+    except Killed:
+        return False
+    return True
+
+
+def test_a_replacement_cut_off_anywhere_leaves_the_old_or_the_new(
+    tmp_path: Path, make_rows: MakeRows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = make_rows("a", fit_s=1.0, curves=1), make_rows("a", fit_s=2.0, curves=0)
+    seen = []
+    for call in itertools.count():
+        folder = tmp_path / str(call)
+        with store.writing(folder) as writer:
+            writer.put(old)
+        with monkeypatch.context() as patch:
+            _die_at(call, patch)
+            finished = _survives(folder, lambda writer: writer.put(new))
+        _filled(folder, make_rows)
+        found = {name: store.read(folder, name) for name in SCHEMAS}
+        assert found in (old, new)
+        assert not list((folder / ".pending").iterdir())
+        seen.append(found == new)
+        if finished:
+            break
+    assert seen == sorted(seen)  # once the new is final, it stays
+    assert 0 < sum(seen) < len(seen)
+
+
+def test_setting_a_cell_aside_never_loses_it(
+    tmp_path: Path, make_rows: MakeRows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for call in itertools.count():
+        folder = _filled(tmp_path / str(call), make_rows, "a")
+        with monkeypatch.context() as patch:
+            _die_at(call, patch)
+            finished = _survives(folder, lambda writer: writer.supersede("a"))
+        if finished:
+            assert store.stored(folder) == {}
+        with store.writing(folder) as writer:
+            writer.restore(["a", "unknown"])
+        assert {name: store.read(folder, name) for name in SCHEMAS} == make_rows("a")
+        if finished:
+            break
+    assert call > 10
+
+
+def test_setting_a_cell_aside_twice_is_as_once(tmp_path: Path, make_rows: MakeRows) -> None:
+    with store.writing(_filled(tmp_path, make_rows, "a")) as writer:
+        writer.supersede("a")
+        writer.supersede("a")
+        writer.restore(["a"])
+    assert store.read(tmp_path, "runs").equals(make_rows("a")["runs"])
+
+
+def test_two_writers_refuse_and_a_killed_one_leaves_no_lock(tmp_path: Path, make_rows: MakeRows) -> None:
+    hold = "import sys, time, pathlib\nfrom bench import store\nwith store.writing(pathlib.Path(sys.argv[1])):\n"
+    hold += "    print('held', flush=True)\n    time.sleep(60)\n"
+    with subprocess.Popen([sys.executable, "-c", hold, str(tmp_path)], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(StoreError, match=rf"only writer, but process {other.pid} is writing there"):
+            _filled(tmp_path, make_rows, "a")
+        other.kill()
+    _filled(tmp_path, make_rows, "a")
+    assert list(store.stored(tmp_path)) == ["a"]
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_permission_is_one_line(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(StoreError, match="cannot be written"), store.writing(tmp_path / "r"):
+        pass
+
+
+def test_a_file_in_the_way_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "r").write_text("not a folder")
+    with (
+        pytest.raises(StoreError, match=r"r.*: cannot be written \(.*\); make room or mend"),
+        store.writing(tmp_path / "r"),
+    ):
+        pass
