@@ -13,7 +13,7 @@ from bench.stats.table import Grid, grid
 
 
 def results_table(runs: pa.Table, cell_ids: Sequence[str]) -> str:
-    """RMSE by dataset, horizon, sequence length and model: the mean over the seeds that are ok.
+    """RMSE by dataset, horizon, sequence length and model, pooled over the seeds that are ok.
 
     Parameters
     ----------
@@ -23,12 +23,12 @@ def results_table(runs: pa.Table, cell_ids: Sequence[str]) -> str:
         The cells to show.
     """
     shown = grid(runs.filter(pc.is_in(runs["cell_id"], value_set=pa.array(cell_ids, pa.string()))))
-    rmse = shown.values("rmse")  # [cells, models, seeds]
+    mse = shown.values("mse")  # [cells, models, seeds]
     order = _as_given(shown, cell_ids)
     rows = [["dataset", "L", "h", *(shown.models[m] for m in order)]]
-    for case, values in zip(shown.cases, rmse[:, order], strict=True):
+    for case, values in zip(shown.cases, mse[:, order], strict=True):
         rows.append([case.dataset, str(case.sequence_length), str(case.horizon), *_row(values)])
-    return f"RMSE on test, mean over seeds, original units (* smallest of its row)\n{columns(rows)}"
+    return f"RMSE on test, pooled over seeds, original units (* smallest of its row)\n{columns(rows)}"
 
 
 def _as_given(shown: Grid, cell_ids: Sequence[str]) -> list[int]:
@@ -38,9 +38,9 @@ def _as_given(shown: Grid, cell_ids: Sequence[str]) -> list[int]:
     return [shown.models.index(name) for name in names]
 
 
-def _row(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> list[str]:
-    """The means of ``[models, seeds]``; a dash where no seed is ok."""
-    means = [float(each[~np.isnan(each)].mean()) if (~np.isnan(each)).any() else None for each in values]
-    known = [mean for mean in means if mean is not None]
-    smallest = min(known) if len(known) > 1 else None
-    return ["–" if mean is None else f"{mean:#.4g}{'*' if mean == smallest else ''}" for mean in means]
+def _row(mse: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> list[str]:
+    """RMSE from ``[models, seeds]``, the square root of the mean; a dash where no seed is ok."""
+    done = [each[~np.isnan(each)] for each in mse]
+    pooled = [float(np.sqrt(each.mean())) if each.size else None for each in done]
+    smallest = min((rmse for rmse in pooled if rmse is not None), default=None)
+    return ["–" if rmse is None else f"{rmse:.4g}{'*' if rmse == smallest else ''}" for rmse in pooled]

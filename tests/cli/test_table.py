@@ -11,10 +11,11 @@ from bench.schema import table
 def _row(model: str, seed: int, rmse: float | None, **other: Any) -> dict[str, Any]:
     place = {"dataset": "d", "model": model, "sequence_length": 5, "horizon": 1, **other}
     cell_id = f"{place['model']}{place['sequence_length']}"
-    return {**place, "cell_id": cell_id, "seed": seed, "status": "failed" if rmse is None else "ok", "rmse": rmse}
+    mse = None if rmse is None else rmse**2
+    return {**place, "cell_id": cell_id, "seed": seed, "status": "failed" if rmse is None else "ok", "mse": mse}
 
 
-def test_means_are_over_the_seeds_that_are_ok_and_models_in_the_order_asked_for() -> None:
+def test_errors_are_pooled_over_the_seeds_that_are_ok_and_models_in_the_order_asked_for() -> None:
     rows = [
         *(_row("b", 0, 1.0), _row("b", 1, 2.0)),
         *(_row("a", 0, 1.25), _row("a", 1, None)),
@@ -24,7 +25,7 @@ def test_means_are_over_the_seeds_that_are_ok_and_models_in_the_order_asked_for(
     shown = results_table(table("runs", rows), ["c5", "b5", "a5", "b9", "never-run"])
     assert shown.splitlines()[1:] == [
         "dataset  L  h  c  b          a",
-        "d        5  1  –  1.500      1.250*",
+        "d        5  1  –  1.581      1.250*",  # the root of (1² + 2²) / 2
         "d        9  1  –  1.235e+05  –",
     ]
 
