@@ -42,5 +42,6 @@ def _row(mse: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> list[str]:
     """RMSE from ``[models, seeds]``, the square root of the mean; a dash where no seed is ok."""
     done = [each[~np.isnan(each)] for each in mse]
     pooled = [float(np.sqrt(each.mean())) if each.size else None for each in done]
-    smallest = min((rmse for rmse in pooled if rmse is not None), default=None)
-    return ["–" if rmse is None else f"{rmse:.4g}{'*' if rmse == smallest else ''}" for rmse in pooled]
+    known = [rmse for rmse in pooled if rmse is not None]
+    smallest = min(known) if len(known) > 1 else None
+    return ["–" if rmse is None else f"{rmse:#.4g}{'*' if rmse == smallest else ''}" for rmse in pooled]
