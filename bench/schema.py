@@ -76,6 +76,7 @@ RUNS = pa.schema(
         ("tuning_s", pa.float64()),  # of the whole cell
         ("peak_memory_bytes", pa.int64()),
         ("parameters", pa.int64()),
+        ("bank", pa.string()),  # how the replicates were stepped: as one, one by one, in closed form
         ("deterministic", pa.bool_()),  # the model draws no random number: one fit stands for every seed
         # What was run.
         ("hyperparameters", pa.string()),  # JSON: the values that this replicate was trained with

@@ -152,7 +152,7 @@ class Windows:
 
     def inputs(self, which: slice | NDArray[np.int64]) -> FloatArray:
         """``[B, T, C]``: a view for a slice, a gathered batch for an array of window numbers."""
-        views = sliding_window_view(self.values, self.sequence_length, axis=0)  # [N - T + 1, C, T]
+        views: FloatArray = sliding_window_view(self.values, self.sequence_length, axis=0)  # [N - T + 1, C, T]
         if isinstance(which, slice):
             chosen = self.places[which]
             rows = slice(chosen.start - self.sequence_length, chosen.stop - self.sequence_length, chosen.step)

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bench.kernels.linear import Linear
 from bench.models.base import Shape
 from bench.models.parameters import EncoderDecoderParameters
 from bench.models.recurrent import recurrent_layers
@@ -32,6 +33,7 @@ class EncoderDecoder(nn.Module):
     """
 
     takes_targets = True
+    stackable = True
 
     def __init__(self, parameters: EncoderDecoderParameters, shape: Shape) -> None:
         super().__init__()
@@ -39,18 +41,21 @@ class EncoderDecoder(nn.Module):
         self.horizon = shape.horizon
         self.directions = 2 if parameters.bidirectional else 1
         self.encoder = recurrent_layers(
-            parameters.cell, shape.channels, parameters, bidirectional=parameters.bidirectional
+            parameters.cell, shape.channels, parameters, bidirectional=parameters.bidirectional, last_only=True
         )
         self.decoder = recurrent_layers(parameters.cell, shape.channels, parameters)
-        self.head = nn.Linear(parameters.hidden_size, shape.channels)
+        self.head = Linear(parameters.hidden_size, shape.channels)
 
     def forward(self, x: Tensor, targets: Tensor | None = None) -> Tensor:
-        """Map ``[B, T, C]``, and true values ``[B, H, C]`` where it is forced, to ``[B, H, C]``."""
+        """Map ``[B, T, C]``, and true values ``[B, H, C]`` where it is forced, to ``[B, H, C]``.
+
+        Stacked, all of them have a first dimension of members.
+        """
         state = self._encode(x)
-        start = x[:, -1:]  # [B, 1, C]
+        start = x[..., -1:, :]  # […, B, 1, C]
         if targets is None or not (self.training or self.teacher_forced_prediction):
             return self._free_running(start, state)
-        return self._step(torch.cat([start, targets[:, :-1]], dim=1), state)[0]
+        return self._step(torch.cat([start, targets[..., :-1, :]], dim=-2), state)[0]
 
     def _encode(self, x: Tensor) -> State:
         _, state = self.encoder(x)
@@ -60,15 +65,14 @@ class EncoderDecoder(nn.Module):
         return self._add_directions(state)
 
     def _add_directions(self, state: Tensor) -> Tensor:
-        batch, hidden = state.shape[1:]  # of [layers · directions, B, hidden]
-        return state.reshape(-1, self.directions, batch, hidden).sum(1)  # [layers, B, hidden]
+        return state.unflatten(0, (-1, self.directions)).sum(1)  # [layers · directions, …] to [layers, …]
 
     def _free_running(self, value: Tensor, state: State) -> Tensor:
         values = []
         for _ in range(self.horizon):
             value, state = self._step(value, state)
             values.append(value)
-        return torch.cat(values, dim=1)
+        return torch.cat(values, dim=-2)
 
     def _step(self, inputs: Tensor, state: State) -> tuple[Tensor, Any]:
         hidden, state = self.decoder(inputs, state)

@@ -10,10 +10,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from bench.kernels.linear import Linear
+from bench.kernels.modules import GRU, LSTM, RNN
 from bench.models.base import Shape
 from bench.models.parameters import RecurrentParameters, RNNParameters
 
-LAYERS: Mapping[str, type[nn.Module]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+LAYERS: Mapping[str, type[nn.Module]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 
 
 def recurrent_layers(cell: str, inputs: int, parameters: RecurrentParameters, **options: Any) -> nn.Module:
@@ -35,22 +37,22 @@ class Recurrent(nn.Module):
     the last step and the backward one after the first. They are set side by side, forward first.
     """
 
+    stackable = True
+
     def __init__(self, cell: str, parameters: RecurrentParameters, shape: Shape, **options: Any) -> None:
         super().__init__()
-        self.directions = 2 if parameters.bidirectional else 1
         self.outputs = (shape.horizon, shape.channels)
         self.layers = recurrent_layers(
-            cell, shape.channels, parameters, bidirectional=parameters.bidirectional, **options
+            cell, shape.channels, parameters, bidirectional=parameters.bidirectional, last_only=True, **options
         )
-        self.head = nn.Linear(self.directions * parameters.hidden_size, shape.horizon * shape.channels)
+        directions = 2 if parameters.bidirectional else 1
+        self.head = Linear(directions * parameters.hidden_size, shape.horizon * shape.channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, T, C]`` to ``[B, H, C]``."""
-        _, state = self.layers(x)
-        hidden = state[0] if isinstance(state, tuple) else state  # [layers · directions, B, hidden]
-        top = hidden[-self.directions :].transpose(0, 1).flatten(1)  # [B, directions · hidden]
+        """Map ``[B, T, C]`` to ``[B, H, C]``; stacked, ``[K, B, T, C]`` to ``[K, B, H, C]``."""
+        top, _ = self.layers(x)  # […, B, directions · hidden]
         output: Tensor = self.head(top)
-        return output.view(len(x), *self.outputs)
+        return output.unflatten(-1, self.outputs)
 
 
 def build_rnn(parameters: RNNParameters, shape: Shape) -> Recurrent:

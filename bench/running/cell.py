@@ -152,6 +152,7 @@ def _record(cell: Cell, kind: ModelKind, trained: Trained, *, prepared: Prepared
         "predict_s": predict_s,
         "peak_memory_bytes": peak_bytes(),
         "parameters": trained.parameter_count,
+        "bank": trained.how,
         "deterministic": not kind.gradient,
     }
     for k, (fit, scaled) in enumerate(zip(trained.fits, predictions, strict=True)):

@@ -27,13 +27,13 @@ def fit(bank: Bank, *, observer: Observer = never_stop) -> list[Fit]:
     for epoch in range(1, bank.settings.epochs + 1):
         started = time.perf_counter()
         losses = bank.train_epoch(live)
-        errors = bank.validate(live)
+        errors = bank.validate()
         share_s = (time.perf_counter() - started) / len(live)
         for k, loss, error in zip(live, losses, errors, strict=True):
             fits[k].fit_s += share_s
             _record(fits[k], epoch, float(loss), float(error))
-            if fits[k].best_epoch == epoch:
-                bank.keep(k)
+        if better := [k for k in live if fits[k].best_epoch == epoch]:
+            bank.keep(better)
         live = [k for k in live if _goes_on(k, fits[k], bank.settings, observer)]
         if not live:
             break

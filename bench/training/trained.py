@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,12 +15,15 @@ from bench.data.windows import Windows
 from bench.models.base import ClosedForm, ModelKind, Shape
 from bench.training.members import Fit, Member, Observer, TrainingData, never_stop
 
+if TYPE_CHECKING:
+    from bench.training.bank import Bank
+
 CLOSED_FORM_BATCH = 8192
 
 
 @dataclass(frozen=True)
 class Trained:
-    """Fitted members of one bank.
+    """Fitted members of one group.
 
     Parameters
     ----------
@@ -29,6 +33,8 @@ class Trained:
         ``predict(windows)`` gives ``[K, points, C]`` in scaled units.
     parameter_count
         Fitted numbers in one member.
+    how
+        How the members were stepped, for the `bank` column of `runs`.
     teacher_forced
         Whether prediction is fed true past values inside the horizon.
     """
@@ -36,6 +42,7 @@ class Trained:
     fits: list[Fit]
     predict: Callable[[Windows], FloatArray]
     parameter_count: int
+    how: str
     teacher_forced: bool = False
 
 
@@ -58,12 +65,23 @@ def train(
     shape = Shape(data.train.sequence_length, data.train.horizon, data.train.channels)
     if not kind.gradient:
         return _closed_form(kind, shape, members, data)
-    from bench.training.bank import Bank  # torch: only where a gradient is needed
+    from bench.training.bank import split_bank  # torch: only where a gradient is needed
     from bench.training.fit import fit
 
-    bank = Bank(kind, shape, members, data=data, device=device, deadline=deadline)
-    fits = fit(bank, observer=observer)
-    return Trained(fits, bank.predict, bank.parameter_count, bank.teacher_forced_prediction)
+    banks: list[Bank] = []
+    fits: list[Fit] = []
+    for bank in split_bank(kind, shape, members, data=data, device=device, deadline=deadline):
+        fits += fit(bank, observer=_shifted(observer, len(fits)))
+        banks.append(bank)
+
+    def predict(windows: Windows) -> FloatArray:
+        return np.concatenate([bank.predict(windows) for bank in banks])
+
+    return Trained(fits, predict, bank.parameter_count, how=bank.how, teacher_forced=bank.teacher_forced_prediction)
+
+
+def _shifted(observer: Observer, first: int) -> Observer:
+    return lambda k, epoch, validation_mse: observer(first + k, epoch, validation_mse)
 
 
 def _closed_form(kind: ModelKind, shape: Shape, members: Sequence[Member], data: TrainingData) -> Trained:
@@ -73,7 +91,7 @@ def _closed_form(kind: ModelKind, shape: Shape, members: Sequence[Member], data:
     def predict(windows: Windows) -> FloatArray:
         return np.stack([predict_closed_form(model, windows) for model in models])
 
-    return Trained(fits, predict, models[0].parameter_count())
+    return Trained(fits, predict, models[0].parameter_count(), how="closed form")
 
 
 def _fit_closed_form(model: ClosedForm, data: TrainingData) -> Fit:

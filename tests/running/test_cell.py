@@ -168,7 +168,7 @@ class TestFailures:
             from bench.training.members import Fit
             from bench.training.trained import Trained
 
-            return Trained([Fit(status=Status.DIVERGED) for _ in bank], lambda windows: None, 0)
+            return Trained([Fit(status=Status.DIVERGED) for _ in bank], lambda windows: None, 0, how="as one")
 
         monkeypatch.setattr(study_module, "train", diverged)
         rows = run_cell(make(tuning=Tuning(trials=2)))

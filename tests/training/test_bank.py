@@ -166,8 +166,8 @@ def test_windows_per_epoch_draws_that_many_afresh(data):
     settings = SETTINGS.model_copy(update={"windows_per_epoch": 16, "batch_size": 16, "epochs": 2})
     bank = bank_of([member(0, settings)], data)
     seen = []
-    original = bank._data.batch
-    bank._data.batch = lambda which: seen.append(sorted(which)) or original(which)
+    original = bank._train.batch
+    bank._train.batch = lambda which: seen.append(sorted(which[0])) or original(which)
     fit(bank)
     assert [len(which) for which in seen] == [16, 16]
     assert len(set(seen[0])) == 16
@@ -210,7 +210,7 @@ class Flat(ModelKind):
 
 def test_a_model_of_the_wrong_output_shape_is_named(data):
     kind = Flat("wrong on purpose", Parameters, "tests:none")
-    with pytest.raises(ValueError, match=r"Sequential returned \(16, 3\); expected \[B, H, C\] \(16, 2, 1\)"):
+    with pytest.raises(ValueError, match=r"returned \[16, 3\]; expected \[B, H, C\] = \[16, 2, 1\]"):
         fit(Bank(kind, SHAPE, [member(0)], data=data))
 
 

@@ -1,0 +1,225 @@
+"""The backward pass of a bank: each tile runs back through all steps, and adds to the gradients of the weights.
+
+The products that give the weights' gradients sum over rows and steps. They are done for some steps at once, while
+what they multiply is still in the cache, so no array over all steps is written.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from bench.kernels import gru, lstm, rnn
+from bench.kernels.arrays import Array, Gradients, Operands, Sums, Upstream, member, workspace
+from bench.kernels.compiled import entry, inner
+from bench.kernels.pack import columns_width, pack_rows, padded_to, unpack_gradients
+from bench.kernels.plan import GRU, LSTM, Plan
+from bench.kernels.product import Extent, Matrix, Panels, add_product, add_transposed
+from bench.kernels.tile import (
+    Tile,
+    add_step,
+    in_slot,
+    inputs_at,
+    load_rows,
+    store_rows,
+    store_step,
+    tile_at,
+)
+
+CHUNK = 128  # rows × steps whose products go into the weights' gradients at once
+
+
+class Room(NamedTuple):
+    """One member's weights in panels, and what a tile needs on its way back."""
+
+    w_h: Array  # panels of [hidden_blocks · padded, padded]
+    w_x: Array  # panels of [(blocks - input_block) · padded, padded channels], where gradients to inputs are wanted
+    d_h: Array  # [tile, padded]
+    d_c: Array  # [tile, padded]
+    d_a: Array  # [chunk, tile, blocks · padded]: gradients to the products
+    d_x: Array  # [chunk, tile, padded channels]
+
+
+class Arrays(NamedTuple):
+    """The arrays of a backward pass."""
+
+    operands: Operands
+    slots: Array
+    upstream: Upstream
+    gradients: Gradients
+    sums: Sums
+
+
+@inner
+def state_sums(plan: Plan, sums: Sums, tile: Tile) -> Matrix:
+    """The part of the tile's group in the sums of the state's weights."""
+    part = tile.k * plan.groups + tile.row // (plan.tile * plan.group)
+    return Matrix(sums.by_state, part * plan.hidden_blocks * plan.padded * plan.padded, plan.padded)
+
+
+@inner
+def input_sums(plan: Plan, sums: Sums, tile: Tile) -> Matrix:
+    """The part of the tile's group in the sums of the input's weights."""
+    part = tile.k * plan.groups + tile.row // (plan.tile * plan.group)
+    return Matrix(sums.by_input, part * plan.inputs * plan.blocks * plan.padded, plan.blocks * plan.padded)
+
+
+@inner
+def chunk_steps(plan: Plan) -> int:
+    """How many steps make a chunk."""
+    return min(max(CHUNK // plan.tile, 1), plan.steps)
+
+
+@inner
+def backward_room(plan: Plan, gradients: Gradients) -> Room:
+    """Room for one tile at a time."""
+    like = gradients.w_h
+    rows = chunk_steps(plan) * plan.tile
+    channels = padded_to(plan.channels, plan.lanes) if gradients.x.size else 0
+    return Room(
+        workspace(plan.hidden_blocks * plan.padded * plan.padded, like),
+        workspace((plan.blocks - plan.input_block) * plan.padded * channels, like),
+        workspace(plan.tile * plan.padded, like),
+        workspace(plan.tile * plan.padded, like),
+        workspace(rows * plan.blocks * plan.padded, like),
+        workspace(rows * channels, like),
+    )
+
+
+@inner
+def pack_backward(plan: Plan, operands: Operands, k: int, room: Room) -> None:
+    """Pack the weights of member `k`."""
+    w_h, w_x = operands.w_h, operands.w_x
+    pack_rows(plan, (w_h, member(w_h, k), plan.hidden), (0, plan.hidden_blocks), room.w_h)
+    if room.w_x.size:
+        pack_rows(plan, (w_x, member(w_x, k), plan.channels), (plan.input_block, plan.blocks), room.w_x)
+
+
+@inner
+def _derive(plan: Plan, slots: Array, places: tuple[int, int], room: Room, start: int) -> None:
+    """The gradients to one step's products, into ``room.d_a`` from `start` on."""
+    out = (room.d_a, start)
+    if plan.code == LSTM:
+        lstm.backward_step(plan, slots, places, (room.d_h, room.d_c), out)
+    elif plan.code == GRU:
+        gru.backward_step(plan, slots, places, room.d_h, out)
+    else:
+        rnn.backward_step(plan, slots, places[0], room.d_h, out)
+
+
+@inner
+def _carry(plan: Plan, room: Room, start: int) -> None:
+    """Add to the gradient to the state what comes through one step's products, whose gradients are at `start`."""
+    size = plan.hidden_blocks * plan.padded
+    panels = Panels(room.w_h, 0, plan.panel, size * plan.panel, plan.panel)
+    d_a = Matrix(room.d_a, start, plan.blocks * plan.padded)
+    add_product(Matrix(room.d_h, 0, plan.padded), d_a, panels, Extent(plan.tile, plan.padded, size))
+
+
+@inner
+def _add_state_weights(plan: Plan, room: Room, states: Matrix, rows: tuple[int, int], out: Matrix) -> None:
+    """Add a chunk's products ``d_aᵀ h``; `rows` are the chunk's first and last that count."""
+    first, last = rows
+    width, stride = plan.blocks * plan.padded, states.stride
+    before = Panels(states.array, states.start + first * stride, stride, plan.panel, plan.panel)
+    extent = Extent(plan.hidden_blocks * plan.padded, plan.padded, last - first)
+    add_transposed(out, Matrix(room.d_a, first * width, width), before, extent)
+
+
+@inner
+def _add_input_weights(plan: Plan, room: Room, inputs: Matrix, rows: int, out: Matrix) -> None:
+    """Add a chunk's products ``[1, x]ᵀ d_a``; of blocks that inputs do not feed, only the bias is used."""
+    width, first = plan.blocks * plan.padded, plan.input_block * plan.padded
+    fed = Panels(room.d_a, first, width, plan.panel, plan.panel)
+    add_transposed(Matrix(out.array, out.start + first, width), inputs, fed, Extent(plan.inputs, width - first, rows))
+    unfed = Panels(room.d_a, 0, width, plan.panel, plan.panel)
+    add_transposed(out, inputs, unfed, Extent(2, first, rows))
+
+
+@inner
+def _store_inputs(plan: Plan, room: Room, steps: tuple[int, int], tile: Tile, d_x: Array) -> None:
+    """The gradients to a chunk's inputs."""
+    first, last = steps
+    width = plan.blocks * plan.padded
+    columns = padded_to(plan.channels, plan.lanes)
+    panel = columns_width(columns, plan.lanes)
+    inner_size = width - plan.input_block * plan.padded
+    room.d_x[:] = 0
+    add_product(
+        Matrix(room.d_x, 0, columns),
+        Matrix(room.d_a, plan.input_block * plan.padded, width),
+        Panels(room.w_x, 0, panel, inner_size * panel, panel),
+        Extent((last - first) * plan.tile, columns, inner_size),
+    )
+    for step in range(first, last):
+        source = Matrix(room.d_x, (step - first) * plan.tile * columns, columns)
+        store_step(plan, source, tile, step, (d_x, plan.channels))
+
+
+@inner
+def _chunk_back(plan: Plan, arrays: Arrays, room: Room, tile: Tile, steps: tuple[int, int]) -> None:
+    """Carry the gradient to the state back over the steps ``first … last - 1``."""
+    first, last = steps
+    size, width = plan.slot_size, plan.blocks * plan.padded
+    for step in range(last - 1, first - 1, -1):
+        if arrays.upstream.y.size:
+            add_step(plan, arrays.upstream.y, tile, step, Matrix(room.d_h, 0, plan.padded))
+        now, start = tile.slots + (step + 1) * size, (step - first) * plan.tile * width
+        _derive(plan, arrays.slots, (now, now - size), room, start)
+        if step > 0 or plan.initial:  # nobody asks for the gradient to a state that was not given
+            _carry(plan, room, start)
+
+
+@inner
+def _chunk_sums(plan: Plan, arrays: Arrays, room: Room, tile: Tile, steps: tuple[int, int]) -> None:
+    """Add what the steps ``first … last - 1`` give to the weights' gradients, and write those to their inputs."""
+    first, last = steps
+    rows = (last - first) * plan.tile
+    skipped = plan.tile if first == 0 and not plan.initial else 0  # the state before the first step is 0
+    states = in_slot(plan, arrays.slots, tile.slots + first * plan.slot_size, plan.slot_blocks - 1)
+    _add_state_weights(plan, room, states, (skipped, rows), state_sums(plan, arrays.sums, tile))
+    inputs = inputs_at(plan, arrays.slots, tile, first)
+    _add_input_weights(plan, room, inputs, rows, input_sums(plan, arrays.sums, tile))
+    if arrays.gradients.x.size:
+        _store_inputs(plan, room, steps, tile, arrays.gradients.x)
+
+
+@inner
+def backward_tile(plan: Plan, arrays: Arrays, room: Room, tile: Tile) -> None:
+    """Run one tile back through all steps; its slots begin at ``tile.slots``."""
+    d_h, d_c = Matrix(room.d_h, 0, plan.padded), Matrix(room.d_c, 0, plan.padded)
+    room.d_h[:] = 0
+    room.d_c[:] = 0
+    if arrays.upstream.h.size:
+        load_rows(plan, arrays.upstream.h, tile, d_h)
+    if arrays.upstream.c.size:
+        load_rows(plan, arrays.upstream.c, tile, d_c)
+    length = chunk_steps(plan)
+    for last in range(plan.steps, 0, -length):
+        steps = (max(last - length, 0), last)
+        _chunk_back(plan, arrays, room, tile, steps)
+        _chunk_sums(plan, arrays, room, tile, steps)
+    if arrays.gradients.h.size:
+        store_rows(plan, d_h, tile, arrays.gradients.h)
+    if arrays.gradients.c.size:
+        store_rows(plan, d_c, tile, arrays.gradients.c)
+
+
+@entry
+def backward(plan: Plan, arrays: Arrays, first: int, last: int) -> None:
+    """The groups ``first … last - 1`` of the bank, counted member after member."""
+    room = backward_room(plan, arrays.gradients)
+    at_hand = -1
+    for task in range(last - 1, first - 1, -1):  # what the forward pass wrote last may still be in the cache
+        k, group = divmod(task, plan.groups)
+        if k != at_hand:
+            pack_backward(plan, arrays.operands, k, room)
+            at_hand = k
+        for index in range(group * plan.group, min((group + 1) * plan.group, plan.tiles)):
+            backward_tile(plan, arrays, room, tile_at(plan, k, index))
+
+
+@entry
+def finish(plan: Plan, sums: Sums, gradients: Gradients, first: int, last: int) -> None:
+    """Bring the sums of the members ``first … last - 1`` into the gradients' arrays."""
+    for k in range(first, last):
+        unpack_gradients(plan, sums, k, gradients)

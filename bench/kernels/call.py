@@ -1,0 +1,107 @@
+"""One call of a recurrent operator: its tensors, what it asks for, and whether they fit together.
+
+``K`` counts members of the bank, ``B`` rows of the batch, ``T`` steps, ``C`` channels, ``H`` hidden units. A tensor
+whose first dimension is 1 is shared by all members.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from torch import Tensor
+
+from bench.errors import InputError
+from bench.registry import lookup
+
+GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3}
+"""The cells, and how many gates each has."""
+
+
+class Options(NamedTuple):
+    """What a call asks for, beside its tensors."""
+
+    cell: str
+    reverse: bool  # walk the steps from the last to the first
+    all_steps: bool  # give the hidden state of every step
+    keep: bool  # keep what a backward pass needs
+
+
+class Inputs(NamedTuple):
+    """The tensors of a call; weights and biases as `torch.nn` orders their gates."""
+
+    x: Tensor  # [K, B, T, C]
+    h: Tensor | None  # [K, B, H]
+    c: Tensor | None  # [K, B, H]
+    weight_ih: Tensor  # [K, gates · H, C]
+    weight_hh: Tensor  # [K, gates · H, H]
+    bias_ih: Tensor | None  # [K, gates · H]
+    bias_hh: Tensor | None  # [K, gates · H]
+
+    def present(self) -> Iterator[tuple[str, Tensor]]:
+        """Names and tensors, without those that are absent."""
+        for name, tensor in zip(self._fields, self, strict=True):
+            if tensor is not None:
+                yield name, tensor
+
+
+def check(cell: str, inputs: Inputs) -> None:
+    """Refuse what does not fit.
+
+    Raises
+    ------
+    InputError
+        Names the argument, what was expected and what came.
+    """
+    gates = lookup(GATES, cell, "cell")
+    _check_presence(cell, inputs)
+    _check_kinds(inputs)
+    x, weight_hh = inputs.x, inputs.weight_hh
+    if x.ndim != 4:
+        raise InputError(f"x: expected 4 dimensions [K, B, T, C], got {x.ndim}: {list(x.shape)}")
+    if 0 in x.shape:
+        raise InputError(f"x: expected at least one member, row, step and channel [K, B, T, C], got {list(x.shape)}")
+    if weight_hh.ndim != 3:
+        raise InputError(
+            f"weight_hh: expected 3 dimensions [K, {gates} · H, H], got {weight_hh.ndim}: {list(weight_hh.shape)}"
+        )
+    members = max(len(tensor) for _, tensor in inputs.present())
+    (_, batch, _, channels), hidden = x.shape, weight_hh.shape[2]
+    expected = {
+        "x": ("K, B, T, C", (batch, x.shape[2], channels)),
+        "h": ("K, B, H", (batch, hidden)),
+        "c": ("K, B, H", (batch, hidden)),
+        "weight_ih": (f"K, {gates} · H, C", (gates * hidden, channels)),
+        "weight_hh": (f"K, {gates} · H, H", (gates * hidden, hidden)),
+        "bias_ih": (f"K, {gates} · H", (gates * hidden,)),
+        "bias_hh": (f"K, {gates} · H", (gates * hidden,)),
+    }
+    for name, tensor in inputs.present():
+        letters, rest = expected[name]
+        if tensor.shape[1:] != rest or len(tensor) not in (1, members):
+            wanted = [members, *rest]
+            raise InputError(f"{name}: expected [{letters}] = {wanted}, or 1 for K, got {list(tensor.shape)}")
+
+
+def _check_presence(cell: str, inputs: Inputs) -> None:
+    """States and biases come together, and only an LSTM has two states."""
+    if (inputs.bias_ih is None) != (inputs.bias_hh is None):
+        missing = "bias_ih" if inputs.bias_ih is None else "bias_hh"
+        raise InputError(f"{missing}: expected both biases or none, got one")
+    if inputs.c is not None and cell != "lstm":
+        raise InputError(f"c: expected no cell state, since the cell is {cell!r}, got one")
+    if cell == "lstm" and (inputs.h is None) != (inputs.c is None):
+        missing = "h" if inputs.h is None else "c"
+        raise InputError(f"{missing}: expected both states of an lstm or none, got one")
+
+
+def _check_kinds(inputs: Inputs) -> None:
+    """All tensors are of one floating dtype and on one device."""
+    x = inputs.x
+    if not x.is_floating_point():
+        raise InputError(f"x: expected a floating dtype, got {x.dtype}")
+    for name, tensor in inputs.present():
+        if tensor.dtype != x.dtype:
+            raise InputError(f"{name}: expected dtype {x.dtype}, as x has, got {tensor.dtype}")
+        if tensor.device != x.device:
+            raise InputError(f"{name}: expected device {x.device}, where x is, got {tensor.device}")

@@ -1,0 +1,49 @@
+"""How the kernels are compiled: without the interpreter's lock, once per dtype, kept on disk.
+
+numba's disk cache has two traps, both met by the name under which `entry` compiles. It looks for changes only in the
+file of the function itself: the name carries a digest of every file here. And two processes that compile two
+signatures of one function at the same moment may each be handed the other's machine code, since the files are
+numbered within a name: each dtype has a name of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from types import FunctionType
+from typing import Any, ParamSpec, TypeVar, cast
+
+import numpy as np
+from numba import njit
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _digest() -> str:
+    """Eight hexadecimal digits of the sources in this folder."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:8]
+
+
+_SOURCES = _digest()
+
+
+def inner(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a function that only compiled functions call; it becomes a part of them."""
+    return cast(Callable[P, R], njit(error_model="numpy", nogil=True)(function))
+
+
+def entry(function: Callable[P, R]) -> Callable[[np.dtype[Any]], Callable[P, R]]:
+    """Compile a function that Python calls: the result gives the compiled function of a dtype."""
+    made: dict[str, Callable[P, R]] = {}
+
+    def of(dtype: np.dtype[Any]) -> Callable[P, R]:
+        if dtype.name not in made:
+            copy = FunctionType(function.__code__, function.__globals__)
+            copy.__qualname__ = f"{function.__name__}_{dtype.name}_{_SOURCES}"
+            made[dtype.name] = cast(Callable[P, R], njit(error_model="numpy", nogil=True, cache=True)(copy))
+        return made[dtype.name]
+
+    return of

@@ -1,0 +1,120 @@
+"""The forward pass of a bank: each tile runs through all steps before the next starts."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from bench.kernels import gru, lstm, rnn
+from bench.kernels.arrays import Array, Operands, Results, workspace
+from bench.kernels.compiled import entry, inner
+from bench.kernels.pack import pack_input_weights, pack_state_weights
+from bench.kernels.plan import GRU, LSTM, Plan
+from bench.kernels.product import Extent, Matrix, Panels, set_sum
+from bench.kernels.tile import Tile, in_slot, inputs_at, load_inputs, load_rows, store_rows, store_step, tile_at
+
+
+class Packed(NamedTuple):
+    """One member's weights in panels."""
+
+    w_h: Array
+    w_x: Array
+
+
+@inner
+def packed_room(plan: Plan, like: Array) -> Packed:
+    """Room for `Packed`."""
+    return Packed(
+        workspace(plan.hidden_blocks * plan.padded * plan.hidden, like),
+        workspace(plan.blocks * plan.padded * plan.inputs, like),
+    )
+
+
+class Step(NamedTuple):
+    """One step of a tile: the states before it, its inputs, and the slot that it fills."""
+
+    hidden: Matrix
+    inputs: Matrix
+    out: Matrix
+
+
+@inner
+def _blocks(plan: Plan, packed: Packed, step: Step, span: tuple[int, int], fed: tuple[int, int]) -> None:
+    """The products of the blocks ``first … last - 1``, fed by so many hidden units and inputs."""
+    first, last = span
+    units, inputs = fed
+    column, width = first * plan.padded, plan.panel
+    w_h = Panels(packed.w_h, column * plan.hidden, width, plan.hidden * width, width)
+    w_x = Panels(packed.w_x, column * plan.inputs, width, plan.inputs * width, width)
+    out = Matrix(step.out.array, step.out.start + column, step.out.stride)
+    extent = Extent(plan.tile, (last - first) * plan.padded, 0)
+    set_sum(out, (step.hidden, w_h, units), (step.inputs, w_x, inputs), extent)
+
+
+@inner
+def _products(plan: Plan, packed: Packed, step: Step, units: int) -> None:
+    """All products of one step and the biases; `units` is the hidden size, or 0 where the state is known to be 0."""
+    if plan.code == GRU:
+        _blocks(plan, packed, step, (0, 1), (units, 1))  # of the inputs only the ones: the bias
+        _blocks(plan, packed, step, (1, 3), (units, plan.channels + 1))
+        _blocks(plan, packed, step, (3, 4), (0, plan.channels + 1))
+    else:
+        _blocks(plan, packed, step, (0, plan.blocks), (units, plan.channels + 1))
+
+
+@inner
+def _activate(plan: Plan, slots: Array, now: int, before: int) -> None:
+    if plan.code == LSTM:
+        lstm.forward_step(plan, slots, now, before)
+    elif plan.code == GRU:
+        gru.forward_step(plan, slots, now, before)
+    else:
+        rnn.forward_step(plan, slots, now)
+
+
+@inner
+def forward_tile(plan: Plan, operands: Operands, results: Results, packed: Packed, tile: Tile) -> None:
+    """Run one tile through all steps. ``results.slots`` is written from ``tile.slots`` on."""
+    slots, top, size = results.slots, plan.slot_blocks - 1, plan.slot_size
+    _begin(plan, operands, tile, slots)
+    for step in range(plan.steps):
+        before = tile.slots + step * size
+        hidden, out = in_slot(plan, slots, before, top), in_slot(plan, slots, before + size, 0)
+        units = plan.hidden if step > 0 or plan.initial else 0
+        _products(plan, packed, Step(hidden, inputs_at(plan, slots, tile, step), out), units)
+        _activate(plan, slots, before + size, before)
+        if results.y.size:
+            store_step(plan, in_slot(plan, slots, before + size, top), tile, step, (results.y, plan.hidden))
+    last = tile.slots + plan.steps * size
+    store_rows(plan, in_slot(plan, slots, last, top), tile, results.h)
+    if plan.code == LSTM:
+        store_rows(plan, in_slot(plan, slots, last, top - 1), tile, results.c)
+
+
+@inner
+def _begin(plan: Plan, operands: Operands, tile: Tile, slots: Array) -> None:
+    """Write the tile's inputs and its initial state."""
+    load_inputs(plan, operands.x, tile, slots)
+    slots[tile.slots : tile.slots + plan.slot_size] = 0
+    if plan.initial:
+        top = plan.slot_blocks - 1
+        load_rows(plan, operands.h, tile, in_slot(plan, slots, tile.slots, top))
+        if plan.code == LSTM:
+            load_rows(plan, operands.c, tile, in_slot(plan, slots, tile.slots, top - 1))
+
+
+@entry
+def forward(plan: Plan, operands: Operands, results: Results, first: int, last: int) -> None:
+    """The groups ``first … last - 1`` of the bank, counted member after member."""
+    packed = packed_room(plan, operands.x)
+    if not plan.keep:
+        slots = workspace(plan.tile_size, operands.x)
+        results = Results(results.y, results.h, results.c, slots)
+    at_hand = -1
+    for task in range(first, last):
+        k, group = divmod(task, plan.groups)
+        if k != at_hand:
+            pack_state_weights(plan, operands.w_h, k, packed.w_h)
+            pack_input_weights(plan, operands, k, packed.w_x)
+            at_hand = k
+        for index in range(group * plan.group, min((group + 1) * plan.group, plan.tiles)):
+            forward_tile(plan, operands, results, packed, tile_at(plan, k, index))

@@ -1,0 +1,119 @@
+"""The compiled kernels as a differentiable function that `torch.vmap` and `torch.func.grad` know.
+
+``vmap`` adds a dimension to some of the tensors; here it becomes more members of the same bank, so a bank that is
+written with ``vmap``, nested or not, is one call of the kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench.kernels.call import Inputs, Options
+from bench.kernels.native import run_backward, run_forward
+
+
+def _merge(
+    size: int, dimensions: Sequence[int | None], tensors: Sequence[Tensor | None]
+) -> list[Tensor | None]:
+    """Make the `size` slices that ``vmap`` adds members of the bank."""
+    moved = [
+        tensor if tensor is None or dimension is None else tensor.movedim(dimension, 0)
+        for tensor, dimension in zip(tensors, dimensions, strict=True)
+    ]
+    counts = [
+        tensor.shape[0 if dimension is None else 1]
+        for tensor, dimension in zip(moved, dimensions, strict=True)
+        if tensor is not None
+    ]
+    members = max(counts)
+    merged = []
+    for tensor, dimension in zip(moved, dimensions, strict=True):
+        if tensor is None or (dimension is None and len(tensor) == 1):
+            merged.append(tensor)  # absent, or shared by all members before and after
+            continue
+        split = tensor.unsqueeze(0) if dimension is None else tensor
+        rest = split.shape[2:]
+        merged.append(split.expand(size, members, *rest).reshape(size * members, *rest))
+    return merged
+
+
+def _split(size: int, outputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """The slices of ``vmap`` as first dimension again."""
+    return tuple(output.unflatten(0, (size, -1)) for output in outputs)
+
+
+class _Forward(torch.autograd.Function):
+    """``(options, *inputs) -> (y, h, c, slots)``; see `bench.kernels.native.run_forward`."""
+
+    @staticmethod
+    def forward(options: Options, *inputs: Tensor | None) -> tuple[Tensor, ...]:
+        return run_forward(options, Inputs(*inputs))  # type: ignore[arg-type]  # x and the weights are no None
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        ctx.options = inputs[0]
+        ctx.save_for_backward(*inputs[1:], output[3])
+        ctx.mark_non_differentiable(output[3])
+        ctx.set_materialize_grads(False)  # noqa: FBT003 — torch's signature
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor | None) -> tuple[Tensor | None, ...]:
+        *inputs, slots = ctx.saved_tensors
+        needed = ctx.needs_input_grad[1:]
+        wanted = (needed[0], needed[1] or needed[2])
+        gradients = _Backward.apply(ctx.options, wanted, *inputs, slots, *upstream[:3])
+        results = [
+            _shared(gradient, tensor) if need else None
+            for gradient, tensor, need in zip(gradients, inputs, needed, strict=True)
+        ]
+        return None, *results
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Sequence[Any], options: Options, *inputs: Tensor | None) -> tuple[Any, Any]:
+        merged = _merge(info.batch_size, in_dims[1:], inputs)
+        return _split(info.batch_size, _Forward.apply(options, *merged)), (0, 0, 0, 0)
+
+
+class _Backward(torch.autograd.Function):
+    """``(options, wanted, *inputs, slots, *upstream) -> gradients``; see `bench.kernels.native.run_backward`."""
+
+    @staticmethod
+    def forward(options: Options, wanted: tuple[bool, bool], *tensors: Tensor | None) -> tuple[Tensor, ...]:
+        inputs = Inputs(*tensors[:7])  # type: ignore[arg-type]  # x and the weights are no None
+        slots = tensors[7]
+        assert slots is not None
+        return run_backward(options, wanted, inputs, slots, tensors[8:])
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor | None) -> tuple[Tensor | None, ...]:
+        raise NotImplementedError(
+            "the compiled recurrent operators have first derivatives only; "
+            "set BENCH_KERNELS=reference for higher ones"
+        )
+
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: Sequence[Any], options: Options, wanted: tuple[bool, bool], *tensors: Tensor | None
+    ) -> tuple[Any, Any]:
+        merged = _merge(info.batch_size, in_dims[2:], tensors)
+        outputs = _split(info.batch_size, _Backward.apply(options, wanted, *merged))
+        return outputs, (0,) * len(outputs)
+
+
+def _shared(gradient: Tensor, tensor: Tensor) -> Tensor:
+    """The gradient to a tensor that the members may share, from theirs."""
+    return gradient.sum(0, keepdim=True) if len(tensor) < len(gradient) else gradient
+
+
+def apply(options: Options, inputs: Inputs) -> tuple[Tensor, Tensor, Tensor]:
+    """All steps, and the last states ``h`` and ``c``, differentiable; see `bench.kernels.native.run_forward`."""
+    y, h, c, _ = _Forward.apply(options, *inputs)
+    return y, h, c

@@ -1,0 +1,95 @@
+"""Adam for a bank: one pass over the weights of all members, each with its own rate, weight decay and clipping.
+
+Kingma & Ba, "Adam: a method for stochastic optimization", 2015, with the L2 penalty and the defaults of
+`torch.optim.Adam`, after the clipping of `torch.nn.utils.clip_grad_norm_`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from bench.training.stacked import Stacked
+
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
+CLIP_EPSILON = 1e-6  # torch.nn.utils.clip_grad_norm_
+
+
+class Rates(NamedTuple):
+    """What each member is stepped with, ``[K]`` each; `clip_norm` is infinite where nothing is clipped."""
+
+    learning_rate: Tensor
+    weight_decay: Tensor
+    clip_norm: Tensor
+
+
+class Adam:
+    """The optimiser of a bank.
+
+    Parameters
+    ----------
+    weights
+        Of K members, updated in place.
+    rates
+        Of the K members, in the weights' dtype and on their device.
+    """
+
+    def __init__(self, weights: Stacked, rates: Rates) -> None:
+        self.weights = weights
+        self.rates = rates
+        self.steps = 0
+        self.first = torch.zeros_like(weights.flat)
+        self.second = torch.zeros_like(weights.flat)
+
+    def step(self, gradients: Sequence[Tensor]) -> None:
+        """Update the weights by `gradients`, ``[K, …]`` each, in the order of the leaves."""
+        self.steps += 1
+        flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
+        update = _update_compiled if flat.device.type == "cpu" else _update
+        update(self, flat)
+
+    def rows(self, members: Tensor) -> Adam:
+        """The optimiser of some of the members, over a copy of their weights."""
+        other = Adam(self.weights.rows(members), Rates(*(rate[members] for rate in self.rates)))
+        other.steps = self.steps
+        shapes = self.weights.shapes
+        other.first = Stacked(self.first, shapes).rows(members).flat
+        other.second = Stacked(self.second, shapes).rows(members).flat
+        return other
+
+
+def _update(adam: Adam, gradient: Tensor) -> None:
+    """The plain form, for any device."""
+    gradient = gradient * _spread(adam, _scale(adam, gradient))
+    gradient += adam.weights.flat * _spread(adam, adam.rates.weight_decay)
+    adam.first.lerp_(gradient, 1 - BETA1)
+    adam.second.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
+    rate = _spread(adam, adam.rates.learning_rate) / (1 - BETA1**adam.steps)
+    root = adam.second.sqrt() / math.sqrt(1 - BETA2**adam.steps)
+    adam.weights.flat.sub_(rate * adam.first / (root + EPSILON))
+
+
+def _scale(adam: Adam, gradient: Tensor) -> Tensor:
+    """What clipping multiplies the gradient of each member by, ``[K]``."""
+    parts = torch.split(gradient, (adam.weights.sizes * adam.weights.members).tolist())
+    squares = torch.stack([part.view(adam.weights.members, -1).square().sum(1) for part in parts]).sum(0)
+    return (adam.rates.clip_norm / (squares.sqrt() + CLIP_EPSILON)).clamp_(max=1.0)
+
+
+def _spread(adam: Adam, by_member: Tensor) -> Tensor:
+    """``[K]`` as one number for each weight."""
+    return torch.cat([by_member.repeat_interleave(int(size)) for size in adam.weights.sizes])
+
+
+def _update_compiled(adam: Adam, gradient: Tensor) -> None:
+    """One pass over memory instead of a dozen, and nothing allocated."""
+    from bench.training.adam_compiled import Flat, update
+
+    arrays = Flat(*(tensor.numpy() for tensor in (adam.weights.flat, gradient, adam.first, adam.second)))
+    learning_rate, weight_decay, clip_norm = (rate.numpy() for rate in adam.rates)
+    corrections = 1 - BETA1**adam.steps, math.sqrt(1 - BETA2**adam.steps)
+    update(arrays, adam.weights.sizes, (learning_rate, weight_decay, clip_norm), corrections)

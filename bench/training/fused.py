@@ -1,0 +1,130 @@
+"""Members stepped as one: their weights stacked, one call of the model for all, one pass of Adam.
+
+The members do not meet: each one's loss depends on its own weights alone, so the gradient of the sum of the losses
+holds each member's own gradient, and a member that diverges spoils nobody else's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from bench.kernels.modules import Layers
+from bench.training.adam import Adam, Rates
+from bench.training.members import Member
+from bench.training.stacked import Stacked
+from bench.training.stepper import arguments, forces_prediction, member_losses, streams
+
+
+class Fused:
+    """`Stepper` over stacked weights."""
+
+    def __init__(self, modules: Sequence[nn.Module], members: Sequence[Member], device: torch.device) -> None:
+        self.members = tuple(members)
+        self.module = modules[0].to(device)
+        self.device = device
+        stackable = getattr(self.module, "stackable", False)
+        self.how = "as one" if stackable else "as one, by vmap"
+        self._call = _as_one if stackable else _by_vmap
+        self._loss = members[0].training.loss
+        self._generators = streams([member.integer("dropout") for member in members], device)
+        self.adam = Adam(Stacked.of(modules).to(device), _rates(members, device))
+        self.weights = self.adam.weights.rows(torch.arange(len(members), device=device))  # of those no longer live
+        self.best = self.weights.rows(torch.arange(len(members), device=device))
+        self.live = list(range(len(members)))
+        self._bind()
+
+    def select(self, live: Sequence[int]) -> None:
+        """Go on with these members alone."""
+        if list(live) != self.live:
+            self.weights.put(self._index(self.live), self.adam.weights)
+            self.adam = self.adam.rows(self._index([self.live.index(k) for k in live]))
+            self.live = list(live)
+            self._bind()
+
+    def step(self, x: Tensor, y: Tensor) -> Tensor:
+        """One step of all live members: the losses ``[L]``."""
+        self.module.train()
+        losses = member_losses(self._loss, self._call(self.module, *arguments(self.module, x, y, forced=True)), y)
+        leaves = self.adam.weights.leaves
+        self.adam.step(torch.autograd.grad(losses.sum(), leaves, allow_unused=True, materialize_grads=True))
+        return losses.detach()
+
+    @torch.no_grad()
+    def predict(self, x: Tensor, y: Tensor) -> Tensor:
+        """``[L, B, H, C]``."""
+        self.module.eval()
+        forced = forces_prediction(self.module)
+        return self._call(self.module, *arguments(self.module, x[None], y[None], forced=forced))
+
+    def keep(self, members: Sequence[int]) -> None:
+        """Remember the present weights of `members` as their best."""
+        rows = self.adam.weights.rows(self._index([self.live.index(k) for k in members]))
+        self.best.put(self._index(members), rows)
+
+    def restore(self) -> None:
+        """Make all members live, each with its best weights."""
+        everyone = list(range(len(self.members)))
+        self.adam = Adam(self.best.rows(self._index(everyone)), _rates(self.members, self.device))
+        self.live = everyone
+        self._bind()
+
+    def _bind(self) -> None:
+        """Let the module compute with the stacked weights of the live members, and with their dropout streams."""
+        names = [name for name, _ in self.module.named_parameters()]
+        for name, leaf in zip(names, self.adam.weights.leaves, strict=True):
+            owner, _, own = name.rpartition(".")
+            self.module.get_submodule(owner)._parameters[own] = leaf  # [L, …]
+        for part in self.module.modules():
+            if isinstance(part, Layers):
+                part.draw_from([self._generators[k] for k in self.live])
+
+    def _index(self, members: Sequence[int]) -> Tensor:
+        return torch.tensor(list(members), device=self.device)
+
+
+def why_not(module: nn.Module) -> str | None:
+    """Why members of this module cannot be stepped as one; `None` where they can."""
+    if getattr(module, "stackable", False):
+        return None
+    for name, part in module.named_modules():
+        if isinstance(part, Layers) and part.options.dropout > 0:
+            return f"{name} has dropout, whose random stream would depend on the other members"
+        if isinstance(part, nn.RNNBase):
+            return f"{name or type(part).__name__} is a torch.nn.{type(part).__name__}; bench.kernels has one that can"
+        if isinstance(part, nn.modules.dropout._DropoutNd) and part.p > 0:
+            return f"{name} is a dropout, whose random stream would depend on the other members"
+    if next(module.buffers(), None) is not None:
+        return "it has buffers, which training may change"
+    return None
+
+
+def _as_one(module: nn.Module, *inputs: Tensor) -> Tensor:
+    """The output ``[L, B, H, C]`` of a module that takes members first, inputs ``[L, B, …]`` or ``[1, B, …]``."""
+    output: Tensor = module(*inputs)
+    return output
+
+
+def _by_vmap(module: nn.Module, *inputs: Tensor) -> Tensor:
+    """The same of a module that knows nothing of members."""
+    weights: dict[str, Tensor] = dict(module.named_parameters())
+    members = len(next(iter(weights.values())))
+
+    def one(own: dict[str, Tensor], *inputs: Tensor) -> Tensor:
+        output: Tensor = torch.func.functional_call(module, own, inputs)
+        return output
+
+    return torch.vmap(one)(weights, *(tensor.expand(members, *tensor.shape[1:]) for tensor in inputs))
+
+
+def _rates(members: Sequence[Member], device: torch.device) -> Rates:
+    settings = [member.training for member in members]
+    columns = (
+        [one.learning_rate for one in settings],
+        [one.weight_decay for one in settings],
+        [math.inf if one.clip_norm is None else one.clip_norm for one in settings],
+    )
+    return Rates(*(torch.tensor(column, dtype=torch.float32, device=device) for column in columns))
