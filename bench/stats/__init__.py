@@ -1,0 +1,1 @@
+"""Statistics on arrays ``[cells, models, seeds]``: arrays in, small frozen results out."""

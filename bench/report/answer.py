@@ -1,0 +1,103 @@
+"""The findings in plain, cautious words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench.report.text import bounds, decimals, listed, number, percent, plural, significant
+from bench.report.values import CellSummary, Counts, Ranking, Section, Verdict
+
+
+def statement(
+    cells: Sequence[CellSummary], best: CellSummary | None, rivals: Sequence[str], *, persistence_rmse: float | None
+) -> str:
+    """What was found on one dataset."""
+    if best is None:
+        why = next((cell.note for cell in cells if cell.cell_id and cell.note), "no error is stored")
+        return f"No cell finished: {why}."
+    parts = [
+        _smallest(best, several_lengths=len({cell.sequence_length for cell in cells}) > 1),
+        _rivals(best, rivals, cells),
+    ]
+    parts.append(_skill(cells, best, persistence_rmse))
+    return " ".join(part for part in parts if part)
+
+
+def _smallest(best: CellSummary, *, several_lengths: bool) -> str:
+    if best.rmse is None:
+        raise ValueError(f"{best.model}: the best cell has an error")
+    places = decimals([best.rmse.value])
+    lengths_matter = several_lengths and best.verdict is not Verdict.REFERENCE
+    where = f" at sequence length {best.sequence_length}" if lengths_matter else ""
+    over = f"95 % interval over {plural(best.finished, 'seed')} {bounds(best.rmse.interval, places)}"
+    spread = f" ({over})" if best.rmse.interval else ""
+    return f"{best.model} has the smallest error{where}: RMSE {number(best.rmse.value, places)}{spread}."
+
+
+def _rivals(best: CellSummary, rivals: Sequence[str], cells: Sequence[CellSummary]) -> str:
+    others = {cell.model for cell in cells if cell.chosen} - {best.model}
+    if not others:
+        return ""
+    if not rivals:
+        return "Every other model's error is shown to be larger."
+    return f"It cannot be told from {listed(rivals)}."
+
+
+def _skill(cells: Sequence[CellSummary], best: CellSummary, persistence_rmse: float | None) -> str:
+    chosen = [cell for cell in cells if cell.chosen]
+    skilled = [cell.model for cell in chosen if cell.verdict is Verdict.SKILL]
+    told = persistence_rmse is not None and best.verdict is not Verdict.REFERENCE
+    reference = f" (RMSE {significant(persistence_rmse)})" if told else ""
+    if not skilled:
+        tested = any(cell.verdict in {Verdict.NO_SKILL, Verdict.WORSE} for cell in chosen)
+        if tested:
+            return f"No model is shown to beat persistence{reference}: no skill."
+        return "No model could be tested against persistence."
+    if best.model not in skilled:
+        return f"It is not shown to beat persistence{reference}; {listed(skilled)} {_verb(skilled, 'is', 'are')}."
+    skill, learnt = best.skill, best.learnable_fraction
+    share = f", {percent(learnt.value)} of what can be learnt" if learnt else ""
+    return f"Its skill against persistence{reference} is {number(skill.value if skill else None, 2)}{share}."
+
+
+def _verb(names: Sequence[str], one: str, many: str) -> str:
+    return one if len(names) == 1 else many
+
+
+def answer(sections: Sequence[Section], ranking: Ranking, counts: Counts) -> tuple[str, ...]:
+    """What was found over all datasets, in sentences."""
+    if not counts.cells:
+        return ("There are no results: not one cell has been run.",)
+    if not counts.replicates_finished:
+        return (f"No replicate of the {plural(counts.cells, 'cell')} finished, so there is nothing to compare.",)
+    sentences = [_leader(ranking), *_no_skill(sections), _incomplete(counts)]
+    return tuple(sentence for sentence in sentences if sentence)
+
+
+def _leader(ranking: Ranking) -> str:
+    averages = [row for row in ranking.ranks if row.average is not None]
+    if len(averages) < 2 or ranking.sections < 2:
+        return ""
+    first = [row for row in averages if row.average == averages[0].average]
+    names = [row.model for row in first]
+    average = f"{number(averages[0].average, 1)} of {len(averages)} models over {ranking.over}"
+    return f"{listed(names)} {_verb(names, 'has', 'share')} the best average rank: {average}."
+
+
+def _no_skill(sections: Sequence[Section]) -> list[str]:
+    verdicts = {section.title: {cell.verdict for cell in section.cells if cell.chosen} for section in sections}
+    without = [t for t, v in verdicts.items() if v & {Verdict.NO_SKILL, Verdict.WORSE} and Verdict.SKILL not in v]
+    with_skill = [title for title, found in verdicts.items() if Verdict.SKILL in found]
+    sentences = []
+    if with_skill:
+        sentences.append(f"At least one model beats persistence on {listed(with_skill)}.")
+    if without:
+        sentences.append(f"On {listed(without)} no model is shown to beat persistence: no skill.")
+    return sentences
+
+
+def _incomplete(counts: Counts) -> str:
+    lost = counts.cells - counts.finished
+    if not lost:
+        return ""
+    return f"{lost} of {plural(counts.cells, 'cell')} did not finish completely; the failures say why."

@@ -1,0 +1,97 @@
+"""Panels of equal size under one legend: margins in inches, known before anything is drawn.
+
+matplotlib's own layout engines draw a figure several times to find its margins, which took longer than all the rest.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+WIDTH = 9.2  # inches: the width of a page's column, so that text keeps its size there
+_CHARACTER = 0.078  # of the theme's text, on average
+_LEGEND_ROW = 0.22
+_KEY = 0.42  # a legend's sample line, with its gaps
+
+
+@dataclass(frozen=True)
+class Panels:
+    """Where panels go.
+
+    Parameters
+    ----------
+    count
+        Panels.
+    columns
+        Beside each other, at most.
+    height
+        Of one panel, inches.
+    left, gap
+        Room for what stands left of the first panel and between two, inches.
+    labels
+        The legend's texts; empty for no legend.
+    above, below
+        Room for what stands above and below each panel, inches.
+    """
+
+    count: int
+    columns: int = 3
+    height: float = 1.9
+    left: float = 0.75
+    gap: float = 0.65
+    labels: Sequence[str] = ()
+    above: float = 0.3
+    below: float = 0.55
+
+    def figure(self) -> tuple[Figure, list[Axes]]:
+        """The figure, and its panels in reading order."""
+        columns = min(self.columns, self.count)
+        rows = math.ceil(self.count / columns)
+        legend = _LEGEND_ROW * math.ceil(len(self.labels) / self.legend_columns()) + 0.08 if self.labels else 0.0
+        band = self.above + self.height + self.below
+        total = legend + rows * band
+        figure = Figure(figsize=(WIDTH, total))
+        width = (WIDTH - self.left - 0.15 - (columns - 1) * self.gap) / columns
+        panels = []
+        for place in range(self.count):
+            row, column = divmod(place, columns)
+            x = self.left + column * (width + self.gap)
+            y = total - legend - row * band - self.above - self.height
+            panels.append(figure.add_axes((x / WIDTH, y / total, width / WIDTH, self.height / total)))
+        return figure, panels
+
+    def legend_columns(self) -> int:
+        """How many entries of the legend stand beside each other: all of them, or as many as fit at equal widths."""
+        widths = [len(label) * _CHARACTER + _KEY for label in self.labels]
+        if sum(widths) < WIDTH:
+            return max(1, len(widths))
+        return max(1, int(WIDTH / max(widths)))
+
+    def legend(self, figure: Figure, handles: Sequence[Artist]) -> None:
+        """Put the legend on top, at the left."""
+        figure.legend(
+            handles=list(handles),
+            labels=list(self.labels),
+            loc="upper left",
+            bbox_to_anchor=(0.0, 1.0),
+            ncols=self.legend_columns(),
+            borderaxespad=0.1,
+            handlelength=1.8,
+            columnspacing=1.4,
+            handletextpad=0.5,
+        )
+
+
+def short(name: str, longest: int = 24) -> str:
+    """`name`, cut where it would not fit."""
+    return name if len(name) <= longest else name[: longest - 1] + "…"
+
+
+def name_width(names: Sequence[str]) -> float:
+    """Inches that the longest of `names` takes beside a panel."""
+    return max((len(short(name)) for name in names), default=0) * _CHARACTER + 0.25

@@ -1,0 +1,107 @@
+"""How every picture looks: one theme, and for each model one colour and marker on all of them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+import seaborn as sns
+
+from bench.report.values import Model
+
+# Colours that `svg` turns into CSS variables, so that one picture serves a light and a dark page. They only have to
+# be unlike any colour that is drawn.
+INK = "#123456"
+MUTED = "#234567"
+GRID = "#345678"
+
+_REFERENCE_MARKER = "d"
+_MARKERS = "os^DvPX*<>h"
+_PALETTE = [0, 1, 2, 3, 4, 9, 5]  # of seaborn's "colorblind", without its grey (persistence), faint pink and yellow
+
+_SIZES = {
+    "font.size": 9.5,
+    "axes.titlesize": 10,
+    "axes.labelsize": 9,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "legend.fontsize": 9,
+    "axes.titlepad": 6,
+    "axes.labelpad": 4,
+    "xtick.major.size": 3,
+    "ytick.major.size": 0,
+    "xtick.minor.size": 0,
+    "ytick.minor.size": 0,
+    "xtick.major.width": 0.7,
+    "axes.linewidth": 0.7,
+    "grid.linewidth": 0.6,
+    "lines.markersize": 5.5,
+}
+_THEME = {
+    "text.color": INK,
+    "axes.labelcolor": MUTED,
+    "axes.titlecolor": INK,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": MUTED,
+    "ytick.labelcolor": MUTED,
+    "axes.edgecolor": GRID,
+    "grid.color": GRID,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.facecolor": "none",
+    "figure.facecolor": "none",
+    "savefig.facecolor": "none",
+    "legend.frameon": False,
+    "legend.labelcolor": INK,
+    "axes.spines.left": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.formatter.use_mathtext": False,
+    "axes.formatter.useoffset": False,
+    "axes.formatter.limits": (-5, 7),
+    "text.parse_math": False,  # a `$` in a name is a dollar
+    "text.usetex": False,
+    "font.family": ["sans-serif"],
+    "font.sans-serif": ["DejaVu Sans"],
+    "svg.fonttype": "none",  # text stays text: it can be read aloud, searched and copied
+    "svg.hashsalt": "bench",
+    "path.simplify": True,
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one model is drawn."""
+
+    color: str
+    marker: str
+
+
+def looks(models: Sequence[Model]) -> Mapping[str, Look]:
+    """A colour and a marker for each model, by its place among the models; grey for persistence.
+
+    Colour and marker go round with different periods, so 77 models differ in one or the other.
+    """
+    palette = sns.color_palette("colorblind").as_hex()
+    found = {model.name: Look(MUTED, _REFERENCE_MARKER) for model in models if model.reference}
+    drawn = [model.name for model in models if not model.reference]
+    for place, name in enumerate(drawn):
+        color = palette[_PALETTE[place % len(_PALETTE)]]
+        found[name] = Look(color, _MARKERS[place % len(_MARKERS)])
+    return found
+
+
+@contextmanager
+def theme() -> Iterator[None]:
+    """The look of all pictures, for the length of a ``with`` block; matplotlib's own settings come back after it."""
+    settings: dict[Any, Any] = {**sns.axes_style("ticks"), **sns.plotting_context("paper"), **_SIZES, **_THEME}
+    with mpl.rc_context(settings), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the reader's own font has it
+        yield

@@ -1,0 +1,114 @@
+"""The table of one dataset: every cell's error, skill and verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bench.report.tabular import LENGTH, MARKS, Column, Entry, Table, length, nothing
+from bench.report.text import bounds, decimals, listed, number, percent
+from bench.report.values import Bounds, CellSummary, Estimate, Section, State, Verdict
+
+_WORDS: Mapping[Verdict, str] = {
+    **{verdict: str(verdict) for verdict in Verdict},
+    Verdict.SKILL: "better",
+    Verdict.REFERENCE: "reference",
+    Verdict.WORSE: "worse",
+}
+"""Under the heading "against persistence"."""
+
+_BY_SEED = "Bootstrap over the seeds; the test window stays as it is."
+_AT_CHOSEN = "✓: the model's best length on validation. Bold: the smallest error among these."
+_IN_WINDOW = "Block bootstrap over the test targets; the seeds stay as they are."
+
+
+def errors(section: Section, *, name: str) -> Table:
+    """Every cell of one dataset; without the columns that would say the same in every row."""
+    shows = _Shows(
+        places=decimals(end for cell in section.cells for end in _ends(cell.rmse)),
+        skill_places=3 if all(end > -1 for cell in section.cells for end in _ends(cell.skill)) else 2,
+        lengths=len({cell.sequence_length for cell in section.cells}) > 1,
+        learnable=any(cell.learnable_fraction for cell in section.cells),
+    )
+    columns = [
+        Column("Model", kind="text"),
+        LENGTH if shows.lengths else None,
+        Column("RMSE", "original units", hint="Over all test targets and seeds."),
+        Column("95 % interval", "over seeds", hint=_BY_SEED),
+        Column("Skill", hint="1 − MSE / MSE of persistence."),
+        Column("95 % interval", "over seeds", hint=_BY_SEED),
+        Column("95 % interval", "over test window", hint=_IN_WINDOW),
+        Column("Learnable", hint="How much of the way from persistence to the noise floor.")
+        if shows.learnable
+        else None,
+        Column("Verdict", "against persistence", kind="text"),
+    ]
+    return Table(
+        name,
+        f"Errors on {section.title}",
+        tuple(column for column in columns if column),
+        tuple(_error_row(cell, best=section.best is cell, shows=shows) for cell in section.cells),
+        below=" ".join([_AT_CHOSEN if shows.lengths else "Bold: the smallest error.", *_notes(section.cells)]),
+    )
+
+
+def _notes(cells: Sequence[CellSummary]) -> list[str]:
+    """Why something is missing, each reason once."""
+    noted: dict[str, list[str]] = {}
+    for cell in cells:
+        if cell.note:
+            noted.setdefault(cell.note, []).append(f"{cell.model} at {cell.sequence_length}")
+    return [
+        f"{'Every cell' if len(names) == len(cells) else listed(names)}: {note.rstrip('.')}."
+        for note, names in noted.items()
+    ]
+
+
+@dataclass(frozen=True)
+class _Shows:
+    """Decimals, and the columns that a table of errors has."""
+
+    places: int | None
+    skill_places: int
+    lengths: bool
+    learnable: bool
+
+
+def _ends(estimate: Estimate | None) -> list[float]:
+    return [estimate.value, *(estimate.interval or ())] if estimate else []
+
+
+def _error_row(cell: CellSummary, *, best: bool, shows: _Shows) -> tuple[Entry, ...]:
+    spread = cell.note or (_ONE_FIT if cell.deterministic else _ONE_SEED)
+    window = cell.note or (_ITSELF if cell.verdict is Verdict.REFERENCE else _NO_WINDOW)
+    rmse, skill, learnable = cell.rmse, cell.skill, cell.learnable_fraction
+    of_how_many = f", {cell.finished} of {cell.replicates} seeds" if cell.state is State.PARTIAL else ""
+    entries = [
+        Entry(cell.model, strong=best),
+        length(cell, mark="✓" if cell.chosen else "") if shows.lengths else None,
+        Entry(number(rmse.value, shows.places), rmse.value, strong=best) if rmse else nothing(cell.note or _NO_ERROR),
+        _bounds(rmse.interval if rmse else None, shows.places, otherwise=spread),
+        Entry(number(skill.value, shows.skill_places), skill.value) if skill else nothing(cell.note or _NO_SKILL),
+        _bounds(skill.interval if skill else None, shows.skill_places, otherwise=spread),
+        _bounds(cell.skill_in_window, shows.skill_places, otherwise=window),
+        _learnable(learnable, cell.note) if shows.learnable else None,
+        Entry(_WORDS[cell.verdict] + of_how_many, hint=cell.note, mark=MARKS[cell.verdict]),
+    ]
+    return tuple(entry for entry in entries if entry)
+
+
+_ONE_FIT = "one fit stands for every seed"
+_ONE_SEED = "one replicate shows no spread"
+_ITSELF = "persistence against itself"
+_NO_WINDOW = "the predictions are not stored, or are too few for an interval"
+_NO_ERROR = "no error is stored"
+_NO_SKILL = "persistence makes no error here"
+_NO_FLOOR = "no noise floor is known, or persistence is as good"
+
+
+def _bounds(pair: Bounds | None, places: int | None, *, otherwise: str) -> Entry:
+    return Entry(bounds(pair, places)) if pair else nothing(otherwise)
+
+
+def _learnable(estimate: Estimate | None, note: str) -> Entry:
+    return Entry(percent(estimate.value), estimate.value) if estimate else nothing(note or _NO_FLOOR)

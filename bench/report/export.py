@@ -1,0 +1,53 @@
+"""The summary's values as CSV: one row for each cell, full precision, units in the names of the columns."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from bench.report.text import csv_safe
+from bench.report.values import Bounds, CellSummary, Estimate, Summary
+
+COLUMNS = (
+    *("dataset", "model", "sequence_length", "horizon", "cell_id", "state", "seeds_finished", "seeds", "chosen"),
+    *("rmse", "rmse_low", "rmse_high", "rmse_scaled", "mae", "skill", "skill_low", "skill_high"),
+    *("skill_window_low", "skill_window_high", "learnable_fraction", "learnable_low", "learnable_high"),
+    *("directional_accuracy", "verdict", "fit_s", "predict_s", "tuning_s", "peak_memory_bytes", "parameters"),
+    *("epochs", "hyperparameters", "note"),
+)
+
+
+def to_csv(summary: Summary) -> str:
+    """Every cell of `summary`; an empty field is a value that is missing, and `note` says why."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for section in summary.sections:
+        for cell in section.cells:
+            writer.writerow([_field(value) for value in _values(cell)])
+    return text.getvalue()
+
+
+def _values(cell: CellSummary) -> list[object]:
+    cost = cell.cost
+    return [
+        *(cell.dataset, cell.model, cell.sequence_length, cell.horizon, cell.cell_id, cell.state.value),
+        *(cell.finished, cell.replicates, cell.chosen),
+        *(*_estimate(cell.rmse), cell.rmse_scaled, cell.mae, *_estimate(cell.skill)),
+        *(*_bounds(cell.skill_in_window), *_estimate(cell.learnable_fraction)),
+        *(cell.directional_accuracy, cell.verdict.value),
+        *(cost.fit_s, cost.predict_s, cost.tuning_s, cost.peak_memory_bytes, cost.parameters, cost.epochs),
+        *("; ".join(f"{name}={value}" for name, value in cell.hyperparameters), cell.note),
+    ]
+
+
+def _estimate(estimate: Estimate | None) -> tuple[object, ...]:
+    return (None, None, None) if estimate is None else (estimate.value, *_bounds(estimate.interval))
+
+
+def _bounds(pair: Bounds | None) -> tuple[object, ...]:
+    return pair or (None, None)
+
+
+def _field(value: object) -> object:
+    return csv_safe(value) if isinstance(value, str) else value

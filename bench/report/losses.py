@@ -1,0 +1,101 @@
+"""Stored predictions → what the test window can tell about a cell, and the piece of it that is drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from bench.report.values import Bounds, FloatArray, Trace
+from bench.stats.blocks import loss_ratio
+from bench.stats.table import IntArray
+
+DRAWN = 80
+"""Test targets in the picture of predictions: enough to see a pattern, few enough to see a delay of one step."""
+
+
+@dataclass(frozen=True, eq=False)
+class Losses:
+    """The squared errors of one cell at each test target, original units, in the order of the series.
+
+    Parameters
+    ----------
+    index
+        ``[T]``: positions in the series.
+    model, persistence
+        ``[T]``: means over replicates and channels.
+    horizon
+        Steps ahead.
+    """
+
+    index: IntArray
+    model: FloatArray
+    persistence: FloatArray
+    horizon: int
+
+
+def losses(predictions: pa.Table) -> Losses | None:
+    """The losses of one cell; `None` where a stored value is not finite."""
+    index = predictions["index"].to_numpy()
+    truth = predictions["truth"].to_numpy()
+    model = (predictions["prediction"].to_numpy() - truth) ** 2
+    persistence = (predictions["persistence"].to_numpy() - truth) ** 2
+    if not (np.isfinite(model).all() and np.isfinite(persistence).all()):
+        return None
+    points, place, count = np.unique(index, return_inverse=True, return_counts=True)
+    return Losses(
+        index=points.astype(np.int64),
+        model=np.bincount(place, model) / count,
+        persistence=np.bincount(place, persistence) / count,
+        horizon=predictions["horizon"][0].as_py(),
+    )
+
+
+def skill_in_window(cell: Losses) -> Bounds | None:
+    """The interval of the skill against persistence under resampling of the test targets."""
+    low, high = loss_ratio(cell.model, cell.persistence, horizon=cell.horizon)
+    return None if np.isnan(low) else (1 - high, 1 - low)
+
+
+def ratio_in_window(cell: Losses, other: Losses) -> Bounds | None:
+    """The interval of the MSE of `cell` over that of `other`; `None` where their test targets differ."""
+    if not np.array_equal(cell.index, other.index):
+        return None
+    low, high = loss_ratio(cell.model, other.model, horizon=cell.horizon)
+    return None if np.isnan(low) else (low, high)
+
+
+def trace(predictions: pa.Table) -> Trace:
+    """The last `DRAWN` test targets of one cell, first channel."""
+    first = predictions.filter(pa.compute.equal(predictions["channel"], 0)).sort_by([("seed", "ascending")])
+    index, place = np.unique(first["index"].to_numpy(), return_inverse=True)
+    seeds, replicate = np.unique(first["seed"].to_numpy(), return_inverse=True)
+    by_seed = np.full((len(seeds), len(index)), np.nan)
+    by_seed[replicate, place] = first["prediction"].to_numpy()
+    one = np.unique(place, return_index=True)[1]  # a row for each target: what is the same for every replicate
+    kept = slice(-DRAWN, None)
+    return Trace(
+        model=first["model"][0].as_py(),
+        sequence_length=first["sequence_length"][0].as_py(),
+        time=_times(first["time"], index, one)[kept],
+        truth=first["truth"].to_numpy()[one][kept],
+        persistence=first["persistence"].to_numpy()[one][kept],
+        median=np.nanmedian(by_seed, axis=0)[kept],
+        low=np.nanmin(by_seed, axis=0)[kept],
+        high=np.nanmax(by_seed, axis=0)[kept],
+        points=len(index),
+    )
+
+
+def _times(column: pa.ChunkedArray, index: IntArray, one: IntArray) -> np.ndarray[tuple[int], np.dtype[np.generic]]:
+    """The stored times as datetime64 or numbers; positions in the series where there are none."""
+    if column.null_count:
+        return index
+    text = np.asarray(column.to_pylist(), dtype=np.str_)[one]
+    for kind in (np.float64, "datetime64[us]"):
+        try:
+            return text.astype(kind)
+        except ValueError:
+            continue
+    return index

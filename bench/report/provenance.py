@@ -1,0 +1,164 @@
+"""Where the rows come from: failures, machines, settings, and what to be careful about."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bench import schema
+from bench.report.text import listed, percent, plural, seconds
+from bench.report.values import Environment, Failure
+from bench.schema import ADVICE, Status
+from bench.stats.machines import label
+
+_ENVIRONMENT = [
+    *("host", "cpu", "gpu", "driver", "device", "threads", "python", "libraries"),
+    *("bench_version", "code_version", "git_commit", "git_dirty", "deterministic_algorithms"),
+]
+_SETTINGS = ("seeds", "seed", "split", "training", "tuning", "time_limit_s")
+
+
+def failures(runs: pa.Table) -> tuple[Failure, ...]:
+    """The replicates that are not ok, those that ended alike together."""
+    names = [*schema.KEY, "status", "reason"]
+    lost = runs.select([*names, "seed"]).filter(pc.not_equal(runs["status"], Status.OK.value))
+    grouped = lost.group_by(names).aggregate([("seed", "count")]).to_pylist()
+    made = (_failure(row) for row in grouped)
+    return tuple(sorted(made, key=lambda f: (f.dataset, f.model, f.sequence_length, f.horizon, f.status, f.reason)))
+
+
+def _failure(row: Mapping[str, Any]) -> Failure:
+    reason = row["reason"] or "no reason was stored"
+    advice = ADVICE.get(row["status"], "")
+    return Failure(
+        dataset=row["dataset"],
+        model=row["model"],
+        sequence_length=row["sequence_length"],
+        horizon=row["horizon"],
+        cell_id=row["cell_id"],
+        status=row["status"].replace("_", " "),
+        replicates=row["seed_count"],
+        reason=reason,
+        advice="" if advice in reason else advice,
+    )
+
+
+def environments(runs: pa.Table) -> tuple[Environment, ...]:
+    """The distinct environments of the rows, the most used first."""
+    grouped = (
+        runs.select([*_ENVIRONMENT, "cell_id", "machine_reference_s", "started_at"])
+        .group_by(_ENVIRONMENT)
+        .aggregate(
+            [
+                ("cell_id", "count_distinct"),
+                ("machine_reference_s", "mean"),
+                ("started_at", "min"),
+                ("started_at", "max"),
+            ]
+        )
+        .to_pylist()
+    )
+    made = [Environment(row["cell_id_count_distinct"], label(row), _facts(row)) for row in grouped]
+    return tuple(sorted(made, key=lambda item: (-item.cells, item.machine, list(item.facts.items()))))
+
+
+def _facts(row: Mapping[str, Any]) -> dict[str, str]:
+    libraries: dict[str, str] = json.loads(row["libraries"] or "{}")
+    dirty = " with uncommitted changes" if row["git_dirty"] else ""
+    started = [f"{row[name]:%Y-%m-%d %H:%M}" for name in ("started_at_min", "started_at_max") if row[name]]
+    reference = row["machine_reference_s_mean"]
+    facts = {
+        "GPU driver": row["driver"],
+        "Python": row["python"],
+        "Libraries": ", ".join(f"{name} {version}" for name, version in sorted(libraries.items())),
+        "bench": f"{row['bench_version']}, code version {row['code_version']}",
+        "Commit": row["git_commit"] and row["git_commit"] + dirty,
+        "Deterministic algorithms": row["deterministic_algorithms"] and "on",
+        "Machine-speed reference": reference and f"{seconds(reference)} for a fixed matrix product",
+        "Started (UTC)": " to ".join(dict.fromkeys(started)),
+    }
+    return {name: value for name, value in facts.items() if value}
+
+
+def settings(runs: pa.Table) -> dict[str, str]:
+    """How the cells were run: what is the same for all, and a word on what is not."""
+    specs = [json.loads(text) for text in pc.unique(runs["spec"]).to_pylist() if text]
+    found: dict[str, set[str]] = defaultdict(set)
+    for spec in specs:
+        for name in _SETTINGS:
+            if name in spec:
+                found[name].add(_setting(spec[name]))
+    return {name: texts.pop() if len(texts) == 1 else "differs between cells" for name, texts in found.items()}
+
+
+def _setting(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_setting(item)}" for name, item in value.items())
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def cautions(runs: pa.Table, found: Sequence[Environment]) -> tuple[str, ...]:
+    """What to keep in mind before believing a number."""
+    notes = [*_different_data(runs), _few_seeds(runs)]
+    machines = {item.machine for item in found}
+    if len(machines) > 1:
+        names = "; ".join(sorted(machines))
+        notes.append(f"Times come from {len(machines)} machines and compare within one machine only: {names}.")
+    if len(pc.unique(runs["code_version"])) > 1:
+        notes.append(
+            "Rows come from several versions of the code that gives results; run the suite again to make them one."
+        )
+    if pc.any(runs["git_dirty"]).as_py():
+        notes.append("Some rows were made with uncommitted changes in the code.")
+    return tuple(note for note in notes if note)
+
+
+def _different_data(runs: pa.Table) -> list[str]:
+    """Datasets whose models did not all see the same values: their errors do not compare."""
+    known = runs.select(["dataset", "data_sha256"]).filter(pc.is_valid(runs["data_sha256"]))
+    grouped = known.group_by("dataset").aggregate([("data_sha256", "count_distinct")]).to_pylist()
+    names = sorted(row["dataset"] for row in grouped if row["data_sha256_count_distinct"] > 1)
+    return [f"The cells of {name} did not all see the same data: compare none of their errors." for name in names]
+
+
+def _few_seeds(runs: pa.Table) -> str:
+    seeds = len(pc.unique(runs["seed"]))
+    if not seeds or seeds >= 5:
+        return ""
+    if seeds == 1:
+        return "One seed shows no spread: no trained model's skill is tested. Use 5 or more."
+    cover = 1 - 2.0 ** (1 - seeds)
+    return f"{plural(seeds, 'seed')}: an interval over them covers {percent(cover)} at most, not 95 %; use 5 or more."
+
+
+def commands(suite: str, folder: str) -> tuple[str, ...]:
+    """What makes these results and this report again."""
+    return (
+        f"python -m bench run {shlex.quote(f'suites/{suite}.yaml')}",
+        f"python -m bench report {shlex.quote(folder)}",
+    )
+
+
+def data_facts(runs: pa.Table) -> dict[str, tuple[str, str, int | None]]:
+    """For each dataset: source, SHA-256, test points; several values are listed."""
+    columns = ("data_source", "data_sha256", "test_points")
+    facts: dict[str, dict[str, set[Any]]] = defaultdict(lambda: {name: set() for name in columns})
+    for row in runs.select(["dataset", *columns]).group_by(["dataset", *columns]).aggregate([]).to_pylist():
+        for name in columns:
+            facts[row["dataset"]][name] |= {row[name]} - {None}
+    return {
+        dataset: (
+            listed(sorted(found["data_source"])),
+            listed(sorted(found["data_sha256"])),
+            max(found["test_points"], default=None),
+        )
+        for dataset, found in facts.items()
+    }

@@ -1,0 +1,66 @@
+"""The models in order, over all sections."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.stats import rankdata
+
+from bench.report.text import listed, plural
+from bench.report.values import CellSummary, Model, Rank, Ranking, Section, Verdict
+
+
+def rank(sections: Sequence[Section], models: Sequence[Model]) -> Ranking:
+    """Average ranks by RMSE, ties shared, the best first.
+
+    A model without a single finished cell is not ranked, and a section that some ranked model did not finish is
+    left out for all: no error is made up for what is missing.
+    """
+    ranked = [model.name for model in models if any(section.chosen(model.name) for section in sections)]
+    complete = [section for section in sections if all(section.chosen(name) for name in ranked)]
+    average = _average_ranks(complete, ranked) if ranked and complete else {}
+    rows = [_row(name, average.get(name), sections) for name in ranked]
+    order = sorted(rows, key=lambda row: (row.average is None, row.average, -row.smallest_error))
+    unranked = [model.name for model in models if model.name not in ranked]
+    over = _over(complete)
+    return Ranking(tuple(order), len(complete), over, _note(sections, complete, over=over, unranked=unranked))
+
+
+def _average_ranks(sections: Sequence[Section], names: Sequence[str]) -> dict[str, float]:
+    errors = [[_rmse(section.chosen(name)) for name in names] for section in sections]
+    return dict(zip(names, rankdata(np.array(errors), axis=1).mean(axis=0).tolist(), strict=True))
+
+
+def _rmse(cell: CellSummary | None) -> float:
+    return cell.rmse.value if cell and cell.rmse else float("nan")
+
+
+def _row(name: str, average: float | None, sections: Sequence[Section]) -> Rank:
+    chosen = [cell for section in sections if (cell := section.chosen(name))]
+    fits = [cell.cost.fit_s for cell in chosen if cell.cost.fit_s is not None]
+    return Rank(
+        model=name,
+        average=average,
+        smallest_error=sum(section.best is not None and section.best.model == name for section in sections),
+        with_skill=sum(cell.verdict is Verdict.SKILL for cell in chosen),
+        tested=sum(cell.verdict in {Verdict.SKILL, Verdict.NO_SKILL, Verdict.WORSE} for cell in chosen),
+        fit_s=float(np.median(fits)) if fits else None,
+    )
+
+
+def _over(sections: Sequence[Section]) -> str:
+    one_horizon = len({section.dataset for section in sections}) == len(sections)
+    if one_horizon:
+        return plural(len(sections), "dataset")
+    return f"{plural(len(sections), 'pair')} of dataset and horizon"
+
+
+def _note(sections: Sequence[Section], complete: Sequence[Section], *, over: str, unranked: Sequence[str]) -> str:
+    left_out = [section.title for section in sections if section not in complete]
+    parts = [f"Ranks by RMSE over {over}."]
+    if left_out:
+        parts.append(f"Left out, because a model did not finish there: {listed(left_out)}.")
+    if unranked:
+        parts.append(f"Not ranked, because no cell finished: {listed(unranked)}.")
+    return " ".join(parts)

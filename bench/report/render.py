@@ -1,0 +1,80 @@
+"""A results folder → its report: one self-contained HTML file, Markdown with its figures, and the values as CSV."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pyarrow as pa
+
+from bench import store
+from bench.errors import InputError
+from bench.report.export import to_csv
+from bench.report.figures import draw
+from bench.report.pages import html, markdown
+from bench.report.summary import summarise
+from bench.report.values import Summary
+
+_TABLES = ("runs", "curves", "predictions")
+
+
+def write(results: Path, reports: Path) -> Path:
+    """Read the result set in the folder `results` and write its report.
+
+    Parameters
+    ----------
+    results
+        A results folder.
+    reports
+        Where reports go: this one into ``reports/<suite>/``, or under the name of `results` where the rows name no
+        suite or several.
+
+    Returns
+    -------
+    Path
+        The report: ``index.html``. Beside it are ``report.md`` with ``figures/``, and ``cells.csv``.
+
+    Raises
+    ------
+    StoreError
+        The folder holds no results, or some that cannot be read.
+    InputError
+        The rows hold two results for one replicate, or a suite's name that is not one for a folder.
+    """
+    rows = {name: store.read(results, name) for name in _TABLES}
+    folder = reports / _name(rows["runs"], results)
+    files = render(summarise(rows, folder=results.as_posix()))
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        _write(folder / name, content)
+    for path in (folder / "figures").glob("*.svg"):
+        if f"figures/{path.name}" not in files:
+            path.unlink()  # of an earlier report, whose suite had other datasets
+    return folder / "index.html"
+
+
+def render(summary: Summary) -> dict[str, str]:
+    """The files of a report: path within its folder → content; the page itself comes last."""
+    pictures = draw(summary)
+    csv = to_csv(summary)
+    return {
+        **{f"figures/{picture.name}.svg": picture.file() for picture in pictures},
+        "cells.csv": csv,
+        "report.md": markdown(summary, pictures),
+        "index.html": html(summary, pictures, csv=csv),
+    }
+
+
+def _name(runs: pa.Table, results: Path) -> str:
+    suites = runs["suite"].unique().to_pylist()
+    name = suites[0] if len(suites) == 1 else results.resolve().name
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise InputError(f"{results}: expected a suite's name of letters, digits, '.', '_' and '-', got {name!r}")
+    return str(name)
+
+
+def _write(path: Path, content: str) -> None:
+    """Write beside, then rename: a reader sees the old file or the new one."""
+    beside = path.with_name(f".{path.name}.tmp")
+    beside.write_text(content, encoding="utf-8", newline="\n")
+    beside.replace(path)

@@ -1,0 +1,185 @@
+"""Tables of rows → `Summary`: all that figures and templates see."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from bench.report import provenance
+from bench.report.answer import answer, statement
+from bench.report.cells import cells
+from bench.report.grouping import by_cell
+from bench.report.losses import Losses, losses, trace
+from bench.report.ranking import rank
+from bench.report.sections import Evidence, best_of, choose_lengths, rivals
+from bench.report.values import CellSummary, Counts, Curve, Model, Section, State, Summary, Trace
+from bench.stats.table import BoolArray, FloatArray, Grid, grid
+
+__all__ = ["summarise"]
+
+
+def summarise(tables: Mapping[str, pa.Table], *, folder: str) -> Summary:
+    """The summary of one result set.
+
+    Parameters
+    ----------
+    tables
+        `runs`, `curves` and `predictions` of `bench.schema`, one cell for each place of the cross product; any of
+        them may be empty.
+    folder
+        Where they were read from, as the user wrote it.
+    """
+    runs = tables["runs"]
+    layout = grid(runs)
+    models = _models(layout)
+    sections = _Sections(tables, layout, models).all()
+    environments = provenance.environments(runs)
+    ranking = rank(sections, models)
+    counts = _counts(layout, sections)
+    suite = ", ".join(sorted(runs["suite"].unique().to_pylist())) or folder.rstrip("/").rpartition("/")[2]
+    return Summary(
+        suite=suite,
+        answer=answer(sections, ranking, counts),
+        models=models,
+        sequence_lengths=tuple(sorted({case.sequence_length for case in layout.cases})),
+        sections=sections,
+        ranking=ranking,
+        failures=provenance.failures(runs),
+        cautions=provenance.cautions(runs, environments),
+        setting=provenance.settings(runs),
+        environments=environments,
+        counts=counts,
+        commands=provenance.commands(suite, folder),
+    )
+
+
+def _models(layout: Grid) -> tuple[Model, ...]:
+    """Persistence first, then what draws no random number, then what is trained; by name within each."""
+    deterministic: BoolArray = np.asarray(layout.deterministic().any(axis=0))
+    found = []
+    for m, name in enumerate(layout.models):
+        kind = _kind(layout, m) or name
+        reference = kind == "persistence"
+        found.append((not reference, not deterministic[m], name, Model(name, kind, reference)))
+    return tuple(model for *_, model in sorted(found, key=lambda item: item[:3]))
+
+
+def _kind(layout: Grid, m: int) -> str:
+    rows = layout.row[:, m][layout.row[:, m] >= 0]
+    spec: dict[str, Any] = json.loads(layout.runs["spec"][int(rows[0])].as_py() or "{}")
+    return str(spec.get("model", {}).get("kind", ""))
+
+
+def _counts(layout: Grid, sections: Sequence[Section]) -> Counts:
+    states = [cell.state for section in sections for cell in section.cells]
+    return Counts(
+        cells=sum(state is not State.MISSING for state in states),
+        finished=sum(state is State.OK for state in states),
+        replicates=layout.runs.num_rows,
+        replicates_finished=int(layout.ok.sum()),
+    )
+
+
+class _Sections:
+    """Builds the sections; holds what they share."""
+
+    def __init__(self, tables: Mapping[str, pa.Table], layout: Grid, models: Sequence[Model]) -> None:
+        self.runs = tables["runs"]
+        self.models = models
+        self.predictions = by_cell(tables["predictions"])
+        self.curves = by_cell(tables["curves"])
+        self.losses = _losses(self.predictions)
+        references = frozenset(model.name for model in models if model.reference)
+        self.cells = cells(layout, self.losses, references)
+        mse = layout.values("mse")
+        self.evidence = Evidence(
+            mse={(case, m): mse[i, j] for i, case in enumerate(layout.cases) for j, m in enumerate(layout.models)},
+            losses=self.losses,
+        )
+        self.references = _reference_errors(layout)
+        self.several_horizons = len({case.horizon for case in layout.cases}) > 1
+
+    def all(self) -> tuple[Section, ...]:
+        facts = provenance.data_facts(self.runs)
+        places = {(cell.dataset, cell.horizon) for cell in self.cells}
+        order = sorted(places, key=lambda place: (place[0].casefold(), *place))
+        return tuple(self._section(dataset, horizon, facts=facts[dataset]) for dataset, horizon in order)
+
+    def _section(self, dataset: str, horizon: int, *, facts: tuple[str, str, int | None]) -> Section:
+        order = {model.name: place for place, model in enumerate(self.models)}
+        own = [cell for cell in self.cells if (cell.dataset, cell.horizon) == (dataset, horizon)]
+        found = choose_lengths(sorted(own, key=lambda cell: (order[cell.model], cell.sequence_length)))
+        best = best_of(found)
+        near = rivals(found, best, self.evidence) if best else ()
+        persistence, floor = self.references[dataset, horizon]
+        return Section(
+            title=f"{dataset} (horizon {horizon})" if self.several_horizons else dataset,
+            dataset=dataset,
+            horizon=horizon,
+            source=facts[0],
+            data_sha256=facts[1],
+            test_points=facts[2],
+            persistence_rmse=persistence,
+            noise_floor_rmse=floor,
+            cells=found,
+            best=best,
+            rivals=near,
+            statement=statement(found, best, near, persistence_rmse=persistence),
+            curves=tuple(curve for cell in found if cell.chosen for curve in self._curves(cell)),
+            trace=self._trace(found),
+        )
+
+    def _curves(self, cell: CellSummary) -> list[Curve]:
+        rows = self.curves.get(cell.cell_id or "")
+        return [] if rows is None or cell.deterministic else _curves(rows)
+
+    def _trace(self, found: Sequence[CellSummary]) -> Trace | None:
+        """Of the best model that is not persistence itself, which is drawn beside it anyway."""
+        reference = {model.name for model in self.models if model.reference}
+        drawn = best_of([cell for cell in found if cell.model not in reference]) or best_of(found)
+        rows = self.predictions.get(drawn.cell_id or "") if drawn else None
+        return None if rows is None else trace(rows)
+
+
+def _losses(predictions: Mapping[str, pa.Table]) -> dict[str, Losses]:
+    found = {cell_id: losses(rows) for cell_id, rows in predictions.items()}
+    return {cell_id: item for cell_id, item in found.items() if item is not None}
+
+
+def _reference_errors(layout: Grid) -> dict[tuple[str, int], tuple[float | None, float | None]]:
+    """For each dataset and horizon the RMSE of persistence and of the noise floor."""
+    arrays = [layout.values(name) for name in ("persistence_mse", "noise_floor_mse")]
+    found: dict[tuple[str, int], tuple[float | None, float | None]] = {}
+    for place in dict.fromkeys((case.dataset, case.horizon) for case in layout.cases):
+        own = [i for i, case in enumerate(layout.cases) if (case.dataset, case.horizon) == place]
+        persistence, floor = (_root_median(array[own]) for array in arrays)
+        found[place] = (persistence, floor)
+    return found
+
+
+def _root_median(values: FloatArray) -> float | None:
+    present = values[np.isfinite(values)]
+    return float(np.sqrt(np.median(present))) if len(present) else None
+
+
+def _curves(rows: pa.Table) -> list[Curve]:
+    ordered = rows.sort_by([("seed", "ascending"), ("epoch", "ascending")])
+    seed = ordered["seed"].to_numpy()
+    found = []
+    for one in np.unique(seed):
+        own = ordered.filter(pa.array(seed == one))
+        found.append(
+            Curve(
+                model=own["model"][0].as_py(),
+                sequence_length=own["sequence_length"][0].as_py(),
+                seed=int(one),
+                epoch=own["epoch"].to_numpy().astype(np.float64),
+                train=own["train_loss"].to_numpy(),
+                validation=own["validation_mse_scaled"].to_numpy(),
+            )
+        )
+    return found

@@ -1,0 +1,65 @@
+"""What a table is made of, whatever it is written as."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.report.text import NOTHING, count
+from bench.report.values import CellSummary, Verdict
+
+MARKS: Mapping[Verdict, str] = {
+    Verdict.SKILL: "●",
+    Verdict.NO_SKILL: "○",
+    Verdict.WORSE: "▼",
+    Verdict.REFERENCE: "◇",
+    Verdict.UNTESTED: "?",
+    Verdict.UNFINISHED: "✕",
+}
+"""A shape for each verdict, so that nobody has to tell colours apart."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column; numbers are set to the right, prose may be broken into lines."""
+
+    title: str
+    unit: str = ""
+    kind: Literal["number", "text", "prose", "code"] = "number"
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What stands in one place: `order` sorts it, `hint` explains it, `strong` lifts it, `mark` stands after it."""
+
+    text: str
+    order: float | None = None
+    hint: str = ""
+    strong: bool = False
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns and rows; the first column names the row."""
+
+    name: str
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Entry, ...], ...]
+    below: str = ""
+
+
+LENGTH = Column("Length", "points", hint="Sequence length: the points in an input window.")
+
+
+def length(cell: CellSummary, mark: str = "") -> Entry:
+    """The sequence length of `cell`."""
+    return Entry(count(cell.sequence_length), cell.sequence_length, mark=mark)
+
+
+def nothing(why: str) -> Entry:
+    """A dash, and the reason for it."""
+    return Entry(NOTHING, hint=why)

@@ -1,0 +1,296 @@
+"""What templates and figures see: plain frozen values, no table and no statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+Bounds = tuple[float, float]
+"""The low and the high end of a 95 % interval."""
+
+
+class Verdict(StrEnum):
+    """What a cell shows against persistence."""
+
+    SKILL = "better than persistence"
+    NO_SKILL = "no skill shown"
+    WORSE = "worse than persistence"
+    REFERENCE = "the reference"
+    UNTESTED = "not tested"
+    UNFINISHED = "not finished"
+
+
+class State(StrEnum):
+    """How much of a cell there is."""
+
+    OK = "ok"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value over replicates; `interval` is `None` where one replicate, or copies of one, show no spread."""
+
+    value: float
+    interval: Bounds | None = None
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one cell took. Seconds are medians over replicates; `None` where they were not measured on one machine."""
+
+    fit_s: float | None = None
+    predict_s: float | None = None
+    tuning_s: float | None = None
+    peak_memory_bytes: int | None = None
+    parameters: int | None = None
+    epochs: float | None = None
+
+
+@dataclass(frozen=True)
+class CellSummary:
+    """One dataset × model × sequence length × horizon.
+
+    Parameters
+    ----------
+    finished, replicates
+        How many replicates are ok, out of how many that were asked for.
+    note
+        Why something is missing; empty where nothing is.
+    deterministic
+        One fit stands for every seed.
+    chosen
+        The model's sequence length that is best on validation.
+    rmse
+        Original units; the square root of the mean squared error over all targets and replicates.
+    rmse_by_seed
+        Original units, for each finished replicate.
+    skill, learnable_fraction
+        Means over replicates, with their intervals over seeds.
+    skill_in_window
+        The interval of the skill under resampling of the test targets.
+    """
+
+    cell_id: str | None
+    dataset: str
+    model: str
+    sequence_length: int
+    horizon: int
+    state: State
+    finished: int
+    replicates: int
+    note: str = ""
+    deterministic: bool = False
+    chosen: bool = False
+    rmse: Estimate | None = None
+    rmse_by_seed: tuple[float, ...] = ()
+    rmse_scaled: float | None = None
+    mae: float | None = None
+    skill: Estimate | None = None
+    skill_in_window: Bounds | None = None
+    learnable_fraction: Estimate | None = None
+    directional_accuracy: float | None = None
+    validation_mse_scaled: float | None = None
+    verdict: Verdict = Verdict.UNFINISHED
+    cost: Cost = Cost()
+    hyperparameters: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """The losses of one replicate by epoch, scaled units: ``[epochs]`` each."""
+
+    model: str
+    sequence_length: int
+    seed: int
+    epoch: FloatArray
+    train: FloatArray
+    validation: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """The end of the test part: truth, persistence and one model's predictions, original units.
+
+    Parameters
+    ----------
+    time
+        ``[T]``: datetime64, or positions in the series.
+    truth, persistence
+        ``[T]``.
+    model
+        Whose predictions these are.
+    median, low, high
+        ``[T]``: over replicates; low and high are the extremes.
+    points
+        How many test targets there are in all.
+    """
+
+    model: str
+    sequence_length: int
+    time: NDArray[Any]
+    truth: FloatArray
+    persistence: FloatArray
+    median: FloatArray
+    low: FloatArray
+    high: FloatArray
+    points: int
+
+
+@dataclass(frozen=True, eq=False)
+class Section:
+    """One dataset at one horizon.
+
+    Parameters
+    ----------
+    persistence_rmse, noise_floor_rmse
+        Original units; `None` where unknown.
+    cells
+        Every model × sequence length, those without a row among them.
+    best
+        The chosen cell with the smallest error.
+    rivals
+        The models whose error cannot be told from the best one's.
+    statement
+        The finding in words.
+    """
+
+    title: str
+    dataset: str
+    horizon: int
+    source: str
+    data_sha256: str
+    test_points: int | None
+    persistence_rmse: float | None
+    noise_floor_rmse: float | None
+    cells: tuple[CellSummary, ...]
+    best: CellSummary | None
+    rivals: tuple[str, ...]
+    statement: str
+    curves: tuple[Curve, ...]
+    trace: Trace | None
+
+    def chosen(self, model: str) -> CellSummary | None:
+        """The cell of `model` at the sequence length chosen on validation, if one of its cells finished."""
+        return next((cell for cell in self.cells if cell.model == model and cell.chosen), None)
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model of the suite; `reference` is persistence."""
+
+    name: str
+    kind: str
+    reference: bool
+
+
+@dataclass(frozen=True)
+class Rank:
+    """One model's place.
+
+    Parameters
+    ----------
+    average
+        Of its ranks by error, 1 for the smallest; `None` where no section was finished by every ranked model.
+    smallest_error, with_skill, tested
+        Sections where it has the smallest error, where it beats persistence, and where that could be tested.
+    fit_s
+        Median over sections.
+    """
+
+    model: str
+    average: float | None
+    smallest_error: int
+    with_skill: int
+    tested: int
+    fit_s: float | None
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The models in order, the best first.
+
+    Parameters
+    ----------
+    sections
+        How many the ranks were taken over.
+    over
+        The same in words.
+    note
+        What was left out, and why.
+    """
+
+    ranks: tuple[Rank, ...]
+    sections: int
+    over: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Replicates that ended alike, for one reason."""
+
+    dataset: str
+    model: str
+    sequence_length: int
+    horizon: int
+    cell_id: str
+    status: str
+    replicates: int
+    reason: str
+    advice: str
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Where rows were made: `facts` are shown as they are."""
+
+    cells: int
+    machine: str
+    facts: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many there are."""
+
+    cells: int
+    finished: int
+    replicates: int
+    replicates_finished: int
+
+
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """A whole result set, ready to be shown.
+
+    Parameters
+    ----------
+    answer
+        The findings over all sections, in sentences.
+    cautions
+        What to keep in mind before believing a number.
+    setting
+        How everything was run, where it was the same for all.
+    """
+
+    suite: str
+    answer: tuple[str, ...]
+    models: tuple[Model, ...]
+    sequence_lengths: tuple[int, ...]
+    sections: tuple[Section, ...]
+    ranking: Ranking
+    failures: tuple[Failure, ...]
+    cautions: tuple[str, ...]
+    setting: Mapping[str, str]
+    environments: tuple[Environment, ...]
+    counts: Counts
+    commands: tuple[str, ...]

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.report.grouping import by_cell
+from bench.report.losses import DRAWN, losses, ratio_in_window, skill_in_window, trace
+from bench.schema import table
+from bench.stats.blocks import loss_ratio
+
+
+def rows(
+    *, seeds: int = 3, points: int = 60, channels: int = 2, cell_id: str = "c", dated: str | None = None
+) -> list[Any]:
+    rng = np.random.default_rng(points)
+    truth = rng.normal(size=(points, channels))
+    made = [
+        {
+            "cell_id": cell_id,
+            "model": "lstm",
+            "sequence_length": 10,
+            "horizon": 1,
+            "seed": seed,
+            "index": 100 + i,
+            "channel": channel,
+            "truth": truth[i, channel],
+            "prediction": truth[i, channel] + rng.normal(scale=0.5),
+            "persistence": truth[i - 1, channel],
+            "time": None if dated is None else dated.format(1 + i % 28) if "{" in dated else str(i / 4),
+        }
+        for seed in range(seeds)
+        for i in range(points)
+        for channel in range(channels)
+    ]
+    rng.shuffle(made)
+    return made
+
+
+def test_losses_are_means_over_seeds_and_channels() -> None:
+    made = rows()
+    found = losses(table("predictions", made))
+    assert found is not None
+    assert found.index.tolist() == list(range(100, 160))
+    for place, index in enumerate(found.index):
+        own = [row for row in made if row["index"] == index]
+        assert len(own) == 6
+        assert found.model[place] == pytest.approx(np.mean([(r["prediction"] - r["truth"]) ** 2 for r in own]))
+        assert found.persistence[place] == pytest.approx(np.mean([(r["persistence"] - r["truth"]) ** 2 for r in own]))
+    low, high = loss_ratio(found.model, found.persistence)
+    assert skill_in_window(found) == (1 - high, 1 - low)
+
+
+def test_a_value_that_is_not_finite_gives_no_losses() -> None:
+    made = rows()
+    made[7]["prediction"] = float("nan")
+    assert losses(table("predictions", made)) is None
+
+
+def test_cells_with_other_test_targets_are_not_compared() -> None:
+    one = losses(table("predictions", rows()))
+    other = losses(table("predictions", [{**row, "index": row["index"] + 1} for row in rows()]))
+    assert one is not None
+    assert other is not None
+    assert ratio_in_window(one, other) is None
+    assert ratio_in_window(one, one) == pytest.approx((1.0, 1.0))
+
+
+def test_the_trace_is_the_end_of_the_test_part_in_order() -> None:
+    made = rows(points=200, channels=2)
+    found = trace(table("predictions", made))
+    assert found.points == 200
+    assert found.time.tolist() == list(range(300 - DRAWN, 300))
+    for place in (0, 17, DRAWN - 1):
+        index = found.time[place]
+        own = [row for row in made if row["index"] == index and row["channel"] == 0]
+        values = [row["prediction"] for row in own]
+        assert (found.truth[place], found.persistence[place]) == (own[0]["truth"], own[0]["persistence"])
+        assert found.median[place] == pytest.approx(np.median(values))
+        assert (found.low[place], found.high[place]) == (min(values), max(values))
+
+
+def test_times_are_dates_or_numbers_where_the_series_has_them() -> None:
+    dates = trace(table("predictions", rows(points=20, dated="2020-02-{:02}"))).time
+    assert np.issubdtype(dates.dtype, np.datetime64)
+    assert str(dates[0]).startswith("2020-02-01")
+    numbers = trace(table("predictions", rows(points=20, dated="number"))).time
+    assert numbers.tolist() == [i / 4 for i in range(20)]
+
+
+def test_rows_are_grouped_by_cell_in_any_order() -> None:
+    mixed = [row for pair in zip(rows(cell_id="b"), rows(cell_id="a", points=61), strict=False) for row in pair]
+    groups = by_cell(table("predictions", mixed))
+    assert set(groups) == {"a", "b"}
+    for cell_id, group in groups.items():
+        expected = [row["prediction"] for row in mixed if row["cell_id"] == cell_id]
+        assert group["prediction"].to_pylist() == expected
+    assert by_cell(table("predictions", [])) == {}

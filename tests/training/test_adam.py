@@ -1,0 +1,96 @@
+"""Adam for a bank against torch's, member by member."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from bench.training import adam as adam_module
+from bench.training.adam import Adam, Rates
+from bench.training.stacked import Stacked
+
+K = 3
+
+
+def modules():
+    torch.manual_seed(0)
+    return [nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 1)) for _ in range(K)]
+
+
+def rates(dtype=torch.float32):
+    columns = ([1e-2, 1e-3, 1e-1], [0.0, 0.1, 0.01], [math.inf, 0.5, 1e-3])
+    return Rates(*(torch.tensor(column, dtype=dtype) for column in columns))
+
+
+def gradients(stacked, step):
+    generator = torch.Generator().manual_seed(step)
+    return [torch.randn(leaf.shape, generator=generator) for leaf in stacked.leaves]
+
+
+@pytest.fixture(params=["compiled", "plain"])
+def bank(request, monkeypatch):
+    if request.param == "plain":
+        monkeypatch.setattr(adam_module, "_update_compiled", adam_module._update)
+    return Adam(Stacked.of(modules()), rates())
+
+
+def torch_weights(k, steps):
+    module = modules()[k]
+    learning_rate, decay, clip = (float(rate[k]) for rate in rates())
+    reference = torch.optim.Adam(module.parameters(), lr=learning_rate, weight_decay=decay)
+    stacked = Stacked.of(modules())
+    for step in range(steps):
+        for weight, gradient in zip(module.parameters(), gradients(stacked, step), strict=True):
+            weight.grad = gradient[k].clone()
+        if math.isfinite(clip):
+            nn.utils.clip_grad_norm_(module.parameters(), clip)
+        reference.step()
+    return [weight.detach() for weight in module.parameters()]
+
+
+def test_every_member_is_stepped_as_torch_steps_it(bank):
+    for step in range(20):
+        bank.step(gradients(bank.weights, step))
+    for k in range(K):
+        for ours, theirs in zip(bank.weights.leaves, torch_weights(k, 20), strict=True):
+            np.testing.assert_allclose(ours[k].detach(), theirs, rtol=2e-5, atol=2e-6)
+
+
+def test_chosen_members_go_on_where_they_were(bank):
+    for step in range(10):
+        bank.step(gradients(bank.weights, step))
+    rows = torch.tensor([2, 0])
+    part = bank.rows(rows)
+    for step in range(10, 20):
+        part.step([gradient[rows] for gradient in gradients(bank.weights, step)])
+    for position, k in enumerate(rows.tolist()):
+        for ours, theirs in zip(part.weights.leaves, torch_weights(k, 20), strict=True):
+            np.testing.assert_allclose(ours[position].detach(), theirs, rtol=2e-5, atol=2e-6)
+
+
+def test_a_member_without_a_finite_gradient_spoils_no_other(bank):
+    clean = Adam(bank.weights.rows(torch.arange(K)), bank.rates)
+    spoiled = gradients(bank.weights, 0)
+    clean.step(gradients(bank.weights, 0))
+    for gradient in spoiled:
+        gradient[1] = math.nan
+    bank.step(spoiled)
+    for ours, theirs in zip(bank.weights.leaves, clean.weights.leaves, strict=True):
+        assert ours[1].isnan().all()
+        for k in (0, 2):
+            np.testing.assert_allclose(ours[k].detach(), theirs[k].detach(), rtol=1e-6)
+
+
+def test_stacking_puts_and_takes_members():
+    stacked = Stacked.of(modules())
+    for leaf, *ours in zip(stacked.leaves, *(m.parameters() for m in modules()), strict=True):
+        assert leaf.is_contiguous()
+        assert leaf.requires_grad
+        np.testing.assert_array_equal(leaf.detach(), torch.stack(ours).detach())
+    other = Stacked.of(modules()[::-1])
+    stacked.put(torch.tensor([0, 2]), other.rows(torch.tensor([0, 2])))
+    for leaf, theirs in zip(stacked.leaves, other.leaves, strict=True):
+        np.testing.assert_array_equal(leaf[0].detach(), theirs[0].detach())
+        np.testing.assert_array_equal(leaf[2].detach(), theirs[2].detach())

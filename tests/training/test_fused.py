@@ -1,0 +1,248 @@
+"""Members stepped as one get what they get one by one, from torch's own layers and optimiser."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from bench.data.windows import Parts, evaluation_windows, train_windows
+from bench.models import MODELS
+from bench.models.base import ModelKind, Parameters, Shape
+from bench.models.encoder_decoder import EncoderDecoder
+from bench.models.recurrent import Recurrent
+from bench.schema import Status
+from bench.suite.spec import Training
+from bench.training import bank as bank_module
+from bench.training import capacity
+from bench.training.bank import Bank
+from bench.training.fit import fit
+from bench.training.members import Member, TrainingData
+from bench.training.trained import train
+
+LENGTH, HORIZON = 7, 3
+SHAPE = Shape(LENGTH, HORIZON, 1)
+SETTINGS = Training(epochs=3, batch_size=16, learning_rate=0.01, weight_decay=0.01)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def data():
+    values = np.sin(np.arange(150) / 5)[:, None] + np.random.default_rng(0).normal(0, 0.1, (150, 1))
+    cut = Parts(95, 120, 150)
+    return TrainingData(
+        train_windows(values, cut, LENGTH, HORIZON), evaluation_windows(values, cut.validation, LENGTH, HORIZON)
+    )
+
+
+TORCH = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+
+
+class PlainRecurrent(nn.Module):
+    """`Recurrent` written with torch's own layers, which nothing can stack."""
+
+    def __init__(self, kind, parameters, shape):
+        super().__init__()
+        self.layers = TORCH[kind](
+            shape.channels,
+            parameters.hidden_size,
+            num_layers=parameters.layers,
+            bidirectional=parameters.bidirectional,
+            batch_first=True,
+        )
+        self.directions = 1 + parameters.bidirectional
+        self.head = nn.Linear(self.directions * parameters.hidden_size, shape.horizon * shape.channels)
+        self.outputs = (shape.horizon, shape.channels)
+
+    def forward(self, x):
+        _, state = self.layers(x)
+        hidden = state[0] if isinstance(state, tuple) else state
+        return self.head(torch.cat(list(hidden[-self.directions :]), dim=1)).unflatten(1, self.outputs)
+
+
+class PlainKind(ModelKind):
+    """A kind that builds what it is given a function for."""
+
+    def build(self, parameters, shape):
+        return PLAIN[self.builder](parameters, shape)
+
+
+PLAIN = {
+    **{name: lambda parameters, shape, name=name: PlainRecurrent(name, parameters, shape) for name in TORCH},
+    "mlp": lambda parameters, shape: Perceptron(shape),
+}
+
+
+class Perceptron(nn.Module):
+    def __init__(self, shape):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(shape.sequence_length, 6), nn.Tanh(), nn.Linear(6, HORIZON))
+
+    def forward(self, x):
+        return self.layers(x)[..., None]
+
+
+def members(kind, settings=SETTINGS, count=3, **parameters):
+    chosen = MODELS[kind].parameters(hidden_size=5, **parameters)
+    rates = (settings.learning_rate, settings.learning_rate * 2, settings.learning_rate / 2)
+    return [
+        Member(chosen, settings.model_copy(update={"learning_rate": rates[k % 3]}), 0, ("replicate", k))
+        for k in range(count)
+    ]
+
+
+def both(kind, data, settings=SETTINGS, **parameters):
+    """The same members as one and one by one, with torch's layers."""
+    one = members(kind, settings, **parameters)
+    fused = Bank(MODELS[kind], SHAPE, one, data=data)
+    looped = Bank(PlainKind("plain", Parameters, kind), SHAPE, one, data=data)
+    assert (fused.how, looped.how) == ("as one", "one by one")
+    return fused, looped
+
+
+@pytest.mark.parametrize("options", [{}, {"layers": 2}, {"bidirectional": True}, {"layers": 2, "bidirectional": True}])
+@pytest.mark.parametrize("kind", ["rnn", "lstm", "gru"])
+def test_a_fused_bank_equals_torch_one_by_one(kind, options, data):
+    fused, looped = both(kind, data, **options)
+    for ours, theirs in zip(fit(fused), fit(looped), strict=True):
+        np.testing.assert_allclose(ours.train_losses, theirs.train_losses, rtol=2e-4)
+        np.testing.assert_allclose(ours.validation_mses, theirs.validation_mses, rtol=2e-4)
+        assert ours.best_epoch == theirs.best_epoch
+    np.testing.assert_allclose(fused.predict(data.validation), looped.predict(data.validation), atol=2e-4)
+
+
+@pytest.mark.parametrize("changes", [{"loss": "mae"}, {"loss": "huber"}, {"clip_norm": None}, {"clip_norm": 0.01}])
+def test_losses_and_clipping_are_those_of_torch(changes, data):
+    fused, looped = both("gru", data, SETTINGS.model_copy(update=changes))
+    for ours, theirs in zip(fit(fused), fit(looped), strict=True):
+        np.testing.assert_allclose(ours.train_losses, theirs.train_losses, rtol=2e-4)
+
+
+def test_members_that_stop_early_leave_the_bank_and_the_others_go_on(data):
+    settings = SETTINGS.model_copy(update={"epochs": 60, "learning_rate": 0.1, "early_stopping": 3})
+    fused = fit(Bank(MODELS["rnn"], SHAPE, members("rnn", settings), data=data))
+    assert len({result.epochs for result in fused}) > 1, "three rates must stop at different epochs"
+    for one, result in zip(members("rnn", settings), fused, strict=True):
+        (alone,) = fit(Bank(MODELS["rnn"], SHAPE, [one], data=data))
+        assert alone.epochs == result.epochs
+        assert alone.train_losses == result.train_losses
+
+
+def test_a_member_that_diverges_spoils_no_other(data):
+    wild = SETTINGS.model_copy(update={"learning_rate": 1e30, "clip_norm": None})
+    one = members("lstm")
+    spoiled = [one[0], replace(one[1], training=wild), one[2]]
+    bank = Bank(MODELS["lstm"], SHAPE, spoiled, data=data)
+    fits = fit(bank)
+    clean = Bank(MODELS["lstm"], SHAPE, one, data=data)
+    expected = fit(clean)
+    assert [result.status for result in fits] == [Status.OK, Status.DIVERGED, Status.OK]
+    predictions = bank.predict(data.validation), clean.predict(data.validation)
+    for k in (0, 2):
+        assert fits[k].train_losses == expected[k].train_losses
+        np.testing.assert_array_equal(predictions[0][k], predictions[1][k])
+
+
+@pytest.mark.parametrize("kind", ["lstm", "encoder-decoder"])
+def test_dropout_of_a_member_does_not_depend_on_its_company(kind, data):
+    one = members(kind, layers=2, dropout=0.4)
+    together = fit(Bank(MODELS[kind], SHAPE, one, data=data))
+    for member, result in zip(one, together, strict=True):
+        (alone,) = fit(Bank(MODELS[kind], SHAPE, [member], data=data))
+        assert alone.train_losses == result.train_losses
+    without = fit(Bank(MODELS[kind], SHAPE, members(kind, layers=2), data=data))
+    assert without[0].train_losses != together[0].train_losses
+
+
+@pytest.mark.parametrize("prediction", ["free-running", "teacher-forced"])
+@pytest.mark.parametrize("options", [{}, {"bidirectional": True, "layers": 2, "cell": "gru"}])
+def test_a_stacked_encoder_decoder_is_its_members(options, prediction, data):
+    one = members("encoder-decoder", prediction=prediction, **options)
+    bank = Bank(MODELS["encoder-decoder"], SHAPE, one, data=data)
+    together = fit(bank)
+    predictions = bank.predict(data.validation)
+    for k, member in enumerate(one):
+        alone = Bank(MODELS["encoder-decoder"], SHAPE, [member], data=data)
+        assert fit(alone)[0].train_losses == together[k].train_losses
+        np.testing.assert_allclose(alone.predict(data.validation)[0], predictions[k], atol=1e-6)
+
+
+def test_a_strange_module_is_stepped_as_one_by_vmap(data):
+    kind = PlainKind("a strange module", Parameters, "mlp")
+    one = members("rnn")
+    bank = Bank(kind, SHAPE, one, data=data)
+    assert bank.how == "as one, by vmap"
+    fits = fit(bank)
+    for k, member in enumerate(one):
+        with torch.random.fork_rng():
+            torch.manual_seed(member.integer("initialisation"))
+            module = Perceptron(SHAPE)
+        training = member.training
+        adam = torch.optim.Adam(module.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay)
+        order = member.generator("order").permutation(len(data.train))
+        total = 0.0
+        for start in range(0, len(order), training.batch_size):
+            which = order[start : start + training.batch_size]
+            x, y = (torch.tensor(part(which), dtype=torch.float32) for part in (data.train.inputs, data.train.targets))
+            loss = ((module(x) - y) ** 2).mean()
+            adam.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(module.parameters(), training.clip_norm)
+            adam.step()
+            total += loss.item() * len(which)
+        assert fits[k].train_losses[0] == pytest.approx(total / len(order), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("module", "reason"),
+    [
+        (nn.Sequential(nn.LSTM(1, 2)), "0 is a torch.nn.LSTM"),
+        (nn.Sequential(nn.Linear(1, 2), nn.Dropout(0.5)), "1 is a dropout"),
+        (nn.Sequential(nn.Linear(1, 2), nn.BatchNorm1d(2)), "it has buffers"),
+    ],
+)
+def test_what_cannot_be_stacked_is_trained_one_by_one_and_the_log_says_why(module, reason, data, caplog):
+    stepper = bank_module._stepper([module], members("rnn", count=1), torch.device("cpu"))
+    assert stepper.how == "one by one"
+    assert "is trained member by member" in caplog.text
+    assert reason in caplog.text
+
+
+def test_a_bank_too_large_for_memory_is_split_and_gives_the_same(data, monkeypatch):
+    one = members("lstm", count=5)
+    whole = train(MODELS["lstm"], one, data)
+    module = MODELS["lstm"].build(one[0].parameters, SHAPE)
+    needed = capacity.members_at_once(module, SHAPE, SETTINGS, torch.device("cpu"))
+    assert needed > 1000
+    free = capacity._free_bytes(torch.device("cpu"))
+    monkeypatch.setattr(capacity, "_free_bytes", lambda device: free * 2.5 / needed)
+    assert capacity.members_at_once(module, SHAPE, SETTINGS, torch.device("cpu")) == 2
+    seen = []
+    split = train(MODELS["lstm"], one, data, observer=lambda k, epoch, error: bool(seen.append(k)))
+    assert sorted(set(seen)) == [0, 1, 2, 3, 4]
+    assert [f.train_losses for f in split.fits] == [f.train_losses for f in whole.fits]
+    np.testing.assert_allclose(split.predict(data.validation), whole.predict(data.validation), atol=1e-6)
+
+
+def test_windows_of_more_than_one_channel_are_gathered_as_they_are():
+    from bench.training.batches import TensorWindows
+
+    values = np.random.default_rng(3).normal(size=(60, 2))
+    windows = train_windows(values, Parts(50, 55, 60), 6, 2)
+    which = np.array([[0, 5, 9], [40, 3, 3]])
+    x, y = TensorWindows(windows, torch.tensor(values)).batch(which)
+    for row in range(2):
+        np.testing.assert_array_equal(x[row], windows.inputs(which[row]))
+        np.testing.assert_array_equal(y[row], windows.targets(which[row]))
+
+
+@pytest.mark.parametrize("build", [Recurrent, EncoderDecoder])
+def test_models_of_this_package_can_be_stacked(build):
+    assert build.stackable
+    assert math.isfinite(SETTINGS.learning_rate)
