@@ -157,12 +157,14 @@ class Windows:
             chosen = self.places[which]
             rows = slice(chosen.start - self.sequence_length, chosen.stop - self.sequence_length, chosen.step)
             return views[rows].swapaxes(1, 2)
-        return views[self._places(which) - self.sequence_length].swapaxes(1, 2)
+        gathered: FloatArray = views[self._places(which) - self.sequence_length]
+        return gathered.swapaxes(1, 2)
 
     def targets(self, which: slice | NDArray[np.int64]) -> FloatArray:
         """``[B, H, C]``; where the last window overruns `end`, its last target is repeated and never counted."""
         steps = self._places(which)[:, None] + np.arange(self.horizon)  # [B, H]
-        return self.values[np.minimum(steps, self.end - 1)]
+        targets: FloatArray = self.values[np.minimum(steps, self.end - 1)]
+        return targets
 
     def _places(self, which: slice | NDArray[np.int64]) -> NDArray[np.int64]:
         if isinstance(which, slice):

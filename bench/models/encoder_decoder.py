@@ -65,7 +65,8 @@ class EncoderDecoder(nn.Module):
         return self._add_directions(state)
 
     def _add_directions(self, state: Tensor) -> Tensor:
-        return state.unflatten(0, (-1, self.directions)).sum(1)  # [layers · directions, …] to [layers, …]
+        added: Tensor = state.unflatten(0, (-1, self.directions)).sum(1)  # [layers · directions, …] to [layers, …]
+        return added
 
     def _free_running(self, value: Tensor, state: State) -> Tensor:
         values = []

@@ -51,8 +51,8 @@ class Recurrent(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[B, T, C]`` to ``[B, H, C]``; stacked, ``[K, B, T, C]`` to ``[K, B, H, C]``."""
         top, _ = self.layers(x)  # […, B, directions · hidden]
-        output: Tensor = self.head(top)
-        return output.unflatten(-1, self.outputs)
+        output: Tensor = self.head(top).unflatten(-1, self.outputs)
+        return output
 
 
 def build_rnn(parameters: RNNParameters, shape: Shape) -> Recurrent:

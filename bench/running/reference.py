@@ -39,7 +39,8 @@ class Reference:
     def persistence(self) -> FloatArray:
         """``[points, C]``: the last value that the model was shown, again."""
         back = 1 if self.teacher_forced else self.test.steps()
-        return self.series.values[np.arange(self.cut.validation_end, self.cut.n) - back]
+        last: FloatArray = self.series.values[np.arange(self.cut.validation_end, self.cut.n) - back]
+        return last
 
     @cached_property
     def best(self) -> FloatArray | None:

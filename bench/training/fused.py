@@ -77,7 +77,7 @@ class Fused:
         names = [name for name, _ in self.module.named_parameters()]
         for name, leaf in zip(names, self.adam.weights.leaves, strict=True):
             owner, _, own = name.rpartition(".")
-            self.module.get_submodule(owner)._parameters[own] = leaf  # [L, …]
+            self.module.get_submodule(owner)._parameters[own] = leaf  # type: ignore[assignment]  # a plain tensor, [L, …]
         for part in self.module.modules():
             if isinstance(part, Layers):
                 part.draw_from([self._generators[k] for k in self.live])

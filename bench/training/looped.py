@@ -44,7 +44,7 @@ class Looped:
             output = module(*arguments(module, x, y, forced=True))
         loss = member_losses(training.loss, output[None], y[None])[0]
         self.optimisers[k].zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         if training.clip_norm is not None:
             nn.utils.clip_grad_norm_(module.parameters(), training.clip_norm)
         self.optimisers[k].step()

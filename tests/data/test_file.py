@@ -200,7 +200,10 @@ def test_business_days_are_no_gap_and_max_gap_decides(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("time", "said"),
-    [("x", "expected two columns for values and times, got 'x' for both"), ("T", "unknown column 'T'; did you mean 't'? (known: t, x)")],
+    [
+        ("x", "expected two columns for values and times, got 'x' for both"),
+        ("T", "unknown column 'T'; did you mean 't'? (known: t, x)"),
+    ],
 )
 def test_a_time_column_that_cannot_be(time: str, said: str, path: Path) -> None:
     assert _refusal(path, "t,x\n1,1\n", time=time).startswith(said)
