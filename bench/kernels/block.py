@@ -12,8 +12,8 @@ from typing import Any
 # llvmlite, which numba is made of, carries no type information
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import cgutils, types
-from numba.extending import intrinsic
 
+from bench.kernels.compiled import intrinsic
 from bench.kernels.simd import VECTOR_BYTES, address, broadcast, load_vector, store_vector
 
 ROWS = 4 if VECTOR_BYTES == 32 else 8

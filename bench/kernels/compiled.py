@@ -15,7 +15,7 @@ from types import FunctionType
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
-from numba import njit
+from numba import extending, njit
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -33,6 +33,11 @@ _SOURCES = _digest()
 def inner(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a function that only compiled functions call; it becomes a part of them."""
     return cast(Callable[P, R], njit(error_model="numpy", nogil=True)(function))
+
+
+def intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Define what compiled code calls by the IR that it becomes; only numba knows the types of such a call."""
+    return cast(Callable[..., Any], extending.intrinsic(function))
 
 
 def entry(function: Callable[P, R]) -> Callable[[np.dtype[Any]], Callable[P, R]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ MOST_FREE_BYTES = 1 << 28
 """Above it buffers are given back to the system."""
 
 _free: list[NDArray[np.uint8]] = []
+_returned: deque[NDArray[np.uint8]] = deque()  # no longer in use, and not yet in `_free`
 _lock = threading.Lock()
 
 
@@ -37,12 +39,14 @@ def buffer(size: int, dtype: torch.dtype) -> Tensor:
 def release() -> None:
     """Give all buffers that are not in use back to the system."""
     with _lock:
+        _collect()
         _free.clear()
 
 
 def _take(length: int) -> NDArray[np.uint8]:
     """The smallest free buffer of at least `length` bytes and at most four times as many, or a new one."""
     with _lock:
+        _collect()
         fits = [index for index, raw in enumerate(_free) if length <= raw.size <= 4 * length]
         if fits:
             return _free.pop(min(fits, key=lambda index: _free[index].size))
@@ -50,7 +54,18 @@ def _take(length: int) -> NDArray[np.uint8]:
 
 
 def _give(raw: NDArray[Any]) -> None:
-    with _lock:
-        _free.append(raw)
-        while sum(free.size for free in _free) > MOST_FREE_BYTES:
-            _free.pop(0)  # the one unused for longest
+    """Return a buffer; the garbage collector may call this at any moment, also while this thread has the lock."""
+    _returned.append(raw)
+    if _lock.acquire(blocking=False):
+        try:
+            _collect()
+        finally:
+            _lock.release()
+
+
+def _collect() -> None:
+    """Make free what was returned; the caller has the lock."""
+    while _returned:
+        _free.append(_returned.popleft())
+    while sum(raw.size for raw in _free) > MOST_FREE_BYTES:
+        _free.pop(0)  # the one unused for longest

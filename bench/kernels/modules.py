@@ -95,13 +95,15 @@ class Layers(nn.Module):
             nn.init.uniform_(weight, -bound, bound)
 
     def extra_repr(self) -> str:
+        """What `repr` shows."""
         given = [f"{field.name}={getattr(self.options, field.name)}" for field in fields(LayerOptions)]
         return ", ".join([str(self.input_size), str(self.hidden_size), *given])
 
     @property
     def stacked(self) -> bool:
         """Whether the weights are those of the members of a bank."""
-        return self.weight_hh_l0.ndim == 3  # type: ignore[union-attr, return-value, operator]
+        weight: Any = self.weight_hh_l0
+        return bool(weight.ndim == 3)
 
     def draw_from(self, generators: Sequence[torch.Generator]) -> None:
         """Draw dropout from a generator for each member: then no member's masks depend on the others."""
@@ -109,6 +111,7 @@ class Layers(nn.Module):
 
     def walk(self, x: Tensor, state: tuple[Tensor, ...] | None) -> tuple[Tensor, tuple[Tensor, ...]]:
         """All layers; the output, and the last states ``[layers · directions, B, H]``."""
+        self._check_states(x, () if state is None else state)
         if self.stacked:
             return self._walk_bank(x, state)
         if x.ndim == 2:
@@ -122,6 +125,16 @@ class Layers(nn.Module):
         if time_first and not self.options.last_only:
             output = output.transpose(0, 1)
         return output, tuple(part.squeeze(1) for part in states)
+
+    def _check_states(self, x: Tensor, state: tuple[Tensor, ...]) -> None:
+        """Refuse states of other layers or dimensions; sizes beyond are checked with those of the weights."""
+        count = self.options.num_layers * self.directions
+        for part in state:
+            if part.ndim != x.ndim or len(part) != count:
+                raise InputError(
+                    f"state: expected {x.ndim} dimensions as the input has, the first {count} = layers · directions, "
+                    f"got {list(part.shape)}"
+                )
 
     def _walk_one(self, x: Tensor, state: tuple[Tensor, ...] | None) -> tuple[Tensor, tuple[Tensor, ...]]:
         """One sequence ``[T, C]``, as a batch of one."""
@@ -214,9 +227,7 @@ class LSTM(Layers):
     def __init__(self, input_size: int, hidden_size: int, **options: Any) -> None:
         super().__init__("lstm", input_size, hidden_size, **options)
 
-    def forward(
-        self, x: Tensor, state: tuple[Tensor, Tensor] | None = None
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    def forward(self, x: Tensor, state: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Map inputs and the initial states h, c to the outputs of all steps and the last states; as `torch.nn`."""
         output, (h, c) = self.walk(x, state)
         return output, (h, c)

@@ -6,7 +6,7 @@ written with ``vmap``, nested or not, is one call of the kernel.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -15,11 +15,15 @@ from torch import Tensor
 from bench.kernels.call import Inputs, Options
 from bench.kernels.native import run_backward, run_forward
 
+_OWN = (Inputs._fields.index("weight_hh"), *range(len(Inputs._fields), len(Inputs._fields) + 4))
+"""Where `_Backward` has the slots and the upstream gradients, of which each member has its own, and a tensor of the
+inputs, by which the members are counted."""
+
 
 def _merge(
-    size: int, dimensions: Sequence[int | None], tensors: Sequence[Tensor | None]
+    size: int, dimensions: Sequence[int | None], tensors: Sequence[Tensor | None], own: Sequence[int] = ()
 ) -> list[Tensor | None]:
-    """Make the `size` slices that ``vmap`` adds members of the bank."""
+    """Make the `size` slices that ``vmap`` adds members of the bank; `own` are the places of what none may share."""
     moved = [
         tensor if tensor is None or dimension is None else tensor.movedim(dimension, 0)
         for tensor, dimension in zip(tensors, dimensions, strict=True)
@@ -31,8 +35,8 @@ def _merge(
     ]
     members = max(counts)
     merged = []
-    for tensor, dimension in zip(moved, dimensions, strict=True):
-        if tensor is None or (dimension is None and len(tensor) == 1):
+    for place, (tensor, dimension) in enumerate(zip(moved, dimensions, strict=True)):
+        if tensor is None or (dimension is None and len(tensor) == 1 and place not in own):
             merged.append(tensor)  # absent, or shared by all members before and after
             continue
         split = tensor.unsqueeze(0) if dimension is None else tensor
@@ -50,22 +54,22 @@ class _Forward(torch.autograd.Function):
     """``(options, *inputs) -> (y, h, c, slots)``; see `bench.kernels.native.run_forward`."""
 
     @staticmethod
-    def forward(options: Options, *inputs: Tensor | None) -> tuple[Tensor, ...]:
-        return run_forward(options, Inputs(*inputs))  # type: ignore[arg-type]  # x and the weights are no None
+    def forward(options: Options, *inputs: Any) -> tuple[Tensor, ...]:
+        return run_forward(options, Inputs(*inputs))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
         ctx.options = inputs[0]
         ctx.save_for_backward(*inputs[1:], output[3])
         ctx.mark_non_differentiable(output[3])
-        ctx.set_materialize_grads(False)  # noqa: FBT003 — torch's signature
+        ctx.set_materialize_grads(False)
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor | None) -> tuple[Tensor | None, ...]:
         *inputs, slots = ctx.saved_tensors
         needed = ctx.needs_input_grad[1:]
         wanted = (needed[0], needed[1] or needed[2])
-        gradients = _Backward.apply(ctx.options, wanted, *inputs, slots, *upstream[:3])
+        gradients = _backward(ctx.options, wanted, *inputs, slots, *upstream[:3])
         results = [
             _shared(gradient, tensor) if need else None
             for gradient, tensor, need in zip(gradients, inputs, needed, strict=True)
@@ -75,18 +79,15 @@ class _Forward(torch.autograd.Function):
     @staticmethod
     def vmap(info: Any, in_dims: Sequence[Any], options: Options, *inputs: Tensor | None) -> tuple[Any, Any]:
         merged = _merge(info.batch_size, in_dims[1:], inputs)
-        return _split(info.batch_size, _Forward.apply(options, *merged)), (0, 0, 0, 0)
+        return _split(info.batch_size, _forward(options, *merged)), (0, 0, 0, 0)
 
 
 class _Backward(torch.autograd.Function):
     """``(options, wanted, *inputs, slots, *upstream) -> gradients``; see `bench.kernels.native.run_backward`."""
 
     @staticmethod
-    def forward(options: Options, wanted: tuple[bool, bool], *tensors: Tensor | None) -> tuple[Tensor, ...]:
-        inputs = Inputs(*tensors[:7])  # type: ignore[arg-type]  # x and the weights are no None
-        slots = tensors[7]
-        assert slots is not None
-        return run_backward(options, wanted, inputs, slots, tensors[8:])
+    def forward(options: Options, wanted: tuple[bool, bool], *tensors: Any) -> tuple[Tensor, ...]:
+        return run_backward(options, wanted, Inputs(*tensors[:7]), tensors[7], tensors[8:])
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -95,17 +96,21 @@ class _Backward(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor | None) -> tuple[Tensor | None, ...]:
         raise NotImplementedError(
-            "the compiled recurrent operators have first derivatives only; "
-            "set BENCH_KERNELS=reference for higher ones"
+            "the compiled recurrent operators have first derivatives only; set BENCH_KERNELS=reference for higher ones"
         )
 
     @staticmethod
     def vmap(
         info: Any, in_dims: Sequence[Any], options: Options, wanted: tuple[bool, bool], *tensors: Tensor | None
     ) -> tuple[Any, Any]:
-        merged = _merge(info.batch_size, in_dims[2:], tensors)
-        outputs = _split(info.batch_size, _Backward.apply(options, wanted, *merged))
+        merged = _merge(info.batch_size, in_dims[2:], tensors, _OWN)
+        outputs = _split(info.batch_size, _backward(options, wanted, *merged))
         return outputs, (0,) * len(outputs)
+
+
+# torch leaves `apply` without types
+_forward: Callable[..., tuple[Tensor, ...]] = _Forward.apply
+_backward: Callable[..., tuple[Tensor, ...]] = _Backward.apply
 
 
 def _shared(gradient: Tensor, tensor: Tensor) -> Tensor:
@@ -115,5 +120,5 @@ def _shared(gradient: Tensor, tensor: Tensor) -> Tensor:
 
 def apply(options: Options, inputs: Inputs) -> tuple[Tensor, Tensor, Tensor]:
     """All steps, and the last states ``h`` and ``c``, differentiable; see `bench.kernels.native.run_forward`."""
-    y, h, c, _ = _Forward.apply(options, *inputs)
+    y, h, c, _ = _forward(options, *inputs)
     return y, h, c

@@ -12,7 +12,10 @@ from bench.kernels.call import Inputs, Options
 
 
 def apply(options: Options, inputs: Inputs) -> tuple[Tensor, Tensor, Tensor]:
-    """All steps ``[K, B, T, H]``, last ``h`` and ``c`` ``[K, B, H]``; what is not asked for, or not there, is ``[K, 0]``."""
+    """All steps ``[K, B, T, H]``, last ``h`` and ``c`` ``[K, B, H]``.
+
+    What is not asked for, or not there, is ``[K, 0]``.
+    """
     h, c = _initial(inputs)
     by_input = inputs.x @ inputs.weight_ih.mT.unsqueeze(1)  # [K, B, T, gates · H]
     if inputs.bias_ih is not None:

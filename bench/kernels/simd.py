@@ -17,11 +17,13 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import config, types
 from numba.core.codegen import get_host_cpu_features
 from numba.core.datamodel import models
-from numba.core.typeconv import Conversion
+from numba.core.typeconv.castgraph import Conversion
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
-from numba.extending import intrinsic, lower_builtin, lower_cast, register_model
+from numba.extending import lower_builtin, lower_cast, register_model
 
-_FEATURES = frozenset((config.CPU_FEATURES or get_host_cpu_features()).split(","))
+from bench.kernels.compiled import intrinsic
+
+_FEATURES = frozenset((vars(config)["CPU_FEATURES"] or get_host_cpu_features()).split(","))
 VECTOR_BYTES = 64 if "+avx512f" in _FEATURES else 32 if "+avx" in _FEATURES else 16
 
 
@@ -31,9 +33,10 @@ class Vector(types.Type):
     def __init__(self, element: types.Float) -> None:
         self.element = element
         self.lanes = VECTOR_BYTES * 8 // element.bitwidth
-        super().__init__(name=f"Vector({element}, {self.lanes})")
+        super().__init__(name=f"Vector({element}, {self.lanes})")  # type: ignore[no-untyped-call]  # numba's
 
     def can_convert_from(self, _typing: Any, other: Any) -> Conversion | None:
+        """Let a number stand where a vector is expected."""
         return Conversion.safe if isinstance(other, types.Number) else None
 
 
@@ -51,9 +54,11 @@ def broadcast(builder: Any, scalar: Any, count: int) -> Any:
     return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(ir.IntType(32), count), [0] * count))
 
 
-@lower_cast(types.Number, Vector)
 def _fill(context: Any, builder: Any, number: Any, vector: Vector, value: Any) -> Any:
     return broadcast(builder, context.cast(builder, value, number, vector.element), vector.lanes)
+
+
+lower_cast(types.Number, Vector)(_fill)
 
 
 def address(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
@@ -86,8 +91,8 @@ def load(_typing: Any, array: Any, _index: Any) -> Any:
 
 
 @intrinsic
-def store(_typing: Any, array: Any, _index: Any, value: Any) -> Any:
-    """Write the vector `value` (a number fills one) to a contiguous array, from element `index` on."""
+def store(_typing: Any, array: Any, _index: Any, _value: Any) -> Any:
+    """Write a vector (a number fills one) to a contiguous array, from element `index` on."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         store_vector(builder, args[2], address(context, builder, sig.args[0], *args[:2]))
@@ -144,16 +149,17 @@ def _define(function: Any, instruction: str) -> None:
 
     @infer_global(function)
     class _Typing(AbstractTemplate):
-        def generic(self, args: Any, keywords: Any) -> Any:
+        def generic(self, args: Any, _keywords: Any) -> Any:
             vectors = [arg for arg in args if isinstance(arg, Vector)]
             if len(args) == 2 and vectors and all(isinstance(arg, Vector | types.Number) for arg in args):
                 return signature(vectors[0], vectors[0], vectors[0])
             return None
 
-    @lower_builtin(function, Vector, Vector)
-    def _lower(_context: Any, builder: Any, _sig: Any, args: Any) -> Any:
+    def lower(_context: Any, builder: Any, _sig: Any, args: Any) -> Any:
         # "contract" lets a product and a sum become one fused instruction
         return getattr(builder, instruction)(*args, flags=("contract",))
+
+    lower_builtin(function, Vector, Vector)(lower)
 
 
 _define(operator.add, "fadd")

@@ -15,8 +15,8 @@ from typing import Any
 # llvmlite, which numba is made of, carries no type information
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import types
-from numba.extending import intrinsic
 
+from bench.kernels.compiled import intrinsic
 from bench.kernels.simd import Vector
 
 _LIMIT = 7.8
@@ -64,7 +64,7 @@ def _each_lane(context: Any, builder: Any, vector: Vector, x: Any, function: Any
 def tanh(_typing: Any, x: Any) -> Any:
     """The hyperbolic tangent of a vector."""
 
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    def generate(context: Any, builder: Any, _sig: Any, args: Any) -> Any:
         if x.element == types.float32:
             return _scaled_tanh(builder, args[0], 1.0)
         return _each_lane(context, builder, x, args[0], math.tanh)
@@ -76,7 +76,7 @@ def tanh(_typing: Any, x: Any) -> Any:
 def sigmoid(_typing: Any, x: Any) -> Any:
     """The logistic function of a vector: ``1 / (1 + exp(-x)) = 1/2 + tanh(x / 2) / 2``."""
 
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    def generate(context: Any, builder: Any, _sig: Any, args: Any) -> Any:
         kind = args[0].type
         if x.element == types.float32:
             return builder.fadd(_scaled_tanh(builder, args[0], 0.5), _constant(kind, 0.5))

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from itertools import pairwise
 
 import torch
 
@@ -28,7 +29,7 @@ def run(kernel: Callable[[int, int], None], tasks: int, work: int) -> None:
         return
     shares = min(tasks, PARTS * threads)
     bounds = [tasks * share // shares for share in range(shares + 1)]
-    ranges = iter(list(zip(bounds, bounds[1:], strict=False)))  # a list's iterator gives each item to one thread only
+    ranges = iter(list(pairwise(bounds)))  # a list's iterator gives each item to one thread only
     others = [_executor(os.getpid(), threads - 1).submit(_work, kernel, ranges) for _ in range(threads - 1)]
     try:
         _work(kernel, ranges)

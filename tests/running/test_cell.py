@@ -135,7 +135,7 @@ class TestReproducibility:
 
     def test_fewer_seeds_are_the_first_of_more(self):
         few, many = rows_of(make(seeds=1)), rows_of(make(seeds=3))
-        assert few[0]["mse"] == many[0]["mse"]
+        assert few[0]["mse"] == pytest.approx(many[0]["mse"], rel=1e-6)  # sums of a larger bank may round otherwise
 
 
 class TestProvenance:
