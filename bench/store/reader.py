@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from bench.errors import StoreError
-from bench.schema import SCHEMAS, VERSION, Status
+from bench.schema import SCHEMAS, Status
+from bench.store.part import check, check_version, load, part_of, unreadable
 
 Place = tuple[str, str, int, int]
 """Dataset id, model id, sequence length, horizon: one stored cell at each place."""
 
-_DELETE = "delete it, and `bench run` makes that cell again"
 _SUMMARY = [
-    *("cell_id", "dataset", "model", "sequence_length", "horizon", "status", "reason"),
+    *("dataset", "model", "sequence_length", "horizon", "status", "reason"),
     *("fit_s", "predict_s", "tuning_s", "deterministic", "train_windows"),
 ]
 
@@ -48,70 +47,55 @@ class Stored:
 def read(folder: Path, table: str) -> pa.Table:
     """All stored rows of `table`, with the explicit schema, ordered by cell id.
 
-    Parts of a cell without a `runs` part are not stored yet, and not read.
+    Parts of a cell without a `runs` part are not stored, and not read.
 
     Raises
     ------
     StoreError
-        No results there, a part that cannot be read, or one of another schema version.
+        No results there, a part that is lost or cannot be read, or one of another schema version.
     """
     if not (folder / "runs").is_dir():
         raise StoreError(f"{folder}: expected a results folder with runs/ in it; `bench run` makes one")
-    parts = [part for cell_id in cell_ids(folder) if (part := part_of(folder, table, cell_id)).exists()]
-    rows = (_load(part, table).cast(SCHEMAS[table]) for part in parts)
+    parts = (load(part_of(folder, table, cell_id)) for cell_id in cell_ids(folder))
+    rows = (part.cast(SCHEMAS[table]) for part in parts if part is not None)
     return pa.concat_tables([SCHEMAS[table].empty_table(), *rows])
 
 
 def stored(folder: Path) -> dict[str, Stored]:
     """Every stored cell in short, by cell id; empty where the folder does not exist yet.
 
+    Of `runs` every page is verified, of the other tables the footers.
+
     Raises
     ------
     StoreError
-        As `read`.
+        As `read`, for any table.
     """
-    return {cell_id: summary(_load(part_of(folder, "runs", cell_id), "runs", _SUMMARY)) for cell_id in cell_ids(folder)}
+    loaded = {cell_id: load(part_of(folder, "runs", cell_id)) for cell_id in cell_ids(folder)}
+    for table in SCHEMAS.keys() - {"runs"}:
+        for cell_id in loaded:
+            check(part_of(folder, table, cell_id))
+        for cell_id in set(cell_ids(folder, table)) - loaded.keys():
+            check_version(part_of(folder, table, cell_id))  # running that cell would write over it
+    return {cell_id: summary(runs) for cell_id, runs in loaded.items() if runs is not None}
 
 
-def part_of(folder: Path, table: str, cell_id: str) -> Path:
-    """Where the part of `table` for one cell lies, or would lie."""
-    return folder / table / f"{cell_id}.parquet"
+def cell_ids(folder: Path, table: str = "runs") -> list[str]:
+    """The ids of the cells that have a part of `table`, sorted; with one of `runs`, a cell is stored.
 
-
-def cell_ids(folder: Path) -> list[str]:
-    """The ids of the cells that are stored, sorted."""
-    return sorted(path.stem for path in (folder / "runs").glob("*.parquet"))
-
-
-def _load(part: Path, table: str, columns: Sequence[str] | None = None) -> pa.Table:
+    Raises
+    ------
+    StoreError
+        The folder cannot be listed.
+    """
     try:
-        with pq.ParquetFile(part, page_checksum_verification=True) as file:
-            _check_schema(part, table, file.schema_arrow)
-            rows = file.read(columns=columns)
-    except PermissionError as error:
-        raise StoreError(f"{part}: cannot be read ({error.strerror}); mend its permissions") from error
-    except (pa.ArrowException, OSError) as error:
-        raise StoreError(
-            f"{part}: expected a whole Parquet file, but it is torn ({_line(error)}); {_DELETE}"
-        ) from error
-    if set(rows["cell_id"].unique().to_pylist()) != {part.stem}:
-        raise StoreError(f"{part}: expected the rows of cell {part.stem} and of no other; {_DELETE}")
-    return rows
-
-
-def _check_schema(part: Path, table: str, found: pa.Schema) -> None:
-    version = (found.metadata or {}).get(b"bench_schema_version", b"none").decode()
-    if version != str(VERSION):
-        raise StoreError(
-            f"{part}: expected schema version {VERSION}, found {version}; nothing was changed: read it with the bench "
-            "that wrote it, or give another folder with --results"
-        )
-    if not found.equals(SCHEMAS[table]):
-        raise StoreError(f"{part}: expected the columns of {table!r}, found others; {_DELETE}")
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())
+        with os.scandir(folder / table) as entries:  # to Path.glob, a folder without permission is an empty one
+            names = [entry.name for entry in entries]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise unreadable(folder / table, error) from error
+    return sorted(name.removesuffix(".parquet") for name in names if name.endswith(".parquet"))
 
 
 def summary(runs: pa.Table) -> Stored:

@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 from bench.errors import StoreError
 from bench.schema import SCHEMAS, Rows
 from bench.store.lock import exclusive
-from bench.store.reader import cell_ids, part_of, stored
+from bench.store.part import part_of
+from bench.store.reader import cell_ids, stored
 
 TABLES = (*(name for name in SCHEMAS if name != "runs"), "runs")
 """The order in which parts take their place; `runs` is the commit mark."""
@@ -36,9 +37,11 @@ def writing(folder: Path) -> Iterator[Writer]:
     with _writable(folder):
         _prepare(folder)
     with exclusive(folder / ".lock"):
-        stored(folder)  # refuses what it cannot read before anything is moved or cleared
+        shelves = (folder, folder / ASIDE)
+        for shelf in shelves:
+            stored(shelf)  # refuses what it cannot read before anything is moved or cleared
         with _writable(folder):
-            for shelf in (folder, folder / ASIDE):
+            for shelf in shelves:
                 _recover(shelf)
         yield Writer(folder)
 
@@ -102,11 +105,8 @@ def _stage(shelf: Path, cell_id: str) -> Path:
 
 
 def _write(staged: Path, name: str, rows: pa.Table) -> None:
-    """Write one part beside its place and read it back; a file of no bytes stands for an empty table."""
+    """Write one part beside its place and read it back; of no rows too, so that every folder has its columns."""
     part = staged / name
-    if not rows.num_rows:
-        part.touch()
-        return
     if not rows.schema.equals(SCHEMAS[name]):
         raise ValueError(f"expected the schema of {name!r}, got {rows.schema}")
     pq.write_table(rows.cast(SCHEMAS[name]), part, compression="zstd", write_page_checksum=True)
@@ -131,14 +131,9 @@ def _place(shelf: Path, cell_id: str) -> None:
     final = shelf / ".pending" / cell_id
     for name in TABLES:
         staged, place = final / name, part_of(shelf, name, cell_id)
-        if not staged.exists():
-            continue  # moved by an earlier call
-        if staged.stat().st_size:
+        if staged.exists():  # else an earlier call has moved it
             staged.replace(place)
-        else:
-            place.unlink(missing_ok=True)
-            staged.unlink()
-        _sync(place.parent)
+            _sync(place.parent)
     final.rmdir()
 
 
@@ -148,29 +143,42 @@ def _move(cell_id: str, source: Path, target: Path) -> None:
     _prepare(target)
     staged = _stage(target, cell_id)
     for name in TABLES:
-        part = part_of(source, name, cell_id)
-        if part.exists():
-            shutil.copyfile(part, staged / name)
-            _sync(staged / name)
-        else:
-            (staged / name).touch()
+        shutil.copyfile(part_of(source, name, cell_id), staged / name)
+        _sync(staged / name)
     _commit(target, cell_id)
-    for name in reversed(TABLES):
-        part_of(source, name, cell_id).unlink(missing_ok=True)
+    _remove(source, cell_id)
+
+
+def _remove(shelf: Path, cell_id: str) -> None:
+    """Delete the parts of a cell that is stored elsewhere, under a note by which `_recover` ends this if need be."""
+    note = shelf / ".pending" / f"{cell_id}.moved"
+    note.parent.mkdir(exist_ok=True)
+    note.touch()
+    _sync(note.parent)
+    part_of(shelf, "runs", cell_id).unlink()
+    _sync(shelf / "runs")
+    _clear(shelf, note)
+
+
+def _clear(shelf: Path, note: Path) -> None:
+    """Delete what is left of a cell that was moved; all of it is kept where its `runs` part still stands."""
+    if not part_of(shelf, "runs", note.stem).exists():
+        for name in TABLES:
+            part_of(shelf, name, note.stem).unlink(missing_ok=True)
+            _sync(shelf / name)
+    note.unlink()
 
 
 def _recover(shelf: Path) -> None:
-    """End what an earlier writer made final; clear what it did not, and parts that no `runs` part commits."""
-    for path in sorted((shelf / ".pending").glob("*")):
+    """End what an earlier writer made final, and clear what it did not; what no writer noted is not touched."""
+    pending = shelf / ".pending"
+    for path in sorted(pending.iterdir()) if pending.exists() else ():
         if path.suffix == ".tmp":
             shutil.rmtree(path)
+        elif path.suffix == ".moved":
+            _clear(shelf, path)
         else:
             _place(shelf, path.name)
-    cells = set(cell_ids(shelf))
-    for name in TABLES:
-        for part in (shelf / name).glob("*.parquet"):
-            if part.stem not in cells:
-                part.unlink()
 
 
 def _sync(path: Path) -> None:

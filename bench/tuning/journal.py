@@ -14,7 +14,7 @@ import optuna
 import pyarrow as pa
 from optuna.distributions import json_to_distribution
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
@@ -27,7 +27,7 @@ def record(path: Path, trials: pa.Table) -> None:
         return
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     _mend(path)
-    storage = JournalStorage(JournalFileBackend(str(path)))
+    storage = JournalStorage(JournalFileBackend(str(path), lock_obj=_NoLock(str(path))))
     name = study_name(rows[0])
     with contextlib.suppress(KeyError):  # there was none
         optuna.delete_study(study_name=name, storage=storage)
@@ -39,6 +39,16 @@ def record(path: Path, trials: pa.Table) -> None:
 def study_name(row: dict[str, Any]) -> str:
     """What the dashboard lists: the cell for people, and the start of its id."""
     return f"{row['dataset']} × {row['model']} L={row['sequence_length']} h={row['horizon']} [{row['cell_id'][:8]}]"
+
+
+class _NoLock(JournalFileOpenLock):
+    """The writer of the results folder is alone already; Optuna's own lock files outlive a writer that is killed."""
+
+    def acquire(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        pass
 
 
 def _mend(path: Path) -> None:

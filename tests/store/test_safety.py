@@ -93,15 +93,6 @@ def test_foreign_and_copied_parts_are_refused(tmp_path: Path, make_rows: MakeRow
         store.read(tmp_path, "runs")
 
 
-def test_parts_without_runs_are_not_read_and_are_cleared(tmp_path: Path, make_rows: MakeRows) -> None:
-    _filled(tmp_path, make_rows, "a", "b")
-    (tmp_path / "runs" / "b.parquet").unlink()
-    assert set(store.read(tmp_path, "curves")["cell_id"].to_pylist()) == {"a"}
-    _filled(tmp_path, make_rows)
-    assert not (tmp_path / "curves" / "b.parquet").exists()
-    assert (tmp_path / "curves" / "a.parquet").exists()
-
-
 class Killed(BaseException):
     """Stands for the end of the process at one system call."""
 
@@ -159,18 +150,34 @@ def test_a_replacement_cut_off_anywhere_leaves_the_old_or_the_new(
     assert 0 < sum(seen) < len(seen)
 
 
-def test_setting_a_cell_aside_never_loses_it(
-    tmp_path: Path, make_rows: MakeRows, monkeypatch: pytest.MonkeyPatch
+def _whole(shelf: Path) -> set[str]:
+    """The ids of the cells in a shelf, all of which have their four parts, with nothing pending."""
+    cells = set(store.stored(shelf))
+    for name in SCHEMAS:
+        assert {path.stem for path in (shelf / name).glob("*")} == cells
+    assert not list((shelf / ".pending").glob("*"))
+    return cells
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_setting_a_cell_aside_or_bringing_it_back_never_loses_it(
+    tmp_path: Path, make_rows: MakeRows, monkeypatch: pytest.MonkeyPatch, back: bool
 ) -> None:
     for call in itertools.count():
         folder = _filled(tmp_path / str(call), make_rows, "a")
+        if back:
+            with store.writing(folder) as writer:
+                writer.supersede("a")
         with monkeypatch.context() as patch:
             _die_at(call, patch)
-            finished = _survives(folder, lambda writer: writer.supersede("a"))
+            finished = _survives(
+                folder, lambda writer: writer.restore(["a", "unknown"]) if back else writer.supersede("a")
+            )
         if finished:
-            assert store.stored(folder) == {}
+            assert set(store.stored(folder)) == ({"a"} if back else set())
         with store.writing(folder) as writer:
-            writer.restore(["a", "unknown"])
+            assert _whole(folder) | _whole(folder / store.ASIDE) == {"a"}
+            writer.restore(["a"])
         assert {name: store.read(folder, name) for name in SCHEMAS} == make_rows("a")
         if finished:
             break
