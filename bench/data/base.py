@@ -10,7 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from bench.errors import DataError
+
 FloatArray = NDArray[np.float64]
+
+LARGEST = 1e150
+"""The largest magnitude of a value: errors are squared, and squares beyond 1.8e308 are no float64."""
 
 
 class Parameters(BaseModel):
@@ -45,7 +50,7 @@ class Series:
     Parameters
     ----------
     values
-        ``[N, C]`` float64, finite; points in time order, `C` channels.
+        ``[N, C]`` float64, finite and within ±`LARGEST`; points in time order, `C` channels.
     provenance
         Where it comes from.
     time
@@ -55,6 +60,11 @@ class Series:
         of ``values[i]`` given the generating law and everything up to ``i - h`` (NaN where ``i < h`` leaves
         nothing to condition on). Its error over the test targets is the noise floor. `None` where the world
         made the data.
+
+    Raises
+    ------
+    DataError
+        `values` are not such; the message names the first point at fault and its value.
     """
 
     values: FloatArray
@@ -63,11 +73,29 @@ class Series:
     best: Callable[[int], FloatArray] | None = None
 
     def __post_init__(self) -> None:
-        if self.values.ndim != 2:
-            raise ValueError(f"Series.values: expected shape [N, C], got {self.values.shape}")
+        source, values = self.provenance.source, self.values
+        if values.ndim != 2 or values.dtype != np.float64:
+            raise DataError(
+                f"{source}: expected float64 values [N, C], got {values.dtype} {list(values.shape)}; mend it"
+            )
+        if (point := first_unusable(values)) is not None:
+            channel = int(np.argmin(np.abs(values[point]) <= LARGEST))
+            raise DataError(
+                f"{source}: expected finite values within ±{LARGEST:g}, got {values[point, channel]} at point "
+                f"{point + 1}, channel {channel + 1}; mend the values, or scale them down"
+            )
 
     def __len__(self) -> int:
         return len(self.values)
+
+
+def first_unusable(values: FloatArray) -> int | None:
+    """The index of the first of ``values`` ``[N]`` or ``[N, C]`` that holds NaN or more than `LARGEST`."""
+    # Extremes carry NaN along and need no arrays beside the values; only a fault is worth those.
+    if values.min(initial=0.0) >= -LARGEST and values.max(initial=0.0) <= LARGEST:
+        return None
+    usable = np.abs(values.reshape(len(values), -1)) <= LARGEST
+    return int(np.argmin(usable.all(axis=1)))
 
 
 @dataclass(frozen=True)

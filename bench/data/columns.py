@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.data.base import FloatArray
+from bench.data.base import LARGEST, FloatArray, first_unusable
 from bench.errors import DataError
 from bench.registry import unknown
 
@@ -54,7 +54,7 @@ def require_columns(path: Path, column: str, time: str | None, *, names: Sequenc
 
 
 def check(columns: Columns, column: str, max_gap: float | None) -> None:
-    """Refuse values that are not finite, and times that are not strictly increasing or leave a gap.
+    """Refuse values that are not finite or too large, and times that are not strictly increasing or leave a gap.
 
     Parameters
     ----------
@@ -73,11 +73,14 @@ def check(columns: Columns, column: str, max_gap: float | None) -> None:
     path, place = columns.path, columns.place
     if not len(columns.values):
         raise DataError(f"{path}: expected rows of data, got none")
-    if (row := _first(~np.isfinite(columns.values))) is not None:
-        raise DataError(
-            f"{path}: {place(row)}, column {column!r}: expected a finite number, got {columns.values[row]}; "
-            "fill it in, or leave out the rows before or after it"
+    if (row := first_unusable(columns.values)) is not None:
+        came = columns.values[row]
+        expected, advice = (
+            (f"a number within ±{LARGEST:g}", "mend it, or scale the column down")
+            if np.isfinite(came)
+            else ("a finite number", "fill it in, or leave out the rows before or after it")
         )
+        raise DataError(f"{path}: {place(row)}, column {column!r}: expected {expected}, got {came}; {advice}")
     if columns.time is not None:
         _check_order(path, columns.time, place)
         if max_gap is not None:

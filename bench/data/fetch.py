@@ -23,7 +23,8 @@ class Held:
     name, file
         Its name in `PINNED`, and the file's.
     state
-        ``ok``; ``absent``, neither in a folder of BENCH_DATA nor in the cache; ``damaged``, another SHA-256.
+        ``ok``; ``absent``, neither in a folder of BENCH_DATA nor in the cache; ``damaged``, another SHA-256
+        or unreadable.
     path
         Where it is; `None` where it is absent.
     advice
@@ -46,7 +47,7 @@ def locate(name: str) -> Path:
     Raises
     ------
     DataError
-        The file in the user's folder has another SHA-256.
+        The file in the user's folder has another SHA-256, or a file cannot be read.
     DataUnavailable
         It is in none of these places; the message gives the two ways to provide it.
     """
@@ -64,10 +65,15 @@ def locate(name: str) -> Path:
 def verify(name: str) -> Held:
     """How the file pinned as `name` is held here; asks no network."""
     pinned = lookup(PINNED, name, "pinned file")
-    path = _given(pinned) or cache_folder() / pinned.file
-    if not path.is_file():
-        return Held(name, pinned.file, "absent", advice=_WAYS)
-    if (sha256 := file_sha256(path)) != pinned.sha256:
+    path = None
+    try:
+        path = _given(pinned) or cache_folder() / pinned.file
+        if not path.is_file():
+            return Held(name, pinned.file, "absent", advice=_WAYS)
+        sha256 = file_sha256(path)
+    except DataError as error:
+        return Held(name, pinned.file, "damaged", path, str(error))
+    if sha256 != pinned.sha256:
         return Held(name, pinned.file, "damaged", path, _differs(path, pinned, sha256))
     return Held(name, pinned.file, "ok", path)
 
@@ -79,8 +85,8 @@ def fetch(names: Iterable[str] = tuple(PINNED)) -> Iterator[Held]:
             locate(name)
         except DataUnavailable as error:
             yield Held(name, PINNED[name].file, "absent", advice=str(error))
-        except DataError as error:
-            yield Held(name, PINNED[name].file, "damaged", _given(PINNED[name]), str(error))
+        except DataError:
+            yield verify(name)  # it finds the same, and does not raise
         else:
             yield verify(name)
 
@@ -100,9 +106,12 @@ _WAYS = "name a folder that holds it in BENCH_DATA, or run `bench data fetch` wi
 def _given(pinned: Pinned) -> Path | None:
     """The file in the first folder of BENCH_DATA that has it."""
     for folder in _folders():
-        for path in (folder / pinned.file, *sorted(folder.glob(f"*/{pinned.file}"))):
-            if path.is_file():
-                return path
+        try:
+            for path in (folder / pinned.file, *sorted(folder.glob(f"*/{pinned.file}"))):
+                if path.is_file():
+                    return path
+        except OSError as error:  # a name that is too long, a folder that may not be entered
+            raise DataError(f"BENCH_DATA: expected folders that can be read, got {folder}: {error.strerror}") from error
     return None
 
 

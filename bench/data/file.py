@@ -50,17 +50,16 @@ def load(parameters: File, _seed: int) -> Series:
 
 def fingerprint(parameters: File) -> str:
     """SHA-256 of the file's bytes."""
-    path = _existing(parameters.path)
-    try:
-        return file_sha256(path)
-    except OSError as error:
-        raise DataError(f"{path}: expected a file that can be read: {error.strerror}") from error
+    return file_sha256(_existing(parameters.path))
 
 
 def _existing(text: str) -> Path:
     path = Path(text)
-    if not path.is_file():
-        came = "a folder" if path.is_dir() else "none there"
+    try:
+        came = None if path.is_file() else "a folder" if path.is_dir() else "none there"
+    except OSError as error:  # a name that is too long, a folder that may not be entered
+        came = error.strerror
+    if came:
         raise DataError(f"{path}: expected a file, got {came}; correct the path (it is relative to {Path.cwd()})")
     return path
 

@@ -8,12 +8,22 @@ from pathlib import Path
 import numpy as np
 
 from bench.data.base import FloatArray
+from bench.errors import DataError
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of the bytes of the file at `path`, read in pieces."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """SHA-256 of the bytes of the file at `path`, read in pieces.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{path}: expected a file that can be read, got: {error.strerror}; mend it") from error
 
 
 def values_sha256(values: FloatArray) -> str:

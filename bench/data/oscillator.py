@@ -6,10 +6,12 @@ from itertools import accumulate, repeat
 from math import ceil, cos
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from bench.data.base import DatasetKind, FloatArray, Parameters, Series
 from bench.data.generated import always, generated
+
+_MOST_STEPS = 10_000_000  # seconds of solving, and 1.6 GB on the way
 
 
 class Oscillator(Parameters):
@@ -22,7 +24,18 @@ class Oscillator(Parameters):
     velocity: float = Field(0.0, description="Velocity at t = 0.")
     step: float = Field(0.001, gt=0, le=0.1, description="Step in t of the solver.")
     duration: float = Field(20.0, gt=0, description="End of t, itself left out.")
-    every: int = Field(20, ge=1, description="Keep every k-th point of the solution; 1 keeps all, as published.")
+    every: int = Field(
+        20, ge=1, le=_MOST_STEPS, description="Keep every k-th point of the solution; 1 keeps all, as published."
+    )
+
+    @model_validator(mode="after")
+    def _can_be_solved(self) -> Oscillator:
+        if self.duration / self.step > _MOST_STEPS:
+            raise ValueError(
+                f"duration {self.duration:g} takes more than {_MOST_STEPS} steps of {self.step:g}: "
+                "shorten duration, or lengthen step"
+            )
+        return self
 
 
 def load(parameters: Oscillator, _seed: int) -> Series:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from bench.data.base import DatasetKind, Parameters, Series
-from bench.data.generated import Seeded, always, generated, stream
+from bench.data.generated import Length, Seeded, Spread, Step, always, generated, stream
 
 Signal = NDArray[np.float64]
 
@@ -15,31 +15,31 @@ Signal = NDArray[np.float64]
 class Random(Seeded):
     """Parameters of `random`."""
 
-    length: int = Field(1000, ge=2, description="Points.")
-    sigma: float = Field(1.0, gt=0, description="Standard deviation.")
+    length: Length = Field(1000, description="Points.")
+    sigma: Spread = Field(1.0, gt=0, description="Standard deviation.")
 
 
 class Sine(Parameters):
     """Parameters of `sine`."""
 
-    length: int = Field(1000, ge=2, description="Points.")
-    step: float = Field(0.1, gt=0, description="Step in t, in radians.")
+    length: Length = Field(1000, description="Points.")
+    step: Step = Field(0.1, description="Step in t, in radians.")
 
 
 class NoisySine(Seeded):
     """Parameters of `noisy-sine`."""
 
-    length: int = Field(1000, ge=2, description="Points.")
-    step: float = Field(0.1, gt=0, description="Step in t, in radians.")
-    noise: float = Field(0.1, gt=0, description="Standard deviation of the noise.")
+    length: Length = Field(1000, description="Points.")
+    step: Step = Field(0.1, description="Step in t, in radians.")
+    noise: Spread = Field(0.1, gt=0, description="Standard deviation of the noise.")
 
 
 class DampedMultisine(Seeded):
     """Parameters of `damped-multisine`."""
 
-    length: int = Field(2000, ge=2, description="Points.")
-    step: float = Field(0.1, gt=0, description="Step in t.")
-    noise: float = Field(0.0, ge=0, description="Standard deviation of the noise; the published formula has none.")
+    length: Length = Field(2000, description="Points.")
+    step: Step = Field(0.1, description="Step in t.")
+    noise: Spread = Field(0.0, ge=0, description="Standard deviation of the noise; the published formula has none.")
 
 
 def load_random(parameters: Random, seed: int) -> Series:

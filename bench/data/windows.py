@@ -42,8 +42,15 @@ class Parts:
         return slice(self.validation_end, self.n)
 
 
-def parts(n: int, split: Split) -> Parts:
+def parts(n: int, split: Split, *, source: str = "") -> Parts:
     """Cut `n` points as `split` says; fractions are rounded to the nearest point.
+
+    Parameters
+    ----------
+    n, split
+        How many points there are, and what part of them is what.
+    source
+        Where the points come from, for messages: `Provenance.source`.
 
     Raises
     ------
@@ -55,18 +62,22 @@ def parts(n: int, split: Split) -> Parts:
     train = n - validation - test
     if min(train, validation, test) < 1:
         raise DataError(
-            f"a series of {n} points cannot be split into train {train}, validation {validation}, test {test}: "
-            "every part needs at least 1 point; give a longer series or smaller parts"
+            f"{_named(source)}a series of {n} points cannot be split into train {train}, validation {validation}, "
+            f"test {test}: every part needs at least 1 point; give a longer series or smaller parts"
         )
     return Parts(train, train + validation, n)
+
+
+def _named(source: str) -> str:
+    return f"{source}: " if source else ""
 
 
 def _points(part: Part, n: int) -> int:
     return part if isinstance(part, int) else round(part * n)
 
 
-def check_length(n: int, split: Split, sequence_length: int, horizon: int) -> Parts:
-    """The parts of a series that has at least one train window.
+def check_length(n: int, split: Split, sequence_length: int, horizon: int, *, source: str = "") -> Parts:
+    """The parts of a series that has at least one train window; `source` as for `parts`.
 
     Raises
     ------
@@ -74,13 +85,14 @@ def check_length(n: int, split: Split, sequence_length: int, horizon: int) -> Pa
         The series is too short for this split, sequence length and horizon; the message says how many points
         are needed.
     """
-    cut = parts(n, split)
+    cut = parts(n, split, source=source)
     needed = sequence_length + horizon
     if cut.train_end < needed:
         raise DataError(
-            f"{n} points leave {cut.train_end} for train after validation {cut.validation_end - cut.train_end} and "
-            f"test {n - cut.validation_end}, but one window of sequence_length {sequence_length} + horizon {horizon} "
-            f"needs {needed}: give a longer series, a shorter sequence_length or smaller parts"
+            f"{_named(source)}{n} points leave {cut.train_end} for train after validation "
+            f"{cut.validation_end - cut.train_end} and test {n - cut.validation_end}, but one window of "
+            f"sequence_length {sequence_length} + horizon {horizon} needs {needed}: give a longer series, "
+            "a shorter sequence_length or smaller parts"
         )
     return cut
 

@@ -21,6 +21,15 @@ class Parameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
+    def check_window(self, sequence_length: int, horizon: int) -> None:
+        """Refuse windows that these parameters cannot serve; called for every cell before anything runs.
+
+        Raises
+        ------
+        InputError
+            They cannot; here none is refused.
+        """
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -113,6 +122,13 @@ class ModelKind:
     search: Mapping[str, SearchRange] = field(default_factory=dict)
 
     def build(self, parameters: Parameters, shape: Shape) -> Any:
-        """A fresh model; its initial weights come from torch's global generator."""
+        """A fresh model; its initial weights come from torch's global generator.
+
+        Raises
+        ------
+        InputError
+            The parameters cannot serve windows of this shape.
+        """
+        parameters.check_window(shape.sequence_length, shape.horizon)
         module, function = self.builder.split(":")
         return getattr(importlib.import_module(module), function)(parameters, shape)

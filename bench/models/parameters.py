@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from bench.errors import InputError
 from bench.models.base import Parameters
 
 
@@ -19,9 +20,18 @@ class SeasonalNaiveParameters(Parameters):
     period: int | None = Field(
         None,
         ge=2,
+        le=2**31 - 1,
         description="Points in one season; null for the lag, up to sequence_length, with the smallest squared error "
         "on train.",
     )
+
+    def check_window(self, sequence_length: int, horizon: int) -> None:  # noqa: ARG002 - the contract's signature
+        """Refuse a season longer than the window."""
+        if self.period is not None and self.period > sequence_length:
+            raise InputError(
+                f"expected period ≤ sequence_length, got period {self.period} and sequence_length {sequence_length}; "
+                "lengthen the sequence, exclude it for this model, or leave period out"
+            )
 
 
 class LinearARParameters(Parameters):
@@ -40,8 +50,8 @@ class LinearARParameters(Parameters):
 class RecurrentParameters(Parameters):
     """Sizes shared by every recurrent architecture."""
 
-    hidden_size: int = Field(32, ge=1, description="Units in one layer and direction.")
-    layers: int = Field(1, ge=1, description="Recurrent layers, one above the other.")
+    hidden_size: int = Field(32, ge=1, le=65536, description="Units in one layer and direction.")
+    layers: int = Field(1, ge=1, le=64, description="Recurrent layers, one above the other.")
     dropout: float = Field(0.0, ge=0, lt=1, description="Share of units zeroed between layers while training.")
     bidirectional: bool = Field(default=False, description="Whether the window is also read backwards.")
 

@@ -8,28 +8,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.errors import InputError
 from bench.models.base import Batches, FloatArray, Shape
 from bench.models.parameters import SeasonalNaiveParameters
 
 
 class SeasonalNaive:
-    """The last season of the window, repeated over the horizon.
-
-    Raises
-    ------
-    InputError
-        The stated period is longer than the window.
-    """
+    """The last season of the window, repeated over the horizon; a stated period is no longer than the window."""
 
     period: int
 
     def __init__(self, parameters: SeasonalNaiveParameters, shape: Shape) -> None:
-        if parameters.period is not None and parameters.period > shape.sequence_length:
-            raise InputError(
-                f"seasonal-naive: expected period <= sequence_length, got period {parameters.period} and "
-                f"sequence_length {shape.sequence_length}; lengthen the sequence or leave period out"
-            )
         self._stated = parameters.period
         self._shape = shape
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from bench.data.base import FloatArray, Series
 from bench.data.windows import Parts, Scaler, Windows
+from bench.schema import ADVICE, Status
 from bench.training import metrics
 
 
@@ -63,8 +65,19 @@ class Reference:
         """
         return Scaler.fit("minmax", self.series.values[: self.cut.validation_end])
 
-    def errors(self, prediction: FloatArray) -> dict[str, float | None]:
-        """The error columns of `runs` for a finite ``prediction`` ``[points, C]``; empty is `None`."""
+    def errors(self, prediction: FloatArray) -> dict[str, Any]:
+        """The error columns of `runs` for a finite ``prediction`` ``[points, C]``; empty is `None`.
+
+        A prediction so far off that an error exceeds float64 gives the columns `status` and `reason` instead.
+        """
+        with np.errstate(over="ignore"):  # what overflows is said in the row
+            values = self._errors(prediction)
+        if infinite := [name for name, value in values.items() if math.isinf(value)]:
+            reason = f"{infinite[0]} of the test predictions exceeds float64; {ADVICE[Status.DIVERGED]}"
+            return {"status": Status.DIVERGED.value, "reason": reason}
+        return {name: None if math.isnan(value) else value for name, value in values.items()}
+
+    def _errors(self, prediction: FloatArray) -> dict[str, float]:
         truth, persistence, best = self.truth, self.persistence, self.best
         scaled = self.scaler.transform(truth), self.scaler.transform(prediction)
         values = {
@@ -82,4 +95,4 @@ class Reference:
         if best is not None:
             values["noise_floor_mse"] = metrics.mse(truth, best)
             values["learnable_fraction"] = metrics.learnable_fraction(truth, prediction, persistence, best=best)
-        return {name: None if math.isnan(value) else value for name, value in values.items()}
+        return values

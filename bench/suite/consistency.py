@@ -1,4 +1,4 @@
-"""What only a whole suite can get wrong: something twice, an exclusion of nothing, an exclusion of everything."""
+"""What only a whole suite can get wrong: something twice, an exclusion of nothing or everything, a misfit of cells."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import json
 import math
 from collections.abc import Collection, Iterator, Mapping
 
+from bench.errors import InputError
+from bench.models.base import ModelKind
 from bench.registry import unknown
 from bench.suite.cells import expand, named
 from bench.suite.located import Place, Problems, Value
@@ -61,6 +63,19 @@ def check_some_cell(suite: Suite, root: Value, problems: Problems) -> None:
         place = root.content["exclude"].place
         every = math.prod(map(len, (suite.datasets, suite.models, suite.sequence_lengths, suite.horizons)))
         problems.stop(place, f"exclude: expected some cell to be left, got all {every} excluded")
+
+
+def check_windows(suite: Suite, models: Mapping[str, ModelKind], located: Located, problems: Problems) -> None:
+    """Each of the `located` models can serve the windows of its cells."""
+    parameters = {entry.id: entry.parsed(models[entry.kind].parameters) for _, entry in located}
+    places = {entry.id: place for place, entry in located}
+    for name, length, horizon in dict.fromkeys(
+        (cell.model.id, cell.sequence_length, cell.horizon) for cell in expand(suite)
+    ):
+        try:
+            parameters[name].check_window(length, horizon)
+        except InputError as error:
+            problems.add(places[name], f"{name}: {error}")
 
 
 def _stated(root: Value) -> Iterator[tuple[str, Value]]:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bench.errors import SuiteError
+from bench.models.base import ModelKind
 from bench.registry import unknown
 from bench.suite.checking import check
-from bench.suite.consistency import Located, check_exclusions, check_nothing_twice, check_some_cell
+from bench.suite.consistency import Located, check_exclusions, check_nothing_twice, check_some_cell, check_windows
 from bench.suite.entries import Kind, Resolver
 from bench.suite.located import Place, Problems, Value
 from bench.suite.positions import read
@@ -16,7 +17,7 @@ from bench.suite.spec import Settings, Suite
 from bench.suite.wording import shown
 
 
-def load(path: str | Path, *, datasets: Mapping[str, Kind], models: Mapping[str, Kind]) -> Suite:
+def load(path: str | Path, *, datasets: Mapping[str, Kind], models: Mapping[str, ModelKind]) -> Suite:
     """Read the suite file at `path`.
 
     Parameters
@@ -49,6 +50,8 @@ def load(path: str | Path, *, datasets: Mapping[str, Kind], models: Mapping[str,
     entries = {key: tuple(entry for _, entry in located) for key, located in found.items()}
     suite = Suite.model_validate({**dict(settings), **entries})
     check_some_cell(suite, root, problems)
+    check_windows(suite, models, found["models"], problems)
+    problems.check()
     return suite
 
 

@@ -203,3 +203,22 @@ def test_every_pin_names_a_commit_and_a_file_of_its_own() -> None:
             assert pinned.address.startswith("https://raw.githubusercontent.com/")
             assert any(len(part) == 40 for part in pinned.address.split("/"))
             assert pinned.address.endswith(f"/{pinned.file}")
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").is_file(), reason="needs a file that even root cannot read")
+def test_a_file_that_cannot_be_read_is_damaged(places: tuple[Path, Path]) -> None:
+    path = places[0] / "small.csv"
+    path.symlink_to("/proc/self/mem")
+    with pytest.raises(DataError, match=f"{path}: expected a file that can be read, got: Input/output error"):
+        locate("small")
+    held = verify("small")
+    assert (held.state, held.path) == ("damaged", path)
+    assert "Input/output error" in held.advice
+    assert [held.state for held in fetch(["small"])] == ["damaged"]
+
+
+def test_a_folder_that_cannot_be_looked_at_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCH_DATA", "x" * 300)
+    with pytest.raises(DataError, match=r"BENCH_DATA: expected folders that can be read, got x+: File name too long"):
+        locate("small")
+    assert [held.state for held in (verify("small"), *fetch(["small"]))] == ["damaged", "damaged"]

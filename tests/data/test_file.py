@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from bench.data.base import Series
+from bench.data.base import LARGEST, Series
 from bench.data.file import FILE, File
 from bench.errors import DataError
 
@@ -42,7 +42,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "mine.csv"
 
 
-@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=50))
+@given(st.lists(st.floats(-LARGEST, LARGEST), min_size=1, max_size=50))
 @settings(max_examples=50, deadline=None)
 def test_a_csv_round_trip_keeps_every_bit(values: list[float]) -> None:
     with TemporaryDirectory() as folder:
@@ -134,6 +134,7 @@ def test_times_that_are_read(times: list[str], read: list[str] | list[float] | N
         ("x,y\n1,2\nNaN,2\n", "row 2 (line 3), column 'x': expected a finite number, got nan"),
         ("x,y\n1,2\n-inf,2\n", "row 2 (line 3), column 'x': expected a finite number, got -inf"),
         ("x,y\n1,2\n1e999,2\n", "row 2 (line 3), column 'x': expected a finite number, got inf"),
+        ("x,y\n1,2\n-1.5e308,2\n", "row 2 (line 3), column 'x': expected a number within ±1e+150, got -1.5e+308"),
         (b"x,y\n1,2\n\xff,2\n", "row 2 (line 3), column 'x': expected a number such as 1234.5, got b'\\xff'"),
         (b"x,\xff\n1,2\n", "line 1: expected UTF-8 text, got b'x,\\xff'; save the file as UTF-8"),
         ("x,y\n1,2\n".encode("utf-16"), "line 1: expected UTF-8 text"),
@@ -211,7 +212,11 @@ def test_a_time_column_that_cannot_be(time: str, said: str, path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("none.csv", "expected a file, got none there"), ("", "expected a file, got a folder")],
+    [
+        ("none.csv", "expected a file, got none there"),
+        ("", "expected a file, got a folder"),
+        ("x" * 300 + ".csv", "expected a file, got File name too long; correct the path"),
+    ],
 )
 def test_a_path_that_leads_nowhere(name: str, said: str, tmp_path: Path) -> None:
     parameters = File(path=str(tmp_path / name), column="x")

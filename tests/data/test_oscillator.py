@@ -5,6 +5,7 @@ from math import ceil, cos
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pydantic import ValidationError
 from scipy.integrate import solve_ivp
 
 from bench.data.oscillator import OSCILLATOR, Oscillator, solve
@@ -97,3 +98,22 @@ def test_nothing_is_random_and_the_floor_is_zero() -> None:
     assert series.provenance.seed is None
     assert series.best is not None
     np.testing.assert_array_equal(series.best(5), series.values)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"step": 1e-300}, "duration 20 takes more than 10000000 steps of 1e-300: shorten duration, or lengthen step"),
+        (
+            {"step": 1e-320},
+            "duration 20 takes more than 10000000 steps of 9.99989e-321: shorten duration, or lengthen step",
+        ),
+        ({"duration": 1e300}, "duration 1e+300 takes more than 10000000 steps of 0.001: shorten duration"),
+        ({"every": 10**20}, "less than or equal to 10000000"),
+    ],
+)
+def test_what_cannot_be_solved_is_refused(given: dict[str, float], said: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Oscillator.model_validate(given)
+    (problem,) = caught.value.errors()
+    assert said in problem["msg"]

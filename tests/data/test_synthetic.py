@@ -134,7 +134,12 @@ def test_provenance_names_the_formula_and_hashes_little_endian_doubles() -> None
         (Random, {"sigma": 0.0}),
         (Random, {"length": 1}),
         (Random, {"length": 10.0}),
+        (Random, {"length": 10**12}),
         (Random, {"seed": -1}),
+        (Random, {"seed": 2**63}),
+        (Random, {"sigma": 1e300}),
+        (NoisySine, {"noise": 1e300}),
+        (Sine, {"step": 1e308}),
         (Sine, {"noise": 0.1}),
         (NoisySine, {"noise": -0.1}),
         (NoisySine, {"step": 0.0}),
@@ -144,3 +149,17 @@ def test_provenance_names_the_formula_and_hashes_little_endian_doubles() -> None
 def test_parameters_out_of_range_or_unknown_are_refused(parameters, wrong) -> None:
     with pytest.raises(ValidationError, match=next(iter(wrong))):
         parameters(**wrong)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("kind", "parameters"),
+    [
+        (RANDOM, Random(sigma=1e100, seed=2**63 - 1)),
+        (SINE, Sine(step=1e6)),
+        (NOISY_SINE, NoisySine(step=1e6, noise=1e100)),
+        (DAMPED_MULTISINE, DampedMultisine(step=1e6, noise=1e100)),
+    ],
+)
+def test_the_largest_parameters_give_a_series_without_a_warning(kind, parameters) -> None:
+    assert np.isfinite(np.square(kind.load(parameters, 0).values)).all()

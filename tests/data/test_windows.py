@@ -51,6 +51,12 @@ class TestParts:
         ):
             check_length(50, Split(validation=5, test=10), 40, 2)
 
+    @pytest.mark.parametrize(("n", "said"), [(50, "50 points leave 35"), (2, "a series of 2 points cannot be split")])
+    def test_a_series_too_short_is_named_where_its_source_is_known(self, n, said):
+        with pytest.raises(DataError) as caught:
+            check_length(n, Split(validation=5, test=10), 40, 2, source="mine.csv, column 'x'")
+        assert str(caught.value).startswith(f"mine.csv, column 'x': {said}")
+
 
 class TestWindows:
     @given(layouts(), st.integers(1, 3))

@@ -115,8 +115,8 @@ def test_a_season_longer_than_the_window_is_refused():
     with pytest.raises(InputError) as caught:
         kind.build(kind.parameters(period=24), Shape(sequence_length=10, horizon=1, channels=1))
     assert str(caught.value) == (
-        "seasonal-naive: expected period <= sequence_length, got period 24 and sequence_length 10; "
-        "lengthen the sequence or leave period out"
+        "expected period ≤ sequence_length, got period 24 and sequence_length 10; "
+        "lengthen the sequence, exclude it for this model, or leave period out"
     )
 
 

@@ -68,6 +68,7 @@ def test_dropout_with_one_layer_is_refused_in_one_line(name: str):
     [
         ("persistence", {"period": 3}),
         ("seasonal-naive", {"period": 1}),
+        ("seasonal-naive", {"period": 10**20}),
         ("linear-ar", {"alpha": -1.0}),
         ("linear-ar", {"alpha": float("inf")}),
         ("linear-ar", {"intercept": 1}),
@@ -75,7 +76,9 @@ def test_dropout_with_one_layer_is_refused_in_one_line(name: str):
         ("lstm", {"nonlinearity": "relu"}),
         ("gru", {"hidden_size": 0}),
         ("gru", {"hidden_size": 8.0}),
+        ("gru", {"hidden_size": 10**20}),
         ("gru", {"layers": 0}),
+        ("gru", {"layers": 65}),
         ("gru", {"layers": 2, "dropout": 1.0}),
         ("encoder-decoder", {"cell": "rnn"}),
         ("encoder-decoder", {"prediction": "forced"}),

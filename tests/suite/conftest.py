@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from bench.data.base import DatasetKind
 from bench.data.base import Parameters as DatasetParameters
-from bench.errors import SuiteError
+from bench.errors import InputError, SuiteError
 from bench.models.base import ModelKind
 from bench.models.base import Parameters as ModelParameters
 from bench.suite.load import load
@@ -54,6 +54,10 @@ class Blocks(ModelParameters):
         if value.bit_count() != 1:
             raise PydanticCustomError("power", "{value} is no power of two", {"value": value})
         return value
+
+    def check_window(self, sequence_length, horizon):
+        if self.base > sequence_length + horizon:
+            raise InputError(f"expected base ≤ {sequence_length + horizon}, got {self.base}")
 
 
 class Last(ModelParameters):

@@ -9,7 +9,10 @@ import textwrap
 
 import pytest
 
+from bench.data import DATASETS
 from bench.errors import SuiteError
+from bench.models import MODELS
+from bench.suite.load import load
 
 TOP = "datasets, exclude, horizons, models, name, seed, seeds, sequence_lengths, split, time_limit_s, training, tuning"
 PART = "expected a whole number ≥ 1 (a count of points) or a number > 0 and < 1 (a fraction of them)"
@@ -224,8 +227,6 @@ def test_everything_is_said_at_once_in_the_order_of_the_file(load_text):
 
 
 def test_a_file_that_is_not_there(registries, tmp_path):
-    from bench.suite.load import load
-
     for path, reason in ((tmp_path / "none.yaml", "No such file or directory"), (tmp_path, "Is a directory")):
         with pytest.raises(SuiteError) as caught:
             load(path, **registries)
@@ -259,3 +260,70 @@ def test_lists_that_stand_for_too_many_entries(problems):
     )
     assert (line, column) == (2, 12)
     assert message == "expected lists that stand for at most 1000 entries, got 1444"
+
+
+WINDOWS = """\
+name: s
+datasets: [noise, prices]
+models: [net, {id: deep, kind: blocks, base: [2, 16]}]
+sequence_lengths: [10, 20, 5]
+horizons: [1, 5]
+"""
+
+
+def test_windows_that_a_model_cannot_serve_are_all_said_at_its_place(problems):
+    assert problems(WINDOWS) == [
+        (3, 20, "deep-base=16: expected base ≤ 10, got 16"),
+        (3, 20, "deep-base=16: expected base ≤ 11, got 16"),
+        (3, 20, "deep-base=16: expected base ≤ 15, got 16"),
+        (3, 20, "deep-base=16: expected base ≤ 6, got 16"),
+    ]
+
+
+def test_windows_that_are_excluded_need_not_fit(load_text, problems):
+    exclude = "exclude: [{model: '*16', sequence_length: 5}, {model: '*16', horizon: 1, dataset: prices}"
+    said = [(3, 20, f"deep-base=16: expected base ≤ {most}, got 16") for most in (11, 15)]
+    assert problems(f"{WINDOWS}{exclude}]\n") == said
+    assert load_text(f"{WINDOWS}{exclude}, {{model: '*16', sequence_length: 10}}]\n").models[2].id == "deep-base=16"
+
+
+def test_a_season_longer_than_the_window(tmp_path):
+    path = tmp_path / "x.yaml"
+    path.write_text("name: s\ndatasets: [sine]\nmodels:\n- {kind: seasonal-naive, period: 50}\n")
+    with pytest.raises(SuiteError) as caught:
+        load(path, datasets=DATASETS, models=MODELS)
+    assert str(caught.value) == (
+        f"{path}:4:3: seasonal-naive: expected period ≤ sequence_length, got period 50 and sequence_length 30; "
+        "lengthen the sequence, exclude it for this model, or leave period out"
+    )
+
+
+@pytest.mark.parametrize(
+    ("dataset", "model", "said"),
+    [
+        ("{kind: random, length: 1000000000000}", "mean", "length: expected a whole number ≥ 2 and ≤ 100000000"),
+        (
+            "{kind: random, seed: 99999999999999999999}",
+            "mean",
+            "seed: expected a whole number ≥ 0 and ≤ 92233720368547",
+        ),
+        ("{kind: noisy-sine, noise: 1.0e+300}", "mean", "noise: expected a number > 0 and ≤ 1e+100, got 1e+300"),
+        (
+            "{kind: oscillator, step: 1.0e-300}",
+            "mean",
+            "oscillator: duration 20 takes more than 10000000 steps of 1e-300",
+        ),
+        (
+            "sine",
+            "{kind: lstm, hidden_size: 99999999999999999999}",
+            "hidden_size: expected a whole number ≥ 1 and ≤ 65536",
+        ),
+    ],
+)
+def test_numbers_too_large_for_any_machine(dataset, model, said, tmp_path):
+    path = tmp_path / "x.yaml"
+    path.write_text(f"name: s\ndatasets: [{dataset}]\nmodels: [{model}]\n")
+    with pytest.raises(SuiteError) as caught:
+        load(path, datasets=DATASETS, models=MODELS)
+    (problem,) = caught.value.problems
+    assert problem.message.startswith(said)

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from hypothesis import given
+from hypothesis import settings as checked
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -58,6 +59,7 @@ def block_style(value):
     return stream.getvalue()
 
 
+@checked(deadline=None)
 @given(
     SETTINGS,
     DATASET.map(lambda parameters: [{"kind": "noise", "id": "a", **parameters}, "prices"]),
@@ -74,6 +76,7 @@ def test_what_is_written_is_what_is_loaded(registries, settings, datasets, model
         assert {"kind", "id", *entry.stated} == mapping.keys()
 
 
+@checked(deadline=None)
 @given(SETTINGS, DATASET, MODEL, st.sampled_from([json.dumps, block_style]))
 def test_a_suite_survives_being_written_and_loaded(registries, settings, dataset, model, write):
     datasets, models = [{"kind": "noise", **dataset}], [{"kind": "net", "layers": 2, **model}]
