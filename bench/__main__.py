@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
-import io
 import sys
+from contextlib import suppress
 
-import typer
-
-from bench.cli.app import app
-from bench.errors import BenchError
+from bench.cli.interrupts import leaving
+from bench.cli.streams import lasting
 
 
 def main() -> None:
     """Run the command line; what the user can mend is one line for each problem, and exit status 2."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that cannot show × still gets its results
+    with leaving():
+        with lasting() as problems:
+            status = _status()
+        if problems:
+            with suppress(OSError):  # standard error may be the one
+                print(*problems, sep="\n", file=sys.stderr)  # noqa: T201 - the streams are the user's again
+            status = status or 1
+    sys.exit(status)
+
+
+def _status() -> int:
+    """The exit status of the command that was typed."""
+    import typer
+
+    from bench.cli.app import app
+    from bench.errors import BenchError
+
     try:
         app()
+    except SystemExit as ended:
+        return int(ended.code or 0)
     except BenchError as error:
         typer.echo(error, err=True)
-        sys.exit(2)
+        return 2
     except PermissionError as error:
         typer.echo(f"{error.filename}: {error.strerror}; mend its permissions, or name another place", err=True)
-        sys.exit(2)
+        return 2
+    return 0
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ import bench
 LIBRARIES = ("numba", "numpy", "optuna", "pandas", "pyarrow", "scipy", "torch")
 """Those whose version may change a number."""
 
+_PACKAGE = Path(bench.__file__).parent
+
 
 @functools.cache
 def environment(device: str) -> dict[str, Any]:
@@ -32,7 +34,7 @@ def environment(device: str) -> dict[str, Any]:
         A torch device. GPU and driver are asked for only where it is ``cuda``, and torch is never imported for
         a CPU: what only torch knows is null where it is not loaded.
     """
-    commit = _git("rev-parse", "HEAD")
+    commit = _commit()
     return {
         "host": socket.gethostname(),
         "cpu": _cpu(),
@@ -42,7 +44,7 @@ def environment(device: str) -> dict[str, Any]:
         "libraries": json.dumps(libraries(), sort_keys=True),
         "bench_version": bench.__version__,
         "git_commit": commit,
-        "git_dirty": None if commit is None else bool(_git("status", "--porcelain", "--untracked-files=no")),
+        "git_dirty": None if commit is None else bool(_git("status", "--porcelain", "--", ".")),
         "machine_reference_s": machine_reference_s(),
     }
 
@@ -109,10 +111,17 @@ def _torch_flags() -> dict[str, Any]:
     }
 
 
+def _commit() -> str | None:
+    """The commit of this code; `None` where it was installed, even into a folder within some repository."""
+    tracked = _git("ls-files", "--error-unmatch", "__init__.py") is not None
+    return _git("rev-parse", "HEAD") if tracked else None
+
+
 def _git(*arguments: str) -> str | None:
-    """What git says about the working directory; `None` without git or outside a repository."""
+    """What git says about the folder of the package; `None` without git or outside a repository."""
+    command = ["git", "-C", str(_PACKAGE), *arguments]
     try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True)  # noqa: S603, S607 - fixed words, the user's own git
+        done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - fixed words, the user's own git
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.strip()

@@ -71,11 +71,11 @@ def _none() -> Iterator[Listener]:
 
 @contextmanager
 def _plain() -> Iterator[Listener]:
-    """A line for each event but `Started`, with the time since the start."""
+    """A line for each event but `Started`, with the time since the start; none where there is nothing to run."""
     began = time.monotonic()
 
     def listen(event: Event) -> None:
-        if not isinstance(event, Started):
+        if not isinstance(event, Started) and event.pending:
             passed = int(time.monotonic() - began)
             typer.echo(f"[{passed // 60:3d}:{passed % 60:02d}] {told(event)}", err=True)
 

@@ -34,8 +34,27 @@ def unknown(name: str, choices: Iterable[str], what: str) -> str:
 
 
 def third_party(group: str) -> dict[str, EntryPoint]:
-    """Entry points that other distributions register in `group`, by name; none is imported here."""
-    return {point.name: point for point in entry_points(group=group)}
+    """Entry points that other distributions register in `group`, by name; none is imported here.
+
+    Raises
+    ------
+    InputError
+        Two of them have one name.
+    """
+    found: dict[str, EntryPoint] = {}
+    for point in entry_points(group=group):
+        if point.name in found:
+            both = " and ".join(map(_origin, (found[point.name], point)))
+            raise InputError(
+                f"plug-in {point.name!r}: expected one distribution to register it, got {both}; remove one"
+            )
+        found[point.name] = point
+    return found
+
+
+def _origin(point: EntryPoint) -> str:
+    """The distribution of an entry point and its address."""
+    return f"{point.dist.name if point.dist else 'an unnamed one'} ({point.value})"
 
 
 def extended(table: Mapping[str, T], group: str, expected: type[T]) -> dict[str, T]:
@@ -44,7 +63,7 @@ def extended(table: Mapping[str, T], group: str, expected: type[T]) -> dict[str,
     Raises
     ------
     InputError
-        An entry point takes a name of `table`, cannot be imported, or is not of the type `expected`.
+        An entry point takes a name of `table` or of another, cannot be imported, or is not of the type `expected`.
     """
     points = third_party(group)
     return {**table, **{name: _imported(point, table, expected) for name, point in points.items()}}

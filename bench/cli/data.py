@@ -14,14 +14,36 @@ from bench.registry import lookup
 
 def fetched(names: Sequence[str]) -> int:
     """Provide the files and print how each is held; 1 where one cannot be had."""
-    held = _shown(fetch(_chosen(names)))
+    held = _shown(map(_provided, _chosen(names)))
     return int(any(file.state != "ok" for file in held))
 
 
 def verified(names: Sequence[str]) -> int:
     """Print how each file is held; 1 where one is damaged."""
-    held = _shown(map(verify, _chosen(names)))
+    held = _shown(map(examined, _chosen(names)))
     return int(any(file.state == "damaged" for file in held))
+
+
+def examined(name: str) -> Held:
+    """How the file is held, without a network; one that cannot be read is damaged."""
+    try:
+        return verify(name)
+    except OSError as error:
+        return _unreadable(name, error)
+
+
+def _provided(name: str) -> Held:
+    try:
+        (held,) = fetch([name])
+    except OSError as error:
+        return _unreadable(name, error)
+    return held
+
+
+def _unreadable(name: str, error: OSError) -> Held:
+    place = error.filename or PINNED[name].file
+    advice = f"{place}: expected a file that can be read, got {error.strerror}; mend its permissions, or remove it"
+    return Held(name, PINNED[name].file, "damaged", advice=advice)
 
 
 def _chosen(names: Sequence[str]) -> list[str]:

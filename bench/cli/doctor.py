@@ -16,9 +16,10 @@ from typing import Literal
 
 import typer
 
+from bench.cli.data import examined
 from bench.cli.lines import columns
 from bench.cli.running import cpu_count
-from bench.data.fetch import cache_folder, verify
+from bench.data.fetch import cache_folder
 from bench.data.pins import PINNED
 from bench.environment import machine_reference_s
 from bench.running.devices import gpu_driver_found
@@ -38,9 +39,18 @@ class Finding:
 
 def doctor() -> int:
     """Print every finding; 1 where something is wrong."""
-    findings = [finding for check in CHECKS for finding in check()]
+    findings = [finding for check in CHECKS for finding in _findings(check)]
     typer.echo(columns([(finding.state, finding.what, finding.found) for finding in findings]))
     return int(any(finding.state == "wrong" for finding in findings))
+
+
+def _findings(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """What `check` finds; where the system refuses, that is a finding too, and the other checks go on."""
+    try:
+        yield from check()
+    except OSError as error:
+        place = error.filename or check.__name__.strip("_")
+        yield Finding("wrong", check.__name__.strip("_"), f"{place}: {error.strerror}; mend its permissions")
 
 
 def _python() -> Iterator[Finding]:
@@ -86,7 +96,7 @@ def _data() -> Iterator[Finding]:
         if not Path(part).is_dir():
             yield Finding("wrong", "BENCH_DATA", f"{part} is no folder; name one that holds the files, or unset it")
     for name in PINNED:
-        held = verify(name)
+        held = examined(name)
         if held.state == "ok":
             yield Finding("ok", f"data {name}", f"{held.path}, SHA-256 as pinned")
         else:

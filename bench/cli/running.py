@@ -10,6 +10,7 @@ from pathlib import Path
 
 import typer
 
+from bench.cli.interrupts import STATUS, Interrupt, raising
 from bench.cli.lines import columns
 from bench.cli.listing import loaded
 from bench.cli.reading import REPORTS, up_to_date, write_report
@@ -18,6 +19,7 @@ from bench.errors import InputError
 from bench.progress import duration, sink
 from bench.running.devices import resolved
 from bench.running.engines import start
+from bench.running.events import Event
 from bench.running.plan import Plan, prepare
 from bench.running.run import Outcome, run
 from bench.running.selection import only
@@ -60,15 +62,27 @@ def run_suite(request: Request) -> int:
         return 0
     if device == "auto":
         device = "cpu" if plan.nothing_to_do else resolved(device)
-    try:
-        with sink(request.progress) as listener:
-            outcome = run(
-                plan, partial(start, "processes", jobs=jobs, device=device), jobs=jobs, device=device, listener=listener
-            )
-        return _concluded(plan, outcome, report=request.report, quiet=request.progress == "jsonl")
-    except KeyboardInterrupt:
-        typer.echo(f"interrupted: finished cells are kept in {folder}; the same command goes on", err=True)
-        return 130
+    with raising() as interrupt:
+        try:
+            outcome = _carried_out(plan, request, jobs=jobs, device=device, interrupt=interrupt)
+            status = _concluded(plan, outcome, report=request.report, quiet=request.progress == "jsonl")
+            interrupt.check()
+        except KeyboardInterrupt:
+            typer.echo(f"interrupted: finished cells are kept in {folder}; the same command goes on", err=True)
+            return STATUS
+    return status
+
+
+def _carried_out(plan: Plan, request: Request, *, jobs: int, device: str, interrupt: Interrupt) -> Outcome:
+    """Run `plan` and show how it goes."""
+    begin = partial(start, "processes", jobs=jobs, device=device)
+    with sink(request.progress) as show:
+
+        def listen(event: Event) -> None:
+            show(event)
+            interrupt.check()
+
+        return run(plan, begin, jobs=jobs, device=device, listener=listen)
 
 
 def cpu_count() -> int:
@@ -79,17 +93,21 @@ def cpu_count() -> int:
 def _foreseen(plan: Plan, jobs: int) -> str:
     """What a run would do, cell by cell, and about how long it would take."""
     pending = {cell.id for cell in plan.pending}
+    to_run = [cell for cell in plan.pending if not plan.blocked(cell)]
+    kept = plan.stored.keys() - pending
     rows = []
     for cell in plan.cells:
-        if reason := plan.unavailable(cell):
-            rows.append((cell.title, f"unavailable: {reason}"))
+        if blocked := plan.blocked(cell):
+            rows.append((cell.title, f"{blocked.status}: {blocked.reason}"))
         elif cell.id in pending:
             rows.append((cell.title, f"to run, about {duration(plan.seconds(cell))}"))
         else:
             known = plan.stored.get(cell.id)
             rows.append((cell.title, f"stored: {known.status}" if known else "never run"))
+    count = sum(plan.blocked(cell) is not None for cell in plan.pending)
+    without = f", {count} without data" if count else ""
     return (
-        f"{columns(rows)}\n\n{len(plan.cells)} cells, {len(plan.stored)} stored, {len(pending)} to run: "
+        f"{columns(rows)}\n\n{len(plan.cells)} cells, {len(kept)} stored, {len(to_run)} to run{without}: "
         f"about {duration(plan.estimate_s(jobs))} with --jobs {jobs}"
     )
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import time
-import traceback
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +16,11 @@ import numpy as np
 from bench.data import dataset_kinds
 from bench.data.base import FloatArray, Series
 from bench.data.windows import Parts, Scaler, Windows, check_length, evaluation_windows, train_windows
-from bench.errors import DataError, DataUnavailable, InputError, OutOfTime
+from bench.errors import DataError
 from bench.models import model_kinds
 from bench.models.base import ModelKind
 from bench.registry import lookup
+from bench.running.failures import classified
 from bench.running.memory import peak_bytes, reset_peak
 from bench.running.reference import Reference
 from bench.running.rows import Ledger, as_json, as_text, flat
@@ -50,7 +50,7 @@ def run_cell(cell: Cell, *, device: str = "cpu") -> Rows:
     try:
         _run(cell, ledger, device)
     except Exception as error:  # a cell's failure is a value; KeyboardInterrupt still passes
-        ledger.fail_the_rest(*_classified(error))
+        ledger.fail_the_rest(*classified(error))
     return ledger.rows()
 
 
@@ -103,7 +103,7 @@ def _prepare(cell: Cell) -> Prepared:
             "the file changed after the run began; run again"
         )
     length, horizon = cell.sequence_length, cell.horizon
-    cut = check_length(len(series), cell.split, length, horizon)
+    cut = check_length(len(series), cell.split, length, horizon, source=series.provenance.source)
     scaler = Scaler.fit(cell.training.scaler, series.values[cut.train])
     values = scaler.transform(series.values)
     data = TrainingData(
@@ -198,21 +198,3 @@ def _prediction_columns(prepared: Prepared, reference: Reference, prediction: Fl
         "prediction": flat(prediction),
         "persistence": flat(reference.persistence),
     }
-
-
-def _classified(error: Exception) -> tuple[Status, str]:
-    """The status and the one-line reason of what ended a cell."""
-    text = " ".join(str(error).split())
-    if isinstance(error, DataUnavailable):
-        return Status.UNAVAILABLE, text
-    if isinstance(error, DataError):
-        return Status.INVALID_DATA, text
-    if isinstance(error, InputError):  # only a model on its data can tell, such as a period longer than the window
-        return Status.FAILED, text
-    if isinstance(error, OutOfTime):
-        return Status.OUT_OF_TIME, f"{text}; {ADVICE[Status.OUT_OF_TIME]}"
-    if isinstance(error, MemoryError) or "out of memory" in text.lower() or "can't allocate memory" in text.lower():
-        return Status.OUT_OF_MEMORY, f"{text or 'memory ran out'}; {ADVICE[Status.OUT_OF_MEMORY]}"
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    where = f"{place.filename.rpartition('/')[2]}:{place.lineno}"
-    return Status.FAILED, f"{type(error).__name__} at {where}: {text}; {ADVICE[Status.FAILED]}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.running.estimate import START_S, Estimator, left_s
-from bench.running.preflight import Preflight
+from bench.running.preflight import Blocked, Preflight
 from bench.schema import Status
 from bench.store import ASIDE, Place, Stored, stored
 from bench.suite.cells import Cell
@@ -26,7 +26,7 @@ class Plan:
     stored
         Those cells that are stored already, in short, by id; among them those that `restored` brings back.
     pending
-        Cells to run, or to note as unavailable.
+        Cells to run, or to note as blocked.
     restored
         Ids of cells that were set aside earlier and are wanted again.
     others
@@ -63,19 +63,19 @@ class Plan:
         """Whether the results folder already is what it should be."""
         return not (self.pending or self.restored or self.outdated)
 
-    def unavailable(self, cell: Cell) -> str | None:
-        """Why the data of `cell` cannot be had; `None` where it can."""
-        return self.preflight.unavailable.get(cell.dataset.id)
+    def blocked(self, cell: Cell) -> Blocked | None:
+        """How `cell` ends without having begun; `None` where it can run."""
+        return self.preflight.blocked.get(cell.dataset.id)
 
     def seconds(self, cell: Cell) -> float:
         """About how long `cell` takes, by what is known so far."""
-        if self.unavailable(cell):
+        if self.blocked(cell):
             return 0.0
         return self.estimator.seconds(cell, self.preflight.train_windows(cell))
 
     def estimate_s(self, jobs: int) -> float:
         """About how long all of it takes on `jobs` workers."""
-        if all(map(self.unavailable, self.pending)):
+        if all(map(self.blocked, self.pending)):
             return 0.0
         return START_S + left_s(map(self.seconds, self.pending), jobs)
 

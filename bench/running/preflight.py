@@ -6,15 +6,26 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint
-from typing import Any
+from typing import Any, NamedTuple
+
+import pyarrow as pa
 
 from bench.data import dataset_kinds
 from bench.data.base import DatasetKind
 from bench.data.windows import check_length, parts
-from bench.errors import DataError, DataUnavailable, InputError
+from bench.errors import InputError
 from bench.registry import lookup, third_party
+from bench.running.failures import classified
+from bench.schema import Status
 from bench.suite.cells import Cell
 from bench.suite.spec import Entry
+
+
+class Blocked(NamedTuple):
+    """How a cell ends that cannot begin."""
+
+    status: Status
+    reason: str
 
 
 @dataclass
@@ -23,13 +34,13 @@ class Preflight:
 
     Parameters
     ----------
-    unavailable
-        Dataset id → why its data cannot be had.
+    blocked
+        Dataset id → how its cells end without having begun, and why: data that cannot be had, a plug-in that raises.
     points
         Dataset id → length of the series, for those that were loaded.
     """
 
-    unavailable: dict[str, str] = field(default_factory=dict)
+    blocked: dict[str, Blocked] = field(default_factory=dict)
     points: dict[str, int] = field(default_factory=dict)
 
     def identify(self, cells: Sequence[Cell]) -> list[Cell]:
@@ -70,9 +81,11 @@ class Preflight:
             self.points[entry.id] = len(series)
             # The longest window decides: its message says how many points are enough for all.
             longest = max(concerned, key=lambda cell: cell.sequence_length + cell.horizon)
-            check_length(len(series), longest.split, longest.sequence_length, longest.horizon)
+            window = longest.sequence_length, longest.horizon
+            check_length(len(series), longest.split, *window, source=series.provenance.source)
 
         self._each_dataset(cells, load)
+        pa.default_memory_pool().release_unused()  # the process that waits for the others needs no series
 
     def train_windows(self, cell: Cell) -> int:
         """How many windows `cell` trains on; 0 where its series was not loaded."""
@@ -86,16 +99,31 @@ class Preflight:
         kinds = dataset_kinds()
         problems: list[str] = []
         for entry in {cell.dataset.id: cell.dataset for cell in cells}.values():
-            if entry.id in self.unavailable:
+            if entry.id in self.blocked:
                 continue
             try:
                 look(entry, lookup(kinds, entry.kind, "dataset"))
-            except DataUnavailable as error:
-                self.unavailable[entry.id] = str(error)
-            except DataError as error:
-                problems.append(f"{entry.id}: {error}")
+            except Exception as error:  # a plug-in may raise anything; the other datasets go on
+                if problem := _problem(error):
+                    problems.append(f"{entry.id}: {problem}")
+                else:
+                    self.blocked[entry.id] = Blocked(*classified(error))
         if problems:
             raise InputError("\n".join(problems))
+
+
+def _problem(error: Exception) -> str | None:
+    """What the user has to mend before anything runs; `None` where the other datasets can go on without this one."""
+    if isinstance(error, InputError):
+        return str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return (
+            f"{error.filename}: expected a file that can be read: {error.strerror}; mend its permissions, or its path"
+        )
+    if isinstance(error, MemoryError | OverflowError):
+        came = " ".join(f"{type(error).__name__}: {error}".split())
+        return f"expected a series that fits into memory and float64, got {came}; lower its length or its parameters"
+    return None
 
 
 def _parameters(entry: Entry, kind: DatasetKind) -> Any:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from bench.data.base import FloatArray
 from bench.environment import environment
+from bench.running.failures import classified
 from bench.schema import SCHEMAS, Rows, Status, table
 from bench.suite.cells import CODE_VERSION, Cell
 from bench.training.members import Fit
@@ -64,8 +65,21 @@ class Ledger:
             self.predictions.append(pa.table({name: filled[name] for name in schema.names}, schema=schema))
 
     def rows(self) -> Rows:
-        """Every table of the schema; a table of nothing is empty, not absent."""
-        common = {**self._key(), "task": "forecast", **self._provenance(), **self.common}
+        """Every table of the schema; a table of nothing is empty, not absent.
+
+        A value that its column cannot hold, or a machine that does not tell its environment, ends the cell as
+        `failed`; it never raises.
+        """
+        try:
+            return self._tables({**environment(self.device), **self.common})
+        except Exception as error:  # whatever it was: without a row the cell would be lost
+            status, reason = classified(error)
+            bare = Ledger(self.cell, self.device, started_at=self.started_at)
+            bare.fail_the_rest(status, f"its rows cannot be stored: {reason}")
+            return bare._tables({})
+
+    def _tables(self, known: Mapping[str, Any]) -> Rows:
+        common = {**self._key(), "task": "forecast", **self._provenance(), **known}
         return {
             "runs": table("runs", [{**common, **run} for run in sorted(self.runs, key=lambda run: int(run["seed"]))]),
             "trials": table("trials", [{**self._key(), **trial} for trial in self.trials]),
@@ -91,7 +105,6 @@ class Ledger:
             "data_sha256": self.cell.data_sha256,
             "started_at": self.started_at,
             "device": self.device,
-            **environment(self.device),
         }
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
+from bench.errors import StoreError
 from bench.running.engines.base import Engine
 from bench.running.estimate import left_s
 from bench.running.events import Finished, Listener, Planned, Started
 from bench.running.plan import Plan
 from bench.running.rows import failed
-from bench.schema import Rows, Status
+from bench.schema import Rows
 from bench.store import Stored, Writer, summary, writing
 from bench.suite.cells import Cell
 
@@ -44,8 +45,11 @@ def run(plan: Plan, start: Callable[[], Engine], *, jobs: int, device: str, list
     ------
     StoreError
         The results folder cannot be written, or another run is writing there.
+    InputError
+        The engine cannot start; what is stored by then stays.
     """
     if plan.nothing_to_do:
+        listener(Planned(total=len(plan.cells), pending=0, remaining_s=0.0))
         return dict(plan.stored)
     with writing(plan.folder) as writer:
         writer.restore(plan.restored)
@@ -54,8 +58,8 @@ def run(plan: Plan, start: Callable[[], Engine], *, jobs: int, device: str, list
         going = _Run(plan, writer, listener, jobs)
         listener(Planned(total=len(plan.cells), pending=len(plan.pending), remaining_s=plan.estimate_s(jobs)))
         for cell in plan.pending:
-            if reason := plan.unavailable(cell):
-                going.store(cell, failed(cell, Status.UNAVAILABLE, reason, device=device))
+            if blocked := plan.blocked(cell):
+                going.store(cell, failed(cell, *blocked, device=device))
         if going.waiting:
             with closing(start()) as engine:
                 going.through(engine)
@@ -75,7 +79,7 @@ class _Run:
     finished: Outcome = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        runnable = (cell for cell in self.plan.pending if not self.plan.unavailable(cell))
+        runnable = (cell for cell in self.plan.pending if not self.plan.blocked(cell))
         self.waiting = sorted(runnable, key=self.plan.seconds)  # the longest is taken first, from the end
 
     def through(self, engine: Engine) -> None:
@@ -100,17 +104,34 @@ class _Run:
         """Store a finished cell and tell so."""
         what = summary(rows["runs"])
         if not self.plan.is_hidden(what):
-            if rows["trials"].num_rows:
-                from bench.tuning.journal import record
-
-                record(self.plan.folder / STUDIES, rows["trials"])
-            self.writer.put(rows)
+            with self._journal(rows):  # first, so that a kill in between leaves no stored cell without its study
+                self.writer.put(rows)
         for cell_id in self.plan.outdated_by(what):
             self.writer.supersede(cell_id)
         self.finished[cell.id] = what
         if what.train_windows is not None:
             self.plan.estimator.observe(cell, what.train_windows, what.seconds)
         self._tell(cell, what)
+
+    @contextmanager
+    def _journal(self, rows: Rows) -> Iterator[None]:
+        """Record the trials of a cell; one that cannot be written ends the run once the cell is put."""
+        path = self.plan.folder / STUDIES
+        problem = None
+        if rows["trials"].num_rows:
+            from bench.tuning.journal import record
+
+            try:
+                record(path, rows["trials"])
+            except Exception as error:  # whatever it was, the finished cell comes first
+                problem = error
+        yield
+        if problem:
+            reason = " ".join(f"{type(problem).__name__}: {problem}".split())
+            raise StoreError(
+                f"{path}: expected a journal that can be written, got {reason}; every finished cell is stored: "
+                "make room, or move the file away to begin another"
+            ) from problem
 
     def _tell(self, cell: Cell, what: Stored) -> None:
         self.listener(

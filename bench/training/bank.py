@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 import time
@@ -149,5 +150,11 @@ def _stepper(modules: Sequence[nn.Module], members: Sequence[Member], device: to
     reason = why_not(modules[0])
     if reason is None:
         return Fused(modules, members, device)
-    log.warning("%s is trained member by member: %s", type(modules[0]).__name__, reason)
+    _say_once(type(modules[0]).__name__, reason)
     return Looped(modules, members, device)
+
+
+@functools.cache
+def _say_once(module: str, reason: str) -> None:
+    """Every fit of a study would say the same."""
+    log.warning("%s is trained member by member: %s", module, reason)

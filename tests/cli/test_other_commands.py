@@ -7,16 +7,17 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import bench as package
-from bench.cli import doctor
+from bench.cli import data, doctor
 from bench.cli.doctor import Finding
 from bench.data import DATASETS
+from bench.data.fetch import Held
 from bench.data.pins import PINNED
 from bench.models import MODELS
 from bench.training.metrics import METRICS
@@ -91,6 +92,40 @@ def test_verify_tells_absent_from_damaged(bench: Bench, folder: Path, monkeypatc
     assert ended.status == 1
     assert ended.out.startswith("damaged")
     assert f"expected SHA-256 {PINNED['TSLA'].sha256}, got " in ended.out
+
+
+def test_a_file_that_cannot_be_read_is_told_and_the_others_too(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def verify(name: str) -> Held:
+        if name == "TSLA":
+            raise PermissionError(13, "Permission denied", "data/tsla.csv")
+        return Held(name, PINNED[name].file, "absent", advice="")
+
+    def fetch(names: list[str]) -> Iterator[Held]:
+        return map(verify, names)
+
+    monkeypatch.setattr(data, "verify", verify)
+    monkeypatch.setattr(data, "fetch", fetch)
+    for command in ("verify", "fetch"):
+        ended = bench("data", command)
+        assert ended.status == 1
+        assert [line.split()[1] for line in ended.out.splitlines()] == list(PINNED)
+        (line,) = (line for line in ended.out.splitlines() if line.split()[1] == "TSLA")
+        assert line.startswith("damaged")
+        assert "data/tsla.csv: expected a file that can be read, got Permission denied; mend its permissions" in line
+    monkeypatch.setattr(doctor, "CHECKS", (doctor._data, doctor._python))
+    lines = bench("doctor").out.splitlines()
+    assert [line.split()[0] for line in lines] == [*("wrong" if name == "TSLA" else "note" for name in PINNED), "ok"]
+
+
+def test_a_check_that_the_system_refuses_is_a_finding(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def _refused() -> Iterator[Finding]:
+        raise PermissionError(13, "Permission denied", "/some/folder")
+        yield
+
+    monkeypatch.setattr(doctor, "CHECKS", (_refused, doctor._python))
+    ended = bench("doctor")
+    assert ended.status == 1
+    assert ended.out.startswith("wrong  refused  /some/folder: Permission denied; mend its permissions\nok     python")
 
 
 def test_fetch_of_an_unknown_name_lists_the_names(bench: Bench) -> None:

@@ -12,6 +12,8 @@ import pytest
 from bench import store
 from bench.cli import reading, running
 from bench.cli.app import Progress
+from bench.data import stocks
+from bench.errors import DataUnavailable
 from bench.progress import SINKS
 
 Bench = Callable[..., Any]
@@ -215,6 +217,29 @@ def test_json_lines_are_one_object_for_each_event(bench: Bench) -> None:
         "pending": 4,
         "remaining_s": 0.0,
     }
+
+
+def test_a_run_with_nothing_to_do_is_an_event_too(bench: Bench) -> None:
+    bench("run", "tiny.yaml", "--no-report")
+    ended = bench("run", "tiny.yaml", "--no-report", "--progress", "jsonl")
+    assert [json.loads(line) for line in ended.out.splitlines()] == [
+        {"event": "planned", "total": 8, "pending": 0, "remaining_s": 0.0}
+    ]
+
+
+def test_a_dry_run_counts_each_cell_once(bench: Bench, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unavailable(_name: str) -> Path:
+        raise DataUnavailable("bring it")
+
+    monkeypatch.setattr(stocks, "locate", unavailable)
+    (folder / "tiny.yaml").write_text(
+        (folder / "tiny.yaml").read_text().replace("{id: wave, kind: sine, length: 90}", "TSLA")
+    )
+    for stored, to_run in ((0, 4), (4, 0)):
+        told = bench("run", "tiny.yaml", "--dry-run").out
+        assert f"\n8 cells, {stored} stored, {to_run} to run, 4 without data: about" in told
+        assert "TSLA × mean, L=5, h=1          unavailable: bring it\n" in told
+        bench("run", "tiny.yaml", "--no-report")
 
 
 def test_the_live_view_names_what_failed(bench: Bench, folder: Path) -> None:

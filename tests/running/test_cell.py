@@ -1,5 +1,6 @@
 """One cell, from spec to rows: the numbers, the statuses, and the same rows whatever happens around it."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from bench.data import DATASETS
 from bench.models import MODELS
 from bench.running import cell as cell_module
+from bench.running import rows as rows_module
 from bench.running.cell import run_cell
 from bench.schema import SCHEMAS, Status
 from bench.suite.cells import Cell
@@ -208,6 +210,29 @@ class TestFailures:
         monkeypatch.setattr(cell_module, "train", lambda *args, **kwargs: 1 / 0)
         reason = rows_of(make())[0]["reason"]
         assert reason.startswith("ZeroDivisionError at test_cell.py:")
+
+    def test_a_seed_that_its_column_cannot_hold_is_a_row_all_the_same(self, monkeypatch):
+        kind = DATASETS["random"]
+
+        def load(parameters, seed):
+            series = kind.load(parameters, seed)
+            return dataclasses.replace(series, provenance=dataclasses.replace(series.provenance, seed=10**20))
+
+        monkeypatch.setitem(DATASETS, "random", dataclasses.replace(kind, load=load))
+        rows = run_cell(make("random", "persistence"))
+        assert rows["runs"]["status"].to_pylist() == ["failed"] * 2
+        assert rows["runs"]["seed"].to_pylist() == [0, 1]
+        assert all(reason.startswith("its rows cannot be stored: ") for reason in rows["runs"]["reason"].to_pylist())
+        assert rows["predictions"].num_rows == 0
+
+    def test_a_machine_that_does_not_tell_its_environment_leaves_a_row(self, monkeypatch):
+        def silent(device):
+            raise RuntimeError("no CUDA driver")
+
+        monkeypatch.setattr(rows_module, "environment", silent)
+        (row, _) = rows_of(make(model="persistence"))
+        assert row["status"] == "failed"
+        assert "no CUDA driver" in row["reason"]
 
     def test_a_series_too_short_is_invalid_data(self):
         rows = rows_of(make("random", data={"length": 20}, sequence_length=40))

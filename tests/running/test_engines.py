@@ -10,16 +10,20 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Thread
 
 import psutil
 import pytest
 
+from bench import store
 from bench.errors import InputError
 from bench.running.engines import ENGINES, start
 from bench.running.engines.base import Engine
 from bench.running.engines.gate import Gate
+from bench.running.plan import prepare
+from bench.running.run import run
 from bench.schema import Status
 from bench.suite.cells import Cell
 
@@ -55,6 +59,51 @@ def test_an_unknown_engine_is_refused_with_the_choices() -> None:
         start("procesess", jobs=1, device="cpu")
 
 
+@pytest.mark.parametrize("name", ENGINES)
+def test_what_cannot_be_imported_is_no_matter_of_a_cell(make_cell: MakeCell, name: str) -> None:
+    with pytest.raises(InputError) as caught, _engine("no_such_module:run_cell", name=name) as engine:
+        engine.submit(make_cell("a")).result(30)
+    assert str(caught.value) == (
+        "no_such_module: expected a module that can be imported, got ModuleNotFoundError: No module named "
+        "'no_such_module'; mend the installation (`bench doctor` says more) and run again"
+    )
+
+
+def test_a_run_with_nothing_to_import_stores_nothing(make_cell: MakeCell, tmp_path: Path) -> None:
+    begin = partial(start, "processes", jobs=1, device="cpu", target="no_such_module:run_cell")
+    with pytest.raises(InputError, match="no_such_module"):
+        run(prepare([make_cell("a")], tmp_path), begin, jobs=1, device="cpu", listener=lambda _: None)
+    assert store.stored(tmp_path) == {}
+
+
+def test_a_worker_that_starts_does_not_hear_interrupts(tmp_path: Path) -> None:
+    """The first one starts together with the resource tracker, which would unblock them."""
+    script = tmp_path / "parent.py"
+    script.write_text(
+        f"""
+import os, signal, sys, time
+sys.path[:0] = {[*sys.path]!r}
+from bench.running.engines.worker import Worker
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, lambda *_: None)
+    workers = []
+    for _ in range(2):
+        workers.append(Worker("bench.running.rows:failed", "cpu"))
+        for _ in range(5):
+            os.killpg(0, signal.SIGINT)
+            time.sleep(0.01)
+    time.sleep(0.3)
+    print([worker._process.exitcode for worker in workers])
+    for worker in workers:
+        worker.kill()
+"""
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, check=True, start_new_session=True
+    )
+    assert (done.stdout, done.stderr) == ("[None, None]\n", "")
+
+
 def test_workers_are_warm_and_hold_one_thread(fakes: str, make_cell: MakeCell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.delenv("NUMBA_NUM_THREADS", raising=False)
@@ -84,6 +133,7 @@ def test_the_death_of_a_worker_is_the_rows_of_its_cell_alone(
         rows = dying.result(30)["runs"].to_pylist()
         assert [(row["seed"], row["status"]) for row in rows] == [(0, status), (1, status)]
         assert reason in rows[0]["reason"]
+        assert "`--failed-only` runs the cell again" in rows[0]["reason"]
         for other in others:
             assert other.result(30)["runs"]["status"].to_pylist() == ["ok", "ok"]
         assert engine.submit(make_cell("after")).result(30)["runs"]["status"].to_pylist() == ["ok", "ok"]

@@ -46,14 +46,25 @@ def test_libraries_are_those_installed() -> None:
     assert json.loads(environment("cpu")["libraries"]) == libraries()
 
 
-def test_git_tells_the_commit_and_whether_it_is_dirty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert (environment("cpu")["git_commit"], environment("cpu")["git_dirty"]) == (None, None)
-    file = tmp_path / "a.txt"
+def test_git_tells_the_commit_of_the_package_and_whether_it_is_dirty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "package"
+    monkeypatch.setattr(module, "_PACKAGE", package)
+    package.mkdir()
+    file = package / "__init__.py"
     file.write_text("one")
+    assert (environment("cpu")["git_commit"], environment("cpu")["git_dirty"]) == (None, None)
     _git(tmp_path, "init", "--quiet")
+    (tmp_path / "a.txt").touch()
     _git(tmp_path, "add", "a.txt")
+    _git(tmp_path, "commit", "--quiet", "--message", "zero")
+    environment.cache_clear()
+    assert environment("cpu")["git_commit"] is None  # installed into somebody's repository, no part of it
+    _git(tmp_path, "add", "package")
     _git(tmp_path, "commit", "--quiet", "--message", "one")
+    (tmp_path / "results.txt").touch()  # beside the package
+    environment.cache_clear()
     environment.cache_clear()
     assert environment("cpu")["git_commit"] == _git(tmp_path, "rev-parse", "HEAD")
     assert environment("cpu")["git_dirty"] is False
@@ -61,6 +72,19 @@ def test_git_tells_the_commit_and_whether_it_is_dirty(tmp_path: Path, monkeypatc
     assert environment("cpu")["git_dirty"] is False  # told once per process
     environment.cache_clear()
     assert environment("cpu")["git_dirty"] is True
+    file.write_text("one")
+    (package / "new.py").touch()
+    environment.cache_clear()
+    assert environment("cpu")["git_dirty"] is True
+
+
+def test_the_working_directory_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = environment("cpu")["git_commit"]
+    monkeypatch.chdir(tmp_path)
+    _git(tmp_path, "init", "--quiet")
+    _git(tmp_path, "commit", "--quiet", "--allow-empty", "--message", "of the user")
+    environment.cache_clear()
+    assert environment("cpu")["git_commit"] == here != _git(tmp_path, "rev-parse", "HEAD")
 
 
 def test_a_machine_without_git_has_no_commit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

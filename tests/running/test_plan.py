@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from bench import store
 from bench.data.base import DatasetKind, Parameters, Provenance, Series
 from bench.errors import DataError, DataUnavailable, InputError
 from bench.running import preflight
-from bench.running.plan import prepare
+from bench.running.plan import Plan, prepare
 from bench.running.rows import failed
 from bench.schema import Status
 from bench.suite.cells import Cell
@@ -30,6 +32,7 @@ class Sources:
         self.sha256: str | Exception | None = None
         self.points: int | Exception = 50
         self.loads = 0
+        self.made: list[weakref.ref[Series]] = []
 
     def kind(self) -> DatasetKind:
         return DatasetKind("", Parameters, self.load, self.fingerprint)
@@ -43,7 +46,9 @@ class Sources:
         self.loads += 1
         if isinstance(self.points, Exception):
             raise self.points
-        return Series(np.zeros((self.points, 1)), Provenance("", "abc"))
+        series = Series(np.zeros((self.points, 1)), Provenance("", "abc"))
+        self.made.append(weakref.ref(series))
+        return series
 
 
 @pytest.fixture
@@ -117,17 +122,62 @@ def test_everything_wrong_with_the_data_is_said_at_once_and_nothing_is_written(
     assert not (tmp_path / "results").exists()
 
 
+def _reasons(plan: Plan) -> list[str | None]:
+    blocked = [plan.blocked(cell) for cell in plan.pending]
+    return [each and each.reason for each in blocked]
+
+
+@pytest.mark.parametrize("where", ["sha256", "points"])
+def test_a_source_that_raises_stops_only_its_own_cells(
+    tmp_path: Path, cells: list[Cell], sources: dict[str, Sources], where: str
+) -> None:
+    setattr(sources["one"], where, ValueError("no\ngood"))
+    plan = prepare(cells, tmp_path)
+    first, second, *others = [plan.blocked(cell) for cell in plan.pending]
+    assert first == second is not None
+    assert first.status is Status.FAILED
+    assert re.fullmatch(
+        r"ValueError at test_plan.py:\d+: no good; an unforeseen error.*`--failed-only`.*", first.reason
+    )
+    assert others == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MemoryError("7 PiB"), "expected a series that fits into memory and float64, got MemoryError: 7 PiB; lower"),
+        (OverflowError("inf"), "expected a series that fits into memory and float64, got OverflowError: inf; lower"),
+        (OSError(36, "File name too long", "x.csv"), "x.csv: expected a file that can be read: File name too long;"),
+    ],
+)
+def test_a_series_that_cannot_be_made_or_read_is_one_line(
+    tmp_path: Path, cells: list[Cell], sources: dict[str, Sources], error: Exception, said: str
+) -> None:
+    sources["one"].points = error
+    with pytest.raises(InputError) as caught:
+        prepare(cells, tmp_path)
+    assert str(caught.value).startswith(f"my-one: {said}")
+    assert "\n" not in str(caught.value)
+
+
+def test_no_series_is_kept_after_the_check(tmp_path: Path, cells: list[Cell], sources: dict[str, Sources]) -> None:
+    sources["one"].points = sources["two"].points = 60
+    plan = prepare(cells, tmp_path)
+    assert [made() for source in sources.values() for made in source.made] == [None, None]
+    assert plan.preflight.points == {"my-one": 60, "my-two": 60}
+
+
 def test_data_that_cannot_be_had_stops_only_its_own_cells(
     tmp_path: Path, cells: list[Cell], sources: dict[str, Sources]
 ) -> None:
     sources["one"].sha256 = DataUnavailable("not here")
     sources["two"].points = DataUnavailable("not there")
     plan = prepare(cells, tmp_path)
-    assert [plan.unavailable(cell) for cell in plan.pending] == ["not here"] * 2 + ["not there"] * 2
+    assert _reasons(plan) == ["not here"] * 2 + ["not there"] * 2
     assert plan.estimate_s(2) == 0
     sources["two"].points = 50
     plan = prepare(cells, tmp_path)
-    assert [plan.unavailable(cell) for cell in plan.pending] == ["not here"] * 2 + [None] * 2
+    assert _reasons(plan) == ["not here"] * 2 + [None] * 2
     assert plan.estimate_s(2) > 0
 
 

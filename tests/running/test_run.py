@@ -80,7 +80,7 @@ def test_a_second_run_has_nothing_to_do(tmp_path: Path, make_cell: MakeCell) -> 
     plan = prepare(cells, tmp_path)
     assert plan.nothing_to_do
     assert run(plan, _no_engine, jobs=2, device="cpu", listener=told.append) == first
-    assert told == []
+    assert told == [Planned(total=2, pending=0, remaining_s=0.0)]
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
@@ -154,6 +154,17 @@ def test_trials_become_studies(tmp_path: Path, make_cell: MakeCell) -> None:
     backend = optuna.storages.journal.JournalFileBackend(str(tmp_path / STUDIES))
     studies = optuna.get_all_study_summaries(optuna.storages.JournalStorage(backend))
     assert sorted(study.user_attrs["cell_id"] for study in studies) == sorted(cell.id for cell in cells)
+
+
+@pytest.mark.usefixtures("fakes")
+def test_a_journal_that_cannot_be_written_costs_no_finished_cell(tmp_path: Path, make_cell: MakeCell) -> None:
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / STUDIES).write_text("no journal\n")
+    cell = dataclasses.replace(make_cell("a"), tuning=Tuning(trials=1))
+    with pytest.raises(StoreError, match=r"expected a journal that can be written, .* move the file away") as caught:
+        _run([cell], tmp_path / "r")
+    assert "\n" not in str(caught.value)
+    assert set(store.stored(tmp_path / "r")) == {cell.id}
 
 
 @pytest.mark.usefixtures("fakes")

@@ -29,7 +29,7 @@ def start(name: str, *, jobs: int, device: str, target: str = RUN_CELL) -> Engin
     Raises
     ------
     InputError
-        There is no such engine.
+        There is no such engine, or it cannot be imported.
     """
     engine: Engine = imported(lookup(ENGINES, name, "engine"))(target, device=device, jobs=jobs)
     return engine

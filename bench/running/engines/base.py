@@ -6,6 +6,7 @@ import importlib
 from concurrent.futures import Future
 from typing import Any, Protocol
 
+from bench.errors import InputError
 from bench.schema import Rows
 from bench.suite.cells import Cell
 
@@ -20,7 +21,7 @@ class Engine(Protocol):
         """Begin `cell`, or queue it.
 
         The future holds rows, whatever becomes of the cell. An exception in it is a fault of the engine, or
-        tells that the engine was closed.
+        tells that the engine was closed, or is the `InputError` of what cannot be imported.
         """
 
     def close(self) -> None:
@@ -28,6 +29,19 @@ class Engine(Protocol):
 
 
 def imported(address: str) -> Any:
-    """What lies at ``"module:name"``."""
+    """What lies at ``"module:name"``.
+
+    Raises
+    ------
+    InputError
+        It cannot be imported: something is wrong with the installation, and with no cell.
+    """
     module, name = address.split(":")
-    return getattr(importlib.import_module(module), name)
+    try:
+        return getattr(importlib.import_module(module), name)
+    except Exception as error:
+        came = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(
+            f"{module}: expected a module that can be imported, got {came}; mend the installation (`bench doctor` "
+            "says more) and run again"
+        ) from error

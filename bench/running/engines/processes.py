@@ -87,7 +87,7 @@ def _classified(exit_code: int | None) -> tuple[Status, str]:
     if exit_code == -9:  # by number: Windows has no SIGKILL
         return Status.OUT_OF_MEMORY, (
             "its process was killed twice (SIGKILL), the second time while it ran alone, as systems do when memory "
-            f"runs out; {ADVICE[Status.OUT_OF_MEMORY]}"
+            f"runs out; {ADVICE[Status.OUT_OF_MEMORY]}; `--failed-only` runs the cell again"
         )
     name = signal.Signals(-exit_code).name if exit_code and exit_code < 0 else f"exit code {exit_code}"
     return Status.FAILED, f"its process ended twice without an answer ({name}); {ADVICE[Status.FAILED]}"

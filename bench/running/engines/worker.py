@@ -8,8 +8,10 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 
+from bench.errors import InputError
 from bench.running.engines.base import imported
 from bench.schema import Rows
 from bench.suite.cells import Cell
@@ -59,14 +61,18 @@ class Worker:
         ------
         WorkerDiedError
             The process ended first.
+        InputError
+            The process cannot import what it should run.
         """
         try:
             self._pipe.send(cell)
-            rows: Rows = self._pipe.recv()
+            answer: Rows | InputError = self._pipe.recv()
         except (EOFError, OSError) as error:
             self._process.join()
             raise WorkerDiedError(self._process.exitcode) from error
-        return rows
+        if isinstance(answer, InputError):
+            raise answer
+        return answer
 
     def kill(self) -> None:
         """End the process now, whatever it does."""
@@ -98,6 +104,7 @@ def _interrupts_blocked() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    resource_tracker.ensure_running()  # its start, which would come with the process's, unblocks interrupts
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -109,13 +116,17 @@ def _serve(pipe: Connection, target: str, device: str) -> None:
     """The far side: rows for cells, until the pipe or the parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
-    run_cell = imported(target)
     while True:
         try:
             cell = pipe.recv()
         except EOFError:
             return
-        pipe.send(run_cell(cell, device=device))
+        try:
+            run_cell = imported(target)
+        except InputError as error:
+            pipe.send(error)
+        else:
+            pipe.send(run_cell(cell, device=device))
 
 
 def _end_with_the_parent() -> None:
