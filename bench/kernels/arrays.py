@@ -33,9 +33,9 @@ class Results(NamedTuple):
     """What the forward pass writes."""
 
     y: Array  # [K, B · T · H], or absent
-    h: Array  # [K, B · H]
-    c: Array  # [K, B · H], of an LSTM
-    slots: Array  # [K · tiles · tile_size], or absent
+    h: Array  # [K, B · H], or absent
+    c: Array  # [K, B · H], of an LSTM, or absent
+    slots: Array  # [K · tiles · tile_size], or absent; what the backward pass reads
 
 
 class Upstream(NamedTuple):
@@ -65,6 +65,29 @@ class Sums(NamedTuple):
     by_input: Array  # [K · groups · inputs · blocks · padded]
 
 
+class Head(NamedTuple):
+    """A linear map of the last state, what it should give, and what comes of it; all absent where there is none."""
+
+    w: Array  # [K, outputs · H]
+    b: Array  # [K, outputs]
+    y: Array  # [K, B · outputs]: the targets
+    losses: Array  # [K, 1]
+    d_w: Array  # [K, outputs · H]
+    d_b: Array  # [K, outputs]
+    sums: Array  # [K · groups · head_size]: see `bench.kernels.head`
+
+
+class Arrays(NamedTuple):
+    """All arrays of a call."""
+
+    operands: Operands
+    results: Results
+    upstream: Upstream
+    gradients: Gradients
+    sums: Sums
+    head: Head
+
+
 @inner
 def member(array: Array, k: int) -> int:
     """Where member `k` starts in the elements of an array that may be shared."""
@@ -72,12 +95,20 @@ def member(array: Array, k: int) -> int:
 
 
 @inner
-def workspace(size: int, like: Array) -> Array:
-    """`size` zeros that begin on a whole vector: a vector across two cache lines costs two loads."""
+def scratch(size: int, like: Array) -> Array:
+    """`size` arbitrary numbers that begin on a whole vector: a vector across two cache lines costs two loads."""
     lanes = VECTOR_BYTES // like.itemsize
-    array = np.zeros(size + lanes, like.dtype)
+    array = np.empty(size + lanes, like.dtype)
     start = -(array.ctypes.data // like.itemsize) % lanes
     return array[start : start + size]
+
+
+@inner
+def zeros(size: int, like: Array) -> Array:
+    """`size` zeros that begin on a whole vector."""
+    array = scratch(size, like)
+    array[:] = 0
+    return array
 
 
 @inner

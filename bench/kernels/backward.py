@@ -9,20 +9,20 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from bench.kernels import gru, lstm, rnn
-from bench.kernels.arrays import Array, Gradients, Operands, Sums, Upstream, member, workspace
-from bench.kernels.compiled import entry, inner
-from bench.kernels.pack import columns_width, pack_rows, padded_to, unpack_gradients
+from bench.kernels.arrays import Array, Arrays, Gradients, Operands, Sums, member, scratch, zeros
+from bench.kernels.compiled import inner, part
+from bench.kernels.pack import columns_width, pack_rows, padded_to
 from bench.kernels.plan import GRU, LSTM, Plan
-from bench.kernels.product import Extent, Matrix, Panels, add_product, add_transposed
+from bench.kernels.product import Extent, Matrix, Panels, add_product, add_transposed, set_sum
 from bench.kernels.tile import (
     Tile,
     add_step,
     in_slot,
     inputs_at,
     load_rows,
+    part_of,
     store_rows,
     store_step,
-    tile_at,
 )
 
 CHUNK = 128  # rows × steps whose products go into the weights' gradients at once
@@ -39,28 +39,18 @@ class Room(NamedTuple):
     d_x: Array  # [chunk, tile, padded channels]
 
 
-class Arrays(NamedTuple):
-    """The arrays of a backward pass."""
-
-    operands: Operands
-    slots: Array
-    upstream: Upstream
-    gradients: Gradients
-    sums: Sums
-
-
 @inner
 def state_sums(plan: Plan, sums: Sums, tile: Tile) -> Matrix:
     """The part of the tile's group in the sums of the state's weights."""
-    part = tile.k * plan.groups + tile.row // (plan.tile * plan.group)
-    return Matrix(sums.by_state, part * plan.hidden_blocks * plan.padded * plan.padded, plan.padded)
+    return Matrix(sums.by_state, part_of(plan, tile) * plan.hidden_blocks * plan.padded * plan.padded, plan.padded)
 
 
 @inner
 def input_sums(plan: Plan, sums: Sums, tile: Tile) -> Matrix:
     """The part of the tile's group in the sums of the input's weights."""
-    part = tile.k * plan.groups + tile.row // (plan.tile * plan.group)
-    return Matrix(sums.by_input, part * plan.inputs * plan.blocks * plan.padded, plan.blocks * plan.padded)
+    return Matrix(
+        sums.by_input, part_of(plan, tile) * plan.inputs * plan.blocks * plan.padded, plan.blocks * plan.padded
+    )
 
 
 @inner
@@ -76,12 +66,12 @@ def backward_room(plan: Plan, gradients: Gradients) -> Room:
     rows = chunk_steps(plan) * plan.tile
     channels = padded_to(plan.channels, plan.lanes) if gradients.x.size else 0
     return Room(
-        workspace(plan.hidden_blocks * plan.padded * plan.padded, like),
-        workspace((plan.blocks - plan.input_block) * plan.padded * channels, like),
-        workspace(plan.tile * plan.padded, like),
-        workspace(plan.tile * plan.padded, like),
-        workspace(rows * plan.blocks * plan.padded, like),
-        workspace(rows * channels, like),
+        zeros(plan.hidden_blocks * plan.padded * plan.padded, like),
+        zeros((plan.blocks - plan.input_block) * plan.padded * channels, like),
+        scratch(plan.tile * plan.padded, like),
+        scratch(plan.tile * plan.padded, like),
+        scratch(rows * plan.blocks * plan.padded, like),
+        scratch(rows * channels, like),
     )
 
 
@@ -94,7 +84,7 @@ def pack_backward(plan: Plan, operands: Operands, k: int, room: Room) -> None:
         pack_rows(plan, (w_x, member(w_x, k), plan.channels), (plan.input_block, plan.blocks), room.w_x)
 
 
-@inner
+@part
 def _derive(plan: Plan, slots: Array, places: tuple[int, int], room: Room, start: int) -> None:
     """The gradients to one step's products, into ``room.d_a`` from `start` on."""
     out = (room.d_a, start)
@@ -106,16 +96,20 @@ def _derive(plan: Plan, slots: Array, places: tuple[int, int], room: Room, start
         rnn.backward_step(plan, slots, places[0], room.d_h, out)
 
 
-@inner
+@part
 def _carry(plan: Plan, room: Room, start: int) -> None:
-    """Add to the gradient to the state what comes through one step's products, whose gradients are at `start`."""
+    """The gradient to the state before one step, from those to its products, which are at `start`."""
     size = plan.hidden_blocks * plan.padded
     panels = Panels(room.w_h, 0, plan.panel, size * plan.panel, plan.panel)
     d_a = Matrix(room.d_a, start, plan.blocks * plan.padded)
-    add_product(Matrix(room.d_h, 0, plan.padded), d_a, panels, Extent(plan.tile, plan.padded, size))
+    d_h, extent = Matrix(room.d_h, 0, plan.padded), Extent(plan.tile, plan.padded, size)
+    if plan.code == GRU:
+        add_product(d_h, d_a, panels, extent)  # to what passed the update gate
+    else:
+        set_sum(d_h, (d_a, panels, size), (d_a, panels, 0), extent)
 
 
-@inner
+@part
 def _add_state_weights(plan: Plan, room: Room, states: Matrix, rows: tuple[int, int], out: Matrix) -> None:
     """Add a chunk's products ``d_aᵀ h``; `rows` are the chunk's first and last that count."""
     first, last = rows
@@ -125,7 +119,7 @@ def _add_state_weights(plan: Plan, room: Room, states: Matrix, rows: tuple[int, 
     add_transposed(out, Matrix(room.d_a, first * width, width), before, extent)
 
 
-@inner
+@part
 def _add_input_weights(plan: Plan, room: Room, inputs: Matrix, rows: int, out: Matrix) -> None:
     """Add a chunk's products ``[1, x]ᵀ d_a``; of blocks that inputs do not feed, only the bias is used."""
     width, first = plan.blocks * plan.padded, plan.input_block * plan.padded
@@ -135,7 +129,7 @@ def _add_input_weights(plan: Plan, room: Room, inputs: Matrix, rows: int, out: M
     add_transposed(out, inputs, unfed, Extent(2, first, rows))
 
 
-@inner
+@part
 def _store_inputs(plan: Plan, room: Room, steps: tuple[int, int], tile: Tile, d_x: Array) -> None:
     """The gradients to a chunk's inputs."""
     first, last = steps
@@ -155,7 +149,7 @@ def _store_inputs(plan: Plan, room: Room, steps: tuple[int, int], tile: Tile, d_
         store_step(plan, source, tile, step, (d_x, plan.channels))
 
 
-@inner
+@part
 def _chunk_back(plan: Plan, arrays: Arrays, room: Room, tile: Tile, steps: tuple[int, int]) -> None:
     """Carry the gradient to the state back over the steps ``first … last - 1``."""
     first, last = steps
@@ -164,62 +158,45 @@ def _chunk_back(plan: Plan, arrays: Arrays, room: Room, tile: Tile, steps: tuple
         if arrays.upstream.y.size:
             add_step(plan, arrays.upstream.y, tile, step, Matrix(room.d_h, 0, plan.padded))
         now, start = tile.slots + (step + 1) * size, (step - first) * plan.tile * width
-        _derive(plan, arrays.slots, (now, now - size), room, start)
+        _derive(plan, arrays.results.slots, (now, now - size), room, start)
         if step > 0 or plan.initial:  # nobody asks for the gradient to a state that was not given
             _carry(plan, room, start)
 
 
-@inner
+@part
 def _chunk_sums(plan: Plan, arrays: Arrays, room: Room, tile: Tile, steps: tuple[int, int]) -> None:
     """Add what the steps ``first … last - 1`` give to the weights' gradients, and write those to their inputs."""
     first, last = steps
     rows = (last - first) * plan.tile
     skipped = plan.tile if first == 0 and not plan.initial else 0  # the state before the first step is 0
-    states = in_slot(plan, arrays.slots, tile.slots + first * plan.slot_size, plan.slot_blocks - 1)
+    states = in_slot(plan, arrays.results.slots, tile.slots + first * plan.slot_size, plan.slot_blocks - 1)
     _add_state_weights(plan, room, states, (skipped, rows), state_sums(plan, arrays.sums, tile))
-    inputs = inputs_at(plan, arrays.slots, tile, first)
+    inputs = inputs_at(plan, arrays.results.slots, tile, first)
     _add_input_weights(plan, room, inputs, rows, input_sums(plan, arrays.sums, tile))
     if arrays.gradients.x.size:
         _store_inputs(plan, room, steps, tile, arrays.gradients.x)
 
 
 @inner
-def backward_tile(plan: Plan, arrays: Arrays, room: Room, tile: Tile) -> None:
-    """Run one tile back through all steps; its slots begin at ``tile.slots``."""
-    d_h, d_c = Matrix(room.d_h, 0, plan.padded), Matrix(room.d_c, 0, plan.padded)
+def begin_back(plan: Plan, arrays: Arrays, room: Room, tile: Tile) -> None:
+    """Start from the gradients to the tile's last states."""
     room.d_h[:] = 0
     room.d_c[:] = 0
     if arrays.upstream.h.size:
-        load_rows(plan, arrays.upstream.h, tile, d_h)
+        load_rows(plan, arrays.upstream.h, tile, Matrix(room.d_h, 0, plan.padded))
     if arrays.upstream.c.size:
-        load_rows(plan, arrays.upstream.c, tile, d_c)
+        load_rows(plan, arrays.upstream.c, tile, Matrix(room.d_c, 0, plan.padded))
+
+
+@inner
+def backward_tile(plan: Plan, arrays: Arrays, room: Room, tile: Tile) -> None:
+    """Run one tile back through all steps, from what `room` holds; its slots begin at ``tile.slots``."""
     length = chunk_steps(plan)
     for last in range(plan.steps, 0, -length):
         steps = (max(last - length, 0), last)
         _chunk_back(plan, arrays, room, tile, steps)
         _chunk_sums(plan, arrays, room, tile, steps)
     if arrays.gradients.h.size:
-        store_rows(plan, d_h, tile, arrays.gradients.h)
+        store_rows(plan, Matrix(room.d_h, 0, plan.padded), tile, arrays.gradients.h)
     if arrays.gradients.c.size:
-        store_rows(plan, d_c, tile, arrays.gradients.c)
-
-
-@entry
-def backward(plan: Plan, arrays: Arrays, first: int, last: int) -> None:
-    """The groups ``first … last - 1`` of the bank, counted member after member."""
-    room = backward_room(plan, arrays.gradients)
-    at_hand = -1
-    for task in range(last - 1, first - 1, -1):  # what the forward pass wrote last may still be in the cache
-        k, group = divmod(task, plan.groups)
-        if k != at_hand:
-            pack_backward(plan, arrays.operands, k, room)
-            at_hand = k
-        for index in range(group * plan.group, min((group + 1) * plan.group, plan.tiles)):
-            backward_tile(plan, arrays, room, tile_at(plan, k, index))
-
-
-@entry
-def finish(plan: Plan, sums: Sums, gradients: Gradients, first: int, last: int) -> None:
-    """Bring the sums of the members ``first … last - 1`` into the gradients' arrays."""
-    for k in range(first, last):
-        unpack_gradients(plan, sums, k, gradients)
+        store_rows(plan, Matrix(room.d_c, 0, plan.padded), tile, arrays.gradients.c)

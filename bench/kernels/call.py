@@ -65,7 +65,10 @@ def check(cell: str, inputs: Inputs) -> None:
         raise InputError(
             f"weight_hh: expected 3 dimensions [K, {gates} · H, H], got {weight_hh.ndim}: {list(weight_hh.shape)}"
         )
-    members = max(len(tensor) for _, tensor in inputs.present())
+    several = [
+        len(tensor) for tensor in (weight_hh, *dict(inputs.present()).values()) if tensor.ndim and len(tensor) > 1
+    ]
+    members = several[0] if several else 1  # the weights know best: the message is about the other tensor
     (_, batch, _, channels), hidden = x.shape, weight_hh.shape[2]
     expected = {
         "x": ("K, B, T, C", (batch, x.shape[2], channels)),

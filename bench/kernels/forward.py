@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from bench.kernels import gru, lstm, rnn
-from bench.kernels.arrays import Array, Operands, Results, workspace
-from bench.kernels.compiled import entry, inner
+from bench.kernels.arrays import Array, Operands, Results, zeros
+from bench.kernels.compiled import inner, part
 from bench.kernels.pack import pack_input_weights, pack_state_weights
 from bench.kernels.plan import GRU, LSTM, Plan
 from bench.kernels.product import Extent, Matrix, Panels, set_sum
-from bench.kernels.tile import Tile, in_slot, inputs_at, load_inputs, load_rows, store_rows, store_step, tile_at
+from bench.kernels.tile import Tile, in_slot, inputs_at, load_inputs, load_rows, store_rows, store_step
 
 
 class Packed(NamedTuple):
@@ -24,9 +24,16 @@ class Packed(NamedTuple):
 def packed_room(plan: Plan, like: Array) -> Packed:
     """Room for `Packed`."""
     return Packed(
-        workspace(plan.hidden_blocks * plan.padded * plan.hidden, like),
-        workspace(plan.blocks * plan.padded * plan.inputs, like),
+        zeros(plan.hidden_blocks * plan.padded * plan.hidden, like),
+        zeros(plan.blocks * plan.padded * plan.inputs, like),
     )
+
+
+@inner
+def pack_forward(plan: Plan, operands: Operands, k: int, packed: Packed) -> None:
+    """Pack the weights of member `k`."""
+    pack_state_weights(plan, operands.w_h, k, packed.w_h)
+    pack_input_weights(plan, operands, k, packed.w_x)
 
 
 class Step(NamedTuple):
@@ -50,7 +57,7 @@ def _blocks(plan: Plan, packed: Packed, step: Step, span: tuple[int, int], fed: 
     set_sum(out, (step.hidden, w_h, units), (step.inputs, w_x, inputs), extent)
 
 
-@inner
+@part
 def _products(plan: Plan, packed: Packed, step: Step, units: int) -> None:
     """All products of one step and the biases; `units` is the hidden size, or 0 where the state is known to be 0."""
     if plan.code == GRU:
@@ -61,7 +68,7 @@ def _products(plan: Plan, packed: Packed, step: Step, units: int) -> None:
         _blocks(plan, packed, step, (0, plan.blocks), (units, plan.channels + 1))
 
 
-@inner
+@part
 def _activate(plan: Plan, slots: Array, now: int, before: int) -> None:
     if plan.code == LSTM:
         lstm.forward_step(plan, slots, now, before)
@@ -85,12 +92,13 @@ def forward_tile(plan: Plan, operands: Operands, results: Results, packed: Packe
         if results.y.size:
             store_step(plan, in_slot(plan, slots, before + size, top), tile, step, (results.y, plan.hidden))
     last = tile.slots + plan.steps * size
-    store_rows(plan, in_slot(plan, slots, last, top), tile, results.h)
-    if plan.code == LSTM:
+    if results.h.size:
+        store_rows(plan, in_slot(plan, slots, last, top), tile, results.h)
+    if results.c.size:
         store_rows(plan, in_slot(plan, slots, last, top - 1), tile, results.c)
 
 
-@inner
+@part
 def _begin(plan: Plan, operands: Operands, tile: Tile, slots: Array) -> None:
     """Write the tile's inputs and its initial state."""
     load_inputs(plan, operands.x, tile, slots)
@@ -100,21 +108,3 @@ def _begin(plan: Plan, operands: Operands, tile: Tile, slots: Array) -> None:
         load_rows(plan, operands.h, tile, in_slot(plan, slots, tile.slots, top))
         if plan.code == LSTM:
             load_rows(plan, operands.c, tile, in_slot(plan, slots, tile.slots, top - 1))
-
-
-@entry
-def forward(plan: Plan, operands: Operands, results: Results, first: int, last: int) -> None:
-    """The groups ``first … last - 1`` of the bank, counted member after member."""
-    packed = packed_room(plan, operands.x)
-    if not plan.keep:
-        slots = workspace(plan.tile_size, operands.x)
-        results = Results(results.y, results.h, results.c, slots)
-    at_hand = -1
-    for task in range(first, last):
-        k, group = divmod(task, plan.groups)
-        if k != at_hand:
-            pack_state_weights(plan, operands.w_h, k, packed.w_h)
-            pack_input_weights(plan, operands, k, packed.w_x)
-            at_hand = k
-        for index in range(group * plan.group, min((group + 1) * plan.group, plan.tiles)):
-            forward_tile(plan, operands, results, packed, tile_at(plan, k, index))

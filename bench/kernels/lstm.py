@@ -37,7 +37,7 @@ def backward_step(
 ) -> None:
     """From the gradients to ``h'`` and ``c'`` those to the products and to ``c``.
 
-    `places` are the slots at this step and before it; the gradient to ``h`` becomes 0 for the product to add to.
+    `places` are the slots at this step and before it.
     """
     now, before = places
     d_h, d_c = d_states
@@ -57,4 +57,3 @@ def backward_step(
             store(d_a, target + 2 * width, d_cell * i * (1.0 - g * g))
             store(d_a, target + 3 * width, d * t * o * (1.0 - o))
             store(d_c, state, d_cell * f)
-            store(d_h, state, 0.0)

@@ -11,12 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.kernels import backward as back
-from bench.kernels.arrays import Gradients, Operands, Results, Sums, Upstream
+from bench.kernels.arrays import Arrays, Gradients, Head, Operands, Results, Sums, Upstream
 from bench.kernels.call import Inputs, Options
-from bench.kernels.forward import forward
+from bench.kernels.head import LOSSES
 from bench.kernels.memory import buffer
-from bench.kernels.plan import Plan, Sizes, make_plan
+from bench.kernels.passes import BACKWARD, FINISH, FORWARD, TRAIN, run_pass
+from bench.kernels.plan import Plan, Sizes, head_size, make_plan
 from bench.kernels.threads import run
 
 DTYPES: Mapping[torch.dtype, np.dtype[Any]] = {torch.float32: np.dtype(np.float32), torch.float64: np.dtype(np.float64)}
@@ -25,13 +25,27 @@ DTYPES: Mapping[torch.dtype, np.dtype[Any]] = {torch.float32: np.dtype(np.float3
 def flat(tensor: Tensor | None, dtype: torch.dtype) -> NDArray[Any]:
     """The elements of each member, sharing memory where they are contiguous; no elements where there is no tensor."""
     if tensor is None:
-        return _nothing(dtype)
-    return tensor.detach().reshape(len(tensor), -1).contiguous().numpy()
+        return _absent(dtype)[0]
+    return tensor.detach().contiguous().numpy().reshape(tensor.shape[0], -1)
 
 
 @lru_cache
-def _nothing(dtype: torch.dtype) -> NDArray[Any]:
-    return np.empty((1, 0), DTYPES[dtype])
+def _absent(dtype: torch.dtype) -> tuple[NDArray[Any], NDArray[Any]]:
+    """What stands for an absent array of two dimensions and of one."""
+    return np.empty((1, 0), DTYPES[dtype]), np.empty(0, DTYPES[dtype])
+
+
+@lru_cache
+def _no_arrays(dtype: torch.dtype) -> Arrays:
+    two, one = _absent(dtype)
+    return Arrays(
+        Operands(*[two] * 7),
+        Results(two, two, two, one),
+        Upstream(two, two, two),
+        Gradients(*[two] * 7),
+        Sums(one, one),
+        Head(two, two, two, two, two, two, one),
+    )
 
 
 @lru_cache
@@ -40,17 +54,11 @@ def _zeros(size: int, dtype: torch.dtype) -> NDArray[Any]:
 
 
 def _plan(options: Options, inputs: Inputs) -> Plan:
-    members = max(len(tensor) for _, tensor in inputs.present())
+    members = max(tensor.shape[0] for tensor in inputs if tensor is not None)
     _, batch, steps, channels = inputs.x.shape
     sizes = Sizes(members, batch, steps, channels, inputs.weight_hh.shape[2])
-    return make_plan(
-        options.cell,
-        sizes,
-        DTYPES[inputs.x.dtype],
-        reverse=options.reverse,
-        initial=inputs.h is not None,
-        keep=options.keep,
-    )
+    dtype, initial = DTYPES[inputs.x.dtype], inputs.h is not None
+    return make_plan(options.cell, sizes, dtype, reverse=options.reverse, initial=initial, keep=options.keep)
 
 
 def _operands(plan: Plan, inputs: Inputs) -> Operands:
@@ -61,10 +69,30 @@ def _operands(plan: Plan, inputs: Inputs) -> Operands:
     return Operands(*arrays, *biases)
 
 
-def work(plan: Plan) -> int:
-    """Floating-point operations of the products of a forward pass."""
+def _new_sums(plan: Plan, dtype: torch.dtype) -> Sums:
+    parts = plan.members * plan.groups
+    return Sums(
+        np.zeros(parts * plan.hidden_blocks * plan.padded * plan.padded, DTYPES[dtype]),
+        np.zeros(parts * plan.inputs * plan.blocks * plan.padded, DTYPES[dtype]),
+    )
+
+
+def _new_weights(plan: Plan, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Room for the gradients to the weights and biases, one for each member."""
+    members, rows = plan.members, plan.gates * plan.hidden
+    shapes = ((members, rows, plan.channels), (members, rows, plan.hidden), (members, rows), (members, rows))
+    w_x, w_h, b_x, b_h = (torch.empty(shape, dtype=dtype) for shape in shapes)
+    return w_x, w_h, b_x, b_h
+
+
+def _run(mode: int, plan: Plan, arrays: Arrays) -> None:
+    """Do one pass over all groups, on several threads where that pays."""
+    kernel = run_pass(arrays.operands.x.dtype)
     rows = plan.members * plan.batch * plan.steps
-    return 2 * rows * plan.gates * plan.hidden * (plan.hidden + plan.channels)
+    work = 2 * rows * plan.gates * plan.hidden * (plan.hidden + plan.channels)  # of the products of a forward pass
+    run(lambda first, last: kernel(mode, plan, arrays, first, last), plan.members * plan.groups, work)
+    if mode != FORWARD:
+        kernel(FINISH, plan, arrays, 0, plan.members)
 
 
 def run_forward(options: Options, inputs: Inputs) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -80,8 +108,7 @@ def run_forward(options: Options, inputs: Inputs) -> tuple[Tensor, Tensor, Tenso
     c = torch.empty(state, dtype=dtype) if options.cell == "lstm" else empty
     slots = buffer(plan.members * plan.tiles * plan.tile_size, dtype) if options.keep else torch.empty(0, dtype=dtype)
     results = Results(flat(y, dtype), flat(h, dtype), flat(c, dtype), slots.numpy())
-    kernel, operands = forward(DTYPES[dtype]), _operands(plan, inputs)
-    run(lambda first, last: kernel(plan, operands, results, first, last), plan.members * plan.groups, work(plan))
+    _run(FORWARD, plan, _no_arrays(dtype)._replace(operands=_operands(plan, inputs), results=results))
     return y, h, c, slots.view(plan.members, -1)
 
 
@@ -93,31 +120,49 @@ def run_backward(
     What is not wanted, or not there, is ``[K, 0]``.
     """
     plan, dtype = _plan(options, inputs), inputs.x.dtype
-    members, rows = plan.members, plan.gates * plan.hidden
-    empty = torch.empty(members, 0, dtype=dtype)
+    empty = torch.empty(plan.members, 0, dtype=dtype)
     wants_x, wants_state = wanted[0], wanted[1] and inputs.h is not None
-    state = torch.empty(members, plan.batch, plan.hidden, dtype=dtype) if wants_state else empty
+    state = torch.empty(plan.members, plan.batch, plan.hidden, dtype=dtype) if wants_state else empty
     gradients = (
-        torch.empty(members, *inputs.x.shape[1:], dtype=dtype) if wants_x else empty,
+        torch.empty(plan.members, *inputs.x.shape[1:], dtype=dtype) if wants_x else empty,
         state,
         torch.empty_like(state) if options.cell == "lstm" else empty,
-        torch.empty(members, rows, plan.channels, dtype=dtype),
-        torch.empty(members, rows, plan.hidden, dtype=dtype),
-        torch.empty(members, rows, dtype=dtype),
-        torch.empty(members, rows, dtype=dtype),
+        *_new_weights(plan, dtype),
     )
-    sums = Sums(
-        np.zeros(members * plan.groups * plan.hidden_blocks * plan.padded * plan.padded, DTYPES[dtype]),
-        np.zeros(members * plan.groups * plan.inputs * plan.blocks * plan.padded, DTYPES[dtype]),
-    )
-    arrays = back.Arrays(
+    absent = _no_arrays(dtype)
+    arrays = Arrays(
         _operands(plan, inputs),
-        flat(slots, dtype).reshape(-1),
+        absent.results._replace(slots=flat(slots, dtype).reshape(-1)),
         Upstream(*(flat(tensor, dtype) for tensor in upstream)),
         Gradients(*(flat(tensor, dtype) for tensor in gradients)),
-        sums,
+        _new_sums(plan, dtype),
+        absent.head,
     )
-    kernel, finish = back.backward(DTYPES[dtype]), back.finish(DTYPES[dtype])
-    run(lambda first, last: kernel(plan, arrays, first, last), members * plan.groups, 2 * work(plan))
-    finish(plan, sums, arrays.gradients, 0, members)
+    _run(BACKWARD, plan, arrays)
     return gradients
+
+
+def run_training(
+    options: Options, inputs: Inputs, head: tuple[Tensor, Tensor, Tensor], loss: str
+) -> tuple[Tensor, ...]:
+    """The losses ``[K]``, and the gradients to the weights and biases of `inputs` and of the head.
+
+    `head` are weights ``[K, O, H]`` and biases ``[K, O]`` of a map of the last state, and targets ``[K, B, O]``.
+    """
+    dtype = inputs.x.dtype
+    weight, bias = head[:2]
+    plan = _plan(options, inputs)._replace(outputs=bias.shape[1], loss=LOSSES[loss])
+    gradients = _new_weights(plan, dtype)
+    d_head = (torch.empty_like(weight), torch.empty_like(bias))
+    losses = torch.empty(plan.members, dtype=dtype)
+    absent = _no_arrays(dtype)
+    sums = np.zeros(plan.members * plan.groups * head_size(plan), DTYPES[dtype])
+    w, b, y, found, d_w, d_b = (flat(tensor, dtype) for tensor in (*head, losses, *d_head))
+    arrays = absent._replace(
+        operands=_operands(plan, inputs),
+        gradients=Gradients(*absent.gradients[:3], *(flat(tensor, dtype) for tensor in gradients)),
+        sums=_new_sums(plan, dtype),
+        head=Head(w, b, y, found, d_w, d_b, sums),
+    )
+    _run(TRAIN, plan, arrays)
+    return (losses, *gradients, *d_head)

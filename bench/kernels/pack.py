@@ -7,7 +7,7 @@ biases as their first row, which the kernels multiply by a column of ones.
 from __future__ import annotations
 
 from bench.kernels.arrays import Array, Gradients, Operands, Sums, add, copy, member
-from bench.kernels.compiled import inner
+from bench.kernels.compiled import inner, part
 from bench.kernels.plan import GRU, Plan, panel_width, round_up
 from bench.kernels.simd import get, put
 
@@ -83,20 +83,20 @@ def pack_rows(plan: Plan, w: tuple[Array, int, int], blocks: tuple[int, int], ou
 
 
 @inner
-def _sum_parts(parts: Array, k: int, size: int, groups: int) -> int:
+def sum_parts(parts: Array, k: int, size: int, groups: int) -> int:
     """Add the groups' parts of member `k` into the first, in their order; where that starts."""
     start = k * groups * size
-    for part in range(1, groups):
-        add(parts, start + part * size, parts, start, size)
+    for group in range(1, groups):
+        add(parts, start + group * size, parts, start, size)
     return start
 
 
-@inner
+@part
 def unpack_gradients(plan: Plan, sums: Sums, k: int, out: Gradients) -> None:
     """Add up the groups' parts for member `k`, into `torch.nn`'s layout."""
     width, height = plan.blocks * plan.padded, plan.gates * plan.hidden
-    by_state = _sum_parts(sums.by_state, k, plan.hidden_blocks * plan.padded * plan.padded, plan.groups)
-    by_input = _sum_parts(sums.by_input, k, plan.inputs * width, plan.groups)
+    by_state = sum_parts(sums.by_state, k, plan.hidden_blocks * plan.padded * plan.padded, plan.groups)
+    by_input = sum_parts(sums.by_input, k, plan.inputs * width, plan.groups)
     for block in range(plan.blocks):
         for unit in range(plan.hidden):
             column, row = block * plan.padded + unit, k * height + first_row(plan, block) + unit

@@ -94,6 +94,8 @@ class Plan(NamedTuple):
     reverse: int  # whether steps are walked from the last to the first
     initial: int  # whether an initial state is given
     keep: int  # whether slots are kept for a backward pass
+    outputs: int = 0  # of a linear map of the last state, in training as one
+    loss: int = 0
 
 
 def round_up(number: int, unit: int) -> int:
@@ -128,6 +130,11 @@ def make_plan(cell: str, sizes: Sizes, dtype: np.dtype[Any], *, reverse: bool, i
         initial=int(initial),
         keep=int(keep),
     )
+
+
+def head_size(plan: Plan) -> int:
+    """Elements of one part of the sums of `bench.kernels.head`."""
+    return plan.outputs * (plan.padded + plan.lanes) + plan.lanes
 
 
 def panel_width(columns: int, lanes: int) -> int:

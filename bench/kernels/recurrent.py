@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from bench.errors import InputError
-from bench.kernels.call import Inputs, Options, check
+from bench.kernels.call import GATES, Inputs, Options, check
+from bench.registry import lookup
 
 Implementation = Callable[[Options, Inputs], tuple[Tensor, Tensor, Tensor]]
 
@@ -80,6 +81,7 @@ def recurrent(
     InputError
         A shape, dtype or device does not fit: the argument, what was expected and what came.
     """
+    lookup(GATES, cell, "cell")  # refuses an unknown one before its states are counted
     h, c = _states(cell, state)
     inputs = Inputs(x, h, c, *weights)
     check(cell, inputs)

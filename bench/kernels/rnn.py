@@ -25,7 +25,7 @@ def forward_step(plan: Plan, slots: Array, now: int) -> None:
 
 @inner
 def backward_step(plan: Plan, slots: Array, now: int, d_h: Array, out: tuple[Array, int]) -> None:
-    """From the gradient to ``h'`` the one to ``a``, written to `out`; `d_h` becomes 0 for the product to add to."""
+    """From the gradient to ``h'`` the one to ``a``, written to `out`."""
     d_a, start = out
     for i in range(0, plan.tile * plan.padded, plan.lanes):
         h, d = load(slots, now + i), load(d_h, i)
@@ -33,4 +33,3 @@ def backward_step(plan: Plan, slots: Array, now: int, d_h: Array, out: tuple[Arr
             store(d_a, start + i, d * (1.0 - h * h))
         else:
             store(d_a, start + i, where_positive(h, d))
-        store(d_h, i, 0.0)

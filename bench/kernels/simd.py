@@ -3,12 +3,13 @@
 Whether a loop over arrays runs on vectors is left to the compiler, which gives up where it cannot prove that the
 arrays do not overlap. Written with explicit vectors, a loop runs on them always, at any size.
 
-Only code compiled by numba can hold a vector. There are ``+ - * /`` between vectors, or a vector and a number;
-`load`, `store`, `get`, `put`, `maximum_zero` and `where_positive` here, `tanh` and `sigmoid` in `bench.kernels.squash`.
+Only code compiled by numba can hold a vector. There are ``+ - * /`` between vectors, or a vector and a number, and
+the functions below; `bench.kernels.squash` has `tanh` and `sigmoid`.
 """
 
 from __future__ import annotations
 
+import functools
 import operator
 from typing import Any
 
@@ -33,7 +34,7 @@ class Vector(types.Type):
     def __init__(self, element: types.Float) -> None:
         self.element = element
         self.lanes = VECTOR_BYTES * 8 // element.bitwidth
-        super().__init__(name=f"Vector({element}, {self.lanes})")  # type: ignore[no-untyped-call]  # numba's
+        super().__init__(name=f"Vector({element}, {self.lanes})")
 
     def can_convert_from(self, _typing: Any, other: Any) -> Conversion | None:
         """Let a number stand where a vector is expected."""
@@ -44,7 +45,7 @@ class Vector(types.Type):
 class _VectorModel(models.PrimitiveModel):
     def __init__(self, manager: Any, vector: Vector) -> None:
         element = manager.lookup(vector.element).get_value_type()
-        super().__init__(manager, vector, ir.VectorType(element, vector.lanes))
+        super().__init__(manager, vector, ir.VectorType(element, vector.lanes))  # type: ignore[no-untyped-call]  # numba's
 
 
 def broadcast(builder: Any, scalar: Any, count: int) -> Any:
@@ -120,6 +121,17 @@ def put(_typing: Any, array: Any, _index: Any, _value: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(array, types.int64, array.dtype), generate
+
+
+@intrinsic
+def total(_typing: Any, x: Any) -> Any:
+    """The sum of a vector's lanes, in their order."""
+
+    def generate(_context: Any, builder: Any, _sig: Any, args: Any) -> Any:
+        lanes = [builder.extract_element(args[0], ir.IntType(32)(lane)) for lane in range(x.lanes)]
+        return functools.reduce(builder.fadd, lanes)
+
+    return x.element(x), generate
 
 
 @intrinsic

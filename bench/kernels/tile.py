@@ -29,6 +29,12 @@ def tile_at(plan: Plan, k: int, index: int) -> Tile:
 
 
 @inner
+def part_of(plan: Plan, tile: Tile) -> int:
+    """The number of the tile's group, counted member after member."""
+    return tile.k * plan.groups + tile.row // (plan.tile * plan.group)
+
+
+@inner
 def in_slot(plan: Plan, slots: Array, start: int, block: int) -> Matrix:
     """One block of the slot that starts at `start`, ``[tile, padded]``."""
     return Matrix(slots, start + block * plan.padded, plan.slot_blocks * plan.padded)
