@@ -5,20 +5,22 @@ Equations and initial weights are those of `torch.nn.RNN`, `torch.nn.LSTM` and `
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor, nn
 
+from bench.kernels.last_state import losses_and_gradients
 from bench.kernels.linear import Linear
-from bench.kernels.modules import GRU, LSTM, RNN
+from bench.kernels.modules import GRU, LSTM, RNN, Layers
+from bench.kernels.recurrent import Weights
 from bench.models.base import Shape
 from bench.models.parameters import RecurrentParameters, RNNParameters
 
-LAYERS: Mapping[str, type[nn.Module]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
+LAYERS: Mapping[str, Callable[..., Layers]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 
 
-def recurrent_layers(cell: str, inputs: int, parameters: RecurrentParameters, **options: Any) -> nn.Module:
+def recurrent_layers(cell: str, inputs: int, parameters: RecurrentParameters, **options: Any) -> Layers:
     """The stacked layers of `cell`, batch first; `options` are keywords of the torch layer."""
     return LAYERS[cell](
         inputs,
@@ -45,6 +47,7 @@ class Recurrent(nn.Module):
         self.layers = recurrent_layers(
             cell, shape.channels, parameters, bidirectional=parameters.bidirectional, last_only=True, **options
         )
+        self.one_pass = parameters.layers == 1 and not parameters.bidirectional
         directions = 2 if parameters.bidirectional else 1
         self.head = Linear(directions * parameters.hidden_size, shape.horizon * shape.channels)
 
@@ -53,6 +56,16 @@ class Recurrent(nn.Module):
         top, _ = self.layers(x)  # […, B, directions · hidden]
         output: Tensor = self.head(top).unflatten(-1, self.outputs)
         return output
+
+    def losses_and_gradients(self, x: Tensor, targets: Tensor, loss: str) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """What stacked members of one layer and direction (`one_pass`) are trained by, without autograd.
+
+        The loss of each member ``[K]`` and its gradients to the parameters, in their order, from ``[K, B, T, C]`` and
+        ``[K, B, H, C]``.
+        """
+        weights = Weights(*self.layers.parameters())
+        head = self.head.weight, self.head.bias
+        return losses_and_gradients(self.layers.cell, x, targets.flatten(2), weights, head, loss=loss)
 
 
 def build_rnn(parameters: RNNParameters, shape: Shape) -> Recurrent:

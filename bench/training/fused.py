@@ -48,10 +48,18 @@ class Fused:
     def step(self, x: Tensor, y: Tensor) -> Tensor:
         """One step of all live members: the losses ``[L]``."""
         self.module.train()
-        losses = member_losses(self._loss, self._call(self.module, *arguments(self.module, x, y, forced=True)), y)
+        if getattr(self.module, "one_pass", False):
+            losses, gradients = self.module.losses_and_gradients(x, y, self._loss)  # type: ignore[operator]
+        else:
+            losses, gradients = self._by_autograd(x, y)
+        self.adam.step(gradients)
+        return losses  # type: ignore[no-any-return]
+
+    def _by_autograd(self, x: Tensor, y: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        output = self._call(self.module, *arguments(self.module, x, y, forced=True))
+        losses = member_losses(self._loss, output, y)
         leaves = self.adam.weights.leaves
-        self.adam.step(torch.autograd.grad(losses.sum(), leaves, allow_unused=True, materialize_grads=True))
-        return losses.detach()
+        return losses.detach(), torch.autograd.grad(losses.sum(), leaves, allow_unused=True, materialize_grads=True)
 
     @torch.no_grad()
     def predict(self, x: Tensor, y: Tensor) -> Tensor:
