@@ -107,7 +107,10 @@ class ModelKind:
         ``[B, H, C]`` where `gradient`, else a `ClosedForm`. A module with the attribute ``takes_targets = True``
         is called ``module(x, targets)`` while it trains (teacher forcing) and ``module(x)`` when it predicts;
         with ``teacher_forced_prediction = True`` also when it predicts. Step `k` of its output may depend on
-        ``targets[:, :k]`` and on no later target.
+        ``targets[:, :k]`` and on no later target. A module with ``stackable = True`` also takes the members of a
+        bank at once: given weights ``[K, …]`` it maps ``[K, B, T, C]``, or ``[1, B, T, C]`` for all of them, to
+        ``[K, B, H, C]`` (the layers of `bench.kernels` do); others are stepped as one by ``torch.vmap`` where that
+        can be, else one by one.
     gradient
         Whether it is trained by gradient descent.
     search

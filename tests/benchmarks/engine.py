@@ -151,10 +151,24 @@ def measure() -> list[list[float]]:
     return table
 
 
+def machine() -> str:
+    """What was measured on, in one line."""
+    import torch
+
+    from bench.environment import environment
+
+    found = environment("cpu")
+    return (
+        f"{found['cpu']}, {len(os.sched_getaffinity(0))} cores, torch {torch.__version__}, commit {found['git_commit']}"
+    )
+
+
 def main() -> None:
-    """Print the table."""
+    """Print the machine and the table."""
     banks = " | ".join(f"bank K={members}, ms" for members in BANKS)
     lines = [
+        machine(),
+        "",
         f"| network | torch.nn, ms | {banks} | ratio | to reach | GFLOP/s | share of GEMM peak |",
         "|---|---" + "|---" * (len(BANKS) + 4) + "|",
     ]
