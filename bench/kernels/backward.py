@@ -59,7 +59,7 @@ def chunk_steps(plan: Plan) -> int:
     return min(max(CHUNK // plan.tile, 1), plan.steps)
 
 
-@inner
+@part
 def backward_room(plan: Plan, gradients: Gradients) -> Room:
     """Room for one tile at a time."""
     like = gradients.w_h
@@ -75,7 +75,7 @@ def backward_room(plan: Plan, gradients: Gradients) -> Room:
     )
 
 
-@inner
+@part
 def pack_backward(plan: Plan, operands: Operands, k: int, room: Room) -> None:
     """Pack the weights of member `k`."""
     w_h, w_x = operands.w_h, operands.w_x
@@ -177,7 +177,7 @@ def _chunk_sums(plan: Plan, arrays: Arrays, room: Room, tile: Tile, steps: tuple
         _store_inputs(plan, room, steps, tile, arrays.gradients.x)
 
 
-@inner
+@part
 def begin_back(plan: Plan, arrays: Arrays, room: Room, tile: Tile) -> None:
     """Start from the gradients to the tile's last states."""
     room.d_h[:] = 0
@@ -188,7 +188,7 @@ def begin_back(plan: Plan, arrays: Arrays, room: Room, tile: Tile) -> None:
         load_rows(plan, arrays.upstream.c, tile, Matrix(room.d_c, 0, plan.padded))
 
 
-@inner
+@part
 def backward_tile(plan: Plan, arrays: Arrays, room: Room, tile: Tile) -> None:
     """Run one tile back through all steps, from what `room` holds; its slots begin at ``tile.slots``."""
     length = chunk_steps(plan)

@@ -20,7 +20,7 @@ class Packed(NamedTuple):
     w_x: Array
 
 
-@inner
+@part
 def packed_room(plan: Plan, like: Array) -> Packed:
     """Room for `Packed`."""
     return Packed(
@@ -29,7 +29,7 @@ def packed_room(plan: Plan, like: Array) -> Packed:
     )
 
 
-@inner
+@part
 def pack_forward(plan: Plan, operands: Operands, k: int, packed: Packed) -> None:
     """Pack the weights of member `k`."""
     pack_state_weights(plan, operands.w_h, k, packed.w_h)
@@ -78,7 +78,7 @@ def _activate(plan: Plan, slots: Array, now: int, before: int) -> None:
         rnn.forward_step(plan, slots, now)
 
 
-@inner
+@part
 def forward_tile(plan: Plan, operands: Operands, results: Results, packed: Packed, tile: Tile) -> None:
     """Run one tile through all steps. ``results.slots`` is written from ``tile.slots`` on."""
     slots, top, size = results.slots, plan.slot_blocks - 1, plan.slot_size

@@ -7,7 +7,7 @@ the one to its bias; last the sum of the losses.
 from __future__ import annotations
 
 from bench.kernels.arrays import Array, Head, copy, member
-from bench.kernels.compiled import inner
+from bench.kernels.compiled import inner, part
 from bench.kernels.pack import sum_parts
 from bench.kernels.plan import Plan, head_size
 from bench.kernels.product import Matrix
@@ -23,7 +23,7 @@ _MSE, _MAE = LOSSES["mse"], LOSSES["mae"]
 part_size = inner(head_size)
 
 
-@inner
+@part
 def pack_head(plan: Plan, head: Head, k: int, out: Array) -> None:
     """The weights of member `k`, ``[outputs, padded]``."""
     for output in range(plan.outputs):
@@ -62,7 +62,7 @@ def _add_scaled(scale: float, a: tuple[Array, int], out: tuple[Array, int], size
         store(target, place + i, load(target, place + i) + load(source, start + i) * scale)
 
 
-@inner
+@part
 def tile_losses(plan: Plan, head: Head, w: Array, states: tuple[Matrix, Array], tile: Tile) -> None:
     """Add the losses of a tile and its gradients to its part of the sums.
 
@@ -87,7 +87,7 @@ def tile_losses(plan: Plan, head: Head, w: Array, states: tuple[Matrix, Array], 
             put(head.sums, losses, get(head.sums, losses) + loss)
 
 
-@inner
+@part
 def unpack_head(plan: Plan, head: Head, k: int) -> None:
     """Add up the groups' parts for member `k`."""
     width = plan.padded + plan.lanes

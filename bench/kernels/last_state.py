@@ -70,11 +70,11 @@ def _check_head(inputs: Inputs, target: Tensor, head: tuple[Tensor, Tensor]) -> 
     """Refuse a head or targets that do not fit the layer."""
     weight, bias = head
     hidden, batch = inputs.weight_hh.shape[2], inputs.x.shape[1]
-    members, outputs = inputs.weight_hh.shape[0], bias.shape[-1]
+    members, outputs = inputs.weight_hh.shape[0], weight.shape[1] if weight.ndim > 1 else 1
     expected = {
         "head weight": (weight, "K, O, H", (members, outputs, hidden)),
         "head bias": (bias, "K, O", (members, outputs)),
-        "target": (target, "K, B, O", (members if target.shape[0] != 1 else 1, batch, outputs)),
+        "target": (target, "K, B, O", (1 if target.shape[:1] == (1,) else members, batch, outputs)),
     }
     for name, (tensor, letters, shape) in expected.items():
         if tensor.shape != shape:

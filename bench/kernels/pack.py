@@ -45,13 +45,13 @@ def _pack_columns(plan: Plan, w: tuple[Array, int, int], blocks: tuple[int, int]
                 put(target, goal + column * width, get(source, place + column))
 
 
-@inner
+@part
 def pack_state_weights(plan: Plan, w: Array, k: int, out: Array) -> None:
     """``Wᵀ``, panels of H rows, for the forward pass."""
     _pack_columns(plan, (w, member(w, k), plan.hidden), (0, plan.hidden_blocks), (out, plan.hidden, 0))
 
 
-@inner
+@part
 def pack_input_weights(plan: Plan, operands: Operands, k: int, out: Array) -> None:
     """``[bias; Wᵀ; 0]``, panels of `inputs` rows, for the forward pass."""
     w = (operands.w_x, member(operands.w_x, k), plan.channels)

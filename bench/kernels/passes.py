@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from bench.kernels.arrays import Array, Arrays, Results, scratch, zeros
 from bench.kernels.backward import Room, backward_room, backward_tile, begin_back, pack_backward
-from bench.kernels.compiled import entry, inner
+from bench.kernels.compiled import entry, part
 from bench.kernels.forward import Packed, forward_tile, pack_forward, packed_room
 from bench.kernels.head import pack_head, tile_losses, unpack_head
 from bench.kernels.pack import unpack_gradients
@@ -31,7 +31,7 @@ class Desk(NamedTuple):
     results: Results
 
 
-@inner
+@part
 def _desk(plan: Plan, arrays: Arrays) -> Desk:
     """An empty desk; slots that are not kept have room for one tile."""
     results = arrays.results
@@ -44,7 +44,7 @@ def _desk(plan: Plan, arrays: Arrays) -> Desk:
     )
 
 
-@inner
+@part
 def _take_member(mode: int, plan: Plan, arrays: Arrays, k: int, desk: Desk) -> None:
     """Pack the weights of member `k`."""
     if mode != BACKWARD:
@@ -55,7 +55,7 @@ def _take_member(mode: int, plan: Plan, arrays: Arrays, k: int, desk: Desk) -> N
         pack_head(plan, arrays.head, k, desk.head)
 
 
-@inner
+@part
 def _tile_pass(mode: int, plan: Plan, arrays: Arrays, desk: Desk, tile: Tile) -> None:
     if mode != BACKWARD:
         forward_tile(plan, arrays.operands, desk.results, desk.packed, tile)
