@@ -62,7 +62,7 @@ def _libraries() -> Iterator[Finding]:
     for name in _LIBRARIES:
         try:
             importlib.import_module(name)
-        except ImportError as error:
+        except Exception as error:  # whatever a broken library raises is the finding
             advice = "install the project again: pip install --constraint constraints.txt ."
             yield Finding("wrong", name, f"cannot be imported ({error}); {advice}")
         else:
@@ -78,7 +78,7 @@ def _processors() -> Iterator[Finding]:
 def _gpu() -> Iterator[Finding]:
     try:
         import torch
-    except ImportError:  # told by `_libraries`
+    except Exception:  # told by `_libraries`
         return
 
     if torch.cuda.is_available():

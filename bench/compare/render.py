@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from bench.compare.settings import WORDS
 from bench.compare.values import CellChange, Change, Comparison
 from bench.report.text import NOTHING, bounds, decimals, listed, markdown, number, plural, seconds
 from bench.report.values import Estimate
@@ -17,6 +18,7 @@ _MARKS = {
     Change.WORSE: "▲",
     Change.BETTER: "▼",
     Change.NONE_SHOWN: "○",
+    Change.NOT_TESTED: "–",
     Change.UNCHANGED: "=",
     Change.NOT_COMPARABLE: "?",
 }
@@ -37,7 +39,7 @@ def to_markdown(comparison: Comparison) -> str:
     """What changed in words, then a table of every cell: the changed ones first."""
     order = list(_MARKS)
     cells = sorted(comparison.cells, key=lambda cell: (order.index(cell.change), cell.place))
-    lines = ["# Comparison", "", _statement(comparison), "", *_lists(comparison), *_machines(comparison)]
+    lines = ["# Comparison", "", _statement(comparison), "", *_lists(comparison), *_cautions(comparison)]
     lines += ["## Cells", "", _HEADER, _RULE, *map(_row, cells), "", _LEGEND]
     return "\n".join([*lines, *_notes(cells)])
 
@@ -45,6 +47,8 @@ def to_markdown(comparison: Comparison) -> str:
 _LEGEND = (
     "In brackets: 95 % bootstrap intervals over seeds; that of the ratio pairs the replicates. An error is larger or "
     "smaller where the interval of the paired difference excludes 0; no correction is made for the number of cells. "
+    "A model that draws no random number has one fit for every seed: it has no interval, and the sign decides. "
+    "A trained model with one pair is not tested. "
     "Times come from two sessions: they are no test of speed."
 )
 
@@ -66,12 +70,22 @@ def _lists(comparison: Comparison) -> list[str]:
     for title, places in (
         ("Vanished", comparison.vanished),
         ("No longer finish", comparison.failed),
-        ("Run on other data", comparison.changed_data),
+        ("Tested on other data", comparison.changed_data),
         ("Appeared", comparison.appeared),
         ("Finish again", comparison.mended),
     ):
         if places:
             lines += [f"## {title}", "", *(f"- {markdown(place)}" for place in places), ""]
+    return lines
+
+
+def _cautions(comparison: Comparison) -> list[str]:
+    """What differs besides the errors: one line for each kind."""
+    total = len(comparison.cells)
+    lines = _machines(comparison)
+    for word in WORDS.values():
+        if found := sum(word in cell.other_settings for cell in comparison.cells):
+            lines += [f"Other {word} in {found} of {plural(total, 'cell')}: a change there may come from it.", ""]
     return lines
 
 
@@ -91,13 +105,18 @@ def _row(cell: CellChange) -> str:
         _estimate(cell.old.rmse, places),
         _estimate(cell.new.rmse, places),
         _estimate(cell.ratio, 4),
-        str(cell.paired),
+        _pairs(cell),
         seconds(cell.old.fit_s),
         seconds(cell.new.fit_s),
         number(cell.fit_ratio, 2),
         f"{_MARKS[cell.change]} {cell.change}",
     ]
     return f"| {' | '.join(entries)} |"
+
+
+def _pairs(cell: CellChange) -> str:
+    total = max(cell.old.replicates, cell.new.replicates)
+    return str(cell.paired) if cell.paired == total else f"{cell.paired} of {total}"
 
 
 def _values(estimate: Estimate | None) -> list[float]:

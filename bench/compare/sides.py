@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from bench.compare.settings import Settings, settings
 from bench.compare.values import Place, Side
 from bench.report.cells import cells
 from bench.report.text import listed
 from bench.report.values import CellSummary
-from bench.stats.machines import MACHINE, label
+from bench.stats.machines import MACHINE, label, timed
 from bench.stats.table import FloatArray, Grid, grid
 
 _PLACE = ["dataset", "model", "sequence_length", "horizon"]
+_TESTED = ("data_sha256", "test_points", "persistence_mse")
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +27,7 @@ class ResultSet:
     """The cells of one result set, by their place."""
 
     sides: Mapping[Place, Side]
+    settings: Mapping[Place, Settings]
     machines: tuple[str, ...]
     layout: Grid
     _mse: FloatArray  # [cells, models, seeds]
@@ -32,12 +36,11 @@ class ResultSet:
     def of(cls, runs: pa.Table) -> ResultSet:
         """The cells of `runs`, rows of `bench.schema.RUNS`."""
         layout = grid(runs)
-        machines = _machines(runs)
-        data = _data(runs)
+        machines, tested = _machines(runs), _tested(runs)
         found = {_place(cell): cell for cell in cells(layout, {}, frozenset()) if cell.replicates}
-        sides = {place: _side(cell, listed(machines[place]), listed(data[place])) for place, cell in found.items()}
+        sides = {place: _side(cell, listed(machines.get(place, [])), tested[place]) for place, cell in found.items()}
         names = tuple(sorted({name for own in machines.values() for name in own}))
-        return cls(sides, names, layout, layout.values("mse"))
+        return cls(sides, settings(runs, _PLACE), names, layout, layout.values("mse"))
 
     def mse(self, places: Sequence[Place], seeds: Sequence[int]) -> FloatArray:
         """``[places, seeds]``: the errors of `places`, NaN where a replicate is missing."""
@@ -53,7 +56,7 @@ def _place(cell: CellSummary) -> Place:
     return Place(cell.dataset, cell.model, cell.sequence_length, cell.horizon)
 
 
-def _side(cell: CellSummary, machine: str, data_sha256: str) -> Side:
+def _side(cell: CellSummary, machine: str, tested: Mapping[str, list[Any]]) -> Side:
     return Side(
         cell_id=cell.cell_id or "",
         finished=cell.finished,
@@ -63,21 +66,25 @@ def _side(cell: CellSummary, machine: str, data_sha256: str) -> Side:
         fit_s=cell.cost.fit_s,
         predict_s=cell.cost.predict_s,
         machine=machine,
-        data_sha256=data_sha256,
+        data_sha256=listed(tested["data_sha256"]),
+        test_points=tuple(tested["test_points"]),
+        persistence_mse=tuple(tested["persistence_mse"]),
+        deterministic=cell.deterministic,
     )
 
 
 def _machines(runs: pa.Table) -> dict[Place, list[str]]:
-    """The machines of each cell, each in one line."""
+    """The machines that timed each cell, each in one line."""
     found: dict[Place, set[str]] = defaultdict(set)
-    for row in runs.group_by([*_PLACE, *MACHINE]).aggregate([]).to_pylist():
+    for row in runs.filter(pa.array(timed(runs))).group_by([*_PLACE, *MACHINE]).aggregate([]).to_pylist():
         found[Place(*(row[name] for name in _PLACE))].add(label(row))
     return {place: sorted(names) for place, names in found.items()}
 
 
-def _data(runs: pa.Table) -> dict[Place, list[str]]:
-    """The fingerprints of each cell's data."""
-    found: dict[Place, set[str]] = defaultdict(set)
-    for row in runs.group_by([*_PLACE, "data_sha256"]).aggregate([]).to_pylist():
-        found[Place(*(row[name] for name in _PLACE))] |= {row["data_sha256"]} - {None}
-    return {place: sorted(values) for place, values in found.items()}
+def _tested(runs: pa.Table) -> dict[Place, dict[str, list[Any]]]:
+    """The fingerprints of each cell's data and test targets: the values of each column of `_TESTED`."""
+    found: dict[Place, dict[str, set[Any]]] = defaultdict(lambda: {name: set() for name in _TESTED})
+    for row in runs.group_by([*_PLACE, *_TESTED]).aggregate([]).to_pylist():
+        for name in _TESTED:
+            found[Place(*(row[key] for key in _PLACE))][name] |= {row[name]} - {None}
+    return {place: {name: sorted(values) for name, values in own.items()} for place, own in found.items()}

@@ -9,11 +9,16 @@ from bench.report.values import Estimate
 
 
 class Change(StrEnum):
-    """What became of the error of one cell; `WORSE` and `BETTER` where an interval says so."""
+    """What became of the error of one cell.
+
+    `WORSE` and `BETTER` where the interval over seeds says so, or the sign where no random number is drawn;
+    `NOT_TESTED` where a trained model has one pair of replicates, so no interval.
+    """
 
     WORSE = "larger error"
     BETTER = "smaller error"
     NONE_SHOWN = "no difference shown"
+    NOT_TESTED = "not tested"
     UNCHANGED = "unchanged"
     NOT_COMPARABLE = "not comparable"
 
@@ -49,6 +54,11 @@ class Side:
         Where it was timed; several are listed.
     data_sha256
         What it was run on; several are listed, empty where it is not known.
+    test_points, persistence_mse
+        What it was tested on: how many targets, and the error of persistence there, in original units squared;
+        empty where they are not known.
+    deterministic
+        Whether one fit stands for every seed: then nothing has an interval over seeds.
     """
 
     cell_id: str
@@ -60,6 +70,9 @@ class Side:
     predict_s: float | None
     machine: str
     data_sha256: str
+    test_points: tuple[int, ...]
+    persistence_mse: tuple[float, ...]
+    deterministic: bool
 
 
 @dataclass(frozen=True)
@@ -78,6 +91,8 @@ class CellChange:
         New time over old; `None` where the machines differ. Two sessions are no test of speed.
     notes
         What keeps the two from being compared, or must be known with it.
+    other_settings
+        The kinds of settings, in words, that are not the same in both.
     """
 
     place: Place
@@ -90,6 +105,7 @@ class CellChange:
     predict_ratio: float | None
     change: Change
     notes: tuple[str, ...] = ()
+    other_settings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,7 +121,7 @@ class Comparison:
     failed, mended
         Those whose replicates all were ok and no longer are, and the other way round.
     changed_data
-        Those that were run on different data: their errors do not compare.
+        Those that were run on different data, or tested on different targets: their errors do not compare.
     old_machines, new_machines
         Where they were timed, each in one line.
     """
@@ -121,8 +137,8 @@ class Comparison:
 
     @property
     def same_machines(self) -> bool:
-        """Whether all times come from one machine, the same for both."""
-        return len({*self.old_machines, *self.new_machines}) == 1
+        """Whether no two times come from different machines."""
+        return len({*self.old_machines, *self.new_machines}) <= 1
 
     def having(self, change: Change) -> tuple[CellChange, ...]:
         """The cells with `change`."""

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from bench.report.text import bounds, decimals, listed, number, percent, plural, significant
 from bench.report.values import CellSummary, Counts, Ranking, Section, Verdict
 
+OTHER_DATA = "The cells did not all see the same data: nothing is said about which error is smaller."
+"""The statement on such a dataset."""
+
 
 def statement(
     cells: Sequence[CellSummary], best: CellSummary | None, rivals: Sequence[str], *, persistence_rmse: float | None
@@ -16,22 +19,25 @@ def statement(
         why = next((cell.note for cell in cells if cell.cell_id and cell.note), "no error is stored")
         return f"No cell finished: {why}."
     parts = [
-        _smallest(best, several_lengths=len({cell.sequence_length for cell in cells}) > 1),
+        _smallest(best, cells),
         _rivals(best, rivals, cells),
     ]
     parts.append(_skill(cells, best, persistence_rmse))
     return " ".join(part for part in parts if part)
 
 
-def _smallest(best: CellSummary, *, several_lengths: bool) -> str:
+def _smallest(best: CellSummary, cells: Sequence[CellSummary]) -> str:
     if best.rmse is None:
         raise ValueError(f"{best.model}: the best cell has an error")
     places = decimals([best.rmse.value])
+    alone = all(cell.model == best.model for cell in cells if cell.chosen)
+    several_lengths = len({cell.sequence_length for cell in cells}) > 1
     lengths_matter = several_lengths and best.verdict is not Verdict.REFERENCE
+    found = "is the only model that finished" if alone else "has the smallest error"
     where = f" at sequence length {best.sequence_length}" if lengths_matter else ""
     over = f"95 % interval over {plural(best.finished, 'seed')} {bounds(best.rmse.interval, places)}"
     spread = f" ({over})" if best.rmse.interval else ""
-    return f"{best.model} has the smallest error{where}: RMSE {number(best.rmse.value, places)}{spread}."
+    return f"{best.model} {found}{where}: RMSE {number(best.rmse.value, places)}{spread}."
 
 
 def _rivals(best: CellSummary, rivals: Sequence[str], cells: Sequence[CellSummary]) -> str:
@@ -52,6 +58,8 @@ def _skill(cells: Sequence[CellSummary], best: CellSummary, persistence_rmse: fl
         tested = any(cell.verdict in {Verdict.NO_SKILL, Verdict.WORSE} for cell in chosen)
         if tested:
             return f"No model is shown to beat persistence{reference}: no skill."
+        if all(cell.verdict is Verdict.REFERENCE for cell in chosen):
+            return ""
         return "No model could be tested against persistence."
     if best.model not in skilled:
         return f"It is not shown to beat persistence{reference}; {listed(skilled)} {_verb(skilled, 'is', 'are')}."
@@ -64,13 +72,13 @@ def _verb(names: Sequence[str], one: str, many: str) -> str:
     return one if len(names) == 1 else many
 
 
-def answer(sections: Sequence[Section], ranking: Ranking, counts: Counts) -> tuple[str, ...]:
-    """What was found over all datasets, in sentences."""
+def answer(sections: Sequence[Section], ranking: Ranking, counts: Counts, *, seeds: int) -> tuple[str, ...]:
+    """What was found over all datasets, in sentences; `seeds` is how many replicates a cell has."""
     if not counts.cells:
         return ("There are no results: not one cell has been run.",)
     if not counts.replicates_finished:
         return (f"No replicate of the {plural(counts.cells, 'cell')} finished, so there is nothing to compare.",)
-    sentences = [_leader(ranking), *_no_skill(sections), _incomplete(counts)]
+    sentences = [_leader(ranking), *_no_skill(sections), _untested(sections, seeds), _incomplete(counts)]
     return tuple(sentence for sentence in sentences if sentence)
 
 
@@ -94,6 +102,19 @@ def _no_skill(sections: Sequence[Section]) -> list[str]:
     if without:
         sentences.append(f"On {listed(without)} no model is shown to beat persistence: no skill.")
     return sentences
+
+
+def _untested(sections: Sequence[Section], seeds: int) -> str:
+    """Why nothing is said about skill, where nothing is."""
+    verdicts = {cell.verdict for section in sections for cell in section.cells if cell.chosen}
+    if verdicts & {Verdict.SKILL, Verdict.NO_SKILL, Verdict.WORSE}:
+        return ""
+    if verdicts == {Verdict.REFERENCE}:
+        return "Only persistence finished: there is nothing to test against it."
+    if not any(section.same_data for section in sections):
+        return "Nothing could be tested against persistence: the cells did not all see the same data."
+    why = "one seed" if seeds == 1 else "an interval over the seeds or over the test window is missing"
+    return f"Nothing could be tested against persistence: {why}."
 
 
 def _incomplete(counts: Counts) -> str:

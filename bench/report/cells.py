@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from bench.report.losses import Losses, skill_in_window
+from bench.report.text import setting
 from bench.report.values import Bounds, CellSummary, Cost, Estimate, State, Verdict
 from bench.schema import Status
 from bench.stats.intervals import Interval, mean
@@ -105,7 +106,11 @@ def _cell(
     grid = arrays.grid
     case, model = grid.cases[place[0]], grid.models[place[1]]
     rows = grid.row[place][grid.row[place] >= 0]
-    first = grid.runs.slice(int(rows[0]), 1).select(["cell_id", "hyperparameters"]).to_pylist()[0] if len(rows) else {}
+    first = (
+        grid.runs.slice(int(rows[0]), 1).select(["cell_id", "hyperparameters", "spec"]).to_pylist()[0]
+        if len(rows)
+        else {}
+    )
     known = losses.get(first.get("cell_id", ""))
     state, note = _state(grid, place)
     skill = arrays.estimate(arrays.skill, place)
@@ -132,7 +137,7 @@ def _cell(
         validation_mse_scaled=_mean(arrays.present("validation_mse_scaled", place)),
         verdict=_verdict(arrays, place, skill=skill, window=window, reference=model in references),
         cost=_cost(arrays, place),
-        hyperparameters=_hyperparameters(first.get("hyperparameters")),
+        hyperparameters=_hyperparameters(first, deterministic=bool(arrays.deterministic[place])),
     )
 
 
@@ -198,6 +203,9 @@ def _largest(values: FloatArray) -> int | None:
     return int(values.max()) if len(values) else None
 
 
-def _hyperparameters(text: str | None) -> tuple[tuple[str, str], ...]:
-    values: dict[str, Any] = json.loads(text) if text else {}
-    return tuple((name, f"{value:.4g}" if isinstance(value, float) else str(value)) for name, value in values.items())
+def _hyperparameters(row: Mapping[str, Any], *, deterministic: bool) -> tuple[tuple[str, str], ...]:
+    """What the cell was fitted with; a model that draws no random number uses no setting of gradient descent."""
+    values: dict[str, Any] = json.loads(row.get("hyperparameters") or "{}")
+    spec: dict[str, Any] = json.loads(row.get("spec") or "{}")
+    unused = set(spec.get("training") or {}) - {"scaler"} if deterministic else set()
+    return tuple((name, setting(value)) for name, value in values.items() if name not in unused)

@@ -36,11 +36,12 @@ class Losses:
 
 
 def losses(predictions: pa.Table) -> Losses | None:
-    """The losses of one cell; `None` where a stored value is not finite."""
+    """The losses of one cell; `None` where a stored value or its squared error is not finite."""
     index = predictions["index"].to_numpy()
     truth = predictions["truth"].to_numpy()
-    model = (predictions["prediction"].to_numpy() - truth) ** 2
-    persistence = (predictions["persistence"].to_numpy() - truth) ** 2
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is not finite, and is refused below
+        model = (predictions["prediction"].to_numpy() - truth) ** 2
+        persistence = (predictions["persistence"].to_numpy() - truth) ** 2
     if not (np.isfinite(model).all() and np.isfinite(persistence).all()):
         return None
     points, place, count = np.unique(index, return_inverse=True, return_counts=True)

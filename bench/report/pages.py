@@ -18,6 +18,7 @@ from bench.report import tables, text
 from bench.report.drawing.svg import Picture
 from bench.report.error_table import errors
 from bench.report.figures import Pictures
+from bench.report.reading import TERMS
 from bench.report.tabular import Table
 from bench.report.values import Section, Summary
 
@@ -69,6 +70,7 @@ def _values(summary: Summary, pictures: Pictures) -> dict[str, object]:
         "costs": tables.costs(summary),
         "hyperparameters": tables.hyperparameters(summary),
         "failures": tables.failures(summary),
+        "terms": TERMS,
         "version": __version__,
     }
 

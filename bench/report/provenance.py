@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import shlex
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from bench import schema
-from bench.report.text import listed, percent, plural, seconds
+from bench.report.text import listed, percent, plural, seconds, setting
 from bench.report.values import Environment, Failure
 from bench.schema import ADVICE, Status
-from bench.stats.machines import label
+from bench.stats.machines import MACHINE, label
 
 _ENVIRONMENT = [
     *("host", "cpu", "gpu", "driver", "device", "threads", "python", "libraries"),
@@ -35,7 +35,8 @@ def failures(runs: pa.Table) -> tuple[Failure, ...]:
 
 def _failure(row: Mapping[str, Any]) -> Failure:
     reason = row["reason"] or "no reason was stored"
-    advice = ADVICE.get(row["status"], "")
+    told = row["status"] == Status.UNAVAILABLE and row["reason"]  # such a reason says what to do, for its own file
+    advice = "" if told else ADVICE.get(row["status"], "")
     return Failure(
         dataset=row["dataset"],
         model=row["model"],
@@ -50,9 +51,14 @@ def _failure(row: Mapping[str, Any]) -> Failure:
 
 
 def environments(runs: pa.Table) -> tuple[Environment, ...]:
-    """The distinct environments of the rows, the most used first."""
+    """The distinct environments of the rows, the most used first.
+
+    A row that ended before it had a device and threads names no machine in full: it counts where there is no other.
+    """
+    started = runs.filter(pc.is_valid(runs["threads"]))
     grouped = (
-        runs.select([*_ENVIRONMENT, "cell_id", "machine_reference_s", "started_at"])
+        (started if started.num_rows else runs)
+        .select([*_ENVIRONMENT, "cell_id", "machine_reference_s", "started_at"])
         .group_by(_ENVIRONMENT)
         .aggregate(
             [
@@ -98,17 +104,15 @@ def settings(runs: pa.Table) -> dict[str, str]:
 
 
 def _setting(value: Any) -> str:
-    if value is None:
-        return "none"
     if isinstance(value, dict):
         return ", ".join(f"{name} {_setting(item)}" for name, item in value.items())
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return setting(value)
 
 
-def cautions(runs: pa.Table, found: Sequence[Environment]) -> tuple[str, ...]:
+def cautions(runs: pa.Table) -> tuple[str, ...]:
     """What to keep in mind before believing a number."""
     notes = [*_different_data(runs), _few_seeds(runs)]
-    machines = {item.machine for item in found}
+    machines = _timed_machines(runs)
     if len(machines) > 1:
         names = "; ".join(sorted(machines))
         notes.append(f"Times come from {len(machines)} machines and compare within one machine only: {names}.")
@@ -121,17 +125,30 @@ def cautions(runs: pa.Table, found: Sequence[Environment]) -> tuple[str, ...]:
     return tuple(note for note in notes if note)
 
 
-def _different_data(runs: pa.Table) -> list[str]:
+def _timed_machines(runs: pa.Table) -> set[str]:
+    """The machines of the rows that hold a time."""
+    timed = runs.filter(pc.or_(pc.is_valid(runs["fit_s"]), pc.is_valid(runs["predict_s"])))
+    return {label(row) for row in timed.select(MACHINE).group_by(MACHINE).aggregate([]).to_pylist()}
+
+
+def different_data(runs: pa.Table) -> list[str]:
     """Datasets whose models did not all see the same values: their errors do not compare."""
     known = runs.select(["dataset", "data_sha256"]).filter(pc.is_valid(runs["data_sha256"]))
     grouped = known.group_by("dataset").aggregate([("data_sha256", "count_distinct")]).to_pylist()
-    names = sorted(row["dataset"] for row in grouped if row["data_sha256_count_distinct"] > 1)
-    return [f"The cells of {name} did not all see the same data: compare none of their errors." for name in names]
+    return sorted(row["dataset"] for row in grouped if row["data_sha256_count_distinct"] > 1)
+
+
+def _different_data(runs: pa.Table) -> list[str]:
+    return [
+        f"The cells of {name} did not all see the same data: compare none of their errors."
+        for name in different_data(runs)
+    ]
 
 
 def _few_seeds(runs: pa.Table) -> str:
     seeds = len(pc.unique(runs["seed"]))
-    if not seeds or seeds >= 5:
+    finished = runs["deterministic"].filter(pc.equal(runs["status"], Status.OK))
+    if seeds >= 5 or pc.all(finished, min_count=0).as_py():  # a model that draws no random number needs no seeds
         return ""
     if seeds == 1:
         return "One seed shows no spread: no trained model's skill is tested. Use 5 or more."
@@ -139,12 +156,10 @@ def _few_seeds(runs: pa.Table) -> str:
     return f"{plural(seeds, 'seed')}: an interval over them covers {percent(cover)} at most, not 95 %; use 5 or more."
 
 
-def commands(suite: str, folder: str) -> tuple[str, ...]:
-    """What makes these results and this report again."""
-    return (
-        f"python -m bench run {shlex.quote(f'suites/{suite}.yaml')}",
-        f"python -m bench report {shlex.quote(folder)}",
-    )
+def commands(folder: str) -> tuple[str, ...]:
+    """What makes these results and this report again; rows do not say where the suite file lies."""
+    place = shlex.quote(folder)
+    return f"bench run SUITE_FILE --results {place}", f"bench report {place}"
 
 
 def data_facts(runs: pa.Table) -> dict[str, tuple[str, str, int | None]]:

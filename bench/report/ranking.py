@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import rankdata
 
 from bench.report.text import listed, plural
 from bench.report.values import CellSummary, Model, Rank, Ranking, Section, Verdict
@@ -15,11 +14,14 @@ def rank(sections: Sequence[Section], models: Sequence[Model]) -> Ranking:
     """Average ranks by RMSE, ties shared, the best first.
 
     A model without a single finished cell is not ranked, and a section that some ranked model did not finish is
-    left out for all: no error is made up for what is missing.
+    left out for all: no error is made up for what is missing. So is a section whose cells saw different data.
+    One model alone has no rank.
     """
     ranked = [model.name for model in models if any(section.chosen(model.name) for section in sections)]
-    complete = [section for section in sections if all(section.chosen(name) for name in ranked)]
-    average = _average_ranks(complete, ranked) if ranked and complete else {}
+    if len(ranked) < 2:
+        return Ranking((), 0, "", "")
+    complete = [s for s in sections if s.same_data and all(s.chosen(name) for name in ranked)]
+    average = _average_ranks(complete, ranked) if complete else {}
     rows = [_row(name, average.get(name), sections) for name in ranked]
     order = sorted(rows, key=lambda row: (row.average is None, row.average, -row.smallest_error))
     unranked = [model.name for model in models if model.name not in ranked]
@@ -28,8 +30,11 @@ def rank(sections: Sequence[Section], models: Sequence[Model]) -> Ranking:
 
 
 def _average_ranks(sections: Sequence[Section], names: Sequence[str]) -> dict[str, float]:
-    errors = [[_rmse(section.chosen(name)) for name in names] for section in sections]
-    return dict(zip(names, rankdata(np.array(errors), axis=1).mean(axis=0).tolist(), strict=True))
+    errors = np.array([[_rmse(section.chosen(name)) for name in names] for section in sections])
+    smaller = (errors[:, None, :] < errors[:, :, None]).sum(axis=2)
+    equal = (errors[:, None, :] == errors[:, :, None]).sum(axis=2)  # itself among them
+    ranks = smaller + (equal + 1) / 2  # those that are equal share the mean of their places
+    return dict(zip(names, ranks.mean(axis=0).tolist(), strict=True))
 
 
 def _rmse(cell: CellSummary | None) -> float:
@@ -57,10 +62,13 @@ def _over(sections: Sequence[Section]) -> str:
 
 
 def _note(sections: Sequence[Section], complete: Sequence[Section], *, over: str, unranked: Sequence[str]) -> str:
-    left_out = [section.title for section in sections if section not in complete]
+    left_out = [section.title for section in sections if section.same_data and section not in complete]
+    other_data = [section.title for section in sections if not section.same_data]
     parts = [f"Ranks by RMSE over {over}."]
     if left_out:
         parts.append(f"Left out, because a model did not finish there: {listed(left_out)}.")
+    if other_data:
+        parts.append(f"Left out, because the cells there did not all see the same data: {listed(other_data)}.")
     if unranked:
         parts.append(f"Not ranked, because no cell finished: {listed(unranked)}.")
     return " ".join(parts)

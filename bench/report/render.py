@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow as pa
 
 from bench import store
-from bench.errors import InputError
+from bench.errors import InputError, StoreError
 from bench.report.export import to_csv
 from bench.report.figures import draw
 from bench.report.pages import html, markdown
@@ -37,19 +38,18 @@ def write(results: Path, reports: Path) -> Path:
     Raises
     ------
     StoreError
-        The folder holds no results, or some that cannot be read.
+        The folder holds no results, or some that cannot be read; or the report cannot be written.
     InputError
         The rows hold two results for one replicate, or a suite's name that is not one for a folder.
     """
     rows = {name: store.read(results, name) for name in _TABLES}
     folder = reports / _name(rows["runs"], results)
     files = render(summarise(rows, folder=results.as_posix()))
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        _write(folder / name, content)
-    for path in (folder / "figures").glob("*.svg"):
-        if f"figures/{path.name}" not in files:
-            path.unlink()  # of an earlier report, whose suite had other datasets
+    try:
+        _put(folder, files)
+    except OSError as error:
+        reason = f"got {error.filename}: {error.strerror}"
+        raise StoreError(f"{folder}: expected a folder to write to, {reason}; name another folder") from error
     return folder / "index.html"
 
 
@@ -71,6 +71,16 @@ def _name(runs: pa.Table, results: Path) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise InputError(f"{results}: expected a suite's name of letters, digits, '.', '_' and '-', got {name!r}")
     return str(name)
+
+
+def _put(folder: Path, files: Mapping[str, str]) -> None:
+    """Write `files` into `folder`, and remove the figures of an earlier report whose suite had other datasets."""
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        _write(folder / name, content)
+    for path in (folder / "figures").glob("*.svg"):
+        if f"figures/{path.name}" not in files:
+            path.unlink()
 
 
 def _write(path: Path, content: str) -> None:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from bench.report import provenance
-from bench.report.answer import answer, statement
+from bench.report.answer import OTHER_DATA, answer, statement
 from bench.report.cells import cells
 from bench.report.grouping import by_cell
 from bench.report.losses import Losses, losses, trace
 from bench.report.ranking import rank
 from bench.report.sections import Evidence, best_of, choose_lengths, rivals
-from bench.report.values import CellSummary, Counts, Curve, Model, Section, State, Summary, Trace
+from bench.report.values import CellSummary, Counts, Curve, Model, Section, State, Summary, Trace, Verdict
 from bench.stats.table import BoolArray, FloatArray, Grid, grid
 
 __all__ = ["summarise"]
@@ -37,23 +38,22 @@ def summarise(tables: Mapping[str, pa.Table], *, folder: str) -> Summary:
     layout = grid(runs)
     models = _models(layout)
     sections = _Sections(tables, layout, models).all()
-    environments = provenance.environments(runs)
     ranking = rank(sections, models)
     counts = _counts(layout, sections)
     suite = ", ".join(sorted(runs["suite"].unique().to_pylist())) or folder.rstrip("/").rpartition("/")[2]
     return Summary(
         suite=suite,
-        answer=answer(sections, ranking, counts),
+        answer=answer(sections, ranking, counts, seeds=len(layout.seeds)),
         models=models,
         sequence_lengths=tuple(sorted({case.sequence_length for case in layout.cases})),
         sections=sections,
         ranking=ranking,
         failures=provenance.failures(runs),
-        cautions=provenance.cautions(runs, environments),
+        cautions=provenance.cautions(runs),
         setting=provenance.settings(runs),
-        environments=environments,
+        environments=provenance.environments(runs),
         counts=counts,
-        commands=provenance.commands(suite, folder),
+        commands=provenance.commands(folder),
     )
 
 
@@ -101,6 +101,7 @@ class _Sections:
             losses=self.losses,
         )
         self.references = _reference_errors(layout)
+        self.different_data = frozenset(provenance.different_data(self.runs))
         self.several_horizons = len({case.horizon for case in layout.cases}) > 1
 
     def all(self) -> tuple[Section, ...]:
@@ -113,7 +114,10 @@ class _Sections:
         order = {model.name: place for place, model in enumerate(self.models)}
         own = [cell for cell in self.cells if (cell.dataset, cell.horizon) == (dataset, horizon)]
         found = choose_lengths(sorted(own, key=lambda cell: (order[cell.model], cell.sequence_length)))
-        best = best_of(found)
+        same_data = dataset not in self.different_data
+        if not same_data:
+            found = tuple(_without_claim(cell) for cell in found)
+        best = best_of(found) if same_data else None
         near = rivals(found, best, self.evidence) if best else ()
         persistence, floor = self.references[dataset, horizon]
         return Section(
@@ -128,7 +132,8 @@ class _Sections:
             cells=found,
             best=best,
             rivals=near,
-            statement=statement(found, best, near, persistence_rmse=persistence),
+            same_data=same_data,
+            statement=statement(found, best, near, persistence_rmse=persistence) if same_data else OTHER_DATA,
             curves=tuple(curve for cell in found if cell.chosen for curve in self._curves(cell)),
             trace=self._trace(found),
         )
@@ -143,6 +148,12 @@ class _Sections:
         drawn = best_of([cell for cell in found if cell.model not in reference]) or best_of(found)
         rows = self.predictions.get(drawn.cell_id or "") if drawn else None
         return None if rows is None else trace(rows)
+
+
+def _without_claim(cell: CellSummary) -> CellSummary:
+    """`cell` among cells that saw other data: what was tested stands beside nothing it compares with."""
+    tested = cell.verdict in {Verdict.SKILL, Verdict.NO_SKILL, Verdict.WORSE}
+    return replace(cell, verdict=Verdict.UNTESTED) if tested else cell
 
 
 def _losses(predictions: Mapping[str, pa.Table]) -> dict[str, Losses]:

@@ -103,6 +103,19 @@ def percent(value: float | None) -> str:
     return NOTHING if value is None else f"{number(100 * value, 0)}\u202f%"
 
 
+def setting(value: object) -> str:
+    """A value of a setting.
+
+    >>> setting(None), setting(True), setting(0.00123456), setting(64)
+    ('none', 'yes', '0.001235', '64')
+    """
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def listed(names: Sequence[str]) -> str:
     """Names in a sentence.
 

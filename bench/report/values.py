@@ -159,6 +159,8 @@ class Section:
         The chosen cell with the smallest error.
     rivals
         The models whose error cannot be told from the best one's.
+    same_data
+        Whether all cells saw the same values. Where not, no claim is made: there is no best cell.
     statement
         The finding in words.
     """
@@ -174,6 +176,7 @@ class Section:
     cells: tuple[CellSummary, ...]
     best: CellSummary | None
     rivals: tuple[str, ...]
+    same_data: bool
     statement: str
     curves: tuple[Curve, ...]
     trace: Trace | None

@@ -1,7 +1,7 @@
 """Bootstrap intervals over replicates, for every cell at once.
 
-Values are arrays ``[..., seeds]``; NaN is a replicate that is missing, and is left out. The same resamples of
-the replicates serve every cell, drawn from a fixed generator: equal input gives equal intervals.
+Values are arrays ``[..., seeds]``; one that is not finite is a replicate that is missing, and is left out. The same
+resamples of the replicates serve every cell, drawn from a fixed generator: equal input gives equal intervals.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class Interval:
     Parameters
     ----------
     value
-        ``[...]``; NaN where no replicate is present.
+        ``[...]``; NaN where no replicate is present, or where they overflow.
     low, high
-        ``[...]``; NaN where fewer than two replicates are present.
+        ``[...]``; NaN where fewer than two replicates are present, or where they overflow.
     count
         ``[...]``: how many replicates are present.
     """
@@ -72,7 +72,10 @@ def paired_difference(
     new: FloatArray, old: FloatArray, *, level: float = LEVEL, resamples: int = RESAMPLES
 ) -> Interval:
     """The mean of ``new - old`` over the replicates that both have, ``[..., seeds]`` each, with its interval."""
-    return mean(new - old, level=level, resamples=resamples)
+    difference: FloatArray = np.full(np.broadcast_shapes(new.shape, old.shape), np.nan)
+    with np.errstate(over="ignore"):  # what overflows is not finite, hence missing
+        np.subtract(new, old, out=difference, where=np.isfinite(new) & np.isfinite(old))
+    return mean(difference, level=level, resamples=resamples)
 
 
 def paired_ratio(new: FloatArray, old: FloatArray, *, level: float = LEVEL, resamples: int = RESAMPLES) -> Interval:
@@ -110,10 +113,12 @@ def _over_replicates(
         # Replicates that are present move to the front: rows with equal counts share their resamples.
         order = np.argsort(~present[rows], axis=1, kind="stable")[:, :n]
         sample = np.take_along_axis(flat[:, rows], order[None], axis=2)  # [arrays, rows, n]
-        value[rows] = statistic(sample.mean(axis=2))
-        if n > 1:
-            resampled = statistic(sample @ _weights(n, resamples).T)  # [rows, resamples]
-            low[rows], high[rows] = np.quantile(resampled, expanded_levels(n, level), axis=1)
+        with np.errstate(over="ignore", invalid="ignore"):  # a mean may overflow: NaN below
+            value[rows] = statistic(sample.mean(axis=2))
+            if n > 1:
+                resampled = statistic(sample @ _weights(n, resamples).T)  # [rows, resamples]
+                low[rows], high[rows] = np.quantile(resampled, expanded_levels(n, level), axis=1)
+    value, low, high = (np.where(np.isfinite(numbers), numbers, np.nan) for numbers in (value, low, high))
     return Interval(value.reshape(shape), low.reshape(shape), high.reshape(shape), count.reshape(shape))
 
 

@@ -15,10 +15,18 @@ MACHINE = ("host", "cpu", "gpu", "device", "threads")
 """The columns that make a machine: rows that differ in one of them have times that do not compare."""
 
 
+_TIMES = ("fit_s", "predict_s", "tuning_s")
+
+
+def timed(runs: pa.Table) -> BoolArray:
+    """``[rows]``: which rows hold a time; one that was never started was measured on no machine."""
+    return np.asarray(np.any([pc.is_valid(runs[name]).to_numpy() for name in _TIMES], axis=0))
+
+
 def several(grid: Grid) -> BoolArray:
-    """Which cells have replicates from more than one machine, ``[cells, models]``."""
+    """Which cells have times from more than one machine, ``[cells, models]``."""
     code = np.append(codes(grid.runs), 0)[grid.row]
-    present = grid.row >= 0
+    present = np.append(timed(grid.runs), False)[grid.row]  # -1 picks the value appended
     highest = np.max(np.where(present, code, -1), axis=2, initial=-1)
     return np.asarray((present & (code != highest[..., None])).any(axis=2))
 

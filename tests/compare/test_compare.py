@@ -161,6 +161,79 @@ def test_other_data_is_never_compared() -> None:
     assert unknown.changed_data == ()
 
 
+@pytest.mark.parametrize(
+    ("column", "old", "new", "said"),
+    [
+        ("test_points", 20, 40, "other test parts: 20 test points before, 40 now"),
+        ("persistence_mse", 2.0, 2.01, "other test parts: the error of persistence differs"),
+    ],
+)
+def test_other_test_parts_are_never_compared(column: str, old: Any, new: Any, said: str) -> None:
+    before = replicates("sine", "lstm", **{column: old})
+    found = compare(tables(before), tables(replicates("sine", "lstm", scale=2.0, **{column: new})))
+    assert changes(found) == {("sine", "lstm"): Change.NOT_COMPARABLE}
+    assert found.changed_data == (Place("sine", "lstm", 10, 1),)
+    assert found.cells[0].notes == (said,)
+    same = compare(tables(before), tables(replicates("sine", "lstm", scale=2.0, **{column: old})))
+    assert changes(same) == {("sine", "lstm"): Change.WORSE}
+
+
+def test_rounding_of_the_error_of_persistence_is_not_another_test_part() -> None:
+    old, new = (replicates("sine", "lstm", persistence_mse=value) for value in (2.0, 2.0 * (1 + 1e-12)))
+    assert changes(compare(tables(old), tables(new))) == {("sine", "lstm"): Change.UNCHANGED}
+
+
+def test_each_kind_of_other_setting_is_one_caution() -> None:
+    def made(model: str, **spec: Any) -> list[Row]:
+        content = {"training": {"epochs": 5}, "code_version": 1, "model": {"parameters": {}, "stated": []}, **spec}
+        return replicates("sine", model, spec=json.dumps(content))
+
+    old = tables(made("lstm"), made("gru"))
+    new = tables(made("lstm", training={"epochs": 9}, code_version=2), made("gru", code_version=2))
+    found = compare(old, new)
+    version = "version of the code that gives results"
+    assert [cell.other_settings for cell in found.cells] == [(version,), ("training settings", version)]
+    text = to_markdown(found)
+    assert "Other training settings in 1 of 2 cells: a change there may come from it." in text
+    assert f"Other {version} in 2 of 2 cells" in text
+    assert "Other" not in to_markdown(compare(old, old))
+
+
+@pytest.mark.parametrize(("scale", "change"), [(3.0, Change.WORSE), (0.5, Change.BETTER), (1.0, Change.UNCHANGED)])
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_a_deterministic_model_has_a_sign_and_no_interval(seeds: int, scale: float, change: Change) -> None:
+    old, new = (tables(replicates("s", "persistence", seeds=seeds, scale=by)) for by in (1.0, scale))
+    (cell,) = compare(old, new).cells
+    assert cell.change is change
+    assert cell.ratio is not None
+    assert cell.difference is not None
+    assert cell.ratio.value == pytest.approx(scale**0.5)
+    assert (cell.ratio.interval, cell.difference.interval) == (None, None)
+
+
+def test_a_trained_model_with_one_seed_is_not_tested() -> None:
+    old, new = (tables(replicates("s", "lstm", seeds=1, scale=scale)) for scale in (1.0, 3.0))
+    assert changes(compare(old, new)) == {("s", "lstm"): Change.NOT_TESTED}
+    assert changes(compare(old, old)) == {("s", "lstm"): Change.UNCHANGED}
+
+
+def test_rows_without_times_are_no_machine() -> None:
+    rows = replicates("sine", "lstm", threads=2)
+    nothing = {"mse": None, "rmse": None, "fit_s": None, "predict_s": None, "threads": None, "host": "one"}
+    lost = [{**row, **nothing, "status": "unavailable", "reason": "no file"} for row in replicates("walk", "lstm")]
+    found = compare(tables(rows, lost), tables(rows, lost))
+    assert (found.old_machines, found.same_machines) == (("one, 2 threads",), True)
+    untimed = compare(tables(lost), tables(lost))
+    assert (untimed.old_machines, untimed.same_machines) == ((), True)
+
+
+def test_lost_seeds_show_in_the_pairs() -> None:
+    good = replicates("sine", "lstm")
+    part = [{**good[0], "status": "diverged", "mse": None}, *good[1:]]
+    assert "| 7 of 8 |" in to_markdown(compare(tables(good), tables(part)))
+    assert "| 8 |" in to_markdown(compare(tables(good), tables(good)))
+
+
 def test_times_of_different_machines_are_shown_and_not_divided() -> None:
     old, new = replicates("sine", "lstm"), replicates("sine", "lstm", host="two", fit_s=9.0)
     found = compare(tables(old), tables(new))

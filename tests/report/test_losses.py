@@ -56,6 +56,8 @@ def test_a_value_that_is_not_finite_gives_no_losses() -> None:
     made = rows()
     made[7]["prediction"] = float("nan")
     assert losses(table("predictions", made)) is None
+    made[7]["prediction"] = 1e200  # its square overflows, without a warning
+    assert losses(table("predictions", made)) is None
 
 
 def test_cells_with_other_test_targets_are_not_compared() -> None:

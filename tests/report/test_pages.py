@@ -252,6 +252,22 @@ def test_no_results_folder_is_one_line(tmp_path: Path) -> None:
         write(tmp_path / "none", tmp_path / "reports")
 
 
+def test_a_file_in_the_place_of_the_folder_is_one_line(fake: Fake, tmp_path: Path) -> None:
+    _store(tmp_path / "results", fake(datasets=["gbm"], models=["persistence"], lengths=(30,)))
+    (tmp_path / "taken").write_text("kept")
+    with pytest.raises(StoreError, match=r"expected a folder to write to, got .*taken.*: Not a directory"):
+        write(tmp_path / "results", tmp_path / "taken")
+    assert (tmp_path / "taken").read_text() == "kept"
+
+
+def test_both_pages_say_how_to_read_them_and_to_make_them_again(fake: Fake) -> None:
+    made = files(fake(datasets=["gbm"], lengths=(30,)))
+    for page in (made["index.html"], made["report.md"]):
+        assert "How to read this" in page
+        assert "The square root of the mean squared error" in page
+        assert "bench run SUITE_FILE --results results/fake" in page
+
+
 def _store(folder: Path, rows: Rows) -> None:
     with store.writing(folder) as writer:
         for cell_id in rows["runs"]["cell_id"].unique().to_pylist():

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import rankdata
 
 from bench.report.cells import NO_ROW, verdict
 from bench.report.summary import summarise
@@ -241,7 +242,7 @@ def test_settings_and_commands_make_the_results_again(fake: Fake) -> None:
     found = summary(fake())
     assert found.setting["seeds"] == "5"
     assert found.setting["split"] == "validation 0.1, test 0.2"
-    assert found.commands == ("python -m bench run suites/fake.yaml", "python -m bench report results/fake")
+    assert found.commands == ("bench run SUITE_FILE --results results/fake", "bench report results/fake")
     assert found.environments[0].facts["Python"] == "3.11.9"
 
 
@@ -259,3 +260,56 @@ def test_curves_are_those_of_trained_models_at_their_chosen_length(fake: Fake) -
     ]
     assert curve.epoch.tolist() == [row["epoch"] for row in own] == list(range(1, 41))
     assert curve.train.tolist() == [row["train_loss"] for row in own]
+
+
+def test_nothing_is_claimed_where_the_data_differ(fake: Fake) -> None:
+    rows = fake(datasets=["noisy-sine", "damped-multisine"], models=["persistence", "linear-ar", "lstm"])
+    other = {"data_sha256": "f" * 64}
+    found = summary(edited(rows, lambda r: other if (r["dataset"], r["model"]) == ("noisy-sine", "lstm") else {}))
+    whole, mixed = found.sections
+    assert (whole.same_data, mixed.same_data) == (True, False)
+    assert (mixed.best, mixed.rivals) == (None, ())
+    assert {cell.verdict for cell in mixed.cells} == {Verdict.REFERENCE, Verdict.UNTESTED}
+    assert "did not all see the same data" in mixed.statement
+    assert found.ranking.sections == 1
+    assert "Left out, because the cells there did not all see the same data: noisy-sine." in found.ranking.note
+    assert not any("noisy-sine" in sentence for sentence in found.answer)
+
+
+def test_the_answer_is_never_empty(fake: Fake) -> None:
+    lone = summary(fake(datasets=["noisy-sine"], models=["persistence"]))
+    assert lone.answer == ("Only persistence finished: there is nothing to test against it.",)
+    assert lone.ranking.ranks == ()
+    assert "persistence is the only model that finished: RMSE" in lone.sections[0].statement
+    once = summary(fake(datasets=["noisy-sine"], models=["persistence", "lstm"], seeds=1))
+    assert once.answer == ("Nothing could be tested against persistence: one seed.",)
+
+
+def test_a_row_that_never_began_is_no_machine(fake: Fake) -> None:
+    rows = fake(failures={("gbm", "lstm"): (Status.UNAVAILABLE, "no file; name a folder that holds it")})
+    found = summary(edited(rows, lambda row: {} if row["status"] == "ok" else {"threads": None, "device": None}))
+    assert len(found.environments) == 1
+    assert found.cautions == ()
+    assert {failure.advice for failure in found.failures} == {""}
+
+
+def test_shared_ranks_are_those_of_scipy(fake: Fake) -> None:
+    rows = edited(fake(), lambda row: {"mse": 0.5} if row["model"] in {"gru", "lstm"} else {})
+    found = summary(rows)
+    names = [row.model for row in found.ranking.ranks]
+    chosen = [[section.chosen(name) for name in names] for section in found.sections]
+    errors = [[cell.rmse.value for cell in own if cell and cell.rmse] for own in chosen]
+    expected = rankdata(errors, axis=1).mean(axis=0)
+    assert [row.average for row in found.ranking.ranks] == pytest.approx(expected.tolist())
+
+
+def test_models_that_draw_nothing_need_no_seeds_and_show_no_training(fake: Fake) -> None:
+    settings = '{"epochs": 40, "batch_size": 64, "scaler": "minmax", "intercept": true, "windows": null}'
+    rows = fake(datasets=["noisy-sine"], models=["persistence", "linear-ar"], seeds=1)
+    found = summary(edited(rows, lambda row: {"hyperparameters": settings}))
+    assert found.cautions == ()
+    assert one(found, "noisy-sine", "linear-ar", 10).hyperparameters == (
+        ("scaler", "minmax"),
+        ("intercept", "yes"),
+        ("windows", "none"),
+    )

@@ -132,3 +132,11 @@ def test_a_ratio_pairs_what_both_have_and_knows_no_ratio_to_zero() -> None:
     assert found.value[0] == 2.0
     assert np.isnan(found.value[1])
     assert np.isnan(ends(found)).all()
+
+
+def test_what_is_not_finite_is_missing_and_what_overflows_has_no_value() -> None:
+    found = paired_difference(np.array([np.inf, 3.0, 5.0]), np.array([np.inf, 1.0, 1.0]))
+    assert (float(found.value), int(found.count)) == (3.0, 2)
+    huge = mean(np.array([1e308, 1e308, 1.5e308]))
+    assert np.isnan(huge.value)
+    assert not np.isinf(ends(huge)).any()

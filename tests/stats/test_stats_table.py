@@ -88,11 +88,11 @@ def test_a_cell_without_a_finished_replicate_is_not_deterministic() -> None:
 
 def test_cells_timed_on_several_machines() -> None:
     rows = [
-        row(("sine", "gru", 10, 1, 0), host="a", threads=1),
-        row(("sine", "gru", 10, 1, 1), host="a", threads=2),
-        row(("sine", "lstm", 10, 1, 0), host="b", gpu="H"),
-        row(("sine", "lstm", 10, 1, 1), host="b", gpu="H"),
-        row(("sine", "rnn", 10, 1, 0), host="b", gpu=None),
+        row(("sine", "gru", 10, 1, 0), fit_s=1.0, host="a", threads=1),
+        row(("sine", "gru", 10, 1, 1), fit_s=1.0, host="a", threads=2),
+        row(("sine", "lstm", 10, 1, 0), fit_s=1.0, host="b", gpu="H"),
+        row(("sine", "lstm", 10, 1, 1), fit_s=1.0, host="b", gpu="H"),
+        row(("sine", "rnn", 10, 1, 0), fit_s=1.0, host="b", gpu=None),
     ]
     layout = grid(table("runs", rows))
     assert layout.models == ("gru", "lstm", "rnn")
