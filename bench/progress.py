@@ -97,19 +97,8 @@ def as_json(event: Event) -> dict[str, Any]:
     values: dict[str, Any] = {"event": type(event).__name__.lower()}
     for field in fields(event):
         value = getattr(event, field.name)
-        values |= _cell_key(value) if isinstance(value, Cell) else {field.name: value}
+        values |= value.key if isinstance(value, Cell) else {field.name: value}
     return values
-
-
-def _cell_key(cell: Cell) -> dict[str, Any]:
-    return {
-        "cell_id": cell.id,
-        "suite": cell.suite,
-        "dataset": cell.dataset.id,
-        "model": cell.model.id,
-        "sequence_length": cell.sequence_length,
-        "horizon": cell.horizon,
-    }
 
 
 @contextmanager

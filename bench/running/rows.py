@@ -60,7 +60,7 @@ class Ledger:
         """The same prediction for each of `seeds`; each column holds one value per target."""
         for seed in seeds:
             n = len(columns["truth"])
-            filled = {**{name: [value] * n for name, value in self._key().items()}, "seed": [seed] * n, **columns}
+            filled = {**{name: [value] * n for name, value in self.cell.key.items()}, "seed": [seed] * n, **columns}
             schema = SCHEMAS["predictions"]
             self.predictions.append(pa.table({name: filled[name] for name in schema.names}, schema=schema))
 
@@ -79,23 +79,12 @@ class Ledger:
             return bare._tables({})
 
     def _tables(self, known: Mapping[str, Any]) -> Rows:
-        common = {**self._key(), "task": "forecast", **self._provenance(), **known}
+        common = {**self.cell.key, "task": "forecast", **self._provenance(), **known}
         return {
             "runs": table("runs", [{**common, **run} for run in sorted(self.runs, key=lambda run: int(run["seed"]))]),
-            "trials": table("trials", [{**self._key(), **trial} for trial in self.trials]),
-            "curves": table("curves", [{**self._key(), **point} for point in self.curves]),
+            "trials": table("trials", [{**self.cell.key, **trial} for trial in self.trials]),
+            "curves": table("curves", [{**self.cell.key, **point} for point in self.curves]),
             "predictions": pa.concat_tables(self.predictions) if self.predictions else table("predictions", []),
-        }
-
-    def _key(self) -> dict[str, Any]:
-        cell = self.cell
-        return {
-            "cell_id": cell.id,
-            "suite": cell.suite,
-            "dataset": cell.dataset.id,
-            "model": cell.model.id,
-            "sequence_length": cell.sequence_length,
-            "horizon": cell.horizon,
         }
 
     def _provenance(self) -> dict[str, Any]:

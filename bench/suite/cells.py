@@ -72,6 +72,18 @@ class Cell:
         return hashlib.sha256(self.spec.encode()).hexdigest()[:16]
 
     @property
+    def key(self) -> dict[str, str | int]:
+        """The columns that every table of results begins with."""
+        return {
+            "cell_id": self.id,
+            "suite": self.suite,
+            "dataset": self.dataset.id,
+            "model": self.model.id,
+            "sequence_length": self.sequence_length,
+            "horizon": self.horizon,
+        }
+
+    @property
     def title(self) -> str:
         """For people: never used to find or name anything."""
         return f"{self.dataset.id} × {self.model.id}, L={self.sequence_length}, h={self.horizon}"
