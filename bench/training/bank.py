@@ -63,7 +63,7 @@ class Bank:
         modules = [initialised(kind, shape, member) for member in members]
         self.parameter_count = sum(weight.numel() for weight in modules[0].parameters() if weight.requires_grad)
         self.teacher_forced_prediction = forces_prediction(modules[0])
-        self.stepper = _stepper(modules, members, torch.device(device))
+        self.stepper = _stepper(modules, shape, members, device=torch.device(device))
 
     @property
     def how(self) -> str:
@@ -146,8 +146,8 @@ def initialised(kind: ModelKind, shape: Shape, member: Member) -> nn.Module:
     return module
 
 
-def _stepper(modules: Sequence[nn.Module], members: Sequence[Member], device: torch.device) -> Stepper:
-    reason = why_not(modules[0])
+def _stepper(modules: Sequence[nn.Module], shape: Shape, members: Sequence[Member], *, device: torch.device) -> Stepper:
+    reason = why_not(modules[0], shape)
     if reason is None:
         return Fused(modules, members, device)
     _say_once(type(modules[0]).__name__, reason)

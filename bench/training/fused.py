@@ -7,12 +7,13 @@ holds each member's own gradient, and a member that diverges spoils nobody else'
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from bench.kernels.modules import Layers
+from bench.models.base import Shape
 from bench.training.adam import Adam, Rates
 from bench.training.members import Member
 from bench.training.stacked import Stacked
@@ -31,16 +32,14 @@ class Fused:
         self._call = _as_one if stackable else _by_vmap
         self._loss = members[0].training.loss
         self._generators = streams([member.integer("dropout") for member in members], device)
-        self.adam = Adam(Stacked.of(modules).to(device), _rates(members, device))
-        self.weights = self.adam.weights.rows(torch.arange(len(members), device=device))  # of those no longer live
-        self.best = self.weights.rows(torch.arange(len(members), device=device))
+        self.best = Stacked.of(modules).to(device)
+        self.adam = Adam(self.best.to(device), _rates(members, device))
         self.live = list(range(len(members)))
         self._bind()
 
     def select(self, live: Sequence[int]) -> None:
         """Go on with these members alone."""
         if list(live) != self.live:
-            self.weights.put(self._index(self.live), self.adam.weights)
             self.adam = self.adam.rows(self._index([self.live.index(k) for k in live]))
             self.live = list(live)
             self._bind()
@@ -75,9 +74,8 @@ class Fused:
 
     def restore(self) -> None:
         """Make all members live, each with its best weights."""
-        everyone = list(range(len(self.members)))
-        self.adam = Adam(self.best.rows(self._index(everyone)), _rates(self.members, self.device))
-        self.live = everyone
+        self.adam = Adam(self.best.to(self.device), _rates(self.members, self.device))
+        self.live = list(range(len(self.members)))
         self._bind()
 
     def _bind(self) -> None:
@@ -94,19 +92,39 @@ class Fused:
         return torch.tensor(list(members), device=self.device)
 
 
-def why_not(module: nn.Module) -> str | None:
+def why_not(module: nn.Module, shape: Shape) -> str | None:
     """Why members of this module cannot be stepped as one; `None` where they can."""
     if getattr(module, "stackable", False):
         return None
+    return next(_obstacles(module), None) or _what_vmap_says(module, shape)
+
+
+def _obstacles(module: nn.Module) -> Iterator[str]:
     for name, part in module.named_modules():
         if isinstance(part, Layers) and part.options.dropout > 0:
-            return f"{name} has dropout, whose random stream would depend on the other members"
+            yield f"{name} has dropout, whose random stream would depend on the other members"
         if isinstance(part, nn.RNNBase):
-            return f"{name or type(part).__name__} is a torch.nn.{type(part).__name__}; bench.kernels has one that can"
+            yield f"{name or type(part).__name__} is a torch.nn.{type(part).__name__}; bench.kernels has one that can"
         if isinstance(part, nn.modules.dropout._DropoutNd) and part.p > 0:
-            return f"{name} is a dropout, whose random stream would depend on the other members"
+            yield f"{name} is a dropout, whose random stream would depend on the other members"
     if next(module.buffers(), None) is not None:
-        return "it has buffers, which training may change"
+        yield "it has buffers, which training may change"
+    if not all(weight.requires_grad for weight in module.parameters()):
+        yield "it has weights that are not to be trained"
+    if len(list(module.named_parameters(remove_duplicate=False))) > len(list(module.parameters())):
+        yield "it uses a weight in two places"
+
+
+def _what_vmap_says(module: nn.Module, shape: Shape) -> str | None:
+    """Why `torch.vmap` refuses the module, tried on two members and two windows; `None` where it does not."""
+    weights = {name: torch.stack([weight.detach()] * 2) for name, weight in module.named_parameters()}
+    x = torch.zeros(2, 2, shape.sequence_length, shape.channels)
+    y = torch.zeros(2, 2, shape.horizon, shape.channels)
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            _vmapped(module.train(), weights, *arguments(module, x, y, forced=True))
+    except RuntimeError as error:
+        return f"torch.vmap refuses it ({str(error).strip().splitlines()[0]})"
     return None
 
 
@@ -120,12 +138,15 @@ def _by_vmap(module: nn.Module, *inputs: Tensor) -> Tensor:
     """The same of a module that knows nothing of members."""
     weights: dict[str, Tensor] = dict(module.named_parameters())
     members = len(next(iter(weights.values())))
+    return _vmapped(module, weights, *(tensor.expand(members, *tensor.shape[1:]) for tensor in inputs))
 
+
+def _vmapped(module: nn.Module, weights: dict[str, Tensor], *inputs: Tensor) -> Tensor:
     def one(own: dict[str, Tensor], *inputs: Tensor) -> Tensor:
         output: Tensor = torch.func.functional_call(module, own, inputs)
         return output
 
-    return torch.vmap(one)(weights, *(tensor.expand(members, *tensor.shape[1:]) for tensor in inputs))
+    return torch.vmap(one)(weights, *inputs)
 
 
 def _rates(members: Sequence[Member], device: torch.device) -> Rates:

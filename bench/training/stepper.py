@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-Loss = Callable[..., Tensor]
-LOSSES: dict[str, Loss] = {"mse": functional.mse_loss, "mae": functional.l1_loss, "huber": functional.huber_loss}
+from bench.kernels.last_state import LOSSES
 
 
 class Stepper(Protocol):
@@ -23,7 +21,7 @@ class Stepper(Protocol):
     """How the members are stepped, for the `bank` column of `runs`."""
 
     def select(self, live: Sequence[int]) -> None:
-        """Go on with these members alone, given in increasing order; the others keep their weights."""
+        """Go on with these live members alone, given in increasing order; `restore` brings the others back."""
 
     def step(self, x: Tensor, y: Tensor) -> Tensor:
         """One step of gradient descent on ``x`` ``[L, B, T, C]`` and ``y`` ``[L, B, H, C]``: the losses ``[L]``."""

@@ -4,6 +4,7 @@ import logging
 
 import torch
 
+from bench.models.base import Shape
 from bench.training.bank import _say_once, _stepper
 from bench.training.looped import Looped
 
@@ -22,6 +23,6 @@ def test_that_members_are_trained_one_by_one_is_said_once(caplog, monkeypatch):
     _say_once.cache_clear()
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
-            _stepper([Odd()], [], torch.device("cpu"))
+            _stepper([Odd()], Shape(3, 1, 1), [], device=torch.device("cpu"))
     (record,) = caplog.records
     assert record.getMessage().startswith("Odd is trained member by member: ")

@@ -1,6 +1,5 @@
 """Members stepped as one get what they get one by one, from torch's own layers and optimiser."""
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -86,6 +85,16 @@ class Perceptron(nn.Module):
 
     def forward(self, x):
         return self.layers(x)[..., None]
+
+
+class Branching(nn.Linear):
+    """Looks at its values, which cannot be done for several members at once."""
+
+    def __init__(self):
+        super().__init__(1, 1)
+
+    def forward(self, x):
+        return super().forward(x if x.sum() > 0 else -x)
 
 
 def members(kind, settings=SETTINGS, count=3, **parameters):
@@ -205,10 +214,13 @@ def test_a_strange_module_is_stepped_as_one_by_vmap(data):
         (nn.Sequential(nn.LSTM(1, 2)), "0 is a torch.nn.LSTM"),
         (nn.Sequential(nn.Linear(1, 2), nn.Dropout(0.5)), "1 is a dropout"),
         (nn.Sequential(nn.Linear(1, 2), nn.BatchNorm1d(2)), "it has buffers"),
+        (nn.Sequential(nn.Linear(1, 2), nn.Linear(2, 1).requires_grad_(False)), "weights that are not to be trained"),
+        (nn.Sequential(*[nn.Linear(1, 1)] * 2), "it uses a weight in two places"),
+        (Branching(), "torch.vmap refuses it (vmap: It looks like you"),
     ],
 )
 def test_what_cannot_be_stacked_is_trained_one_by_one_and_the_log_says_why(module, reason, data, caplog):
-    stepper = bank_module._stepper([module], members("rnn", count=1), torch.device("cpu"))
+    stepper = bank_module._stepper([module], SHAPE, members("rnn", count=1), device=torch.device("cpu"))
     assert stepper.how == "one by one"
     assert "is trained member by member" in caplog.text
     assert reason in caplog.text
@@ -245,4 +257,3 @@ def test_windows_of_more_than_one_channel_are_gathered_as_they_are():
 @pytest.mark.parametrize("build", [Recurrent, EncoderDecoder])
 def test_models_of_this_package_can_be_stacked(build):
     assert build.stackable
-    assert math.isfinite(SETTINGS.learning_rate)
