@@ -31,7 +31,7 @@ TABLES = {
         ["bench.store", "bench.suite", "bench.environment"],
         ["bench.suite.spec", "bench.schema", "bench.data.base", "bench.data.pins", "bench.models.base"],
         ["bench.registry"],
-        ["bench.errors", "bench.seeds", "bench"],
+        ["bench.errors", "bench.seeds", "bench.tasks", "bench"],
     ],
 }
 MAY_IMPORT = {

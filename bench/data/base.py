@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from bench.errors import DataError
+from bench.tasks import Task
 
 FloatArray = NDArray[np.float64]
+FloatArray32 = NDArray[np.float32]
 
 LARGEST = 1e150
 """The largest magnitude of a value: errors are squared, and squares beyond 1.8e308 are no float64."""
@@ -89,6 +91,58 @@ class Series:
         return len(self.values)
 
 
+@dataclass(frozen=True, eq=False)
+class Sequences:
+    """Many independent sequences, each with what is to be said of it; in original units.
+
+    They are cut into train, validation and test in the order given, as the points of a series are.
+
+    Parameters
+    ----------
+    inputs
+        ``[N, T, C]`` float32. A sequence that is shorter than `T` is NaN after its end.
+    targets
+        ``[N, U, D]`` float32: to `denoise`, the clean sequence, ``U = T``; to `classify`, the class as one-hot,
+        ``U = 1`` and `D` classes; to `forecast`, one value after the end, ``U = 1``.
+    task
+        What is asked.
+    provenance
+        Where they come from.
+    best
+        For generated data, `best()` is the expectation of each target given the generating law and what a causal
+        model has seen, ``[N, U, D]``; its error is the noise floor. `None` where the world made the data.
+    test
+        How many of them, at the end, are a test part that the data comes with; `None` where there is none.
+
+    Raises
+    ------
+    DataError
+        The arrays are not such.
+    """
+
+    inputs: FloatArray32
+    targets: FloatArray32
+    task: Task
+    provenance: Provenance
+    best: Callable[[], FloatArray] | None = None
+    test: int | None = None
+
+    def __post_init__(self) -> None:
+        source, inputs, targets = self.provenance.source, self.inputs, self.targets
+        for name, array in (("inputs", inputs), ("targets", targets)):
+            if array.ndim != 3 or array.dtype != np.float32:
+                raise DataError(f"{source}: expected float32 {name} of 3 dimensions, got {array.dtype} {array.shape}")
+        steps = inputs.shape[1] if self.task == "denoise" else 1
+        if len(inputs) != len(targets) or targets.shape[1] != steps:
+            raise DataError(
+                f"{source}: expected targets [{len(inputs)}, {steps}, D] for inputs {list(inputs.shape)} of the task "
+                f"{self.task}, got {list(targets.shape)}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+
 def first_unusable(values: FloatArray) -> int | None:
     """The index of the first of ``values`` ``[N]`` or ``[N, C]`` that holds NaN or more than `LARGEST`."""
     # Extremes carry NaN along and need no arrays beside the values; only a fault is worth those.
@@ -109,14 +163,20 @@ class DatasetKind:
     parameters
         What a suite may set, with defaults and ranges.
     load
-        ``load(parameters, seed) -> Series``; `seed` is the data seed. Raises `DataError` for bad content and
-        `DataUnavailable` when real data cannot be had.
+        ``load(parameters, seed)`` gives a `Series`, or `Sequences` where `steps` is given; `seed` is the data
+        seed. Raises `DataError` for bad content and `DataUnavailable` when real data cannot be had.
     fingerprint
         ``fingerprint(parameters) -> str``: the SHA-256 of the bytes that `load` would read, known without
         parsing them; `None` for generated series, whose parameters and seed are their identity.
+    task
+        What is asked of it.
+    steps
+        ``steps(parameters) -> T`` of `Sequences`, which is then the only sequence length; `None` for a `Series`.
     """
 
     summary: str
     parameters: type[Parameters]
-    load: Callable[[Any, int], Series]
+    load: Callable[[Any, int], Any]
     fingerprint: Callable[[Any], str] | None = field(default=None)
+    task: Task = "forecast"
+    steps: Callable[[Any], int] | None = None

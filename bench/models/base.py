@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from bench.tasks import Task
+
 FloatArray = NDArray[np.float64]
 Batches = Callable[[], Iterator[tuple[FloatArray, FloatArray]]]
 """Each call starts one pass over the train windows: pairs of inputs ``[B, T, C]`` and targets ``[B, H, C]``."""
@@ -43,11 +45,29 @@ class Shape:
         `H`, the points to predict.
     channels
         `C`, the values at each point.
+    task
+        What is asked: to `forecast` the horizon, to `denoise` each step, to `classify` the window.
+    outputs
+        `D`, the values of one target: the channels, or the classes; `None` for `channels`.
+    every_step
+        Whether an output is wanted at every step of the window, ``[B, T, D]``, else ``[B, H, D]``.
+    variable
+        Whether windows may end early: NaN after their end.
     """
 
     sequence_length: int
     horizon: int
     channels: int
+    task: Task = "forecast"
+    outputs: int | None = None
+    every_step: bool = False
+    variable: bool = False
+
+    @property
+    def targets(self) -> tuple[int, int]:
+        """Steps and values of the output for one window."""
+        steps = self.sequence_length if self.every_step else self.horizon
+        return steps, self.channels if self.outputs is None else self.outputs
 
 
 class ClosedForm(Protocol):
@@ -113,6 +133,8 @@ class ModelKind:
         can be, else one by one.
     gradient
         Whether it is trained by gradient descent.
+    tasks
+        What it can be asked.
     search
         The search space that tuning explores: names of `parameters` or of the suite's training settings.
         A parameter that the suite states is fixed and leaves the space.
@@ -122,6 +144,7 @@ class ModelKind:
     parameters: type[Parameters]
     builder: str
     gradient: bool = True
+    tasks: frozenset[Task] = frozenset({"forecast"})
     search: Mapping[str, SearchRange] = field(default_factory=dict)
 
     def build(self, parameters: Parameters, shape: Shape) -> Any:

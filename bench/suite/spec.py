@@ -80,7 +80,9 @@ class Training(Frozen):
     """How a member is trained by gradient descent (Adam)."""
 
     epochs: Count = Field(100, description="Passes over the train windows, at most.")
-    batch_size: Count = Field(64, description="Windows in one gradient step.")
+    batch_size: Count | Literal["all"] = Field(
+        64, description="Windows in one gradient step; all for one step per epoch (full batch)."
+    )
     windows_per_epoch: Count | None = Field(
         None, description="Train windows drawn afresh for each epoch, without replacement; null for all of them."
     )
@@ -91,7 +93,46 @@ class Training(Frozen):
     )
     clip_norm: float | None = Field(1.0, gt=0, description="Largest norm of a member's gradient; null for none.")
     loss: Literal["mse", "mae", "huber"] = Field("mse", description="What gradient descent minimises.")
-    scaler: Literal["minmax", "standard"] = Field("minmax", description="Scaling of the inputs, fitted on train.")
+    scaler: Literal["minmax", "symmetric", "standard", "none"] = Field(
+        "minmax",
+        description="Scaling of the inputs, fitted on train: to [0, 1], to [-1, 1], to mean 0 and deviation 1, or none.",
+    )
+    supervision: Literal["last", "every-step"] = Field(
+        "last",
+        description="Targets of a forecast: those after the window, or also the next value at each of its steps.",
+    )
+
+
+class AsPublished(Frozen):
+    """Departures from the protocol that published systems make; each marks the cell's rows `as published`."""
+
+    scaler: Literal["train", "series"] = Field("train", description="Points that the scaler is fitted on.")
+    split: Literal["points", "windows", "none"] = Field(
+        "points",
+        description="What is cut into parts: the points; the windows (then parts share points); nothing (every window "
+        "is trained on, and tested on).",
+    )
+    windows: Literal["all", "minus-one"] = Field(
+        "all", description="Windows of each part: all, or len - L - 1 of them (the last is lost)."
+    )
+    validation: Literal["chooses", "watched", "none"] = Field(
+        "chooses",
+        description="Validation part: chooses the epoch whose weights are kept; is watched, and the last weights are "
+        "kept; or belongs to train.",
+    )
+    order: Literal["shuffled", "in-order"] = Field("shuffled", description="Order of the train windows in an epoch.")
+    last_batch: Literal["kept", "dropped"] = Field("kept", description="The last train batch where it is not full.")
+    targets: Literal["own", "same-at-every-step"] = Field(
+        "own", description="Targets of outputs at every step: their own, or the one value after the window for all."
+    )
+
+    @property
+    def departures(self) -> tuple[str, ...]:
+        """The options that depart from the protocol, as ``option: value``."""
+        given = self.model_dump()
+        return tuple(
+            f"{name}: {given[name]}" for name, field in AsPublished.model_fields.items() if given[name] != field.default
+        )
 
 
 class Tuning(Frozen):
@@ -153,6 +194,9 @@ class Settings(Frozen):
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = Field(0, description="Root of every random stream.")
     split: Split = Field(Split(), description="The chronological parts: train, then validation, then test.")
     training: Training = Field(Training(), description="How models with weights are trained.")
+    as_published: AsPublished = Field(
+        AsPublished(), description="Departures from the protocol; they mark every row `as published`."
+    )
     tuning: Tuning | Off = Field(Tuning(), description="The tuning budget of every cell; false for no tuning.")
     time_limit_s: Annotated[float, Field(gt=0)] | None = Field(
         None, description="Seconds for one cell, at most; null for no limit."
@@ -168,12 +212,84 @@ class Settings(Frozen):
         return value
 
 
-class Suite(Settings):
-    """One suite: datasets × models × sequence lengths × horizons, and how each cell is tuned and trained."""
+class Overrides(Frozen):
+    """Settings of some cells, in place of the suite's; of a section, the keys that are given."""
+
+    seeds: Count | None = Field(None, description="Replicates of each cell.")
+    split: Split | None = Field(None, description="The chronological parts.")
+    training: Training | None = Field(None, description="How models with weights are trained.")
+    tuning: Tuning | Off | None = Field(None, description="The tuning budget; false for no tuning.")
+    as_published: AsPublished | None = Field(None, description="Departures from the protocol.")
+
+    def over(self, settings: Settings) -> Settings:
+        """`settings` with these in place."""
+        changes: dict[str, Any] = {}
+        for name in self.model_fields_set:
+            mine, theirs = getattr(self, name), getattr(settings, name)
+            if isinstance(mine, Frozen) and isinstance(theirs, Frozen):
+                mine = type(mine).model_validate({**dict(theirs), **mine.model_dump(exclude_unset=True)})
+            changes[name] = mine
+        return settings.model_copy(update=changes)
+
+
+class Published(Frozen):
+    """The numbers that a system was published with; of each family, the printed decimals are the tolerance."""
+
+    train_loss: dict[Annotated[int, Field(ge=1)], float] = Field(
+        {}, description="Epoch → training loss, in the units it was trained in."
+    )
+    test_rmse: float | None = Field(None, description="Root mean squared error on the test part, original units.")
+    test_l1: float | None = Field(None, description="Mean absolute error on the test part, original units.")
+    accuracy: tuple[float, float] | None = Field(None, description="Share of test examples named right: from, to.")
+    parameters: Count | None = Field(None, description="Trained numbers.")
+    shapes: dict[str, tuple[Count, ...]] = Field(
+        {}, description="Shape of train_inputs, train_targets, outputs (of the recurrent layers) or h_n."
+    )
+    first_target: float | None = Field(None, description="The first test target, original units.")
+    first_prediction: float | None = Field(None, description="The prediction of it.")
+    statements: tuple[Name, ...] = Field((), description="What was said in words.")
+
+
+class SystemSettings(Frozen):
+    """Everything in a system but its datasets and models."""
+
+    id: Name = Field(description="What results and reports call it.")
+    title: Name = Field(description="What it is, in a few words.")
+    sequence_lengths: Annotated[tuple[Count, ...], Field(min_length=1)] | None = Field(
+        None, description="Points in an input window; null for the suite's."
+    )
+    horizons: Annotated[tuple[Count, ...], Field(min_length=1)] | None = Field(
+        None, description="Points to predict; null for the suite's."
+    )
+    settings: Overrides = Field(Overrides(), description="Of the run as published, in place of the suite's.")
+    protocol: Overrides | Off = Field(
+        Overrides(), description="Of the run under the protocol, in place of the suite's; false for no such run."
+    )
+    published: Published = Field(Published(), description="What was printed.")
+
+
+class System(SystemSettings):
+    """A published system: its data, its models, how it was run, and what was printed."""
 
     datasets: Annotated[tuple[Entry, ...], Field(min_length=1)] = Field(
         description="Names of datasets, or mappings with a kind and its parameters."
     )
     models: Annotated[tuple[Entry, ...], Field(min_length=1)] = Field(
         description="Names of models, or mappings with a kind and its parameters."
+    )
+
+
+class Suite(Settings):
+    """One suite: datasets × models × sequence lengths × horizons, and how each cell is tuned and trained.
+
+    Beside the cross product, or instead of it, `systems` each add cells of their own.
+    """
+
+    datasets: tuple[Entry, ...] = Field(
+        (), description="Names of datasets, or mappings with a kind and its parameters."
+    )
+    models: tuple[Entry, ...] = Field((), description="Names of models, or mappings with a kind and its parameters.")
+    systems: tuple[System, ...] = Field((), description="Published systems: run as published, and under the protocol.")
+    references: tuple[Entry, ...] = Field(
+        (), description="Models that run on the data of every system under the protocol, beside the system's own."
     )
