@@ -39,6 +39,10 @@ class Sine(Parameters):
             raise ValueError(f"expected step or stop, got both, {self.step:g} and {self.stop:g}: leave one of them out")
         return self
 
+    def departures(self) -> tuple[str, ...]:
+        """Rounding is how some series were published."""
+        return (f"precision: {self.precision}",) if self.precision != "float64" else ()
+
 
 class NoisySine(Seeded):
     """Parameters of `noisy-sine`."""
