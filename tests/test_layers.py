@@ -17,9 +17,16 @@ TABLES = {
         ["bench.tuning"],
         ["bench.training"],
         ["bench.models", "bench.data"],
-        ["bench.data.fetch", "bench.data.file", "bench.data.stocks"],
+        ["bench.data.fetch", "bench.data.file", "bench.data.stocks", "bench.data.mnist"],
         ["bench.data.windows", "bench.data.generated", "bench.data.delimited", "bench.data.parquet"],
-        ["bench.data.columns", "bench.data.download", "bench.data.hashing", "bench.kernels"],
+        [
+            "bench.data.columns",
+            "bench.data.download",
+            "bench.data.hashing",
+            "bench.data.idx",
+            "bench.data.images",
+            "bench.kernels",
+        ],
     ],
     "reading": [
         ["bench.report.render", "bench.report.pages", "bench.compare"],

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from bench.data.adding import ADDING
 from bench.data.base import DatasetKind
+from bench.data.denoise import DENOISE_SINE
+from bench.data.digits import DIGITS
 from bench.data.file import FILE
 from bench.data.gbm import GBM
+from bench.data.mnist import MNIST
 from bench.data.oscillator import OSCILLATOR
+from bench.data.recall import RECALL
 from bench.data.stocks import stock
 from bench.data.synthetic import DAMPED_MULTISINE, NOISY_SINE, RANDOM, SINE
+from bench.data.two_tone import TWO_TONE
 from bench.registry import extended
 
 DATASETS: dict[str, DatasetKind] = {
@@ -17,6 +23,12 @@ DATASETS: dict[str, DatasetKind] = {
     "damped-multisine": DAMPED_MULTISINE,
     "oscillator": OSCILLATOR,
     "gbm": GBM,
+    "two-tone": TWO_TONE,
+    "recall": RECALL,
+    "adding": ADDING,
+    "denoise-sine": DENOISE_SINE,
+    "digits": DIGITS,
+    "mnist": MNIST,
     "TSLA": stock("TSLA", "Tesla, daily prices 2010-06-29 to 2019-05-03"),
     "GOOGL": stock("GOOGL", "Alphabet class A, daily prices 2004-08-19 to 2019-05-03"),
     "DJI": stock("DJI", "Dow Jones Industrial Average, daily 1985-01-29 to 2019-05-03"),

@@ -1,4 +1,4 @@
-"""What every generated dataset shares: its seed, its stream, and the making of its `Series`."""
+"""What every generated dataset shares: its seed, its stream, and the making of its `Series` or `Sequences`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from bench.data.base import FloatArray, Parameters, Provenance, Series
-from bench.data.hashing import values_sha256
+from bench.data.base import FloatArray, FloatArray32, Parameters, Provenance, Sequences, Series
+from bench.data.hashing import arrays_sha256, values_sha256
 from bench.seeds import generator
+from bench.tasks import Task
 
 Length = Annotated[int, Field(ge=2, le=100_000_000)]
 """How many points a formula gives; the bound is 0.8 GB."""
@@ -21,6 +22,9 @@ Spread = Annotated[float, Field(le=1e100)]
 
 Step = Annotated[float, Field(gt=0, le=1e6)]
 """A step in t; the last t is then exact to less than 0.02."""
+
+Stop = Annotated[float, Field(gt=0, le=1e14)]
+"""The last t of an even grid from 0; the bound is that of `Length` steps of `Step`."""
 
 
 class Seeded(Parameters):
@@ -76,3 +80,17 @@ def generated(
 def always(expected: FloatArray) -> Callable[[int], FloatArray]:
     """The best forecast of a law whose expectation, ``[N, C]``, does not depend on what came before."""
     return lambda _horizon: expected
+
+
+def generated_sequences(
+    inputs: FloatArray32,
+    targets: FloatArray32,
+    task: Task,
+    *,
+    source: str,
+    seed: int,
+    best: Callable[[], FloatArray],
+) -> Sequences:
+    """The `Sequences` of generated `inputs` ``[N, T, C]`` and `targets` ``[N, U, D]``; parameters as there."""
+    provenance = Provenance(source=source, sha256=arrays_sha256(inputs, targets), seed=seed)
+    return Sequences(inputs=inputs, targets=targets, task=task, provenance=provenance, best=best)

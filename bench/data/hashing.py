@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.data.base import FloatArray
+from bench.data.base import FloatArray, FloatArray32
 from bench.errors import DataError
 
 
@@ -29,3 +29,11 @@ def file_sha256(path: Path) -> str:
 def values_sha256(values: FloatArray) -> str:
     """SHA-256 of `values` as little-endian float64 in C order, the same on every machine."""
     return hashlib.sha256(np.ascontiguousarray(values, dtype="<f8").data).hexdigest()
+
+
+def arrays_sha256(*arrays: FloatArray32) -> str:
+    """SHA-256 of `arrays`, one after the other, as little-endian float32 in C order."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array, dtype="<f4").data)
+    return digest.hexdigest()

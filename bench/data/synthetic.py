@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from bench.data.base import DatasetKind, Parameters, Series
-from bench.data.generated import Length, Seeded, Spread, Step, always, generated, stream
+from bench.data.generated import Length, Seeded, Spread, Step, Stop, always, generated, stream
 
 Signal = NDArray[np.float64]
 
@@ -23,7 +25,23 @@ class Sine(Parameters):
     """Parameters of `sine`."""
 
     length: Length = Field(1000, description="Points.")
-    step: Step = Field(0.1, description="Step in t, in radians.")
+    step: Step | None = Field(None, description="Step in t, in radians; null for 0.1, or for what stop gives.")
+    stop: Stop | None = Field(
+        None, description="End of t, itself a point, in place of step: linspace(0, stop, length)."
+    )
+    precision: Literal["float64", "float32"] = Field(
+        "float64", description="What the values are rounded to; float32 as some are published."
+    )
+
+    @model_validator(mode="after")
+    def _one_grid(self) -> Sine:
+        if self.step is not None and self.stop is not None:
+            raise ValueError(f"expected step or stop, got both, {self.step:g} and {self.stop:g}: leave one of them out")
+        return self
+
+    def departures(self) -> tuple[str, ...]:
+        """Rounding is how some series were published."""
+        return (f"precision: {self.precision}",) if self.precision != "float64" else ()
 
 
 class NoisySine(Seeded):
@@ -51,10 +69,15 @@ def load_random(parameters: Random, seed: int) -> Series:
 
 
 def load_sine(parameters: Sine, _seed: int) -> Series:
-    """``sin t`` at ``t = 0, step, 2 step, …``."""
-    t = _times(parameters.length, parameters.step)
-    clean = np.sin(t)[:, None]
-    source = f"sin t, t = 0, {parameters.step}, …, {parameters.length} points"
+    """``sin t`` at ``t = 0, step, 2 step, …``, or at ``linspace(0, stop, length)``."""
+    if parameters.stop is None:
+        step = 0.1 if parameters.step is None else parameters.step
+        t, grid = _times(parameters.length, step), f"0, {step}, …"
+    else:
+        t, grid = np.linspace(0, parameters.stop, parameters.length), f"0 … {parameters.stop}"
+    clean = np.sin(t).astype(parameters.precision).astype(np.float64)[:, None]
+    rounded = "" if parameters.precision == "float64" else f", rounded to {parameters.precision}"
+    source = f"sin t, t = {grid}, {parameters.length} points{rounded}"
     return generated(clean, source, time=t, best=always(clean))
 
 

@@ -12,6 +12,7 @@ from bench.models.parameters import (
     SeasonalNaiveParameters,
 )
 from bench.registry import extended
+from bench.tasks import Task
 
 # Dropout is not searched: it is valid only with two layers or more, and a search never asks for the impossible.
 _RECURRENT: dict[str, SearchRange] = {
@@ -20,12 +21,15 @@ _RECURRENT: dict[str, SearchRange] = {
     "learning_rate": FloatRange(1e-4, 1e-2, log=True),
 }
 
+_EVERY_TASK = frozenset[Task]({"forecast", "denoise", "classify"})
+
 MODELS: dict[str, ModelKind] = {
     "persistence": ModelKind(
         summary="the last value again: the reference every forecaster must beat",
         parameters=NoParameters,
         builder="bench.models.simple:Persistence",
         gradient=False,
+        tasks=frozenset({"forecast", "denoise"}),
     ),
     "drift": ModelKind(
         summary="the last value plus the mean one-step change of the train part",
@@ -34,10 +38,11 @@ MODELS: dict[str, ModelKind] = {
         gradient=False,
     ),
     "mean": ModelKind(
-        summary="the mean of the train part",
+        summary="the mean of the train part; of classes, their shares",
         parameters=NoParameters,
         builder="bench.models.simple:Mean",
         gradient=False,
+        tasks=_EVERY_TASK,
     ),
     "seasonal-naive": ModelKind(
         summary="the value one season ago",
@@ -50,24 +55,35 @@ MODELS: dict[str, ModelKind] = {
         parameters=LinearARParameters,
         builder="bench.models.linear:LinearAR",
         gradient=False,
+        tasks=frozenset({"forecast", "denoise"}),
         search={"alpha": FloatRange(1e-10, 1.0, log=True)},
     ),
+    "logistic-regression": ModelKind(
+        summary="multinomial logistic regression on all of the window",
+        parameters=NoParameters,
+        builder="bench.models.logistic:LogisticRegression",
+        tasks=frozenset({"classify"}),
+        search={"learning_rate": FloatRange(1e-4, 1e-1, log=True)},
+    ),
     "rnn": ModelKind(
-        summary="simple recurrent network, linear on its final state",
+        summary="simple recurrent network, linear on its states",
         parameters=RNNParameters,
         builder="bench.models.recurrent:build_rnn",
+        tasks=_EVERY_TASK,
         search=_RECURRENT,
     ),
     "lstm": ModelKind(
-        summary="long short-term memory, linear on its final state",
+        summary="long short-term memory, linear on its states",
         parameters=RecurrentParameters,
         builder="bench.models.recurrent:build_lstm",
+        tasks=_EVERY_TASK,
         search=_RECURRENT,
     ),
     "gru": ModelKind(
-        summary="gated recurrent unit, linear on its final state",
+        summary="gated recurrent unit, linear on its states",
         parameters=RecurrentParameters,
         builder="bench.models.recurrent:build_gru",
+        tasks=_EVERY_TASK,
         search=_RECURRENT,
     ),
     "encoder-decoder": ModelKind(

@@ -1,6 +1,7 @@
 """Linear autoregression with a ridge penalty, fitted from moments: never all windows at once.
 
-Every step of the horizon has its own coefficients over all `T · C` inputs (direct multi-step forecasting).
+Every step of the horizon has its own coefficients over all `T · C` inputs (direct multi-step forecasting); to denoise,
+every step has its own over the inputs up to it, so that it knows no more than a network that walks there.
 With standardised inputs `z`, minimise mean squared error + alpha · ‖w‖². Standardising makes the forecast follow
 any change of units, and alpha mean the same at every length of series (Hastie, Tibshirani & Friedman, *The
 Elements of Statistical Learning*, 2nd edition, section 3.4.1).
@@ -12,6 +13,7 @@ import numpy as np
 
 from bench.models.base import Batches, FloatArray, Shape
 from bench.models.parameters import LinearARParameters
+from bench.models.shapes import answer_steps, refuse_variable
 
 _ROUNDING = 1e-13
 """Variation below this share, of an input's mean or of the largest eigenvalue, is rounding and is not fitted."""
@@ -20,14 +22,18 @@ _ROUNDING = 1e-13
 class LinearAR:
     """``y = mean_y + (x − mean_x) W``; without intercept both means are 0."""
 
-    mean: FloatArray  # [T·C + H·C] inputs, then targets
-    coefficients: FloatArray  # [T·C, H·C]
+    mean: FloatArray  # [T·C + U·D] inputs, then targets
+    coefficients: FloatArray  # [T·C, U·D]; U = T to denoise, else H
 
     def __init__(self, parameters: LinearARParameters, shape: Shape) -> None:
+        refuse_variable(shape, "linear-ar")
         self._alpha = parameters.alpha
         self._intercept = parameters.intercept
         self._inputs = shape.sequence_length * shape.channels
-        self._outputs = (shape.horizon, shape.channels)
+        self._outputs = steps, values = answer_steps(shape), shape.targets[1]
+        self._seen: list[tuple[int, slice]] = [(self._inputs, slice(0, steps * values))]  # inputs, and outputs of them
+        if shape.task == "denoise":
+            self._seen = [((t + 1) * shape.channels, slice(t * values, (t + 1) * values)) for t in range(steps)]
 
     def fit(self, batches: Batches) -> None:
         """Accumulate the moments in one pass and solve."""
@@ -36,22 +42,25 @@ class LinearAR:
         scale = np.sqrt(np.diag(covariance)[:p])
         constant = scale <= _ROUNDING * np.abs(self.mean[:p])
         inverse = np.divide(1.0, scale, out=np.zeros(p), where=~constant)
-        correlation = inverse[:, None] * covariance[:p, :p] * inverse
-        self.coefficients = inverse[:, None] * ridge(correlation, inverse[:, None] * covariance[:p, p:], self._alpha)
+        correlation, cross = inverse[:, None] * covariance[:p, :p] * inverse, inverse[:, None] * covariance[:p, p:]
+        self.coefficients = np.zeros_like(cross)
+        for seen, outputs in self._seen:
+            solution = ridge(correlation[:seen, :seen], cross[:seen, outputs], self._alpha)
+            self.coefficients[:seen, outputs] = inverse[:seen, None] * solution
 
     def predict(self, x: FloatArray) -> FloatArray:
-        """``[B, H, C]``."""
+        """``[B, H, D]``; to denoise ``[B, T, D]``."""
         inputs = x.reshape(len(x), -1) - self.mean[: self._inputs]
         return (inputs @ self.coefficients + self.mean[self._inputs :]).reshape(-1, *self._outputs)
 
     def parameter_count(self) -> int:
         """Coefficients, and an intercept for each output where there is one."""
-        horizon, channels = self._outputs
-        return horizon * channels * (self._inputs + int(self._intercept))
+        constants = int(self._intercept)
+        return sum((outputs.stop - outputs.start) * (seen + constants) for seen, outputs in self._seen)
 
 
 def moments(batches: Batches, *, centred: bool) -> tuple[FloatArray, FloatArray]:
-    """Mean and covariance of inputs and targets side by side, ``[P]`` and ``[P, P]`` with ``P = T·C + H·C``.
+    """Mean and covariance of inputs and targets side by side, ``[P]`` and ``[P, P]`` with ``P = T·C + U·D``.
 
     One pass, each batch centred on its own mean before it is squared, so that a large level costs no digits:
     Chan, Golub & LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances", 1979.

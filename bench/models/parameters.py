@@ -47,7 +47,7 @@ class LinearARParameters(Parameters):
     intercept: bool = Field(default=True, description="Whether to fit a constant, which is never penalised.")
 
 
-class RecurrentParameters(Parameters):
+class SizeParameters(Parameters):
     """Sizes shared by every recurrent architecture."""
 
     hidden_size: int = Field(32, ge=1, le=65536, description="Units in one layer and direction.")
@@ -56,7 +56,7 @@ class RecurrentParameters(Parameters):
     bidirectional: bool = Field(default=False, description="Whether the window is also read backwards.")
 
     @model_validator(mode="after")
-    def _dropout_has_a_place(self) -> RecurrentParameters:
+    def _dropout_has_a_place(self) -> SizeParameters:
         if self.dropout > 0 and self.layers == 1:
             raise ValueError(
                 f"dropout {self.dropout:g} acts between layers, and layers is 1: set layers to 2 or more, "
@@ -65,13 +65,49 @@ class RecurrentParameters(Parameters):
         return self
 
 
+class RecurrentParameters(SizeParameters):
+    """A recurrent network with a linear map of its states."""
+
+    layer: Literal["torch", "keras"] = Field(
+        "torch",
+        description="Whose weights: torch's, or Keras's, which begin glorot-uniform, orthogonal and with zero biases "
+        "(1 at an LSTM's forget gate), and have one bias vector (two in a GRU).",
+    )
+    activation: Literal["none", "tanh"] = Field("none", description="What is applied to the outputs.")
+    truncate: int | None = Field(
+        None,
+        ge=1,
+        le=2**31 - 1,
+        description="Steps that gradients flow back through, at most; null for all of the window.",
+    )
+    carries_state: bool = Field(
+        default=False,
+        description="Whether a batch of training begins with the state that the one before ended in; each batch then "
+        "holds the windows that follow those of the one before.",
+    )
+
+    @model_validator(mode="after")
+    def _one_direction_where_state_is_cut_or_carried(self) -> RecurrentParameters:
+        named = [f"truncate {self.truncate}"] * (self.truncate is not None) + ["carries_state"] * self.carries_state
+        if named and self.bidirectional:
+            raise ValueError(
+                f"{' and '.join(named)} need states that go forward alone, and bidirectional is true: leave one of "
+                "them out"
+            )
+        return self
+
+    def departures(self) -> tuple[str, ...]:
+        """Keras's weights are how some systems were published."""
+        return (f"layer: {self.layer}",) if self.layer != "torch" else ()
+
+
 class RNNParameters(RecurrentParameters):
     """A simple recurrent network."""
 
     nonlinearity: Literal["tanh", "relu"] = Field("tanh", description="What each unit applies to its input.")
 
 
-class EncoderDecoderParameters(RecurrentParameters):
+class EncoderDecoderParameters(SizeParameters):
     """An encoder and a decoder of the same cell and sizes; only the encoder may read backwards."""
 
     cell: Literal["lstm", "gru"] = Field("lstm", description="The recurrent cell of encoder and decoder.")

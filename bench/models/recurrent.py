@@ -1,6 +1,6 @@
-"""RNN, LSTM and GRU: a recurrent layer over the window and a linear map of its final state.
+"""RNN, LSTM and GRU: recurrent layers over the window and a linear map of their states.
 
-Equations and initial weights are those of `torch.nn.RNN`, `torch.nn.LSTM` and `torch.nn.GRU`.
+Equations and initial weights are those of `torch.nn.RNN`, `torch.nn.LSTM` and `torch.nn.GRU`, or Keras's.
 """
 
 from __future__ import annotations
@@ -8,19 +8,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
+from bench.errors import InputError
 from bench.kernels.last_state import losses_and_gradients
 from bench.kernels.linear import Linear
-from bench.kernels.modules import GRU, LSTM, RNN, Layers
+from bench.kernels.modules import GRU, LSTM, RNN, Layers, State
 from bench.kernels.recurrent import Weights
 from bench.models.base import Shape
-from bench.models.parameters import RecurrentParameters, RNNParameters
+from bench.models.keras import keras_dense, keras_layers
+from bench.models.parameters import RecurrentParameters, RNNParameters, SizeParameters
 
 LAYERS: Mapping[str, Callable[..., Layers]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 
 
-def recurrent_layers(cell: str, inputs: int, parameters: RecurrentParameters, **options: Any) -> Layers:
+def recurrent_layers(cell: str, inputs: int, parameters: SizeParameters, **options: Any) -> Layers:
     """The stacked layers of `cell`, batch first; `options` are keywords of the torch layer."""
     return LAYERS[cell](
         inputs,
@@ -33,39 +36,128 @@ def recurrent_layers(cell: str, inputs: int, parameters: RecurrentParameters, **
 
 
 class Recurrent(nn.Module):
-    """The final state of the top layer, mapped linearly to the whole horizon.
+    """The top layer's states, mapped linearly: the last one to the whole horizon, or each one to its own step.
 
-    Bidirectional layers give two final states, each of which has seen the whole window: the forward one after
-    the last step and the backward one after the first. They are set side by side, forward first.
+    Bidirectional layers give two states, set side by side, forward first. Of the last ones, each has seen the whole
+    window: the forward one after the last step and the backward one after the first. Windows that end early, in NaN,
+    are read up to their own last step.
+
+    Gradients through `truncate` steps at most (Williams & Peng 1990): the window is cut into pieces of so many steps,
+    counted from its end, and none flow from one into the one before.
     """
 
     stackable = True
 
     def __init__(self, cell: str, parameters: RecurrentParameters, shape: Shape, **options: Any) -> None:
         super().__init__()
-        self.outputs = (shape.horizon, shape.channels)
-        self.layers = recurrent_layers(
-            cell, shape.channels, parameters, bidirectional=parameters.bidirectional, last_only=True, **options
+        _check(cell, parameters, shape)
+        self.every_step, self.variable, self.truncate = shape.every_step, shape.variable, parameters.truncate
+        self.carries_state = parameters.carries_state
+        self.last_only = not (shape.every_step or shape.variable)
+        self.squash = parameters.activation == "tanh"
+        steps, values = shape.targets
+        self.outputs = (1 if shape.every_step else steps, values)
+        build = keras_layers if parameters.layer == "keras" else recurrent_layers
+        self.layers = build(
+            cell,
+            shape.channels,
+            parameters,
+            bidirectional=parameters.bidirectional,
+            last_only=self.last_only,
+            **options,
         )
-        self.one_pass = parameters.layers == 1 and not parameters.bidirectional
+        self.one_pass = self.last_only and _is_plain(parameters, shape)
         directions = 2 if parameters.bidirectional else 1
-        self.head = Linear(directions * parameters.hidden_size, shape.horizon * shape.channels)
+        head = Linear(directions * parameters.hidden_size, self.outputs[0] * values)
+        self.head = keras_dense(head) if parameters.layer == "keras" else head
+        self.reset_state()
+
+    def reset_state(self) -> None:
+        """Begin from zero: what the last batch ended in is forgotten."""
+        self._state: State | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, T, C]`` to ``[B, H, C]``; stacked, ``[K, B, T, C]`` to ``[K, B, H, C]``."""
-        top, _ = self.layers(x)  # […, B, directions · hidden]
-        output: Tensor = self.head(top).unflatten(-1, self.outputs)
-        return output
+        """Map ``[B, T, C]`` to ``[B, H, D]``, or ``[B, T, D]`` at every step; stacked, all with a first ``K``."""
+        output: Tensor = self.head(self._states(x))
+        output = output if self.every_step else output.unflatten(-1, self.outputs)
+        return output.tanh() if self.squash else output
+
+    def _states(self, x: Tensor) -> Tensor:
+        """What is mapped: the top layer's states ``[…, B, T, directions · hidden]``, or the last ``[…, B, …]``."""
+        ends = None
+        if self.variable:
+            unseen = x.isnan()
+            ends = (~unseen[..., :1]).sum(-2, keepdim=True) - 1  # […, B, 1, 1]
+            x = x.masked_fill(unseen, 0.0)
+        output = self._walk(x)
+        if ends is None or self.every_step:
+            return output
+        return torch.take_along_dim(output, ends, dim=-2).squeeze(-2)
+
+    def _walk(self, x: Tensor) -> Tensor:
+        """The output of the layers after all steps, in pieces between which no gradient flows."""
+        carries = self.carries_state and self.training
+        state: Any = _rows(self._state, x.shape[-3]) if carries and self._state is not None else None
+        outputs = []
+        for piece in x.split(self._pieces(x.shape[-2]), dim=-2):
+            output, state = self.layers(piece, None if state is None else _detached(state))
+            outputs.append(output)
+        if carries:
+            self._state = _detached(state)
+        return outputs[-1] if self.last_only else torch.cat(outputs, dim=-2)
+
+    def _pieces(self, steps: int) -> list[int]:
+        """Into how many steps each the window is cut; only training asks for gradients."""
+        if self.truncate is None or not self.training:
+            return [steps]
+        whole, first = divmod(steps, self.truncate)
+        return [first] * (first > 0) + [self.truncate] * whole
 
     def losses_and_gradients(self, x: Tensor, targets: Tensor, loss: str) -> tuple[Tensor, tuple[Tensor, ...]]:
         """What stacked members of one layer and direction (`one_pass`) are trained by, without autograd.
 
         The loss of each member ``[K]`` and its gradients to the parameters, in their order, from ``[K, B, T, C]`` and
-        ``[K, B, H, C]``.
+        ``[K, B, H, D]``.
         """
         weights = Weights(*self.layers.parameters())
         head = self.head.weight, self.head.bias
         return losses_and_gradients(self.layers.cell, x, targets.flatten(2), weights, head, loss=loss)
+
+
+def _is_plain(parameters: RecurrentParameters, shape: Shape) -> bool:
+    """Whether one layer goes one way from zero to a linear map of its last state, as the kernel of one pass does."""
+    cut = parameters.truncate is not None and parameters.truncate < shape.sequence_length
+    return (
+        (parameters.layers, parameters.layer, parameters.activation) == (1, "torch", "none")
+        and not (parameters.bidirectional or parameters.carries_state or cut)
+        and shape.task != "classify"  # whose loss it does not know
+    )
+
+
+def _check(name: str, parameters: RecurrentParameters, shape: Shape) -> None:
+    """Refuse windows that cannot be read so."""
+    if shape.variable and (parameters.bidirectional or parameters.carries_state):
+        which = "bidirectional" if parameters.bidirectional else "carries_state"
+        raise InputError(
+            f"{name}: expected windows of one length, since {which} is true, got some that end early; leave {which} "
+            "out, or give the sequences one length"
+        )
+    if shape.every_step and shape.task == "forecast" and parameters.bidirectional:
+        raise InputError(
+            f"{name}: expected targets after the window alone, since bidirectional is true and each step has seen the "
+            "next, got some at every step; leave bidirectional out, or set supervision: last"
+        )
+
+
+def _detached(state: State) -> State:
+    return (state[0].detach(), state[1].detach()) if isinstance(state, tuple) else state.detach()
+
+
+def _rows(state: State, count: int) -> State:
+    """The states of the first `count` rows of a batch, for a last batch that has fewer."""
+    if isinstance(state, tuple):
+        return state[0][..., :count, :], state[1][..., :count, :]
+    return state[..., :count, :]
 
 
 def build_rnn(parameters: RNNParameters, shape: Shape) -> Recurrent:

@@ -9,20 +9,25 @@ import numpy as np
 
 from bench.models.base import Batches, FloatArray, Shape
 from bench.models.parameters import NoParameters
+from bench.models.shapes import answer_steps, refuse_other_values, refuse_variable
 
 
 class Persistence:
-    """The last value again, at every step of the horizon."""
+    """The last value again, at every step of the horizon; to denoise, each value as it is."""
 
     def __init__(self, _parameters: NoParameters, shape: Shape) -> None:
-        self._horizon = shape.horizon
+        refuse_other_values(shape, "persistence")
+        refuse_variable(shape, "persistence")
+        self._shape = shape
 
     def fit(self, batches: Batches) -> None:
         """Nothing to fit."""
 
     def predict(self, x: FloatArray) -> FloatArray:
-        """``x[:, -1]``, `horizon` times: ``[B, H, C]``."""
-        return np.repeat(x[:, -1:], self._horizon, axis=1).astype(np.float64)
+        """``x[:, -1]``, `horizon` times: ``[B, H, C]``; to denoise ``x`` itself."""
+        if self._shape.task == "denoise":
+            return x.astype(np.float64)
+        return np.repeat(x[:, -1:], self._shape.horizon, axis=1).astype(np.float64)
 
     def parameter_count(self) -> int:
         """0."""
@@ -40,6 +45,8 @@ class Drift:
     slope: FloatArray  # [C]
 
     def __init__(self, _parameters: NoParameters, shape: Shape) -> None:
+        refuse_other_values(shape, "drift")
+        refuse_variable(shape, "drift")
         self._shape = shape
 
     def fit(self, batches: Batches) -> None:
@@ -61,25 +68,28 @@ class Drift:
 
 
 class Mean:
-    """The mean of the train targets, whatever the input: the best constant in squared error."""
+    """The mean of the train targets, whatever the input: the best constant in squared error.
 
-    mean: FloatArray  # [C]
+    Of classes that is their shares of the train part: the best constant in log-loss too.
+    """
+
+    mean: FloatArray  # [D]
 
     def __init__(self, _parameters: NoParameters, shape: Shape) -> None:
-        self._shape = shape
+        self._steps, self._values = answer_steps(shape), shape.targets[1]
 
     def fit(self, batches: Batches) -> None:
         """Average the targets; one pass."""
-        total, count = np.zeros(self._shape.channels), 0
+        total, count = np.zeros(self._values), 0
         for _, y in batches():
             total += y.sum(axis=(0, 1), dtype=np.float64)
             count += y.shape[0] * y.shape[1]
         self.mean = total / count
 
     def predict(self, x: FloatArray) -> FloatArray:
-        """The mean, ``[B, H, C]``."""
-        return np.tile(self.mean, (len(x), self._shape.horizon, 1))
+        """The mean, ``[B, H, D]``; to denoise ``[B, T, D]``."""
+        return np.tile(self.mean, (len(x), self._steps, 1))
 
     def parameter_count(self) -> int:
-        """One mean for each channel."""
-        return self._shape.channels
+        """One mean for each value of a target."""
+        return self._values

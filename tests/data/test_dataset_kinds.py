@@ -7,20 +7,23 @@ import pytest
 from bench.data import DATASETS, dataset_kinds
 from bench.errors import InputError
 
-GENERATED = ["random", "sine", "noisy-sine", "damped-multisine", "oscillator", "gbm"]
+GENERATED = ["random", "sine", "noisy-sine", "damped-multisine", "oscillator", "gbm", "two-tone", "recall"]
+GENERATED_SEQUENCES = ["adding", "denoise-sine"]
+IMAGES = ["digits", "mnist"]
 STOCKS = ["TSLA", "GOOGL", "DJI", "A", "GOOG"]
 
 
 def test_the_registered_names() -> None:
-    assert list(DATASETS) == [*GENERATED, *STOCKS, "file"]
+    assert list(DATASETS) == [*GENERATED, *GENERATED_SEQUENCES, *IMAGES, *STOCKS, "file"]
 
 
-@pytest.mark.parametrize("name", [*GENERATED, *STOCKS])
+@pytest.mark.parametrize("name", [*GENERATED, *GENERATED_SEQUENCES, *IMAGES, *STOCKS])
 def test_every_default_is_valid_and_every_parameter_described(name: str) -> None:
     kind = DATASETS[name]
     kind.parameters()
     assert all(field.description for field in kind.parameters.model_fields.values())
-    assert (kind.fingerprint is None) == (name in GENERATED)
+    assert (kind.fingerprint is None) == (name in GENERATED + GENERATED_SEQUENCES)
+    assert (kind.steps is None) == (name in GENERATED + STOCKS)
 
 
 @pytest.mark.parametrize("name", GENERATED)
@@ -30,6 +33,17 @@ def test_generated_defaults_load(name: str) -> None:
     assert 1000 <= len(series) <= 2000
     assert series.best is not None
     assert series.best(1).shape == series.values.shape == (len(series), 1)
+
+
+@pytest.mark.parametrize("name", [*GENERATED_SEQUENCES, "digits"])
+def test_sequences_are_of_the_task_and_the_length_that_their_kind_tells(name: str) -> None:
+    kind = DATASETS[name]
+    sequences = kind.load(kind.parameters(), 0)
+    assert kind.steps is not None
+    assert sequences.task == kind.task
+    assert sequences.inputs.shape[1] == kind.steps(kind.parameters())
+    if sequences.best is not None:
+        assert sequences.best().shape == sequences.targets.shape
 
 
 def test_without_plug_ins_there_are_the_built_in_kinds() -> None:

@@ -16,7 +16,7 @@ from bench.models.base import Shape
 
 torch.set_num_threads(1)
 
-GRADIENT = [name for name, kind in MODELS.items() if kind.gradient]
+GRADIENT = [name for name, kind in MODELS.items() if "hidden_size" in kind.parameters.model_fields]
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}  # matrices in one layer
 SIZES = [{"layers": layers, "bidirectional": both} for layers, both in itertools.product((1, 2), (False, True))]
 

@@ -17,11 +17,32 @@ from bench.models.base import Choice, ModelKind, SearchRange
 from bench.models.parameters import NoParameters
 from bench.suite.spec import Training
 
-NAMES = ["persistence", "drift", "mean", "seasonal-naive", "linear-ar", "rnn", "lstm", "gru", "encoder-decoder"]
+NAMES = ["persistence", "drift", "mean", "seasonal-naive", "linear-ar", "logistic-regression"]
+NAMES += ["rnn", "lstm", "gru", "encoder-decoder"]
+TASKS = {
+    "forecast": {
+        "persistence",
+        "drift",
+        "mean",
+        "seasonal-naive",
+        "linear-ar",
+        "rnn",
+        "lstm",
+        "gru",
+        "encoder-decoder",
+    },
+    "denoise": {"persistence", "mean", "linear-ar", "rnn", "lstm", "gru"},
+    "classify": {"mean", "logistic-regression", "rnn", "lstm", "gru"},
+}
 
 
 def test_the_names_are_these():
     assert list(MODELS) == NAMES
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_what_each_can_do(task: str):
+    assert {name for name, kind in MODELS.items() if task in kind.tasks} == TASKS[task]
 
 
 def test_listing_needs_no_torch():
@@ -64,6 +85,24 @@ def test_dropout_with_one_layer_is_refused_in_one_line(name: str):
 
 
 @pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"truncate": 5}, "truncate 5 need"),
+        ({"carries_state": True}, "carries_state need"),
+        ({"carries_state": True, "truncate": 5}, "truncate 5 and carries_state need"),
+    ],
+)
+def test_a_backward_direction_has_no_state_to_cut_or_carry(given: dict[str, object], named: str):
+    with pytest.raises(ValidationError, match=f"{named} states that go forward alone, and bidirectional is true"):
+        MODELS["lstm"].parameters(bidirectional=True, **given)
+
+
+def test_a_layer_of_keras_is_a_departure():
+    assert MODELS["rnn"].parameters(layer="keras").departures() == ("layer: keras",)
+    assert MODELS["rnn"].parameters(truncate=3).departures() == ()
+
+
+@pytest.mark.parametrize(
     ("name", "wrong"),
     [
         ("persistence", {"period": 3}),
@@ -79,6 +118,11 @@ def test_dropout_with_one_layer_is_refused_in_one_line(name: str):
         ("gru", {"hidden_size": 10**20}),
         ("gru", {"layers": 0}),
         ("gru", {"layers": 65}),
+        ("gru", {"truncate": 0}),
+        ("rnn", {"activation": "relu"}),
+        ("lstm", {"layer": "tensorflow"}),
+        ("encoder-decoder", {"truncate": 3}),
+        ("encoder-decoder", {"layer": "keras"}),
         ("gru", {"layers": 2, "dropout": 1.0}),
         ("encoder-decoder", {"cell": "rnn"}),
         ("encoder-decoder", {"prediction": "forced"}),
