@@ -99,9 +99,24 @@ def check_cells(
             continue
         try:
             _check_steps(cell, dataset)
+            _check_settings(cell)
             cell.model.parsed(model.parameters).check_window(cell.sequence_length, cell.horizon)
         except InputError as error:
             problems.add(place, f"{cell.model.id}: {error}")
+
+
+def _check_settings(cell: Cell) -> None:
+    """Settings that exclude each other."""
+    if cell.tuning and cell.as_published.validation == "none":
+        raise InputError(
+            "expected a validation part, which tuning goes by, got as_published validation: none; set tuning: false"
+        )
+    every_step = cell.training.supervision == "every-step" or cell.as_published.targets == "same-at-every-step"
+    if every_step and cell.horizon != 1:
+        raise InputError(
+            f"expected horizon 1, since every step of a window is asked for the next value, got {cell.horizon}; set "
+            "horizons: [1], or supervision: last"
+        )
 
 
 def _check_steps(cell: Cell, dataset: DatasetKind) -> None:
