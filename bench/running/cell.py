@@ -57,7 +57,7 @@ def run_cell(cell: Cell, *, device: str = "cpu") -> Rows:
 def _run(cell: Cell, ledger: Ledger, device: str) -> None:
     deadline = time.monotonic() + (cell.time_limit_s or math.inf)
     kind = lookup(model_kinds(), cell.model.kind, "model")
-    prepared = _prepare(cell)
+    prepared = prepare(cell, load_series(cell))
     ledger.common |= prepared.provenance()
     candidate = _candidate(kind, cell, prepared.data, ledger=ledger, device=device, deadline=deadline)
     if candidate is None:
@@ -66,7 +66,7 @@ def _run(cell: Cell, ledger: Ledger, device: str) -> None:
         return
     ledger.common["hyperparameters"] = as_json(candidate.values())
     reset_peak()
-    members = _replicates(kind, cell, candidate)
+    members = replicates(kind, cell, candidate)
     trained = train(kind, members, prepared.data, device=device, deadline=deadline)
     _record(cell, kind, trained, prepared=prepared, ledger=ledger)
 
@@ -94,7 +94,16 @@ class Prepared:
         }
 
 
-def _prepare(cell: Cell) -> Prepared:
+def load_series(cell: Cell) -> Series:
+    """The series that `cell` is about.
+
+    Raises
+    ------
+    DataError
+        It is not well formed, or not the one that the cell was planned for.
+    DataUnavailable
+        It cannot be had.
+    """
     kind = lookup(dataset_kinds(), cell.dataset.kind, "dataset")
     series = kind.load(cell.dataset.parsed(kind.parameters), cell.seed)
     if cell.data_sha256 not in (None, series.provenance.sha256):
@@ -102,9 +111,27 @@ def _prepare(cell: Cell) -> Prepared:
             f"{cell.dataset.id}: expected data with SHA-256 {cell.data_sha256}, got {series.provenance.sha256}: "
             "the file changed after the run began; run again"
         )
+    return series
+
+
+def prepare(cell: Cell, series: Series, *, scaler: Scaler | None = None) -> Prepared:
+    """Cut and scale `series` as `cell` says, and lay windows over it.
+
+    Parameters
+    ----------
+    cell, series
+        What to run, and its data.
+    scaler
+        One that is fitted already; `None` fits one on the train part.
+
+    Raises
+    ------
+    DataError
+        The series is too short.
+    """
     length, horizon = cell.sequence_length, cell.horizon
     cut = check_length(len(series), cell.split, length, horizon, source=series.provenance.source)
-    scaler = Scaler.fit(cell.training.scaler, series.values[cut.train])
+    scaler = scaler or Scaler.fit(cell.training.scaler, series.values[cut.train])
     values = scaler.transform(series.values)
     data = TrainingData(
         train=train_windows(values, cut, length, horizon),
@@ -134,7 +161,7 @@ def _candidate(
     return tuned.best
 
 
-def _replicates(kind: ModelKind, cell: Cell, candidate: Candidate) -> list[Member]:
+def replicates(kind: ModelKind, cell: Cell, candidate: Candidate) -> list[Member]:
     """S members on fresh seeds; one where the model draws no random number, since it stands for all."""
     count = cell.seeds if kind.gradient else 1
     return [

@@ -56,14 +56,16 @@ class Bank:
         self.members = tuple(members)
         self.settings = members[0].training
         self.deadline = deadline
-        self._series = torch.from_numpy(data.train.values.astype(np.float32)).to(device)
+        self._device = torch.device(device)
+        self._values = data.train.values
+        self._series = self._tensor(self._values)
         self._train = TensorWindows(data.train, self._series)
         self._validation = TensorWindows(data.validation, self._series)
         self._orders = [member.generator("order") for member in members]
         modules = [initialised(kind, shape, member) for member in members]
         self.parameter_count = sum(weight.numel() for weight in modules[0].parameters() if weight.requires_grad)
         self.teacher_forced_prediction = forces_prediction(modules[0])
-        self.stepper = _stepper(modules, shape, members, device=torch.device(device))
+        self.stepper = _stepper(modules, shape, members, device=self._device)
 
     @property
     def how(self) -> str:
@@ -106,8 +108,12 @@ class Bank:
         self.stepper.restore()
 
     def predict(self, windows: Windows) -> FloatArray:
-        """``[L, points, C]`` of the live members, scaled units; `windows` must lie over the bank's series."""
-        return self._predict(TensorWindows(windows, self._series))
+        """``[L, points, C]`` of the live members, scaled units; `windows` may lie over another series."""
+        own = windows.values is self._values
+        return self._predict(TensorWindows(windows, self._series if own else self._tensor(windows.values)))
+
+    def _tensor(self, values: FloatArray) -> torch.Tensor:
+        return torch.from_numpy(values.astype(np.float32)).to(self._device)
 
     def _predict(self, tensors: TensorWindows) -> FloatArray:
         outputs = [self.stepper.predict(x, y) for x, y in tensors.in_order()]  # [L, B, H, C] each
