@@ -122,13 +122,13 @@ def _shown_before(windows: Windows, t: int, *, teacher_forced: bool) -> NDArray[
 def _window_moves(before: Prepared, after: Prepared, t: int) -> Iterator[Move]:
     """Inputs of every window that begins its targets at `t` or earlier, and whole parts that lie before `t`."""
     parts = {
-        "train": (before.data.train, after.data.train),
-        "validation": (before.data.validation, after.data.validation),
-        "test": (before.test, after.test),
+        "train": (before.data.train, after.data.train, before.cut.train),
+        "validation": (before.data.validation, after.data.validation, before.cut.validation),
+        "test": (before.test, after.test, before.cut.test),
     }
-    for part, (old, new) in parts.items():
+    for part, (old, new, points) in parts.items():
         count = int(np.searchsorted(old.places, t, side="right"))
-        yield Move(f"{part} windows", t, windows_distance(old, new, count, targets=t >= old.end))
+        yield Move(f"{part} windows", t, windows_distance(old, new, count, targets=t >= points.stop))
 
 
 def _fit_distance(before: Fit, after: Fit) -> float:
