@@ -1,11 +1,11 @@
 """Forecast what cannot be forecast: whoever is right more often than a fair coin has seen the answer.
 
 Each target of a fair series comes with a coin: it lies above or below its median given everything before it, which
-is an even chance whatever came before. A forecast claims "above" where it exceeds the best forecast there is. The
-claims of an honest model are made before the coins fall, so its hits are binomial with chance 1/2, exactly,
-whatever the model and however its claims depend on each other. The test is therefore exact at every number of
-targets, where a test on squared errors would lean on a normal approximation that a forecast of a random walk from
-its own past violates.
+is an even chance whatever came before. A forecast that rises claims "above". An honest model's claims are made before
+the coins fall, so its hits are binomial with chance 1/2, exactly, whatever the model and however its claims depend
+on each other. A test on squared errors would lean on a normal approximation instead, which does not hold for
+forecasts of a random walk from its own past; and it would miss a model that knows a little of the future and is
+poor otherwise.
 """
 
 from __future__ import annotations
@@ -19,12 +19,15 @@ from scipy.stats import binom
 
 from bench.canary.base import Outcome, Verdict
 from bench.canary.pieces import Pieces
-from bench.data.base import Series
+from bench.data.base import FloatArray, Series
 from bench.errors import CellError
 from bench.running.reference import Reference
 from bench.seeds import generator
 from bench.suite.spec import Split
 from bench.training import metrics
+
+LATE = 3
+"""Points before each target to which a claim is relative."""
 
 ALPHA = 1e-4
 """How often, at most, an honest cell makes such a canary sing."""
@@ -40,7 +43,7 @@ class Fair:
 
 @dataclass(frozen=True, eq=False)
 class Round:
-    """What came of one round: how often each channel was right ``[C]``, of how many targets, and the errors."""
+    """What came of one round: how often each kind of claim was right ``[2 C]``, of how many targets; the errors."""
 
     hits: NDArray[np.int64]
     targets: int
@@ -75,18 +78,31 @@ def _round(pieces: Pieces, draw: Callable[[np.random.Generator], Fair]) -> Round
     best = reference.best
     if best is None:
         raise ValueError("expected a series whose best forecast is known")
-    claims = prediction > best
-    hits = np.count_nonzero(claims == fair.coins[prepared.cut.test], axis=0)
+    coins = np.tile(fair.coins[prepared.cut.test], 2)  # [points, 2 C]
+    hits = np.count_nonzero(claims(prediction, best) == coins, axis=0)
     mse = metrics.mse(reference.truth, prediction), metrics.mse(reference.truth, best)
-    return Round(np.asarray(hits), len(claims), *mse)
+    return Round(np.asarray(hits), len(prediction), *mse)
+
+
+def claims(prediction: FloatArray, best: FloatArray) -> NDArray[np.bool_]:
+    """``[points, 2 C]``: two ways to read "above" out of a forecast, both fixed before the coin falls.
+
+    The forecast exceeds the best one by more than it did of late, which shows a little knowledge in a model that is
+    otherwise right; or it exceeds what it was itself of late, which shows it in one that trained too little to know
+    the level of the series.
+    """
+    read = np.concatenate([prediction - best, prediction], axis=1)
+    before = np.vstack([np.repeat(read[:1], LATE, axis=0), read])  # [LATE + points, 2 C]
+    of_late = np.mean([before[back : back + len(read)] for back in range(LATE)], axis=0)
+    return np.asarray(read > of_late)
 
 
 def judged(rounds: list[Round]) -> Outcome:
-    """Whether the hits of all rounds are more than chance; the channels of one series count as that many tests."""
+    """Whether some kind of claim was right more often than chance allows; each counts as a test (Bonferroni)."""
     targets = sum(each.targets for each in rounds)
-    if 0.5**targets > ALPHA:
+    hits = np.sum([each.hits for each in rounds], axis=0)  # [2 C]
+    if len(hits) * 0.5**targets > ALPHA:
         return Outcome(Verdict.DOES_NOT_APPLY, f"{targets} test targets are too few to tell anything from chance")
-    hits = np.sum([each.hits for each in rounds], axis=0)  # [C]
     p = float(min(1.0, len(hits) * binom.sf(hits - 1, targets, 0.5).min()))
     best, mse = (float(np.mean([getattr(each, name) for each in rounds])) for name in ("best_mse", "mse"))
     skill = f", skill {1 - mse / best:+.3f}" if best > 0 else ""

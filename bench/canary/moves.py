@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from bench.data.windows import Windows
 
-_CHUNK = 4096  # windows compared at once
+_AT_ONCE = 4096  # windows
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,14 @@ def distance(before: ArrayLike, after: ArrayLike) -> float:
 
 
 def windows_distance(before: Windows, after: Windows, count: int, *, targets: bool = False) -> float:
-    """The `distance` of the inputs, and of the `targets` where asked, of the first `count` windows."""
+    """The `distance` of the inputs, and of the `targets` where asked, of the first `count` windows.
+
+    Of a long series, those are the last ones, and every k-th of all: no more than fit into memory.
+    """
     if before.places != after.places:
         return math.inf
     sizes = [0.0]
-    for start in range(0, count, _CHUNK):
-        which = slice(start, min(start + _CHUNK, count))
+    for which in (slice(max(0, count - _AT_ONCE), count), slice(0, count, 1 + count // _AT_ONCE)):
         sizes.append(distance(before.inputs(which), after.inputs(which)))
         if targets:
             sizes.append(distance(before.targets(which), after.targets(which)))
