@@ -36,7 +36,6 @@ def _one_thread() -> None:
 def prices(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a file of closes for every stock, and one of the user's own."""
     folder = tmp_path_factory.mktemp("prices")
-
     dates = np.datetime64("2020-01-01") + np.arange(LENGTH)
     for number, name in enumerate([*PRICES, "mine"]):
         closes = 100 * np.exp(np.cumsum(np.random.default_rng(number).normal(0, 0.02, LENGTH)))

@@ -13,6 +13,7 @@ import pytest
 from bench.canary import CANARIES
 from bench.canary.base import Outcome, Verdict
 from bench.canary.pieces import Pieces
+from bench.canary.twins import changed_from
 from bench.data import DATASETS
 from bench.models import MODELS
 from bench.suite.spec import Split, Tuning
@@ -35,6 +36,18 @@ def test_every_dataset_and_model(dataset: str, model: str, pieces: Callable[...,
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_on_data_that_nobody_can_forecast(model: str, pieces: Callable[..., Pieces]) -> None:
     assert sung(pieces(model=model), "gbm") == {}
+
+
+@pytest.mark.parametrize("model", [name for name in MODELS if name != "mean"])  # which never moves
+def test_silence_means_something(model: str, pieces: Callable[..., Pieces]) -> None:
+    """What may move does: forecasts made after a change see it, so earlier ones would show it."""
+    made = pieces(model=model)
+    before = made.prepare(made.series)
+    trained = made.train(before)
+    after = made.prepare(changed_from(made.series, before.cut.validation_end, 0), scaler=before.scaler)
+    moved = trained.predict(before.test) != trained.predict(after.test)
+    assert not moved[:, 0].any()
+    assert moved[:, 1:].mean() > 0.8
 
 
 @pytest.mark.parametrize(
@@ -72,7 +85,7 @@ def test_a_study_sees_nothing_of_the_test_part(model: str, pieces: Callable[...,
 
 
 def test_the_real_closes(pieces: Callable[..., Pieces], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()
+    monkeypatch.undo()  # the generated files
     if "BENCH_DATA" not in os.environ:
         if not SHARED.is_dir():
             pytest.skip("needs the published files: name their folder in BENCH_DATA")
