@@ -12,7 +12,7 @@ TABLES = {
     "top": [["bench.__main__"], ["bench.cli"], ["bench.progress"]],
     "making": [
         ["bench.running.plan", "bench.running.run"],
-        ["bench.running.engines"],
+        ["bench.running.engines", "bench.canary"],
         ["bench.running"],
         ["bench.tuning"],
         ["bench.training"],

@@ -139,6 +139,27 @@ def compare(
         output.write_text(text, encoding="utf-8")
 
 
+@app.command()
+def canary(
+    suite: Annotated[str, typer.Argument(help="A suite file, or the name of a shipped suite.")],
+    *,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=GLOB",
+            help="Only these cells; repeatable. Keys: dataset, model, sequence_length, horizon.",
+        ),
+    ] = None,
+) -> None:
+    """Check the cells of a suite for leaks; nothing is stored.
+
+    Exit status: 0 every check that applies was quiet; 1 a canary sang; 2 a check could not run, or none applied.
+    """
+    from bench.cli.canary import watched
+
+    raise typer.Exit(watched(suite, tuple(only or ())))
+
+
 @app.command(name="list")
 def list_(what: Annotated[Listed, typer.Argument(help="What to list.")]) -> None:
     """List what there is: datasets, models, metrics or suites."""

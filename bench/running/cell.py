@@ -19,7 +19,7 @@ from bench.models.base import ModelKind
 from bench.registry import lookup
 from bench.running.failures import classified
 from bench.running.memory import peak_bytes, reset_peak
-from bench.running.prepared import Compared, Prepared, prepare_data
+from bench.running.prepared import Compared, Prepared, load_data, prepare
 from bench.running.rows import Ledger, as_json, known
 from bench.schema import ADVICE, Rows, Status
 from bench.suite.cells import Cell
@@ -55,7 +55,7 @@ def run_cell(cell: Cell, *, device: str = "cpu") -> Rows:
 def _run(cell: Cell, ledger: Ledger, device: str) -> None:
     deadline = time.monotonic() + (cell.time_limit_s or math.inf)
     kind = lookup(model_kinds(), cell.model.kind, "model")
-    prepared = prepare_data(cell)
+    prepared = prepare(cell, load_data(cell))
     ledger.common |= prepared.provenance()
     candidate = _candidate(kind, cell, prepared.data, ledger=ledger, device=device, deadline=deadline)
     if candidate is None:
@@ -63,14 +63,15 @@ def _run(cell: Cell, ledger: Ledger, device: str) -> None:
         ledger.fail_the_rest(Status.DIVERGED, f"every trial of the study diverged; {advice}")
         return
     ledger.common["hyperparameters"] = as_json(candidate.values())
-    ledger.common["shapes"] = as_json(shapes(kind, _member(cell, candidate, 0), prepared.data))
+    members = replicates(kind, cell, candidate)
+    ledger.common["shapes"] = as_json(shapes(kind, members[0], prepared.data))
     reset_peak()
-    for replicates in _groups(cell):
-        if replicates[0] > 0:
-            prepared = prepare_data(cell, replicates[0])
-        members = [_member(cell, candidate, replicate) for replicate in replicates[: None if kind.gradient else 1]]
-        trained = train(kind, members, prepared.data, device=device, deadline=deadline)
-        _record(replicates, trained, prepared=prepared, ledger=ledger, deterministic=not kind.gradient)
+    for group in _groups(cell):
+        if group[0] > 0:
+            prepared = prepare(cell, load_data(cell, group[0]))
+        chosen = [members[replicate] for replicate in group] if kind.gradient else members
+        trained = train(kind, chosen, prepared.data, device=device, deadline=deadline)
+        _record(group, trained, prepared=prepared, ledger=ledger, deterministic=not kind.gradient)
 
 
 def _groups(cell: Cell) -> list[list[int]]:
@@ -79,8 +80,13 @@ def _groups(cell: Cell) -> list[list[int]]:
     return [[replicate] for replicate in every] if cell.fresh_data else [every]
 
 
-def _member(cell: Cell, candidate: Candidate, replicate: int) -> Member:
-    return Member(candidate.parameters, candidate.training, cell.seed, ("replicate", replicate))
+def replicates(kind: ModelKind, cell: Cell, candidate: Candidate) -> list[Member]:
+    """S members on fresh seeds; one where the model draws no random number, since it stands for all."""
+    count = cell.seeds if kind.gradient else 1
+    return [
+        Member(candidate.parameters, candidate.training, cell.seed, ("replicate", replicate))
+        for replicate in range(count)
+    ]
 
 
 def _candidate(
@@ -104,10 +110,8 @@ def _candidate(
     return tuned.best
 
 
-def _record(
-    replicates: Sequence[int], trained: Trained, *, prepared: Prepared, ledger: Ledger, deterministic: bool
-) -> None:
-    """The rows of `replicates`; where the model draws no random number, one fit stands for all of them."""
+def _record(group: Sequence[int], trained: Trained, *, prepared: Prepared, ledger: Ledger, deterministic: bool) -> None:
+    """The rows of the replicates of `group`; where the model draws no random number, one fit stands for all of them."""
     started = time.perf_counter()
     predictions = trained.predict(prepared.test)  # [K, points, D], scaled
     shared = {
@@ -120,7 +124,7 @@ def _record(
     }
     compared = prepared.compared(trained.teacher_forced)
     for k, (fit, scaled) in enumerate(zip(trained.fits, predictions, strict=True)):
-        same = list(replicates) if deterministic else [replicates[k]]
+        same = list(group) if deterministic else [group[k]]
         prediction = prepared.inverse(scaled)
         row = {**shared, **_fit_columns(fit), **_error_columns(fit, compared, prediction)}
         for replicate in same:

@@ -38,19 +38,21 @@ class Prepared:
 
     Parameters
     ----------
-    source
-        The series or sequences, in original units.
+    source, cut
+        The series or sequences, in original units, and their parts.
     data
         What training may see, in scaled units.
     test
         The test part, in scaled units.
-    inverse
-        Scaled predictions ``[…, points, D]`` to original units.
+    scaler, inverse
+        Of the inputs; and from scaled predictions ``[…, points, D]`` to original units.
     compared
         ``compared(teacher_forced)`` is what test predictions are measured against.
     """
 
     source: Series | Sequences
+    cut: Parts
+    scaler: Scaler
     data: TrainingData
     test: Examples
     inverse: Callable[[FloatArray], FloatArray]
@@ -69,23 +71,45 @@ class Prepared:
         }
 
 
-def prepare_data(cell: Cell, replicate: int = 0) -> Prepared:
-    """The data of `cell`; of one `replicate`, where each has its own: the first has the suite's.
+def load_data(cell: Cell, replicate: int = 0) -> Series | Sequences:
+    """What `cell` is about; of one `replicate`, where each has its own: the first has the suite's.
 
     Raises
     ------
-    DataError, DataUnavailable
-        It cannot be had, is not well formed, too short, or not what its fingerprint says.
+    DataError
+        It is not well formed, or not what the cell was planned for.
+    DataUnavailable
+        It cannot be had.
     """
     kind = lookup(dataset_kinds(), cell.dataset.kind, "dataset")
     seed = seeds.integer(cell.seed, "data", replicate) if cell.fresh_data and replicate else cell.seed
-    source = kind.load(cell.dataset.parsed(kind.parameters), seed)
+    source: Series | Sequences = kind.load(cell.dataset.parsed(kind.parameters), seed)
     if cell.data_sha256 not in (None, source.provenance.sha256):
         raise DataError(
             f"{cell.dataset.id}: expected data with SHA-256 {cell.data_sha256}, got {source.provenance.sha256}: "
             "the file changed after the run began; run again"
         )
-    return _of_sequences(cell, source) if isinstance(source, Sequences) else _of_series(cell, source)
+    return source
+
+
+def prepare(cell: Cell, source: Series | Sequences, *, scaler: Scaler | None = None) -> Prepared:
+    """Cut and scale `source` as `cell` says.
+
+    Parameters
+    ----------
+    cell, source
+        What to run, and its data.
+    scaler
+        One that is fitted already; `None` fits one on the train part.
+
+    Raises
+    ------
+    DataError
+        There is too little of it.
+    """
+    if isinstance(source, Sequences):
+        return _of_sequences(cell, source, scaler)
+    return _of_series(cell, source, scaler)
 
 
 def train_examples(cell: Cell, source: Series | Sequences) -> int:
@@ -113,16 +137,18 @@ def _cut(cell: Cell, series: Series) -> Parts:
     )
 
 
-def _of_series(cell: Cell, series: Series) -> Prepared:
+def _of_series(cell: Cell, series: Series, scaler: Scaler | None) -> Prepared:
     length, horizon, departures = cell.sequence_length, cell.horizon, cell.as_published
     cut = _cut(cell, series)
     fitted = series.values if departures.scaler == "series" else series.values[cut.train]
-    scaler = Scaler.fit(cell.training.scaler, fitted)
+    scaler = scaler or Scaler.fit(cell.training.scaler, fitted)
     values = scaler.transform(series.values)
     test = evaluation_windows(values, cut.test, length, horizon)
     validation = evaluation_windows(values, cut.validation, length, horizon)
     data = TrainingData(train_windows(values, cut, length, horizon), validation or None, departures)
-    return Prepared(series, data, test, scaler.inverse, lambda forced: Reference(series, cut, test, forced))
+    return Prepared(
+        series, cut, scaler, data, test, scaler.inverse, lambda forced: Reference(series, cut, test, forced)
+    )
 
 
 def parts_of(cell: Cell, sequences: Sequences) -> Parts:
@@ -141,10 +167,10 @@ def parts_of(cell: Cell, sequences: Sequences) -> Parts:
     return divided(len(sequences), split, departures, 0, source=sequences.provenance.source)
 
 
-def _of_sequences(cell: Cell, sequences: Sequences) -> Prepared:
+def _of_sequences(cell: Cell, sequences: Sequences, scaler: Scaler | None) -> Prepared:
     cut, task = parts_of(cell, sequences), sequences.task
     part = slice(None) if cell.as_published.scaler == "series" else cut.train
-    scaler = _fitted(cell.training.scaler, sequences.inputs[part])
+    scaler = scaler or _fitted(cell.training.scaler, sequences.inputs[part])
     inputs, targets = scaled(scaler, sequences.inputs), sequences.targets
     if task == "denoise":
         targets = scaled(scaler, targets)
@@ -156,7 +182,7 @@ def _of_sequences(cell: Cell, sequences: Sequences) -> Prepared:
     test = selection(cut.test)
     data = TrainingData(selection(cut.train), selection(cut.validation) or None, cell.as_published)
     inverse = scaler.inverse if task == "denoise" else lambda prediction: prediction
-    return Prepared(sequences, data, test, inverse, lambda _forced: Answers(sequences, cut, test))
+    return Prepared(sequences, cut, scaler, data, test, inverse, lambda _forced: Answers(sequences, cut, test))
 
 
 def _fitted(kind: str, inputs: Any) -> Scaler:

@@ -117,8 +117,9 @@ class Bank:
         self.stepper.restore()
 
     def predict(self, examples: Examples) -> FloatArray:
-        """``[L, points, D]`` of the live members, scaled units; `examples` must lie over the bank's data."""
-        return self._predict(self._data.tensors(examples))
+        """``[L, points, D]`` of the live members, scaled units; `examples` may lie over other data than the bank's."""
+        data = self._data if self._data.holds(examples) else OnDevice(examples, str(self._device))
+        return self._predict(data.tensors(examples))
 
     def _predict(self, tensors: Tensors) -> FloatArray:
         outputs = [self._answer(self.stepper.predict(x, y)) for x, y in in_order(tensors)]  # [L, B, U, D] each

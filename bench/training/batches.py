@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -66,14 +66,13 @@ class TensorSequences:
 class OnDevice:
     """The data of one bank on its device: all parts share one copy."""
 
-    def __init__(self, train: Examples, device: str) -> None:
-        if isinstance(train, Selection):
-            arrays = [train.all_inputs, train.all_targets]
-        elif isinstance(train, Windows):
-            arrays = [train.values.astype(np.float32)]
-        else:
-            raise TypeError(f"expected Windows or a Selection, got {type(train).__name__}")
-        self._arrays = [torch.from_numpy(array).to(device) for array in arrays]
+    def __init__(self, examples: Examples, device: str) -> None:
+        self._sources = _arrays(examples)
+        self._arrays = [torch.from_numpy(array.astype(np.float32, copy=False)).to(device) for array in self._sources]
+
+    def holds(self, examples: Examples) -> bool:
+        """Whether `examples` lie over the same data."""
+        return all(mine is theirs for mine, theirs in zip(self._sources, _arrays(examples), strict=True))
 
     def tensors(self, examples: Examples, ahead: Tensor | None = None) -> Tensors:
         """`examples`, which must lie over the same data."""
@@ -82,6 +81,15 @@ class OnDevice:
         if isinstance(examples, Windows):
             return TensorWindows(examples, self._arrays[0], ahead)
         raise TypeError(f"expected Windows or a Selection, got {type(examples).__name__}")
+
+
+def _arrays(examples: Examples) -> list[NDArray[Any]]:
+    """What the `examples` are parts of."""
+    if isinstance(examples, Selection):
+        return [examples.all_inputs, examples.all_targets]
+    if isinstance(examples, Windows):
+        return [examples.values]
+    raise TypeError(f"expected Windows or a Selection, got {type(examples).__name__}")
 
 
 def targets_ahead(shape: Shape, as_published: AsPublished) -> Tensor | None:

@@ -30,6 +30,13 @@ def test_every_kind_is_described(name):
     assert f"`{name}`" in (ROOT / "docs" / "suites.md").read_text()
 
 
+def test_every_canary_is_described():
+    from bench.canary import CANARIES
+
+    text = (ROOT / "docs" / "protocol.md").read_text().split("## Canaries")[1]
+    assert [name for name in CANARIES if f"| `{name}` |" not in text] == []
+
+
 def test_every_setting_is_described():
     from bench.suite.spec import AsPublished, Exclusion, Overrides, Published, Split, Suite, System, Training, Tuning
 

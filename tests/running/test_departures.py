@@ -13,12 +13,16 @@ from bench.data.examples import Selection
 from bench.data.windows import Scaler, check_length, divided, evaluation_windows, train_windows
 from bench.models import MODELS
 from bench.running.cell import run_cell
-from bench.running.prepared import prepare_data
+from bench.running.prepared import load_data, prepare
 from bench.suite.cells import Cell
 from bench.suite.spec import AsPublished, Entry, Split, Training
 from bench.training.batches import Epochs, TensorWindows, targets_ahead
 from bench.training.members import Member, TrainingData
 from bench.training.trained import shape_of, train
+
+
+def prepare_data(cell):
+    return prepare(cell, load_data(cell))
 
 
 def make(dataset, model, *, data=None, length=20, **changes):

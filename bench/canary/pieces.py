@@ -1,0 +1,151 @@
+"""The pieces that `run_cell` is made of, on a budget that suits a check."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from bench import seeds
+from bench.data.base import Series
+from bench.data.windows import Scaler, Windows
+from bench.errors import CellError
+from bench.models import model_kinds
+from bench.registry import lookup
+from bench.running.cell import replicates
+from bench.running.prepared import Prepared, prepare
+from bench.schema import Status
+from bench.suite.cells import Cell
+from bench.suite.spec import Split
+from bench.training.trained import Trained, train
+from bench.tuning.candidates import resolve, space
+
+if TYPE_CHECKING:
+    from bench.tuning.study import Tuned
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much a check trains.
+
+    Parameters
+    ----------
+    epochs, windows_per_epoch
+        Of one training, at most; the suite's own where they are smaller.
+    trials
+        Of one study, where the suite tunes.
+    replicates
+        Members of the bank that is examined.
+    rounds
+        Independent series of a statistical check, one member each.
+    test_points
+        Test targets of each of them.
+    """
+
+    epochs: int = 10
+    windows_per_epoch: int = 256
+    trials: int = 2
+    replicates: int = 2
+    rounds: int = 3
+    test_points: int = 300
+
+    def __str__(self) -> str:
+        return (
+            f"{self.replicates} replicates, {self.epochs} epochs of at most {self.windows_per_epoch} windows, "
+            f"{self.trials} trials; {self.rounds} rounds of {self.test_points} test targets for what is left to chance"
+        )
+
+
+def windows_of(prepared: Prepared) -> dict[str, Windows]:
+    """The windows of each part of a series; where a system was published without a validation part, it has none."""
+    parts = {"train": prepared.data.train, "validation": prepared.data.validation, "test": prepared.test}
+    return {part: windows for part, windows in parts.items() if isinstance(windows, Windows)}
+
+
+_VALIDATION_POINTS = 50
+_TRAIN_WINDOWS = 150
+
+
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """One cell, ready to be taken apart: every method is the function that `run_cell` calls.
+
+    Parameters
+    ----------
+    cell
+        As the suite has it.
+    load
+        Gives its series.
+    budget
+        What a check may spend.
+    """
+
+    cell: Cell
+    load: Callable[[], Series]
+    budget: Budget = Budget()
+
+    @cached_property
+    def series(self) -> Series:
+        """The cell's own data."""
+        return self.load()
+
+    @cached_property
+    def small(self) -> Cell:
+        """The cell within the budget."""
+        training, budget = self.cell.training, self.budget
+        windows = min(training.windows_per_epoch or budget.windows_per_epoch, budget.windows_per_epoch)
+        update = {"epochs": min(training.epochs, budget.epochs), "windows_per_epoch": windows}
+        return dataclasses.replace(
+            self.cell,
+            training=training.model_copy(update=update),
+            tuning=None,
+            seeds=min(self.cell.seeds, budget.replicates),
+            time_limit_s=None,
+        )
+
+    def prepare(self, series: Series, *, scaler: Scaler | None = None) -> Prepared:
+        """`series` in the place of the cell's own: cut, scaled, with windows over it."""
+        return prepare(self.small, series, scaler=scaler)
+
+    def train(self, prepared: Prepared) -> Trained:
+        """The cell's replicates.
+
+        Raises
+        ------
+        CellError
+            One of them diverged.
+        """
+        cell = self.small
+        kind = lookup(model_kinds(), cell.model.kind, "model")
+        trained = train(kind, replicates(kind, cell, resolve(kind, cell)), prepared.data)
+        for fit in trained.fits:
+            if fit.status is not Status.OK:
+                raise CellError(fit.reason or fit.status)
+        return trained
+
+    def tune(self, prepared: Prepared) -> Tuned | None:
+        """A short study of the cell; `None` where the suite does not tune or leaves nothing to tune."""
+        cell, budget = self.small, self.budget
+        kind = lookup(model_kinds(), cell.model.kind, "model")
+        if not (self.cell.tuning and space(kind, cell)):
+            return None
+        from bench.tuning.study import tune  # optuna: only where something is tuned
+
+        update = {"trials": budget.trials, "batch": budget.trials, "epochs": cell.training.epochs}
+        return tune(kind, dataclasses.replace(cell, tuning=self.cell.tuning.model_copy(update=update)), prepared.data)
+
+    def round(self, number: int, split: Split) -> Pieces:
+        """The same pieces for one round of a statistical check: one replicate, on streams of its own."""
+        seed = seeds.integer(self.cell.seed, "canary", number)
+        return dataclasses.replace(self, cell=dataclasses.replace(self.cell, seed=seed, seeds=1, split=split))
+
+    def arena(self, available: int | None = None) -> tuple[int, Split]:
+        """How many points a statistical check wants, and their split; the cell's own where fewer are `available`."""
+        cell, budget = self.cell, self.budget
+        train_points = cell.sequence_length + cell.horizon + _TRAIN_WINDOWS
+        wanted = train_points + _VALIDATION_POINTS + budget.test_points
+        if available is not None and available < wanted:
+            return available, cell.split
+        return wanted, Split(validation=_VALIDATION_POINTS, test=budget.test_points)

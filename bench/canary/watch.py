@@ -1,0 +1,75 @@
+"""Take the canaries through the cells of a suite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from typing import Any
+
+from bench.canary.base import Canary, Outcome, Verdict
+from bench.canary.pieces import Budget, Pieces
+from bench.data.base import Sequences, Series
+from bench.errors import BenchError
+from bench.running.failures import classified
+from bench.running.prepared import load_data
+from bench.suite.cells import Cell
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one canary said of one cell."""
+
+    cell: Cell
+    canary: Canary
+    outcome: Outcome
+
+
+def watch(cells: Sequence[Cell], canaries: Iterable[Canary], budget: Budget) -> Iterator[Finding]:
+    """Every canary on every cell, in their order; what goes wrong is an outcome too.
+
+    A canary with data of its own is asked once for all cells that differ in their dataset alone; its finding has
+    the first of them.
+    """
+    canaries = list(canaries)
+    asked: set[tuple[str, str, int, int]] = set()
+    for _, group in groupby(cells, key=lambda cell: cell.dataset.id):
+        same_data = list(group)
+        load: Callable[[], Any] = _once(partial(load_data, same_data[0]))
+        for cell in same_data:
+            for canary in canaries:
+                question = canary.name, cell.model.id, cell.sequence_length, cell.horizon
+                if not (canary.own_data and question in asked):
+                    asked.add(question)
+                    yield Finding(cell, canary, ask(canary, Pieces(cell, load, budget)))
+
+
+def ask(canary: Canary, pieces: Pieces) -> Outcome:
+    """What `canary` says; what is raised means that it could not run."""
+    try:
+        if not isinstance(pieces.series, Series):
+            return Outcome(Verdict.DOES_NOT_APPLY, "its sequences are independent: none lies after another")
+        return canary.check(pieces)
+    except BenchError as error:
+        return Outcome(Verdict.COULD_NOT_RUN, " ".join(str(error).split()))
+    except Exception as error:  # whatever a model or a dataset raises; KeyboardInterrupt still passes
+        return Outcome(Verdict.COULD_NOT_RUN, classified(error)[1])
+
+
+def _once(load: Callable[[], Series | Sequences]) -> Callable[[], Series | Sequences]:
+    """`load`, whose data or exception is kept for the next call: a download is not tried again for every check."""
+    kept: list[Series | Sequences | Exception] = []
+
+    def again() -> Series | Sequences:
+        if not kept:
+            try:
+                kept.append(load())
+            except Exception as error:  # raised below, as often as it is asked for
+                kept.append(error)
+        (came,) = kept
+        if isinstance(came, Exception):
+            raise came
+        return came
+
+    return again

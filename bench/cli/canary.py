@@ -1,0 +1,72 @@
+"""``bench canary``: checks for leaks, over the cells of a suite."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import torch
+import typer
+
+from bench.canary import CANARIES
+from bench.canary.base import Verdict
+from bench.canary.pieces import Budget
+from bench.canary.watch import Finding, watch
+from bench.cli.lines import aligned
+from bench.cli.listing import loaded
+from bench.running.selection import only
+from bench.suite.cells import Cell, expand
+
+
+def watched(suite: str, filters: Sequence[str]) -> int:
+    """Print what each canary says of each cell, and return the exit status."""
+    cells = only(list(expand(loaded(suite))), filters)
+    torch.set_num_threads(1)  # as where cells are run
+    budget = Budget()
+    typer.echo(f"{len(cells)} cells: {budget}\n")
+    widths = _widths(cells)
+    typer.echo(aligned(HEAD, widths))
+    findings = []
+    for finding in watch(cells, CANARIES.values(), budget):
+        typer.echo(aligned(_line(finding), widths))
+        findings.append(finding)
+    typer.echo(f"\n{_summary(findings)}")
+    return status(findings)
+
+
+HEAD = ("dataset", "model", "L", "h", "canary", "verdict", "")
+
+
+def _line(finding: Finding) -> tuple[str, ...]:
+    cell, canary, outcome = finding.cell, finding.canary, finding.outcome
+    dataset = "–" if canary.own_data else cell.dataset.id
+    window = str(cell.sequence_length), str(cell.horizon)
+    return dataset, cell.model.id, *window, canary.name, outcome.verdict.value, outcome.words
+
+
+def _widths(cells: Sequence[Cell]) -> list[int]:
+    """Of every column but the last, known before the first line is."""
+    columns = [
+        [cell.dataset.id for cell in cells],
+        [cell.model.id for cell in cells],
+        [str(cell.sequence_length) for cell in cells],
+        [str(cell.horizon) for cell in cells],
+        list(CANARIES),
+        [verdict.value for verdict in Verdict],
+    ]
+    return [max(map(len, [head, *column])) for head, column in zip(HEAD, columns, strict=False)]
+
+
+def _summary(findings: Sequence[Finding]) -> str:
+    count = Counter(finding.outcome.verdict for finding in findings)
+    said = ", ".join(f"{count[verdict]} {verdict.value}" for verdict in Verdict if count[verdict])
+    chance = sum(finding.outcome.false_alarm_rate for finding in findings)
+    return f"{len(findings)} checks: {said}; over honest cells one or more would sing by chance in at most {chance:.2%}"
+
+
+def status(findings: Sequence[Finding]) -> int:
+    """0 every canary that applies was quiet, 1 one sang, 2 one could not run, or none applied."""
+    verdicts = {finding.outcome.verdict for finding in findings}
+    if Verdict.SANG in verdicts:
+        return 1
+    return 2 if Verdict.COULD_NOT_RUN in verdicts or Verdict.QUIET not in verdicts else 0

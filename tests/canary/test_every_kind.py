@@ -1,0 +1,101 @@
+"""No canary sings over what `bench` comes with: every registered dataset with every registered model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.canary import CANARIES
+from bench.canary.base import Outcome, Verdict
+from bench.canary.pieces import Pieces
+from bench.canary.twins import changed_from
+from bench.data import DATASETS
+from bench.models import MODELS
+from bench.suite.spec import Split, Tuning
+
+FORECASTS = [name for name, kind in DATASETS.items() if kind.steps is None]
+FORECASTERS = [name for name, kind in MODELS.items() if "forecast" in kind.tasks]
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+
+
+def sung(pieces: Pieces, *names: str) -> dict[str, Outcome]:
+    """What is not quiet."""
+    outcomes = {name: CANARIES[name].check(pieces) for name in names or CANARIES}
+    return {name: outcome for name, outcome in outcomes.items() if outcome.verdict is not Verdict.QUIET}
+
+
+@pytest.mark.parametrize("model", FORECASTERS)
+@pytest.mark.parametrize("dataset", FORECASTS)
+def test_every_dataset_and_model(dataset: str, model: str, pieces: Callable[..., Pieces]) -> None:
+    assert sung(pieces(dataset, model), "causality", "permuted", "scaler") == {}
+
+
+@pytest.mark.parametrize("model", FORECASTERS)
+def test_every_model_on_data_that_nobody_can_forecast(model: str, pieces: Callable[..., Pieces]) -> None:
+    assert sung(pieces(model=model), "gbm") == {}
+
+
+@pytest.mark.parametrize("model", [name for name in FORECASTERS if name != "mean"])  # which never moves
+def test_silence_means_something(model: str, pieces: Callable[..., Pieces]) -> None:
+    """What may move does: forecasts made after a change see it, so earlier ones would show it."""
+    made = pieces(model=model)
+    before = made.prepare(made.series)
+    trained = made.train(before)
+    after = made.prepare(changed_from(made.series, before.cut.validation_end, 0), scaler=before.scaler)
+    moved = trained.predict(before.test) != trained.predict(after.test)
+    assert not moved[:, 0].any()
+    assert moved[:, 1:].mean() > 0.8
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"horizon": 3},
+        {"horizon": 7, "sequence_length": 3},
+        {"split": Split(validation=1, test=1)},
+        {"split": Split(validation=20, test=100)},
+    ],
+    ids=["horizon 3", "horizon 7", "parts of one point", "counts"],
+)
+@pytest.mark.parametrize("model", ["persistence", "linear-ar", "gru", "encoder-decoder"])
+def test_other_windows_and_splits(model: str, changes: dict[str, Any], pieces: Callable[..., Pieces]) -> None:
+    assert sung(pieces(model=model, **changes), "causality", "gbm", "scaler") == {}
+
+
+@pytest.mark.parametrize("options", [{"bidirectional": True}, {"layers": 2, "dropout": 0.5}], ids=str)
+def test_other_architectures(options: dict[str, Any], pieces: Callable[..., Pieces]) -> None:
+    made = pieces(model="lstm")
+    assert sung(_with(made, **options)) == {}
+
+
+def test_a_decoder_that_is_fed_true_past_values_is_no_leak(pieces: Callable[..., Pieces]) -> None:
+    made = pieces(model="encoder-decoder", horizon=4)
+    assert sung(_with(made, prediction="teacher-forced")) == {}
+
+
+@pytest.mark.parametrize("model", ["linear-ar", "gru"])
+def test_a_study_sees_nothing_of_the_test_part(model: str, pieces: Callable[..., Pieces], tuning: Tuning) -> None:
+    made = pieces(model=model, tuning=tuning)
+    assert sung(made, "causality") == {}
+    before = int(CANARIES["causality"].check(pieces(model=model)).words.split()[0])
+    assert int(CANARIES["causality"].check(made).words.split()[0]) == before + 1
+
+
+def test_the_real_closes(pieces: Callable[..., Pieces], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()  # the generated files
+    if "BENCH_DATA" not in os.environ:
+        if not SHARED.is_dir():
+            pytest.skip("needs the published files: name their folder in BENCH_DATA")
+        monkeypatch.setenv("BENCH_DATA", str(SHARED / "stocks"))
+    assert sung(pieces("TSLA", "linear-ar")) == {}
+
+
+def _with(pieces: Pieces, **options: Any) -> Pieces:
+    model = pieces.cell.model
+    entry = model.model_copy(update={"parameters": {**model.parameters, **options}})
+    return replace(pieces, cell=replace(pieces.cell, model=entry))
