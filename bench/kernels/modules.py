@@ -181,7 +181,7 @@ class Layers(nn.Module):
         return recurrent(
             self.cell,
             x,
-            weights if self.stacked else Weights._make(None if each is None else each.unsqueeze(0) for each in weights),
+            weights if self.stacked else Weights(*(each.unsqueeze(0) for each in weights if each is not None)),
             None if state is None else tuple(part[index] for part in state),
             reverse=reverse,
             all_steps=layer < self.options.num_layers - 1 or not self.options.last_only,

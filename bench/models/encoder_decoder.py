@@ -12,12 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.errors import InputError
 from bench.kernels.linear import Linear
 from bench.models.base import Shape
 from bench.models.parameters import EncoderDecoderParameters
 from bench.models.recurrent import recurrent_layers
-from bench.models.shapes import refuse_other_values, refuse_variable
+from bench.models.shapes import refuse_every_step, refuse_other_values, refuse_variable
 
 State = Tensor | tuple[Tensor, Tensor]
 """Of a GRU, or the hidden and cell states of an LSTM: ``[layers, B, hidden]`` each."""
@@ -39,7 +38,8 @@ class EncoderDecoder(nn.Module):
 
     def __init__(self, parameters: EncoderDecoderParameters, shape: Shape) -> None:
         super().__init__()
-        _check(shape)
+        for refuse in (refuse_other_values, refuse_variable, refuse_every_step):
+            refuse(shape, "encoder-decoder")
         self.teacher_forced_prediction = parameters.prediction == "teacher-forced"
         self.horizon = shape.horizon
         self.directions = 2 if parameters.bidirectional else 1
@@ -81,14 +81,3 @@ class EncoderDecoder(nn.Module):
     def _step(self, inputs: Tensor, state: State) -> tuple[Tensor, Any]:
         hidden, state = self.decoder(inputs, state)
         return self.head(hidden), state
-
-
-def _check(shape: Shape) -> None:
-    """Refuse what is not the values after a whole window."""
-    refuse_other_values(shape, "encoder-decoder")
-    refuse_variable(shape, "encoder-decoder")
-    if shape.every_step:
-        raise InputError(
-            "encoder-decoder: expected targets after the window alone, got some at each of its steps; set "
-            "supervision: last"
-        )

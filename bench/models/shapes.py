@@ -36,6 +36,20 @@ def refuse_variable(shape: Shape, name: str) -> None:
         )
 
 
+def refuse_every_step(shape: Shape, name: str) -> None:
+    """Refuse to be asked for an output at every step.
+
+    Raises
+    ------
+    InputError
+        It is.
+    """
+    if shape.every_step:
+        raise InputError(
+            f"{name}: expected targets after the window alone, got some at each of its steps; set supervision: last"
+        )
+
+
 def answer_steps(shape: Shape) -> int:
     """Steps of one target: all of the window to denoise, else the horizon, whatever else training may ask for."""
     return shape.sequence_length if shape.task == "denoise" else shape.horizon
