@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,7 +90,7 @@ class _Strata:
     """
 
     ordered: FloatArray
-    place: NDArray[np.unsignedinteger]
+    place: NDArray[Any]
     start: NDArray[np.float32]
     size: NDArray[np.float32]
 

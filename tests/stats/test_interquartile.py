@@ -19,10 +19,10 @@ def test_the_interval_agrees_with_a_plain_loop_over_strata() -> None:
     rng = np.random.default_rng(0)
     scores = rng.normal(size=(6, 5)) + 2 * np.arange(6)[:, None]
     found = aggregate(scores[None], resamples=20_000)
-    loop = [stats.trim_mean(np.concatenate([rng.choice(own, size=5) for own in scores]), 0.25) for _ in range(20_000)]
+    loop = [stats.trim_mean(np.concatenate([rng.choice(own, size=5) for own in scores]), 0.25) for _ in range(4000)]
     low, high = np.quantile(loop, [0.025, 0.975])
     assert found.value[0] == pytest.approx(stats.trim_mean(scores, 0.25, axis=None))
-    assert [found.low[0], found.high[0]] == pytest.approx([low, high], abs=0.03 * (high - low))
+    assert [found.low[0], found.high[0]] == pytest.approx([low, high], abs=0.06 * (high - low))
 
 
 def test_missing_seeds_are_drawn_around_and_a_lost_dataset_is_left_out() -> None:
