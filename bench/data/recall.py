@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from bench.data.base import DatasetKind, FloatArray, Series
@@ -43,7 +44,11 @@ def load(parameters: Recall, seed: int) -> Series:
         return expected
 
     source = f"x[t] = ρ x[t-k] + √(1-ρ²) N(0, 1), k = {lag}, ρ = {rho}, {length} points"
-    return generated(values, source, seed=seed, best=best)
+
+    def autocovariance(lags: NDArray[np.int64]) -> FloatArray:
+        return np.where(lags % lag == 0, rho ** (lags // lag), 0.0)
+
+    return generated(values, source, seed=seed, best=best, autocovariance=autocovariance)
 
 
 RECALL = DatasetKind("a series that depends on its value k steps ago alone", Recall, load)

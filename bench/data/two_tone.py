@@ -9,6 +9,7 @@ from pydantic import Field
 
 from bench.data.base import DatasetKind, Series
 from bench.data.generated import Length, Seeded, Spread, Stop, always, generated, stream
+from bench.data.linear import tones
 
 
 class TwoTone(Seeded):
@@ -26,7 +27,8 @@ def load(parameters: TwoTone, seed: int) -> Series:
     clean = (np.sin(2 * t) + 0.5 * np.cos(t))[:, None]
     values = clean + parameters.noise * stream(seed, "two-tone").standard_normal(clean.shape)
     source = f"sin 2t + .5 cos t + N(0, {parameters.noise}²), t = 0 … {parameters.stop}, {parameters.length} points"
-    return generated(values, source, seed=seed, time=t, best=always(clean))
+    covariance = tones((1.0, 2.0), (0.5, 1.0), step=t[1] - t[0], noise=parameters.noise)
+    return generated(values, source, seed=seed, time=t, best=always(clean), autocovariance=covariance)
 
 
 TWO_TONE = DatasetKind("two sines with Gaussian noise", TwoTone, load)

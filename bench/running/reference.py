@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bench.data.base import FloatArray, Series
+from bench.data.linear import linear_floor
 from bench.data.windows import Parts, Scaler, Windows
 from bench.running.rows import as_text, flat
 from bench.schema import ADVICE, Status
@@ -59,6 +60,14 @@ class Reference:
         return forecast
 
     @cached_property
+    def linear(self) -> float | None:
+        """The expected squared error of the best linear forecast; `None` where the covariance is not known."""
+        if self.series.autocovariance is None:
+            return None
+        by_step = linear_floor(self.series.autocovariance, self.test.sequence_length, self.test.horizon)
+        return float(by_step[self.test.steps() - 1].mean())
+
+    @cached_property
     def scaler(self) -> Scaler:
         """The unit of scaled errors: the range of all points before the test part.
 
@@ -73,7 +82,8 @@ class Reference:
         with np.errstate(over="ignore"):  # what overflows is said in the row
             direction = metrics.directional_accuracy(truth, prediction, persistence)
             values = pooled(truth, prediction, persistence, best=self.best, scaler=self.scaler)
-            return as_columns({**values, "directional_accuracy": direction})
+        linear = {} if self.linear is None else {"linear_floor_mse": self.linear}
+        return as_columns({**values, **linear, "directional_accuracy": direction})
 
     def columns(self, prediction: FloatArray) -> dict[str, Any]:
         """The columns of `predictions`."""
