@@ -78,7 +78,7 @@ class Layers(nn.Module):
         self._generators: Sequence[torch.Generator] | None = None
         for layer in range(self.options.num_layers):
             columns = hidden_size * self.directions if layer else input_size
-            for reverse in (False, True)[: self.directions]:
+            for reverse in self.ways:
                 self._register(layer, columns, reverse=reverse)
         self.reset_parameters()
 
@@ -104,6 +104,16 @@ class Layers(nn.Module):
         """Whether the weights are those of the members of a bank."""
         weight: Any = self.weight_hh_l0
         return bool(weight.ndim == 3)
+
+    @property
+    def ways(self) -> tuple[bool, ...]:
+        """Whether each direction walks backwards."""
+        return (False, True)[: self.directions]
+
+    def weights(self, layer: int, *, reverse: bool) -> Weights:
+        """Those of one layer in one direction, as they are."""
+        names = [_parameter(name, layer, reverse=reverse) for name in Weights._fields]
+        return Weights(*(getattr(self, name) for name in names[: 4 if self.options.bias else 2]))
 
     def draw_from(self, generators: Sequence[torch.Generator]) -> None:
         """Draw dropout from a generator for each member: then no member's masks depend on the others."""
@@ -148,8 +158,7 @@ class Layers(nn.Module):
         last: list[Outputs] = []
         values = x
         for layer in range(self.options.num_layers):
-            ways = (False, True)[: self.directions]
-            outputs = [self._layer(values, layer, state, reverse=reverse) for reverse in ways]
+            outputs = [self._layer(values, layer, state, reverse=reverse) for reverse in self.ways]
             last += outputs
             top = layer == self.options.num_layers - 1
             values = torch.cat([each.h if top and self.options.last_only else each.y for each in outputs], dim=-1)
@@ -159,21 +168,27 @@ class Layers(nn.Module):
 
     def _dropped(self, values: Tensor) -> Tensor:
         """Dropout of ``[K, B, T, …]``."""
+        mask = self.dropout_mask(values)
+        return values if mask is None else values * mask
+
+    def dropout_mask(self, values: Tensor) -> Tensor | None:
+        """What dropout multiplies ``[K, B, T, …]`` by; `None` where that is 1."""
         share = self.options.dropout
-        if self._generators is None or not self.training or share in (0, 1):
-            return functional.dropout(values, share, self.training)
+        if not self.training or share == 0:
+            return None
+        if self._generators is None or share == 1:
+            return functional.dropout(torch.ones_like(values), share)
         draws = [torch.rand(values.shape[1:], generator=each, device=values.device) for each in self._generators]
-        return values * (torch.stack(draws) >= share) / (1 - share)
+        return (torch.stack(draws) >= share).to(values.dtype) / (1 - share)
 
     def _layer(self, x: Tensor, layer: int, state: tuple[Tensor, ...] | None, *, reverse: bool) -> Outputs:
         """One layer in one direction, over ``[K, B, T, C]``."""
-        names = [_parameter(name, layer, reverse=reverse) for name in Weights._fields]
-        weights = [getattr(self, name) for name in names[: 4 if self.options.bias else 2]]
+        weights = self.weights(layer, reverse=reverse)
         index = layer * self.directions + reverse
         return recurrent(
             self.cell,
             x,
-            Weights(*(weights if self.stacked else [weight.unsqueeze(0) for weight in weights])),
+            weights if self.stacked else Weights(*(each.unsqueeze(0) for each in weights if each is not None)),
             None if state is None else tuple(part[index] for part in state),
             reverse=reverse,
             all_steps=layer < self.options.num_layers - 1 or not self.options.last_only,

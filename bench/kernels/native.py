@@ -143,10 +143,11 @@ def run_backward(
 
 
 def run_training(
-    options: Options, inputs: Inputs, head: tuple[Tensor, Tensor, Tensor], loss: str
+    options: Options, inputs: Inputs, head: tuple[Tensor, Tensor, Tensor], loss: str, *, wants_x: bool = False
 ) -> tuple[Tensor, ...]:
-    """The losses ``[K]``, and the gradients to the weights and biases of `inputs` and of the head.
+    """The losses ``[K]``, and the gradients to the input, the weights and biases of `inputs`, and those of the head.
 
+    The gradient to the input is ``[K, 0]`` where it is not wanted.
     `head` are weights ``[K, O, H]`` and biases ``[K, O]`` of a map of the last state, and targets ``[K, B, O]``.
     """
     dtype = inputs.x.dtype
@@ -155,14 +156,15 @@ def run_training(
     gradients = _new_weights(plan, dtype)
     d_head = (torch.empty_like(weight), torch.empty_like(bias))
     losses = torch.empty(plan.members, dtype=dtype)
+    d_x = torch.empty(plan.members, *(inputs.x.shape[1:] if wants_x else (0,)), dtype=dtype)
     absent = _no_arrays(dtype)
     sums = np.zeros(plan.members * plan.groups * head_size(plan), DTYPES[dtype])
     w, b, y, found, d_w, d_b = (flat(tensor, dtype) for tensor in (*head, losses, *d_head))
     arrays = absent._replace(
         operands=_operands(plan, inputs),
-        gradients=Gradients(*absent.gradients[:3], *(flat(tensor, dtype) for tensor in gradients)),
+        gradients=Gradients(flat(d_x, dtype), *absent.gradients[1:3], *(flat(tensor, dtype) for tensor in gradients)),
         sums=_new_sums(plan, dtype),
         head=Head(w, b, y, found, d_w, d_b, sums),
     )
     _run(TRAIN, plan, arrays)
-    return (losses, *gradients, *d_head)
+    return (losses, d_x, *gradients, *d_head)

@@ -6,7 +6,7 @@ written with ``vmap``, nested or not, is one call of the kernel.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch

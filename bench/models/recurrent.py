@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from bench.kernels.last_state import losses_and_gradients
+from bench.kernels import last_state, many_layers
 from bench.kernels.linear import Linear
 from bench.kernels.modules import GRU, LSTM, RNN, Layers
 from bench.kernels.recurrent import Weights
@@ -40,6 +40,7 @@ class Recurrent(nn.Module):
     """
 
     stackable = True
+    without_autograd = True
 
     def __init__(self, cell: str, parameters: RecurrentParameters, shape: Shape, **options: Any) -> None:
         super().__init__()
@@ -47,7 +48,6 @@ class Recurrent(nn.Module):
         self.layers = recurrent_layers(
             cell, shape.channels, parameters, bidirectional=parameters.bidirectional, last_only=True, **options
         )
-        self.one_pass = parameters.layers == 1 and not parameters.bidirectional
         directions = 2 if parameters.bidirectional else 1
         self.head = Linear(directions * parameters.hidden_size, shape.horizon * shape.channels)
 
@@ -58,14 +58,16 @@ class Recurrent(nn.Module):
         return output
 
     def losses_and_gradients(self, x: Tensor, targets: Tensor, loss: str) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """What stacked members of one layer and direction (`one_pass`) are trained by, without autograd.
+        """What stacked members are trained by where the compiled kernels are (`without_autograd`).
 
         The loss of each member ``[K]`` and its gradients to the parameters, in their order, from ``[K, B, T, C]`` and
         ``[K, B, H, C]``.
         """
-        weights = Weights(*self.layers.parameters())
         head = self.head.weight, self.head.bias
-        return losses_and_gradients(self.layers.cell, x, targets.flatten(2), weights, head, loss=loss)
+        if self.layers.options.num_layers > 1 or self.layers.directions > 1:
+            return many_layers.losses_and_gradients(self.layers, x, targets.flatten(2), head, loss=loss)
+        weights = Weights(*self.layers.parameters())
+        return last_state.losses_and_gradients(self.layers.cell, x, targets.flatten(2), weights, head, loss=loss)
 
 
 def build_rnn(parameters: RNNParameters, shape: Shape) -> Recurrent:
