@@ -24,6 +24,13 @@ LOSSES: dict[str, Callable[..., Tensor]] = {
     "huber": functional.huber_loss,
 }
 
+SLOPES: dict[str, Callable[[Tensor], Tensor]] = {
+    "mse": lambda error: 2 * error,
+    "mae": torch.sign,
+    "huber": lambda error: error.clamp(-1, 1),
+}
+"""The derivatives of `LOSSES`, before the mean, by the error."""
+
 
 def losses_and_gradients(
     cell: str, x: Tensor, target: Tensor, weights: Weights, head: tuple[Tensor, Tensor], *, loss: str

@@ -15,9 +15,9 @@ from bench.kernels.arrays import Arrays, Gradients, Head, Operands, Results, Sum
 from bench.kernels.call import Inputs, Options
 from bench.kernels.head import LOSSES
 from bench.kernels.memory import buffer
-from bench.kernels.passes import BACKWARD, FINISH, FORWARD, TRAIN, run_pass
+from bench.kernels.passes import BACKWARD, FORWARD, TRAIN, run_pass
 from bench.kernels.plan import Plan, Sizes, head_size, make_plan
-from bench.kernels.threads import run
+from bench.kernels.threads import parts_of, run
 
 DTYPES: Mapping[torch.dtype, np.dtype[Any]] = {torch.float32: np.dtype(np.float32), torch.float64: np.dtype(np.float64)}
 
@@ -90,9 +90,11 @@ def _run(mode: int, plan: Plan, arrays: Arrays) -> None:
     kernel = run_pass(arrays.operands.x.dtype)
     rows = plan.members * plan.batch * plan.steps
     work = 2 * rows * plan.gates * plan.hidden * (plan.hidden + plan.channels)  # of the products of a forward pass
-    run(lambda first, last: kernel(mode, plan, arrays, first, last), plan.members * plan.groups, work)
-    if mode != FORWARD:
-        kernel(FINISH, plan, arrays, 0, plan.members)
+    tasks, sums = plan.members * plan.groups, mode != FORWARD
+    # a call that does all of it finishes too: a call costs as much as a small network's pass
+    run(lambda first, last: kernel(mode, plan, arrays, first, last, int(sums and last - first == tasks)), tasks, work)
+    if sums and parts_of(tasks, work) > 1:
+        kernel(mode, plan, arrays, 0, 0, 1)
 
 
 def run_forward(options: Options, inputs: Inputs) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -64,7 +64,7 @@ class EncoderDecoder(nn.Module):
         The loss of each member ``[K]`` and its gradients to the parameters, in their order, from ``[K, B, T, C]`` and
         ``[K, B, H, C]``.
         """
-        from bench.kernels.walk import Walk
+        from bench.kernels.walk import Walk  # imports what compiles
 
         encoder = Walk(self.encoder, x)
         decoder = Walk(self.decoder, _fed(x, targets), tuple(map(self._add_directions, encoder.states)))

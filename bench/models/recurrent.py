@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from bench.kernels import last_state, many_layers
+from bench.kernels import last_state
 from bench.kernels.linear import Linear
 from bench.kernels.modules import GRU, LSTM, RNN, Layers
 from bench.kernels.recurrent import Weights
@@ -65,6 +65,8 @@ class Recurrent(nn.Module):
         """
         head = self.head.weight, self.head.bias
         if self.layers.options.num_layers > 1 or self.layers.directions > 1:
+            from bench.kernels import many_layers  # imports what compiles
+
             return many_layers.losses_and_gradients(self.layers, x, targets.flatten(2), head, loss=loss)
         weights = Weights(*self.layers.parameters())
         return last_state.losses_and_gradients(self.layers.cell, x, targets.flatten(2), weights, head, loss=loss)
