@@ -52,13 +52,13 @@ def intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def entry(function: Callable[P, R]) -> Callable[[np.dtype[Any]], Callable[P, R]]:
     """Compile a function that Python calls: the result gives the compiled function of a dtype."""
-    made: dict[str, Callable[P, R]] = {}
+    made: dict[np.dtype[Any], Callable[P, R]] = {}
 
     def of(dtype: np.dtype[Any]) -> Callable[P, R]:
-        if dtype.name not in made:
+        if dtype not in made:
             copy = FunctionType(function.__code__, function.__globals__)
             copy.__qualname__ = f"{function.__name__}_{dtype.name}_{_SOURCES}"
-            made[dtype.name] = cast(Callable[P, R], njit(error_model="numpy", nogil=True, cache=True)(copy))
-        return made[dtype.name]
+            made[dtype] = cast(Callable[P, R], njit(error_model="numpy", nogil=True, cache=True)(copy))
+        return made[dtype]
 
     return of
