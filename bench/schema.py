@@ -52,6 +52,7 @@ RUNS = pa.schema(
         *_KEY,
         ("seed", pa.int32()),  # the replicate: 0 … seeds - 1
         ("task", pa.string()),
+        ("departures", pa.string()),  # from the protocol, as published systems make them; null for none
         ("status", pa.string()),
         ("reason", pa.string()),
         # Errors over all test targets, pooled; original units, then scaled units (original / error_scale).
@@ -67,6 +68,8 @@ RUNS = pa.schema(
         ("skill", pa.float64()),
         ("learnable_fraction", pa.float64()),
         ("directional_accuracy", pa.float64()),
+        ("accuracy", pa.float64()),  # of classes
+        ("log_loss", pa.float64()),
         ("validation_mse_scaled", pa.float64()),
         # Cost of this replicate; fit_s is its share of the bank's time.
         ("epochs", pa.int32()),
@@ -76,6 +79,10 @@ RUNS = pa.schema(
         ("tuning_s", pa.float64()),  # of the whole cell
         ("peak_memory_bytes", pa.int64()),
         ("parameters", pa.int64()),
+        (
+            "shapes",
+            pa.string(),
+        ),  # JSON: name → shape of train_inputs, train_targets, and of the recurrent layers' outputs
         ("bank", pa.string()),  # how the replicates were stepped: as one, one by one, in closed form
         ("deterministic", pa.bool_()),  # the model draws no random number: one fit stands for every seed
         # What was run.

@@ -26,6 +26,7 @@ from bench.running.selection import only
 from bench.schema import Status
 from bench.store import read
 from bench.suite.cells import Cell, expand
+from bench.suite.spec import Suite
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def run_suite(request: Request) -> int:
         device = "cpu" if plan.nothing_to_do else resolved(device)
     with raising() as interrupt:
         try:
-            outcome = _carried_out(plan, request, jobs=jobs, device=device, interrupt=interrupt)
+            outcome = _carried_out(plan, suite, request, jobs=jobs, device=device, interrupt=interrupt)
             status = _concluded(plan, outcome, report=request.report, quiet=request.progress == "jsonl")
             interrupt.check()
         except KeyboardInterrupt:
@@ -73,7 +74,9 @@ def run_suite(request: Request) -> int:
     return status
 
 
-def _carried_out(plan: Plan, request: Request, *, jobs: int, device: str, interrupt: Interrupt) -> Outcome:
+def _carried_out(
+    plan: Plan, suite: Suite, request: Request, *, jobs: int, device: str, interrupt: Interrupt
+) -> Outcome:
     """Run `plan` and show how it goes."""
     begin = partial(start, "processes", jobs=jobs, device=device)
     with sink(request.progress) as show:
@@ -82,7 +85,7 @@ def _carried_out(plan: Plan, request: Request, *, jobs: int, device: str, interr
             show(event)
             interrupt.check()
 
-        return run(plan, begin, jobs=jobs, device=device, listener=listen)
+        return run(plan, begin, jobs=jobs, device=device, listener=listen, suite=suite)
 
 
 def cpu_count() -> int:

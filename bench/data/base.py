@@ -25,6 +25,10 @@ class Parameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
+    def departures(self) -> tuple[str, ...]:
+        """What of these departs from the protocol, as published systems do; it marks the rows `as published`."""
+        return ()
+
 
 @dataclass(frozen=True)
 class Provenance:

@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 from pydantic import Field
-from scipy.signal import lfilter
 
 from bench.data.base import DatasetKind, FloatArray, Series
 from bench.data.generated import Length, Seeded, generated, stream
@@ -26,6 +25,8 @@ def load(parameters: Recall, seed: int) -> Series:
     These are k interleaved autoregressions that know nothing of each other. One step ahead the noise floor is
     ``1 - ρ²``, that of persistence is 2 where ``k > 1``, and a window shorter than k allows no better than 1.
     """
+    from scipy.signal import lfilter  # slow, and no other dataset needs it
+
     seed = parameters.data_seed(seed)
     lag, rho, length = parameters.lag, parameters.correlation, parameters.length
     rows = -(-length // lag)

@@ -15,16 +15,21 @@ from numpy.typing import NDArray
 
 from bench.data.base import FloatArray
 from bench.errors import DataError
-from bench.suite.spec import Part, Split
+from bench.suite.spec import PROTOCOL, AsPublished, Part, Split
+from bench.tasks import Task
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The boundaries of a series of `n` points: train | validation | test."""
+    """The boundaries of a series of `n` points: train | validation | test.
+
+    `lost` targets at the end of each part are left out, as some published systems do; under the protocol none is.
+    """
 
     train_end: int
     validation_end: int
     n: int
+    lost: int = 0
 
     @property
     def train(self) -> slice:
@@ -34,12 +39,36 @@ class Parts:
     @property
     def validation(self) -> slice:
         """The points that choose epochs and hyperparameters."""
-        return slice(self.train_end, self.validation_end)
+        return slice(self.train_end, max(self.train_end, self.validation_end - self.lost))
 
     @property
     def test(self) -> slice:
         """The points that are opened once, at the end."""
-        return slice(self.validation_end, self.n)
+        return slice(self.validation_end, self.n - self.lost)
+
+    @property
+    def known(self) -> slice:
+        """The points before the test part; where nothing was held out, those of train."""
+        return slice(0, max(self.train_end, self.validation_end))
+
+
+def divided(n: int, split: Split, as_published: AsPublished, sequence_length: int, *, source: str = "") -> Parts:
+    """The parts of `n` points under the protocol, or with the departures of `as_published`; `source` as for `parts`.
+
+    Raises
+    ------
+    DataError
+        A part would be empty.
+    """
+    lost = int(as_published.windows == "minus-one")
+    if as_published.split == "none":
+        return Parts(n, sequence_length, n, lost)
+    first = sequence_length if as_published.split == "windows" else 0
+    if as_published.validation == "none":
+        cut = _cut(n - first, 0, _points(split.test, n - first), source=source, least=0)
+    else:
+        cut = parts(n - first, split, source=source)
+    return Parts(first + cut.train_end, first + cut.validation_end, n, lost)
 
 
 def parts(n: int, split: Split, *, source: str = "") -> Parts:
@@ -57,10 +86,13 @@ def parts(n: int, split: Split, *, source: str = "") -> Parts:
     DataError
         A part would be empty.
     """
-    test = _points(split.test, n)
-    validation = _points(split.validation, n)
+    return _cut(n, _points(split.validation, n), _points(split.test, n), source=source, least=1)
+
+
+def _cut(n: int, validation: int, test: int, *, source: str, least: int) -> Parts:
+    """The parts of these sizes; of `validation`, at `least` this many."""
     train = n - validation - test
-    if min(train, validation, test) < 1:
+    if min(train, test) < 1 or validation < least:
         raise DataError(
             f"{_named(source)}a series of {n} points cannot be split into train {train}, validation {validation}, "
             f"test {test}: every part needs at least 1 point; give a longer series or smaller parts"
@@ -76,8 +108,16 @@ def _points(part: Part, n: int) -> int:
     return part if isinstance(part, int) else round(part * n)
 
 
-def check_length(n: int, split: Split, sequence_length: int, horizon: int, *, source: str = "") -> Parts:
-    """The parts of a series that has at least one train window; `source` as for `parts`.
+def check_length(
+    n: int,
+    split: Split,
+    sequence_length: int,
+    horizon: int,
+    *,
+    as_published: AsPublished = PROTOCOL,
+    source: str = "",
+) -> Parts:
+    """The parts of a series that has at least one train window; `as_published` and `source` as for `divided`.
 
     Raises
     ------
@@ -85,8 +125,8 @@ def check_length(n: int, split: Split, sequence_length: int, horizon: int, *, so
         The series is too short for this split, sequence length and horizon; the message says how many points
         are needed.
     """
-    cut = parts(n, split, source=source)
-    needed = sequence_length + horizon
+    cut = divided(n, split, as_published, sequence_length, source=source)
+    needed = sequence_length + horizon + cut.lost
     if cut.train_end < needed:
         raise DataError(
             f"{_named(source)}{n} points leave {cut.train_end} for train after validation "
@@ -106,16 +146,18 @@ class Scaler:
 
     @classmethod
     def fit(cls, kind: str, values: FloatArray) -> Scaler:
-        """Fit on ``values`` ``[N, C]``: `minmax` maps them onto [0, 1], `standard` to mean 0 and deviation 1.
+        """Fit on ``values`` ``[N, C]``.
 
-        A channel that never changes keeps its unit: its scale is 1.
+        `minmax` maps them onto [0, 1], `symmetric` onto [-1, 1], `standard` to mean 0 and deviation 1, and `none`
+        leaves them as they are. A channel that never changes keeps its unit: its scale is 1.
         """
-        if kind == "minmax":
-            offset = values.min(axis=0)
-            scale = values.max(axis=0) - offset
-        else:
-            offset = values.mean(axis=0)
-            scale = values.std(axis=0)
+        low, high = values.min(axis=0), values.max(axis=0)
+        offset, scale = {
+            "minmax": lambda: (low, high - low),
+            "symmetric": lambda: ((low + high) / 2, (high - low) / 2),
+            "standard": lambda: (values.mean(axis=0), values.std(axis=0)),
+            "none": lambda: (np.zeros_like(low), np.ones_like(low)),
+        }[kind]()
         return cls(offset, np.where(scale > 0, scale, 1.0))
 
     def transform(self, values: FloatArray) -> FloatArray:
@@ -153,9 +195,24 @@ class Windows:
         return len(self.places)
 
     @property
+    def task(self) -> Task:
+        """Windows over a series are there to forecast it."""
+        return "forecast"
+
+    @property
     def channels(self) -> int:
         """`C`."""
         return int(self.values.shape[1])
+
+    @property
+    def outputs(self) -> int:
+        """All channels are forecast."""
+        return self.channels
+
+    @property
+    def variable(self) -> bool:
+        """Windows of a series are all of one length."""
+        return False
 
     @property
     def points(self) -> int:
@@ -199,8 +256,8 @@ class Windows:
 
 def train_windows(values: FloatArray, cut: Parts, sequence_length: int, horizon: int) -> Windows:
     """Every window whose inputs and targets all lie in the train part."""
-    places = range(sequence_length, cut.train_end - horizon + 1)
-    return Windows(values, places, cut.train_end, sequence_length, horizon)
+    end = cut.train_end - cut.lost
+    return Windows(values, range(sequence_length, end - horizon + 1), end, sequence_length, horizon)
 
 
 def evaluation_windows(values: FloatArray, part: slice, sequence_length: int, horizon: int) -> Windows:

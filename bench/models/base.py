@@ -23,6 +23,10 @@ class Parameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
+    def departures(self) -> tuple[str, ...]:
+        """What of these departs from the protocol, as published systems do; it marks the rows `as published`."""
+        return ()
+
     def check_window(self, sequence_length: int, horizon: int) -> None:
         """Refuse windows that these parameters cannot serve; called for every cell before anything runs.
 

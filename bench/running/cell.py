@@ -8,25 +8,23 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from bench.data import dataset_kinds
-from bench.data.base import FloatArray, Series
-from bench.data.windows import Parts, Scaler, Windows, check_length, evaluation_windows, train_windows
-from bench.errors import DataError
+from bench.data.base import FloatArray
 from bench.models import model_kinds
 from bench.models.base import ModelKind
 from bench.registry import lookup
 from bench.running.failures import classified
 from bench.running.memory import peak_bytes, reset_peak
-from bench.running.reference import Reference
-from bench.running.rows import Ledger, as_json, as_text, flat
+from bench.running.prepared import Compared, Prepared, prepare_data
+from bench.running.rows import Ledger, as_json, known
 from bench.schema import ADVICE, Rows, Status
 from bench.suite.cells import Cell
 from bench.training.members import Fit, Member, TrainingData
+from bench.training.shapes import shapes
 from bench.training.trained import Trained, train
 from bench.tuning.candidates import Candidate, resolve, space
 
@@ -57,7 +55,7 @@ def run_cell(cell: Cell, *, device: str = "cpu") -> Rows:
 def _run(cell: Cell, ledger: Ledger, device: str) -> None:
     deadline = time.monotonic() + (cell.time_limit_s or math.inf)
     kind = lookup(model_kinds(), cell.model.kind, "model")
-    prepared = _prepare(cell)
+    prepared = prepare_data(cell)
     ledger.common |= prepared.provenance()
     candidate = _candidate(kind, cell, prepared.data, ledger=ledger, device=device, deadline=deadline)
     if candidate is None:
@@ -65,52 +63,24 @@ def _run(cell: Cell, ledger: Ledger, device: str) -> None:
         ledger.fail_the_rest(Status.DIVERGED, f"every trial of the study diverged; {advice}")
         return
     ledger.common["hyperparameters"] = as_json(candidate.values())
+    ledger.common["shapes"] = as_json(shapes(kind, _member(cell, candidate, 0), prepared.data))
     reset_peak()
-    members = _replicates(kind, cell, candidate)
-    trained = train(kind, members, prepared.data, device=device, deadline=deadline)
-    _record(cell, kind, trained, prepared=prepared, ledger=ledger)
+    for replicates in _groups(cell):
+        if replicates[0] > 0:
+            prepared = prepare_data(cell, replicates[0])
+        members = [_member(cell, candidate, replicate) for replicate in replicates[: None if kind.gradient else 1]]
+        trained = train(kind, members, prepared.data, device=device, deadline=deadline)
+        _record(replicates, trained, prepared=prepared, ledger=ledger, deterministic=not kind.gradient)
 
 
-@dataclass(frozen=True, eq=False)
-class Prepared:
-    """One cell's data: the series, its parts, and windows over it in scaled units."""
-
-    series: Series
-    cut: Parts
-    scaler: Scaler
-    data: TrainingData
-    test: Windows
-
-    def provenance(self) -> dict[str, Any]:
-        """The columns of `runs` that say what the data was."""
-        source = self.series.provenance
-        return {
-            "data_source": source.source,
-            "data_sha256": source.sha256,
-            "data_seed": source.seed,
-            "train_windows": len(self.data.train),
-            "validation_points": self.data.validation.points,
-            "test_points": self.test.points,
-        }
+def _groups(cell: Cell) -> list[list[int]]:
+    """The replicates that share data, and so are trained together."""
+    every = list(range(cell.seeds))
+    return [[replicate] for replicate in every] if cell.fresh_data else [every]
 
 
-def _prepare(cell: Cell) -> Prepared:
-    kind = lookup(dataset_kinds(), cell.dataset.kind, "dataset")
-    series = kind.load(cell.dataset.parsed(kind.parameters), cell.seed)
-    if cell.data_sha256 not in (None, series.provenance.sha256):
-        raise DataError(
-            f"{cell.dataset.id}: expected data with SHA-256 {cell.data_sha256}, got {series.provenance.sha256}: "
-            "the file changed after the run began; run again"
-        )
-    length, horizon = cell.sequence_length, cell.horizon
-    cut = check_length(len(series), cell.split, length, horizon, source=series.provenance.source)
-    scaler = Scaler.fit(cell.training.scaler, series.values[cut.train])
-    values = scaler.transform(series.values)
-    data = TrainingData(
-        train=train_windows(values, cut, length, horizon),
-        validation=evaluation_windows(values, cut.validation, length, horizon),
-    )
-    return Prepared(series, cut, scaler, data, evaluation_windows(values, cut.test, length, horizon))
+def _member(cell: Cell, candidate: Candidate, replicate: int) -> Member:
+    return Member(candidate.parameters, candidate.training, cell.seed, ("replicate", replicate))
 
 
 def _candidate(
@@ -134,36 +104,30 @@ def _candidate(
     return tuned.best
 
 
-def _replicates(kind: ModelKind, cell: Cell, candidate: Candidate) -> list[Member]:
-    """S members on fresh seeds; one where the model draws no random number, since it stands for all."""
-    count = cell.seeds if kind.gradient else 1
-    return [
-        Member(candidate.parameters, candidate.training, cell.seed, ("replicate", replicate))
-        for replicate in range(count)
-    ]
-
-
-def _record(cell: Cell, kind: ModelKind, trained: Trained, *, prepared: Prepared, ledger: Ledger) -> None:
+def _record(
+    replicates: Sequence[int], trained: Trained, *, prepared: Prepared, ledger: Ledger, deterministic: bool
+) -> None:
+    """The rows of `replicates`; where the model draws no random number, one fit stands for all of them."""
     started = time.perf_counter()
-    predictions = trained.predict(prepared.test)  # [K, points, C], scaled
-    predict_s = (time.perf_counter() - started) / len(predictions)
-    reference = Reference(prepared.series, prepared.cut, prepared.test, trained.teacher_forced)
+    predictions = trained.predict(prepared.test)  # [K, points, D], scaled
     shared = {
-        "predict_s": predict_s,
+        **prepared.provenance(),
+        "predict_s": (time.perf_counter() - started) / len(predictions),
         "peak_memory_bytes": peak_bytes(),
         "parameters": trained.parameter_count,
         "bank": trained.how,
-        "deterministic": not kind.gradient,
+        "deterministic": deterministic,
     }
+    compared = prepared.compared(trained.teacher_forced)
     for k, (fit, scaled) in enumerate(zip(trained.fits, predictions, strict=True)):
-        replicates = [k] if kind.gradient else list(range(cell.seeds))
-        prediction = prepared.scaler.inverse(scaled)
-        row = {**shared, **_fit_columns(fit), **_error_columns(fit, reference, prediction)}
-        for replicate in replicates:
+        same = list(replicates) if deterministic else [replicates[k]]
+        prediction = prepared.inverse(scaled)
+        row = {**shared, **_fit_columns(fit), **_error_columns(fit, compared, prediction)}
+        for replicate in same:
             ledger.add_run(replicate, row)
             ledger.add_curve(replicate, fit)
         if row["status"] == Status.OK:
-            ledger.add_predictions(replicates, _prediction_columns(prepared, reference, prediction))
+            ledger.add_predictions(same, compared.columns(prediction))
 
 
 def _fit_columns(fit: Fit) -> dict[str, Any]:
@@ -173,28 +137,14 @@ def _fit_columns(fit: Fit) -> dict[str, Any]:
         "epochs": fit.epochs,
         "best_epoch": fit.best_epoch,
         "fit_s": fit.fit_s,
-        "validation_mse_scaled": fit.validation_mse if math.isfinite(fit.validation_mse) else None,
+        "validation_mse_scaled": known(fit.validation_mse),
     }
 
 
-def _error_columns(fit: Fit, reference: Reference, prediction: FloatArray) -> dict[str, Any]:
+def _error_columns(fit: Fit, compared: Compared, prediction: FloatArray) -> dict[str, Any]:
     if fit.status is not Status.OK:
         return {}
     if not np.isfinite(prediction).all():
         reason = f"a test prediction is not finite; {ADVICE[Status.DIVERGED]}"
         return {"status": Status.DIVERGED.value, "reason": reason}
-    return reference.errors(prediction)
-
-
-def _prediction_columns(prepared: Prepared, reference: Reference, prediction: FloatArray) -> dict[str, Any]:
-    cut, channels = prepared.cut, prediction.shape[1]
-    index = np.arange(cut.validation_end, cut.n)
-    return {
-        "index": np.repeat(index, channels),
-        "time": as_text(prepared.series.time, np.repeat(index, channels)),
-        "channel": np.tile(np.arange(channels), len(index)),
-        "step": np.repeat(prepared.test.steps(), channels),
-        "truth": flat(reference.truth),
-        "prediction": flat(prediction),
-        "persistence": flat(reference.persistence),
-    }
+    return compared.errors(prediction)

@@ -12,10 +12,10 @@ import pyarrow as pa
 
 from bench.data import dataset_kinds
 from bench.data.base import DatasetKind
-from bench.data.windows import check_length, parts
 from bench.errors import InputError
 from bench.registry import lookup, third_party
 from bench.running.failures import classified
+from bench.running.prepared import train_examples
 from bench.schema import Status
 from bench.suite.cells import Cell
 from bench.suite.spec import Entry
@@ -36,12 +36,12 @@ class Preflight:
     ----------
     blocked
         Dataset id → how its cells end without having begun, and why: data that cannot be had, a plug-in that raises.
-    points
-        Dataset id → length of the series, for those that were loaded.
+    examples
+        Cell id → how many examples it trains on, for those whose data was loaded.
     """
 
     blocked: dict[str, Blocked] = field(default_factory=dict)
-    points: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, int] = field(default_factory=dict)
 
     def identify(self, cells: Sequence[Cell]) -> list[Cell]:
         """`cells` with what decides their identity beside the suite: data fingerprints and plugin versions.
@@ -77,22 +77,17 @@ class Preflight:
 
         def load(entry: Entry, kind: DatasetKind) -> None:
             concerned = [cell for cell in cells if cell.dataset.id == entry.id]
-            series = kind.load(_parameters(entry, kind), concerned[0].seed)
-            self.points[entry.id] = len(series)
-            # The longest window decides: its message says how many points are enough for all.
-            longest = max(concerned, key=lambda cell: cell.sequence_length + cell.horizon)
-            window = longest.sequence_length, longest.horizon
-            check_length(len(series), longest.split, *window, source=series.provenance.source)
+            data = kind.load(_parameters(entry, kind), concerned[0].seed)
+            # The longest window comes first: its message says how many points are enough for all.
+            for cell in sorted(concerned, key=lambda cell: -cell.sequence_length - cell.horizon):
+                self.examples[cell.id] = train_examples(cell, data)
 
         self._each_dataset(cells, load)
         pa.default_memory_pool().release_unused()  # the process that waits for the others needs no series
 
     def train_windows(self, cell: Cell) -> int:
-        """How many windows `cell` trains on; 0 where its series was not loaded."""
-        points = self.points.get(cell.dataset.id)
-        if points is None:
-            return 0
-        return parts(points, cell.split).train_end - cell.sequence_length - cell.horizon + 1
+        """How many examples `cell` trains on; 0 where its data was not loaded."""
+        return self.examples.get(cell.id, 0)
 
     def _each_dataset(self, cells: Sequence[Cell], look: Callable[[Entry, DatasetKind], None]) -> None:
         """`look` at each dataset that can be had, in the order of the cells; ids are unique within a suite."""

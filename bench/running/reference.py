@@ -1,8 +1,9 @@
-"""What predictions on the test part are measured against."""
+"""What forecasts of the test part of a series are measured against."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 
 from bench.data.base import FloatArray, Series
 from bench.data.windows import Parts, Scaler, Windows
+from bench.running.rows import as_text, flat
 from bench.schema import ADVICE, Status
 from bench.training import metrics
 
@@ -41,7 +43,7 @@ class Reference:
     def persistence(self) -> FloatArray:
         """``[points, C]``: the last value that the model was shown, again."""
         back = 1 if self.teacher_forced else self.test.steps()
-        last: FloatArray = self.series.values[np.arange(self.cut.validation_end, self.cut.n) - back]
+        last: FloatArray = self.series.values[np.arange(self.cut.n)[self.cut.test] - back]
         return last
 
     @cached_property
@@ -63,36 +65,56 @@ class Reference:
         It takes train and validation together, so that scaled errors of two suites compare whatever their
         validation part; the models' inputs are scaled by the train part alone.
         """
-        return Scaler.fit("minmax", self.series.values[: self.cut.validation_end])
+        return Scaler.fit("minmax", self.series.values[self.cut.known])
 
     def errors(self, prediction: FloatArray) -> dict[str, Any]:
-        """The error columns of `runs` for a finite ``prediction`` ``[points, C]``; empty is `None`.
-
-        A prediction so far off that an error exceeds float64 gives the columns `status` and `reason` instead.
-        """
+        """The error columns of `runs` for a finite ``prediction`` ``[points, C]``; empty is `None`."""
+        truth, persistence = self.truth, self.persistence
         with np.errstate(over="ignore"):  # what overflows is said in the row
-            values = self._errors(prediction)
-        if infinite := [name for name, value in values.items() if math.isinf(value)]:
-            reason = f"{infinite[0]} of the test predictions exceeds float64; {ADVICE[Status.DIVERGED]}"
-            return {"status": Status.DIVERGED.value, "reason": reason}
-        return {name: None if math.isnan(value) else value for name, value in values.items()}
+            direction = metrics.directional_accuracy(truth, prediction, persistence)
+            values = pooled(truth, prediction, persistence, best=self.best, scaler=self.scaler)
+            return as_columns({**values, "directional_accuracy": direction})
 
-    def _errors(self, prediction: FloatArray) -> dict[str, float]:
-        truth, persistence, best = self.truth, self.persistence, self.best
-        scaled = self.scaler.transform(truth), self.scaler.transform(prediction)
-        values = {
-            "rmse": metrics.rmse(truth, prediction),
-            "mse": metrics.mse(truth, prediction),
-            "mae": metrics.mae(truth, prediction),
-            "r2": metrics.r2(truth, prediction),
-            "rmse_scaled": metrics.rmse(*scaled),
-            "mse_scaled": metrics.mse(*scaled),
-            "error_scale": self.scaler.scale.item() if self.scaler.scale.size == 1 else math.nan,
-            "persistence_mse": metrics.mse(truth, persistence),
-            "skill": metrics.skill(truth, prediction, persistence),
-            "directional_accuracy": metrics.directional_accuracy(truth, prediction, persistence),
+    def columns(self, prediction: FloatArray) -> dict[str, Any]:
+        """The columns of `predictions`."""
+        channels = prediction.shape[1]
+        index = np.arange(self.cut.n)[self.cut.test]
+        return {
+            "index": np.repeat(index, channels),
+            "time": as_text(self.series.time, np.repeat(index, channels)),
+            "channel": np.tile(np.arange(channels), len(index)),
+            "step": np.repeat(self.test.steps(), channels),
+            "truth": flat(self.truth),
+            "prediction": flat(prediction),
+            "persistence": flat(self.persistence),
         }
-        if best is not None:
-            values["noise_floor_mse"] = metrics.mse(truth, best)
-            values["learnable_fraction"] = metrics.learnable_fraction(truth, prediction, persistence, best=best)
-        return values
+
+
+def pooled(
+    truth: FloatArray, prediction: FloatArray, persistence: FloatArray, *, best: FloatArray | None, scaler: Scaler
+) -> dict[str, float]:
+    """Errors over all targets, each ``[points, D]`` in original units; NaN is empty."""
+    scaled = scaler.transform(truth), scaler.transform(prediction)
+    values = {
+        "rmse": metrics.rmse(truth, prediction),
+        "mse": metrics.mse(truth, prediction),
+        "mae": metrics.mae(truth, prediction),
+        "r2": metrics.r2(truth, prediction),
+        "rmse_scaled": metrics.rmse(*scaled),
+        "mse_scaled": metrics.mse(*scaled),
+        "error_scale": scaler.scale.item() if scaler.scale.size == 1 else math.nan,
+        "persistence_mse": metrics.mse(truth, persistence),
+        "skill": metrics.skill(truth, prediction, persistence),
+    }
+    if best is not None:
+        values["noise_floor_mse"] = metrics.mse(truth, best)
+        values["learnable_fraction"] = metrics.learnable_fraction(truth, prediction, persistence, best=best)
+    return values
+
+
+def as_columns(values: Mapping[str, float]) -> dict[str, Any]:
+    """`values` as columns of `runs`; where one exceeds float64, the columns `status` and `reason` instead."""
+    if infinite := [name for name, value in values.items() if math.isinf(value)]:
+        reason = f"{infinite[0]} of the test predictions exceeds float64; {ADVICE[Status.DIVERGED]}"
+        return {"status": Status.DIVERGED.value, "reason": reason}
+    return {name: None if math.isnan(value) else value for name, value in values.items()}

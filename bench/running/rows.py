@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,8 +13,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from bench.data import dataset_kinds
 from bench.data.base import FloatArray
 from bench.environment import environment
+from bench.models import model_kinds
 from bench.running.failures import classified
 from bench.schema import SCHEMAS, Rows, Status, table
 from bench.suite.cells import CODE_VERSION, Cell
@@ -54,7 +57,9 @@ class Ledger:
     def add_curve(self, seed: int, fit: Fit) -> None:
         """The losses of one replicate by epoch."""
         for epoch, (loss, error) in enumerate(zip(fit.train_losses, fit.validation_mses, strict=True), start=1):
-            self.curves.append({"seed": seed, "epoch": epoch, "train_loss": loss, "validation_mse_scaled": error})
+            self.curves.append(
+                {"seed": seed, "epoch": epoch, "train_loss": loss, "validation_mse_scaled": known(error)}
+            )
 
     def add_predictions(self, seeds: Sequence[int], columns: Mapping[str, NDArray[Any] | pa.Array]) -> None:
         """The same prediction for each of `seeds`; each column holds one value per target."""
@@ -71,7 +76,7 @@ class Ledger:
         `failed`; it never raises.
         """
         try:
-            return self._tables({**environment(self.device), **self.common})
+            return self._tables({**asked(self.cell), **environment(self.device), **self.common})
         except Exception as error:  # whatever it was: without a row the cell would be lost
             status, reason = classified(error)
             bare = Ledger(self.cell, self.device, started_at=self.started_at)
@@ -79,7 +84,7 @@ class Ledger:
             return bare._tables({})
 
     def _tables(self, known: Mapping[str, Any]) -> Rows:
-        common = {**self.cell.key, "task": "forecast", **self._provenance(), **known}
+        common = {**self.cell.key, **self._provenance(), **known}
         return {
             "runs": table("runs", [{**common, **run} for run in sorted(self.runs, key=lambda run: int(run["seed"]))]),
             "trials": table("trials", [{**self.cell.key, **trial} for trial in self.trials]),
@@ -97,6 +102,19 @@ class Ledger:
         }
 
 
+def asked(cell: Cell) -> dict[str, str | None]:
+    """The columns that say what was asked of the data, and how it departs from the protocol."""
+    dataset, model = dataset_kinds().get(cell.dataset.kind), model_kinds().get(cell.model.kind)
+    if dataset is None or model is None:  # of a distribution that is not installed here
+        return {}
+    departures = (
+        *cell.as_published.departures,
+        *cell.dataset.parsed(dataset.parameters).departures(),
+        *cell.model.parsed(model.parameters).departures(),
+    )
+    return {"task": dataset.task, "departures": ", ".join(departures) or None}
+
+
 def as_json(values: Mapping[str, Any]) -> str:
     """Compact JSON with sorted keys, as the schema's JSON columns hold it."""
     return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -110,6 +128,11 @@ def as_text(time: NDArray[Any] | None, index: NDArray[np.int64]) -> pa.Array:
     if np.issubdtype(chosen.dtype, np.datetime64):
         return pa.array(np.datetime_as_string(chosen), pa.string())
     return pa.array([repr(float(value)) for value in chosen], pa.string())
+
+
+def known(value: float) -> float | None:
+    """`value`, or `None` for one that is not finite."""
+    return value if math.isfinite(value) else None
 
 
 def flat(values: FloatArray) -> FloatArray:

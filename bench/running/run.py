@@ -15,8 +15,9 @@ from bench.running.events import Finished, Listener, Planned, Started
 from bench.running.plan import Plan
 from bench.running.rows import failed
 from bench.schema import Rows
-from bench.store import Stored, Writer, summary, writing
+from bench.store import Stored, Writer, summary, write_suite, writing
 from bench.suite.cells import Cell
+from bench.suite.spec import Suite
 
 STUDIES = "studies.journal"
 """The file, within a results folder, that optuna-dashboard opens."""
@@ -25,7 +26,15 @@ Outcome = dict[str, Stored]
 """What is known of every cell of a plan that was ever run, by id."""
 
 
-def run(plan: Plan, start: Callable[[], Engine], *, jobs: int, device: str, listener: Listener) -> Outcome:
+def run(
+    plan: Plan,
+    start: Callable[[], Engine],
+    *,
+    jobs: int,
+    device: str,
+    listener: Listener,
+    suite: Suite | None = None,
+) -> Outcome:
     """Run what is pending and store each cell as soon as it is finished.
 
     Parameters
@@ -40,6 +49,8 @@ def run(plan: Plan, start: Callable[[], Engine], *, jobs: int, device: str, list
         The torch device, for the rows of cells that cannot begin.
     listener
         Called with every event, in this thread.
+    suite
+        What the cells come from, to be kept beside their rows.
 
     Raises
     ------
@@ -48,6 +59,8 @@ def run(plan: Plan, start: Callable[[], Engine], *, jobs: int, device: str, list
     InputError
         The engine cannot start; what is stored by then stays.
     """
+    if suite is not None and (plan.pending or plan.stored):
+        write_suite(plan.folder, suite.model_dump_json(indent=1))
     if plan.nothing_to_do:
         listener(Planned(total=len(plan.cells), pending=0, remaining_s=0.0))
         return dict(plan.stored)

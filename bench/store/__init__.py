@@ -7,6 +7,7 @@
     ├── trials/  curves/  predictions/     parts of the same name, of no rows where there is nothing to tell
     ├── superseded/                        the same four, of cells whose data, settings or code have changed
     ├── .pending/                          parts on their way in, and notes of those on their way out
+    ├── suite.json                         the suite of the last run
     └── .lock                              held by the one writer
 
 A cell's parts are written to ``.pending/<cell id>.tmp/``, read back, synced, and made final by renaming that
@@ -17,6 +18,7 @@ other file is ever deleted: a part without its part of `runs` is not stored, but
 """
 
 from bench.store.reader import Place, Stored, read, stored, summary
+from bench.store.suite import read_suite, write_suite
 from bench.store.writer import ASIDE, Writer, writing
 
-__all__ = ["ASIDE", "Place", "Stored", "Writer", "read", "stored", "summary", "writing"]
+__all__ = ["ASIDE", "Place", "Stored", "Writer", "read", "read_suite", "stored", "summary", "write_suite", "writing"]

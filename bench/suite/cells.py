@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
-from itertools import product
+from itertools import chain, product
 from typing import Any
 
-from bench.suite.spec import Entry, Exclusion, Split, Suite, Training, Tuning
+from bench.suite.spec import PROTOCOL, AsPublished, Entry, Exclusion, Settings, Split, Suite, System, Training, Tuning
 
 CODE_VERSION = 1
 """Raise it when a change of the code changes results: stored cells of another version are run again."""
+
+PUBLISHED = " as published"
+"""Ends the id of a model that runs as it was published."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class Cell:
     split: Split
     training: Training
     tuning: Tuning | None
+    as_published: AsPublished = PROTOCOL
+    fresh_data: bool = False
     time_limit_s: float | None = None
     data_sha256: str | None = None
     plugins: dict[str, str] = field(default_factory=dict)
@@ -59,6 +64,8 @@ class Cell:
             "split": self.split.model_dump(),
             "training": self.training.model_dump(),
             "tuning": self.tuning.model_dump() if self.tuning else None,
+            "as_published": self.as_published.model_dump(),
+            "fresh_data": self.fresh_data,
             "time_limit_s": self.time_limit_s,
             "data_sha256": self.data_sha256,
             "plugins": self.plugins,
@@ -90,25 +97,41 @@ class Cell:
 
 
 def expand(suite: Suite) -> Iterator[Cell]:
-    """Every cell of `suite` that no exclusion matches, in the order of the file."""
-    for dataset, model, length, horizon in product(
-        suite.datasets, suite.models, suite.sequence_lengths, suite.horizons
-    ):
-        cell = Cell(
-            suite=suite.name,
+    """Every cell of `suite` that no exclusion matches, in the order of the file: the cross product, then systems."""
+    cells = chain(_product(suite, suite.datasets, suite.models), *(_of_system(suite, each) for each in suite.systems))
+    yield from (cell for cell in cells if not any(_matches(cell, rule) for rule in suite.exclude))
+
+
+def _product(settings: Settings, datasets: Sequence[Entry], models: Sequence[Entry]) -> Iterator[Cell]:
+    for dataset, model, length, horizon in product(datasets, models, settings.sequence_lengths, settings.horizons):
+        yield Cell(
+            suite=settings.name,
             dataset=dataset,
             model=model,
             sequence_length=length,
             horizon=horizon,
-            seeds=suite.seeds,
-            seed=suite.seed,
-            split=suite.split,
-            training=suite.training,
-            tuning=suite.tuning or None,
-            time_limit_s=suite.time_limit_s,
+            seeds=settings.seeds,
+            seed=settings.seed,
+            split=settings.split,
+            training=settings.training,
+            tuning=settings.tuning or None,
+            as_published=settings.as_published,
+            fresh_data=settings.fresh_data,
+            time_limit_s=settings.time_limit_s,
         )
-        if not any(_matches(cell, rule) for rule in suite.exclude):
-            yield cell
+
+
+def _of_system(suite: Suite, system: System) -> Iterator[Cell]:
+    """Each model on each dataset: as published, then under the protocol; then the references there."""
+    lengths = system.sequence_lengths or suite.sequence_lengths
+    base = suite.model_copy(update={"sequence_lengths": lengths, "horizons": system.horizons or suite.horizons})
+    published = [model.model_copy(update={"id": f"{model.id}{PUBLISHED}"}) for model in system.models]
+    yield from _product(
+        system.settings.over(base).model_copy(update={"tuning": False}), system.named_datasets, published
+    )
+    if system.protocol:
+        models = [*system.models, *(each for each in suite.references if each not in system.models)]
+        yield from _product(system.protocol.over(base), system.named_datasets, models)
 
 
 def named(name: str, pattern: str) -> bool:

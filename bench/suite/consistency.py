@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from bench.data.base import DatasetKind
 from bench.errors import InputError
 from bench.models.base import ModelKind
 from bench.registry import unknown
-from bench.suite.cells import expand, named
+from bench.suite.cells import Cell, expand, named
 from bench.suite.located import Place, Problems, Value
-from bench.suite.spec import Entry, Settings, Suite
+from bench.suite.spec import Entry, Settings, Suite, System
 
 Located = list[tuple[Place, Entry]]
 """Entries, and where the file names them."""
@@ -61,21 +61,74 @@ def check_some_cell(suite: Suite, root: Value, problems: Problems) -> None:
     """Raise `SuiteError` where exclusions leave nothing to run."""
     if next(expand(suite), None) is None:
         place = root.content["exclude"].place
-        every = math.prod(map(len, (suite.datasets, suite.models, suite.sequence_lengths, suite.horizons)))
+        every = len(list(expand(suite.model_copy(update={"exclude": ()}))))
         problems.stop(place, f"exclude: expected some cell to be left, got all {every} excluded")
 
 
-def check_windows(suite: Suite, models: Mapping[str, ModelKind], located: Located, problems: Problems) -> None:
-    """Each of the `located` models can serve the windows of its cells."""
-    parameters = {entry.id: entry.parsed(models[entry.kind].parameters) for _, entry in located}
-    places = {entry.id: place for place, entry in located}
-    for name, length, horizon in dict.fromkeys(
-        (cell.model.id, cell.sequence_length, cell.horizon) for cell in expand(suite)
-    ):
+def check_systems(systems: Sequence[tuple[Place, System]], datasets: Located, problems: Problems) -> None:
+    """No two systems, nor a system and a dataset, whose results would go by one name."""
+    names = {entry.id: place for place, entry in datasets}
+    for place, system in systems:
+        for dataset in system.named_datasets:
+            if dataset.id in names:
+                first = names[dataset.id]
+                problems.add(
+                    place, f"two systems or datasets have the id {dataset.id!r}, the first on line {first.line}"
+                )
+            names.setdefault(dataset.id, place)
+
+
+def check_cells(
+    suite: Suite,
+    datasets: Mapping[str, DatasetKind],
+    models: Mapping[str, ModelKind],
+    places: Mapping[str, Place],
+    problems: Problems,
+) -> None:
+    """Each model can do the task of the datasets it meets, and serve the windows of its cells."""
+    for cell in expand(suite):
+        dataset, model = datasets[cell.dataset.kind], models[cell.model.kind]
+        place = places.get(cell.dataset.id) or places[cell.model.id]
+        if dataset.task not in model.tasks:
+            can = " and ".join(sorted(model.tasks))
+            problems.add(
+                place,
+                f"{cell.model.id}: {cell.dataset.id} asks to {dataset.task}, and {cell.model.kind} can only {can}; "
+                "exclude it there",
+            )
+            continue
         try:
-            parameters[name].check_window(length, horizon)
+            _check_steps(cell, dataset)
+            _check_settings(cell)
+            cell.model.parsed(model.parameters).check_window(cell.sequence_length, cell.horizon)
         except InputError as error:
-            problems.add(places[name], f"{name}: {error}")
+            problems.add(place, f"{cell.model.id}: {error}")
+
+
+def _check_settings(cell: Cell) -> None:
+    """Settings that exclude each other."""
+    if cell.tuning and cell.as_published.validation == "none":
+        raise InputError(
+            "expected a validation part, which tuning goes by, got as_published validation: none; set tuning: false"
+        )
+    every_step = cell.training.supervision == "every-step" or cell.as_published.targets == "same-at-every-step"
+    if every_step and cell.horizon != 1:
+        raise InputError(
+            f"expected horizon 1, since every step of a window is asked for the next value, got {cell.horizon}; set "
+            "horizons: [1], or supervision: last"
+        )
+
+
+def _check_steps(cell: Cell, dataset: DatasetKind) -> None:
+    """Sequences have their own length, and nothing beyond them to predict."""
+    if dataset.steps is None:
+        return
+    steps = dataset.steps(cell.dataset.parsed(dataset.parameters))
+    if (cell.sequence_length, cell.horizon) != (steps, 1):
+        raise InputError(
+            f"expected sequence_length {steps} and horizon 1, as the sequences of {cell.dataset.id} are, got "
+            f"{cell.sequence_length} and {cell.horizon}; set them so, or exclude the others for this dataset"
+        )
 
 
 def _stated(root: Value) -> Iterator[tuple[str, Value]]:

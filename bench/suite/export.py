@@ -10,14 +10,18 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from bench.suite.entries import Kind
-from bench.suite.spec import Entry, Suite
+from bench.suite.spec import Entry, Suite, System
 from bench.suite.wording import resolved
 
 Json = dict[str, Any]
 Kinds = Mapping[str, Kind]
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_FIRST = ("name", "datasets", "models")
+_SOMETHING = [
+    {"required": ["datasets", "models"], "properties": {key: {"minItems": 1} for key in ("datasets", "models")}},
+    {"required": ["systems"], "properties": {"systems": {"minItems": 1}}},
+]
+_FIRST = ("name", "id", "title", "datasets", "models")
 
 
 def json_schema(datasets: Kinds, models: Kinds) -> Json:
@@ -28,19 +32,28 @@ def json_schema(datasets: Kinds, models: Kinds) -> Json:
     """
     registries = {"datasets": datasets, "models": models}
     classes = dict.fromkeys(kind.parameters for kinds in registries.values() for kind in kinds.values())
-    wanted: list[type[BaseModel]] = [Suite, *classes]
+    wanted: list[type[BaseModel]] = [Suite, System, *classes]
     references, whole = models_json_schema([(each, "validation") for each in wanted], schema_generator=_Untitled)
-    suite = resolved(references[Suite, "validation"], whole)
-    properties = {**dict.fromkeys(_FIRST), **suite["properties"]}
+    suite, system = (resolved(references[each, "validation"], whole) for each in (Suite, System))
+    entries = {}
     for key, kinds in registries.items():
-        described = suite["properties"][key]["description"]
         own = {model: resolved(references[model, "validation"], whole) for model in _by_parameters(kinds)}
-        entries = [_mapping(group, own[model]) for model, group in _by_parameters(kinds).items()]
+        mappings = [_mapping(group, own[model]) for model, group in _by_parameters(kinds).items()]
         alone = {name: kind for name, kind in kinds.items() if not own[kind.parameters].get("required")}
-        items = {"anyOf": [_names(alone), *entries]}
-        properties[key] = {"description": described, "type": "array", "minItems": 1, "items": items}
-    schema = {"$schema": _DIALECT, **suite, "properties": properties}
+        entries[key] = {"type": "array", "items": {"anyOf": [_names(alone), *mappings]}}
+    entries["references"] = entries["models"]
+    systems = {"type": "array", "items": _with(entries, system, least=1)}
+    schema = {"$schema": _DIALECT, **_with({**entries, "systems": systems}, suite, least=0), "anyOf": _SOMETHING}
     return {**schema, "$defs": _used(schema, whole["$defs"])}
+
+
+def _with(entries: Mapping[str, Json], schema: Mapping[str, Any], *, least: int) -> Json:
+    """The JSON Schema of a suite or system, with what may be written where `entries` stand."""
+    properties = {**dict.fromkeys(name for name in _FIRST if name in schema["properties"]), **schema["properties"]}
+    for key in entries.keys() & properties.keys():
+        about = {word: properties[key][word] for word in ("description",)}
+        properties[key] = {**about, **entries[key], **({"minItems": least} if least else {})}
+    return {**schema, "properties": properties}
 
 
 class _Untitled(GenerateJsonSchema):

@@ -4,20 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
+from pydantic import BaseModel
+
+from bench.data.base import DatasetKind
 from bench.errors import SuiteError
 from bench.models.base import ModelKind
 from bench.registry import unknown
 from bench.suite.checking import check
-from bench.suite.consistency import Located, check_exclusions, check_nothing_twice, check_some_cell, check_windows
-from bench.suite.entries import Kind, Resolver
+from bench.suite.consistency import (
+    Located,
+    check_cells,
+    check_exclusions,
+    check_nothing_twice,
+    check_some_cell,
+    check_systems,
+)
+from bench.suite.entries import Resolver
 from bench.suite.located import Place, Problems, Value
 from bench.suite.positions import read
-from bench.suite.spec import Settings, Suite
+from bench.suite.spec import Settings, Suite, System, SystemSettings
 from bench.suite.wording import shown
 
+S = TypeVar("S", bound=BaseModel)
 
-def load(path: str | Path, *, datasets: Mapping[str, Kind], models: Mapping[str, ModelKind]) -> Suite:
+
+def load(path: str | Path, *, datasets: Mapping[str, DatasetKind], models: Mapping[str, ModelKind]) -> Suite:
     """Read the suite file at `path`.
 
     Parameters
@@ -35,22 +48,31 @@ def load(path: str | Path, *, datasets: Mapping[str, Kind], models: Mapping[str,
     path = Path(path)
     problems = Problems(str(path))
     root = _mapping(path, problems)
-    settings = _settings(root, problems)
+    settings = _settings(root, Settings, Suite, problems)
+    resolvers = {
+        "datasets": Resolver("dataset", datasets, path.parent, problems),
+        "models": Resolver("model", models, path.parent, problems),
+    }
+    needed = "systems" not in root.content or not root.content["systems"].content
     found: dict[str, Located] = {}
     complete = set()
-    for what, kinds in (("dataset", datasets), ("model", models)):
+    for key, resolver in resolvers.items():
         before = len(problems.found)
-        found[f"{what}s"] = _entries(root, f"{what}s", Resolver(what, kinds, path.parent, problems))
-        complete |= {f"{what}s"} if len(problems.found) == before else set()
+        found[key] = _entries(root, key, resolver, needed=needed)
+        complete |= {key} if len(problems.found) == before else set()
+    found["references"] = _entries(root, "references", resolvers["models"], needed=False)
+    systems = _systems(root, resolvers, problems)
     check_nothing_twice(found, problems, tuned=settings is None or bool(settings.tuning))
-    check_exclusions(root, found, complete, problems)
+    check_systems(systems, found["datasets"], problems)
+    if needed:
+        check_exclusions(root, found, complete, problems)
     if settings is None:
         raise SuiteError(tuple(problems.found))
     problems.check()
     entries = {key: tuple(entry for _, entry in located) for key, located in found.items()}
-    suite = Suite.model_validate({**dict(settings), **entries})
+    suite = Suite.model_validate({**dict(settings), **entries, "systems": tuple(each for _, each in systems)})
     check_some_cell(suite, root, problems)
-    check_windows(suite, models, found["models"], problems)
+    check_cells(suite, datasets, models, _places(found, systems), problems)
     problems.check()
     return suite
 
@@ -63,20 +85,51 @@ def _mapping(path: Path, problems: Problems) -> Value:
     return root
 
 
-def _settings(root: Value, problems: Problems) -> Settings | None:
-    for key in root.content.keys() - Suite.model_fields:
-        problems.add(root.keys[key], unknown(key, Suite.model_fields, "key"))
-    known = {key: value for key, value in root.content.items() if key in Settings.model_fields}
-    return check(Value(root.place, known, root.keys), Settings, problems)
+def _settings(value: Value, settings: type[S], whole: type[BaseModel], problems: Problems) -> S | None:
+    """What `value` says beside its lists of entries and systems; of `whole`, `settings` are the rest."""
+    for key in value.content.keys() - whole.model_fields:
+        problems.add(value.keys[key], unknown(key, whole.model_fields, "key"))
+    known = {key: item for key, item in value.content.items() if key in settings.model_fields}
+    return check(Value(value.place, known, value.keys), settings, problems)
 
 
-def _entries(root: Value, key: str, resolver: Resolver) -> Located:
-    listed = root.content.get(key)
-    if listed is None:
-        resolver.problems.add(root.place, f"the key {key!r} is missing")
+def _entries(value: Value, key: str, resolver: Resolver, *, needed: bool) -> Located:
+    listed = value.content.get(key)
+    if listed is None or (listed.content == () and not needed):
+        if needed:
+            resolver.problems.add(value.place, f"the key {key!r} is missing")
     elif not isinstance(listed.content, tuple) or not listed.content:
         text = f"{key}: expected a list of at least 1, each the name of a {resolver.what} or a mapping with its kind"
         resolver.problems.add(listed.place, f"{text}, got {shown(listed.content)}")
     else:
         return [entry for item in listed.content for entry in resolver.entries(item)]
     return []
+
+
+def _systems(root: Value, resolvers: Mapping[str, Resolver], problems: Problems) -> list[tuple[Place, System]]:
+    """The published systems, with the place of each; less what is wrong."""
+    listed = root.content.get("systems")
+    if listed is None:
+        return []
+    if not isinstance(listed.content, tuple):
+        problems.add(listed.place, f"systems: expected a list of systems, got {shown(listed.content)}")
+        return []
+    systems = []
+    for item in listed.content:
+        if not isinstance(item.content, dict):
+            text = "expected a mapping with the keys id, title, datasets and models"
+            problems.add(item.place, f"systems: {text}, got {shown(item.content)}")
+            continue
+        settings = _settings(item, SystemSettings, System, problems)
+        entries = {key: _entries(item, key, resolver, needed=True) for key, resolver in resolvers.items()}
+        if settings is not None and all(entries.values()):
+            check_nothing_twice(entries, problems, tuned=True)
+            own = {key: tuple(entry for _, entry in located) for key, located in entries.items()}
+            systems.append((item.place, System.model_validate({**dict(settings), **own})))
+    return systems
+
+
+def _places(found: Mapping[str, Located], systems: list[tuple[Place, System]]) -> dict[str, Place]:
+    """Where the file names each model by its id and, for those of systems, each system's datasets."""
+    places = {entry.id: place for key in ("models", "references") for place, entry in found[key]}
+    return {**places, **{dataset.id: place for place, system in systems for dataset in system.named_datasets}}

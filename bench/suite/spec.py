@@ -95,7 +95,7 @@ class Training(Frozen):
     loss: Literal["mse", "mae", "huber"] = Field("mse", description="What gradient descent minimises.")
     scaler: Literal["minmax", "symmetric", "standard", "none"] = Field(
         "minmax",
-        description="Scaling of the inputs, fitted on train: to [0, 1], to [-1, 1], to mean 0 and deviation 1, or none.",
+        description="Scaling fitted on train: to [0, 1], to [-1, 1], to mean 0 and deviation 1, or none.",
     )
     supervision: Literal["last", "every-step"] = Field(
         "last",
@@ -133,6 +133,10 @@ class AsPublished(Frozen):
         return tuple(
             f"{name}: {given[name]}" for name, field in AsPublished.model_fields.items() if given[name] != field.default
         )
+
+
+PROTOCOL = AsPublished()
+"""No departure."""
 
 
 class Tuning(Frozen):
@@ -192,10 +196,15 @@ class Settings(Frozen):
         10, description="Replicates of each cell: the tuned model is trained on this many fresh seeds."
     )
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = Field(0, description="Root of every random stream.")
+    fresh_data: bool = Field(
+        default=False,
+        description="Whether each replicate is trained and tested on data of its own seed; false for one series for "
+        "all, which pairs models over replicates.",
+    )
     split: Split = Field(Split(), description="The chronological parts: train, then validation, then test.")
     training: Training = Field(Training(), description="How models with weights are trained.")
     as_published: AsPublished = Field(
-        AsPublished(), description="Departures from the protocol; they mark every row `as published`."
+        PROTOCOL, description="Departures from the protocol; they mark every row `as published`."
     )
     tuning: Tuning | Off = Field(Tuning(), description="The tuning budget of every cell; false for no tuning.")
     time_limit_s: Annotated[float, Field(gt=0)] | None = Field(
@@ -216,6 +225,7 @@ class Overrides(Frozen):
     """Settings of some cells, in place of the suite's; of a section, the keys that are given."""
 
     seeds: Count | None = Field(None, description="Replicates of each cell.")
+    fresh_data: bool | None = Field(None, description="Whether each replicate has data of its own seed.")
     split: Split | None = Field(None, description="The chronological parts.")
     training: Training | None = Field(None, description="How models with weights are trained.")
     tuning: Tuning | Off | None = Field(None, description="The tuning budget; false for no tuning.")
@@ -277,6 +287,15 @@ class System(SystemSettings):
     models: Annotated[tuple[Entry, ...], Field(min_length=1)] = Field(
         description="Names of models, or mappings with a kind and its parameters."
     )
+
+    @property
+    def named_datasets(self) -> tuple[Entry, ...]:
+        """The datasets, each under the system's id, with its own behind it where there are several."""
+        several = len(self.datasets) > 1
+        names = (f"{self.id} {dataset.id}" if several else self.id for dataset in self.datasets)
+        return tuple(
+            dataset.model_copy(update={"id": name}) for dataset, name in zip(self.datasets, names, strict=True)
+        )
 
 
 class Suite(Settings):

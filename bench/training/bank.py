@@ -10,24 +10,25 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from bench.data.base import FloatArray
-from bench.data.windows import Windows
+from bench.data.examples import Examples
 from bench.errors import OutOfTime
 from bench.models.base import ModelKind, Shape
-from bench.training.batches import TensorWindows, epoch_order
+from bench.suite.spec import Training
+from bench.training.batches import Epochs, OnDevice, Tensors, in_order, targets_ahead
 from bench.training.capacity import members_at_once
 from bench.training.fused import Fused, why_not
 from bench.training.looped import Looped
 from bench.training.members import Member, TrainingData
-from bench.training.stepper import Stepper, forces_prediction
+from bench.training.stepper import Stepper, carries_state, forces_prediction, loss_of
 
 log = logging.getLogger(__name__)
 
 
 class Bank:
-    """K members over one series.
+    """K members over one set of data.
 
     Parameters
     ----------
@@ -36,7 +37,7 @@ class Bank:
     members
         At least one; all of one group (`bench.training.members.group`).
     data
-        The train and validation windows.
+        The train and validation examples.
     device
         A torch device.
     deadline
@@ -56,14 +57,17 @@ class Bank:
         self.members = tuple(members)
         self.settings = members[0].training
         self.deadline = deadline
-        self._series = torch.from_numpy(data.train.values.astype(np.float32)).to(device)
-        self._train = TensorWindows(data.train, self._series)
-        self._validation = TensorWindows(data.validation, self._series)
-        self._orders = [member.generator("order") for member in members]
+        self._shape, self._device = shape, torch.device(device)
         modules = [initialised(kind, shape, member) for member in members]
+        self._data = OnDevice(data.train, device)
+        self._train = self._data.tensors(data.train, targets_ahead(shape, data.as_published))
+        self._validation = None if data.validation is None else self._data.tensors(data.validation)
+        self.validation_chooses = data.as_published.validation == "chooses"
+        self._orders = [member.generator("order") for member in members]
+        self._epochs = _epochs(data, self.settings, modules[0])
         self.parameter_count = sum(weight.numel() for weight in modules[0].parameters() if weight.requires_grad)
         self.teacher_forced_prediction = forces_prediction(modules[0])
-        self.stepper = _stepper(modules, shape, members, device=torch.device(device))
+        self.stepper = _stepper(modules, shape, members, device=self._device)
 
     @property
     def how(self) -> str:
@@ -74,7 +78,7 @@ class Bank:
         return len(self.members)
 
     def train_epoch(self, live: Sequence[int]) -> FloatArray:
-        """One pass of the `live` members over their train windows: mean training loss of each, ``[L]``.
+        """One pass of the `live` members over their train examples: mean training loss of each, ``[L]``.
 
         Raises
         ------
@@ -82,19 +86,26 @@ class Bank:
             The deadline passed.
         """
         self.stepper.select(live)
-        count, limit = len(self._train.windows), self.settings.windows_per_epoch
-        order = np.stack([epoch_order(self._orders[k], count, limit) for k in live])  # [L, windows]
-        total = torch.zeros(len(live), dtype=torch.float64, device=self._series.device)
-        for start in range(0, order.shape[1], self.settings.batch_size):
+        self.stepper.reset_state()
+        order = np.stack([self._epochs.order(self._orders[k]) for k in live])  # [L, examples]
+        total = torch.zeros(len(live), dtype=torch.float64, device=self._device)
+        seen = 0
+        for which in self._epochs.batches(order):  # [L, B]
             if time.monotonic() > self.deadline:
                 raise OutOfTime("the cell's time limit passed while training")
-            which = order[:, start : start + self.settings.batch_size]  # [L, B]
             total += self.stepper.step(*self._train.batch(which)) * which.shape[1]
-        return np.asarray((total / order.shape[1]).cpu())
+            seen += which.shape[1]
+        return np.asarray((total / seen).cpu())
 
-    def validate(self) -> FloatArray:
-        """Mean squared error over all validation targets of each live member, scaled units, ``[L]``."""
-        error = self._predict(self._validation) - self._validation.windows.truth()
+    def validate(self) -> FloatArray | None:
+        """Mean squared error over all validation targets of each live member, scaled units, ``[L]``.
+
+        Of classes, of their probabilities (Brier, "Verification of forecasts expressed in terms of probability", 1950,
+        divided by the number of classes). `None` where there is no validation part.
+        """
+        if self._validation is None:
+            return None
+        error = self._predict(self._validation) - self._validation.examples.truth()
         return np.asarray(np.mean(error**2, axis=(1, 2)))
 
     def keep(self, members: Sequence[int]) -> None:
@@ -105,14 +116,27 @@ class Bank:
         """Make all members live, each with its best weights."""
         self.stepper.restore()
 
-    def predict(self, windows: Windows) -> FloatArray:
-        """``[L, points, C]`` of the live members, scaled units; `windows` must lie over the bank's series."""
-        return self._predict(TensorWindows(windows, self._series))
+    def predict(self, examples: Examples) -> FloatArray:
+        """``[L, points, D]`` of the live members, scaled units; `examples` must lie over the bank's data."""
+        return self._predict(self._data.tensors(examples))
 
-    def _predict(self, tensors: TensorWindows) -> FloatArray:
-        outputs = [self.stepper.predict(x, y) for x, y in tensors.in_order()]  # [L, B, H, C] each
+    def _predict(self, tensors: Tensors) -> FloatArray:
+        outputs = [self._answer(self.stepper.predict(x, y)) for x, y in in_order(tensors)]  # [L, B, U, D] each
         joined = torch.cat(outputs, dim=1).double().cpu().numpy()
-        return np.stack([tensors.windows.assemble(member) for member in joined])
+        return np.stack([tensors.examples.assemble(member) for member in joined])
+
+    def _answer(self, output: Tensor) -> Tensor:
+        """What is asked of each example, out of what the model gives: probabilities, or the forecast alone."""
+        if self._shape.task == "classify":
+            return output.softmax(-1)
+        if self._shape.task == "forecast" and self._shape.every_step:
+            return output[..., -self._shape.horizon :, :]
+        return output
+
+
+def _epochs(data: TrainingData, settings: Training, module: nn.Module) -> Epochs:
+    stride = data.train.sequence_length if carries_state(module) else None
+    return Epochs(len(data.train), settings, data.as_published, stride)
 
 
 def split_bank(
@@ -125,7 +149,9 @@ def split_bank(
     deadline: float = math.inf,
 ) -> Iterator[Bank]:
     """One bank of all `members`, or as many, one after another, as memory asks for; parameters as of `Bank`."""
-    size = members_at_once(initialised(kind, shape, members[0]), shape, members[0].training, torch.device(device))
+    module, settings = initialised(kind, shape, members[0]), members[0].training
+    batch_size = _epochs(data, settings, module).size
+    size = members_at_once(module, shape, batch_size, torch.device(device))
     for first in range(0, len(members), size):
         yield Bank(kind, shape, members[first : first + size], data=data, device=device, deadline=deadline)
 
@@ -147,11 +173,12 @@ def initialised(kind: ModelKind, shape: Shape, member: Member) -> nn.Module:
 
 
 def _stepper(modules: Sequence[nn.Module], shape: Shape, members: Sequence[Member], *, device: torch.device) -> Stepper:
+    loss = loss_of(shape, members[0].training)
     reason = why_not(modules[0], shape)
     if reason is None:
-        return Fused(modules, members, device)
+        return Fused(modules, members, device, loss=loss)
     _say_once(type(modules[0]).__name__, reason)
-    return Looped(modules, members, device)
+    return Looped(modules, members, device, loss=loss)
 
 
 @functools.cache

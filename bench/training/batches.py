@@ -1,43 +1,157 @@
-"""Batches gathered from one tensor of the series, by index: the windows themselves are never stored."""
+"""Batches gathered from tensors, by index: windows themselves are never stored."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bench.data.examples import Examples, Selection
 from bench.data.windows import Windows
+from bench.models.base import Shape
+from bench.suite.spec import AsPublished, Training
 
 EVALUATION_BATCH = 1024
 
 
-class TensorWindows:
-    """`Windows` over a float32 tensor ``[N, C]`` of the series on a device."""
+class Tensors(Protocol):
+    """Examples as tensors on a device."""
 
-    def __init__(self, windows: Windows, series: Tensor) -> None:
-        self.windows = windows
-        self._inputs = series.unfold(0, windows.sequence_length, 1).transpose(1, 2)  # [N - T + 1, T, C], a view
-        self._series = series
-        self._future = torch.arange(windows.horizon, device=series.device)  # [H]
+    @property
+    def examples(self) -> Examples:
+        """What they are made of."""
 
     def batch(self, which: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        """Inputs ``[…, T, C]`` and targets ``[…, H, C]`` of the windows numbered `which`, of any shape."""
+        """Inputs ``[…, T, C]`` and targets ``[…, U, D]`` of the examples numbered `which`, of any shape."""
+
+
+class TensorWindows:
+    """`Windows` over a float32 tensor ``[N, C]`` of the series on a device.
+
+    `ahead` says which points are the targets, counted from the first after the window; the horizon where it is
+    `None`.
+    """
+
+    def __init__(self, windows: Windows, series: Tensor, ahead: Tensor | None = None) -> None:
+        self.examples = self.windows = windows
+        self._inputs = series.unfold(0, windows.sequence_length, 1).transpose(1, 2)  # [N - T + 1, T, C], a view
+        self._series = series
+        self._ahead = (torch.arange(windows.horizon) if ahead is None else ahead).to(series.device)  # [U]
+
+    def batch(self, which: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Inputs ``[…, T, C]`` and targets ``[…, U, C]`` of the windows numbered `which`, of any shape."""
         places = self.windows.places
         first = torch.from_numpy(places.start + which * places.step).to(self._series.device)
-        targets = (first.unsqueeze(-1) + self._future).clamp_max_(self.windows.end - 1)
+        targets = (first.unsqueeze(-1) + self._ahead).clamp_max_(self.windows.end - 1)
         return self._inputs[first - self.windows.sequence_length], self._series[targets]
 
-    def in_order(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Every window once, in order, in batches for evaluation."""
-        for start in range(0, len(self.windows), EVALUATION_BATCH):
-            yield self.batch(np.arange(start, min(start + EVALUATION_BATCH, len(self.windows))))
+
+class TensorSequences:
+    """`Selection` over tensors of all sequences on a device."""
+
+    def __init__(self, selection: Selection, inputs: Tensor, targets: Tensor) -> None:
+        self.examples = selection
+        self._inputs, self._targets = inputs, targets
+
+    def batch(self, which: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Inputs ``[…, T, C]`` and targets ``[…, U, D]`` of the sequences numbered `which`, of any shape."""
+        rows = torch.from_numpy(self.examples.places.start + which).to(self._inputs.device)
+        return self._inputs[rows], self._targets[rows]
 
 
-def epoch_order(generator: np.random.Generator, windows: int, limit: int | None) -> NDArray[np.int64]:
-    """The numbers of the train windows of one epoch, shuffled; at most `limit` of them."""
-    if limit is None or limit >= windows:
-        return generator.permutation(windows)
-    return generator.choice(windows, size=limit, replace=False)
+class OnDevice:
+    """The data of one bank on its device: all parts share one copy."""
+
+    def __init__(self, train: Examples, device: str) -> None:
+        if isinstance(train, Selection):
+            arrays = [train.all_inputs, train.all_targets]
+        elif isinstance(train, Windows):
+            arrays = [train.values.astype(np.float32)]
+        else:
+            raise TypeError(f"expected Windows or a Selection, got {type(train).__name__}")
+        self._arrays = [torch.from_numpy(array).to(device) for array in arrays]
+
+    def tensors(self, examples: Examples, ahead: Tensor | None = None) -> Tensors:
+        """`examples`, which must lie over the same data."""
+        if isinstance(examples, Selection):
+            return TensorSequences(examples, self._arrays[0], self._arrays[1])
+        if isinstance(examples, Windows):
+            return TensorWindows(examples, self._arrays[0], ahead)
+        raise TypeError(f"expected Windows or a Selection, got {type(examples).__name__}")
+
+
+def targets_ahead(shape: Shape, as_published: AsPublished) -> Tensor | None:
+    """Which points train windows of a series are asked for, where outputs at every step are wanted; else `None`.
+
+    Each step is asked for the value after it, or all of them for the one value after the window.
+    """
+    if not shape.every_step or shape.task != "forecast":
+        return None
+    steps = shape.sequence_length
+    if as_published.targets == "same-at-every-step":
+        return torch.zeros(steps, dtype=torch.int64)
+    return torch.arange(1 - steps, 1)
+
+
+def in_order(tensors: Tensors) -> Iterator[tuple[Tensor, Tensor]]:
+    """Every example once, in order, in batches for evaluation."""
+    count = len(tensors.examples)
+    for start in range(0, count, EVALUATION_BATCH):
+        yield tensors.batch(np.arange(start, min(start + EVALUATION_BATCH, count)))
+
+
+class Epochs:
+    """Which train examples an epoch goes through, and in what batches.
+
+    Parameters
+    ----------
+    count
+        Train examples.
+    training
+        Batch size, and examples in an epoch.
+    as_published
+        Order, and whether a last batch that is not full is dropped.
+    stride
+        Where state is carried from one batch to the next: the steps of a window. Then row `b` of each batch goes on
+        where row `b` of the batch before ended, and the order is fixed. Else `None`.
+    """
+
+    def __init__(self, count: int, training: Training, as_published: AsPublished, stride: int | None = None) -> None:
+        self._count, self._limit, self._size = count, training.windows_per_epoch, training.batch_size
+        self._in_order = as_published.order == "in-order"
+        self._drops = as_published.last_batch == "dropped"
+        self._stride = stride
+
+    def order(self, generator: np.random.Generator) -> NDArray[np.int64]:
+        """The numbers of the examples of one epoch, batch after batch; at most `windows_per_epoch` of them."""
+        if self._stride is not None:
+            return self._streams(self._stride)
+        limit = self._count if self._limit is None else min(self._limit, self._count)
+        if self._in_order:
+            return np.arange(limit)
+        if limit == self._count:
+            return generator.permutation(self._count)
+        return generator.choice(self._count, size=limit, replace=False)
+
+    def _streams(self, stride: int) -> NDArray[np.int64]:
+        """Windows that lie end to end, dealt to the rows of the batches in runs of equal length."""
+        windows = -(-self._count // stride)
+        rows = min(self.size, windows)
+        batches = windows // rows
+        return (np.arange(rows)[None, :] * batches + np.arange(batches)[:, None]).reshape(-1) * stride
+
+    @property
+    def size(self) -> int:
+        """Examples in a batch."""
+        return self._count if self._size == "all" else min(self._size, self._count)
+
+    def batches(self, order: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+        """Cut ``order`` ``[L, examples]`` into batches ``[L, B]``."""
+        for start in range(0, order.shape[1], self.size):
+            which = order[:, start : start + self.size]
+            if not (self._drops and start > 0 and which.shape[1] < self.size):
+                yield which

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from bench.models.base import Shape
-from bench.suite.spec import Training
 from bench.training.stepper import arguments, member_losses
 
 SHARE = 0.25  # of the free memory: other processes train beside this one, and estimates are estimates
@@ -17,14 +16,14 @@ ROWS = 4  # of the batch that is measured
 COPIES = 6  # of a member's weights: themselves, gradient twice, two moments, best
 
 
-def members_at_once(module: nn.Module, shape: Shape, settings: Training, device: torch.device) -> int:
-    """The most members of this architecture that may be stepped as one, at least 1.
+def members_at_once(module: nn.Module, shape: Shape, batch_size: int, device: torch.device) -> int:
+    """The most members of this architecture that may be stepped as one, at least 1, in batches of `batch_size`.
 
     What a step keeps for its backward pass is measured on a few rows, whatever the module does, and grows with the
     batch.
     """
     weights = COPIES * sum(weight.nbytes for weight in module.parameters())
-    needed = weights + settings.batch_size * _kept_bytes(module, shape) / ROWS
+    needed = weights + batch_size * _kept_bytes(module, shape) / ROWS
     return max(1, math.floor(SHARE * _free_bytes(device) / needed))
 
 
@@ -38,7 +37,7 @@ def _kept_bytes(module: nn.Module, shape: Shape) -> int:
         return tensor
 
     x = torch.zeros(ROWS, shape.sequence_length, shape.channels)
-    y = torch.zeros(ROWS, shape.horizon, shape.channels)
+    y = torch.zeros(ROWS, *shape.targets)
     with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor), torch.random.fork_rng(devices=[]):
         output = module(*arguments(module, x, y, forced=True))
         member_losses("mse", output[None], y[None]).sum()

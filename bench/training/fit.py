@@ -14,6 +14,8 @@ from bench.training.members import Fit, Observer, never_stop
 def fit(bank: Bank, *, observer: Observer = never_stop) -> list[Fit]:
     """Train every member of `bank` and leave it with its best weights by validation.
 
+    Where validation does not choose, as in some published systems, the last weights are kept.
+
     A member ends when it has trained its epochs, has gone `early_stopping` epochs without a better validation
     error, has diverged, or the `observer` says so; the others go on.
 
@@ -27,11 +29,12 @@ def fit(bank: Bank, *, observer: Observer = never_stop) -> list[Fit]:
     for epoch in range(1, bank.settings.epochs + 1):
         started = time.perf_counter()
         losses = bank.train_epoch(live)
-        errors = bank.validate()
+        found = bank.validate()
+        errors = [None] * len(live) if found is None else found.tolist()
         share_s = (time.perf_counter() - started) / len(live)
         for k, loss, error in zip(live, losses, errors, strict=True):
             fits[k].fit_s += share_s
-            _record(fits[k], epoch, float(loss), float(error))
+            _record(fits[k], epoch, float(loss), error, chooses=bank.validation_chooses)
         if better := [k for k in live if fits[k].best_epoch == epoch]:
             bank.keep(better)
         live = [k for k in live if _goes_on(k, fits[k], bank.settings, observer)]
@@ -41,17 +44,16 @@ def fit(bank: Bank, *, observer: Observer = never_stop) -> list[Fit]:
     return fits
 
 
-def _record(fit: Fit, epoch: int, loss: float, error: float) -> None:
+def _record(fit: Fit, epoch: int, loss: float, error: float | None, *, chooses: bool) -> None:
     fit.epochs = epoch
     fit.train_losses.append(loss)
-    fit.validation_mses.append(error)
-    if not (math.isfinite(loss) and math.isfinite(error)):
+    fit.validation_mses.append(math.nan if error is None else error)
+    if not all(math.isfinite(value) for value in (loss, error) if value is not None):
         fit.status = Status.DIVERGED
-        fit.reason = (
-            f"diverged in epoch {epoch}: training loss {loss:g}, validation error {error:g}; {ADVICE[Status.DIVERGED]}"
-        )
-    elif error < fit.validation_mse:
-        fit.validation_mse = error
+        came = "" if error is None else f", validation error {error:g}"
+        fit.reason = f"diverged in epoch {epoch}: training loss {loss:g}{came}; {ADVICE[Status.DIVERGED]}"
+    elif not chooses or (error is not None and error < fit.validation_mse):
+        fit.validation_mse = math.inf if error is None else error
         fit.best_epoch = epoch
 
 

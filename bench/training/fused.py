@@ -18,20 +18,22 @@ from bench.models.base import Shape
 from bench.training.adam import Adam, Rates
 from bench.training.members import Member
 from bench.training.stacked import Stacked
-from bench.training.stepper import arguments, forces_prediction, member_losses, streams
+from bench.training.stepper import arguments, carries_state, forces_prediction, member_losses, streams
 
 
 class Fused:
     """`Stepper` over stacked weights."""
 
-    def __init__(self, modules: Sequence[nn.Module], members: Sequence[Member], device: torch.device) -> None:
+    def __init__(
+        self, modules: Sequence[nn.Module], members: Sequence[Member], device: torch.device, *, loss: str | None = None
+    ) -> None:
         self.members = tuple(members)
+        self._loss = loss or members[0].training.loss
         self.module = modules[0].to(device)
         self.device = device
         stackable = getattr(self.module, "stackable", False)
         self.how = "as one" if stackable else "as one, by vmap"
         self._call = _as_one if stackable else _by_vmap
-        self._loss = members[0].training.loss
         self._generators = streams([member.integer("dropout") for member in members], device)
         self.best = Stacked.of(modules).to(device)
         self.adam = Adam(self.best.to(device), _rates(members, device))
@@ -63,10 +65,15 @@ class Fused:
 
     @torch.no_grad()
     def predict(self, x: Tensor, y: Tensor) -> Tensor:
-        """``[L, B, H, C]``."""
+        """``[L, B, U, D]``."""
         self.module.eval()
         forced = forces_prediction(self.module)
         return self._call(self.module, *arguments(self.module, x[None], y[None], forced=forced))
+
+    def reset_state(self) -> None:
+        """Begin from zero where modules carry state from batch to batch."""
+        if carries_state(self.module):
+            self.module.reset_state()  # type: ignore[operator]
 
     def keep(self, members: Sequence[int]) -> None:
         """Remember the present weights of `members` as their best."""
@@ -120,7 +127,7 @@ def _what_vmap_says(module: nn.Module, shape: Shape) -> str | None:
     """Why `torch.vmap` refuses the module, tried on two members and two windows; `None` where it does not."""
     weights = {name: torch.stack([weight.detach()] * 2) for name, weight in module.named_parameters()}
     x = torch.zeros(2, 2, shape.sequence_length, shape.channels)
-    y = torch.zeros(2, 2, shape.horizon, shape.channels)
+    y = torch.zeros(2, 2, *shape.targets)
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             _vmapped(module.train(), weights, *arguments(module, x, y, forced=True))
@@ -130,7 +137,7 @@ def _what_vmap_says(module: nn.Module, shape: Shape) -> str | None:
 
 
 def _as_one(module: nn.Module, *inputs: Tensor) -> Tensor:
-    """The output ``[L, B, H, C]`` of a module that takes members first, inputs ``[L, B, …]`` or ``[1, B, …]``."""
+    """The output ``[L, B, U, D]`` of a module that takes members first, inputs ``[L, B, …]`` or ``[1, B, …]``."""
     output: Tensor = module(*inputs)
     return output
 

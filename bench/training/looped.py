@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.training.members import Member
-from bench.training.stepper import arguments, forces_prediction, member_losses, streams
+from bench.training.stepper import arguments, carries_state, forces_prediction, member_losses, streams
 
 
 class Looped:
@@ -21,8 +21,11 @@ class Looped:
 
     how = "one by one"
 
-    def __init__(self, modules: Sequence[nn.Module], members: Sequence[Member], device: torch.device) -> None:
+    def __init__(
+        self, modules: Sequence[nn.Module], members: Sequence[Member], device: torch.device, *, loss: str | None = None
+    ) -> None:
         self.members = tuple(members)
+        self._loss = loss or members[0].training.loss
         self.modules = [module.to(device) for module in modules]
         self.optimisers = [_adam(module, member) for module, member in zip(self.modules, members, strict=True)]
         self.best = [deepcopy(module.state_dict()) for module in self.modules]
@@ -42,7 +45,7 @@ class Looped:
         module, training = self.modules[k].train(), self.members[k].training
         with self._drawing_from(k):
             output = module(*arguments(module, x, y, forced=True))
-        loss = member_losses(training.loss, output[None], y[None])[0]
+        loss = member_losses(self._loss, output[None], y[None])[0]
         self.optimisers[k].zero_grad(set_to_none=True)
         loss.backward()
         if training.clip_norm is not None:
@@ -52,9 +55,15 @@ class Looped:
 
     @torch.inference_mode()
     def predict(self, x: Tensor, y: Tensor) -> Tensor:
-        """``[L, B, H, C]``."""
+        """``[L, B, U, D]``."""
         modules = [self.modules[k].eval() for k in self.live]
         return torch.stack([module(*arguments(module, x, y, forced=forces_prediction(module))) for module in modules])
+
+    def reset_state(self) -> None:
+        """Begin from zero where modules carry state from batch to batch."""
+        for k in self.live:
+            if carries_state(self.modules[k]):
+                self.modules[k].reset_state()  # type: ignore[operator]
 
     def keep(self, members: Sequence[int]) -> None:
         """Remember the present weights of `members` as their best."""

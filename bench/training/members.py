@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bench import seeds
-from bench.data.windows import Windows
+from bench.data.examples import Examples
 from bench.models.base import Parameters
 from bench.schema import Status
-from bench.suite.spec import Training
+from bench.suite.spec import PROTOCOL, AsPublished, Training
 
 OWN_SETTINGS = frozenset({"learning_rate", "weight_decay", "clip_norm"})
 """Training settings in which the members of one bank may differ; they share every other, and their shape."""
@@ -42,10 +42,19 @@ class Member:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """The windows that training may see; there is no test part here to be tempted by."""
+    """The examples that training may see; there is no test part here to be tempted by.
 
-    train: Windows
-    validation: Windows
+    Parameters
+    ----------
+    train, validation
+        The parts; validation is `None` where a published system had none.
+    as_published
+        Departures from the protocol.
+    """
+
+    train: Examples
+    validation: Examples | None
+    as_published: AsPublished = PROTOCOL
 
 
 @dataclass

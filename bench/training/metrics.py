@@ -50,6 +50,8 @@ METRICS: Mapping[str, Metric] = {
     "learnable_fraction": Metric(
         "share of the way from persistence to the noise floor; empty where the two are within noise", "none", "higher"
     ),
+    "accuracy": Metric("share of the test examples whose class got the highest probability", "none", "higher"),
+    "log_loss": Metric("mean of -log of the probability given to the true class, in nats", "none", "lower"),
     "directional_accuracy": Metric(
         "share of the targets that moved whose direction was forecast; no change forecast counts one half",
         "none",
@@ -147,6 +149,30 @@ def directional_accuracy(truth: ArrayLike, prediction: ArrayLike, persistence: A
     if not moved.any():
         return math.nan
     return float(np.mean((1 + moved * forecast)[moved != 0]) / 2)
+
+
+def accuracy(truth: ArrayLike, probabilities: ArrayLike) -> float:
+    """Share of examples whose class got the highest probability; of equals, the first counts.
+
+    Parameters
+    ----------
+    truth
+        One-hot ``[N, classes]``.
+    probabilities
+        ``[N, classes]``.
+    """
+    _difference(truth=truth, probabilities=probabilities)
+    return float(np.mean(np.argmax(truth, axis=-1) == np.argmax(probabilities, axis=-1)))
+
+
+def log_loss(truth: ArrayLike, probabilities: ArrayLike) -> float:
+    """Mean of −log of the probability given to the true class, in nats; as for `accuracy`.
+
+    A probability of 0 counts as the smallest positive float64, so that the mean stays finite.
+    """
+    _difference(truth=truth, probabilities=probabilities)
+    given = np.sum(np.asarray(truth, np.float64) * np.asarray(probabilities, np.float64), axis=-1)
+    return float(-np.mean(np.log(np.maximum(given, np.finfo(np.float64).tiny))))
 
 
 def _difference(**pair: ArrayLike) -> FloatArray:

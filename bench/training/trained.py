@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.data.base import FloatArray
-from bench.data.windows import Windows
+from bench.data.examples import Examples
 from bench.models.base import ClosedForm, ModelKind, Shape
+from bench.suite.spec import AsPublished, Training
+from bench.tasks import Task
 from bench.training.members import Fit, Member, Observer, TrainingData, never_stop
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ class Trained:
     fits
         One for each member, in order.
     predict
-        ``predict(windows)`` gives ``[K, points, C]`` in scaled units.
+        ``predict(examples)`` gives ``[K, points, D]`` in scaled units.
     parameter_count
         Fitted numbers in one member.
     how
@@ -40,7 +42,7 @@ class Trained:
     """
 
     fits: list[Fit]
-    predict: Callable[[Windows], FloatArray]
+    predict: Callable[[Examples], FloatArray]
     parameter_count: int
     how: str
     teacher_forced: bool = False
@@ -62,7 +64,7 @@ def train(
     OutOfTime
         `deadline` (`time.monotonic()`) passed.
     """
-    shape = Shape(data.train.sequence_length, data.train.horizon, data.train.channels)
+    shape = shape_of(data, members[0].training)
     if not kind.gradient:
         return _closed_form(kind, shape, members, data)
     from bench.training.bank import split_bank  # torch: only where a gradient is needed
@@ -74,10 +76,30 @@ def train(
         fits += fit(bank, observer=_shifted(observer, len(fits)))
         banks.append(bank)
 
-    def predict(windows: Windows) -> FloatArray:
-        return np.concatenate([bank.predict(windows) for bank in banks])
+    def predict(examples: Examples) -> FloatArray:
+        return np.concatenate([bank.predict(examples) for bank in banks])
 
     return Trained(fits, predict, bank.parameter_count, how=bank.how, teacher_forced=bank.teacher_forced_prediction)
+
+
+def shape_of(data: TrainingData, training: Training) -> Shape:
+    """What a model is told about `data`."""
+    train = data.train
+    return Shape(
+        train.sequence_length,
+        train.horizon,
+        train.channels,
+        task=train.task,
+        outputs=train.outputs,
+        every_step=_wants_every_step(train.task, training, data.as_published),
+        variable=train.variable,
+    )
+
+
+def _wants_every_step(task: Task, training: Training, as_published: AsPublished) -> bool:
+    if task == "forecast":
+        return training.supervision == "every-step" or as_published.targets == "same-at-every-step"
+    return task == "denoise"
 
 
 def _shifted(observer: Observer, first: int) -> Observer:
@@ -88,8 +110,8 @@ def _closed_form(kind: ModelKind, shape: Shape, members: Sequence[Member], data:
     models: list[ClosedForm] = [kind.build(member.parameters, shape) for member in members]
     fits = [_fit_closed_form(model, data) for model in models]
 
-    def predict(windows: Windows) -> FloatArray:
-        return np.stack([predict_closed_form(model, windows) for model in models])
+    def predict(examples: Examples) -> FloatArray:
+        return np.stack([predict_closed_form(model, examples) for model in models])
 
     return Trained(fits, predict, models[0].parameter_count(), how="closed form")
 
@@ -97,16 +119,21 @@ def _closed_form(kind: ModelKind, shape: Shape, members: Sequence[Member], data:
 def _fit_closed_form(model: ClosedForm, data: TrainingData) -> Fit:
     started = time.perf_counter()
     model.fit(lambda: _batches(data.train))
-    error = np.mean((predict_closed_form(model, data.validation) - data.validation.truth()) ** 2)
-    return Fit(validation_mse=float(error), fit_s=time.perf_counter() - started)
+    fit = Fit()
+    if data.validation is not None:
+        fit.validation_mse = float(
+            np.mean((predict_closed_form(model, data.validation) - data.validation.truth()) ** 2)
+        )
+    fit.fit_s = time.perf_counter() - started
+    return fit
 
 
-def predict_closed_form(model: ClosedForm, windows: Windows) -> FloatArray:
-    """``[points, C]`` in scaled units."""
-    return windows.assemble(np.concatenate([model.predict(x) for x, _ in _batches(windows)]))
+def predict_closed_form(model: ClosedForm, examples: Examples) -> FloatArray:
+    """``[points, D]`` in scaled units."""
+    return examples.assemble(np.concatenate([model.predict(x) for x, _ in _batches(examples)]))
 
 
-def _batches(windows: Windows) -> Iterator[tuple[FloatArray, FloatArray]]:
-    for start in range(0, len(windows), CLOSED_FORM_BATCH):
+def _batches(examples: Examples) -> Iterator[tuple[FloatArray, FloatArray]]:
+    for start in range(0, len(examples), CLOSED_FORM_BATCH):
         which = slice(start, start + CLOSED_FORM_BATCH)
-        yield windows.inputs(which), windows.targets(which)
+        yield examples.inputs(which), examples.targets(which)

@@ -10,6 +10,7 @@ import torch
 from bench.data import DATASETS
 from bench.models import MODELS
 from bench.running import cell as cell_module
+from bench.running import prepared as prepared_module
 from bench.running import rows as rows_module
 from bench.running.cell import run_cell
 from bench.schema import SCHEMAS, Status
@@ -261,7 +262,7 @@ class TestCausality:
 
         clean = run_cell(make("random", model, data={"length": 160}))
         changed_kind = type(kind)(kind.summary, kind.parameters, spoiled)
-        monkeypatch.setattr(cell_module, "dataset_kinds", lambda: {"random": changed_kind})
+        monkeypatch.setattr(prepared_module, "dataset_kinds", lambda: {"random": changed_kind})
         spoiled_rows = run_cell(make("random", model, data={"length": 160}))
         for rows in (clean, spoiled_rows):
             assert {row["status"] for row in rows["runs"].to_pylist()} == {"ok"}

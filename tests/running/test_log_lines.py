@@ -4,9 +4,11 @@ import logging
 
 import torch
 
-from bench.models.base import Shape
+from bench.models.base import Parameters, Shape
+from bench.suite.spec import Training
 from bench.training.bank import _say_once, _stepper
 from bench.training.looped import Looped
+from bench.training.members import Member
 
 
 class Odd(torch.nn.Module):
@@ -19,10 +21,11 @@ class Odd(torch.nn.Module):
 
 
 def test_that_members_are_trained_one_by_one_is_said_once(caplog, monkeypatch):
-    monkeypatch.setattr(Looped, "__init__", lambda self, *arguments: None)
+    monkeypatch.setattr(Looped, "__init__", lambda self, *arguments, **options: None)
+    member = Member(Parameters(), Training(), 0, ("replicate", 0))
     _say_once.cache_clear()
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
-            _stepper([Odd()], Shape(3, 1, 1), [], device=torch.device("cpu"))
+            _stepper([Odd()], Shape(3, 1, 1), [member], device=torch.device("cpu"))
     (record,) = caplog.records
     assert record.getMessage().startswith("Odd is trained member by member: ")

@@ -9,7 +9,7 @@ from itertools import product
 import pytest
 
 from bench.suite.cells import Cell, expand
-from bench.suite.spec import Entry, Split, Training, Tuning
+from bench.suite.spec import AsPublished, Entry, Split, Training, Tuning
 
 TEXT = """\
 name: golden
@@ -65,7 +65,7 @@ def test_the_identity_of_one_cell_is_pinned(load_text):
     """Where this fails, every stored result would be run again: undo what changed, or mean it and pin the new one."""
     cell = list(expand(load_text(TEXT)))[6]
     assert cell.title == "noise × deep-layers=2, L=30, h=1"
-    assert cell.id == "72951527c21f94fc"
+    assert cell.id == "fc45f5b2af9b769c"
 
 
 CELL = Cell(
@@ -92,6 +92,8 @@ OTHER = {
     "seed": [1],
     "split": [Split(validation=0.2), Split(test=0.1), Split(test=100)],
     "tuning": [None],
+    "as_published": [AsPublished(order="in-order"), AsPublished(scaler="series")],
+    "fresh_data": [True],
     "time_limit_s": [60.0],
     "data_sha256": ["0" * 64],
     "plugins": [{"other": "1.0"}],
@@ -99,8 +101,8 @@ OTHER = {
 
 VALUES = {
     "epochs": 7, "batch_size": 7, "windows_per_epoch": 7, "learning_rate": 0.7, "weight_decay": 0.7,
-    "early_stopping": 7, "clip_norm": None, "loss": "mae", "scaler": "standard", "trials": 7, "batch": 7,
-    "sampler": "random", "pruner": "none",
+    "early_stopping": 7, "clip_norm": None, "loss": "mae", "scaler": "standard", "supervision": "every-step",
+    "trials": 7, "batch": 7, "sampler": "random", "pruner": "none",
 }  # fmt: skip
 
 

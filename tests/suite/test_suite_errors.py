@@ -14,7 +14,10 @@ from bench.errors import SuiteError
 from bench.models import MODELS
 from bench.suite.load import load
 
-TOP = "datasets, exclude, horizons, models, name, seed, seeds, sequence_lengths, split, time_limit_s, training, tuning"
+TOP = (
+    "as_published, datasets, exclude, fresh_data, horizons, models, name, references, seed, seeds, "
+    "sequence_lengths, split, systems, time_limit_s, training, tuning"
+)
 PART = "expected a whole number ≥ 1 (a count of points) or a number > 0 and < 1 (a fraction of them)"
 FOLDER = "expected 1 to 60 letters, digits, '.', '_' or '-', the first a letter or digit"
 ENTRIES = "expected a list of at least 1, each the name of a {} or a mapping with its kind"

@@ -210,7 +210,7 @@ class Flat(ModelKind):
 
 def test_a_model_of_the_wrong_output_shape_is_named(data):
     kind = Flat("wrong on purpose", Parameters, "tests:none")
-    with pytest.raises(ValueError, match=r"returned \[16, 3\]; expected \[B, H, C\] = \[16, 2, 1\]"):
+    with pytest.raises(ValueError, match=r"returned \[16, 3\]; expected \[B, U, D\] = \[16, 2, 1\]"):
         fit(Bank(kind, SHAPE, [member(0)], data=data))
 
 

@@ -230,11 +230,11 @@ def test_a_bank_too_large_for_memory_is_split_and_gives_the_same(data, monkeypat
     one = members("lstm", count=5)
     whole = train(MODELS["lstm"], one, data)
     module = MODELS["lstm"].build(one[0].parameters, SHAPE)
-    needed = capacity.members_at_once(module, SHAPE, SETTINGS, torch.device("cpu"))
+    needed = capacity.members_at_once(module, SHAPE, SETTINGS.batch_size, torch.device("cpu"))
     assert needed > 1000
     free = capacity._free_bytes(torch.device("cpu"))
     monkeypatch.setattr(capacity, "_free_bytes", lambda device: free * 2.5 / needed)
-    assert capacity.members_at_once(module, SHAPE, SETTINGS, torch.device("cpu")) == 2
+    assert capacity.members_at_once(module, SHAPE, SETTINGS.batch_size, torch.device("cpu")) == 2
     seen = []
     split = train(MODELS["lstm"], one, data, observer=lambda k, epoch, error: bool(seen.append(k)))
     assert sorted(set(seen)) == [0, 1, 2, 3, 4]
