@@ -1,4 +1,4 @@
-"""How the kernels are compiled: without the interpreter's lock, once per dtype, kept on disk.
+"""How the kernels are compiled: without the interpreter's lock, once per dtype, kept on disk, by one process.
 
 numba's disk cache has two traps, both met by the name under which `entry` compiles. It looks for changes only in the
 file of the function itself: the name carries a digest of every file here. And two processes that compile two
@@ -15,6 +15,7 @@ from types import FunctionType
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
+from filelock import FileLock
 from numba import extending, njit
 
 P = ParamSpec("P")
@@ -50,15 +51,38 @@ def intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
     return cast(Callable[..., Any], extending.intrinsic(function))
 
 
+def waiting(compiled: Callable[P, R]) -> Callable[P, R]:
+    """Let one process compile a cached function for all: the others wait, and then read it from disk.
+
+    Workers start together and need the same kernels first. Compiling them takes as long as a small suite, and takes
+    the cores from each other.
+    """
+    cached: Any = compiled
+    lock = Path(cached.stats.cache_path) / f"{cached.py_func.__qualname__}.lock"
+    ready = False
+
+    def call(*arguments: P.args, **keywords: P.kwargs) -> R:
+        nonlocal ready
+        if ready:
+            return compiled(*arguments, **keywords)
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(lock):
+            result = compiled(*arguments, **keywords)
+        ready = True
+        return result
+
+    return call
+
+
 def entry(function: Callable[P, R]) -> Callable[[np.dtype[Any]], Callable[P, R]]:
     """Compile a function that Python calls: the result gives the compiled function of a dtype."""
-    made: dict[str, Callable[P, R]] = {}
+    made: dict[np.dtype[Any], Callable[P, R]] = {}
 
     def of(dtype: np.dtype[Any]) -> Callable[P, R]:
-        if dtype.name not in made:
+        if dtype not in made:
             copy = FunctionType(function.__code__, function.__globals__)
             copy.__qualname__ = f"{function.__name__}_{dtype.name}_{_SOURCES}"
-            made[dtype.name] = cast(Callable[P, R], njit(error_model="numpy", nogil=True, cache=True)(copy))
-        return made[dtype.name]
+            made[dtype] = waiting(cast(Callable[P, R], njit(error_model="numpy", nogil=True, cache=True)(copy)))
+        return made[dtype]
 
     return of

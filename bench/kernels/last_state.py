@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from bench.errors import InputError
 from bench.kernels.call import Inputs, Options, check
-from bench.kernels.recurrent import REFERENCE, Weights, implementation, recurrent
+from bench.kernels.recurrent import Weights, compiled, recurrent
 from bench.registry import lookup
 
 LOSSES: dict[str, Callable[..., Tensor]] = {
@@ -23,6 +23,13 @@ LOSSES: dict[str, Callable[..., Tensor]] = {
     "mae": functional.l1_loss,
     "huber": functional.huber_loss,
 }
+
+SLOPES: dict[str, Callable[[Tensor], Tensor]] = {
+    "mse": lambda error: 2 * error,
+    "mae": torch.sign,
+    "huber": lambda error: error.clamp(-1, 1),
+}
+"""The derivatives of `LOSSES`, before the mean, by the error."""
 
 
 def losses_and_gradients(
@@ -55,24 +62,24 @@ def losses_and_gradients(
     lookup(LOSSES, loss, "loss")
     inputs = Inputs(x, None, None, *weights)
     check(cell, inputs)
-    _check_head(inputs, target, head)
-    if implementation(x).__module__ == REFERENCE:
+    check_head(inputs, target, head, width=inputs.weight_hh.shape[2])
+    if not compiled(x):
         return _by_autograd(cell, x, target, weights, head, loss)
     from bench.kernels.native import run_training
 
     options = Options(cell, reverse=False, all_steps=False, keep=False)
-    losses, *gradients = run_training(options, inputs, (*head, target), loss)
+    losses, _, *gradients = run_training(options, inputs, (*head, target), loss)
     biased = weights.bias_ih is not None
     return losses, tuple(gradients if biased else gradients[:2] + gradients[4:])
 
 
-def _check_head(inputs: Inputs, target: Tensor, head: tuple[Tensor, Tensor]) -> None:
-    """Refuse a head or targets that do not fit the layer."""
+def check_head(inputs: Inputs, target: Tensor, head: tuple[Tensor, Tensor], *, width: int) -> None:
+    """Refuse a head or targets that do not fit the layer, whose last states are `width` wide."""
     weight, bias = head
-    hidden, batch = inputs.weight_hh.shape[2], inputs.x.shape[1]
+    batch = inputs.x.shape[1]
     members, outputs = inputs.weight_hh.shape[0], weight.shape[1] if weight.ndim > 1 else 1
     expected = {
-        "head weight": (weight, "K, O, H", (members, outputs, hidden)),
+        "head weight": (weight, "K, O, H", (members, outputs, width)),
         "head bias": (bias, "K, O", (members, outputs)),
         "target": (target, "K, B, O", (1 if target.shape[:1] == (1,) else members, batch, outputs)),
     }

@@ -168,11 +168,18 @@ class Layers(nn.Module):
 
     def _dropped(self, values: Tensor) -> Tensor:
         """Dropout of ``[K, B, T, …]``."""
+        mask = self.dropout_mask(values)
+        return values if mask is None else values * mask
+
+    def dropout_mask(self, values: Tensor) -> Tensor | None:
+        """What dropout multiplies ``[K, B, T, …]`` by; `None` where that is 1."""
         share = self.options.dropout
-        if self._generators is None or not self.training or share in (0, 1):
-            return functional.dropout(values, share, self.training)
+        if not self.training or share == 0:
+            return None
+        if self._generators is None or share == 1:
+            return functional.dropout(torch.ones_like(values), share)
         draws = [torch.rand(values.shape[1:], generator=each, device=values.device) for each in self._generators]
-        return values * (torch.stack(draws) >= share) / (1 - share)
+        return (torch.stack(draws) >= share).to(values.dtype) / (1 - share)
 
     def _layer(self, x: Tensor, layer: int, state: tuple[Tensor, ...] | None, *, reverse: bool) -> Outputs:
         """One layer in one direction, over ``[K, B, T, C]``."""

@@ -15,9 +15,9 @@ from bench.kernels.arrays import Arrays, Gradients, Head, Operands, Results, Sum
 from bench.kernels.call import Inputs, Options
 from bench.kernels.head import LOSSES
 from bench.kernels.memory import buffer
-from bench.kernels.passes import BACKWARD, FINISH, FORWARD, TRAIN, run_pass
+from bench.kernels.passes import BACKWARD, FORWARD, TRAIN, run_pass
 from bench.kernels.plan import Plan, Sizes, head_size, make_plan
-from bench.kernels.threads import run
+from bench.kernels.threads import parts_of, run
 
 DTYPES: Mapping[torch.dtype, np.dtype[Any]] = {torch.float32: np.dtype(np.float32), torch.float64: np.dtype(np.float64)}
 
@@ -90,9 +90,11 @@ def _run(mode: int, plan: Plan, arrays: Arrays) -> None:
     kernel = run_pass(arrays.operands.x.dtype)
     rows = plan.members * plan.batch * plan.steps
     work = 2 * rows * plan.gates * plan.hidden * (plan.hidden + plan.channels)  # of the products of a forward pass
-    run(lambda first, last: kernel(mode, plan, arrays, first, last), plan.members * plan.groups, work)
-    if mode != FORWARD:
-        kernel(FINISH, plan, arrays, 0, plan.members)
+    tasks, sums = plan.members * plan.groups, mode != FORWARD
+    # a call that does all of it finishes too: a call costs as much as a small network's pass
+    run(lambda first, last: kernel(mode, plan, arrays, first, last, int(sums and last - first == tasks)), tasks, work)
+    if sums and parts_of(tasks, work) > 1:
+        kernel(mode, plan, arrays, 0, 0, 1)
 
 
 def run_forward(options: Options, inputs: Inputs) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -143,10 +145,11 @@ def run_backward(
 
 
 def run_training(
-    options: Options, inputs: Inputs, head: tuple[Tensor, Tensor, Tensor], loss: str
+    options: Options, inputs: Inputs, head: tuple[Tensor, Tensor, Tensor], loss: str, *, wants_x: bool = False
 ) -> tuple[Tensor, ...]:
-    """The losses ``[K]``, and the gradients to the weights and biases of `inputs` and of the head.
+    """The losses ``[K]``, and the gradients to the input, the weights and biases of `inputs`, and those of the head.
 
+    The gradient to the input is ``[K, 0]`` where it is not wanted.
     `head` are weights ``[K, O, H]`` and biases ``[K, O]`` of a map of the last state, and targets ``[K, B, O]``.
     """
     dtype = inputs.x.dtype
@@ -155,14 +158,15 @@ def run_training(
     gradients = _new_weights(plan, dtype)
     d_head = (torch.empty_like(weight), torch.empty_like(bias))
     losses = torch.empty(plan.members, dtype=dtype)
+    d_x = torch.empty(plan.members, *(inputs.x.shape[1:] if wants_x else (0,)), dtype=dtype)
     absent = _no_arrays(dtype)
     sums = np.zeros(plan.members * plan.groups * head_size(plan), DTYPES[dtype])
     w, b, y, found, d_w, d_b = (flat(tensor, dtype) for tensor in (*head, losses, *d_head))
     arrays = absent._replace(
         operands=_operands(plan, inputs),
-        gradients=Gradients(*absent.gradients[:3], *(flat(tensor, dtype) for tensor in gradients)),
+        gradients=Gradients(flat(d_x, dtype), *absent.gradients[1:3], *(flat(tensor, dtype) for tensor in gradients)),
         sums=_new_sums(plan, dtype),
         head=Head(w, b, y, found, d_w, d_b, sums),
     )
     _run(TRAIN, plan, arrays)
-    return (losses, *gradients, *d_head)
+    return (losses, d_x, *gradients, *d_head)

@@ -6,7 +6,7 @@ written with ``vmap``, nested or not, is one call of the kernel.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -108,9 +108,47 @@ class _Backward(torch.autograd.Function):
         return outputs, (0,) * len(outputs)
 
 
-# torch leaves `apply` without types
-_forward: Callable[..., tuple[Tensor, ...]] = _Forward.apply
-_backward: Callable[..., tuple[Tensor, ...]] = _Backward.apply
+class _PlainForward(torch.autograd.Function):
+    """`_Forward` where no transform is active.
+
+    With a `setup_context`, torch inspects the signature of `forward` at each call, a third of the time of a small one;
+    without, it cannot transform the function.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, options: Options, *inputs: Any) -> tuple[Tensor, ...]:
+        output = run_forward(options, Inputs(*inputs))
+        _Forward.setup_context(ctx, (options, *inputs), output)
+        return output
+
+    backward = _Forward.backward
+
+
+class _PlainBackward(torch.autograd.Function):
+    """`_Backward` where no transform is active."""
+
+    @staticmethod
+    def forward(_ctx: Any, options: Options, wanted: tuple[bool, bool], *tensors: Any) -> tuple[Tensor, ...]:
+        return _Backward.forward(options, wanted, *tensors)
+
+    backward = _Backward.backward
+
+
+def _forward(options: Options, *inputs: Tensor | None) -> tuple[Tensor, ...]:
+    function = _Forward if _transformed() else _PlainForward
+    outputs: tuple[Tensor, ...] = function.apply(options, *inputs)  # type: ignore[no-untyped-call]
+    return outputs
+
+
+def _backward(options: Options, wanted: tuple[bool, bool], *tensors: Tensor | None) -> tuple[Tensor, ...]:
+    function = _Backward if _transformed() else _PlainBackward
+    outputs: tuple[Tensor, ...] = function.apply(options, wanted, *tensors)  # type: ignore[no-untyped-call]
+    return outputs
+
+
+def _transformed() -> bool:
+    """Whether this is inside `torch.vmap`, `torch.func.grad` or the like; `torch.autograd.Function` asks the same."""
+    return bool(torch._C._are_functorch_transforms_active())
 
 
 def _shared(gradient: Tensor, tensor: Tensor) -> Tensor:

@@ -13,12 +13,11 @@ from bench.kernels.pack import unpack_gradients
 from bench.kernels.plan import Plan
 from bench.kernels.tile import Tile, in_slot, tile_at
 
-FORWARD, BACKWARD, TRAIN, FINISH = range(4)
+FORWARD, BACKWARD, TRAIN = range(3)
 """What a pass does.
 
 A training pass goes forward and back with each tile while it is in the cache, and so keeps nothing: at 32 members it
-takes two thirds of the time of two passes, which wait for memory. It needs to know the loss. Backward and training
-passes leave sums, which `FINISH` makes gradients.
+takes two thirds of the time of two passes, which wait for memory. It needs to know the loss.
 """
 
 
@@ -69,24 +68,32 @@ def _tile_pass(mode: int, plan: Plan, arrays: Arrays, desk: Desk, tile: Tile) ->
     backward_tile(plan, arrays, desk.room, tile)
 
 
-@entry
-def run_pass(mode: int, plan: Plan, arrays: Arrays, first: int, last: int) -> None:
-    """Do the groups ``first … last - 1`` of the bank, counted member after member; the members, to `FINISH`."""
-    if mode == FINISH:
-        for k in range(first, last):
-            unpack_gradients(plan, arrays.sums, k, arrays.gradients)
-            if plan.outputs:
-                unpack_head(plan, arrays.head, k)
-        return
+@part
+def _groups(mode: int, plan: Plan, arrays: Arrays, first: int, last: int) -> None:
     desk = _desk(plan, arrays)
-    arrays = Arrays(arrays.operands, desk.results, arrays.upstream, arrays.gradients, arrays.sums, arrays.head)
+    held = Arrays(arrays.operands, desk.results, arrays.upstream, arrays.gradients, arrays.sums, arrays.head)
     at_hand = -1
     for i in range(first, last):
         # what a forward pass wrote last may still be in the cache
         task = first + last - 1 - i if mode == BACKWARD else i
         k, group = divmod(task, plan.groups)
         if k != at_hand:
-            _take_member(mode, plan, arrays, k, desk)
+            _take_member(mode, plan, held, k, desk)
             at_hand = k
         for index in range(group * plan.group, min((group + 1) * plan.group, plan.tiles)):
-            _tile_pass(mode, plan, arrays, desk, tile_at(plan, k, index))
+            _tile_pass(mode, plan, held, desk, tile_at(plan, k, index))
+
+
+@entry
+def run_pass(mode: int, plan: Plan, arrays: Arrays, first: int, last: int, finish: int) -> None:
+    """Do the groups ``first … last - 1`` of the bank, counted member after member.
+
+    Backward and training passes leave sums; to `finish` makes those of all members gradients, when all is done.
+    """
+    if first < last:
+        _groups(mode, plan, arrays, first, last)
+    if finish:
+        for k in range(plan.members):
+            unpack_gradients(plan, arrays.sums, k, arrays.gradients)
+            if plan.outputs:
+                unpack_head(plan, arrays.head, k)

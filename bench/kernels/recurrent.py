@@ -104,6 +104,11 @@ def implementation(x: Tensor) -> Implementation:
     return found
 
 
+def compiled(x: Tensor) -> bool:
+    """Whether compiled kernels, and not the reference, compute for inputs such as `x`."""
+    return implementation(x).__module__ != REFERENCE
+
+
 def _states(cell: str, state: tuple[Tensor, ...] | None) -> tuple[Tensor | None, Tensor | None]:
     if state is None:
         return None, None

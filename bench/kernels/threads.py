@@ -23,11 +23,11 @@ LEAST_WORK = 4_000_000
 
 def run(kernel: Callable[[int, int], None], tasks: int, work: int) -> None:
     """Call ``kernel(first, last)`` for ranges that cover ``0 … tasks - 1``; `work` is in floating-point operations."""
-    threads = min(torch.get_num_threads(), tasks)
-    if threads == 1 or work < LEAST_WORK:
+    shares = parts_of(tasks, work)
+    if shares == 1:
         kernel(0, tasks)
         return
-    shares = min(tasks, PARTS * threads)
+    threads = min(torch.get_num_threads(), tasks)
     bounds = [tasks * share // shares for share in range(shares + 1)]
     ranges = iter(list(pairwise(bounds)))  # a list's iterator gives each item to one thread only
     others = [_executor(os.getpid(), threads - 1).submit(_work, kernel, ranges) for _ in range(threads - 1)]
@@ -36,6 +36,12 @@ def run(kernel: Callable[[int, int], None], tasks: int, work: int) -> None:
     finally:
         for other in others:
             other.result()
+
+
+def parts_of(tasks: int, work: int) -> int:
+    """How many calls `run` makes."""
+    threads = min(torch.get_num_threads(), tasks)
+    return 1 if threads == 1 or work < LEAST_WORK else min(tasks, PARTS * threads)
 
 
 def _work(kernel: Callable[[int, int], None], ranges: Iterator[tuple[int, int]]) -> None:

@@ -134,7 +134,8 @@ class ModelKind:
         ``targets[:, :k]`` and on no later target. A module with ``stackable = True`` also takes the members of a
         bank at once: given weights ``[K, …]`` it maps ``[K, B, T, C]``, or ``[1, B, T, C]`` for all of them, to
         ``[K, B, H, C]`` (the layers of `bench.kernels` do); others are stepped as one by ``torch.vmap`` where that
-        can be, else one by one.
+        can be, else one by one. With ``without_autograd = True`` it is trained by
+        ``module.losses_and_gradients(x, targets, loss)`` where the compiled kernels are.
     gradient
         Whether it is trained by gradient descent.
     tasks

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.kernels.linear import Linear
+from bench.kernels.linear import Linear, map_losses
 from bench.models.base import Shape
 from bench.models.parameters import EncoderDecoderParameters
 from bench.models.recurrent import recurrent_layers
@@ -35,6 +35,7 @@ class EncoderDecoder(nn.Module):
 
     takes_targets = True
     stackable = True
+    without_autograd = True
 
     def __init__(self, parameters: EncoderDecoderParameters, shape: Shape) -> None:
         super().__init__()
@@ -55,10 +56,27 @@ class EncoderDecoder(nn.Module):
         Stacked, all of them have a first dimension of members.
         """
         state = self._encode(x)
-        start = x[..., -1:, :]  # […, B, 1, C]
         if targets is None or not (self.training or self.teacher_forced_prediction):
-            return self._free_running(start, state)
-        return self._step(torch.cat([start, targets[..., :-1, :]], dim=-2), state)[0]
+            return self._free_running(x[..., -1:, :], state)
+        return self._step(_fed(x, targets), state)[0]
+
+    @torch.no_grad()
+    def losses_and_gradients(self, x: Tensor, targets: Tensor, loss: str) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """What stacked members are trained by where the compiled kernels are (`without_autograd`).
+
+        The loss of each member ``[K]`` and its gradients to the parameters, in their order, from ``[K, B, T, C]`` and
+        ``[K, B, H, C]``.
+        """
+        from bench.kernels.walk import Walk  # imports what compiles
+
+        encoder = Walk(self.encoder, x)
+        decoder = Walk(self.decoder, _fed(x, targets), tuple(map(self._add_directions, encoder.states)))
+        hidden = decoder.output  # [K, B, H, hidden]
+        head = self.head.weight, self.head.bias
+        losses, d_hidden, d_head = map_losses(hidden.flatten(1, 2), targets.flatten(1, 2), head, loss)
+        after = decoder.back(d_hidden.view_as(hidden))
+        d_states = tuple(part.repeat_interleave(self.directions, dim=0) for part in after.states)
+        return losses, (*encoder.back(None, d_states).weights, *after.weights, *d_head)
 
     def _encode(self, x: Tensor) -> State:
         _, state = self.encoder(x)
@@ -81,3 +99,8 @@ class EncoderDecoder(nn.Module):
     def _step(self, inputs: Tensor, state: State) -> tuple[Tensor, Any]:
         hidden, state = self.decoder(inputs, state)
         return self.head(hidden), state
+
+
+def _fed(x: Tensor, targets: Tensor) -> Tensor:
+    """What a forced decoder reads, ``[…, B, H, C]``: the window's last value, and all targets but the last."""
+    return torch.cat([x[..., -1:, :], targets[..., :-1, :]], dim=-2)

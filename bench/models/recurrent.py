@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from bench.errors import InputError
-from bench.kernels.last_state import losses_and_gradients
-from bench.kernels.linear import Linear
+from bench.kernels import last_state
+from bench.kernels.linear import Linear, map_losses
 from bench.kernels.modules import GRU, LSTM, RNN, Layers, State
 from bench.kernels.recurrent import Weights
 from bench.models.base import Shape
@@ -66,7 +66,7 @@ class Recurrent(nn.Module):
             last_only=self.last_only,
             **options,
         )
-        self.one_pass = self.last_only and _is_plain(parameters, shape)
+        self.without_autograd = _is_plain(parameters, shape)
         directions = 2 if parameters.bidirectional else 1
         head = Linear(directions * parameters.hidden_size, self.outputs[0] * values)
         self.head = keras_dense(head) if parameters.layer == "keras" else head
@@ -114,23 +114,38 @@ class Recurrent(nn.Module):
         return [first] * (first > 0) + [self.truncate] * whole
 
     def losses_and_gradients(self, x: Tensor, targets: Tensor, loss: str) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """What stacked members of one layer and direction (`one_pass`) are trained by, without autograd.
+        """What stacked members are trained by where the compiled kernels are (`without_autograd`).
 
         The loss of each member ``[K]`` and its gradients to the parameters, in their order, from ``[K, B, T, C]`` and
         ``[K, B, H, D]``.
         """
-        weights = Weights(*self.layers.parameters())
         head = self.head.weight, self.head.bias
-        return losses_and_gradients(self.layers.cell, x, targets.flatten(2), weights, head, loss=loss)
+        if self.every_step:
+            return self._at_every_step(x, targets, loss)
+        if self.layers.options.num_layers > 1 or self.layers.directions > 1:
+            from bench.kernels import many_layers  # imports what compiles
+
+            return many_layers.losses_and_gradients(self.layers, x, targets.flatten(2), head, loss=loss)
+        weights = Weights(*self.layers.parameters())
+        return last_state.losses_and_gradients(self.layers.cell, x, targets.flatten(2), weights, head, loss=loss)
+
+    def _at_every_step(self, x: Tensor, targets: Tensor, loss: str) -> tuple[Tensor, tuple[Tensor, ...]]:
+        from bench.kernels.walk import Walk  # imports what compiles
+
+        walk = Walk(self.layers, x)
+        states = walk.output  # [K, B, T, directions · hidden]
+        head = self.head.weight, self.head.bias
+        losses, d_states, d_head = map_losses(states.flatten(1, 2), targets.flatten(1, 2), head, loss)
+        return losses, (*walk.back(d_states.view_as(states)).weights, *d_head)
 
 
 def _is_plain(parameters: RecurrentParameters, shape: Shape) -> bool:
-    """Whether one layer goes one way from zero to a linear map of its last state, as the kernel of one pass does."""
+    """Whether layers of torch's weights go from zero through whole windows to a linear map and a loss of values."""
     cut = parameters.truncate is not None and parameters.truncate < shape.sequence_length
     return (
-        (parameters.layers, parameters.layer, parameters.activation) == (1, "torch", "none")
-        and not (parameters.bidirectional or parameters.carries_state or cut)
-        and shape.task != "classify"  # whose loss it does not know
+        (parameters.layer, parameters.activation) == ("torch", "none")
+        and not (parameters.carries_state or cut or shape.variable)
+        and shape.task != "classify"  # whose loss the kernels do not know
     )
 
 

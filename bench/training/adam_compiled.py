@@ -8,6 +8,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from bench.kernels.compiled import waiting
+
 Array = NDArray[Any]
 
 
@@ -41,6 +43,7 @@ def _row(flat: Flat, rate: float, decay: float, scale: float, root: float) -> No
         w[i] -= rate * m[i] / (np.sqrt(v[i]) / root + epsilon)
 
 
+@waiting
 @njit(cache=True, nogil=True, error_model="numpy")
 def update(flat: Flat, sizes: Array, rates: tuple[Array, Array, Array], corrections: tuple[float, float]) -> None:
     """``bench.training.adam.Adam`` over all members.

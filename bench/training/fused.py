@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.kernels.modules import Layers
+from bench.kernels.recurrent import compiled
 from bench.models.base import Shape
 from bench.training.adam import Adam, Rates
 from bench.training.members import Member
@@ -49,7 +50,7 @@ class Fused:
     def step(self, x: Tensor, y: Tensor) -> Tensor:
         """One step of all live members: the losses ``[L]``."""
         self.module.train()
-        if getattr(self.module, "one_pass", False):
+        if getattr(self.module, "without_autograd", False) and compiled(x):
             losses, gradients = self.module.losses_and_gradients(x, y, self._loss)  # type: ignore[operator]
         else:
             losses, gradients = self._by_autograd(x, y)

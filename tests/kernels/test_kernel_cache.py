@@ -4,11 +4,16 @@ import json
 import os
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 import torch
 
+from bench.kernels.compiled import waiting
 from bench.kernels.recurrent import Weights, recurrent
 
 ROOT = Path(__file__).parents[2]
@@ -54,3 +59,32 @@ def test_another_process_compiles_nothing(counts):
 
 def test_one_signature_serves_all_cells_and_options(counts):
     assert all(signatures == 1 for _, _, signatures in counts.values()), counts
+
+
+class Compiled:
+    """Stands for a cached function: its first call takes a while."""
+
+    inside: ClassVar[list[int]] = []
+    most: ClassVar[list[int]] = []
+
+    def __init__(self, folder):
+        self.stats = SimpleNamespace(cache_path=str(folder / "not there yet"))
+        self.py_func = SimpleNamespace(__qualname__="kernel")
+
+    def __call__(self, number):
+        self.inside.append(number)
+        self.most.append(len(self.inside))
+        time.sleep(0.02)
+        self.inside.remove(number)
+        return number
+
+
+def test_one_compiles_while_the_others_wait(tmp_path):
+    kernels = [waiting(Compiled(tmp_path)) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda kernel, number: kernel(number), kernels, range(4)))
+    assert results == [0, 1, 2, 3]
+    assert Compiled.most == [1, 1, 1, 1]
+    with ThreadPoolExecutor(4) as pool:  # what is ready waits for nobody
+        list(pool.map(lambda kernel, number: kernel(number), kernels * 4, range(16)))
+    assert max(Compiled.most) > 1

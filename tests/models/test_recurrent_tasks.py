@@ -243,22 +243,29 @@ def test_members_together_are_members_alone(cell: str, layers: int, shape: Shape
         (LAST, {"carries_state": True}, False),
         (LAST, {"activation": "tanh"}, False),
         (LAST, {"layer": "keras"}, False),
-        (LAST, {"layers": 2}, False),
-        (LAST, {"bidirectional": True}, False),
+        (LAST, {"layers": 2}, True),
+        (LAST, {"bidirectional": True}, True),
         (VARIABLE, {}, False),
         (CLASSIFY, {}, False),
-        (EVERY_STEP, {}, False),
-        (DENOISE, {}, False),
+        (EVERY_STEP, {}, True),
+        (DENOISE, {}, True),
+        (DENOISE, {"activation": "tanh"}, False),
     ],
 )
-def test_one_pass_is_for_what_it_computes(shape: Shape, parameters: dict[str, Any], valid: bool) -> None:
-    assert built("gru", shape, **parameters).one_pass is valid
+def test_autograd_is_left_out_where_the_kernels_compute_the_same(
+    shape: Shape, parameters: dict[str, Any], valid: bool
+) -> None:
+    assert built("gru", shape, **parameters).without_autograd is valid
 
 
 @each_cell
-def test_one_pass_has_the_gradients_of_autograd_where_outputs_are_not_channels(cell: str) -> None:
-    together = stacked([built(cell, LAST, seed=seed) for seed in range(2)])
-    x, y = random(2, BATCH, STEPS, CHANNELS), random(2, BATCH, 1, VALUES)
+@each_depth
+@pytest.mark.parametrize(
+    ("shape", "both"), [(LAST, False), (EVERY_STEP, False), (DENOISE, False), (LAST, True), (DENOISE, True)]
+)
+def test_without_autograd_the_gradients_are_the_same(cell: str, layers: int, shape: Shape, both: bool) -> None:
+    together = stacked([built(cell, shape, seed=seed, layers=layers, bidirectional=both) for seed in range(2)])
+    x, y = random(2, BATCH, STEPS, CHANNELS), random(2, BATCH, *shape.targets)
     losses, found = together.losses_and_gradients(x, y, "mse")
     expected = (together(x) - y).square().flatten(1).mean(1)
     torch.testing.assert_close(losses, expected, rtol=1e-10, atol=1e-12)
