@@ -32,6 +32,7 @@ TABLES = {
         ["bench.report.render", "bench.report.pages", "bench.compare"],
         ["bench.report.figures", "bench.report.drawing"],
         ["bench.report"],
+        ["bench.published"],
         ["bench.stats"],
     ],
     "shared": [

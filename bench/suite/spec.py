@@ -242,6 +242,17 @@ class Overrides(Frozen):
         return settings.model_copy(update=changes)
 
 
+class Claim(Frozen):
+    """Something said in words that numbers can decide."""
+
+    text: Name = Field(description="What was said.")
+    test: Literal["training-time", "equal-errors", "short-memory", "gates", "rests-on"] = Field(
+        description="Each next kind takes longer in training; two kinds err alike; the first kind fails where the "
+        "second does not; gates of the kinds; what a poor result rests on: persistence, and the system's variants."
+    )
+    models: tuple[Name, ...] = Field((), description="Kinds of models, in the order of the claim.")
+
+
 class Published(Frozen):
     """The numbers that a system was published with; of each family, the printed decimals are the tolerance."""
 
@@ -258,6 +269,7 @@ class Published(Frozen):
     first_target: float | None = Field(None, description="The first test target, original units.")
     first_prediction: float | None = Field(None, description="The prediction of it.")
     statements: tuple[Name, ...] = Field((), description="What was said in words.")
+    claims: tuple[Claim, ...] = Field((), description="What was said in words, where numbers can decide it.")
 
 
 class SystemSettings(Frozen):

@@ -1,0 +1,142 @@
+"""Systems and the rows of their cells → one card for each published document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from bench.published.claims import decide
+from bench.published.delay import Delay, delay
+from bench.published.evidence import Evidence, Tables
+from bench.published.findings import findings, trajectory
+from bench.published.values import ClaimFinding, Finding, FloatArray, Outcome, Trajectory
+from bench.suite.cells import PUBLISHED
+from bench.suite.spec import System
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One system on one dataset with one model, as published.
+
+    Parameters
+    ----------
+    system
+        The id of its system.
+    dataset, model
+        Ids, as results call them; the model's without what marks it as published.
+    evidence
+        Its replicates; `None` where there is no row.
+    departures
+        The options that depart from the protocol.
+    findings, trajectory
+        The verdicts.
+    delay
+        How far the forecast lags behind the truth, the median replicate's; `None` where that means nothing.
+    """
+
+    system: str
+    dataset: str
+    model: str
+    evidence: Evidence | None
+    departures: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    trajectory: Trajectory | None
+    delay: Delay | None
+
+
+@dataclass(frozen=True, eq=False)
+class Card:
+    """One published document: its system and that one's variants.
+
+    Parameters
+    ----------
+    id
+        The first word of the ids of its systems.
+    title
+        Of its first system.
+    systems
+        Its systems, in the order of the suite.
+    runs
+        As published, by system, dataset and model.
+    claims
+        The verdicts on what was said in words.
+    """
+
+    id: str
+    title: str
+    systems: tuple[System, ...]
+    runs: tuple[Run, ...]
+    claims: tuple[ClaimFinding, ...]
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """Of every verdict on this card; a course of the training loss counts once."""
+        own = [finding.outcome for run in self.runs for finding in run.findings]
+        return own + [run.trajectory.outcome for run in self.runs if run.trajectory]
+
+
+def cards(systems: Sequence[System], tables: Mapping[str, pa.Table]) -> tuple[Card, ...]:
+    """A card for each first word among the systems' ids: ``T04`` and ``T04 last-step`` share one.
+
+    Parameters
+    ----------
+    systems
+        Of the suite that was run.
+    tables
+        `runs`, `curves`, `predictions` and, where measured, `probes`.
+    """
+    rows = Tables(tables)
+    grouped: dict[str, list[System]] = {}
+    for system in systems:
+        grouped.setdefault(system.id.split()[0], []).append(system)
+    return tuple(_card(name, own, rows) for name, own in grouped.items())
+
+
+def _card(name: str, systems: Sequence[System], tables: Tables) -> Card:
+    runs = tuple(run for system in systems for run in _runs(system, tables))
+    cells = [run.evidence for run in runs if run.evidence]
+    claims = tuple(decide(claim, cells, tables) for system in systems for claim in system.published.claims)
+    return Card(name, systems[0].title, tuple(systems), runs, claims)
+
+
+def _runs(system: System, tables: Tables) -> list[Run]:
+    found = []
+    for dataset in system.named_datasets:
+        for model in system.models:
+            own = tables.evidence(dataset.id, f"{model.id}{PUBLISHED}")
+            found += [_run(system, cell, tables, model=model.id) for cell in own]
+            if not own:
+                found.append(Run(system.id, dataset.id, model.id, None, (), (), None, None))
+    return found
+
+
+def _run(system: System, cell: Evidence, tables: Tables, *, model: str) -> Run:
+    return Run(
+        system=system.id,
+        dataset=cell.dataset,
+        model=model,
+        evidence=cell,
+        departures=tuple(filter(None, cell.departures.split(", "))),
+        findings=findings(system.published, cell, tables),
+        trajectory=trajectory(system.published, cell, tables),
+        delay=_delay(cell, tables) if cell.task == "forecast" else None,
+    )
+
+
+def _delay(cell: Evidence, tables: Tables) -> Delay | None:
+    """Of the replicate whose correlation is in the middle."""
+    rows = tables.predictions(cell)
+    if rows is None or not rows.num_rows:
+        return None
+    first = rows["channel"].to_numpy() == 0
+    seeds, truth, predicted = (rows[name].to_numpy()[first] for name in ("seed", "truth", "prediction"))
+    found = [delay(_of(truth, seeds == seed), _of(predicted, seeds == seed)) for seed in cell.seeds]
+    known = sorted((each for each in found if each is not None), key=lambda each: (each.steps, each.correlation))
+    return known[len(known) // 2] if known else None
+
+
+def _of(values: FloatArray, own: FloatArray) -> FloatArray:
+    return np.asarray(values[own.astype(bool)], dtype=np.float64)

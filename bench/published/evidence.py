@@ -1,0 +1,157 @@
+"""The stored rows of one cell, as arrays over its replicates."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bench.published.values import FloatArray
+from bench.schema import Status
+
+Place = tuple[str, str]
+"""Dataset id, model id."""
+
+_NUMBERS = (
+    *("rmse", "mse", "mae", "r2", "skill", "persistence_mse", "noise_floor_mse", "accuracy", "log_loss"),
+    *("parameters", "test_points", "train_windows"),
+)
+_FACTS = ("cell_id", "dataset", "model", "sequence_length", "horizon", "task", "departures", "deterministic")
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """The finished replicates of one cell.
+
+    Parameters
+    ----------
+    cell_id, dataset, model, sequence_length, horizon, task, departures
+        As in the table of runs.
+    spec
+        The resolved cell.
+    seeds
+        ``[replicates]``, of those that finished.
+    asked
+        How many replicates were asked for.
+    reason
+        Why the first that did not finish did not; empty where all did.
+    numbers
+        Column → ``[replicates]``; NaN where there is no value.
+    shapes
+        Name → shape.
+    deterministic
+        One fit stands for every seed.
+    """
+
+    cell_id: str
+    dataset: str
+    model: str
+    sequence_length: int
+    horizon: int
+    task: str
+    departures: str
+    spec: Mapping[str, Any]
+    seeds: tuple[int, ...]
+    asked: int
+    reason: str
+    numbers: Mapping[str, FloatArray]
+    shapes: Mapping[str, tuple[int, ...]]
+    deterministic: bool
+
+    def one(self, column: str) -> float | None:
+        """The number in `column` that all replicates share; `None` where there is none."""
+        present = self.numbers[column][np.isfinite(self.numbers[column])]
+        return float(present[0]) if len(present) else None
+
+
+class Tables:
+    """The tables of a result set, by cell.
+
+    Parameters
+    ----------
+    tables
+        `runs`, `curves`, `predictions` and, where it was measured, `probes`.
+    """
+
+    def __init__(self, tables: Mapping[str, pa.Table]) -> None:
+        self._tables = tables
+        self._runs = _split(tables["runs"], ("dataset", "model"))
+        self._curves = _split(tables["curves"], ("cell_id",))
+        self._predictions = _split(tables["predictions"], ("cell_id",))
+
+    def evidence(self, dataset: str, model: str) -> list[Evidence]:
+        """Of each sequence length and horizon, in that order."""
+        rows = self._runs.get((dataset, model))
+        cells = _split(rows, ("sequence_length", "horizon")) if rows is not None else {}
+        return [_evidence(cells[key]) for key in sorted(cells)]
+
+    def models(self, dataset: str) -> list[str]:
+        """Those with rows on `dataset`, sorted."""
+        return sorted(model for own, model in self._runs if own == dataset)
+
+    def losses(self, found: Evidence, epoch: int) -> FloatArray:
+        """``[replicates]``: the train loss of each finished replicate at `epoch`; NaN where it has no such epoch."""
+        rows = self._curves.get((found.cell_id,))
+        by_seed: dict[int, float] = {}
+        if rows is not None:
+            own = rows.filter(pc.equal(rows["epoch"], epoch))
+            by_seed = dict(zip(own["seed"].to_pylist(), own["train_loss"].to_pylist(), strict=True))
+        return np.array([_number(by_seed.get(seed)) for seed in found.seeds])
+
+    def predictions(self, found: Evidence) -> pa.Table | None:
+        """The stored predictions of the finished replicates, ordered by seed, index and step."""
+        rows = self._predictions.get((found.cell_id,))
+        if rows is None:
+            return None
+        own = rows.filter(pc.is_in(rows["seed"], value_set=pa.array(found.seeds, rows["seed"].type)))
+        return own.sort_by([("seed", "ascending"), ("index", "ascending"), ("step", "ascending")])
+
+    def probes(self) -> pa.Table | None:
+        """What the probe measured."""
+        return self._tables.get("probes")
+
+
+def _evidence(rows: pa.Table) -> Evidence:
+    status = rows["status"].to_pylist()
+    ok = rows.filter(pa.array([each == Status.OK for each in status])).sort_by("seed")
+    first = rows.select([*_FACTS, "spec", "shapes"]).slice(0, 1).to_pylist()[0]
+    reasons = (reason for each, reason in zip(status, rows["reason"].to_pylist(), strict=True) if each != Status.OK)
+    shapes = next((text for text in ok["shapes"].to_pylist() if text), "{}")
+    return Evidence(
+        cell_id=first["cell_id"],
+        dataset=first["dataset"],
+        model=first["model"],
+        sequence_length=first["sequence_length"],
+        horizon=first["horizon"],
+        task=first["task"] or "forecast",
+        departures=first["departures"] or "",
+        spec=json.loads(first["spec"] or "{}"),
+        seeds=tuple(ok["seed"].to_pylist()),
+        asked=rows.num_rows,
+        reason=next(reasons, "") or "",
+        numbers={name: np.array([_number(value) for value in ok[name].to_pylist()]) for name in _NUMBERS},
+        shapes={name: tuple(shape) for name, shape in json.loads(shapes).items()},
+        deterministic=bool(first["deterministic"]),
+    )
+
+
+def _number(value: float | None) -> float:
+    return np.nan if value is None else float(value)
+
+
+def _split(rows: pa.Table, by: tuple[str, ...]) -> dict[tuple[Any, ...], pa.Table]:
+    """The rows of each distinct key."""
+    return dict(_groups(rows, by))
+
+
+def _groups(rows: pa.Table, by: tuple[str, ...]) -> Iterator[tuple[tuple[Any, ...], pa.Table]]:
+    places: dict[tuple[Any, ...], list[int]] = {}
+    for place, key in enumerate(zip(*(rows[name].to_pylist() for name in by), strict=True)):
+        places.setdefault(key, []).append(place)
+    for key, own in places.items():
+        yield key, rows.take(pa.array(own, pa.int64()))

@@ -1,0 +1,103 @@
+"""One system on one dataset with one model → a verdict for each printed number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from bench.published.evidence import Evidence, Tables
+from bench.published.judge import below_floor, exact, judge, not_stated, prediction
+from bench.published.printed import accuracy, decimals, errors_on_test, train_losses
+from bench.published.trajectory import follow
+from bench.published.values import LEAST, LEAST_IMAGES, Finding, Printed, Spread, Trajectory
+from bench.suite.spec import Published
+
+_COLUMNS = {"test_rmse": "rmse", "test_l1": "mae"}
+
+
+def trajectory(published: Published, found: Evidence, tables: Tables) -> Trajectory | None:
+    """The verdict on the printed course of the training loss, where one was printed."""
+    printed = train_losses(published)
+    losses = {epoch: tables.losses(found, epoch) for epoch in printed}
+    return follow(printed, losses, least=least(found)) if printed else None
+
+
+def findings(published: Published, found: Evidence, tables: Tables) -> tuple[Finding, ...]:
+    """The verdicts on everything else that was printed, and the test error where it was not."""
+    return (*_errors(published, found), *_facts(published, found), *_first(published, found, tables))
+
+
+def least(found: Evidence) -> int:
+    """Replicates that a verdict on this cell asks for."""
+    return LEAST_IMAGES if found.task == "classify" else LEAST
+
+
+def _errors(published: Published, found: Evidence) -> Iterator[Finding]:
+    enough = least(found)
+    given = accuracy(published)
+    if given is not None:
+        yield judge(given, _spread(found, "accuracy"), higher_is_better=True, least=enough)
+    printed = errors_on_test(published)
+    for key, number in printed.items():
+        finding = judge(number, _spread(found, _COLUMNS[key]), least=enough)
+        if key == "test_rmse":
+            finding = below_floor(finding, found.one("noise_floor_mse"), int(found.one("test_points") or 1))
+        yield finding
+    if not printed and given is None:
+        quantity, column = ("accuracy", "accuracy") if found.task == "classify" else ("RMSE", "rmse")
+        yield not_stated(f"test {quantity}", _spread(found, column), least=enough)
+        if found.task == "forecast":
+            yield not_stated("test MSE", _spread(found, "mse"), least=enough)
+
+
+def _facts(published: Published, found: Evidence) -> Iterator[Finding]:
+    if published.parameters is not None:
+        ours = found.one("parameters")
+        yield exact("parameters", str(published.parameters), None if ours is None else f"{ours:.0f}")
+    for name, shape in published.shapes.items():
+        got = found.shapes.get(name)
+        quantity = f"shape of {name.replace('_', ' ')}"
+        yield exact(
+            quantity, shape_text(shape), None if got is None else shape_text(got), because="the code gives ours"
+        )
+
+
+def shape_text(shape: tuple[int, ...]) -> str:
+    """A shape as it is written.
+
+    >>> shape_text((1944, 5, 1))
+    '(1944, 5, 1)'
+    """
+    return f"({', '.join(map(str, shape))})"
+
+
+def _first(published: Published, found: Evidence, tables: Tables) -> Iterator[Finding]:
+    """The first test target, and the prediction of it."""
+    if published.first_target is None and published.first_prediction is None:
+        return
+    truth, predicted = _first_values(found, tables)
+    if published.first_target is not None:
+        places = decimals([published.first_target])
+        text = f"{published.first_target:.{places}f}"
+        ours = None if truth is None else f"{truth:.{places}f}"
+        yield exact("first target", text, ours, because="the formula of the data gives ours")
+    if published.first_prediction is not None:
+        number = published.first_prediction
+        printed = Printed("prediction of the first target", number, number, decimals([number]))
+        yield prediction(printed, Spread.of(predicted), printed_target=published.first_target, target=truth)
+
+
+def _first_values(found: Evidence, tables: Tables) -> tuple[float | None, list[float]]:
+    """The first test target and its predictions."""
+    rows = tables.predictions(found)
+    if rows is None or not rows.num_rows:
+        return None, []
+    index, step = rows["index"].to_numpy(), rows["step"].to_numpy()
+    own = np.flatnonzero((index == index.min()) & (step == step[index == index.min()].min()))
+    own = own[rows["channel"].to_numpy()[own] == 0]
+    return float(rows["truth"].to_numpy()[own[0]]), rows["prediction"].to_numpy()[own].tolist()
+
+
+def _spread(found: Evidence, column: str) -> Spread | None:
+    return Spread.of(found.numbers[column])
