@@ -29,7 +29,8 @@ TABLES = {
         ],
     ],
     "reading": [
-        ["bench.report.render", "bench.report.pages", "bench.compare"],
+        ["bench.report.render", "bench.compare"],
+        ["bench.report.pages", "bench.report.published"],
         ["bench.report.figures", "bench.report.drawing"],
         ["bench.report"],
         ["bench.published"],

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 
 from bench.published.claims import decide
 from bench.published.delay import Delay, delay
@@ -61,6 +60,8 @@ class Card:
         Its systems, in the order of the suite.
     runs
         As published, by system, dataset and model.
+    protocol
+        The cells of the same data under the protocol.
     claims
         The verdicts on what was said in words.
     """
@@ -69,6 +70,7 @@ class Card:
     title: str
     systems: tuple[System, ...]
     runs: tuple[Run, ...]
+    protocol: tuple[Evidence, ...]
     claims: tuple[ClaimFinding, ...]
 
     @property
@@ -78,7 +80,7 @@ class Card:
         return own + [run.trajectory.outcome for run in self.runs if run.trajectory]
 
 
-def cards(systems: Sequence[System], tables: Mapping[str, pa.Table]) -> tuple[Card, ...]:
+def cards(systems: Sequence[System], tables: Tables) -> tuple[Card, ...]:
     """A card for each first word among the systems' ids: ``T04`` and ``T04 last-step`` share one.
 
     Parameters
@@ -86,20 +88,27 @@ def cards(systems: Sequence[System], tables: Mapping[str, pa.Table]) -> tuple[Ca
     systems
         Of the suite that was run.
     tables
-        `runs`, `curves`, `predictions` and, where measured, `probes`.
+        The rows of its results.
     """
-    rows = Tables(tables)
     grouped: dict[str, list[System]] = {}
     for system in systems:
         grouped.setdefault(system.id.split()[0], []).append(system)
-    return tuple(_card(name, own, rows) for name, own in grouped.items())
+    return tuple(_card(name, own, tables) for name, own in grouped.items())
 
 
 def _card(name: str, systems: Sequence[System], tables: Tables) -> Card:
     runs = tuple(run for system in systems for run in _runs(system, tables))
     cells = [run.evidence for run in runs if run.evidence]
     claims = tuple(decide(claim, cells, tables) for system in systems for claim in system.published.claims)
-    return Card(name, systems[0].title, tuple(systems), runs, claims)
+    return Card(name, systems[0].title, tuple(systems), runs, _protocol(systems, tables), claims)
+
+
+def _protocol(systems: Sequence[System], tables: Tables) -> tuple[Evidence, ...]:
+    datasets = dict.fromkeys(dataset.id for system in systems for dataset in system.named_datasets)
+    names = ((dataset, model) for dataset in datasets for model in tables.models(dataset))
+    return tuple(
+        cell for dataset, model in names if not model.endswith(PUBLISHED) for cell in tables.evidence(dataset, model)
+    )
 
 
 def _runs(system: System, tables: Tables) -> list[Run]:

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import base64
-import gzip
-import hashlib
 import re
 from dataclasses import dataclass
-from importlib import resources
 
-import itables
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
-
-from bench import __version__
 from bench.report import tables, text
 from bench.report.drawing.svg import Picture
 from bench.report.error_table import errors
 from bench.report.figures import Pictures
 from bench.report.reading import TERMS
 from bench.report.tabular import Table
+from bench.report.templating import environment, shell
 from bench.report.values import Section, Summary
 
 
@@ -35,24 +28,13 @@ class Part:
 
 def html(summary: Summary, pictures: Pictures, *, csv: str) -> str:
     """The page: one file that asks for nothing from outside, which its content security policy makes sure of."""
-    script = _template("report.js")
-    return (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            **_values(summary, pictures),
-            style=Markup(_template("report.css")),  # noqa: S704 - a file of this package
-            script=Markup(script),  # noqa: S704 - a file of this package
-            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-            datatables=_datatables() if summary.sections else "",
-            csv=base64.b64encode(csv.encode()).decode(),
-        )
-    )
+    template = environment().get_template("report.html.j2")
+    return template.render(**_values(summary, pictures), **shell(tables=bool(summary.sections)), csv=_encoded(csv))
 
 
 def markdown(summary: Summary, pictures: Pictures) -> str:
     """The same content as Markdown; the pictures are the files in ``figures/``."""
-    rendered = _environment().get_template("report.md.j2").render(**_values(summary, pictures))
+    rendered = environment().get_template("report.md.j2").render(**_values(summary, pictures))
     return re.sub(r"\n{3,}", "\n\n", rendered)
 
 
@@ -71,36 +53,8 @@ def _values(summary: Summary, pictures: Pictures) -> dict[str, object]:
         "hyperparameters": tables.hyperparameters(summary),
         "failures": tables.failures(summary),
         "terms": TERMS,
-        "version": __version__,
     }
 
 
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("bench.report"),
-        autoescape=select_autoescape(["html.j2"]),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    environment.filters |= {
-        "count": text.count,
-        "significant": text.significant,
-        "plural": text.plural,
-        "md": text.markdown,
-        "svg": lambda picture: Markup(picture.svg),  # noqa: S704 - drawn here; the texts in it are escaped
-    }
-    return environment
-
-
-def _template(name: str) -> str:
-    return resources.files("bench.report").joinpath("templates", name).read_text(encoding="utf-8")
-
-
-def _datatables() -> str:
-    """The table library of itables' offline bundle, packed: 0.24 MB instead of 0.8, unpacked by the browser.
-
-    Its style sheet stays behind: the page's own has the few rules that are needed.
-    """
-    source = resources.files(itables).joinpath("html", "dt_bundle.js").read_bytes()
-    return base64.b64encode(gzip.compress(source, mtime=0)).decode()
+def _encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()

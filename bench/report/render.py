@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,8 +13,11 @@ from bench.errors import InputError, StoreError
 from bench.report.export import to_csv
 from bench.report.figures import draw
 from bench.report.pages import html, markdown
+from bench.report.published import site as published
 from bench.report.summary import summarise
 from bench.report.values import Summary
+from bench.schema import Rows
+from bench.suite.spec import System
 
 _TABLES = ("runs", "curves", "predictions")
 
@@ -44,13 +47,24 @@ def write(results: Path, reports: Path) -> Path:
     """
     rows = {name: store.read(results, name) for name in _TABLES}
     folder = reports / _name(rows["runs"], results)
-    files = render(summarise(rows, folder=results.as_posix()))
+    files = _files(rows, published.systems(results), results)
     try:
         _put(folder, files)
     except OSError as error:
         reason = f"got {error.filename}: {error.strerror}"
         raise StoreError(f"{folder}: expected a folder to write to, {reason}; name another folder") from error
     return folder / "index.html"
+
+
+def _files(rows: Rows, systems: Sequence[System], results: Path) -> dict[str, str]:
+    """Those of the page of published systems, and of the page on what belongs to none of them; either may be empty."""
+    own, others = published.parted(rows, systems)
+    if not own["runs"].num_rows:
+        return render(summarise(others, folder=results.as_posix()))
+    alone = not others["runs"].num_rows
+    names = ("index.html", "report.md") if alone else ("published.html", "published.md")
+    found = published.render(own, systems, folder=results.as_posix(), names=names)
+    return found if alone else {**found, **render(summarise(others, folder=results.as_posix()))}
 
 
 def render(summary: Summary) -> dict[str, str]:

@@ -29,23 +29,24 @@ def predictions(section: Section, look: Mapping[str, Look], name: str) -> Pictur
     color = look[trace.model].color
     spread = bool((trace.high > trace.low).any())
     truth = Line2D([], [], color=INK, linewidth=1.4)
-    lines: list[Artist] = [truth, Line2D([], [], color=MUTED, linewidth=1.0, linestyle=_DASHES)]
+    handles: list[Artist] = [truth, Line2D([], [], color=MUTED, linewidth=1.0, linestyle=_DASHES)]
     labels = ["truth", "persistence"]
     if look[trace.model].color != MUTED:
-        lines.append(Line2D([], [], color=color, linewidth=3.0))
+        handles.append(Line2D([], [], color=color, linewidth=3.0))
         labels.append(f"{short(trace.model)}, median over seeds" if spread else short(trace.model))
     if spread:
-        lines.append(Patch(color=color, alpha=0.25, linewidth=0))
+        handles.append(Patch(color=color, alpha=0.25, linewidth=0))
         labels.append("its range over seeds")
     layout = Panels(count=1, height=2.3, labels=labels, above=0.1)
     figure, (axes,) = layout.figure()
-    _lines(axes, trace, color=color, band=spread)
-    layout.legend(figure, lines)
+    lines(axes, trace, color=color, band=spread)
+    layout.legend(figure, handles)
     title = f"Predictions of {trace.model} over truth on {section.title}"
     return picture(figure, name=f"predictions-{name}", title=title, alt=_alt(trace))
 
 
-def _lines(axes: Axes, trace: Trace, *, color: str, band: bool) -> None:
+def lines(axes: Axes, trace: Trace, *, color: str, band: bool) -> None:
+    """Draw the model's median, the truth and persistence of `trace`."""
     dates = np.issubdtype(trace.time.dtype, np.datetime64)
     for values, line in (
         # The model lies under the others: it is seen where it meets them, the truth or the last value that it copies.
