@@ -133,7 +133,7 @@ def results(card: Card, anchor: str, verdicts: Verdicts) -> Table:
             Column("Replicates"),
         ),
         rows=tuple(_result_row(cell, run, verdicts, accuracy=accuracy) for cell, run in ordered),
-        below="Errors in original units. The noise floor is the error of the best possible forecast, where it is known.",
+        below="Errors in original units. The noise floor is the error of the best possible forecast, where known.",
     )
 
 
