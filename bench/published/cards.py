@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from bench.published.claims import decide
-from bench.published.delay import Delay, delay
+from bench.published.delay import Delay
 from bench.published.evidence import Evidence, Tables
 from bench.published.findings import findings, trajectory
-from bench.published.values import ClaimFinding, Finding, FloatArray, Outcome, Trajectory
+from bench.published.lags import delay_of
+from bench.published.values import ClaimFinding, Finding, Outcome, Trajectory
 from bench.suite.cells import PUBLISHED
 from bench.suite.spec import System
 
@@ -33,7 +32,7 @@ class Run:
     findings, trajectory
         The verdicts.
     delay
-        How far the forecast lags behind the truth, the median replicate's; `None` where that means nothing.
+        How far the forecast lags behind the truth, on real data; the median replicate's.
     """
 
     system: str
@@ -44,6 +43,13 @@ class Run:
     findings: tuple[Finding, ...]
     trajectory: Trajectory | None
     delay: Delay | None
+
+    @property
+    def all_findings(self) -> tuple[Finding, ...]:
+        """Those on the printed epochs first."""
+        if self.evidence is None:
+            return (Finding("everything", "", Outcome.NOT_RUN, note="no row is stored"),)
+        return (*(self.trajectory.findings if self.trajectory else ()), *self.findings)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,9 +81,8 @@ class Card:
 
     @property
     def outcomes(self) -> list[Outcome]:
-        """Of every verdict on this card; a course of the training loss counts once."""
-        own = [finding.outcome for run in self.runs for finding in run.findings]
-        return own + [run.trajectory.outcome for run in self.runs if run.trajectory]
+        """Of every number on this card, each printed epoch by itself; what was not run counts as one."""
+        return [finding.outcome for run in self.runs for finding in run.all_findings]
 
 
 def cards(systems: Sequence[System], tables: Tables) -> tuple[Card, ...]:
@@ -131,21 +136,5 @@ def _run(system: System, cell: Evidence, tables: Tables, *, model: str) -> Run:
         departures=tuple(filter(None, cell.departures.split(", "))),
         findings=findings(system.published, cell, tables),
         trajectory=trajectory(system.published, cell, tables),
-        delay=_delay(cell, tables) if cell.task == "forecast" else None,
+        delay=delay_of(cell, tables),
     )
-
-
-def _delay(cell: Evidence, tables: Tables) -> Delay | None:
-    """Of the replicate whose correlation is in the middle."""
-    rows = tables.predictions(cell)
-    if rows is None or not rows.num_rows:
-        return None
-    first = rows["channel"].to_numpy() == 0
-    seeds, truth, predicted = (rows[name].to_numpy()[first] for name in ("seed", "truth", "prediction"))
-    found = [delay(_of(truth, seeds == seed), _of(predicted, seeds == seed)) for seed in cell.seeds]
-    known = sorted((each for each in found if each is not None), key=lambda each: (each.steps, each.correlation))
-    return known[len(known) // 2] if known else None
-
-
-def _of(values: FloatArray, own: FloatArray) -> FloatArray:
-    return np.asarray(values[own.astype(bool)], dtype=np.float64)

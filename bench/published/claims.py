@@ -11,6 +11,7 @@ import numpy as np
 
 from bench.published.evidence import Evidence, Tables
 from bench.published.formulas import GATES, gates
+from bench.published.lags import delay_of
 from bench.published.rests import rests_on
 from bench.published.timing import slower, step_times
 from bench.published.values import ClaimFinding, FloatArray, Held
@@ -38,6 +39,9 @@ def decide(claim: Claim, cells: Sequence[Evidence], tables: Tables) -> ClaimFind
     """The verdict on `claim`, from the `cells` of its card."""
     if claim.test == "rests-on":
         return rests_on(claim.text, cells)
+    if claim.test == "delayed":
+        cases = list(_delayed(cells, tables))
+        return ClaimFinding(claim.text, _over(cases), _sentence(cases), tuple(cases))
     groups = [group for group in rivals(cells) if set(claim.models) <= group.cells.keys()]
     cases = list(_TESTS[claim.test](claim, groups, tables)) if groups else []
     return ClaimFinding(claim.text, _over(cases), _sentence(cases), tuple(cases))
@@ -102,6 +106,15 @@ def _gates(claim: Claim, groups: Sequence[Rivals], tables: Tables) -> Iterator[C
         yield group.label, Held.HOLDS if right else Held.FAILS, f"from the parameters: {text}"
 
 
+def _delayed(cells: Sequence[Evidence], tables: Tables) -> Iterator[Case]:
+    """Whether the steps of each forecast follow those of the truth."""
+    for cell in cells:
+        found = delay_of(cell, tables)
+        if found is not None:
+            text = f"{found.steps} steps at a correlation of {found.correlation:.2f}, without lag {found.at_zero:.2f}"
+            yield f"{cell.dataset}, {cell.model}", Held.HOLDS if found.steps > 0 else Held.FAILS, text
+
+
 _TESTS: Mapping[str, Callable[[Claim, Sequence[Rivals], Tables], Iterator[Case]]] = {
     "training-time": _training_time,
     "equal-errors": _equal_errors,
@@ -133,7 +146,7 @@ def _solves(values: Mapping[int, float], level: float) -> tuple[bool | None, str
 
 
 def _counted(cell: Evidence) -> float:
-    parameters = cell.one("parameters")
+    parameters = cell.mean("parameters")
     inputs = cell.shapes["train_inputs"][2]
     hidden = cell.spec["model"]["parameters"]["hidden_size"]
     return gates(int(parameters or 0), inputs, hidden, cell.shapes["train_targets"][2])

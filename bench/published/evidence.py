@@ -63,10 +63,10 @@ class Evidence:
     shapes: Mapping[str, tuple[int, ...]]
     deterministic: bool
 
-    def one(self, column: str) -> float | None:
-        """The number in `column` that all replicates share; `None` where there is none."""
+    def mean(self, column: str) -> float | None:
+        """Over the replicates that have a number in `column`; `None` where none has."""
         present = self.numbers[column][np.isfinite(self.numbers[column])]
-        return float(present[0]) if len(present) else None
+        return float(present.mean()) if len(present) else None
 
 
 class Tables:

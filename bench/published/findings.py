@@ -42,7 +42,7 @@ def _errors(published: Published, found: Evidence) -> Iterator[Finding]:
     for key, number in printed.items():
         finding = judge(number, _spread(found, _COLUMNS[key]), least=enough)
         if key == "test_rmse":
-            finding = below_floor(finding, found.one("noise_floor_mse"), int(found.one("test_points") or 1))
+            finding = below_floor(finding, found.mean("noise_floor_mse"), int(found.mean("test_points") or 1))
         yield finding
     if not printed and given is None:
         quantity, column = ("accuracy", "accuracy") if found.task == "classify" else ("RMSE", "rmse")
@@ -53,7 +53,7 @@ def _errors(published: Published, found: Evidence) -> Iterator[Finding]:
 
 def _facts(published: Published, found: Evidence) -> Iterator[Finding]:
     if published.parameters is not None:
-        ours = found.one("parameters")
+        ours = found.mean("parameters")
         yield exact("parameters", str(published.parameters), None if ours is None else f"{ours:.0f}")
     for name, shape in published.shapes.items():
         got = found.shapes.get(name)

@@ -71,7 +71,7 @@ def _row(run: Run, column: str) -> Row | None:
 
 
 def _root(runs: Sequence[Run], column: str) -> float | None:
-    values = [value for run in runs if run.evidence and (value := run.evidence.one(column)) is not None]
+    values = [value for run in runs if run.evidence and (value := run.evidence.mean(column)) is not None]
     return float(np.sqrt(values[0])) if values else None
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from bench.published.cards import Card, Run
 from bench.published.evidence import Evidence
-from bench.published.values import Finding, Outcome, Spread
+from bench.published.values import Finding, Spread
 from bench.report.published.wording import CLAIMS, OUTCOMES, course, interval, ours, told
 from bench.report.tabular import MARKS, Column, Entry, Table, nothing
 from bench.report.text import NOTHING, count, number, significant
@@ -29,22 +30,25 @@ def overview(cards: Sequence[Card]) -> Table:
             Column("System", kind="text"),
             Column("What", kind="prose"),
             *(Column(f"{mark} {outcome}") for outcome, mark in OUTCOMES.items()),
+            Column("Course of the loss", kind="prose"),
             Column("Claims", kind="prose"),
         ),
         rows=tuple(_overview_row(card) for card in cards),
-        below="A course of the training loss counts once. Each dataset and model of a system is counted by itself.",
+        below="Each printed epoch, and each dataset and model of a system, is counted by itself.",
     )
 
 
 def _overview_row(card: Card) -> tuple[Entry, ...]:
     found = card.outcomes
-    claims = ", ".join(f"{CLAIMS[claim.held]} {claim.text}: {claim.held}" for claim in card.claims)
+    courses = ", ".join(f"{OUTCOMES[run.trajectory.outcome]} {run.model}" for run in card.runs if run.trajectory)
+    claims = Counter(claim.held for claim in card.claims)
     counts = (found.count(outcome) for outcome in OUTCOMES)
     return (
         Entry(card.id),
         Entry(card.title),
         *(Entry(count(amount) if amount else NOTHING, amount) for amount in counts),
-        Entry(claims or NOTHING),
+        Entry(courses or NOTHING),
+        Entry(", ".join(f"{CLAIMS[held]} {claims[held]} {held}" for held in CLAIMS if claims[held]) or NOTHING),
     )
 
 
@@ -71,23 +75,15 @@ def findings(card: Card, anchor: str) -> Table:
 
 
 def _finding_rows(run: Run) -> Iterator[tuple[Entry, ...]]:
-    name = label(run)
-    if run.evidence is None:
-        yield _row(name, Finding("everything", "", Outcome.NOT_RUN, note="not run: no row is stored"))
-        return
-    lost = run.evidence.asked - len(run.evidence.seeds)
-    unfinished = f"{lost} of {run.evidence.asked} replicates did not finish: {run.evidence.reason}" if lost else ""
-    if run.trajectory:
-        yield from (_row(name, finding) for finding in run.trajectory.findings)
-        whole = Finding("train loss, whole course", "", run.trajectory.outcome, note=course(run.trajectory))
-        yield _row(name, whole, count_of=run.trajectory.findings[-1].ours, strong=True)
-    for finding in run.findings:
-        yield _row(name, finding, extra=unfinished)
+    name, course_of = label(run), run.trajectory
+    for finding in run.all_findings:
+        yield _row(name, finding)
+        if course_of and finding is course_of.findings[-1]:
+            whole = Finding("train loss, whole course", "", course_of.outcome, note=course(course_of))
+            yield _row(name, whole, count_of=finding.ours, strong=True)
 
 
-def _row(
-    name: str, finding: Finding, *, count_of: Spread | None = None, strong: bool = False, extra: str = ""
-) -> tuple[Entry, ...]:
+def _row(name: str, finding: Finding, *, count_of: Spread | None = None, strong: bool = False) -> tuple[Entry, ...]:
     spread = finding.ours or count_of
     return (
         Entry(name),
@@ -96,7 +92,7 @@ def _row(
         Entry(ours(finding) or NOTHING),
         Entry(count(spread.count), spread.count) if spread else nothing("no chance enters"),
         Entry(str(finding.outcome), strong=strong, mark=OUTCOMES[finding.outcome]),
-        Entry("; ".join(filter(None, [finding.note, extra]))),
+        Entry(finding.note),
     )
 
 
@@ -139,7 +135,7 @@ def results(card: Card, anchor: str, verdicts: Verdicts) -> Table:
 
 def _result_row(cell: Evidence, run: Run | None, verdicts: Verdicts, *, accuracy: bool) -> tuple[Entry, ...]:
     how = f"{AS_PUBLISHED}: {cell.departures or 'no departure'}" if run else "protocol"
-    parameters = cell.one("parameters")
+    parameters = cell.mean("parameters")
     measured = _classified(cell) if accuracy else (*_errors(cell, verdicts), _delay(run))
     return (
         Entry(cell.dataset),
@@ -156,7 +152,7 @@ def _classified(cell: Evidence) -> tuple[Entry, ...]:
 
 
 def _errors(cell: Evidence, verdicts: Verdicts) -> tuple[Entry, ...]:
-    persistence, floor = (cell.one(name) for name in ("persistence_mse", "noise_floor_mse"))
+    persistence, floor = (cell.mean(name) for name in ("persistence_mse", "noise_floor_mse"))
     mse, skill = (Spread.of(cell.numbers[name]) for name in ("mse", "skill"))
     verdict = verdicts.get(cell.cell_id, Verdict.UNTESTED)
     return (

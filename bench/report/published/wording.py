@@ -68,8 +68,8 @@ def answer(cards: Sequence[Card]) -> tuple[str, ...]:
     claims = Counter(claim.held for card in cards for claim in card.claims)
     cannot = [card.id for card in cards if Outcome.CANNOT_BE in card.outcomes]
     lines = [
-        f"{plural(len(cards), 'published system')}, {plural(len(printed), 'printed number')} (a course of the training "
-        f"loss counts once, each dataset and model by itself): {told(printed)}."
+        f"{plural(len(cards), 'published system')}, {plural(len(printed), 'printed number')} (each dataset and model "
+        f"that was held against them counted by itself): {told(printed)}."
     ]
     if cannot:
         lines.append(f"What was printed cannot be in {listed(cannot)}.")
