@@ -26,6 +26,7 @@ class View:
     anchor: str
     card: Card
     short: str
+    departures: list[tuple[str, str]]
     statements: tuple[str, ...]
     findings: Table
     results: Table
@@ -65,6 +66,7 @@ def _view(card: Card, rows: Tables, verdicts: tables.Verdicts) -> View:
         anchor=anchor,
         card=card,
         short=tables.in_short(card),
+        departures=tables.departures(card),
         statements=tuple(statement for system in card.systems for statement in system.published.statements),
         findings=tables.findings(card, anchor),
         results=tables.results(card, anchor, verdicts),

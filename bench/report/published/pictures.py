@@ -42,12 +42,12 @@ def _groups(card: Card) -> list[Group]:
 
 
 def _group(dataset: str, runs: Sequence[Run], protocol: Sequence[Evidence]) -> Group:
-    column = _column(runs)
+    column, own = _column(runs), {run.model for run in runs}
     published = [row for run in runs if (row := _row(run, column))]
     others = [
-        Row(cell.model, spread, published=False)
+        Row(f"{cell.model}, protocol", spread, published=False)
         for cell in protocol
-        if cell.dataset == dataset and cell.model != "persistence" and (spread := Spread.of(cell.numbers[column]))
+        if cell.dataset == dataset and cell.model in own and (spread := Spread.of(cell.numbers[column]))
     ]
     persistence, floor = (
         _root(runs, name) if column == "rmse" else None for name in ("persistence_mse", "noise_floor_mse")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from bench.published.cards import Card, Run
 from bench.published.evidence import Evidence
-from bench.published.values import Finding, Spread
+from bench.published.values import Finding, Outcome, Spread
 from bench.report.published.wording import CLAIMS, OUTCOMES, course, interval, ours, told
 from bench.report.tabular import MARKS, Column, Entry, Table, nothing
 from bench.report.text import NOTHING, count, number, significant
@@ -21,6 +21,16 @@ AS_PUBLISHED = "as published"
 _LEGEND = " · ".join(f"{mark} {outcome}" for outcome, mark in OUTCOMES.items())
 
 
+_SHORT = {
+    Outcome.REPRODUCED: "Reproduced",
+    Outcome.BETTER: "Better",
+    Outcome.WORSE: "Worse",
+    Outcome.CANNOT_BE: "Cannot be",
+    Outcome.NOT_STATED: "Not stated",
+    Outcome.NOT_RUN: "Not run",
+}
+
+
 def overview(cards: Sequence[Card]) -> Table:
     """One row for each system: what became of what was printed."""
     return Table(
@@ -29,18 +39,18 @@ def overview(cards: Sequence[Card]) -> Table:
         columns=(
             Column("System", kind="text"),
             Column("What", kind="prose"),
-            *(Column(f"{mark} {outcome}") for outcome, mark in OUTCOMES.items()),
-            Column("Course of the loss", kind="prose"),
+            *(Column(_SHORT[outcome], hint=str(outcome)) for outcome in OUTCOMES),
+            Column("Course of loss", kind="text"),
             Column("Claims", kind="prose"),
         ),
         rows=tuple(_overview_row(card) for card in cards),
-        below="Each printed epoch, and each dataset and model of a system, is counted by itself.",
+        below=f"Each printed epoch, and each dataset and model of a system, is counted by itself. Courses: {_LEGEND}.",
     )
 
 
 def _overview_row(card: Card) -> tuple[Entry, ...]:
     found = card.outcomes
-    courses = ", ".join(f"{OUTCOMES[run.trajectory.outcome]} {run.model}" for run in card.runs if run.trajectory)
+    courses = "".join(OUTCOMES[run.trajectory.outcome] for run in card.runs if run.trajectory)
     claims = Counter(claim.held for claim in card.claims)
     counts = (found.count(outcome) for outcome in OUTCOMES)
     return (
@@ -114,7 +124,7 @@ def results(card: Card, anchor: str, verdicts: Verdicts) -> Table:
         columns=(
             Column("Data", kind="text"),
             Column("Model", kind="text"),
-            Column("How", kind="prose", hint="The departures from the protocol of what runs as published."),
+            Column("How", kind="text"),
             Column(
                 "Accuracy" if accuracy else "RMSE", kind="text", hint="Mean, and the central 95 % of the replicates."
             ),
@@ -134,7 +144,7 @@ def results(card: Card, anchor: str, verdicts: Verdicts) -> Table:
 
 
 def _result_row(cell: Evidence, run: Run | None, verdicts: Verdicts, *, accuracy: bool) -> tuple[Entry, ...]:
-    how = f"{AS_PUBLISHED}: {cell.departures or 'no departure'}" if run else "protocol"
+    how = AS_PUBLISHED if run else "protocol"
     parameters = cell.mean("parameters")
     measured = _classified(cell) if accuracy else (*_errors(cell, verdicts), _delay(run))
     return (
@@ -199,6 +209,15 @@ def claims(card: Card, anchor: str) -> Table | None:
         ),
         rows=tuple(rows),
     )
+
+
+def departures(card: Card) -> list[tuple[str, str]]:
+    """What runs as published, and how it departs from the protocol; those alike together."""
+    found: dict[str, list[str]] = {}
+    for run in card.runs:
+        if run.evidence:
+            found.setdefault(", ".join(run.departures) or "none", []).append(run.dataset)
+    return [(", ".join(dict.fromkeys(datasets)), text) for text, datasets in found.items()]
 
 
 def in_short(card: Card) -> str:

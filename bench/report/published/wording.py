@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from bench.published.cards import Card
 from bench.published.values import Finding, Held, Outcome, Spread, Trajectory
-from bench.report.text import bounds, decimals, listed, number, plural
+from bench.report.text import bounds, count, decimals, listed, number, plural
 
 OUTCOMES: Mapping[Outcome, str] = {
     Outcome.REPRODUCED: "●",
@@ -64,13 +64,16 @@ def told(outcomes: Iterable[Outcome]) -> str:
 
 def answer(cards: Sequence[Card]) -> tuple[str, ...]:
     """What became of the printed numbers, in sentences."""
-    printed = [outcome for card in cards for outcome in card.outcomes if outcome is not Outcome.NOT_STATED]
+    outcomes = [outcome for card in cards for outcome in card.outcomes]
+    printed = [outcome for outcome in outcomes if outcome not in (Outcome.NOT_STATED, Outcome.NOT_RUN)]
     claims = Counter(claim.held for card in cards for claim in card.claims)
     cannot = [card.id for card in cards if Outcome.CANNOT_BE in card.outcomes]
     lines = [
         f"{plural(len(cards), 'published system')}, {plural(len(printed), 'printed number')} (each dataset and model "
         f"that was held against them counted by itself): {told(printed)}."
     ]
+    if missing := outcomes.count(Outcome.NOT_RUN):
+        lines.append(f"{count(missing)} could not be judged: what they are of was not run.")
     if cannot:
         lines.append(f"What was printed cannot be in {listed(cannot)}.")
     if claims:
