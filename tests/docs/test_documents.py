@@ -43,3 +43,14 @@ def test_every_setting_is_described():
     text = (ROOT / "docs" / "suites.md").read_text()
     for part in (Suite, Split, Training, Tuning, Exclusion, AsPublished, System, Overrides, Published):
         assert [name for name in part.model_fields if f"`{name}`" not in text] == []
+
+
+def test_every_verdict_and_departure_of_published_systems_is_described():
+    from bench.published.values import Outcome
+    from bench.suite.spec import AsPublished, Claim
+
+    text = (ROOT / "docs" / "published.md").read_text()
+    assert [verdict for verdict in Outcome if verdict.value.split()[0] not in text] == []
+    assert [name for name in AsPublished.model_fields if f"`{name}:" not in text] == []
+    tests = Claim.model_fields["test"].annotation.__args__
+    assert [name for name in tests if f"| `{name}` |" not in text] == []
