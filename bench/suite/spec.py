@@ -246,9 +246,9 @@ class Claim(Frozen):
     """Something said in words that numbers can decide."""
 
     text: Name = Field(description="What was said.")
-    test: Literal["training-time", "gates", "equal-errors", "short-memory", "rests-on", "delayed"] = Field(
+    test: Literal["training-time", "gates", "equal-errors", "no-worse", "short-memory", "rests-on", "delayed"] = Field(
         description="How it is decided: each next kind of model takes longer in training; its gates are counted; two "
-        "kinds err alike; the first fails where the second does not; what a poor result rests on; a late forecast."
+        "kinds err alike; the first errs no more; the first fails where the second does not; what a poor result rests on; a late forecast."
     )
     models: tuple[Name, ...] = Field((), description="Kinds of models, in the order of the claim.")
 

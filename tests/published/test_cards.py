@@ -170,6 +170,15 @@ def test_wide_spread_cannot_tell_whether_errors_are_equal():
     assert told(claim("equal-errors", "gru", "lstm"), rows, ("gru", "lstm")).held is Held.OPEN
 
 
+@pytest.mark.parametrize(("first", "held"), [(0.95, Held.HOLDS), (0.5, Held.FAILS), (0.99, Held.HOLDS)])
+def test_a_kind_that_explains_more_is_no_worse(first, held):
+    wobble = np.random.default_rng(0).normal(0, 0.01, (2, SEEDS))
+    rows = Rows()
+    for name, level, own in (("gru", first, wobble[0]), ("lstm", 0.95, wobble[1])):
+        rows.cell("S1", f"{name} as published", kind=name, r2=level + own)
+    assert told(claim("no-worse", "gru", "lstm"), rows, ("gru", "lstm")).held is held
+
+
 @pytest.mark.parametrize(
     ("rnn", "lstm", "held"),
     [(0.2, 0.99, Held.HOLDS), (0.99, 0.99, Held.FAILS), (0.2, 0.2, Held.OPEN)],
