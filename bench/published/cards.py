@@ -103,7 +103,7 @@ def cards(systems: Sequence[System], tables: Tables) -> tuple[Card, ...]:
 
 def _card(name: str, systems: Sequence[System], tables: Tables) -> Card:
     runs = tuple(run for system in systems for run in _runs(system, tables))
-    cells = [run.evidence for run in runs if run.evidence]
+    cells = [run.evidence for run in runs if run.evidence and run.evidence.seeds]
     claims = tuple(decide(claim, cells, tables) for system in systems for claim in system.published.claims)
     return Card(name, systems[0].title, tuple(systems), runs, _protocol(systems, tables), claims)
 

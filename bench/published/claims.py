@@ -36,7 +36,7 @@ class Rivals:
 
 
 def decide(claim: Claim, cells: Sequence[Evidence], tables: Tables) -> ClaimFinding:
-    """The verdict on `claim`, from the `cells` of its card."""
+    """The verdict on `claim`, from the `cells` of its card that have a finished replicate."""
     if claim.test == "rests-on":
         return rests_on(claim.text, cells)
     if claim.test == "delayed":

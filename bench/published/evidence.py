@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from bench.published.values import FloatArray
 from bench.schema import Status
+from bench.stats.machines import codes
 
 Place = tuple[str, str]
 """Dataset id, model id."""
@@ -112,8 +113,12 @@ class Tables:
         return own.sort_by([("seed", "ascending"), ("index", "ascending"), ("step", "ascending")])
 
     def probes(self) -> pa.Table | None:
-        """What the probe measured."""
-        return self._tables.get("probes")
+        """What the probe measured, on the machine with the most samples; `None` where nothing was."""
+        rows = self._tables.get("probes")
+        if rows is None or not rows.num_rows:
+            return None
+        machines, counts = np.unique(codes(rows), return_counts=True)
+        return rows.filter(pa.array(codes(rows) == machines[counts.argmax()]))
 
 
 def _evidence(rows: pa.Table) -> Evidence:

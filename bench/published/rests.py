@@ -20,7 +20,7 @@ def rests_on(text: str, cells: Sequence[Evidence]) -> ClaimFinding:
     Each cell is held against persistence; and the network whose every step is asked for the one value after the
     window against the same one that is asked at the last step only, replicate by replicate.
     """
-    cases = tuple(_against_persistence(cell) for cell in cells if len(cell.seeds))
+    cases = tuple(_against_persistence(cell) for cell in cells)
     if not cases:
         return ClaimFinding(text, Held.NOT_MEASURED, "no replicate finished")
     held = {case[1] for case in cases}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from bench.published.cards import cards
@@ -209,6 +210,42 @@ def test_gates_are_counted():
         rows.cell("S1", f"{name} as published", kind=name, parameters=parameters, shapes=shapes)
     found = told(claim("gates", *sizes), rows, tuple(sizes))
     assert (found.held, found.cases[0][2]) == (Held.HOLDS, "from the parameters: rnn 0, gru 2, lstm 3")
+
+
+def probed(medians, host="one"):
+    rng = np.random.default_rng(0)
+    machine = {"host": host, "cpu": "c", "gpu": None, "device": "cpu", "threads": 1}
+    return [
+        {
+            "dataset": "S1",
+            "model": f"{name} as published",
+            "sequence_length": 20,
+            "quantity": "step_s",
+            "value": float(value),
+            **machine,
+        }
+        for name, median in medians.items()
+        for value in median + 0.001 * rng.normal(size=20)
+    ]
+
+
+@pytest.mark.parametrize(("gru", "held"), [(0.2, Held.HOLDS), (0.4, Held.FAILS), (0.3, Held.OPEN)])
+def test_training_times_are_ordered_on_one_machine(gru, held):
+    kinds = ("rnn", "gru", "lstm")
+    rows = Rows()
+    for name in kinds:
+        rows.cell("S1", f"{name} as published", kind=name)
+    samples = probed({"rnn": 0.1, "gru": gru, "lstm": 0.3}) + probed({"rnn": 9.0}, host="other")
+    tables = {**rows.tables(), "probes": pa.Table.from_pylist(samples)}
+    (card,) = cards([system(published=claim("training-time", *kinds), models=kinds)], Tables(tables))
+    assert card.claims[0].held is held
+    assert card.claims[0].cases[0][2].startswith("rnn 99.8 ms [99.4, 100]")  # of the one machine alone
+
+
+def test_a_claim_on_cells_that_did_not_finish_is_not_measured():
+    rows = Rows().cell("S1", "rnn as published", status="diverged", reason="the loss is not finite")
+    found = told(claim("gates", "rnn"), rows, ("rnn",))
+    assert found.held is Held.NOT_MEASURED
 
 
 def test_a_poor_result_is_held_against_persistence_and_the_other_target():
