@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from bench.report.drawing.cost import cost
@@ -33,7 +35,7 @@ class Pictures:
 def draw(summary: Summary) -> Pictures:
     """Every picture for which the summary holds something to show."""
     look = looks(summary.models)
-    with theme():
+    with theme(), _frozen():
         overview = _present([skill(summary, look), cost(summary, look)])
         sections = tuple(
             _present(
@@ -46,3 +48,17 @@ def draw(summary: Summary) -> Pictures:
 
 def _present(pictures: Iterable[Picture | None]) -> tuple[Picture, ...]:
     return tuple(picture for picture in pictures if picture is not None)
+
+
+@contextmanager
+def _frozen() -> Iterator[None]:
+    """Keep the collector from what was read before.
+
+    Every figure is many thousand short-lived objects, and each of its rounds would look at the whole summary again:
+    a quarter of the time of all pictures.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()

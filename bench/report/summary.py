@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,10 +14,11 @@ from bench.report import provenance
 from bench.report.answer import OTHER_DATA, answer, statement
 from bench.report.cells import cells
 from bench.report.grouping import by_cell
+from bench.report.learning import curves
 from bench.report.losses import Losses, losses, trace
 from bench.report.ranking import rank
 from bench.report.sections import Evidence, best_of, choose_lengths, rivals
-from bench.report.values import CellSummary, Counts, Curve, Model, Section, State, Summary, Trace, Verdict
+from bench.report.values import CellSummary, Counts, Curves, Model, Section, State, Summary, Trace, Verdict
 from bench.stats.table import BoolArray, FloatArray, Grid, grid
 
 __all__ = ["summarise"]
@@ -134,13 +135,16 @@ class _Sections:
             rivals=near,
             same_data=same_data,
             statement=statement(found, best, near, persistence_rmse=persistence) if same_data else OTHER_DATA,
-            curves=tuple(curve for cell in found if cell.chosen for curve in self._curves(cell)),
+            curves=tuple(self._curves(found)),
             trace=self._trace(found),
         )
 
-    def _curves(self, cell: CellSummary) -> list[Curve]:
-        rows = self.curves.get(cell.cell_id or "")
-        return [] if rows is None or cell.deterministic else _curves(rows)
+    def _curves(self, found: Sequence[CellSummary]) -> Iterator[Curves]:
+        """Of the models that are trained by gradient descent, at their chosen length."""
+        for cell in found:
+            rows = self.curves.get(cell.cell_id or "")
+            if cell.chosen and not cell.deterministic and rows is not None:
+                yield curves(rows)
 
     def _trace(self, found: Sequence[CellSummary]) -> Trace | None:
         """Of the best model that is not persistence itself, which is drawn beside it anyway."""
@@ -175,22 +179,3 @@ def _reference_errors(layout: Grid) -> dict[tuple[str, int], tuple[float | None,
 def _root_median(values: FloatArray) -> float | None:
     present = values[np.isfinite(values)]
     return float(np.sqrt(np.median(present))) if len(present) else None
-
-
-def _curves(rows: pa.Table) -> list[Curve]:
-    ordered = rows.sort_by([("seed", "ascending"), ("epoch", "ascending")])
-    seed = ordered["seed"].to_numpy()
-    found = []
-    for one in np.unique(seed):
-        own = ordered.filter(pa.array(seed == one))
-        found.append(
-            Curve(
-                model=own["model"][0].as_py(),
-                sequence_length=own["sequence_length"][0].as_py(),
-                seed=int(one),
-                epoch=own["epoch"].to_numpy().astype(np.float64),
-                train=own["train_loss"].to_numpy(),
-                validation=own["validation_mse_scaled"].to_numpy(),
-            )
-        )
-    return found

@@ -105,12 +105,19 @@ class CellSummary:
 
 
 @dataclass(frozen=True, eq=False)
-class Curve:
-    """The losses of one replicate by epoch, scaled units: ``[epochs]`` each."""
+class Curves:
+    """The losses of one cell's replicates by epoch, scaled units.
+
+    Parameters
+    ----------
+    epoch
+        ``[epochs]``, from 1.
+    train, validation
+        ``[seeds, epochs]``; NaN after a replicate has stopped.
+    """
 
     model: str
     sequence_length: int
-    seed: int
     epoch: FloatArray
     train: FloatArray
     validation: FloatArray
@@ -118,7 +125,7 @@ class Curve:
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """The end of the test part: truth, persistence and one model's predictions, original units.
+    """The test part: truth, persistence and one model's predictions, original units.
 
     Parameters
     ----------
@@ -130,8 +137,8 @@ class Trace:
         Whose predictions these are.
     median, low, high
         ``[T]``: over replicates; low and high are the extremes.
-    points
-        How many test targets there are in all.
+    delay
+        By how many points the truth has to be shifted to lie closest to the median.
     """
 
     model: str
@@ -142,7 +149,7 @@ class Trace:
     median: FloatArray
     low: FloatArray
     high: FloatArray
-    points: int
+    delay: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,7 +185,7 @@ class Section:
     rivals: tuple[str, ...]
     same_data: bool
     statement: str
-    curves: tuple[Curve, ...]
+    curves: tuple[Curves, ...]
     trace: Trace | None
 
     def chosen(self, model: str) -> CellSummary | None:
