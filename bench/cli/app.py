@@ -121,6 +121,19 @@ def report(
 
 
 @app.command()
+def show(
+    cell: Annotated[str, typer.Argument(help="The beginning of a cell's id, as a report names it.")],
+    *,
+    results: Annotated[Path | None, typer.Option(help="A results folder. [default: those in results/]")] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Every column with every digit, as CSV.")] = False,
+) -> None:
+    """Print the rows that a cell's numbers come from."""
+    from bench.cli.showing import show as rows
+
+    typer.echo(rows(cell, results, csv=csv))
+
+
+@app.command()
 def compare(
     old: Annotated[Path, typer.Argument(help="A results folder.")],
     new: Annotated[Path, typer.Argument(help="Another.")],
