@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -107,13 +108,15 @@ class _Sections:
 
     def all(self) -> tuple[Section, ...]:
         facts = provenance.data_facts(self.runs)
-        places = {(cell.dataset, cell.horizon) for cell in self.cells}
-        order = sorted(places, key=lambda place: (place[0].casefold(), *place))
-        return tuple(self._section(dataset, horizon, facts=facts[dataset]) for dataset, horizon in order)
+        own = defaultdict(list)
+        for cell in self.cells:
+            own[cell.dataset, cell.horizon].append(cell)
+        order = sorted(own, key=lambda place: (place[0].casefold(), *place))
+        return tuple(self._section(own[place], facts=facts[place[0]]) for place in order)
 
-    def _section(self, dataset: str, horizon: int, *, facts: tuple[str, str, int | None]) -> Section:
+    def _section(self, own: Sequence[CellSummary], *, facts: tuple[str, str, int | None]) -> Section:
+        dataset, horizon = own[0].dataset, own[0].horizon
         order = {model.name: place for place, model in enumerate(self.models)}
-        own = [cell for cell in self.cells if (cell.dataset, cell.horizon) == (dataset, horizon)]
         found = choose_lengths(sorted(own, key=lambda cell: (order[cell.model], cell.sequence_length)))
         same_data = dataset not in self.different_data
         if not same_data:
