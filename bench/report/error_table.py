@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.report.tabular import LENGTH, MARKS, Column, Entry, Table, length, nothing
+from bench.report.tabular import LENGTH, MARKS, NO_FLOOR, NO_SKILL, Column, Entry, Table, length, nothing
 from bench.report.text import bounds, decimals, listed, number, percent
 from bench.report.values import Bounds, CellSummary, Estimate, Section, State, Verdict
 
@@ -86,9 +86,11 @@ def _error_row(cell: CellSummary, *, best: bool, shows: _Shows) -> tuple[Entry, 
     entries = [
         Entry(cell.model, strong=best),
         length(cell, mark="✓" if cell.chosen else "") if shows.lengths else None,
-        Entry(number(rmse.value, shows.places), rmse.value, strong=best) if rmse else nothing(cell.note or _NO_ERROR),
+        Entry(number(rmse.value, shows.places), rmse.value, strong=best, cell=cell.cell_id)
+        if rmse
+        else nothing(cell.note or _NO_ERROR),
         _bounds(rmse.interval if rmse else None, shows.places, otherwise=spread),
-        Entry(number(skill.value, shows.skill_places), skill.value) if skill else nothing(cell.note or _NO_SKILL),
+        Entry(number(skill.value, shows.skill_places), skill.value) if skill else nothing(cell.note or NO_SKILL),
         _bounds(skill.interval if skill else None, shows.skill_places, otherwise=spread),
         _bounds(cell.skill_in_window, shows.skill_places, otherwise=window),
         _learnable(learnable, cell.note) if shows.learnable else None,
@@ -102,8 +104,6 @@ _ONE_SEED = "one replicate shows no spread"
 _ITSELF = "persistence against itself"
 _NO_WINDOW = "the predictions are not stored, or are too few for an interval"
 _NO_ERROR = "no error is stored"
-_NO_SKILL = "persistence makes no error here"
-_NO_FLOOR = "no noise floor is known, or persistence is as good"
 
 
 def _bounds(pair: Bounds | None, places: int | None, *, otherwise: str) -> Entry:
@@ -111,4 +111,4 @@ def _bounds(pair: Bounds | None, places: int | None, *, otherwise: str) -> Entry
 
 
 def _learnable(estimate: Estimate | None, note: str) -> Entry:
-    return Entry(percent(estimate.value), estimate.value) if estimate else nothing(note or _NO_FLOOR)
+    return Entry(percent(estimate.value), estimate.value) if estimate else nothing(note or NO_FLOOR)

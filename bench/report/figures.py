@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from bench.report.drawing.cost import cost
 from bench.report.drawing.curves import curves
 from bench.report.drawing.errors import errors
+from bench.report.drawing.front import front
 from bench.report.drawing.predictions import predictions
 from bench.report.drawing.skill import skill
 from bench.report.drawing.style import looks, theme
@@ -36,7 +37,7 @@ def draw(summary: Summary) -> Pictures:
     """Every picture for which the summary holds something to show."""
     look = looks(summary.models)
     with theme(), _frozen():
-        overview = _present([skill(summary, look), cost(summary, look)])
+        overview = _present([front(summary, look), skill(summary, look), cost(summary, look)])
         sections = tuple(
             _present(
                 drawer(section, look, f"{place:02}-{slug(section.title)}") for drawer in (errors, predictions, curves)

@@ -18,9 +18,11 @@ from bench.report import tables, text
 from bench.report.drawing.svg import Picture
 from bench.report.error_table import errors
 from bench.report.figures import Pictures
+from bench.report.model_tables import model_table
 from bench.report.reading import TERMS
+from bench.report.row_table import cell_rows
 from bench.report.tabular import Table
-from bench.report.values import Section, Summary
+from bench.report.values import Model, Section, Summary
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,19 @@ class Part:
     section: Section
     table: Table
     pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
+class ModelPart:
+    """One model's part of a page."""
+
+    anchor: str
+    model: Model
+    table: Table
+
+
+FIRST = ("ranks", "front")
+"""The pictures beside the ranking."""
 
 
 def html(summary: Summary, pictures: Pictures, *, csv: str) -> str:
@@ -67,12 +82,25 @@ def _values(summary: Summary, pictures: Pictures) -> dict[str, object]:
         "parts": parts,
         "overview": tables.overview(summary),
         "ranking": tables.ranking(summary),
+        "choice": tables.by_dataset(summary),
+        "rows": cell_rows(summary),
+        "first": [picture for picture in pictures.overview if picture.name in FIRST],
+        "model_parts": _model_parts(summary),
         "costs": tables.costs(summary),
-        "hyperparameters": tables.hyperparameters(summary),
         "failures": tables.failures(summary),
         "terms": TERMS,
         "version": __version__,
     }
+
+
+def _model_parts(summary: Summary) -> list[ModelPart]:
+    parts = []
+    for place, model in enumerate(summary.models, start=1):
+        anchor = f"model-{place:02}-{text.slug(model.name)}"
+        own = model_table(summary, model, name=f"cells-{anchor}")
+        if own.rows:
+            parts.append(ModelPart(anchor, model, own))
+    return parts
 
 
 def _environment() -> Environment:

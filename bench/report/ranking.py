@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from bench.report.findings import Rank, Ranking
 from bench.report.text import listed, plural
-from bench.report.values import CellSummary, Model, Rank, Ranking, Section, Verdict
+from bench.report.values import CellSummary, Model, Section, Verdict
 
 
 def rank(sections: Sequence[Section], models: Sequence[Model]) -> Ranking:
@@ -20,13 +21,18 @@ def rank(sections: Sequence[Section], models: Sequence[Model]) -> Ranking:
     ranked = [model.name for model in models if any(section.chosen(model.name) for section in sections)]
     if len(ranked) < 2:
         return Ranking((), 0, "", "")
-    complete = [s for s in sections if s.same_data and all(s.chosen(name) for name in ranked)]
-    average = _average_ranks(complete, ranked) if complete else {}
+    shared = complete(sections, ranked)
+    average = _average_ranks(shared, ranked) if shared else {}
     rows = [_row(name, average.get(name), sections) for name in ranked]
     order = sorted(rows, key=lambda row: (row.average is None, row.average, -row.smallest_error))
     unranked = [model.name for model in models if model.name not in ranked]
-    over = _over(complete)
-    return Ranking(tuple(order), len(complete), over, _note(sections, complete, over=over, unranked=unranked))
+    over = _over(shared)
+    return Ranking(tuple(order), len(shared), over, _note(sections, shared, over=over, unranked=unranked))
+
+
+def complete(sections: Sequence[Section], models: Sequence[str]) -> list[Section]:
+    """The sections whose cells saw the same data and that every one of `models` finished."""
+    return [section for section in sections if section.same_data and all(section.chosen(name) for name in models)]
 
 
 def _average_ranks(sections: Sequence[Section], names: Sequence[str]) -> dict[str, float]:
@@ -61,8 +67,8 @@ def _over(sections: Sequence[Section]) -> str:
     return f"{plural(len(sections), 'pair')} of dataset and horizon"
 
 
-def _note(sections: Sequence[Section], complete: Sequence[Section], *, over: str, unranked: Sequence[str]) -> str:
-    left_out = [section.title for section in sections if section.same_data and section not in complete]
+def _note(sections: Sequence[Section], shared: Sequence[Section], *, over: str, unranked: Sequence[str]) -> str:
+    left_out = [section.title for section in sections if section.same_data and section not in shared]
     other_data = [section.title for section in sections if not section.same_data]
     parts = [f"Ranks by RMSE over {over}."]
     if left_out:

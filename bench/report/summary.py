@@ -12,13 +12,15 @@ import numpy as np
 import pyarrow as pa
 
 from bench.report import provenance
-from bench.report.answer import OTHER_DATA, answer, statement
+from bench.report.budget import standings
 from bench.report.cells import cells
 from bench.report.grouping import by_cell
 from bench.report.learning import curves
 from bench.report.losses import Losses, losses, trace
+from bench.report.questions import answers
 from bench.report.ranking import rank
 from bench.report.sections import Evidence, best_of, choose_lengths, rivals
+from bench.report.statement import OTHER_DATA, statement
 from bench.report.values import CellSummary, Counts, Curves, Model, Section, State, Summary, Trace, Verdict
 from bench.stats.table import BoolArray, FloatArray, Grid, grid
 
@@ -41,21 +43,25 @@ def summarise(tables: Mapping[str, pa.Table], *, folder: str) -> Summary:
     models = _models(layout)
     sections = _Sections(tables, layout, models).all()
     ranking = rank(sections, models)
+    standing = standings(sections, [row.model for row in ranking.ranks])
     counts = _counts(layout, sections)
     suite = ", ".join(sorted(runs["suite"].unique().to_pylist())) or folder.rstrip("/").rpartition("/")[2]
     return Summary(
         suite=suite,
-        answer=answer(sections, ranking, counts, seeds=len(layout.seeds)),
+        answers=answers(sections, ranking, standing, counts=counts, seeds=len(layout.seeds)),
         models=models,
         sequence_lengths=tuple(sorted({case.sequence_length for case in layout.cases})),
         sections=sections,
         ranking=ranking,
+        standings=standing,
         failures=provenance.failures(runs),
         cautions=provenance.cautions(runs),
         setting=provenance.settings(runs),
         environments=provenance.environments(runs),
         counts=counts,
         commands=provenance.commands(folder),
+        replicates=runs,
+        folder=folder,
     )
 
 

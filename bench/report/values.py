@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
+
+from bench.report.findings import Answer, Ranking, Standing
 
 FloatArray = NDArray[np.float64]
 Bounds = tuple[float, float]
@@ -203,48 +206,6 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Rank:
-    """One model's place.
-
-    Parameters
-    ----------
-    average
-        Of its ranks by error, 1 for the smallest; `None` where no section was finished by every ranked model.
-    smallest_error, with_skill, tested
-        Sections where it has the smallest error, where it beats persistence, and where that could be tested.
-    fit_s
-        Median over sections.
-    """
-
-    model: str
-    average: float | None
-    smallest_error: int
-    with_skill: int
-    tested: int
-    fit_s: float | None
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """The models in order, the best first.
-
-    Parameters
-    ----------
-    sections
-        How many the ranks were taken over.
-    over
-        The same in words.
-    note
-        What was left out, and why.
-    """
-
-    ranks: tuple[Rank, ...]
-    sections: int
-    over: str
-    note: str
-
-
-@dataclass(frozen=True)
 class Failure:
     """Replicates that ended alike, for one reason."""
 
@@ -284,23 +245,35 @@ class Summary:
 
     Parameters
     ----------
-    answer
-        The findings over all sections, in sentences.
+    answers
+        The findings over all sections.
     cautions
         What to keep in mind before believing a number.
     setting
         How everything was run, where it was the same for all.
+    replicates
+        The rows of `runs`.
+    folder
+        Where they were read from, as the user wrote it.
     """
 
     suite: str
-    answer: tuple[str, ...]
+    answers: tuple[Answer, ...]
     models: tuple[Model, ...]
     sequence_lengths: tuple[int, ...]
     sections: tuple[Section, ...]
     ranking: Ranking
+    standings: tuple[Standing, ...]
     failures: tuple[Failure, ...]
     cautions: tuple[str, ...]
     setting: Mapping[str, str]
     environments: tuple[Environment, ...]
     counts: Counts
     commands: tuple[str, ...]
+    replicates: pa.Table = field(repr=False)
+    folder: str
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """Everything that the answers say."""
+        return tuple(sentence for answer in self.answers for sentence in answer.sentences)

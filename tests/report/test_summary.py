@@ -115,7 +115,7 @@ def test_verdicts_follow_the_data(fake: Fake) -> None:
     assert one(found, "noisy-sine", "persistence", 30).verdict is Verdict.REFERENCE
     walk = [cell.verdict for section in found.sections for cell in section.cells if section.dataset == "gbm"]
     assert Verdict.SKILL not in walk
-    assert "On gbm no model is shown to beat persistence: no skill." in found.answer
+    assert "On gbm no model is shown to beat persistence: no skill." in found.sentences
 
 
 def test_one_seed_and_no_predictions_leave_a_model_untested(fake: Fake) -> None:
@@ -164,7 +164,7 @@ def test_a_missing_a_failed_and_a_partial_cell_stay_what_they_are(fake: Fake) ->
         ("noisy-sine", "rnn", "diverged", 2),
     ]
     assert all(failure.advice for failure in found.failures)
-    assert "4 of 29 cells did not finish completely; the failures say why." in found.answer
+    assert "4 of 29 cells did not finish completely; the failures say why." in found.sentences
 
 
 def test_ranks_are_taken_where_every_ranked_model_finished(fake: Fake) -> None:
@@ -190,12 +190,13 @@ def test_ranks_are_taken_where_every_ranked_model_finished(fake: Fake) -> None:
 
 def test_no_results_and_only_failures_are_said(fake: Fake) -> None:
     empty = summary(fake(datasets=[]))
-    assert empty.answer == ("There are no results: not one cell has been run.",)
+    assert empty.sentences == ("There are no results: not one cell has been run.",)
     assert (empty.suite, empty.sections) == ("fake", ())
     models = ("persistence", "lstm")
     lost = {("TSLA", model): (Status.UNAVAILABLE, "no file and no network") for model in models}
     found = summary(fake(datasets=["TSLA"], models=models, failures=lost))
-    assert found.answer == ("No replicate of the 4 cells finished, so there is nothing to compare.",)
+    assert found.answers[0].sentences == ("No replicate of the 4 cells finished, so there is nothing to compare.",)
+    assert "4 of 4 cells did not finish completely; the failures say why." in found.sentences
     assert found.sections[0].statement == "No cell finished: 5 of 5 unavailable: no file and no network."
     assert found.ranking.ranks == ()
 
@@ -274,16 +275,16 @@ def test_nothing_is_claimed_where_the_data_differ(fake: Fake) -> None:
     assert "did not all see the same data" in mixed.statement
     assert found.ranking.sections == 1
     assert "Left out, because the cells there did not all see the same data: noisy-sine." in found.ranking.note
-    assert not any("noisy-sine" in sentence for sentence in found.answer)
+    assert not any("noisy-sine" in sentence for sentence in found.sentences)
 
 
 def test_the_answer_is_never_empty(fake: Fake) -> None:
     lone = summary(fake(datasets=["noisy-sine"], models=["persistence"]))
-    assert lone.answer == ("Only persistence finished: there is nothing to test against it.",)
+    assert lone.answers[0].sentences == ("Only persistence finished: there is nothing to test against it.",)
     assert lone.ranking.ranks == ()
     assert "persistence is the only model that finished: RMSE" in lone.sections[0].statement
     once = summary(fake(datasets=["noisy-sine"], models=["persistence", "lstm"], seeds=1))
-    assert once.answer == ("Nothing could be tested against persistence: one seed.",)
+    assert "Nothing could be tested against persistence: one seed." in once.sentences
 
 
 def test_a_row_that_never_began_is_no_machine(fake: Fake) -> None:

@@ -18,3 +18,14 @@ for (const table of document.querySelectorAll("table[data-sortable]")) {
   });
   table.closest(".dt-container").querySelector("input")?.setAttribute("aria-label", `Filter the rows of: ${caption}`);
 }
+
+// A row that a filter hides is not in the page: show all rows before going to one.
+const rows = document.getElementById("rows");
+function find() {
+  const name = decodeURIComponent(location.hash.slice(1));
+  if (!rows?.matches("[data-sortable]") || !name.startsWith("cell-")) return;
+  jQuery(rows).DataTable().search("").draw();
+  document.getElementById(name)?.scrollIntoView();
+}
+addEventListener("hashchange", find);
+find();

@@ -1,11 +1,11 @@
-"""The findings in plain, cautious words."""
+"""What was found on one dataset, in plain, cautious words."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from bench.report.text import bounds, decimals, listed, number, percent, plural, significant
-from bench.report.values import CellSummary, Counts, Ranking, Section, Verdict
+from bench.report.values import CellSummary, Verdict
 
 OTHER_DATA = "The cells did not all see the same data: nothing is said about which error is smaller."
 """The statement on such a dataset."""
@@ -62,63 +62,9 @@ def _skill(cells: Sequence[CellSummary], best: CellSummary, persistence_rmse: fl
             return ""
         return "No model could be tested against persistence."
     if best.model not in skilled:
-        return f"It is not shown to beat persistence{reference}; {listed(skilled)} {_verb(skilled, 'is', 'are')}."
+        return (
+            f"It is not shown to beat persistence{reference}; {listed(skilled)} {'is' if len(skilled) == 1 else 'are'}."
+        )
     skill, learnt = best.skill, best.learnable_fraction
     share = f", {percent(learnt.value)} of what can be learnt" if learnt else ""
     return f"Its skill against persistence{reference} is {number(skill.value if skill else None, 2)}{share}."
-
-
-def _verb(names: Sequence[str], one: str, many: str) -> str:
-    return one if len(names) == 1 else many
-
-
-def answer(sections: Sequence[Section], ranking: Ranking, counts: Counts, *, seeds: int) -> tuple[str, ...]:
-    """What was found over all datasets, in sentences; `seeds` is how many replicates a cell has."""
-    if not counts.cells:
-        return ("There are no results: not one cell has been run.",)
-    if not counts.replicates_finished:
-        return (f"No replicate of the {plural(counts.cells, 'cell')} finished, so there is nothing to compare.",)
-    sentences = [_leader(ranking), *_no_skill(sections), _untested(sections, seeds), _incomplete(counts)]
-    return tuple(sentence for sentence in sentences if sentence)
-
-
-def _leader(ranking: Ranking) -> str:
-    averages = [row for row in ranking.ranks if row.average is not None]
-    if len(averages) < 2 or ranking.sections < 2:
-        return ""
-    first = [row for row in averages if row.average == averages[0].average]
-    names = [row.model for row in first]
-    average = f"{number(averages[0].average, 1)} of {len(averages)} models over {ranking.over}"
-    return f"{listed(names)} {_verb(names, 'has', 'share')} the best average rank: {average}."
-
-
-def _no_skill(sections: Sequence[Section]) -> list[str]:
-    verdicts = {section.title: {cell.verdict for cell in section.cells if cell.chosen} for section in sections}
-    without = [t for t, v in verdicts.items() if v & {Verdict.NO_SKILL, Verdict.WORSE} and Verdict.SKILL not in v]
-    with_skill = [title for title, found in verdicts.items() if Verdict.SKILL in found]
-    sentences = []
-    if with_skill:
-        sentences.append(f"At least one model beats persistence on {listed(with_skill)}.")
-    if without:
-        sentences.append(f"On {listed(without)} no model is shown to beat persistence: no skill.")
-    return sentences
-
-
-def _untested(sections: Sequence[Section], seeds: int) -> str:
-    """Why nothing is said about skill, where nothing is."""
-    verdicts = {cell.verdict for section in sections for cell in section.cells if cell.chosen}
-    if verdicts & {Verdict.SKILL, Verdict.NO_SKILL, Verdict.WORSE}:
-        return ""
-    if verdicts == {Verdict.REFERENCE}:
-        return "Only persistence finished: there is nothing to test against it."
-    if not any(section.same_data for section in sections):
-        return "Nothing could be tested against persistence: the cells did not all see the same data."
-    why = "one seed" if seeds == 1 else "an interval over the seeds or over the test window is missing"
-    return f"Nothing could be tested against persistence: {why}."
-
-
-def _incomplete(counts: Counts) -> str:
-    lost = counts.cells - counts.finished
-    if not lost:
-        return ""
-    return f"{lost} of {plural(counts.cells, 'cell')} did not finish completely; the failures say why."

@@ -1,0 +1,77 @@
+"""Error against cost over all datasets, with the front of models that are worth their time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+from bench.report.drawing.layout import HALF, Panels, short
+from bench.report.drawing.scales import log_if_wide
+from bench.report.drawing.style import INK, MUTED, Look
+from bench.report.drawing.svg import Picture, picture
+from bench.report.findings import Standing
+from bench.report.text import number, seconds
+from bench.report.values import Summary
+
+_SHORTEST = 1e-4
+"""Seconds: what takes less is drawn here, since a log scale has no zero."""
+
+
+def front(summary: Summary, look: Mapping[str, Look]) -> Picture | None:
+    """One dot for each model; a step line joins those that no other beats in both."""
+    timed = [standing for standing in summary.standings if standing.fit_s is not None]
+    if len(timed) < 2:
+        return None
+    layout = Panels(count=1, height=2.35, left=0.65, above=0.1, width=HALF)
+    figure, (axes,) = layout.figure()
+    times = [_time(standing) for standing in timed]
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(numticks=6))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: seconds(value)))
+    axes.set_xlim(min(times) / 2, max(times) * 6)  # room for the names, which stand to the right
+    _line(axes, [standing for standing in timed if standing.on_front])
+    for standing in timed:
+        own = look[standing.model]
+        axes.plot([_time(standing)], [standing.error], marker=own.marker, color=own.color, markeredgecolor="none")
+    log_if_wide(axes, "y", [standing.error for standing in timed])
+    axes.margins(y=0.12)
+    _names(axes, timed)
+    axes.set_xlabel("fit time of one seed")
+    axes.set_ylabel("error (share of persistence's)")
+    return picture(figure, name="front", title="Error against time to fit, over all datasets", alt=_alt(timed))
+
+
+def _time(standing: Standing) -> float:
+    return max(_SHORTEST, standing.fit_s or 0.0)
+
+
+def _line(axes: Axes, own: Sequence[Standing]) -> None:
+    times, errors = [_time(standing) for standing in own], [standing.error for standing in own]
+    axes.plot(times, errors, color=INK, linewidth=1.0, drawstyle="steps-post", zorder=1)
+
+
+def _names(axes: Axes, timed: Sequence[Standing]) -> None:
+    """Beside their dots, and moved apart where they would lie on each other."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high)
+    to_share, to_data = axes.transData + axes.transAxes.inverted(), axes.transAxes + axes.transData.inverted()
+    places = sorted(((*to_share.transform((_time(s), s.error)), s) for s in timed), key=lambda place: place[1])
+    below = -1.0
+    for x, y, standing in places:
+        at = max(float(y), below + 0.065)
+        below = at
+        color, weight = (INK, "bold") if standing.on_front else (MUTED, "normal")
+        place = to_data.transform((float(x) + 0.025, at))
+        axes.text(*place, short(standing.model, 18), color=color, weight=weight, fontsize=8.5, va="center")
+
+
+def _alt(timed: Sequence[Standing]) -> str:
+    dots = [f"{item.model} {number(item.error, 2)} in {seconds(item.fit_s)}" for item in timed]
+    best = [item.model for item in timed if item.on_front]
+    return (
+        "Lower is better, further left is quicker. Error as a share of persistence's, geometric means over datasets: "
+        f"{', '.join(dots)}. On the front: {', '.join(best)}."
+    )
