@@ -5,54 +5,70 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
+from bench.report.estimate import Estimate
 from bench.report.findings import Standing
 from bench.report.ranking import complete
 from bench.report.values import CellSummary, Section
+from bench.stats.interquartile import aggregate
+from bench.stats.table import FloatArray
 
 
 def standings(sections: Sequence[Section], models: Sequence[str]) -> tuple[Standing, ...]:
     """The error and the time of each of `models` over the sections that all of them finished, the quickest first.
 
-    Errors of different datasets are made alike by dividing each by that of persistence there, and both errors and
-    times are combined as geometric means: a factor of two counts alike on every dataset. A model is on the front when
-    every other that has an error as small takes longer.
-
-    References
-    ----------
-    P. J. Fleming and J. J. Wallace, "How not to lie with statistics: the correct way to summarize benchmark results",
-    Communications of the ACM 29 (1986): only the geometric mean of ratios gives the same order for any reference.
+    Errors of different datasets are made alike by dividing each by that of persistence there. Times are combined as
+    their geometric mean: a factor of two counts alike on every dataset. A model is on the front when every other that
+    has an error as small takes longer.
     """
-    shared = [section for section in complete(sections, models) if _positive(section.persistence_rmse)]
-    if not shared:
+    shared = [section for section in complete(sections, models) if section.persistence_rmse]
+    if not (shared and models):
         return ()
-    found = [(name, *_means(shared, name)) for name in models]
-    timed = sorted((fit_s, error, name) for name, error, fit_s in found if fit_s is not None)
+    errors = aggregate(np.array([_relative(shared, name) for name in models]))
+    times = [_time(shared, name) for name in models]
+    front = _front(models, errors.value, times)
+    estimates = [_estimate(*numbers) for numbers in zip(errors.value, errors.low, errors.high, strict=True)]
+    rows = [
+        Standing(name, error, fit_s, name in front) for name, error, fit_s in zip(models, estimates, times, strict=True)
+    ]
+    return tuple(sorted(rows, key=lambda row: (row.fit_s is None, row.fit_s or 0.0, row.error.value)))
+
+
+def _front(models: Sequence[str], errors: FloatArray, times: Sequence[float | None]) -> set[str]:
+    timed = sorted((time, error, name) for name, error, time in zip(models, errors, times, strict=True) if time)
     front, smallest = set(), math.inf
     for _, error, name in timed:
         if error < smallest:
             front.add(name)
             smallest = error
-    order = sorted(found, key=lambda item: (item[2] is None, item[2] or 0.0, item[1]))
-    return tuple(Standing(name, error, fit_s, name in front) for name, error, fit_s in order)
+    return front
 
 
-def _means(sections: Sequence[Section], name: str) -> tuple[float, float | None]:
-    """The relative error of a model, and its time if it was measured on every section."""
-    cells = [section.chosen(name) for section in sections]
-    errors = [_ratio(cell, section) for cell, section in zip(cells, sections, strict=True)]
-    times = [cell.cost.fit_s for cell in cells if cell and cell.cost.fit_s is not None]
-    return _geometric(errors), _geometric(times) if len(times) == len(cells) else None
+def _relative(sections: Sequence[Section], name: str) -> FloatArray:
+    """``[datasets, seeds]``: RMSE over that of persistence, NaN where a replicate is missing."""
+    seeds = max(cell.replicates for section in sections for cell in section.cells)
+    found = np.full((len(sections), seeds), np.nan)
+    for own, section in zip(found, sections, strict=True):
+        cell = _chosen(section, name)
+        own[: len(cell.rmse_by_seed)] = np.array(cell.rmse_by_seed) / (section.persistence_rmse or math.nan)
+    return found
 
 
-def _ratio(cell: CellSummary | None, section: Section) -> float:
-    if cell is None or cell.rmse is None or section.persistence_rmse is None:
-        raise ValueError("expected a finished cell and the error of persistence")
-    return cell.rmse.value / section.persistence_rmse
+def _chosen(section: Section, name: str) -> CellSummary:
+    cell = section.chosen(name)
+    if cell is None:
+        raise ValueError(f"{section.title}: expected a finished cell of {name}")
+    return cell
 
 
-def _geometric(values: Sequence[float]) -> float:
-    return math.exp(sum(math.log(value) for value in values) / len(values)) if all(values) else 0.0
+def _estimate(value: float, low: float, high: float) -> Estimate:
+    """A model that draws no random number has no interval over seeds."""
+    return Estimate(float(value), (float(low), float(high)) if low < high else None)
 
 
-def _positive(value: float | None) -> bool:
-    return value is not None and value > 0
+def _time(sections: Sequence[Section], name: str) -> float | None:
+    """The geometric mean, if it was measured on every section."""
+    times = [_chosen(section, name).cost.fit_s for section in sections]
+    known = [time for time in times if time]
+    return math.exp(sum(map(math.log, known)) / len(known)) if len(known) == len(times) else None

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from bench.report.estimate import Estimate
 from bench.report.losses import Losses, skill_in_window
 from bench.report.text import setting
-from bench.report.values import Bounds, CellSummary, Cost, Estimate, State, Verdict
+from bench.report.values import CellSummary, Cost, State, Verdict
 from bench.schema import Status
 from bench.stats.intervals import Interval, mean
 from bench.stats.machines import several
@@ -45,22 +46,6 @@ def cells(grid: Grid, losses: Mapping[str, Losses], references: frozenset[str]) 
         for c in range(len(grid.cases))
         for m in range(len(grid.models))
     )
-
-
-def verdict(skill: Estimate, window: Bounds | None, *, deterministic: bool) -> Verdict:
-    """What the two intervals say: a claim needs both, over the seeds and over the test window.
-
-    A deterministic model has no spread over seeds, so its test window decides alone.
-    """
-    bounds = [window] if deterministic else [window, skill.interval]
-    known = [pair for pair in bounds if pair is not None]
-    if len(known) < len(bounds):
-        return Verdict.UNTESTED
-    if all(low > 0 for low, _ in known):
-        return Verdict.SKILL
-    if all(high < 0 for _, high in known):
-        return Verdict.WORSE
-    return Verdict.NO_SKILL
 
 
 Place = tuple[int, int]
@@ -176,23 +161,17 @@ def _cell(arrays: _Arrays, place: Place, *, losses: Mapping[str, Losses], refere
         learnable_fraction=arrays.estimate("learnable_fraction", place),
         directional_accuracy=arrays.number("directional_accuracy", place),
         validation_mse_scaled=arrays.number("validation_mse_scaled", place),
-        verdict=_verdict(arrays, place, skill=skill, window=window, reference=model in references),
+        verdict=_verdict(arrays, place, reference=model in references),
         cost=_cost(arrays, place),
         hyperparameters=_hyperparameters(first, deterministic=arrays.deterministic[c][m]),
     )
 
 
-def _verdict(
-    arrays: _Arrays, place: Place, *, skill: Estimate | None, window: Bounds | None, reference: bool
-) -> Verdict:
-    c, m = place
-    if not arrays.finished[c][m]:
+def _verdict(arrays: _Arrays, place: Place, *, reference: bool) -> Verdict:
+    """Before anything is tested."""
+    if not arrays.finished[place[0]][place[1]]:
         return Verdict.UNFINISHED
-    if reference:
-        return Verdict.REFERENCE
-    if skill is None:
-        return Verdict.UNTESTED
-    return verdict(skill, window, deterministic=arrays.deterministic[c][m])
+    return Verdict.REFERENCE if reference else Verdict.UNTESTED
 
 
 def _state(arrays: _Arrays, place: Place) -> tuple[State, str]:

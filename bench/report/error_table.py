@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from bench.report.estimate import Bounds, Estimate
+from bench.report.judging import OTHER_LENGTH
 from bench.report.tabular import LENGTH, MARKS, NO_FLOOR, NO_SKILL, Column, Entry, Table, length, nothing
 from bench.report.text import bounds, decimals, listed, number, percent
-from bench.report.values import Bounds, CellSummary, Estimate, Section, State, Verdict
+from bench.report.values import CellSummary, Section, State, Verdict
 
 _WORDS: Mapping[Verdict, str] = {
     **{verdict: str(verdict) for verdict in Verdict},
@@ -28,6 +30,7 @@ def errors(section: Section, *, name: str) -> Table:
         places=decimals(end for cell in section.cells for end in _ends(cell.rmse)),
         skill_places=3 if all(end > -1 for cell in section.cells for end in _ends(cell.skill)) else 2,
         lengths=len({cell.sequence_length for cell in section.cells}) > 1,
+        rivals=section.rivals,
         learnable=any(cell.learnable_fraction for cell in section.cells),
     )
     columns = [
@@ -42,6 +45,7 @@ def errors(section: Section, *, name: str) -> Table:
         if shows.learnable
         else None,
         Column("Verdict", "against persistence", kind="text"),
+        Column("Error", "against the smallest", kind="text"),
     ]
     return Table(
         name,
@@ -70,6 +74,7 @@ class _Shows:
 
     places: int | None
     skill_places: int
+    rivals: Sequence[str]
     lengths: bool
     learnable: bool
 
@@ -94,9 +99,18 @@ def _error_row(cell: CellSummary, *, best: bool, shows: _Shows) -> tuple[Entry, 
         _bounds(skill.interval if skill else None, shows.skill_places, otherwise=spread),
         _bounds(cell.skill_in_window, shows.skill_places, otherwise=window),
         _learnable(learnable, cell.note) if shows.learnable else None,
-        Entry(_WORDS[cell.verdict] + of_how_many, hint=cell.note, mark=MARKS[cell.verdict]),
+        Entry(_WORDS[cell.verdict] + of_how_many, hint=cell.note or cell.why, mark=MARKS[cell.verdict]),
+        _against(cell, best=best, rivals=shows.rivals),
     ]
     return tuple(entry for entry in entries if entry)
+
+
+def _against(cell: CellSummary, *, best: bool, rivals: Sequence[str]) -> Entry:
+    if best:
+        return Entry("the smallest")
+    if not cell.why_not_best:
+        return nothing(cell.note or OTHER_LENGTH)
+    return Entry("not told from it" if cell.model in rivals else "larger", hint=cell.why_not_best)
 
 
 _ONE_FIT = "one fit stands for every seed"

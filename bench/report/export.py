@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 
+from bench.report.estimate import Bounds, Estimate
 from bench.report.text import csv_safe
-from bench.report.values import Bounds, CellSummary, Estimate, Summary
+from bench.report.values import CellSummary, Summary
 
 COLUMNS = (
     *("dataset", "model", "sequence_length", "horizon", "cell_id", "state", "seeds_finished", "seeds", "chosen"),

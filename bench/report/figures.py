@@ -12,6 +12,7 @@ from bench.report.drawing.curves import curves
 from bench.report.drawing.errors import errors
 from bench.report.drawing.front import front
 from bench.report.drawing.predictions import predictions
+from bench.report.drawing.ranks import ranks
 from bench.report.drawing.skill import skill
 from bench.report.drawing.style import looks, theme
 from bench.report.drawing.svg import Picture
@@ -37,7 +38,7 @@ def draw(summary: Summary) -> Pictures:
     """Every picture for which the summary holds something to show."""
     look = looks(summary.models)
     with theme(), _frozen():
-        overview = _present([front(summary, look), skill(summary, look), cost(summary, look)])
+        overview = _present([ranks(summary, look), front(summary, look), skill(summary, look), cost(summary, look)])
         sections = tuple(
             _present(
                 drawer(section, look, f"{place:02}-{slug(section.title)}") for drawer in (errors, predictions, curves)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bench.report.estimate import Estimate
+
 
 @dataclass(frozen=True)
 class Rank:
@@ -35,6 +37,12 @@ class Ranking:
     ----------
     sections
         How many the ranks were taken over.
+    groups
+        Models that are not separated from each other over the sections, by Wilcoxon's tests with Holm's correction.
+    friedman_p
+        Of the test that all models are alike; `None` where it cannot be made.
+    separable
+        Whether so many sections could separate two of so many models at all.
     over
         The same in words.
     note
@@ -45,6 +53,9 @@ class Ranking:
     sections: int
     over: str
     note: str
+    groups: tuple[tuple[str, ...], ...] = ()
+    friedman_p: float | None = None
+    separable: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,7 +65,7 @@ class Standing:
     Parameters
     ----------
     error
-        As a share of that of persistence; the geometric mean over datasets.
+        As a share of that of persistence: the interquartile mean over datasets and seeds, with its interval over seeds.
     fit_s
         Of one seed, the geometric mean over datasets; `None` where it was not measured on all of them.
     on_front
@@ -62,7 +73,7 @@ class Standing:
     """
 
     model: str
-    error: float
+    error: Estimate
     fit_s: float | None
     on_front: bool
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from bench.report.values import Bounds, FloatArray, Trace
+from bench.report.estimate import Bounds
+from bench.report.values import FloatArray, Trace
 from bench.stats.blocks import loss_ratio
 from bench.stats.table import IntArray
 
@@ -54,14 +55,6 @@ def skill_in_window(cell: Losses) -> Bounds | None:
     """The interval of the skill against persistence under resampling of the test targets."""
     low, high = loss_ratio(cell.model, cell.persistence, horizon=cell.horizon)
     return None if np.isnan(low) else (1 - high, 1 - low)
-
-
-def ratio_in_window(cell: Losses, other: Losses) -> Bounds | None:
-    """The interval of the MSE of `cell` over that of `other`; `None` where their test targets differ."""
-    if not np.array_equal(cell.index, other.index):
-        return None
-    low, high = loss_ratio(cell.model, other.model, horizon=cell.horizon)
-    return None if np.isnan(low) else (low, high)
 
 
 def trace(predictions: pa.Table) -> Trace:

@@ -34,6 +34,12 @@ class Part:
     table: Table
     pictures: tuple[Picture, ...]
 
+    @property
+    def tests(self) -> list[str]:
+        """What was tested on this dataset, in words."""
+        chosen = [cell for cell in self.section.cells if cell.chosen]
+        return [text for cell in chosen for text in (cell.why, cell.why_not_best) if text]
+
 
 @dataclass(frozen=True)
 class ModelPart:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.report.text import listed, mebibytes, number, percent, plural, seconds
-from bench.report.values import Answer, CellSummary, Counts, Ranking, Section, Standing, Verdict
+from bench.report.findings import Answer, Ranking, Standing
+from bench.report.text import listed, mebibytes, number, percent, plural, probability, seconds
+from bench.report.values import CellSummary, Counts, Section, Verdict
 
 WHICH = "Which model should I use?"
 REAL = "Is the difference real?"
 POSSIBLE = "How far is it from what is possible?"
 COST = "What does it cost?"
 CHECK = "Can I check it?"
-
-_TESTED = {Verdict.SKILL, Verdict.NO_SKILL, Verdict.WORSE}
 
 
 def answers(
@@ -26,13 +25,20 @@ def answers(
         lost = f"No replicate of the {plural(counts.cells, 'cell')} finished, so there is nothing to compare."
         return (Answer(WHICH, (lost,)), Answer(CHECK, tuple(_check(counts))))
     found = (
-        Answer(WHICH, (*_leader(sections, ranking), *_front(standings))),
-        Answer(REAL, (*_told_apart(sections), *_skill(sections), *_untested(sections, seeds))),
+        Answer(WHICH, (*_choice(sections, ranking), *_front(standings))),
+        Answer(REAL, (*_over_datasets(ranking), *_told_apart(sections), *_untested(sections, seeds))),
         Answer(POSSIBLE, tuple(_possible(sections))),
         Answer(COST, tuple(_cost(sections))),
         Answer(CHECK, tuple(_check(counts))),
     )
     return tuple(answer for answer in found if answer.sentences)
+
+
+def _choice(sections: Sequence[Section], ranking: Ranking) -> list[str]:
+    """The best model; where none is shown to beat persistence, that goes first."""
+    leader, skill = _leader(sections, ranking), _skill(sections)
+    skilled = any(cell.skilled for section in sections for cell in section.cells)
+    return [*leader, *skill] if skilled else [*skill, *leader]
 
 
 def _leader(sections: Sequence[Section], ranking: Ranking) -> list[str]:
@@ -51,9 +57,22 @@ def _front(standings: Sequence[Standing]) -> list[str]:
     front = [standing for standing in standings if standing.on_front]
     if len(front) < 2:
         return []
-    steps = [f"{item.model} ({seconds(item.fit_s)}, {number(item.error, 2)})" for item in front]
+    steps = [f"{seconds(item.fit_s)} {item.model} ({number(item.error.value, 2)})" for item in front]
     others = " Every other model takes longer for no smaller error." if len(front) < len(standings) else ""
-    return [f"What more time to fit buys, with the error as a share of persistence's: {listed(steps)}.{others}"]
+    return [f"By time to fit one seed, with the error as a share of persistence's: {listed(steps)}.{others}"]
+
+
+def _over_datasets(ranking: Ranking) -> list[str]:
+    """What the ranks say, where there are enough of them."""
+    if ranking.friedman_p is None:
+        return []
+    if not ranking.separable:
+        return [f"Ranks over {ranking.over} cannot separate two of {len(ranking.ranks)} models: there are too few."]
+    differ = "differ" if ranking.friedman_p < 0.05 else "are not shown to differ"
+    said = f"Over {ranking.over} the models {differ} (Friedman, {probability(ranking.friedman_p)})"
+    first = next(iter(ranking.ranks)).model
+    beside = sorted({name for group in ranking.groups if first in group for name in group} - {first})
+    return [f"{said}; {first} is not separated from {listed(beside)}." if beside else f"{said}."]
 
 
 def _told_apart(sections: Sequence[Section]) -> list[str]:
@@ -80,9 +99,11 @@ def _names(titles: Sequence[str], of: int, most: int = 6) -> str:
 
 
 def _skill(sections: Sequence[Section]) -> list[str]:
-    verdicts = {section.title: {cell.verdict for cell in section.cells if cell.chosen} for section in sections}
-    without = [t for t, v in verdicts.items() if v & {Verdict.NO_SKILL, Verdict.WORSE} and Verdict.SKILL not in v]
-    with_skill = [title for title, found in verdicts.items() if Verdict.SKILL in found]
+    skilled = {
+        s.title: {cell.skilled for cell in s.cells if cell.chosen and cell.skilled is not None} for s in sections
+    }
+    with_skill = [title for title, found in skilled.items() if True in found]
+    without = [title for title, found in skilled.items() if found == {False}]
     sentences = []
     if with_skill:
         sentences.append(f"At least one model beats persistence on {_names(with_skill, len(sections))}.")
@@ -93,10 +114,10 @@ def _skill(sections: Sequence[Section]) -> list[str]:
 
 def _untested(sections: Sequence[Section], seeds: int) -> list[str]:
     """Why nothing is said about skill, where nothing is."""
-    verdicts = {cell.verdict for section in sections for cell in section.cells if cell.chosen}
-    if verdicts & _TESTED:
+    chosen = [cell for section in sections for cell in section.cells if cell.chosen]
+    if any(cell.skilled is not None for cell in chosen):
         return []
-    if verdicts == {Verdict.REFERENCE}:
+    if all(cell.verdict is Verdict.REFERENCE for cell in chosen):
         return ["Only persistence finished: there is nothing to test against it."]
     if not any(section.same_data for section in sections):
         return ["Nothing could be tested against persistence: the cells did not all see the same data."]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from os.path import commonprefix
+from itertools import pairwise, takewhile
 from pathlib import PurePath
 from shlex import quote as shell
 from urllib.parse import quote
@@ -57,8 +57,12 @@ def cell_rows(summary: Summary) -> Table:
 def _unique(cell_ids: Sequence[str]) -> int:
     """How many characters tell the ids apart: two that share some are neighbours in order."""
     ordered = sorted(cell_ids)
-    shared = [len(commonprefix(pair)) for pair in zip(ordered, ordered[1:], strict=False)]
-    return max([_SHORTEST, *(most + 1 for most in shared)])
+    return max([_SHORTEST, *(_shared(one, other) + 1 for one, other in pairwise(ordered))])
+
+
+def _shared(one: str, other: str) -> int:
+    """How many characters both begin with."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def _by_seed(cell: CellSummary) -> str:

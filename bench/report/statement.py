@@ -51,11 +51,11 @@ def _rivals(best: CellSummary, rivals: Sequence[str], cells: Sequence[CellSummar
 
 def _skill(cells: Sequence[CellSummary], best: CellSummary, persistence_rmse: float | None) -> str:
     chosen = [cell for cell in cells if cell.chosen]
-    skilled = [cell.model for cell in chosen if cell.verdict is Verdict.SKILL]
+    skilled = [cell.model for cell in chosen if cell.skilled]
     told = persistence_rmse is not None and best.verdict is not Verdict.REFERENCE
     reference = f" (RMSE {significant(persistence_rmse)})" if told else ""
     if not skilled:
-        tested = any(cell.verdict in {Verdict.NO_SKILL, Verdict.WORSE} for cell in chosen)
+        tested = any(cell.skilled is False for cell in chosen)
         if tested:
             return f"No model is shown to beat persistence{reference}: no skill."
         if all(cell.verdict is Verdict.REFERENCE for cell in chosen):

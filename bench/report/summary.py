@@ -15,13 +15,14 @@ from bench.report import provenance
 from bench.report.budget import standings
 from bench.report.cells import cells
 from bench.report.grouping import by_cell
+from bench.report.judging import Against, Evidence, against, judged
 from bench.report.learning import curves
 from bench.report.losses import Losses, losses, trace
 from bench.report.questions import answers
 from bench.report.ranking import rank
-from bench.report.sections import Evidence, best_of, choose_lengths, rivals
+from bench.report.sections import best_of, choose_lengths, others
 from bench.report.statement import OTHER_DATA, statement
-from bench.report.values import CellSummary, Counts, Curves, Model, Section, State, Summary, Trace, Verdict
+from bench.report.values import CellSummary, Counts, Curves, Model, Section, State, Summary, Trace
 from bench.stats.table import BoolArray, FloatArray, Grid, grid
 
 __all__ = ["summarise"]
@@ -103,11 +104,7 @@ class _Sections:
         self.losses = _losses(self.predictions)
         references = frozenset(model.name for model in models if model.reference)
         self.cells = cells(layout, self.losses, references)
-        mse = layout.values("mse")
-        self.evidence = Evidence(
-            mse={(case, m): mse[i, j] for i, case in enumerate(layout.cases) for j, m in enumerate(layout.models)},
-            losses=self.losses,
-        )
+        self.evidence = Evidence.of(layout, self.losses, _kinds(self.runs))
         self.references = _reference_errors(layout)
         self.different_data = frozenset(provenance.different_data(self.runs))
         self.several_horizons = len({case.horizon for case in layout.cases}) > 1
@@ -118,17 +115,31 @@ class _Sections:
         for cell in self.cells:
             own[cell.dataset, cell.horizon].append(cell)
         order = sorted(own, key=lambda place: (place[0].casefold(), *place))
-        return tuple(self._section(own[place], facts=facts[place[0]]) for place in order)
+        compared = [place for place in order if place[0] not in self.different_data]
+        found = {place: self._chosen(own[place]) for place in order}
+        found |= dict(zip(compared, judged((found[place] for place in compared), self.evidence), strict=True))
+        held = self._held([found[place] for place in compared])
+        return tuple(self._section(found[place], facts=facts[place[0]], held=held) for place in order)
 
-    def _section(self, own: Sequence[CellSummary], *, facts: tuple[str, str, int | None]) -> Section:
-        dataset, horizon = own[0].dataset, own[0].horizon
+    def _chosen(self, own: Sequence[CellSummary]) -> tuple[CellSummary, ...]:
         order = {model.name: place for place, model in enumerate(self.models)}
-        found = choose_lengths(sorted(own, key=lambda cell: (order[cell.model], cell.sequence_length)))
+        return choose_lengths(sorted(own, key=lambda cell: (order[cell.model], cell.sequence_length)))
+
+    def _held(self, sections: Sequence[Sequence[CellSummary]]) -> Mapping[str | None, Against]:
+        """Every chosen cell against the best one of its dataset."""
+        best = [(own, best_of(own)) for own in sections]
+        return against([(cell, top) for own, top in best if top for cell in others(own, top)], self.evidence)
+
+    def _section(
+        self, own: Sequence[CellSummary], *, facts: tuple[str, str, int | None], held: Mapping[str | None, Against]
+    ) -> Section:
+        dataset, horizon = own[0].dataset, own[0].horizon
         same_data = dataset not in self.different_data
-        if not same_data:
-            found = tuple(_without_claim(cell) for cell in found)
+        found = tuple(
+            replace(cell, why_not_best=held[cell.cell_id].sentence) if cell.cell_id in held else cell for cell in own
+        )
         best = best_of(found) if same_data else None
-        near = rivals(found, best, self.evidence) if best else ()
+        near = tuple(cell.model for cell in others(found, best) if not held[cell.cell_id].larger) if best else ()
         persistence, floor = self.references[dataset, horizon]
         return Section(
             title=f"{dataset} (horizon {horizon})" if self.several_horizons else dataset,
@@ -163,10 +174,10 @@ class _Sections:
         return None if rows is None else trace(rows)
 
 
-def _without_claim(cell: CellSummary) -> CellSummary:
-    """`cell` among cells that saw other data: what was tested stands beside nothing it compares with."""
-    tested = cell.verdict in {Verdict.SKILL, Verdict.NO_SKILL, Verdict.WORSE}
-    return replace(cell, verdict=Verdict.UNTESTED) if tested else cell
+def _kinds(runs: pa.Table) -> dict[str, str]:
+    """The kind of each dataset."""
+    first = runs.group_by("dataset").aggregate([("spec", "min")]).to_pylist()
+    return {row["dataset"]: str(json.loads(row["spec_min"] or "{}").get("dataset", {}).get("kind")) for row in first}
 
 
 def _losses(predictions: Mapping[str, pa.Table]) -> dict[str, Losses]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
+from bench.report.findings import Standing
 from bench.report.tabular import (
     LENGTH,
     MARKS,
@@ -19,7 +20,7 @@ from bench.report.tabular import (
     measured,
     nothing,
 )
-from bench.report.text import NOTHING, count, listed, mebibytes, number, percent, seconds, significant
+from bench.report.text import NOTHING, bounds, count, listed, mebibytes, number, percent, seconds, significant
 from bench.report.values import CellSummary, Section, Summary, Verdict
 
 _NAMES = (Column("Dataset", kind="text"), Column("Model", kind="text"))
@@ -64,11 +65,7 @@ def ranking(summary: Summary) -> Table:
         (
             Entry(row.model, mark="◆" if row.model in standing and standing[row.model].on_front else ""),
             measured(row.average, partial(number, places=1), otherwise="no dataset was finished by every ranked model"),
-            measured(
-                standing[row.model].error if row.model in standing else None,
-                partial(number, places=2),
-                otherwise="persistence makes no error, or no dataset was finished by every ranked model",
-            ),
+            _relative(standing.get(row.model)),
             Entry(f"{row.with_skill} of {row.tested}", row.with_skill)
             if row.tested
             else nothing("could not be tested"),
@@ -79,12 +76,25 @@ def ranking(summary: Summary) -> Table:
     columns = (
         Column("Model", kind="text"),
         Column("Average", "rank", hint="1 is the smallest error on every dataset."),
-        Column("Error", "of persistence's", hint="Share of persistence's RMSE; the geometric mean over datasets."),
+        Column(
+            "Error [95 %]",
+            "of persistence's",
+            hint="RMSE as a share of persistence's: the interquartile mean over datasets and seeds, "
+            "with its stratified bootstrap interval over seeds.",
+        ),
         Column("Beats it", "datasets", hint="Better than persistence, of the datasets where it could be tested."),
         Column("Fit", "one seed", hint="Time to fit one seed, median over datasets."),
     )
     front = " ◆: every other model with an error as small takes longer to fit."
     return Table("ranking", "Models by average rank", columns, tuple(rows), below=summary.ranking.note + front)
+
+
+def _relative(standing: Standing | None) -> Entry:
+    if standing is None:
+        return nothing("persistence makes no error, or no dataset was finished by every ranked model")
+    error = standing.error
+    interval = f" {bounds(error.interval, 2)}" if error.interval else ""
+    return Entry(number(error.value, 2) + interval, error.value)
 
 
 def by_dataset(summary: Summary) -> Table:

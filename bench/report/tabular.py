@@ -14,7 +14,10 @@ MARKS: Mapping[Verdict, str] = {
     Verdict.NO_SKILL: "○",
     Verdict.WORSE: "▼",
     Verdict.REFERENCE: "◇",
+    Verdict.FLOOR: "◎",
+    Verdict.LEAK: "!",
     Verdict.UNTESTED: "?",
+    Verdict.OTHER_LENGTH: "·",
     Verdict.UNFINISHED: "✕",
 }
 """A shape for each verdict, so that nobody has to tell colours apart."""

@@ -11,11 +11,28 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from bench.report.estimate import Bounds, Estimate
 from bench.report.findings import Answer, Ranking, Standing
 
+__all__ = [
+    "Bounds",
+    "CellSummary",
+    "Cost",
+    "Counts",
+    "Curves",
+    "Environment",
+    "Estimate",
+    "Failure",
+    "FloatArray",
+    "Model",
+    "Section",
+    "State",
+    "Summary",
+    "Trace",
+    "Verdict",
+]
+
 FloatArray = NDArray[np.float64]
-Bounds = tuple[float, float]
-"""The low and the high end of a 95 % interval."""
 
 
 class Verdict(StrEnum):
@@ -25,7 +42,10 @@ class Verdict(StrEnum):
     NO_SKILL = "no skill shown"
     WORSE = "worse than persistence"
     REFERENCE = "the reference"
+    FLOOR = "at the noise floor"
+    LEAK = "suspected leak"
     UNTESTED = "not tested"
+    OTHER_LENGTH = "at another length"
     UNFINISHED = "not finished"
 
 
@@ -36,14 +56,6 @@ class State(StrEnum):
     PARTIAL = "partial"
     FAILED = "failed"
     MISSING = "missing"
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A value over replicates; `interval` is `None` where one replicate, or copies of one, show no spread."""
-
-    value: float
-    interval: Bounds | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +92,10 @@ class CellSummary:
         Means over replicates, with their intervals over seeds.
     skill_in_window
         The interval of the skill under resampling of the test targets.
+    skilled
+        Whether its error is shown to be smaller than that of persistence; `None` where that was not tested.
+    why, why_not_best
+        The tests against persistence, and against the best model on the same data, in words.
     """
 
     cell_id: str | None
@@ -103,6 +119,9 @@ class CellSummary:
     directional_accuracy: float | None = None
     validation_mse_scaled: float | None = None
     verdict: Verdict = Verdict.UNFINISHED
+    skilled: bool | None = None
+    why: str = ""
+    why_not_best: str = ""
     cost: Cost = Cost()
     hyperparameters: tuple[tuple[str, str], ...] = ()
 

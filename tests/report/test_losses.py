@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bench.report.grouping import by_cell
-from bench.report.losses import delay, losses, ratio_in_window, skill_in_window, trace
+from bench.report.losses import delay, losses, skill_in_window, trace
 from bench.schema import table
 from bench.stats.blocks import loss_ratio
 
@@ -58,15 +58,6 @@ def test_a_value_that_is_not_finite_gives_no_losses() -> None:
     assert losses(table("predictions", made)) is None
     made[7]["prediction"] = 1e200  # its square overflows, without a warning
     assert losses(table("predictions", made)) is None
-
-
-def test_cells_with_other_test_targets_are_not_compared() -> None:
-    one = losses(table("predictions", rows()))
-    other = losses(table("predictions", [{**row, "index": row["index"] + 1} for row in rows()]))
-    assert one is not None
-    assert other is not None
-    assert ratio_in_window(one, other) is None
-    assert ratio_in_window(one, one) == pytest.approx((1.0, 1.0))
 
 
 def test_the_trace_is_the_test_part_in_order() -> None:

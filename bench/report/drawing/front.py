@@ -24,19 +24,22 @@ def front(summary: Summary, look: Mapping[str, Look]) -> Picture | None:
     timed = [standing for standing in summary.standings if standing.fit_s is not None]
     if len(timed) < 2:
         return None
-    layout = Panels(count=1, height=2.35, left=0.65, above=0.1, width=HALF)
+    layout = Panels(count=1, height=1.95, left=0.65, above=0.1, width=HALF)
     figure, (axes,) = layout.figure()
     times = [_time(standing) for standing in timed]
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(numticks=6))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: seconds(value)))
-    axes.set_xlim(min(times) / 2, max(times) * 6)  # room for the names, which stand to the right
+    span = max(10.0, max(times) / min(times))
+    axes.set_xlim(min(times) / span**0.05, max(times) * span**0.32)  # room for the names, which stand to the right
     _line(axes, [standing for standing in timed if standing.on_front])
     for standing in timed:
         own = look[standing.model]
-        axes.plot([_time(standing)], [standing.error], marker=own.marker, color=own.color, markeredgecolor="none")
-    log_if_wide(axes, "y", [standing.error for standing in timed])
+        if standing.error.interval:
+            axes.plot([_time(standing)] * 2, standing.error.interval, color=own.color, linewidth=1.6)
+        axes.plot([_time(standing)], [standing.error.value], marker=own.marker, color=own.color, markeredgecolor="none")
+    log_if_wide(axes, "y", [standing.error.value for standing in timed])
     axes.margins(y=0.12)
     _names(axes, timed)
     axes.set_xlabel("fit time of one seed")
@@ -49,7 +52,7 @@ def _time(standing: Standing) -> float:
 
 
 def _line(axes: Axes, own: Sequence[Standing]) -> None:
-    times, errors = [_time(standing) for standing in own], [standing.error for standing in own]
+    times, errors = [_time(standing) for standing in own], [standing.error.value for standing in own]
     axes.plot(times, errors, color=INK, linewidth=1.0, drawstyle="steps-post", zorder=1)
 
 
@@ -58,20 +61,20 @@ def _names(axes: Axes, timed: Sequence[Standing]) -> None:
     low, high = axes.get_ylim()
     axes.set_ylim(low, high)
     to_share, to_data = axes.transData + axes.transAxes.inverted(), axes.transAxes + axes.transData.inverted()
-    places = sorted(((*to_share.transform((_time(s), s.error)), s) for s in timed), key=lambda place: place[1])
+    places = sorted(((*to_share.transform((_time(s), s.error.value)), s) for s in timed), key=lambda place: place[1])
     below = -1.0
     for x, y, standing in places:
-        at = max(float(y), below + 0.065)
+        at = max(float(y) + 0.03, below + 0.065)
         below = at
         color, weight = (INK, "bold") if standing.on_front else (MUTED, "normal")
-        place = to_data.transform((float(x) + 0.025, at))
-        axes.text(*place, short(standing.model, 18), color=color, weight=weight, fontsize=8.5, va="center")
+        right, level = to_data.transform((float(x) + 0.025, at))
+        axes.text(right, level, short(standing.model, 18), color=color, weight=weight, fontsize=8.5, va="center")
 
 
 def _alt(timed: Sequence[Standing]) -> str:
-    dots = [f"{item.model} {number(item.error, 2)} in {seconds(item.fit_s)}" for item in timed]
+    dots = [f"{item.model} {number(item.error.value, 2)} in {seconds(item.fit_s)}" for item in timed]
     best = [item.model for item in timed if item.on_front]
     return (
-        "Lower is better, further left is quicker. Error as a share of persistence's, geometric means over datasets: "
+        "Lower is better, further left is quicker. Error as a share of persistence's, over datasets: "
         f"{', '.join(dots)}. On the front: {', '.join(best)}."
     )

@@ -69,7 +69,7 @@ def picture(figure: Figure, *, name: str, title: str, alt: str) -> Picture:
 def _pdf(figure: Figure) -> bytes:
     """In light colours, and in one weight: embedding a second font takes as long as drawing the figure."""
     for text in figure.findobj(Text):
-        text.set_fontweight("normal")  # type: ignore[attr-defined]
+        text.set_fontweight("normal")
     buffer = io.BytesIO()
     figure.savefig(buffer, format="pdf", metadata={"Creator": None, "Producer": None, "CreationDate": None})
     return buffer.getvalue()

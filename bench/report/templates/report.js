@@ -19,13 +19,9 @@ for (const table of document.querySelectorAll("table[data-sortable]")) {
   table.closest(".dt-container").querySelector("input")?.setAttribute("aria-label", `Filter the rows of: ${caption}`);
 }
 
-// A row that a filter hides is not in the page: show all rows before going to one.
-const rows = document.getElementById("rows");
-function find() {
-  const name = decodeURIComponent(location.hash.slice(1));
-  if (!rows?.matches("[data-sortable]") || !name.startsWith("cell-")) return;
-  jQuery(rows).DataTable().search("").draw();
-  document.getElementById(name)?.scrollIntoView();
-}
-addEventListener("hashchange", find);
-find();
+// A row that a filter hides is not in the page: show all of them before a number leads to one.
+document.addEventListener("click", (event) => {
+  if (event.target.closest('a[href^="#cell-"]')) jQuery("#rows[data-sortable]").DataTable().search("").draw();
+});
+
+document.documentElement.dataset.ready = "";
