@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -99,20 +100,25 @@ def findings(claims: Sequence[Claim]) -> tuple[Finding, ...]:
     ----------
     R. L. Berger, Technometrics 24 (1982), for the largest p-value.
     """
-    over_seeds = _paired(claims)
-    raw = [_finding(claim, over_seeds, place) for place, claim in enumerate(claims)]
+    over_seeds = _over_seeds(claims)
+    in_window = _in_window(claims)
+    raw = [_finding(claim, over_seeds, in_window[place], place) for place, claim in enumerate(claims)]
     corrected = holm(np.array([found.p for found in raw], dtype=np.float64))
     family = int(np.isfinite(corrected).sum())
     return tuple(replace(found, p=float(p), family=family) for found, p in zip(raw, corrected, strict=True))
 
 
-def _paired(claims: Sequence[Claim]) -> Paired:
+def by_replicate(values: Sequence[FloatArray]) -> FloatArray:
+    """``[claims, seeds]`` of arrays ``[seeds]``, NaN where one has fewer."""
+    stacked = np.full((len(values), max(map(len, values), default=0)), np.nan)
+    for row, own in zip(stacked, values, strict=True):
+        row[: len(own)] = own
+    return stacked
+
+
+def _over_seeds(claims: Sequence[Claim]) -> Paired:
     """Of all claims at once, ``[claims]``."""
-    seeds = max((max(len(claim.new), len(claim.old)) for claim in claims), default=0)
-    new, old = (np.full((len(claims), seeds), np.nan) for _ in range(2))
-    for place, claim in enumerate(claims):
-        new[place, : len(claim.new)], old[place, : len(claim.old)] = claim.new, claim.old
-    return paired(new, old)
+    return paired(by_replicate([claim.new for claim in claims]), by_replicate([claim.old for claim in claims]))
 
 
 @dataclass(frozen=True)
@@ -128,11 +134,10 @@ class _Test:
 _MISSING = _Test("", math.nan, math.nan, math.nan)
 
 
-def _finding(claim: Claim, over_seeds: Paired, place: int) -> Finding:
+def _finding(claim: Claim, over_seeds: Paired, window: Sequence[_Test], place: int) -> Finding:
     own = _Test(
         "paired t over seeds", *(float(a[place]) for a in (over_seeds.difference, over_seeds.statistic, over_seeds.p))
     )
-    window = _in_window(claim)
     asked = [*([] if claim.deterministic else [own]), *(window if claim.one_series or claim.deterministic else ())]
     decides = max(asked, key=_caution)
     signs = {np.sign(test.difference) for test in asked if test.p < 1}
@@ -160,14 +165,25 @@ def _caution(test: _Test) -> float:
     return math.inf if math.isnan(test.p) else test.p
 
 
-def _in_window(claim: Claim) -> tuple[_Test, ...]:
-    if claim.window is None:
-        return (_MISSING,)
-    found = (
-        ("Diebold-Mariano", diebold_mariano(*claim.window, horizon=claim.horizon)),
-        ("blocks of the test window", mean_difference(*claim.window, horizon=claim.horizon)),
-    )
-    return tuple(_Test(name, float(t.difference), float(t.statistic), float(t.p)) for name, t in found)
+def _in_window(claims: Sequence[Claim]) -> list[tuple[_Test, ...]]:
+    """Both tests over the window of each claim; those with as many targets and the same horizon go together."""
+    found: list[tuple[_Test, ...]] = [(_MISSING,)] * len(claims)
+    alike: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for place, claim in enumerate(claims):
+        if claim.window is not None:
+            alike[len(claim.window[0]), claim.horizon].append(place)
+    for (_, horizon), places in alike.items():
+        windows = [window for place in places if (window := claims[place].window) is not None]
+        loss, other = (np.stack(side) for side in zip(*windows, strict=True))
+        tests = (
+            ("Diebold-Mariano", diebold_mariano(loss, other, horizon=horizon)),
+            ("blocks of the test window", mean_difference(loss, other, horizon=horizon)),
+        )
+        for row, place in enumerate(places):
+            found[place] = tuple(
+                _Test(name, float(t.difference[row]), float(t.statistic[row]), float(t.p[row])) for name, t in tests
+            )
+    return found
 
 
 def _window_ratio(claim: Claim) -> tuple[float, float]:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bench.seeds import generator
-from bench.stats.intervals import LEVEL, BoolArray, FloatArray, Interval
+from bench.stats.intervals import LEVEL, BoolArray, FloatArray, IntArray, Interval
 
 RESAMPLES = 1000
 """Enough for the ends of a 95 % interval: 25 resamples lie beyond each."""
@@ -55,60 +52,47 @@ def aggregate(scores: FloatArray, *, level: float = LEVEL, resamples: int = RESA
     ----------
     R. Agarwal et al., NeurIPS 2021, § 4.1 and appendix A.3 ("stratified bootstrap").
     """
-    present = np.isfinite(scores)
-    found = [_one(own, has, level=level, resamples=resamples) for own, has in zip(scores, present, strict=True)]
-    value, low, high = np.array(found).reshape(-1, 3).T
+    present: BoolArray = np.asarray(np.isfinite(scores))
+    value, low, high = (np.full(len(scores), np.nan) for _ in range(3))
+    for model, (own, has) in enumerate(zip(scores, present, strict=True)):
+        value[model] = interquartile_mean(own[has])
+    patterns, pattern = np.unique(
+        present.reshape(len(scores), math.prod(scores.shape[1:])), axis=0, return_inverse=True
+    )
+    for number, has in enumerate(patterns.reshape(len(patterns), *scores.shape[1:])):
+        if has.sum(axis=1).max(initial=0) > 1:
+            alike = np.flatnonzero(pattern == number)
+            drawn = _resampled(scores[alike][:, has], has.sum(axis=1), resamples)
+            low[alike], high[alike] = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=1)
     return Interval(value, low, high, present.sum(axis=(1, 2)))
 
 
-def _one(scores: FloatArray, present: BoolArray, *, level: float, resamples: int) -> tuple[float, float, float]:
-    """Of one model, ``[datasets, seeds]``."""
-    value = float(interquartile_mean(scores[present]))
-    if present.sum(axis=1).max(initial=0) < 2:
-        return value, math.nan, math.nan
-    strata = _Strata.of(scores, present)
-    rng = generator(0, "stratified bootstrap", *scores.shape)
-    step = max(1, _CHUNK // len(strata.ordered))
-    sizes = [min(step, resamples - start) for start in range(0, resamples, step)]
-    drawn = np.concatenate([strata.interquartile_means(rng, size) for size in sizes])
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    return value, float(low), float(high)
-
-
-@dataclass(frozen=True, eq=False)
-class _Strata:
-    """The scores that are present, one dataset after the other, ``[scores]`` each.
+def _resampled(scores: FloatArray, size: IntArray, resamples: int) -> FloatArray:
+    """``[models, resamples]``: interquartile means of seeds drawn again within each dataset.
 
     Parameters
     ----------
-    ordered
-        The scores by size.
-    place
-        Of each score in `ordered`. Resamples are of these small integers: they sort several times as fast as floats.
-    start, size
-        Where the dataset of each score starts, and how many scores it has.
+    scores
+        ``[models, scores]``: those that are present, one dataset after the other.
+    size
+        ``[datasets]``: how many each dataset has.
+    resamples
+        How many.
     """
-
-    ordered: FloatArray
-    place: NDArray[Any]
-    start: NDArray[np.float32]
-    size: NDArray[np.float32]
-
-    @classmethod
-    def of(cls, scores: FloatArray, present: BoolArray) -> _Strata:
-        values, count = scores[present], present.sum(axis=1)
-        start = np.cumsum(count) - count
-        order = np.argsort(values, kind="stable")
-        place = np.empty(len(values), dtype=np.uint16 if len(values) < 2**16 else np.uint32)
-        place[order] = np.arange(len(values), dtype=place.dtype)
-        starts, sizes = (np.repeat(numbers, count).astype(np.float32) for numbers in (start, count))
-        return cls(values[order], place, starts, sizes)
-
-    def interquartile_means(self, rng: np.random.Generator, times: int) -> FloatArray:
-        """``[times]``: of seeds drawn again within each dataset."""
-        count = len(self.ordered)
-        uniform = rng.random((times, count), dtype=np.float32)
-        drawn = (self.start + np.floor(uniform * self.size)).astype(np.int32)
-        places = np.sort(np.take(self.place, drawn), axis=-1, kind="stable")  # stable is a radix sort here
-        middle = self.ordered[places[:, count // 4 : count - count // 4]]
-        return np.asarray(middle.mean(axis=-1))
+    count = scores.shape[1]
+    ordered = np.sort(scores, axis=1)
+    # Resamples are of places in the order, small integers, which sort several times as fast as floats.
+    place = np.argsort(np.argsort(scores, axis=1), axis=1).astype(np.uint16 if count < 2**16 else np.uint32)
+    start, sizes = (np.repeat(numbers, size).astype(np.float32) for numbers in (np.cumsum(size) - size, size))
+    rng = generator(0, "stratified bootstrap", *size.tolist())
+    found = np.empty((len(scores), resamples))
+    step = max(1, _CHUNK // count)
+    for first in range(0, resamples, step):
+        chosen = slice(first, min(first + step, resamples))
+        uniform = rng.random((chosen.stop - first, count), dtype=np.float32)
+        drawn = (start + np.floor(uniform * sizes)).astype(np.int32)
+        for model in range(len(scores)):
+            places = np.sort(np.take(place[model], drawn), axis=-1, kind="stable")  # of 16 bits: a radix sort
+            middle = ordered[model][places[:, count // 4 : count - count // 4]]
+            found[model, chosen] = middle.mean(axis=-1)
+    return found

@@ -10,9 +10,9 @@ from enum import StrEnum
 import numpy as np
 from scipy.special import ndtr, stdtr
 
-from bench.stats.claims import Claim, Finding, findings
+from bench.stats.claims import Claim, Finding, by_replicate, findings
 from bench.stats.holm import holm
-from bench.stats.intervals import LEVEL, FloatArray
+from bench.stats.intervals import LEVEL, BoolArray, FloatArray
 from bench.stats.paired import Pairs
 
 ALPHA = 1 - LEVEL
@@ -90,8 +90,7 @@ def against_persistence(subjects: Sequence[Subject]) -> tuple[Verdict, ...]:
     "Suspected leak" goes before "at the noise floor", and this before "better than persistence".
     """
     found = findings([subject.claim for subject in subjects])
-    below = holm(np.array([below_floor(subject) for subject in subjects], dtype=np.float64))
-    at = holm(np.array([at_floor(subject) for subject in subjects], dtype=np.float64))
+    below, at = holm(below_floor(subjects)), holm(at_floor(subjects))
     return tuple(
         _judge(subject, finding, below=float(b), at=float(a))
         for subject, finding, b, a in zip(subjects, found, below, at, strict=True)
@@ -114,41 +113,52 @@ def against_best(claims: Sequence[Claim]) -> tuple[Verdict, ...]:
     return tuple(verdicts)
 
 
-def below_floor(subject: Subject) -> float:
-    """The p-value of "not below the noise floor": a small one says that targets have leaked.
+def below_floor(subjects: Sequence[Subject]) -> FloatArray:
+    """The p-values of "not below the noise floor", ``[subjects]``: a small one says that targets have leaked.
 
     Over seeds it is a one-sided paired t-test. Over the window: a forecast that is off the best one by δ, independent
     of the noise ε, has the MSE of the floor plus the mean of ``δ² - 2 ε δ``. Falling short of the floor by the
     share g takes noise of at least ``sqrt(g T)`` standard deviations, whatever δ: the least of
     ``(g + m) sqrt(T) / (2 sqrt(m))`` over the mean square ``m`` of δ, in units of the floor. At horizon h errors are
-    a moving average of h steps: at least T / h of them are independent. NaN where no floor is known or it is 0.
+    a moving average of h steps: at least T / h of them are independent. The larger p-value counts; copies of one fit
+    have only the second. NaN where no floor is known, or it is 0, or no predictions are stored.
     """
-    if subject.floor is None or subject.claim.window is None:
-        return math.nan
-    pairs = Pairs.of(subject.claim.new, subject.floor)
-    if not pairs.base > 0:
-        return math.nan
-    shortfall = float(-pairs.difference / pairs.base)
-    targets = len(subject.claim.window[0]) / subject.claim.horizon
-    in_window = float(ndtr(-math.sqrt(shortfall * targets))) if shortfall > 0 else 1.0
-    if subject.claim.deterministic or (pairs.constant and pairs.count > 1):
-        return in_window
-    return max(in_window, float(stdtr(pairs.freedom, pairs.t(0.0)[0])))
+    pairs, known = _against_floor(subjects)
+    targets = np.array([len(s.claim.window[0]) / s.claim.horizon if s.claim.window else np.nan for s in subjects])
+    shortfall = np.maximum(-_excess(pairs, known), 0.0)
+    in_window = np.where(shortfall > 0, ndtr(-np.sqrt(shortfall * targets)), 1.0)
+    over_seeds = np.where(_fixed(subjects) | pairs.constant, 0.0, stdtr(pairs.freedom, pairs.t(0.0)[0]))
+    return np.where(known & ~np.isnan(targets), np.maximum(in_window, over_seeds), np.nan)
 
 
-def at_floor(subject: Subject) -> float:
-    """The p-value of "more than `NEAR_FLOOR` above the noise floor", over seeds, on these very test targets.
+def at_floor(subjects: Sequence[Subject]) -> FloatArray:
+    """The p-values of "more than `NEAR_FLOOR` above the noise floor", ``[subjects]``, on these very test targets.
 
-    Copies of one fit are compared as they are: 0 where within, else 1. NaN where no floor is known or it is 0.
+    Of the one-sided paired t-test over seeds. Copies of one fit are compared as they are: 0 where within, else 1.
+    NaN where no floor is known or it is 0.
     """
-    if subject.floor is None:
-        return math.nan
-    pairs = Pairs.of(subject.claim.new, subject.floor)
-    if not pairs.base > 0:
-        return math.nan
-    if subject.claim.deterministic:
-        return 0.0 if pairs.difference <= NEAR_FLOOR * pairs.base else 1.0
-    return float(stdtr(pairs.freedom, pairs.t(NEAR_FLOOR)[0]))
+    pairs, known = _against_floor(subjects)
+    as_it_is = np.where(_excess(pairs, known) <= NEAR_FLOOR, 0.0, 1.0)
+    p = np.where(_fixed(subjects), as_it_is, stdtr(pairs.freedom, pairs.t(NEAR_FLOOR)[0]))
+    return np.where(known, p, np.nan)
+
+
+def _against_floor(subjects: Sequence[Subject]) -> tuple[Pairs, BoolArray]:
+    """The errors beside their noise floors, and where there is one above 0."""
+    floors = [np.full(len(s.claim.new), np.nan) if s.floor is None else s.floor for s in subjects]
+    pairs = Pairs.of(by_replicate([subject.claim.new for subject in subjects]), by_replicate(floors))
+    return pairs, np.asarray(pairs.base > 0)
+
+
+def _excess(pairs: Pairs, known: BoolArray) -> FloatArray:
+    """How far errors are above the noise floor, as a share of it."""
+    share = np.full(known.shape, np.nan)
+    np.divide(pairs.difference, pairs.base, out=share, where=known)
+    return share
+
+
+def _fixed(subjects: Sequence[Subject]) -> BoolArray:
+    return np.array([subject.claim.deterministic for subject in subjects], dtype=np.bool_)
 
 
 def _judge(subject: Subject, finding: Finding, *, below: float, at: float) -> Verdict:

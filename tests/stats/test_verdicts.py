@@ -127,7 +127,7 @@ def test_an_honest_model_is_suspected_at_most_one_time_in_twenty(share: float, h
         )
         mse = np.mean((noise - off) ** 2) + 1e-6 * rng.normal(size=10)
         one = Claim("a", "persistence", mse, np.ones(10), window=(noise, noise), horizon=horizon)
-        suspected += below_floor(Subject(one, floor=np.full(10, np.mean(noise**2)))) < 0.05
+        suspected += below_floor([Subject(one, floor=np.full(10, np.mean(noise**2)))])[0] < 0.05
     assert suspected / 400 < 0.075
 
 
@@ -135,14 +135,14 @@ def test_a_model_that_sees_a_tenth_of_the_noise_is_caught() -> None:
     noise = np.random.default_rng(5).normal(size=TARGETS)
     mse = np.mean((0.9 * noise) ** 2) * (1 + 0.01 * np.random.default_rng(6).normal(size=10))
     one = Claim("a", "persistence", mse, np.full(10, 2.0), window=(noise, noise))
-    assert below_floor(Subject(one, floor=np.full(10, np.mean(noise**2)))) < 1e-6
+    assert below_floor([Subject(one, floor=np.full(10, np.mean(noise**2)))])[0] < 1e-6
 
 
 def test_at_the_floor_is_a_one_sided_t_test_within_a_twentieth() -> None:
     one, floor = claim(0.5, spread=0.02), np.full(10, 0.49)
     theirs = stats.ttest_rel(one.new, 1.05 * floor, alternative="less").pvalue
-    assert at_floor(Subject(one, floor=floor)) == pytest.approx(theirs)
-    assert np.isnan(at_floor(Subject(one)))
+    assert at_floor([Subject(one, floor=floor)])[0] == pytest.approx(theirs)
+    assert np.isnan(at_floor([Subject(one)])[0])
 
 
 def test_models_are_told_from_the_best_one_or_not() -> None:
