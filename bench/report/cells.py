@@ -17,6 +17,7 @@ from bench.report.losses import Losses, skill_in_window
 from bench.report.text import setting
 from bench.report.values import CellSummary, Cost, State, Verdict
 from bench.schema import Status
+from bench.stats.floors import learnable_fraction, skill
 from bench.stats.intervals import Interval, mean
 from bench.stats.machines import several
 from bench.stats.table import MISSING, FloatArray, Grid
@@ -77,7 +78,7 @@ class _Arrays:
             one_machine=(~several(grid)).tolist(),
             rmse_by_seed=grid.values("rmse").tolist(),
             first=_first(grid),
-            intervals={name: _interval(mean(grid.values(name))) for name in ("mse", "skill", "learnable_fraction")},
+            intervals=_intervals(grid),
             numbers=_numbers(grid),
         )
 
@@ -95,6 +96,18 @@ class _Arrays:
     def whole(self, name: str, place: Place) -> int | None:
         value = self.number(name, place)
         return None if value is None else int(value)
+
+
+def _intervals(grid: Grid) -> dict[str, tuple[Nested, Nested, Nested]]:
+    mse, persistence = grid.values("mse"), grid.values("persistence_mse")
+    # The stored fraction is empty where persistence is within noise of the floor on these targets.
+    floor = np.where(np.isfinite(grid.values("learnable_fraction")), grid.values("noise_floor_mse"), np.nan)
+    found = {
+        "mse": mean(mse),
+        "skill": skill(mse, persistence),
+        "learnable_fraction": learnable_fraction(mse, persistence, floor),
+    }
+    return {name: _interval(interval) for name, interval in found.items()}
 
 
 def _interval(found: Interval) -> tuple[Nested, Nested, Nested]:
@@ -139,7 +152,6 @@ def _cell(arrays: _Arrays, place: Place, *, losses: Mapping[str, Losses], refere
     first = {name: values[c][m] for name, values in arrays.first.items()}
     known = losses.get(first["cell_id"] or "")
     state, note = _state(arrays, place)
-    skill = arrays.estimate("skill", place)
     window = skill_in_window(known) if known and model not in references else None
     return CellSummary(
         cell_id=first["cell_id"],
@@ -156,7 +168,7 @@ def _cell(arrays: _Arrays, place: Place, *, losses: Mapping[str, Losses], refere
         rmse_by_seed=tuple(value for value in arrays.rmse_by_seed[c][m] if math.isfinite(value)),
         rmse_scaled=arrays.number("rmse_scaled", place),
         mae=arrays.number("mae", place),
-        skill=skill,
+        skill=arrays.estimate("skill", place),
         skill_in_window=window,
         learnable_fraction=arrays.estimate("learnable_fraction", place),
         directional_accuracy=arrays.number("directional_accuracy", place),

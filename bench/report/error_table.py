@@ -39,7 +39,7 @@ def errors(section: Section, *, name: str) -> Table:
         Column("RMSE", "original units", hint="Over all test targets and seeds."),
         Column("95 % interval", "over seeds", hint=_BY_SEED),
         Column("Skill", hint="1 − MSE / MSE of persistence."),
-        Column("95 % interval", "over seeds", hint=_BY_SEED),
+        Column("95 % interval", "over seeds", hint="Fieller's, of the ratio of the means over seeds."),
         Column("95 % interval", "over test window", hint=_IN_WINDOW),
         Column("Learnable", hint="How much of the way from persistence to the noise floor.")
         if shows.learnable

@@ -16,6 +16,7 @@ from bench.report.drawing.ranks import ranks
 from bench.report.drawing.skill import skill
 from bench.report.drawing.style import looks, theme
 from bench.report.drawing.svg import Picture
+from bench.report.drawing.tuning import tuning
 from bench.report.text import slug
 from bench.report.values import Summary
 
@@ -38,7 +39,7 @@ def draw(summary: Summary) -> Pictures:
     """Every picture for which the summary holds something to show."""
     look = looks(summary.models)
     with theme(), _frozen():
-        overview = _present([ranks(summary, look), front(summary, look), skill(summary, look), cost(summary, look)])
+        overview = _present(drawer(summary, look) for drawer in (ranks, front, skill, tuning, cost))
         sections = tuple(
             _present(
                 drawer(section, look, f"{place:02}-{slug(section.title)}") for drawer in (errors, predictions, curves)

@@ -16,7 +16,7 @@ from bench.report.pages import html, markdown
 from bench.report.summary import summarise
 from bench.report.values import Summary
 
-_TABLES = ("runs", "curves", "predictions")
+_TABLES = ("runs", "trials", "curves", "predictions")
 
 
 def write(results: Path, reports: Path) -> Path:

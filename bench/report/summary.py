@@ -22,6 +22,7 @@ from bench.report.questions import answers
 from bench.report.ranking import rank
 from bench.report.sections import best_of, choose_lengths, others
 from bench.report.statement import OTHER_DATA, statement
+from bench.report.tuning import tuned
 from bench.report.values import CellSummary, Counts, Curves, Model, Section, State, Summary, Trace
 from bench.stats.table import BoolArray, FloatArray, Grid, grid
 
@@ -34,8 +35,8 @@ def summarise(tables: Mapping[str, pa.Table], *, folder: str) -> Summary:
     Parameters
     ----------
     tables
-        `runs`, `curves` and `predictions` of `bench.schema`, one cell for each place of the cross product; any of
-        them may be empty.
+        `runs`, `trials`, `curves` and `predictions` of `bench.schema`, one cell for each place of the cross product;
+        any of them may be empty.
     folder
         Where they were read from, as the user wrote it.
     """
@@ -101,6 +102,7 @@ class _Sections:
         self.models = models
         self.predictions = by_cell(tables["predictions"])
         self.curves = by_cell(tables["curves"])
+        self.trials = by_cell(tables["trials"])
         self.losses = _losses(self.predictions)
         references = frozenset(model.name for model in models if model.reference)
         self.cells = cells(layout, self.losses, references)
@@ -156,6 +158,7 @@ class _Sections:
             same_data=same_data,
             statement=statement(found, best, near, persistence_rmse=persistence) if same_data else OTHER_DATA,
             curves=tuple(self._curves(found)),
+            tuned=tuple(tuned(rows) for cell in found if cell.chosen and (rows := self.trials.get(cell.cell_id or ""))),
             trace=self._trace(found),
         )
 

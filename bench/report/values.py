@@ -29,6 +29,7 @@ __all__ = [
     "State",
     "Summary",
     "Trace",
+    "Tuned",
     "Verdict",
 ]
 
@@ -146,6 +147,29 @@ class Curves:
 
 
 @dataclass(frozen=True, eq=False)
+class Tuned:
+    """What the trials of one cell found, scaled units.
+
+    Parameters
+    ----------
+    trials
+        ``[trials]``: 1 … as many as there are.
+    expected, low, high
+        ``[trials]``: the best validation error to expect of so many, with its interval; NaN where it cannot be told.
+    mattered
+        The hyperparameters that explain more of the error than chance, with their shares of its variance.
+    """
+
+    model: str
+    sequence_length: int
+    trials: FloatArray
+    expected: FloatArray
+    low: FloatArray
+    high: FloatArray
+    mattered: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Trace:
     """The test part: truth, persistence and one model's predictions, original units.
 
@@ -208,6 +232,7 @@ class Section:
     same_data: bool
     statement: str
     curves: tuple[Curves, ...]
+    tuned: tuple[Tuned, ...]
     trace: Trace | None
 
     def chosen(self, model: str) -> CellSummary | None:

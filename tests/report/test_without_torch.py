@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 import bench.compare, bench.stats.blocks
 from bench.report.render import render, write
 from bench.report.summary import summarise
-rows = {name: pq.read_table(f"{name}.parquet") for name in ("runs", "curves", "predictions")}
+rows = {name: pq.read_table(f"{name}.parquet") for name in ("runs", "trials", "curves", "predictions")}
 page = render(summarise(rows, folder="results/fake"))["index.html"]
 assert "has the smallest error" in page
 print(bench.compare.to_markdown(bench.compare.compare(rows, rows)).splitlines()[2])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from bench.report.drawing.layout import HALF, Panels, short
 from bench.report.drawing.scales import log_if_wide
@@ -28,7 +29,7 @@ def front(summary: Summary, look: Mapping[str, Look]) -> Picture | None:
     figure, (axes,) = layout.figure()
     times = [_time(standing) for standing in timed]
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(numticks=6))
+    axes.xaxis.set_major_locator(FixedLocator(_decades(times)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: seconds(value)))
     span = max(10.0, max(times) / min(times))
@@ -45,6 +46,13 @@ def front(summary: Summary, look: Mapping[str, Look]) -> Picture | None:
     axes.set_xlabel("fit time of one seed")
     axes.set_ylabel("error (share of persistence's)")
     return picture(figure, name="front", title="Error against time to fit, over all datasets", alt=_alt(timed))
+
+
+def _decades(times: Sequence[float]) -> list[float]:
+    """Powers of ten among the times, and the one below: where names stand there is no need for any."""
+    low, high = (math.floor(math.log10(pick(times))) for pick in (min, max))
+    step = max(1, (high - low) // 5)
+    return [10.0**power for power in range(low, high + 1, step)]
 
 
 def _time(standing: Standing) -> float:
