@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,9 +91,3 @@ def _weights(count: int, trials: IntArray) -> FloatArray:
 
 def _log_choose(n: IntArray, k: IntArray) -> FloatArray:
     return np.asarray(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1), dtype=np.float64)
-
-
-def trials_to_reach(found: Budget, error: float) -> int | None:
-    """The fewest trials whose expected best is at most `error`; `None` where that takes more than there are."""
-    reached = np.flatnonzero(found.expected <= error)
-    return int(found.trials[reached[0]]) if len(reached) and not math.isnan(error) else None

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
@@ -10,6 +10,7 @@ from scipy import stats
 from bench.stats.interquartile import aggregate, interquartile_mean
 
 
+@settings(deadline=None)
 @given(arrays(np.float64, st.tuples(st.integers(1, 3), st.integers(1, 25)), elements=st.floats(-100, 100)))
 def test_it_is_the_trimmed_mean_of_scipy(scores: np.ndarray) -> None:
     np.testing.assert_allclose(interquartile_mean(scores), stats.trim_mean(scores, 0.25, axis=-1), atol=1e-9)
