@@ -42,7 +42,7 @@ def write(results: Path, reports: Path) -> Path:
     InputError
         The rows hold two results for one replicate, or a suite's name that is not one for a folder.
     """
-    rows = {name: store.read(results, name) for name in _TABLES}
+    rows = {name: store.read(results, name) for name in _TABLES} | {"probes": store.read_probes(results)}
     folder = reports / _name(rows["runs"], results)
     files = render(summarise(rows, folder=results.as_posix()))
     try:

@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from bench.report import provenance
 from bench.report.answer import OTHER_DATA, answer, statement
 from bench.report.cells import cells
+from bench.report.cost import ProbedCell, costs
 from bench.report.grouping import by_cell
 from bench.report.losses import Losses, losses, trace
 from bench.report.ranking import rank
@@ -30,7 +32,7 @@ def summarise(tables: Mapping[str, pa.Table], *, folder: str) -> Summary:
     ----------
     tables
         `runs`, `curves` and `predictions` of `bench.schema`, one cell for each place of the cross product; any of
-        them may be empty.
+        them may be empty. `probes` where there are any.
     folder
         Where they were read from, as the user wrote it.
     """
@@ -54,7 +56,16 @@ def summarise(tables: Mapping[str, pa.Table], *, folder: str) -> Summary:
         environments=provenance.environments(runs),
         counts=counts,
         commands=provenance.commands(folder),
+        probes=_probes(tables),
     )
+
+
+def _probes(tables: Mapping[str, pa.Table]) -> tuple[ProbedCell, ...]:
+    """What was probed of the cells that are stored: a probe outlives its cell."""
+    if "probes" not in tables:
+        return ()
+    stored = pc.unique(tables["runs"]["cell_id"])
+    return costs(tables["probes"].filter(pc.is_in(tables["probes"]["cell_id"], value_set=stored)))
 
 
 def _models(layout: Grid) -> tuple[Model, ...]:

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.report.cost import ProbedCell
+
 FloatArray = NDArray[np.float64]
 Bounds = tuple[float, float]
 """The low and the high end of a 95 % interval."""
@@ -297,3 +299,4 @@ class Summary:
     environments: tuple[Environment, ...]
     counts: Counts
     commands: tuple[str, ...]
+    probes: tuple[ProbedCell, ...] = ()

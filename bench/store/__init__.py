@@ -5,6 +5,7 @@
     results/full/
     ├── runs/        <cell id>.parquet     written last: a cell is stored when this part exists
     ├── trials/  curves/  predictions/     parts of the same name, of no rows where there is nothing to tell
+    ├── probes/      <cell id>-<machine>.parquet     by `bench probe`, whether or not the cell is stored
     ├── superseded/                        the same four, of cells whose data, settings or code have changed
     ├── .pending/                          parts on their way in, and notes of those on their way out
     └── .lock                              held by the one writer
@@ -16,7 +17,8 @@ writer that is killed loses at most what it had not made final: the next one end
 other file is ever deleted: a part without its part of `runs` is not stored, but stays until that cell is run again.
 """
 
+from bench.store.probes import read_probes
 from bench.store.reader import Place, Stored, read, stored, summary
 from bench.store.writer import ASIDE, Writer, writing
 
-__all__ = ["ASIDE", "Place", "Stored", "Writer", "read", "stored", "summary", "writing"]
+__all__ = ["ASIDE", "Place", "Stored", "Writer", "read", "read_probes", "stored", "summary", "writing"]

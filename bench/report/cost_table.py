@@ -1,0 +1,97 @@
+"""Probed cells → tables of text, one for each machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from bench.report.cost import ProbedCell, by_machine
+from bench.report.tabular import Column, Entry, Table, nothing
+from bench.report.text import NOTHING, count, mebibytes, plural, setting
+from bench.stats.medians import Median
+
+NOT_PROBED = "Not probed; run `python -m bench probe SUITE_FILE` for the cost of each model apart from any other work."
+
+_COLUMNS = (
+    Column("Dataset", kind="text"),
+    Column("Model", kind="text"),
+    Column("Length", "points"),
+    Column("Step", "one batch", hint="Forward pass, backward pass and Adam on one batch of the cell's size."),
+    Column("Fit", "one model", hint="Measured for closed forms; else steps and validation of all its epochs."),
+    Column("Latency", "one window"),
+    Column("Throughput", "windows/s", hint="Predictions of a batch of 1024 windows."),
+    Column("Peak memory", "training", hint="Above what a process takes before it holds the model."),
+    Column("Parameters"),
+    Column("FLOPs", "one window", hint="Matrix products of one prediction, by formula."),
+    Column("Bank step", "one member", hint="One step of the bank that a run trains, divided by its members."),
+    Column("Timed", kind="text"),
+)
+_UNITS = ((1e-3, 1e6, "µs"), (1.0, 1e3, "ms"), (float("inf"), 1.0, "s"))
+
+
+def tables(cells: Sequence[ProbedCell]) -> tuple[Table, ...]:
+    """One table for each machine: times of different machines do not compare."""
+    made: list[Table] = []
+    for machine, own in by_machine(cells).items():
+        rounds = max(cell.rounds for cell in own)
+        made.append(
+            Table(
+                name=f"probes-{len(made) + 1}",
+                caption=f"Cost by the probe: {machine}",
+                columns=_COLUMNS,
+                rows=tuple(map(_row, own)),
+                below=f"Medians of {plural(rounds, 'round')} with their 95 % intervals; one process at a time.",
+            )
+        )
+    return tuple(made)
+
+
+def shown(cells: Sequence[ProbedCell]) -> list[list[str]]:
+    """The same as lines of text, without the columns that a terminal has no room for."""
+    kept = [0, 1, 2, 3, 4, 5, 7, 8]
+    rows = [[_COLUMNS[k].title.lower() for k in kept]]
+    for cell in cells:
+        entries = _row(cell)
+        rows.append([entries[k].text for k in kept])
+    return rows
+
+
+def _row(cell: ProbedCell) -> tuple[Entry, ...]:
+    source = {"runs": "as trained by the run", "suite": "the suite's own"}.get(cell.parameters_from, "")
+    given = ", ".join(f"{name} {setting(value)}" for name, value in cell.model_parameters.items()) or "none"
+    return (
+        Entry(cell.dataset),
+        Entry(cell.model, hint=f"Parameters ({source}): {given}"),
+        Entry(count(cell.sequence_length), cell.sequence_length),
+        _entry(cell, "step_s", duration),
+        _entry(cell, "fit_s", duration),
+        _entry(cell, "latency_s", duration),
+        _entry(cell, "windows_per_s", _rate),
+        _entry(cell, "peak_memory_bytes", lambda found: mebibytes(found.value)),
+        _entry(cell, "parameters", lambda found: count(found.value)),
+        _entry(cell, "forward_flops", lambda found: count(found.value)),
+        _entry(cell, "bank_step_s", duration, hint=cell.bank),
+        Entry(cell.implementation or NOTHING, hint=cell.reason),
+    )
+
+
+def _entry(cell: ProbedCell, quantity: str, show: Callable[[Median], str], *, hint: str = "") -> Entry:
+    found = cell.values.get(quantity)
+    if found is None:
+        return nothing(cell.reason or "not defined for this model")
+    return Entry(show(found), found.value, hint=hint)
+
+
+def duration(found: Median) -> str:
+    """A time and its interval in one unit.
+
+    >>> duration(Median(0.0024, (0.0023, 0.00251), 9)).split()
+    ['2.40', 'ms', '[2.30,', '2.51]']
+    """
+    factor, unit = next((factor, unit) for limit, factor, unit in _UNITS if found.value < limit)
+    bounds = "" if found.bounds is None else " [{:.3g}, {:.3g}]".format(*(factor * end for end in found.bounds))
+    return f"{factor * found.value:#.3g}".rstrip(".") + f" {unit}{bounds}"
+
+
+def _rate(found: Median) -> str:
+    bounds = "" if found.bounds is None else f" [{count(found.bounds[0])}, {count(found.bounds[1])}]"
+    return f"{count(found.value)}{bounds}"

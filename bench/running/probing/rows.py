@@ -1,0 +1,57 @@
+"""The rows that the probe of one cell becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from bench.probe.workload import Facts, Sample
+from bench.running.preflight import Blocked
+from bench.running.probing.plan import Wanted
+from bench.schema import Status, table
+from bench.suite.cells import CODE_VERSION
+
+
+def probed(wanted: Wanted, facts: Facts, samples: Sequence[Sample], *, device: str) -> pa.Table:
+    """A row for every quantity, of every round where it is repeated: the raw samples."""
+    common = {**_common(wanted, device), **facts.environment, "status": Status.OK.value}
+    return table("probes", [{**common, **row} for row in _values(facts, samples)])
+
+
+def failed(wanted: Wanted, why: Blocked, *, device: str) -> pa.Table:
+    """One row that says why there is no more."""
+    return table("probes", [{**_common(wanted, device), "status": why.status.value, "reason": why.reason}])
+
+
+def _values(facts: Facts, samples: Sequence[Sample]) -> Iterator[Mapping[str, Any]]:
+    for quantity, value in facts.values.items():
+        yield {"quantity": quantity, "value": value, "implementation": facts.implementation}
+    for repeat, sample in enumerate(samples):
+        for quantity, value in sample.items():
+            yield {
+                "quantity": quantity,
+                "repeat": repeat,
+                "value": value,
+                "implementation": _implementation(quantity, facts),
+            }
+
+
+def _implementation(quantity: str, facts: Facts) -> str:
+    if quantity == "machine_reference_s":
+        return "numpy.matmul"
+    return facts.bank if quantity == "bank_step_s" else facts.implementation
+
+
+def _common(wanted: Wanted, device: str) -> dict[str, Any]:
+    return {
+        **wanted.cell.key,
+        "reason": "",
+        "workload": wanted.workload and wanted.workload.to_json(),
+        "parameters_from": wanted.parameters_from,
+        "code_version": CODE_VERSION,
+        "device": device,
+        "started_at": datetime.now(UTC),
+    }
