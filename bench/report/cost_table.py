@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from bench.report.cost import ProbedCell, by_machine
 from bench.report.tabular import Column, Entry, Table, nothing
-from bench.report.text import NOTHING, count, mebibytes, plural, setting
+from bench.report.text import NOTHING, count, decimals, mebibytes, plural, setting
 from bench.stats.medians import Median
 
 NOT_PROBED = "Not probed; run `python -m bench probe SUITE_FILE` for the cost of each model apart from any other work."
@@ -88,8 +88,10 @@ def duration(found: Median) -> str:
     ['2.40', 'ms', '[2.30,', '2.51]']
     """
     factor, unit = next((factor, unit) for limit, factor, unit in _UNITS if found.value < limit)
-    bounds = "" if found.bounds is None else " [{:.3g}, {:.3g}]".format(*(factor * end for end in found.bounds))
-    return f"{factor * found.value:#.3g}".rstrip(".") + f" {unit}{bounds}"
+    scaled = [factor * value for value in (found.value, *(found.bounds or ()))]
+    places = min(decimals(scaled[:1], digits=3) or 0, 3)
+    value, *ends = (f"{each:.{places}f}" for each in scaled)
+    return f"{value} {unit} [{', '.join(ends)}]" if ends else f"{value} {unit}"
 
 
 def _rate(found: Median) -> str:

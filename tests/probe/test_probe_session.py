@@ -66,9 +66,12 @@ def test_every_raw_sample_is_stored_with_what_was_measured_and_where(tmp_path: P
         ],
         key=str,
     )
-    (one,) = rows.select(["cell_id", "status", "workload", "parameters_from", "device"]).group_by(
-        ["cell_id", "status", "workload", "parameters_from", "device"]
-    ).aggregate([]).to_pylist()
+    (one,) = (
+        rows.select(["cell_id", "status", "workload", "parameters_from", "device"])
+        .group_by(["cell_id", "status", "workload", "parameters_from", "device"])
+        .aggregate([])
+        .to_pylist()
+    )
     assert each.workload is not None
     assert list(one.values()) == [each.cell.id, "ok", each.workload.to_json(), "suite", "cpu"]
     assert pc.min(rows["machine_reference_s"]).as_py() > 0
@@ -85,7 +88,9 @@ def test_a_model_that_fails_or_dies_becomes_a_row_and_the_others_go_on(tmp_path:
     assert "exit code 13" in lost[many[1].cell.id].reason
     found = {row["model"]: row for row in read_probes(tmp_path).to_pylist()}
     assert {name: found[name]["status"] for name in found} == {
-        **{"rnn": "out_of_memory", "gru": "failed", "drift": "unavailable"},
+        "rnn": "out_of_memory",
+        "gru": "failed",
+        "drift": "unavailable",
         "lstm": "ok",
     }
     assert (found["rnn"]["reason"], found["rnn"]["quantity"], found["rnn"]["value"]) == ("asked to", None, None)

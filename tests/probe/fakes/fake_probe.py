@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from pathlib import Path
@@ -12,12 +13,11 @@ from bench.running.preflight import Blocked
 from bench.running.probing.asking import Answer, Question
 from bench.schema import Status
 
-asked = 0
+asked = itertools.count(1)
 
 
 def answer(question: Question, *, device: str) -> Answer:
-    global asked
-    asked += 1
+    turn = next(asked)
     size = json.loads(question.workload.parameters).get("hidden_size", 0)
     with Path(os.environ["FAKE_PROBE_LOG"]).open("a") as log:
         log.write(f"{question.workload.kind} {question.what} {os.getpid()} {os.environ['OMP_NUM_THREADS']}\n")
@@ -27,4 +27,4 @@ def answer(question: Question, *, device: str) -> Answer:
         return Blocked(Status.OUT_OF_MEMORY, "asked to")
     if question.what == "facts":
         return Facts("fake.Model", "", {"parameters": 7, "peak_memory_bytes": 2**20}, environment(device))
-    return {"step_s": 0.001 * asked, "latency_s": 1e-5}
+    return {"step_s": 0.001 * turn, "latency_s": 1e-5}
