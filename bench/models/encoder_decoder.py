@@ -12,9 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bench.kernels.linear import Linear
 from bench.models.base import Shape
-from bench.models.layers import State, linear, recurrent_layers, takes_members
 from bench.models.parameters import EncoderDecoderParameters
+from bench.models.recurrent import recurrent_layers
+
+State = Tensor | tuple[Tensor, Tensor]
+"""Of a GRU, or the hidden and cell states of an LSTM: ``[layers, B, hidden]`` each."""
 
 
 class EncoderDecoder(nn.Module):
@@ -29,6 +33,7 @@ class EncoderDecoder(nn.Module):
     """
 
     takes_targets = True
+    stackable = True
 
     def __init__(self, parameters: EncoderDecoderParameters, shape: Shape) -> None:
         super().__init__()
@@ -39,8 +44,7 @@ class EncoderDecoder(nn.Module):
             parameters.cell, shape.channels, parameters, bidirectional=parameters.bidirectional, last_only=True
         )
         self.decoder = recurrent_layers(parameters.cell, shape.channels, parameters)
-        self.head = linear(parameters.hidden_size, shape.channels)
-        self.stackable = takes_members(self.decoder)
+        self.head = Linear(parameters.hidden_size, shape.channels)
 
     def forward(self, x: Tensor, targets: Tensor | None = None) -> Tensor:
         """Map ``[B, T, C]``, and true values ``[B, H, C]`` where it is forced, to ``[B, H, C]``.

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from bench.data.windows import Windows
 from bench.models.base import ClosedForm, ModelKind
-from bench.models.layers import torch_layers
+from bench.models.deployed import with_torch_layers
 from bench.probe.clock import Call
 from bench.probe.workload import PREDICT_BATCH, Workload
 from bench.seeds import generator
@@ -45,9 +45,7 @@ def subject(kind: ModelKind, workload: Workload, device: str) -> Subject:
     parameters = kind.parameters.model_validate_json(workload.parameters)
     if not kind.gradient:
         return Fitted(kind.build(parameters, workload.shape), workload)
-    with torch_layers():
-        module = kind.build(parameters, workload.shape)
-    return Network(module, workload, device)
+    return Network(with_torch_layers(kind.build(parameters, workload.shape)), workload, device)
 
 
 class Network:

@@ -1,17 +1,21 @@
-"""Models built with `torch.nn`'s own layers are the same models."""
+"""Models with `torch.nn`'s own layers are the same models."""
 
 from __future__ import annotations
 
 import itertools
+from copy import deepcopy
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from bench.kernels.linear import Linear
+from bench.kernels.modules import Layers
 from bench.models import MODELS
 from bench.models.base import Shape
-from bench.models.layers import torch_layers
+from bench.models.deployed import with_torch_layers
+from bench.training.fused import why_not
 
 torch.set_num_threads(1)
 
@@ -26,15 +30,10 @@ SHAPE = Shape(sequence_length=6, horizon=3, channels=2)
 
 
 def pair(name: str, parameters: dict[str, Any]) -> tuple[nn.Module, nn.Module]:
-    """One model with the project's layers and one with torch's, from one seed, in float64."""
+    """One model with the project's layers and one with torch's, of the same weights, in float64."""
     kind = MODELS[name]
-    values = kind.parameters(hidden_size=5, **parameters)
-    torch.manual_seed(0)
-    ours = kind.build(values, SHAPE)
-    torch.manual_seed(0)
-    with torch_layers():
-        theirs = kind.build(values, SHAPE)
-    return ours.double(), theirs.double()
+    ours = kind.build(kind.parameters(hidden_size=5, **parameters), SHAPE).double()
+    return ours, with_torch_layers(deepcopy(ours))
 
 
 def outputs(module: nn.Module) -> list[Tensor]:
@@ -72,12 +71,16 @@ def test_the_state_dict_of_one_loads_into_the_other(name: str, parameters: dict[
 
 
 @pytest.mark.parametrize("name", ["lstm", "encoder-decoder"])
-def test_only_the_block_builds_torch_layers_and_those_say_that_they_do_not_stack(name: str) -> None:
+def test_every_layer_is_torchs_and_the_model_is_trained_member_by_member(name: str) -> None:
     ours, theirs = pair(name, {})
-    own = (nn.RNN, nn.LSTM, nn.GRU)
-    assert any(isinstance(module, own) for module in theirs.modules())
-    assert not any(isinstance(module, own) for module in ours.modules())
-    assert (ours.stackable, theirs.stackable) == (True, False)
-    with pytest.raises(RuntimeError, match="stop"), torch_layers():
-        raise RuntimeError("stop")
-    assert pair(name, {})[0].stackable
+    assert any(isinstance(module, nn.LSTM) for module in theirs.modules())
+    for module in theirs.modules():
+        assert not isinstance(module, Layers | Linear)
+    assert why_not(ours, SHAPE) is None
+    assert "torch.nn.LSTM" in str(why_not(theirs, SHAPE))
+
+
+def test_dtype_and_mode_are_kept() -> None:
+    module = MODELS["gru"].build(MODELS["gru"].parameters(), SHAPE).double().eval()
+    layer = with_torch_layers(module).layers
+    assert (layer.training, layer.weight_hh_l0.dtype) == (False, torch.float64)
