@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import NamedTuple
+
 import torch
 
 from bench.models.base import ModelKind
 from bench.probe.clock import Call
+from bench.probe.subjects import random_windows
 from bench.probe.workload import Workload
-from bench.seeds import generator
 from bench.suite.spec import Training
+from bench.training.capacity import members_at_once
 from bench.training.fused import Fused, why_not
 from bench.training.members import Member
 
 
-def bank_step(kind: ModelKind, workload: Workload, device: str) -> tuple[Call, str] | None:
-    """One training step of all members of a bank, and how they are stepped; `None` where there can be no bank."""
+class BankStep(NamedTuple):
+    """One training step of all members of a bank.
+
+    Parameters
+    ----------
+    call
+        The step.
+    members
+        How many there are: those of the workload, or as many as memory holds.
+    how
+        How they are stepped.
+    """
+
+    call: Call
+    members: int
+    how: str
+
+
+def bank_step(kind: ModelKind, workload: Workload, device: str) -> BankStep | None:
+    """The step of a bank of this workload's model; `None` where its members are trained one by one."""
     parameters = kind.parameters.model_validate_json(workload.parameters)
-    modules = [kind.build(parameters, workload.shape) for _ in range(workload.members)]
-    if why_not(modules[0], workload.shape) is not None:
+    training = Training(clip_norm=None, batch_size=workload.rows)
+    shape, place = workload.shape, torch.device(device)
+    first = kind.build(parameters, shape)
+    if why_not(first, shape) is not None:
         return None
-    training = Training(clip_norm=None, batch_size=workload.batch_size)
-    members = [Member(parameters, training, 0, ("replicate", k)) for k in range(workload.members)]
-    bank = Fused(modules, members, torch.device(device))
-    draws, shape = generator(0, "probe"), workload.shape
-    sizes = [
-        (workload.members, workload.rows, steps, shape.channels) for steps in (shape.sequence_length, shape.horizon)
-    ]
-    x, y = (torch.from_numpy(draws.normal(size=size).astype(np.float32)).to(device) for size in sizes)
-    return (lambda: bank.step(x, y)), f"bank of {workload.members}, {bank.how}"
+    count = min(workload.members, members_at_once(first, shape, training, place))
+    modules = [first, *(kind.build(parameters, shape) for _ in range(count - 1))]
+    members = [Member(parameters, training, 0, ("replicate", k)) for k in range(count)]
+    bank = Fused(modules, members, place)
+    x, y = random_windows(shape, (count, workload.rows), device)
+    return BankStep(lambda: bank.step(x, y), count, f"bank of {count}, {bank.how}")

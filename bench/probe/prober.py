@@ -40,18 +40,19 @@ class Prober:
         memory = _peak_bytes(device) - before  # before anything else is built or predicted
         synchronise = synchroniser(device)
         self._timers = {name: Timer(call, synchronise) for name, call in model.calls().items()}
-        bank = bank_step(kind, workload, device) if kind.gradient else None
-        if bank:
-            self._timers["bank_step_s"] = Timer(bank[0], synchronise)
+        self._bank = bank_step(kind, workload, device) if kind.gradient else None
+        if self._bank:
+            self._timers["bank_step_s"] = Timer(self._bank.call, synchronise)
         values = {"peak_memory_bytes": memory, "parameters": model.parameter_count(), **_flops(kind, workload)}
-        self.facts = Facts(model.implementation, bank[1] if bank else "", values, environment(device))
+        how = self._bank.how if self._bank else ""
+        self.facts = Facts(model.implementation, how, values, environment(device))
 
     def sample(self) -> Sample:
         """One round: every quantity once."""
         found = {name: timer.sample() for name, timer in self._timers.items()}
         found["windows_per_s"] = PREDICT_BATCH / found["windows_per_s"]
-        if "bank_step_s" in found:
-            found["bank_step_s"] /= self.workload.members
+        if self._bank:
+            found["bank_step_s"] /= self._bank.members
         return {**found, **derived(self.workload, found), "machine_reference_s": machine_reference_s(repeats=3)}
 
 

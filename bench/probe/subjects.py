@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.data.windows import Windows
-from bench.models.base import ClosedForm, ModelKind
+from bench.models.base import ClosedForm, ModelKind, Shape
 from bench.models.deployed import with_torch_layers
 from bench.probe.clock import Call
 from bench.probe.workload import PREDICT_BATCH, Workload
@@ -55,9 +55,9 @@ class Network:
         self.module = module.to(device)
         self.implementation = _named(module)
         self.adam = torch.optim.Adam(self.module.parameters(), fused=True)
-        self._train = _random(workload, workload.rows, device)
-        self._one = _random(workload, 1, device)
-        self._many = _random(workload, PREDICT_BATCH, device)
+        self._train = random_windows(workload.shape, (workload.rows,), device)
+        self._one = random_windows(workload.shape, (1,), device)
+        self._many = random_windows(workload.shape, (PREDICT_BATCH,), device)
 
     def parameter_count(self) -> int:
         """Weights that are trained."""
@@ -136,10 +136,10 @@ def _address(model: object) -> str:
     return f"{type(model).__module__}.{type(model).__qualname__}"
 
 
-def _random(workload: Workload, rows: int, device: str) -> tuple[Tensor, Tensor]:
-    """Inputs ``[B, T, C]`` and targets ``[B, H, C]``: times do not depend on what is learnt."""
-    draws, shape = generator(0, "probe"), workload.shape
-    sizes = [(rows, length, shape.channels) for length in (shape.sequence_length, shape.horizon)]
+def random_windows(shape: Shape, leading: tuple[int, ...], device: str) -> tuple[Tensor, Tensor]:
+    """Inputs ``[…, T, C]`` and targets ``[…, H, C]``, float32: times do not depend on what is learnt."""
+    draws = generator(0, "probe")
+    sizes = [(*leading, steps, shape.channels) for steps in (shape.sequence_length, shape.horizon)]
     x, y = (torch.from_numpy(draws.normal(size=size).astype(np.float32)).to(device) for size in sizes)
     return x, y
 
