@@ -32,7 +32,7 @@ def load(part: Path) -> pa.Table | None:
     if rows is None:
         return None
     found = set(rows["cell_id"].unique().to_pylist())
-    cell_id = part.stem.partition("-")[0]  # the part of a probe names its machine too
+    cell_id = part.stem.rpartition("-")[0] if _table(part) == "probes" else part.stem  # a probe names its machine
     if found - {cell_id} or (_table(part) == "runs" and not found):
         raise StoreError(f"{part}: expected the rows of cell {cell_id} and of no other; {_remedy(part)}")
     return rows

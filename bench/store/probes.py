@@ -24,6 +24,6 @@ def read_probes(folder: Path, *, machine: str | None = None) -> pa.Table:
     StoreError
         A part is torn, of another schema version, or holds the rows of another cell.
     """
-    names = [name for name in cell_ids(folder, "probes") if machine in (None, name.partition("-")[2])]
+    names = [name for name in cell_ids(folder, "probes") if machine in (None, name.rpartition("-")[2])]
     parts = (load(part_of(folder, "probes", name)) for name in names)
     return pa.concat_tables([PROBES.empty_table(), *(part for part in parts if part is not None)])
