@@ -123,7 +123,8 @@ def probe(  # noqa: PLR0913 - one parameter for each option
 ) -> None:
     """Measure time and memory of each model of a suite: one at a time, in fresh processes, rounds interleaved.
 
-    Let nothing else run meanwhile. What is stored for this machine is not measured again. Exit status as of run.
+    Let nothing else run meanwhile. A case whose models are all stored for this machine is not measured again. Exit
+    status as of run.
     """
     from bench.cli.probing import ProbeRequest, probe_suite
 

@@ -56,16 +56,16 @@ def probe_suite(request: ProbeRequest) -> int:
             interrupt.check()
 
         try:
-            lost = run(plan, listen)
+            run(plan, listen)
         except KeyboardInterrupt:
             typer.echo(f"interrupted: finished probes are kept in {folder}; the same command goes on", err=True)
             return STATUS
-    found = costs(read_probes(folder, machine=setting.machine))
-    wanted = {cell.id for cell in plan.cells}
-    typer.echo(columns(shown([cost for cost in found if cost.cell_id in wanted])), err=quiet)
     titles = {cell.id: cell.title for cell in plan.cells}
-    for cell_id, (status, reason) in lost.items():
-        typer.echo(f"{titles[cell_id]}: {status}: {reason}", err=True)
+    found = [cost for cost in costs(read_probes(folder, machine=setting.machine)) if cost.cell_id in titles]
+    typer.echo(columns(shown(found)), err=quiet)
+    lost = [cost for cost in found if cost.reason]
+    for cost in lost:
+        typer.echo(f"{titles[cost.cell_id]}: {cost.reason}", err=True)
     typer.echo(f"\nresults: {folder}", err=quiet)
     if request.report and any((folder / "runs").glob("*.parquet")):
         typer.echo(f"report:  {write_report(folder)}", err=quiet)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from bench.schema import KEY, Status
 from bench.stats.machines import MACHINE, label
 from bench.stats.medians import Median, median
 
-_SAME = [*KEY, *MACHINE, "status", "reason", "workload", "parameters_from"]
+_SAME = [*KEY, *MACHINE, "status", "reason", "workload", "parameters_from", "started_at"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class ProbedCell:
         How many samples each timed quantity has.
     values
         Quantity → its median over rounds and its 95 % interval; one value where it is counted once.
+    started_at
+        When the session began in which it was measured, in turn with the other models of its case.
     """
 
     cell_id: str
@@ -52,6 +55,12 @@ class ProbedCell:
     bank: str
     rounds: int
     values: Mapping[str, Median]
+    started_at: datetime | None
+
+    @property
+    def case(self) -> tuple[str, int, int]:
+        """What it shares with the cells that differ in their model alone."""
+        return self.dataset, self.sequence_length, self.horizon
 
     def value(self, quantity: str) -> float | None:
         """The median of `quantity`, where it was measured."""
@@ -90,14 +99,24 @@ def _cell(row: Mapping[str, Any]) -> ProbedCell:
         sequence_length=row["sequence_length"],
         horizon=row["horizon"],
         machine=label(row),
-        reason=f"{row['status'].replace('_', ' ')}: {row['reason']}" if failed else "",
+        reason=f"{row['status']}: {row['reason']}" if failed else "",
         parameters_from=row["parameters_from"],
         model_parameters=json.loads(row["workload"] or "{}").get("parameters", {}),
         implementation=implementations.get("latency_s", ""),
         bank=implementations.get("bank_step_s", ""),
         rounds=1 + max((repeat for repeat in row["repeat_list"] if repeat is not None), default=-1),
         values={quantity: median(np.array(values)) for quantity, values in samples.items()},
+        started_at=row["started_at"],
     )
+
+
+def of_older_sessions(cells: Sequence[ProbedCell]) -> frozenset[str]:
+    """Ids of those of one machine's cells that were not measured in turn with the newest of their case."""
+    newest: dict[tuple[str, int, int], datetime] = {}
+    timed = [(cell, cell.started_at) for cell in cells if cell.started_at is not None]
+    for cell, started in timed:
+        newest[cell.case] = max(started, newest.get(cell.case, started))
+    return frozenset(cell.cell_id for cell, started in timed if started != newest[cell.case])
 
 
 def by_machine(cells: Sequence[ProbedCell]) -> dict[str, list[ProbedCell]]:

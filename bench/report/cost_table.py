@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from bench.report.cost import ProbedCell, by_machine
+from bench.report.cost import ProbedCell, by_machine, of_older_sessions
 from bench.report.tabular import Column, Entry, Table, nothing
 from bench.report.text import NOTHING, count, decimals, mebibytes, plural, setting
 from bench.stats.medians import Median
 
 NOT_PROBED = "Not probed; run `python -m bench probe SUITE_FILE` for the cost of each model apart from any other work."
+
+OLDER = "†"
+_ABOUT_OLDER = f"{OLDER} measured at another time than the other models of its case, not in turn with them."
 
 _COLUMNS = (
     Column("Dataset", kind="text"),
@@ -33,13 +36,15 @@ def tables(cells: Sequence[ProbedCell]) -> tuple[Table, ...]:
     made: list[Table] = []
     for machine, own in by_machine(cells).items():
         rounds = max(cell.rounds for cell in own)
+        older = of_older_sessions(own)
+        below = f"Medians of {plural(rounds, 'round')} with their 95 % intervals; one process at a time."
         made.append(
             Table(
                 name=f"probes-{len(made) + 1}",
                 caption=f"Cost by the probe: {machine}",
                 columns=_COLUMNS,
-                rows=tuple(map(_row, own)),
-                below=f"Medians of {plural(rounds, 'round')} with their 95 % intervals; one process at a time.",
+                rows=tuple(_row(cell, OLDER if cell.cell_id in older else "") for cell in own),
+                below=f"{below} {_ABOUT_OLDER}" if older else below,
             )
         )
     return tuple(made)
@@ -55,12 +60,12 @@ def shown(cells: Sequence[ProbedCell]) -> list[list[str]]:
     return rows
 
 
-def _row(cell: ProbedCell) -> tuple[Entry, ...]:
+def _row(cell: ProbedCell, mark: str = "") -> tuple[Entry, ...]:
     source = {"runs": "as trained by the run", "suite": "the suite's own"}.get(cell.parameters_from, "")
     given = ", ".join(f"{name} {setting(value)}" for name, value in cell.model_parameters.items()) or "none"
     return (
         Entry(cell.dataset),
-        Entry(cell.model, hint=f"Parameters ({source}): {given}"),
+        Entry(cell.model, hint=f"Parameters ({source}): {given}", mark=mark),
         Entry(count(cell.sequence_length), cell.sequence_length),
         _entry(cell, "step_s", duration),
         _entry(cell, "fit_s", duration),

@@ -93,7 +93,24 @@ def test_what_is_stored_for_this_machine_is_not_probed_again(tmp_path: Path) -> 
         only(a_cell(), tmp_path, other)
 
 
-@pytest.mark.parametrize("changed", [{"workload": "{}"}, {"libraries": '{"torch": "1.0"}'}, {"status": "failed"}])
+def test_where_one_model_of_a_case_is_lacking_all_are_measured_again(tmp_path: Path) -> None:
+    one, other = a_cell(), replace(a_cell("mean"), model=Entry(id="another", kind="mean", parameters={}))
+    longer = replace(one, sequence_length=20)
+    for cell in (one, longer):
+        stored(only(cell, tmp_path), tmp_path, SETTING)
+    found = prepare([one, other, longer], tmp_path, SETTING).pending
+    assert [(each.cell.model.id, each.cell.sequence_length) for each in found] == [("mine", 10), ("another", 10)]
+
+
+def test_what_failed_counts_as_probed_but_data_may_have_come(tmp_path: Path) -> None:
+    wanted = only(a_cell(), tmp_path)
+    stored(wanted, tmp_path, SETTING, rounds=1, status="failed", libraries=None)
+    assert prepare([a_cell()], tmp_path, SETTING).pending == ()
+    stored(wanted, tmp_path, SETTING, rounds=1, status="unavailable", libraries=None)
+    only(a_cell(), tmp_path)
+
+
+@pytest.mark.parametrize("changed", [{"workload": "{}"}, {"libraries": '{"torch": "1.0"}'}])
 def test_a_probe_of_something_else_is_made_again(tmp_path: Path, changed: dict[str, str]) -> None:
     stored(only(a_cell(), tmp_path), tmp_path, SETTING, **changed)
     only(a_cell(), tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -78,10 +79,23 @@ def test_a_row_shows_values_with_their_intervals_and_what_was_timed(cells: Any) 
     assert shown(costs(table("probes", probe_rows(cells[1][0]))))[1][:4] == ["gbm", "gru", "10", "5.00 ms [2.00, 8.00]"]
 
 
+def test_a_model_that_was_not_measured_in_turn_with_the_others_of_its_case_is_marked(cells: Any) -> None:
+    monday, friday = (datetime(2026, 1, day, tzinfo=UTC) for day in (5, 9))
+    rows = [{**row, "started_at": friday} for cell in cells[1][:2] for row in probe_rows(cell)]
+    late = [{**row, "started_at": monday} for row in probe_rows(cells[1][2])]
+    (together,) = tables(costs(table("probes", rows)))
+    assert [row[1].mark for row in together.rows] == ["", ""]
+    (apart,) = tables(costs(table("probes", rows + late)))
+    marks = {row[1].text: row[1].mark for row in apart.rows}
+    assert marks == {cell["model"]: "†" if cell is cells[1][2] else "" for cell in cells[1]}
+    assert "†" in apart.below
+    assert "†" not in together.below
+
+
 def test_a_probe_that_failed_is_a_row_of_dashes_with_the_reason(cells: Any) -> None:
     (made,) = tables(costs(table("probes", probe_rows(cells[1][0], reason="memory ran out; lower hidden_size"))))
     step = made.rows[0][3]
-    assert (step.text, step.hint) == ("–", "out of memory: memory ran out; lower hidden_size")
+    assert (step.text, step.hint) == ("–", "out_of_memory: memory ran out; lower hidden_size")
 
 
 def test_the_report_shows_the_probes_of_stored_cells_or_says_how_to_make_them(cells: Any) -> None:

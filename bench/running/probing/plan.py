@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,12 +98,18 @@ def prepare(cells: Sequence[Cell], folder: Path, setting: Setting, *, fresh: boo
     trained = _trained(folder)
     wanted = [_wanted(cell, preflight, trained.get(cell.id)) for cell in identified]
     done = {} if fresh else _rounds(read_probes(folder, machine=setting.machine))
-    pending = [
-        each
-        for each in wanted
-        if each.workload is None or done.get((each.cell.id, each.workload.to_json()), 0) < setting.repeats
-    ]
+    lacking = {case_of(each.cell) for each in wanted if done.get(_key(each), 0) < setting.repeats}
+    pending = [each for each in wanted if case_of(each.cell) in lacking]
     return ProbePlan(folder, setting, tuple(identified), tuple(pending))
+
+
+def case_of(cell: Cell) -> tuple[str, int, int]:
+    """What the models share that are measured together: where one is lacking, all are measured again."""
+    return cell.dataset.id, cell.sequence_length, cell.horizon
+
+
+def _key(wanted: Wanted) -> tuple[str, str | None]:
+    return wanted.cell.id, wanted.workload.to_json() if wanted.workload else None
 
 
 def _trained(folder: Path) -> dict[str, dict[str, Any]]:
@@ -142,9 +149,17 @@ def _wanted(cell: Cell, preflight: Preflight, trained: Mapping[str, Any] | None)
     return Wanted(cell, workload, parameters_from)
 
 
-def _rounds(probes: pa.Table) -> dict[tuple[str, str], int]:
-    """How many rounds are stored of each cell and workload, measured with the libraries that are installed now."""
+def _rounds(probes: pa.Table) -> dict[tuple[str, str | None], float]:
+    """How many rounds are stored of each cell and workload, measured with the libraries that are installed now.
+
+    What failed would fail again and counts as done, but for data that was not there.
+    """
     ours = json.dumps(libraries(), sort_keys=True)
-    ok = probes.filter(pc.and_(pc.equal(probes["status"], Status.OK.value), pc.equal(probes["libraries"], ours)))
-    grouped = ok.group_by(["cell_id", "workload"]).aggregate([("repeat", "max")]).to_pylist()
-    return {(row["cell_id"], row["workload"]): row["repeat_max"] + 1 for row in grouped}
+    names = ["cell_id", "workload", "status", "libraries"]
+    found = {}
+    for row in probes.group_by(names).aggregate([("repeat", "max")]).to_pylist():
+        if row["status"] == Status.OK and row["libraries"] == ours:
+            found[row["cell_id"], row["workload"]] = row["repeat_max"] + 1
+        elif row["status"] not in (Status.OK, Status.UNAVAILABLE):
+            found[row["cell_id"], row["workload"]] = math.inf
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,15 +16,23 @@ from bench.schema import Status, table
 from bench.suite.cells import CODE_VERSION
 
 
-def probed(wanted: Wanted, facts: Facts, samples: Sequence[Sample], *, device: str) -> pa.Table:
+@dataclass(frozen=True)
+class Session:
+    """What the rows of models that were measured in turn have in common."""
+
+    device: str
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+def probed(wanted: Wanted, facts: Facts, samples: Sequence[Sample], session: Session) -> pa.Table:
     """A row for every quantity, of every round where it is repeated: the raw samples."""
-    common = {**_common(wanted, device), **facts.environment, "status": Status.OK.value}
+    common = {**_common(wanted, session), **facts.environment, "status": Status.OK.value}
     return table("probes", [{**common, **row} for row in _values(facts, samples)])
 
 
-def failed(wanted: Wanted, why: Blocked, *, device: str) -> pa.Table:
+def failed(wanted: Wanted, why: Blocked, session: Session) -> pa.Table:
     """One row that says why there is no more."""
-    return table("probes", [{**_common(wanted, device), "status": why.status.value, "reason": why.reason}])
+    return table("probes", [{**_common(wanted, session), "status": why.status.value, "reason": why.reason}])
 
 
 def _values(facts: Facts, samples: Sequence[Sample]) -> Iterator[Mapping[str, Any]]:
@@ -45,13 +54,13 @@ def _implementation(quantity: str, facts: Facts) -> str:
     return facts.bank if quantity == "bank_step_s" else facts.implementation
 
 
-def _common(wanted: Wanted, device: str) -> dict[str, Any]:
+def _common(wanted: Wanted, session: Session) -> dict[str, Any]:
     return {
         **wanted.cell.key,
         "reason": "",
-        "workload": wanted.workload and wanted.workload.to_json(),
+        "workload": wanted.workload.to_json() if wanted.workload else None,
         "parameters_from": wanted.parameters_from,
         "code_version": CODE_VERSION,
-        "device": device,
-        "started_at": datetime.now(UTC),
+        "device": session.device,
+        "started_at": session.started_at,
     }

@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Literal
 
 import pyarrow as pa
@@ -22,8 +21,8 @@ from bench.running.engines.worker import Worker, WorkerDiedError
 from bench.running.events import Finished, Listener, Planned, Started
 from bench.running.preflight import Blocked
 from bench.running.probing.asking import Answer, Question
-from bench.running.probing.plan import ProbePlan, Setting, Wanted
-from bench.running.probing.rows import failed, probed
+from bench.running.probing.plan import ProbePlan, Setting, Wanted, case_of
+from bench.running.probing.rows import Session, failed, probed
 from bench.schema import ADVICE, Status
 from bench.store import writing
 
@@ -34,7 +33,7 @@ TOGETHER = 12
 _BEGIN_S, _ROUND_S = 5.0, 0.4  # of one model: process, imports and warm-up; then each round
 
 
-def run(plan: ProbePlan, listener: Listener, *, target: str = TARGET) -> dict[str, Blocked]:
+def run(plan: ProbePlan, listener: Listener, *, target: str = TARGET) -> None:
     """Probe what is pending and store each cell when its case is done.
 
     Parameters
@@ -46,11 +45,6 @@ def run(plan: ProbePlan, listener: Listener, *, target: str = TARGET) -> dict[st
     target
         Address of what answers in the processes.
 
-    Returns
-    -------
-    dict
-        Cell id → why it could not be probed, for those that could not.
-
     Raises
     ------
     StoreError
@@ -60,19 +54,17 @@ def run(plan: ProbePlan, listener: Listener, *, target: str = TARGET) -> dict[st
     each_s = _BEGIN_S + setting.repeats * _ROUND_S
     listener(Planned(total=len(plan.cells), pending=count, remaining_s=count * each_s))
     if not count:
-        return {}
-    done: list[_Subject] = []
-    began = time.monotonic()
+        return
+    done, began = 0, time.monotonic()
     with writing(plan.folder) as writer:
         for group in _groups(plan.pending):
+            session = Session(setting.device)
             subjects = _measured(group, setting, listener, target=target)
-            each_s = (time.monotonic() - began) / (len(done) + len(subjects))
+            each_s = (time.monotonic() - began) / (done + len(subjects))
             for subject in subjects:
-                writer.put_probe(subject.rows(setting.device), setting.machine)
-                done.append(subject)
-                left_s = each_s * (count - len(done))
-                listener(subject.finished(done=len(done), pending=count, remaining_s=left_s))
-    return {subject.wanted.cell.id: subject.failure for subject in done if subject.failure}
+                writer.put_probe(subject.rows(session), setting.machine)
+                done += 1
+                listener(subject.finished(done=done, pending=count, remaining_s=each_s * (count - done)))
 
 
 @dataclass
@@ -112,11 +104,11 @@ class _Subject:
             return None
         return answer
 
-    def rows(self, device: str) -> pa.Table:
+    def rows(self, session: Session) -> pa.Table:
         """What to store."""
         if self.failure or self.facts is None:
-            return failed(self.wanted, self.failure or Blocked(Status.FAILED, "it was not probed"), device=device)
-        return probed(self.wanted, self.facts, self.samples, device=device)
+            return failed(self.wanted, self.failure or Blocked(Status.FAILED, "it was not probed"), session)
+        return probed(self.wanted, self.facts, self.samples, session)
 
     def finished(self, *, done: int, pending: int, remaining_s: float) -> Finished:
         """The event that tells of it."""
@@ -154,12 +146,10 @@ def _processes(subjects: Sequence[_Subject]) -> Iterator[None]:
 
 def _groups(pending: Sequence[Wanted]) -> Iterator[Sequence[Wanted]]:
     """Cells that differ in their model alone, `TOGETHER` at most."""
-
-    def case(wanted: Wanted) -> tuple[str, int, int]:
-        return wanted.cell.dataset.id, wanted.cell.sequence_length, wanted.cell.horizon
-
-    for _, group in groupby(sorted(pending, key=case), key=case):
-        cells = list(group)
+    cases: dict[tuple[str, int, int], list[Wanted]] = {}
+    for wanted in pending:
+        cases.setdefault(case_of(wanted.cell), []).append(wanted)
+    for cells in cases.values():
         for first in range(0, len(cells), TOGETHER):
             yield cells[first : first + TOGETHER]
 
