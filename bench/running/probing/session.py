@@ -30,6 +30,7 @@ TARGET = "bench.running.probing.far:answer"
 TOGETHER = 12
 """Models whose processes stand side by side, at most: each holds a few hundred megabytes."""
 
+_PAUSE_S = 0.01  # the threads of the process that was asked before may still be waiting busily
 _BEGIN_S, _ROUND_S = 5.0, 0.4  # of one model: process, imports and warm-up; then each round
 
 
@@ -93,6 +94,8 @@ class _Subject:
     def _answer(self, what: Literal["facts", "sample"]) -> Facts | Sample | None:
         if self.failure or self.worker is None or self.wanted.workload is None:
             return None
+        if what == "sample":
+            time.sleep(_PAUSE_S)
         began = time.monotonic()
         try:
             answer = self.worker.call(Question(self.wanted.workload, what))
