@@ -28,6 +28,7 @@ _COLUMNS = (
     Column("Bank step", "one member", hint="One step of the bank that a run trains, divided by its members."),
     Column("Timed", kind="text"),
 )
+_ON_A_TERMINAL = {"Dataset", "Model", "Length", "Step", "Fit", "Latency", "Peak memory", "Parameters"}
 _UNITS = ((1e-3, 1e6, "µs"), (1.0, 1e3, "ms"), (float("inf"), 1.0, "s"))
 
 
@@ -51,12 +52,12 @@ def tables(cells: Sequence[ProbedCell]) -> tuple[Table, ...]:
 
 
 def shown(cells: Sequence[ProbedCell]) -> list[list[str]]:
-    """The same as lines of text, without the columns that a terminal has no room for."""
-    kept = [0, 1, 2, 3, 4, 5, 7, 8]
-    rows = [[_COLUMNS[k].title.lower() for k in kept]]
+    """The same as rows of text, without the columns that a terminal has no room for."""
+    kept = [place for place, column in enumerate(_COLUMNS) if column.title in _ON_A_TERMINAL]
+    rows = [[_COLUMNS[place].title.lower() for place in kept]]
     for cell in cells:
         entries = _row(cell)
-        rows.append([entries[k].text for k in kept])
+        rows.append([entries[place].text for place in kept])
     return rows
 
 
@@ -70,7 +71,7 @@ def _row(cell: ProbedCell, mark: str = "") -> tuple[Entry, ...]:
         _entry(cell, "step_s", duration),
         _entry(cell, "fit_s", duration),
         _entry(cell, "latency_s", duration),
-        _entry(cell, "windows_per_s", _rate),
+        _entry(cell, "windows_per_s", _rate, hint=_within(cell.values.get("windows_per_s"))),
         _entry(cell, "peak_memory_bytes", lambda found: mebibytes(found.value)),
         _entry(cell, "parameters", lambda found: count(found.value)),
         _entry(cell, "forward_flops", lambda found: count(found.value)),
@@ -100,5 +101,14 @@ def duration(found: Median) -> str:
 
 
 def _rate(found: Median) -> str:
-    bounds = "" if found.bounds is None else f" [{count(found.bounds[0])}, {count(found.bounds[1])}]"
-    return f"{count(found.value)}{bounds}"
+    """To three significant digits.
+
+    >>> _rate(Median(34149.2, None, 9)).split()
+    ['34', '100']
+    """
+    return count(float(f"{found.value:.3g}"))
+
+
+def _within(found: Median | None) -> str:
+    """The interval, for where there is no room for it."""
+    return "" if found is None or found.bounds is None else "95 %: {} to {}".format(*map(count, found.bounds))

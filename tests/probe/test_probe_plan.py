@@ -104,9 +104,9 @@ def test_where_one_model_of_a_case_is_lacking_all_are_measured_again(tmp_path: P
 
 def test_what_failed_counts_as_probed_but_data_may_have_come(tmp_path: Path) -> None:
     wanted = only(a_cell(), tmp_path)
-    stored(wanted, tmp_path, SETTING, rounds=1, status="failed", libraries=None)
+    stored(wanted, tmp_path, SETTING, rounds=1, status="failed")
     assert prepare([a_cell()], tmp_path, SETTING).pending == ()
-    stored(wanted, tmp_path, SETTING, rounds=1, status="unavailable", libraries=None)
+    stored(wanted, tmp_path, SETTING, rounds=1, status="unavailable")
     only(a_cell(), tmp_path)
 
 

@@ -155,11 +155,11 @@ def _rounds(probes: pa.Table) -> dict[tuple[str, str | None], float]:
     What failed would fail again and counts as done, but for data that was not there.
     """
     ours = json.dumps(libraries(), sort_keys=True)
-    names = ["cell_id", "workload", "status", "libraries"]
+    known = probes.filter(pc.equal(probes["libraries"], ours))
+    grouped = known.group_by(["cell_id", "workload", "status"]).aggregate([("repeat", "max")]).to_pylist()
     found = {}
-    for row in probes.group_by(names).aggregate([("repeat", "max")]).to_pylist():
-        if row["status"] == Status.OK and row["libraries"] == ours:
-            found[row["cell_id"], row["workload"]] = row["repeat_max"] + 1
-        elif row["status"] not in (Status.OK, Status.UNAVAILABLE):
-            found[row["cell_id"], row["workload"]] = math.inf
+    for row in grouped:
+        if row["status"] != Status.UNAVAILABLE:
+            ok = row["status"] == Status.OK
+            found[row["cell_id"], row["workload"]] = row["repeat_max"] + 1 if ok else math.inf
     return found

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from bench.environment import environment
 from bench.probe.workload import Facts, Sample
 from bench.running.preflight import Blocked
 from bench.running.probing.plan import Wanted
@@ -21,6 +22,7 @@ class Session:
     """What the rows of models that were measured in turn have in common."""
 
     device: str
+    threads: int
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
@@ -32,7 +34,8 @@ def probed(wanted: Wanted, facts: Facts, samples: Sequence[Sample], session: Ses
 
 def failed(wanted: Wanted, why: Blocked, session: Session) -> pa.Table:
     """One row that says why there is no more."""
-    return table("probes", [{**_common(wanted, session), "status": why.status.value, "reason": why.reason}])
+    place = {**environment(session.device), "threads": session.threads}  # this process's own: the other told none
+    return table("probes", [{**_common(wanted, session), **place, "status": why.status.value, "reason": why.reason}])
 
 
 def _values(facts: Facts, samples: Sequence[Sample]) -> Iterator[Mapping[str, Any]]:

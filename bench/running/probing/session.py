@@ -59,7 +59,7 @@ def run(plan: ProbePlan, listener: Listener, *, target: str = TARGET) -> None:
     done, began = 0, time.monotonic()
     with writing(plan.folder) as writer:
         for group in _groups(plan.pending):
-            session = Session(setting.device)
+            session = Session(setting.device, setting.threads)
             subjects = _measured(group, setting, listener, target=target)
             each_s = (time.monotonic() - began) / (done + len(subjects))
             for subject in subjects:
