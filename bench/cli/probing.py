@@ -21,7 +21,7 @@ from bench.running.events import Event
 from bench.running.probing.plan import Setting, prepare
 from bench.running.probing.session import run
 from bench.running.selection import only
-from bench.store import read_probes
+from bench.store.probes import read_probes
 from bench.suite.cells import expand
 
 

@@ -68,11 +68,11 @@ def _values(summary: Summary, pictures: Pictures) -> dict[str, object]:
         "overview": tables.overview(summary),
         "ranking": tables.ranking(summary),
         "costs": tables.costs(summary),
-        "probes": cost_table.tables(summary.probes),
-        "not_probed": cost_table.NOT_PROBED,
         "hyperparameters": tables.hyperparameters(summary),
         "failures": tables.failures(summary),
         "terms": TERMS,
+        "probes": cost_table.tables(summary.probes),
+        "not_probed": cost_table.NOT_PROBED,
         "version": __version__,
     }
 

@@ -54,9 +54,9 @@ def summarise(tables: Mapping[str, pa.Table], *, folder: str) -> Summary:
         cautions=provenance.cautions(runs),
         setting=provenance.settings(runs),
         environments=provenance.environments(runs),
+        probes=_probes(tables),
         counts=counts,
         commands=provenance.commands(folder),
-        probes=_probes(tables),
     )
 
 

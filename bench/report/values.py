@@ -297,6 +297,6 @@ class Summary:
     cautions: tuple[str, ...]
     setting: Mapping[str, str]
     environments: tuple[Environment, ...]
+    probes: tuple[ProbedCell, ...]
     counts: Counts
     commands: tuple[str, ...]
-    probes: tuple[ProbedCell, ...] = ()

@@ -17,8 +17,7 @@ writer that is killed loses at most what it had not made final: the next one end
 other file is ever deleted: a part without its part of `runs` is not stored, but stays until that cell is run again.
 """
 
-from bench.store.probes import read_probes
 from bench.store.reader import Place, Stored, read, stored, summary
 from bench.store.writer import ASIDE, Writer, writing
 
-__all__ = ["ASIDE", "Place", "Stored", "Writer", "read", "read_probes", "stored", "summary", "writing"]
+__all__ = ["ASIDE", "Place", "Stored", "Writer", "read", "stored", "summary", "writing"]

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from bench import store
 from bench.cli import probing, reading
 from bench.running.probing.session import run
+from bench.store.probes import read_probes
 
 Bench = Callable[..., Any]
 
@@ -37,7 +37,7 @@ def test_a_probe_prints_a_table_and_a_second_one_measures_nothing(bench: Bench, 
     assert header.split()[:4] == ["dataset", "model", "length", "step"]
     assert [row.split()[:3] for row in rows] == [["noise", name, "5"] for name in ("mean", "persistence")]
     assert first.out.endswith(f"results: {Path('results/tiny')}\n")
-    assert store.read_probes(Path("results/tiny"))["threads"].to_pylist() == [None] * 12  # the stand-in has no torch
+    assert read_probes(Path("results/tiny"))["threads"].to_pylist() == [None] * 12  # the stand-in has no torch
     asked = fake_probe.read_text()
     assert asked.count("sample") == 2 * 2
     second = bench(*arguments, "--progress", "plain")
@@ -89,7 +89,7 @@ def test_the_program_measures_real_models_and_its_own_process_needs_no_torch(fol
     ended = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.splitlines()[-1] == "False"
-    rows = {row["quantity"]: row for row in store.read_probes(Path("results/real")).to_pylist()}
+    rows = {row["quantity"]: row for row in read_probes(Path("results/real")).to_pylist()}
     assert rows.keys() == {
         *("parameters", "peak_memory_bytes", "forward_flops", "step_flops", "machine_reference_s"),
         *("step_s", "epoch_s", "fit_s", "latency_s", "windows_per_s", "bank_step_s"),

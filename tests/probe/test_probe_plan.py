@@ -16,7 +16,8 @@ from bench.running.preflight import Preflight
 from bench.running.probing.plan import Setting, Wanted, prepare
 from bench.running.rows import failed as failed_cell
 from bench.schema import Status, table
-from bench.store import read_probes, writing
+from bench.store import writing
+from bench.store.probes import read_probes
 from bench.suite.cells import Cell
 from bench.suite.spec import Entry, Split, Training, Tuning
 

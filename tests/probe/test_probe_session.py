@@ -15,7 +15,7 @@ from bench.running.preflight import Blocked
 from bench.running.probing.plan import ProbePlan, Setting, Wanted
 from bench.running.probing.session import run
 from bench.schema import Status
-from bench.store import read_probes
+from bench.store.probes import read_probes
 from bench.suite.cells import Cell
 from bench.suite.spec import Entry, Split, Training
 

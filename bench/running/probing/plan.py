@@ -22,7 +22,8 @@ from bench.registry import lookup
 from bench.running.preflight import Blocked, Preflight
 from bench.running.rows import as_json
 from bench.schema import Status
-from bench.store import read, read_probes
+from bench.store import read
+from bench.store.probes import read_probes
 from bench.suite.cells import Cell
 from bench.suite.spec import Training
 from bench.tuning.candidates import resolve
