@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from bench.report.cost import ProbedCell, by_machine
 from bench.report.estimate import Estimate
 from bench.report.findings import Standing
 from bench.report.ranking import complete
@@ -15,23 +16,27 @@ from bench.stats.interquartile import aggregate
 from bench.stats.table import FloatArray
 
 
-def standings(sections: Sequence[Section], models: Sequence[str]) -> tuple[Standing, ...]:
+def standings(
+    sections: Sequence[Section], models: Sequence[str], probes: Sequence[ProbedCell] = ()
+) -> tuple[Standing, ...]:
     """The error and the time of each of `models` over the sections that all of them finished, the quickest first.
 
     Errors of different datasets are made alike by dividing each by that of persistence there. Times are combined as
     their geometric mean: a factor of two counts alike on every dataset. A model is on the front when every other that
-    has an error as small takes longer.
+    has an error as small takes longer. Times are the probe's where one machine probed all of these cells, else the
+    run's: the two do not compare.
     """
     shared = [section for section in complete(sections, models) if section.persistence_rmse]
     if not (shared and models):
         return ()
     errors = aggregate(np.array([_relative(shared, name) for name in models]))
-    times = [_time(shared, name) for name in models]
+    cells = {name: [_chosen(section, name) for section in shared] for name in models}
+    probed = _probed(probes, {cell.cell_id or "" for own in cells.values() for cell in own})
+    times = [_time(cells[name], probed) for name in models]
     front = _front(models, errors.value, times)
     estimates = [_estimate(*numbers) for numbers in zip(errors.value, errors.low, errors.high, strict=True)]
-    rows = [
-        Standing(name, error, fit_s, name in front) for name, error, fit_s in zip(models, estimates, times, strict=True)
-    ]
+    numbers = zip(models, estimates, times, strict=True)
+    rows = [Standing(name, error, fit_s, bool(probed), name in front) for name, error, fit_s in numbers]
     return tuple(sorted(rows, key=lambda row: (row.fit_s is None, row.fit_s or 0.0, row.error.value)))
 
 
@@ -67,8 +72,17 @@ def _estimate(value: float, low: float, high: float) -> Estimate:
     return Estimate(float(value), (float(low), float(high)) if low < high else None)
 
 
-def _time(sections: Sequence[Section], name: str) -> float | None:
-    """The geometric mean, if it was measured on every section."""
-    times = [_chosen(section, name).cost.fit_s for section in sections]
+def _probed(probes: Sequence[ProbedCell], wanted: set[str]) -> dict[str, float]:
+    """The time to fit each of the `wanted` cells on a machine that probed them all; empty where there is none."""
+    for own in by_machine(probes).values():
+        times = {cell.cell_id: time for cell in own if (time := cell.value("fit_s"))}
+        if wanted <= times.keys():
+            return times
+    return {}
+
+
+def _time(cells: Sequence[CellSummary], probed: Mapping[str, float]) -> float | None:
+    """The geometric mean over datasets, if it is known on each of them."""
+    times = [probed.get(cell.cell_id or "", cell.cost.fit_s) for cell in cells]
     known = [time for time in times if time]
     return math.exp(sum(map(math.log, known)) / len(known)) if len(known) == len(times) else None

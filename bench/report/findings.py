@@ -68,6 +68,8 @@ class Standing:
         As a share of that of persistence: the interquartile mean over datasets and seeds, with its interval over seeds.
     fit_s
         Of one seed, the geometric mean over datasets; `None` where it was not measured on all of them.
+    probed
+        Whether that is the probe's time, apart from any other work; else it is the run's, beside other cells.
     on_front
         Every other model with an error as small takes longer to fit.
     """
@@ -75,6 +77,7 @@ class Standing:
     model: str
     error: Estimate
     fit_s: float | None
+    probed: bool
     on_front: bool
 
 

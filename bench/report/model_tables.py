@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from bench.report.tabular import LENGTH, NO_TIME, NOT_TUNED, Column, Entry, Table, length, measured, nothing
 from bench.report.text import count, number, percent, seconds, significant
 from bench.report.values import CellSummary, Model, Summary, Tuned
 
+Tunings = Mapping[tuple[str, int], Tuned]
+"""By dataset's title and sequence length."""
+
+_MATTERED = "Hyperparameters whose values explain more of the validation error (its logarithm) than chance, at 5 %."
+
 
 def model_table(summary: Summary, model: Model, *, name: str) -> Table:
     """Every finished cell of `model`."""
-    own = ((section.title, cell) for section in summary.sections for cell in section.cells if cell.model == model.name)
-    tuning = {
-        (section.title, tuned.sequence_length): tuned
-        for section in summary.sections
-        for tuned in section.tuned
-        if tuned.model == model.name
-    }
+    cells = [
+        (s.title, cell) for s in summary.sections for cell in s.cells if cell.model == model.name and cell.finished
+    ]
+    tunings = {(s.title, t.sequence_length): t for s in summary.sections for t in s.tuned if t.model == model.name}
+    shared = _shared([cell for _, cell in cells])
     several = len(summary.sequence_lengths) > 1
-    columns = (
+    columns = [
         Column("Dataset", kind="text"),
         LENGTH,
         Column("RMSE", "original units"),
@@ -28,43 +31,46 @@ def model_table(summary: Summary, model: Model, *, name: str) -> Table:
         Column("Epochs", "median"),
         Column("Parameters", "fitted numbers"),
         Column("Hyperparameters", kind="prose"),
-        Column("Mattered", "share of the trials' variance", kind="text", hint=_MATTERED) if tuning else None,
+        *([Column("Mattered", "of the trials' variance", kind="text", hint=_MATTERED)] if tunings else []),
+    ]
+    rows = (
+        (
+            Entry(title),
+            length(cell, mark="✓" if several and cell.chosen else ""),
+            *_numbers(cell),
+            Entry(_settings(item for item in cell.hyperparameters if item not in shared) or "as below"),
+            *([_mattered(tunings.get((title, cell.sequence_length)))] if tunings else []),
+        )
+        for title, cell in cells
     )
-    return Table(
-        name,
-        f"Cells of {model.name}",
-        tuple(column for column in columns if column),
-        tuple(
-            (*_row(title, cell, several=several), *_trials(tuning, title, cell)) for title, cell in own if cell.finished
-        ),
-        below="✓: the best length on validation." if several else "",
-    )
+    notes = ["✓: the best length on validation."] if several else []
+    notes += [f"The same in every cell: {_settings(shared)}."] if shared else []
+    return Table(name, f"Cells of {model.name}", tuple(columns), tuple(rows), below=" ".join(notes))
 
 
-_MATTERED = "Hyperparameters whose values explain more of the validation error (its logarithm) than chance, at 5 %."
+def _shared(cells: Sequence[CellSummary]) -> list[tuple[str, str]]:
+    """The hyperparameters that are the same in all of `cells`."""
+    first = cells[0].hyperparameters if cells else ()
+    return [item for item in first if all(item in cell.hyperparameters for cell in cells)]
 
 
-def _trials(tuning: Mapping[tuple[str, int], Tuned], title: str, cell: CellSummary) -> tuple[Entry, ...]:
-    """The last column, where any cell of the model was tuned."""
-    if not tuning:
-        return ()
-    tuned = tuning.get((title, cell.sequence_length))
-    if tuned is None:
-        return (nothing("looked at where the length is best on validation, and tuned"),)
-    shares = ", ".join(f"{name} {percent(share)}" for name, share in tuned.mattered)
-    return (Entry(shares or "none shown", hint=f"{len(tuned.trials)} trials"),)
+def _settings(items: Iterable[tuple[str, str]]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in items)
 
 
-def _row(title: str, cell: CellSummary, *, several: bool) -> tuple[Entry, ...]:
+def _numbers(cell: CellSummary) -> tuple[Entry, ...]:
     rmse = cell.rmse.value if cell.rmse else None
-    chosen = ", ".join(f"{name} {value}" for name, value in cell.hyperparameters)
     return (
-        Entry(title),
-        length(cell, mark="✓" if several and cell.chosen else ""),
         nothing("no error is stored") if rmse is None else Entry(significant(rmse), rmse, cell=cell.cell_id),
         measured(cell.cost.fit_s, seconds, otherwise=NO_TIME),
         measured(cell.cost.tuning_s, seconds, otherwise=NOT_TUNED),
         measured(cell.cost.epochs, number),
         measured(cell.cost.parameters, count),
-        Entry(chosen or "none"),
     )
+
+
+def _mattered(tuned: Tuned | None) -> Entry:
+    if tuned is None:
+        return nothing("looked at where the length is best on validation, and tuned")
+    shares = ", ".join(f"{name} {percent(share)}" for name, share in tuned.mattered)
+    return Entry(shares or "none shown", hint=f"{len(tuned.trials)} trials")

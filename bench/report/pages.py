@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from bench import __version__
-from bench.report import tables, text
+from bench.report import cost_table, tables, text
 from bench.report.drawing.svg import Picture
 from bench.report.error_table import errors
 from bench.report.figures import Pictures
@@ -95,6 +95,8 @@ def _values(summary: Summary, pictures: Pictures) -> dict[str, object]:
         "costs": tables.costs(summary),
         "failures": tables.failures(summary),
         "terms": TERMS,
+        "probes": cost_table.tables(summary.probes),
+        "not_probed": cost_table.NOT_PROBED,
         "version": __version__,
     }
 

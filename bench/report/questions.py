@@ -59,7 +59,10 @@ def _front(standings: Sequence[Standing]) -> list[str]:
         return []
     steps = [f"{seconds(item.fit_s)} {item.model} ({number(item.error.value, 2)})" for item in front]
     others = " Every other model takes longer for no smaller error." if len(front) < len(standings) else ""
-    return [f"By time to fit one seed, with the error as a share of persistence's: {listed(steps)}.{others}"]
+    source = "by the probe" if front[0].probed else "as it was run"
+    return [
+        f"By time to fit one model ({source}), with the error as a share of persistence's: {listed(steps)}.{others}"
+    ]
 
 
 def _over_datasets(ranking: Ranking) -> list[str]:

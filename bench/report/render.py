@@ -15,6 +15,7 @@ from bench.report.figures import draw
 from bench.report.pages import html, markdown
 from bench.report.summary import summarise
 from bench.report.values import Summary
+from bench.store.probes import read_probes
 
 _TABLES = ("runs", "trials", "curves", "predictions")
 
@@ -42,7 +43,7 @@ def write(results: Path, reports: Path) -> Path:
     InputError
         The rows hold two results for one replicate, or a suite's name that is not one for a folder.
     """
-    rows = {name: store.read(results, name) for name in _TABLES}
+    rows = {name: store.read(results, name) for name in _TABLES} | {"probes": read_probes(results)}
     folder = reports / _name(rows["runs"], results)
     files = render(summarise(rows, folder=results.as_posix()))
     try:

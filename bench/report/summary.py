@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from bench.report import provenance
 from bench.report.budget import standings
 from bench.report.cells import cells
+from bench.report.cost import ProbedCell, costs
 from bench.report.grouping import by_cell
 from bench.report.judging import Against, Evidence, against, judged
 from bench.report.learning import curves
@@ -36,7 +38,7 @@ def summarise(tables: Mapping[str, pa.Table], *, folder: str) -> Summary:
     ----------
     tables
         `runs`, `trials`, `curves` and `predictions` of `bench.schema`, one cell for each place of the cross product;
-        any of them may be empty.
+        any of them may be empty. `probes` where there are any.
     folder
         Where they were read from, as the user wrote it.
     """
@@ -45,7 +47,8 @@ def summarise(tables: Mapping[str, pa.Table], *, folder: str) -> Summary:
     models = _models(layout)
     sections = _Sections(tables, layout, models).all()
     ranking = rank(sections, models)
-    standing = standings(sections, [row.model for row in ranking.ranks])
+    probes = _probes(tables)
+    standing = standings(sections, [row.model for row in ranking.ranks], probes)
     counts = _counts(layout, sections)
     suite = ", ".join(sorted(runs["suite"].unique().to_pylist())) or folder.rstrip("/").rpartition("/")[2]
     return Summary(
@@ -60,11 +63,20 @@ def summarise(tables: Mapping[str, pa.Table], *, folder: str) -> Summary:
         cautions=provenance.cautions(runs),
         setting=provenance.settings(runs),
         environments=provenance.environments(runs),
+        probes=probes,
         counts=counts,
         commands=provenance.commands(folder),
         replicates=runs,
         folder=folder,
     )
+
+
+def _probes(tables: Mapping[str, pa.Table]) -> tuple[ProbedCell, ...]:
+    """What was probed of the cells that are stored: a probe outlives its cell."""
+    if "probes" not in tables:
+        return ()
+    stored = pc.unique(tables["runs"]["cell_id"])
+    return costs(tables["probes"].filter(pc.is_in(tables["probes"]["cell_id"], value_set=stored)))
 
 
 def _models(layout: Grid) -> tuple[Model, ...]:

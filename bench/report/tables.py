@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
-from bench.report.findings import Standing
+from bench.report.findings import Rank, Standing
 from bench.report.tabular import (
     LENGTH,
     MARKS,
@@ -69,7 +69,7 @@ def ranking(summary: Summary) -> Table:
             Entry(f"{row.with_skill} of {row.tested}", row.with_skill)
             if row.tested
             else nothing("could not be tested"),
-            measured(row.fit_s, seconds, otherwise=NO_TIME),
+            measured(_fit_s(row, standing.get(row.model)), seconds, otherwise=NO_TIME),
         )
         for row in summary.ranking.ranks
     ]
@@ -83,10 +83,18 @@ def ranking(summary: Summary) -> Table:
             "with its stratified bootstrap interval over seeds.",
         ),
         Column("Beats it", "datasets", hint="Better than persistence, of the datasets where it could be tested."),
-        Column("Fit", "one seed", hint="Time to fit one seed, median over datasets."),
+        Column("Fit", _source(summary), hint="Time to fit one model: the geometric mean over datasets."),
     )
     front = " ◆: every other model with an error as small takes longer to fit."
     return Table("ranking", "Models by average rank", columns, tuple(rows), below=summary.ranking.note + front)
+
+
+def _source(summary: Summary) -> str:
+    return "by the probe" if any(standing.probed for standing in summary.standings) else "as run"
+
+
+def _fit_s(row: Rank, standing: Standing | None) -> float | None:
+    return standing.fit_s if standing else row.fit_s
 
 
 def _relative(standing: Standing | None) -> Entry:

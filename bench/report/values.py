@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from bench.report.cost import ProbedCell
 from bench.report.estimate import Bounds, Estimate
 from bench.report.findings import Answer, Ranking, Standing
 
@@ -312,6 +313,7 @@ class Summary:
     cautions: tuple[str, ...]
     setting: Mapping[str, str]
     environments: tuple[Environment, ...]
+    probes: tuple[ProbedCell, ...]
     counts: Counts
     commands: tuple[str, ...]
     replicates: pa.Table = field(repr=False)

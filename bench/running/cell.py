@@ -17,11 +17,11 @@ from bench.data import dataset_kinds
 from bench.data.base import FloatArray, Series
 from bench.data.windows import Parts, Scaler, Windows, check_length, evaluation_windows, train_windows
 from bench.errors import DataError
+from bench.memory import peak_bytes, reset_peak
 from bench.models import model_kinds
 from bench.models.base import ModelKind
 from bench.registry import lookup
 from bench.running.failures import classified
-from bench.running.memory import peak_bytes, reset_peak
 from bench.running.reference import Reference
 from bench.running.rows import Ledger, as_json, as_text, flat
 from bench.schema import ADVICE, Rows, Status

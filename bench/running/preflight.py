@@ -36,12 +36,13 @@ class Preflight:
     ----------
     blocked
         Dataset id → how its cells end without having begun, and why: data that cannot be had, a plug-in that raises.
-    points
-        Dataset id → length of the series, for those that were loaded.
+    points, channels
+        Dataset id → length and channels of the series, for those that were loaded.
     """
 
     blocked: dict[str, Blocked] = field(default_factory=dict)
     points: dict[str, int] = field(default_factory=dict)
+    channels: dict[str, int] = field(default_factory=dict)
 
     def identify(self, cells: Sequence[Cell]) -> list[Cell]:
         """`cells` with what decides their identity beside the suite: data fingerprints and plugin versions.
@@ -78,7 +79,7 @@ class Preflight:
         def load(entry: Entry, kind: DatasetKind) -> None:
             concerned = [cell for cell in cells if cell.dataset.id == entry.id]
             series = kind.load(_parameters(entry, kind), concerned[0].seed)
-            self.points[entry.id] = len(series)
+            self.points[entry.id], self.channels[entry.id] = series.values.shape
             # The longest window decides: its message says how many points are enough for all.
             longest = max(concerned, key=lambda cell: cell.sequence_length + cell.horizon)
             window = longest.sequence_length, longest.horizon

@@ -5,6 +5,7 @@
     results/full/
     ├── runs/        <cell id>.parquet     written last: a cell is stored when this part exists
     ├── trials/  curves/  predictions/     parts of the same name, of no rows where there is nothing to tell
+    ├── probes/      <cell id>-<machine>.parquet     by `bench probe`, whether or not the cell is stored
     ├── superseded/                        the same four, of cells whose data, settings or code have changed
     ├── .pending/                          parts on their way in, and notes of those on their way out
     └── .lock                              held by the one writer

@@ -96,17 +96,18 @@ def _closed_form(kind: ModelKind, shape: Shape, members: Sequence[Member], data:
 
 def _fit_closed_form(model: ClosedForm, data: TrainingData) -> Fit:
     started = time.perf_counter()
-    model.fit(lambda: _batches(data.train))
+    model.fit(lambda: batches(data.train))
     error = np.mean((predict_closed_form(model, data.validation) - data.validation.truth()) ** 2)
     return Fit(validation_mse=float(error), fit_s=time.perf_counter() - started)
 
 
 def predict_closed_form(model: ClosedForm, windows: Windows) -> FloatArray:
     """``[points, C]`` in scaled units."""
-    return windows.assemble(np.concatenate([model.predict(x) for x, _ in _batches(windows)]))
+    return windows.assemble(np.concatenate([model.predict(x) for x, _ in batches(windows)]))
 
 
-def _batches(windows: Windows) -> Iterator[tuple[FloatArray, FloatArray]]:
+def batches(windows: Windows) -> Iterator[tuple[FloatArray, FloatArray]]:
+    """One pass over `windows` in order: pairs of inputs ``[B, T, C]`` and targets ``[B, H, C]``."""
     for start in range(0, len(windows), CLOSED_FORM_BATCH):
         which = slice(start, start + CLOSED_FORM_BATCH)
         yield windows.inputs(which), windows.targets(which)

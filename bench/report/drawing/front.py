@@ -43,9 +43,13 @@ def front(summary: Summary, look: Mapping[str, Look]) -> Picture | None:
     log_if_wide(axes, "y", [standing.error.value for standing in timed])
     axes.margins(y=0.12)
     _names(axes, timed)
-    axes.set_xlabel("fit time of one seed")
+    axes.set_xlabel(f"time to fit one model, {_source(timed)}")
     axes.set_ylabel("error (share of persistence's)")
     return picture(figure, name="front", title="Error against time to fit, over all datasets", alt=_alt(timed))
+
+
+def _source(timed: Sequence[Standing]) -> str:
+    return "by the probe" if timed[0].probed else "as it was run"
 
 
 def _decades(times: Sequence[float]) -> list[float]:
@@ -84,5 +88,5 @@ def _alt(timed: Sequence[Standing]) -> str:
     best = [item.model for item in timed if item.on_front]
     return (
         "Lower is better, further left is quicker. Error as a share of persistence's, over datasets: "
-        f"{', '.join(dots)}. On the front: {', '.join(best)}."
+        f"{', '.join(dots)} ({_source(timed)}). On the front: {', '.join(best)}."
     )
