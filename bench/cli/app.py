@@ -109,6 +109,40 @@ def run(  # noqa: PLR0913 - one parameter for each option
 
 
 @app.command()
+def probe(  # noqa: PLR0913 - one parameter for each option
+    suite: Annotated[str, typer.Argument(help="A suite file, or the name of a shipped suite.")],
+    *,
+    results: Annotated[Path | None, typer.Option(help="Results folder. [default: results/SUITE]")] = None,
+    only: Annotated[list[str] | None, typer.Option(metavar="KEY=GLOB", help="Only these cells; as for run.")] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Rounds; an interval of 95 % takes 6 or more.")] = 9,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of the model's process.")] = 1,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:INDEX.")] = "auto",
+    fresh: Annotated[bool, typer.Option("--fresh", help="Probe every cell again.")] = False,
+    progress: Annotated[Progress, typer.Option(help="auto: rich on a terminal, plain elsewhere.")] = Progress.AUTO,
+    no_report: Annotated[bool, typer.Option("--no-report", help="Do not write the report again.")] = False,
+) -> None:
+    """Measure time and memory of each model of a suite: one at a time, in fresh processes, rounds interleaved.
+
+    Let nothing else run meanwhile. A case whose models are all stored for this machine is not measured again. Exit
+    status as of run.
+    """
+    from bench.cli.probing import ProbeRequest, probe_suite
+
+    request = ProbeRequest(
+        suite=suite,
+        results=results,
+        only=tuple(only or ()),
+        repeats=repeats,
+        threads=threads,
+        device=device,
+        fresh=fresh,
+        progress=progress.value,
+        report=not no_report,
+    )
+    raise typer.Exit(probe_suite(request))
+
+
+@app.command()
 def report(
     results: Annotated[Path, typer.Argument(help="A results folder.")],
     *,
@@ -118,6 +152,19 @@ def report(
     from bench.cli.reading import write_report
 
     typer.echo(write_report(results, output))
+
+
+@app.command()
+def show(
+    cell: Annotated[str, typer.Argument(help="The beginning of a cell's id, as a report names it.")],
+    *,
+    results: Annotated[Path | None, typer.Option(help="A results folder. [default: those in results/]")] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Every column with every digit, as CSV.")] = False,
+) -> None:
+    """Print the rows that a cell's numbers come from."""
+    from bench.cli.showing import show as rows
+
+    typer.echo(rows(cell, results, csv=csv))
 
 
 @app.command()

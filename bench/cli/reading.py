@@ -27,9 +27,9 @@ def up_to_date(page: Path, results: Path) -> bool:
 
 
 def _stamp(results: Path) -> str:
-    """Which results a report is of, and their state: every change moves a part into or out of runs/."""
-    runs = results / "runs"
-    changed = runs.stat().st_mtime_ns if runs.is_dir() else 0
+    """Which results a report is of, and their state: every change moves a part into or out of runs/ or probes/."""
+    folders = [results / name for name in ("runs", "probes")]
+    changed = max((folder.stat().st_mtime_ns for folder in folders if folder.is_dir()), default=0)
     return f"bench {bench.__version__}, {results.resolve()}, changed {changed}\n"
 
 
