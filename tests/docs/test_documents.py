@@ -31,8 +31,8 @@ def test_every_kind_is_described(name):
 
 
 def test_every_setting_is_described():
-    from bench.suite.spec import Exclusion, Split, Suite, Training, Tuning
+    from bench.suite.spec import Exclusion, Gate, Split, Suite, Thresholds, Training, Tuning
 
     text = (ROOT / "docs" / "suites.md").read_text()
-    for part in (Suite, Split, Training, Tuning, Exclusion):
+    for part in (Suite, Split, Training, Tuning, Exclusion, Gate, Thresholds):
         assert [name for name in part.model_fields if f"`{name}`" not in text] == []

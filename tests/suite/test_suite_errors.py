@@ -14,7 +14,10 @@ from bench.errors import SuiteError
 from bench.models import MODELS
 from bench.suite.load import load
 
-TOP = "datasets, exclude, horizons, models, name, seed, seeds, sequence_lengths, split, time_limit_s, training, tuning"
+TOP = (
+    "datasets, exclude, gate, horizons, models, name, seed, seeds, sequence_lengths, split, time_limit_s, training, "
+    "tuning"
+)
 PART = "expected a whole number ≥ 1 (a count of points) or a number > 0 and < 1 (a fraction of them)"
 FOLDER = "expected 1 to 60 letters, digits, '.', '_' or '-', the first a letter or digit"
 ENTRIES = "expected a list of at least 1, each the name of a {} or a mapping with its kind"
@@ -69,6 +72,11 @@ SETTINGS = {
     "(known: batch, epochs, pruner, sampler, trials)",
     "«modles: [net]": f"unknown key 'modles'; did you mean 'models'? (known: {TOP})",
     "«1: x": f"unknown key '1' (known: {TOP})",
+    "gate: {alpha: «0.5}": "alpha: expected a number > 0 and < 0.5, got 0.5",
+    "gate: {thresholds: {rmse: «0}}": "rmse: expected a number > 0 and < 10 or null, got 0",
+    "gate: {thresholds: «{rmse: null}}": "thresholds: expected a threshold for at least one metric",
+    "gate: {thresholds: {«rsme: 0.1}}": "thresholds: unknown key 'rsme'; did you mean 'rmse'? "
+    "(known: directional_accuracy, mae, r2, rmse, skill)",
     "exclude: «all": "exclude: expected a list, each a mapping, got 'all'",
     "exclude: [«{}]": "exclude: expected at least one of dataset, model, sequence_length, horizon",
     "exclude: [{«modl: net}]": "exclude: unknown key 'modl'; did you mean 'model'? "
