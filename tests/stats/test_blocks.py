@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy import stats
 from scipy.signal import lfilter
 
 from bench.seeds import generator
-from bench.stats.blocks import MINIMUM_BLOCKS, block_length, loss_ratio
+from bench.stats.blocks import MINIMUM_BLOCKS, block_length, loss_ratio, mean_difference
+from bench.stats.diebold_mariano import diebold_mariano
 from bench.stats.intervals import RESAMPLES, expanded_levels
 
 losses = arrays(np.float64, 40, elements=st.floats(0.01, 100))
@@ -76,3 +78,36 @@ def test_few_targets_and_a_reference_without_error_have_no_interval() -> None:
 def test_blocks_grow_with_the_cube_root_and_span_the_horizon() -> None:
     assert [block_length(points, 1) for points in (27, 28, 1000, 10**6)] == [3, 4, 10, 100]
     assert block_length(100, 6) == 12
+
+
+def test_the_standard_error_is_that_of_the_resamples() -> None:
+    rng = np.random.default_rng(8)
+    loss, other = autocorrelated(rng, 120, 0.6) ** 2, autocorrelated(rng, 120, 0.6) ** 2
+    length = block_length(120, 1)
+    blocks = 120 // length
+    starts = rng.integers(120, size=(20_000, blocks, 1))
+    resampled = (loss - other)[(starts + np.arange(length)) % 120].mean(axis=(1, 2))
+    found = mean_difference(loss, other)
+    error = resampled.std() * math.sqrt(blocks / (blocks - 1))
+    assert found.difference / found.statistic == pytest.approx(error, rel=0.02)
+    assert found.p == pytest.approx(2 * stats.t.sf(abs(found.statistic), blocks - 1))
+
+
+# Blocks see part of the autocorrelation, so the level is kept within a factor of two.
+@pytest.mark.parametrize(("points", "share"), [(100, 0.0), (100, 0.5), (400, 0.0), (400, 0.7)])
+def test_blocks_keep_their_level_on_forecasts_that_are_not_optimal(points: int, share: float) -> None:
+    shocks = np.random.default_rng(points).normal(size=(2, 4000, points + 100))
+    errors = lfilter([1], [1, -share], shocks, axis=-1)[..., 100:] ** 2
+    false = np.mean(mean_difference(*errors).p < 0.05)
+    assert 0.03 < false < 0.075
+    assert share < 0.7 or false < np.mean(diebold_mariano(*errors).p < 0.05) - 0.05
+
+
+def test_the_mean_difference_of_few_targets_or_of_a_gap_is_not_tested() -> None:
+    loss = np.random.default_rng(9).gamma(1.0, size=(3, 40))
+    loss[1, 3] = np.nan
+    found = mean_difference(loss, np.ones(40), alternative="less")
+    assert np.isnan(found.p).tolist() == [False, True, False]
+    assert found.p[2] == pytest.approx(mean_difference(loss[2], np.ones(40), alternative="less").p)
+    assert np.isnan(mean_difference(np.ones(9), np.zeros(9)).p)
+    assert mean_difference(loss[0], loss[0]).p == 1.0

@@ -1,0 +1,109 @@
+"""The Diebold–Mariano test: whether two forecasts of one series differ in loss, their errors being autocorrelated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy.special import stdtr
+
+from bench.stats.intervals import BoolArray, FloatArray
+
+Alternative = Literal["two-sided", "less", "greater"]
+
+
+@dataclass(frozen=True, eq=False)
+class ForecastTest:
+    """A test of the mean of ``loss - other`` over one series, ``[...]`` each; NaN where it cannot be made.
+
+    Parameters
+    ----------
+    count
+        Targets.
+    difference
+        The mean of ``loss - other``.
+    statistic, p
+        Student's t and its p-value.
+    replaced
+        Where a variance with rectangular weights was not positive, and Bartlett's weights took their place.
+    """
+
+    count: int
+    difference: FloatArray
+    statistic: FloatArray
+    p: FloatArray
+    replaced: BoolArray
+
+
+def diebold_mariano(
+    loss: FloatArray, other: FloatArray, *, horizon: int = 1, alternative: Alternative = "two-sided"
+) -> ForecastTest:
+    """Test whether `loss` and `other` have the same mean.
+
+    The variance of the mean takes the autocovariances up to lag ``horizon - 1`` with equal weights, which is right
+    for optimal forecasts. Where that gives no positive variance, Bartlett's weights over the same lags do.
+
+    Parameters
+    ----------
+    loss, other
+        ``[..., T]``, in the order of time, of shapes that broadcast. One that holds a value that is not finite is
+        not tested: closing the gap would make neighbours of errors that are not.
+    horizon
+        Steps ahead of the forecasts.
+    alternative
+        ``"less"``: `loss` is smaller than `other`.
+
+    References
+    ----------
+    F. X. Diebold and R. S. Mariano, Journal of Business & Economic Statistics 13 (1995), eq. 2-4. D. Harvey,
+    S. Leybourne and P. Newbold, International Journal of Forecasting 13 (1997), eq. 9, for the correction and
+    Student's tails. D. Harvey, S. Leybourne and E. Whitehouse, ibid. 33 (2017), for Bartlett's weights.
+    """
+    gap = aligned_difference(loss, other)
+    points = gap.shape[-1]
+    if not 1 <= horizon < points:
+        nothing = np.full(gap.shape[:-1], np.nan)
+        return ForecastTest(points, nothing, nothing, nothing, np.zeros(gap.shape[:-1], dtype=np.bool_))
+    mean = gap.mean(axis=-1)
+    variance, replaced = _variance(gap - mean[..., None], horizon)
+    correction = (points + 1 - 2 * horizon + horizon * (horizon - 1) / points) / points
+    statistic, p = student(mean, np.sqrt(variance / points / correction), freedom=points - 1, alternative=alternative)
+    return ForecastTest(points, mean, statistic, p, replaced)
+
+
+def student(
+    mean: FloatArray, error: FloatArray, *, freedom: float, alternative: Alternative = "two-sided"
+) -> tuple[FloatArray, FloatArray]:
+    """Student's t of `mean` with its standard `error`, and the p-value.
+
+    Where the error is 0, t is NaN; p is then 1 where the mean is 0 too, else NaN.
+    """
+    statistic = np.full(np.shape(mean), np.nan)
+    np.divide(mean, error, out=statistic, where=error > 0)
+    if alternative == "two-sided":
+        p = 2 * stdtr(freedom, -np.abs(statistic))
+    else:
+        p = stdtr(freedom, statistic if alternative == "less" else -statistic)
+    return statistic, np.where((error == 0) & (mean == 0), 1.0, p)
+
+
+def aligned_difference(loss: FloatArray, other: FloatArray) -> FloatArray:
+    """``loss - other``, NaN all along a series that holds a value that is not finite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        gap: FloatArray = np.asarray(loss - other, dtype=np.float64)
+    return np.where(np.isfinite(gap).all(axis=-1, keepdims=True), gap, np.nan)
+
+
+def _variance(centred: FloatArray, horizon: int) -> tuple[FloatArray, BoolArray]:
+    """The long-run variance of ``[..., T]``, and where Bartlett's weights were needed for it."""
+    points = centred.shape[-1]
+    lags = np.arange(horizon)
+    autocovariance = np.stack(
+        [(centred[..., lag:] * centred[..., : points - lag]).sum(axis=-1) / points for lag in lags], axis=-1
+    )
+    twice = np.where(lags == 0, 1.0, 2.0)
+    rectangular = autocovariance @ twice
+    replaced = (rectangular <= 0) & (autocovariance[..., 0] > 0)
+    bartlett = autocovariance @ (twice * (1 - lags / horizon))
+    return np.maximum(np.where(replaced, bartlett, rectangular), 0.0), replaced
