@@ -44,6 +44,10 @@ class Format(StrEnum):
 
     MD = "md"
     JSON = "json"
+    JUNIT = "junit"
+    ANNOTATIONS = "annotations"
+    BENCHMARK_ACTION = "benchmark-action"
+    BENCHER = "bencher"
 
 
 def _version(*, wanted: bool) -> None:
@@ -122,21 +126,29 @@ def report(
 
 @app.command()
 def compare(
-    old: Annotated[Path, typer.Argument(help="A results folder.")],
-    new: Annotated[Path, typer.Argument(help="Another.")],
+    old: Annotated[Path, typer.Argument(metavar="BASE", help="A results folder.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="Another, of the same suite.")],
     *,
-    format: Annotated[Format, typer.Option(help="Markdown or JSON.")] = Format.MD,  # noqa: A002 - the option's name
-    output: Annotated[Path | None, typer.Option(help="A file to write instead of standard output.")] = None,
+    gate: Annotated[bool, typer.Option("--gate", help="Let the verdict decide the exit status.")] = False,
+    suite: Annotated[
+        str | None, typer.Option(help="Whose gate says what counts. [default: the suite that NEW names]")
+    ] = None,
+    format: Annotated[  # noqa: A002 - the option's name
+        list[Format] | None, typer.Option(help="What to write; repeatable. [default: md]")
+    ] = None,
+    output: Annotated[
+        list[Path] | None, typer.Option(help="The file of the first --format, of the second, …; else standard output.")
+    ] = None,
 ) -> None:
-    """Say what changed between two result sets, cell by cell."""
-    from bench.cli.reading import compared
+    """Say what changed between two result sets, cell by cell.
 
-    text = compared(old, new, form=format.value)
-    if output is None:
-        typer.echo(text)
-    else:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(text, encoding="utf-8")
+    Exit status with --gate: 0 nothing got worse; 1 a cell got worse, vanished or no longer finishes; 2 some or all
+    of it cannot be compared. Without, 0 unless nothing can be compared.
+    """
+    from bench.cli.comparing import compare_results
+
+    forms = [form.value for form in format or (Format.MD,)]
+    raise typer.Exit(compare_results(old, new, suite=suite, gate=gate, forms=forms, outputs=output or []))
 
 
 @app.command(name="list")

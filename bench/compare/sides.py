@@ -16,10 +16,10 @@ from bench.report.cells import cells
 from bench.report.text import listed
 from bench.report.values import CellSummary
 from bench.stats.machines import MACHINE, label, timed
-from bench.stats.table import FloatArray, Grid, grid
+from bench.stats.table import BoolArray, FloatArray, Grid, grid
 
 _PLACE = ["dataset", "model", "sequence_length", "horizon"]
-_TESTED = ("data_sha256", "test_points", "persistence_mse")
+_TESTED = ("data_sha256", "test_points", "persistence_mse", "noise_floor_mse", "error_scale")
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,9 +28,9 @@ class ResultSet:
 
     sides: Mapping[Place, Side]
     settings: Mapping[Place, Settings]
+    suites: tuple[str, ...]
     machines: tuple[str, ...]
     layout: Grid
-    _mse: FloatArray  # [cells, models, seeds]
 
     @classmethod
     def of(cls, runs: pa.Table) -> ResultSet:
@@ -40,14 +40,27 @@ class ResultSet:
         found = {_place(cell): cell for cell in cells(layout, {}, frozenset()) if cell.replicates}
         sides = {place: _side(cell, listed(machines.get(place, [])), tested[place]) for place, cell in found.items()}
         names = tuple(sorted({name for own in machines.values() for name in own}))
-        return cls(sides, settings(runs, _PLACE), names, layout, layout.values("mse"))
+        suites = tuple(sorted(runs["suite"].unique().to_pylist()))
+        return cls(sides, settings(runs, _PLACE), suites, names, layout)
 
-    def mse(self, places: Sequence[Place], seeds: Sequence[int]) -> FloatArray:
-        """``[places, seeds]``: the errors of `places`, NaN where a replicate is missing."""
+    def has(self, metric: str) -> bool:
+        """Whether any finished replicate has a value of `metric`."""
+        return bool(np.isfinite(self.layout.values(metric)).any())
+
+    def values(self, metric: str, places: Sequence[Place], seeds: Sequence[int]) -> FloatArray:
+        """``[places, seeds]``: the column `metric`, NaN where a replicate is missing or not ok."""
+        return self._picked(self.layout.values(metric), places, seeds)
+
+    def ok(self, places: Sequence[Place], seeds: Sequence[int]) -> BoolArray:
+        """``[places, seeds]``: which replicates finished."""
+        return np.asarray(self._picked(self.layout.ok.astype(np.float64), places, seeds) == 1)
+
+    def _picked(self, stored: FloatArray, places: Sequence[Place], seeds: Sequence[int]) -> FloatArray:
+        """``[places, seeds]`` out of ``[cells, models, seeds]``; NaN where there is none."""
         case = {(c.dataset, c.sequence_length, c.horizon): i for i, c in enumerate(self.layout.cases)}
         model = {name: j for j, name in enumerate(self.layout.models)}
         column = [self.layout.seeds.index(seed) if seed in self.layout.seeds else -1 for seed in seeds]
-        padded = np.pad(self._mse, ((0, 0), (0, 0), (0, 1)), constant_values=np.nan)  # -1 picks a missing one
+        padded = np.pad(stored, ((0, 0), (0, 0), (0, 1)), constant_values=np.nan)  # -1 picks a missing one
         rows = [padded[case[p.dataset, p.sequence_length, p.horizon], model[p.model], column] for p in places]
         return np.array(rows).reshape(len(places), len(seeds))
 
@@ -62,13 +75,14 @@ def _side(cell: CellSummary, machine: str, tested: Mapping[str, list[Any]]) -> S
         finished=cell.finished,
         replicates=cell.replicates,
         reason=cell.note,
-        rmse=cell.rmse,
         fit_s=cell.cost.fit_s,
         predict_s=cell.cost.predict_s,
         machine=machine,
         data_sha256=listed(tested["data_sha256"]),
         test_points=tuple(tested["test_points"]),
         persistence_mse=tuple(tested["persistence_mse"]),
+        noise_floor_mse=min(tested["noise_floor_mse"], default=None),
+        error_scale=max(tested["error_scale"], default=None),
         deterministic=cell.deterministic,
     )
 
