@@ -116,3 +116,14 @@ def test_results_that_are_none_are_one_line(bench: Bench) -> None:
         ended = bench(*command)
         assert (ended.status, ended.out, ended.err.count("\n")) == (2, "", 1)
         assert ended.err.startswith("results/none: expected a results folder")
+
+
+def test_a_baseline_is_updated_and_shown(bench: Bench, folder: Path) -> None:
+    bench("run", "tiny.yaml", "--no-report", "--only", "dataset=noise")
+    ended = bench("baseline", "update", "results/tiny")
+    assert (ended.status, ended.err) == (0, "")
+    assert "\nsuites: tiny\n" in ended.out
+    assert "\ncells: 4, with 8 replicates, " in ended.out
+    assert bench("baseline", "show").out == ended.out
+    assert bench("compare", "results/baseline", "results/tiny", "--gate").status == 0
+    assert bench("baseline", "update", "results/baseline", "--baseline", "results/tiny").status == 2
