@@ -41,6 +41,16 @@ class Listed(StrEnum):
     SUITES = "suites"
 
 
+class Measured(StrEnum):
+    """The metrics whose history can be told."""
+
+    RMSE = "rmse"
+    MAE = "mae"
+    SKILL = "skill"
+    R2 = "r2"
+    DIRECTIONAL_ACCURACY = "directional_accuracy"
+
+
 class Format(StrEnum):
     """What a comparison is written as."""
 
@@ -151,6 +161,22 @@ def compare(
 
     forms = [form.value for form in format or (Format.MD,)]
     raise typer.Exit(compare_results(old, new, suite=suite, gate=gate, forms=forms, outputs=output or []))
+
+
+@app.command()
+def history(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Results folders, or folders of such.")],
+    *,
+    metric: Annotated[Measured, typer.Option(help="What to look at.")] = Measured.RMSE,
+    level: Annotated[
+        float, typer.Option(min=0.001, max=0.2, help="Chance of a step in a series that has none.")
+    ] = 0.01,
+    output: Annotated[Path, typer.Option(help="Folder of the page.")] = Path("reports/history"),
+) -> None:
+    """Find when results changed over many runs, and by how much; cells that were set aside count too."""
+    from bench.cli.history import written_history
+
+    typer.echo(written_history(folders, metric=metric.value, level=level, output=output))
 
 
 @app.command(name="list")

@@ -127,3 +127,24 @@ def test_a_baseline_is_updated_and_shown(bench: Bench, folder: Path) -> None:
     assert bench("baseline", "show").out == ended.out
     assert bench("compare", "results/baseline", "results/tiny", "--gate").status == 0
     assert bench("baseline", "update", "results/baseline", "--baseline", "results/tiny").status == 2
+
+
+def test_the_history_of_runs_is_a_page(bench: Bench, folder: Path) -> None:
+    for seed in (0, 1):
+        bench("run", "tiny.yaml", "--no-report", "--only", "model=mean", "--seed", str(seed))
+    done = _without_torch("history", "results/tiny")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("page: reports/history/index.html\n")
+    page = (folder / "reports/history/index.html").read_text(encoding="utf-8")
+    assert "noise × mean" in page
+    assert "wave × mean" in page
+
+
+def test_every_metric_and_form_can_be_asked_for() -> None:
+    from bench.cli.app import Format, Measured
+    from bench.compare.exporters import FORMATS
+    from bench.compare.metrics import MEASURES
+    from bench.suite.spec import Thresholds
+
+    assert [form.value for form in Format] == list(FORMATS)
+    assert [metric.value for metric in Measured] == list(MEASURES) == list(Thresholds.model_fields)
