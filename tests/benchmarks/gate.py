@@ -48,7 +48,6 @@ def runs_of(cell: object) -> pa.Table:
 def plant(name: str | None) -> None:
     """Set up a worker: one thread, and the fault `name`."""
     import torch
-
     from faults import FAULTS
 
     torch.set_num_threads(1)
@@ -67,13 +66,14 @@ def the_suite() -> Suite:
 
 def pool(fault: str | None, root: int) -> pa.Table:
     """`POOL` replicates of every cell under the root seed `root`, by fresh processes that hold the `fault`."""
-    from bench.suite.cells import expand
     from faults import FAULTS, Fault
+
+    from bench.suite.cells import expand
 
     suite = the_suite()
     change = (FAULTS[fault] if fault else Fault("none")).alter
     cells = [change(dataclasses.replace(cell, seeds=POOL, seed=root)) for cell in expand(suite)]
-    print(f"training {POOL} replicates of {len(cells)} cells: {fault or 'no fault'}, root seed {root}", file=sys.stderr)
+    sys.stderr.write(f"training {POOL} replicates of {len(cells)} cells: {fault or 'no fault'}, root seed {root}\n")
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(os.cpu_count(), context, initializer=plant, initargs=(fault,)) as workers:
         return pa.concat_tables(workers.map(runs_of, cells))

@@ -25,6 +25,7 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The faults, each of which is gone after the test."""
     monkeypatch.syspath_prepend(ROOT / "tests/benchmarks")
     import faults
+
     from bench.training.batches import TensorWindows
 
     for name, kind in MODELS.items():
