@@ -162,5 +162,7 @@ def test_a_file_is_known_by_its_bytes_wherever_it_lies() -> None:
 
 def test_what_counts_as_worse_is_no_part_of_a_cell(load_text):
     text = "name: s\ndatasets: [noise]\nmodels: [net]\n"
-    plain, gated = (list(expand(load_text(each))) for each in (text, text + "gate: {thresholds: {rmse: 0.5}, alpha: 0.2}\n"))
+    plain, gated = (
+        list(expand(load_text(each))) for each in (text, text + "gate: {thresholds: {rmse: 0.5}, alpha: 0.2}\n")
+    )
     assert [cell.id for cell in plain] == [cell.id for cell in gated]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.compare.exporters.sentences import effect, further
+from bench.compare.exporters.sentences import effect, further, p_value
 from bench.compare.settings import WORDS
 from bench.compare.values import WORST_FIRST, CellChange, Comparison, MetricChange, Verdict
 from bench.report.text import NOTHING, bounds, decimals, listed, markdown, number, plural, seconds
@@ -99,7 +99,7 @@ def _numbers(metric: MetricChange) -> list[str]:
         _estimate(metric.old, places),
         _estimate(metric.new, places),
         markdown(effect(metric)),
-        NOTHING if metric.p_value is None else number(metric.p_value, 3),
+        markdown(p_value(metric)),
     ]
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bench.compare.decision import MOST
 from bench.compare.values import CellChange, MetricChange, Verdict
-from bench.report.text import bounds, number, plural
+from bench.report.text import bounds, count, number, plural
 
 
 def effect(metric: MetricChange) -> str:
@@ -23,6 +24,13 @@ def effect_of(cell: CellChange) -> str:
     return f": {'; '.join(told)}" if told else ""
 
 
+def p_value(metric: MetricChange) -> str:
+    """The corrected p-value; a dash where nothing was tested."""
+    if metric.p_value is not None and metric.p_value < 0.001:
+        return "< 0.001"
+    return number(metric.p_value, 3)
+
+
 def further(cell: CellChange) -> str:
     """What would decide an undecided cell; empty for the others."""
     if cell.verdict is not Verdict.UNDECIDED:
@@ -30,5 +38,5 @@ def further(cell: CellChange) -> str:
     wanted = [metric.further for metric in cell.metrics if metric.verdict is Verdict.UNDECIDED]
     known = [amount for amount in wanted if amount is not None]
     if len(known) < len(wanted):
-        return "too near to the threshold to tell"
+        return f"more than {count(MOST)} more replicates would decide"
     return f"about {plural(max(known), 'more replicate')} would decide"
