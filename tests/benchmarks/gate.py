@@ -145,12 +145,14 @@ def accuracy() -> list[str]:
     """The section on accuracy."""
     rng = np.random.default_rng(0)
     pools = {root: pool(None, root) for root in ROOTS}
-    replicates = f"{POOL} replicates of each cell under each of {len(ROOTS)} root seeds, hence series"
     return [
         "## Accuracy",
         "",
-        f"`bench compare --gate` on `suites/ci.yaml`, drawn from {replicates}. The two sides of a comparison share",
-        "no replicate.",
+        f"`bench compare --gate` on `suites/ci.yaml`: {the_suite().seeds} replicates on each side, drawn from {POOL} of "
+        "each cell",
+        f"under each of {len(ROOTS)} root seeds, hence series. The two sides of a comparison share no replicate; "
+        "comparisons do, and the",
+        "intervals take them for independent.",
         "",
         *false_alarms(pools, rng),
         "",
