@@ -148,8 +148,8 @@ def accuracy() -> list[str]:
     return [
         "## Accuracy",
         "",
-        f"`bench compare --gate` on `suites/ci.yaml`: {the_suite().seeds} replicates on each side, drawn from {POOL} of "
-        "each cell",
+        f"`bench compare --gate` on `suites/ci.yaml`: {the_suite().seeds} replicates on each side, drawn from {POOL} "
+        "of each cell",
         f"under each of {len(ROOTS)} root seeds, hence series. The two sides of a comparison share no replicate; "
         "comparisons do, and the",
         "intervals take them for independent.",
