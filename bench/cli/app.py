@@ -18,6 +18,8 @@ app = typer.Typer(
 )
 data = typer.Typer(help="The real data files: pinned by address and SHA-256.", no_args_is_help=True)
 app.add_typer(data, name="data")
+baseline = typer.Typer(help="The committed results that a gate compares with.", no_args_is_help=True)
+app.add_typer(baseline, name="baseline")
 
 
 class Progress(StrEnum):
@@ -39,11 +41,25 @@ class Listed(StrEnum):
     SUITES = "suites"
 
 
+class Measured(StrEnum):
+    """The metrics whose history can be told."""
+
+    RMSE = "rmse"
+    MAE = "mae"
+    SKILL = "skill"
+    R2 = "r2"
+    DIRECTIONAL_ACCURACY = "directional_accuracy"
+
+
 class Format(StrEnum):
     """What a comparison is written as."""
 
     MD = "md"
     JSON = "json"
+    JUNIT = "junit"
+    ANNOTATIONS = "annotations"
+    BENCHMARK_ACTION = "benchmark-action"
+    BENCHER = "bencher"
 
 
 def _version(*, wanted: bool) -> None:
@@ -169,21 +185,45 @@ def show(
 
 @app.command()
 def compare(
-    old: Annotated[Path, typer.Argument(help="A results folder.")],
-    new: Annotated[Path, typer.Argument(help="Another.")],
+    old: Annotated[Path, typer.Argument(metavar="BASE", help="A results folder.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="Another, of the same suite.")],
     *,
-    format: Annotated[Format, typer.Option(help="Markdown or JSON.")] = Format.MD,  # noqa: A002 - the option's name
-    output: Annotated[Path | None, typer.Option(help="A file to write instead of standard output.")] = None,
+    gate: Annotated[bool, typer.Option("--gate", help="Let the verdict decide the exit status.")] = False,
+    suite: Annotated[
+        str | None, typer.Option(help="Whose gate says what counts. [default: the suite that NEW names]")
+    ] = None,
+    format: Annotated[  # noqa: A002 - the option's name
+        list[Format] | None, typer.Option(help="What to write; repeatable. [default: md]")
+    ] = None,
+    output: Annotated[
+        list[Path] | None, typer.Option(help="The file of the first --format, of the second, …; else standard output.")
+    ] = None,
 ) -> None:
-    """Say what changed between two result sets, cell by cell."""
-    from bench.cli.reading import compared
+    """Say what changed between two result sets, cell by cell.
 
-    text = compared(old, new, form=format.value)
-    if output is None:
-        typer.echo(text)
-    else:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(text, encoding="utf-8")
+    Exit status with --gate: 0 nothing got worse; 1 a cell got worse, vanished or no longer finishes; 2 some or all
+    of it cannot be compared. Without, 0 unless nothing can be compared.
+    """
+    from bench.cli.comparing import compare_results
+
+    forms = [form.value for form in format or (Format.MD,)]
+    raise typer.Exit(compare_results(old, new, suite=suite, gate=gate, forms=forms, outputs=output or []))
+
+
+@app.command()
+def history(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Results folders, or folders of such.")],
+    *,
+    metric: Annotated[Measured, typer.Option(help="What to look at.")] = Measured.RMSE,
+    level: Annotated[
+        float, typer.Option(min=0.001, max=0.2, help="Chance of a step in a series that has none.")
+    ] = 0.01,
+    output: Annotated[Path, typer.Option(help="Folder of the page.")] = Path("reports/history"),
+) -> None:
+    """Find when results changed over many runs, and by how much; cells that were set aside count too."""
+    from bench.cli.history import written_history
+
+    typer.echo(written_history(folders, metric=metric.value, level=level, output=output))
 
 
 @app.command()
@@ -245,3 +285,26 @@ def verify(names: Annotated[list[str] | None, typer.Argument(help="Which files. 
     from bench.cli.data import verified
 
     raise typer.Exit(verified(names or []))
+
+
+_Baseline = Annotated[Path, typer.Option("--baseline", help="Where the baseline lies.")]
+
+
+@baseline.command()
+def update(
+    results: Annotated[Path, typer.Argument(help="A results folder.")] = Path("results/ci"),
+    *,
+    folder: _Baseline = Path("results/baseline"),
+) -> None:
+    """Make the runs of a results folder the baseline: small enough to be committed, every replicate ok."""
+    from bench.cli.baseline import updated
+
+    typer.echo(updated(results, folder))
+
+
+@baseline.command("show")
+def show_baseline(*, folder: _Baseline = Path("results/baseline")) -> None:
+    """Show the baseline's errors and where they come from."""
+    from bench.cli.baseline import shown
+
+    typer.echo(shown(folder))
