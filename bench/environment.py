@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib
 import json
 import platform
@@ -47,6 +48,12 @@ def environment(device: str) -> dict[str, Any]:
         "git_dirty": None if commit is None else bool(_git("status", "--porcelain", "--", ".")),
         "machine_reference_s": machine_reference_s(),
     }
+
+
+def machine_id(device: str, threads: int) -> str:
+    """8 hexadecimal digits for this machine, this device of it and so many threads: times of two do not compare."""
+    known = [socket.gethostname(), _cpu(), _gpu(device)["gpu"], device, threads]
+    return hashlib.sha256(json.dumps(known).encode()).hexdigest()[:8]
 
 
 def libraries() -> dict[str, str]:

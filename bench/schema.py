@@ -24,6 +24,23 @@ _KEY = [
     ("horizon", pa.int32()),
 ]
 KEY = tuple(name for name, _ in _KEY)
+_ENVIRONMENT = [  # where and with what
+    ("device", pa.string()),
+    ("host", pa.string()),
+    ("cpu", pa.string()),
+    ("gpu", pa.string()),
+    ("driver", pa.string()),
+    ("threads", pa.int32()),
+    ("python", pa.string()),
+    ("libraries", pa.string()),  # JSON: name → version
+    ("bench_version", pa.string()),
+    ("code_version", pa.int32()),
+    ("git_commit", pa.string()),
+    ("git_dirty", pa.bool_()),
+    ("deterministic_algorithms", pa.bool_()),
+    ("machine_reference_s", pa.float64()),  # a fixed matrix product, timed in the same process
+    ("started_at", pa.timestamp("us", tz="UTC")),
+]
 
 
 class Status(StrEnum):
@@ -96,22 +113,7 @@ RUNS = pa.schema(
         ("data_source", pa.string()),
         ("data_sha256", pa.string()),
         ("data_seed", pa.int64()),
-        # Where and with what.
-        ("device", pa.string()),
-        ("host", pa.string()),
-        ("cpu", pa.string()),
-        ("gpu", pa.string()),
-        ("driver", pa.string()),
-        ("threads", pa.int32()),
-        ("python", pa.string()),
-        ("libraries", pa.string()),  # JSON: name → version
-        ("bench_version", pa.string()),
-        ("code_version", pa.int32()),
-        ("git_commit", pa.string()),
-        ("git_dirty", pa.bool_()),
-        ("deterministic_algorithms", pa.bool_()),
-        ("machine_reference_s", pa.float64()),  # a fixed matrix product, timed in the same process
-        ("started_at", pa.timestamp("us", tz="UTC")),
+        *_ENVIRONMENT,
     ],
     metadata=_METADATA,
 )
@@ -157,12 +159,32 @@ PREDICTIONS = pa.schema(
     metadata=_METADATA,
 )
 
+PROBES = pa.schema(
+    [
+        *_KEY,
+        ("status", pa.string()),
+        ("reason", pa.string()),
+        ("quantity", pa.string()),  # what `value` is, its unit in the name; null where the probe failed
+        ("repeat", pa.int32()),  # the round, from 0; null for what is counted once
+        ("value", pa.float64()),
+        ("implementation", pa.string()),  # what was timed
+        ("workload", pa.string()),  # JSON: what was measured; rows of equal workloads compare
+        ("parameters_from", pa.string()),  # runs: those that the cell's replicates were trained with; suite: its own
+        *_ENVIRONMENT,
+    ],
+    metadata=_METADATA,
+)
+
 SCHEMAS: Mapping[str, pa.Schema] = {
     "runs": RUNS,
     "trials": TRIALS,
     "curves": CURVES,
     "predictions": PREDICTIONS,
 }
+"""The tables that one cell becomes when it is run."""
+
+ALL: Mapping[str, pa.Schema] = {**SCHEMAS, "probes": PROBES}
+"""Every table of a results folder: a cell is probed at another time, on any number of machines."""
 
 Rows = dict[str, pa.Table]
 """What one cell becomes: a table for each name in `SCHEMAS`."""
@@ -170,7 +192,7 @@ Rows = dict[str, pa.Table]
 
 def table(name: str, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     """`rows` as the table `name`; a missing column is null, an unknown one raises `KeyError`."""
-    schema = SCHEMAS[name]
+    schema = ALL[name]
     rows = list(rows)
     extra = {key for row in rows for key in row} - set(schema.names)
     if extra:

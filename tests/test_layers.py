@@ -11,10 +11,10 @@ ROOT = Path(__file__).parents[1]
 TABLES = {
     "top": [["bench.__main__"], ["bench.cli"], ["bench.progress"]],
     "making": [
-        ["bench.running.plan", "bench.running.run"],
+        ["bench.running.plan", "bench.running.run", "bench.running.probing"],
         ["bench.running.engines", "bench.canary"],
         ["bench.running"],
-        ["bench.tuning"],
+        ["bench.tuning", "bench.probe"],
         ["bench.training"],
         ["bench.models", "bench.data"],
         ["bench.data.fetch", "bench.data.file", "bench.data.stocks", "bench.data.mnist"],
@@ -25,6 +25,7 @@ TABLES = {
             "bench.data.hashing",
             "bench.data.idx",
             "bench.data.images",
+            "bench.data.linear",
             "bench.kernels",
         ],
     ],
@@ -37,7 +38,7 @@ TABLES = {
         ["bench.stats"],
     ],
     "shared": [
-        ["bench.store", "bench.suite", "bench.environment"],
+        ["bench.store", "bench.suite", "bench.environment", "bench.memory"],
         ["bench.suite.spec", "bench.schema", "bench.data.base", "bench.data.pins", "bench.models.base"],
         ["bench.registry"],
         ["bench.errors", "bench.seeds", "bench.tasks", "bench"],

@@ -18,6 +18,8 @@ app = typer.Typer(
 )
 data = typer.Typer(help="The real data files: pinned by address and SHA-256.", no_args_is_help=True)
 app.add_typer(data, name="data")
+baseline = typer.Typer(help="The committed results that a gate compares with.", no_args_is_help=True)
+app.add_typer(baseline, name="baseline")
 
 
 class Progress(StrEnum):
@@ -39,11 +41,25 @@ class Listed(StrEnum):
     SUITES = "suites"
 
 
+class Measured(StrEnum):
+    """The metrics whose history can be told."""
+
+    RMSE = "rmse"
+    MAE = "mae"
+    SKILL = "skill"
+    R2 = "r2"
+    DIRECTIONAL_ACCURACY = "directional_accuracy"
+
+
 class Format(StrEnum):
     """What a comparison is written as."""
 
     MD = "md"
     JSON = "json"
+    JUNIT = "junit"
+    ANNOTATIONS = "annotations"
+    BENCHMARK_ACTION = "benchmark-action"
+    BENCHER = "bencher"
 
 
 def _version(*, wanted: bool) -> None:
@@ -109,6 +125,40 @@ def run(  # noqa: PLR0913 - one parameter for each option
 
 
 @app.command()
+def probe(  # noqa: PLR0913 - one parameter for each option
+    suite: Annotated[str, typer.Argument(help="A suite file, or the name of a shipped suite.")],
+    *,
+    results: Annotated[Path | None, typer.Option(help="Results folder. [default: results/SUITE]")] = None,
+    only: Annotated[list[str] | None, typer.Option(metavar="KEY=GLOB", help="Only these cells; as for run.")] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Rounds; an interval of 95 % takes 6 or more.")] = 9,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of the model's process.")] = 1,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:INDEX.")] = "auto",
+    fresh: Annotated[bool, typer.Option("--fresh", help="Probe every cell again.")] = False,
+    progress: Annotated[Progress, typer.Option(help="auto: rich on a terminal, plain elsewhere.")] = Progress.AUTO,
+    no_report: Annotated[bool, typer.Option("--no-report", help="Do not write the report again.")] = False,
+) -> None:
+    """Measure time and memory of each model of a suite: one at a time, in fresh processes, rounds interleaved.
+
+    Let nothing else run meanwhile. A case whose models are all stored for this machine is not measured again. Exit
+    status as of run.
+    """
+    from bench.cli.probing import ProbeRequest, probe_suite
+
+    request = ProbeRequest(
+        suite=suite,
+        results=results,
+        only=tuple(only or ()),
+        repeats=repeats,
+        threads=threads,
+        device=device,
+        fresh=fresh,
+        progress=progress.value,
+        report=not no_report,
+    )
+    raise typer.Exit(probe_suite(request))
+
+
+@app.command()
 def report(
     results: Annotated[Path, typer.Argument(help="A results folder.")],
     *,
@@ -121,22 +171,59 @@ def report(
 
 
 @app.command()
-def compare(
-    old: Annotated[Path, typer.Argument(help="A results folder.")],
-    new: Annotated[Path, typer.Argument(help="Another.")],
+def show(
+    cell: Annotated[str, typer.Argument(help="The beginning of a cell's id, as a report names it.")],
     *,
-    format: Annotated[Format, typer.Option(help="Markdown or JSON.")] = Format.MD,  # noqa: A002 - the option's name
-    output: Annotated[Path | None, typer.Option(help="A file to write instead of standard output.")] = None,
+    results: Annotated[Path | None, typer.Option(help="A results folder. [default: those in results/]")] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Every column with every digit, as CSV.")] = False,
 ) -> None:
-    """Say what changed between two result sets, cell by cell."""
-    from bench.cli.reading import compared
+    """Print the rows that a cell's numbers come from."""
+    from bench.cli.showing import show as rows
 
-    text = compared(old, new, form=format.value)
-    if output is None:
-        typer.echo(text)
-    else:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(text, encoding="utf-8")
+    typer.echo(rows(cell, results, csv=csv))
+
+
+@app.command()
+def compare(
+    old: Annotated[Path, typer.Argument(metavar="BASE", help="A results folder.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="Another, of the same suite.")],
+    *,
+    gate: Annotated[bool, typer.Option("--gate", help="Let the verdict decide the exit status.")] = False,
+    suite: Annotated[
+        str | None, typer.Option(help="Whose gate says what counts. [default: the suite that NEW names]")
+    ] = None,
+    format: Annotated[  # noqa: A002 - the option's name
+        list[Format] | None, typer.Option(help="What to write; repeatable. [default: md]")
+    ] = None,
+    output: Annotated[
+        list[Path] | None, typer.Option(help="The file of the first --format, of the second, …; else standard output.")
+    ] = None,
+) -> None:
+    """Say what changed between two result sets, cell by cell.
+
+    Exit status with --gate: 0 nothing got worse; 1 a cell got worse, vanished or no longer finishes; 2 some or all
+    of it cannot be compared. Without, 0 unless nothing can be compared.
+    """
+    from bench.cli.comparing import compare_results
+
+    forms = [form.value for form in format or (Format.MD,)]
+    raise typer.Exit(compare_results(old, new, suite=suite, gate=gate, forms=forms, outputs=output or []))
+
+
+@app.command()
+def history(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Results folders, or folders of such.")],
+    *,
+    metric: Annotated[Measured, typer.Option(help="What to look at.")] = Measured.RMSE,
+    level: Annotated[
+        float, typer.Option(min=0.001, max=0.2, help="Chance of a step in a series that has none.")
+    ] = 0.01,
+    output: Annotated[Path, typer.Option(help="Folder of the page.")] = Path("reports/history"),
+) -> None:
+    """Find when results changed over many runs, and by how much; cells that were set aside count too."""
+    from bench.cli.history import written_history
+
+    typer.echo(written_history(folders, metric=metric.value, level=level, output=output))
 
 
 @app.command()
@@ -198,3 +285,26 @@ def verify(names: Annotated[list[str] | None, typer.Argument(help="Which files. 
     from bench.cli.data import verified
 
     raise typer.Exit(verified(names or []))
+
+
+_Baseline = Annotated[Path, typer.Option("--baseline", help="Where the baseline lies.")]
+
+
+@baseline.command()
+def update(
+    results: Annotated[Path, typer.Argument(help="A results folder.")] = Path("results/ci"),
+    *,
+    folder: _Baseline = Path("results/baseline"),
+) -> None:
+    """Make the runs of a results folder the baseline: small enough to be committed, every replicate ok."""
+    from bench.cli.baseline import updated
+
+    typer.echo(updated(results, folder))
+
+
+@baseline.command("show")
+def show_baseline(*, folder: _Baseline = Path("results/baseline")) -> None:
+    """Show the baseline's errors and where they come from."""
+    from bench.cli.baseline import shown
+
+    typer.echo(shown(folder))

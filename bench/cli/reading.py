@@ -1,4 +1,4 @@
-"""``bench report`` and ``bench compare``: the reading commands, which need no torch."""
+"""``bench report``, which needs no torch."""
 
 from __future__ import annotations
 
@@ -27,15 +27,7 @@ def up_to_date(page: Path, results: Path) -> bool:
 
 
 def _stamp(results: Path) -> str:
-    """Which results a report is of, and their state: every change moves a part into or out of runs/."""
-    runs = results / "runs"
-    changed = runs.stat().st_mtime_ns if runs.is_dir() else 0
+    """Which results a report is of, and their state: every change moves a part into or out of runs/ or probes/."""
+    folders = [results / name for name in ("runs", "probes")]
+    changed = max((folder.stat().st_mtime_ns for folder in folders if folder.is_dir()), default=0)
     return f"bench {bench.__version__}, {results.resolve()}, changed {changed}\n"
-
-
-def compared(old: Path, new: Path, *, form: str) -> str:
-    """What changed from the results folder `old` to `new`, as ``md`` or ``json``."""
-    from bench.compare import compare_folders, to_json, to_markdown
-
-    found = compare_folders(old, new)
-    return to_json(found) if form == "json" else to_markdown(found)

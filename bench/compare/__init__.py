@@ -1,20 +1,19 @@
 """Two result sets → what changed between them, cell by cell.
 
-`compare` takes tables and returns frozen values; `to_markdown` and `to_json` show them.
+`compare` takes tables and returns frozen values; `bench.compare.exporters` writes them for people and programs.
 """
 
 from bench.compare.compare import compare, compare_folders
-from bench.compare.render import to_json, to_markdown
-from bench.compare.values import CellChange, Change, Comparison, Place, Side
+from bench.compare.values import ALARMS, CellChange, Comparison, MetricChange, Place, Side, Verdict
 
 __all__ = [
+    "ALARMS",
     "CellChange",
-    "Change",
     "Comparison",
+    "MetricChange",
     "Place",
     "Side",
+    "Verdict",
     "compare",
     "compare_folders",
-    "to_json",
-    "to_markdown",
 ]

@@ -30,7 +30,7 @@ Settings = Mapping[str, frozenset[str]]
 def settings(runs: pa.Table, key: Sequence[str]) -> dict[Place, Settings]:
     """The settings of each cell of `runs`, by its place, which the columns `key` make."""
     specs: dict[Place, set[str]] = defaultdict(set)
-    for row in runs.group_by([*key, "spec"]).aggregate([]).to_pylist():
+    for row in runs.group_by([*key, "spec"], use_threads=False).aggregate([]).to_pylist():
         specs[Place(*(row[name] for name in key))] |= {row["spec"]} - {None}
     return {place: _by_name([json.loads(text) for text in texts]) for place, texts in specs.items()}
 

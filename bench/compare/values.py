@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from bench.report.values import Estimate
 
 
-class Change(StrEnum):
-    """What became of the error of one cell.
+class Verdict(StrEnum):
+    """What became of one metric, of one cell, or of everything.
 
-    `WORSE` and `BETTER` where the interval over seeds says so, or the sign where no random number is drawn;
-    `NOT_TESTED` where a trained model has one pair of replicates, so no interval.
+    `REGRESSED` and `IMPROVED` where the effect is above the threshold and significant; `EQUIVALENT` where it is shown
+    to lie within the threshold; `UNDECIDED` where neither is shown; `LEAK` where an improvement goes below the noise
+    floor, which no honest forecast does.
     """
 
-    WORSE = "larger error"
-    BETTER = "smaller error"
-    NONE_SHOWN = "no difference shown"
-    NOT_TESTED = "not tested"
-    UNCHANGED = "unchanged"
+    REGRESSED = "regressed"
+    LEAK = "suspected leak"
     NOT_COMPARABLE = "not comparable"
+    UNDECIDED = "undecided"
+    IMPROVED = "improved"
+    EQUIVALENT = "equivalent"
+
+
+WORST_FIRST = tuple(Verdict)
+"""A cell is judged by the worst of its metrics: the first of these."""
+
+
+def worst(found: Collection[Verdict]) -> Verdict:
+    """The worst of `found`; of nothing, nothing can be said."""
+    return next((verdict for verdict in WORST_FIRST if verdict in found), Verdict.NOT_COMPARABLE)
+
+
+ALARMS = frozenset({Verdict.REGRESSED, Verdict.LEAK})
+"""The verdicts on a cell for which a gate closes."""
 
 
 @dataclass(frozen=True, order=True)
@@ -46,8 +61,6 @@ class Side:
         How many replicates are ok, out of how many.
     reason
         Why the first of the others is not; empty where all are.
-    rmse
-        Original units, over all test targets and finished replicates, with its interval over seeds.
     fit_s, predict_s
         Medians over replicates.
     machine
@@ -57,6 +70,8 @@ class Side:
     test_points, persistence_mse
         What it was tested on: how many targets, and the error of persistence there, in original units squared;
         empty where they are not known.
+    noise_floor_mse, error_scale
+        The error of the best possible forecast there, and the unit of scaled errors; `None` where they are not known.
     deterministic
         Whether one fit stands for every seed: then nothing has an interval over seeds.
     """
@@ -65,14 +80,51 @@ class Side:
     finished: int
     replicates: int
     reason: str
-    rmse: Estimate | None
     fit_s: float | None
     predict_s: float | None
     machine: str
     data_sha256: str
     test_points: tuple[int, ...]
     persistence_mse: tuple[float, ...]
+    noise_floor_mse: float | None
+    error_scale: float | None
     deterministic: bool
+
+    @property
+    def whole(self) -> bool:
+        """Whether every replicate is ok."""
+        return self.finished == self.replicates
+
+
+@dataclass(frozen=True)
+class MetricChange:
+    """What became of one metric of one cell.
+
+    Parameters
+    ----------
+    threshold
+        The smallest effect that counts.
+    relative
+        Whether `effect` is new / old − 1, the geometric mean over the paired replicates; else it is new − old.
+    old, new
+        Means over the paired replicates, with 95 % bootstrap intervals over seeds.
+    effect
+        With its interval at the level 1 − alpha, not corrected for the number of cells; none for a deterministic cell.
+    p_value
+        That there is no effect, corrected by Holm's method over the comparison; `None` where nothing was tested.
+    further
+        About how many more replicates would decide it; `None` unless undecided, or where it cannot be told.
+    """
+
+    metric: str
+    threshold: float
+    relative: bool
+    old: Estimate
+    new: Estimate
+    effect: Estimate
+    p_value: float | None
+    further: int | None
+    verdict: Verdict
 
 
 @dataclass(frozen=True)
@@ -83,10 +135,10 @@ class CellChange:
     ----------
     paired
         Replicates that are ok in both.
-    ratio
-        New RMSE over old, over the paired replicates and resampled with them.
-    difference
-        New MSE minus old, original units squared, likewise.
+    metrics
+        What became of each metric that is looked at; none where the two do not compare.
+    verdict
+        The worst of the metrics'.
     fit_ratio, predict_ratio
         New time over old; `None` where the machines differ. Two sessions are no test of speed.
     notes
@@ -99,11 +151,10 @@ class CellChange:
     old: Side
     new: Side
     paired: int
-    ratio: Estimate | None
-    difference: Estimate | None
+    metrics: tuple[MetricChange, ...]
+    verdict: Verdict
     fit_ratio: float | None
     predict_ratio: float | None
-    change: Change
     notes: tuple[str, ...] = ()
     other_settings: tuple[str, ...] = ()
 
@@ -114,6 +165,14 @@ class Comparison:
 
     Parameters
     ----------
+    suite
+        What both are results of.
+    gate_file
+        The suite file that says what counts as a change; empty where it was not looked up.
+    alpha
+        The chance of a false alarm that the verdicts keep to, over the whole comparison.
+    thresholds
+        For each metric that was looked at, the smallest change that counts.
     cells
         Those that both have.
     appeared, vanished
@@ -126,6 +185,10 @@ class Comparison:
         Where they were timed, each in one line.
     """
 
+    suite: str
+    gate_file: str
+    alpha: float
+    thresholds: Mapping[str, float]
     cells: tuple[CellChange, ...]
     appeared: tuple[Place, ...]
     vanished: tuple[Place, ...]
@@ -136,10 +199,23 @@ class Comparison:
     new_machines: tuple[str, ...]
 
     @property
+    def verdict(self) -> Verdict:
+        """On everything: a regression also where cells vanished or fail; not comparable where some cells are not."""
+        if self.alarms():
+            return Verdict.REGRESSED
+        found = {cell.verdict for cell in self.cells if cell.place not in self.mended}
+        return worst(found)
+
+    @property
     def same_machines(self) -> bool:
         """Whether no two times come from different machines."""
         return len({*self.old_machines, *self.new_machines}) <= 1
 
-    def having(self, change: Change) -> tuple[CellChange, ...]:
-        """The cells with `change`."""
-        return tuple(cell for cell in self.cells if cell.change is change)
+    def alarms(self) -> dict[Place, str]:
+        """Why a gate closes: each place that got worse, with what became of it."""
+        lost = dict.fromkeys(self.vanished, "vanished") | dict.fromkeys(self.failed, "no longer finishes")
+        return lost | {cell.place: str(cell.verdict) for cell in self.having(*ALARMS)}
+
+    def having(self, *verdicts: Verdict) -> tuple[CellChange, ...]:
+        """The cells with one of `verdicts`."""
+        return tuple(cell for cell in self.cells if cell.verdict in verdicts)

@@ -5,27 +5,28 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
+from bench.report.estimate import Estimate
 from bench.report.losses import Losses, skill_in_window
 from bench.report.text import setting
-from bench.report.values import Bounds, CellSummary, Cost, Estimate, State, Verdict
+from bench.report.values import CellSummary, Cost, State, Verdict
 from bench.schema import Status
+from bench.stats.floors import learnable_fraction, skill
 from bench.stats.intervals import Interval, mean
 from bench.stats.machines import several
-from bench.stats.table import MISSING, BoolArray, FloatArray, Grid
+from bench.stats.table import MISSING, FloatArray, Grid
 
 NO_ROW = "no row: the suite leaves this cell out, or it has not been run yet"
 
 _TIMES = ("fit_s", "predict_s", "tuning_s")
-_COLUMNS = (
-    *("rmse", "mse_scaled", "mae", "directional_accuracy", "validation_mse_scaled"),
-    *(*_TIMES, "peak_memory_bytes", "parameters", "epochs"),
-)
+_MEANS = ("mae", "directional_accuracy", "validation_mse_scaled")
+_FIRST = ("cell_id", "hyperparameters", "spec")
 
 
 def cells(grid: Grid, losses: Mapping[str, Losses], references: frozenset[str]) -> tuple[CellSummary, ...]:
@@ -48,134 +49,166 @@ def cells(grid: Grid, losses: Mapping[str, Losses], references: frozenset[str]) 
     )
 
 
-def verdict(skill: Estimate, window: Bounds | None, *, deterministic: bool) -> Verdict:
-    """What the two intervals say: a claim needs both, over the seeds and over the test window.
-
-    A deterministic model has no spread over seeds, so its test window decides alone.
-    """
-    bounds = [window] if deterministic else [window, skill.interval]
-    known = [pair for pair in bounds if pair is not None]
-    if len(known) < len(bounds):
-        return Verdict.UNTESTED
-    if all(low > 0 for low, _ in known):
-        return Verdict.SKILL
-    if all(high < 0 for _, high in known):
-        return Verdict.WORSE
-    return Verdict.NO_SKILL
+Place = tuple[int, int]
+Nested = list[list[Any]]
+"""``[cells][models]``: an array as Python's own values, which are read one by one many times faster."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Arrays:
-    """What is computed for all cells at once; the first two axes are ``[cells, models]``."""
+    """What is computed for all cells at once, ``[cells][models]``."""
 
     grid: Grid
-    deterministic: BoolArray
-    several_machines: BoolArray
-    mse: Interval
-    skill: Interval
-    learnable_fraction: Interval
-    columns: Mapping[str, FloatArray]  # [cells, models, seeds]
+    finished: Nested
+    replicates: Nested
+    deterministic: Nested
+    one_machine: Nested
+    rmse_by_seed: Nested
+    first: Mapping[str, Nested]  # of the first row of each cell
+    intervals: Mapping[str, tuple[Nested, Nested, Nested]]
+    numbers: Mapping[str, Nested]
 
     @classmethod
     def of(cls, grid: Grid) -> _Arrays:
         return cls(
             grid=grid,
-            deterministic=grid.deterministic(),
-            several_machines=several(grid),
-            mse=mean(grid.values("mse")),
-            skill=mean(grid.values("skill")),
-            learnable_fraction=mean(grid.values("learnable_fraction")),
-            columns={name: grid.values(name) for name in _COLUMNS},
+            finished=grid.ok.sum(axis=2).tolist(),
+            replicates=(grid.row >= 0).sum(axis=2).tolist(),
+            deterministic=grid.deterministic().tolist(),
+            one_machine=(~several(grid)).tolist(),
+            rmse_by_seed=grid.values("rmse").tolist(),
+            first=_first(grid),
+            intervals=_intervals(grid),
+            numbers=_numbers(grid),
         )
 
-    def estimate(self, interval: Interval, place: tuple[int, int]) -> Estimate | None:
-        value, low, high = (float(array[place]) for array in (interval.value, interval.low, interval.high))
+    def estimate(self, name: str, place: Place) -> Estimate | None:
+        c, m = place
+        value, low, high = (part[c][m] for part in self.intervals[name])
         if math.isnan(value):
             return None
-        return Estimate(value, None if math.isnan(low) or self.deterministic[place] else (low, high))
+        return Estimate(value, None if math.isnan(low) or self.deterministic[c][m] else (low, high))
 
-    def present(self, name: str, place: tuple[int, int]) -> FloatArray:
-        values: FloatArray = self.columns[name][place]
-        finite: FloatArray = values[np.isfinite(values)]
-        return finite
+    def number(self, name: str, place: Place) -> float | None:
+        value: float = self.numbers[name][place[0]][place[1]]
+        return None if math.isnan(value) else value
+
+    def whole(self, name: str, place: Place) -> int | None:
+        value = self.number(name, place)
+        return None if value is None else int(value)
 
 
-def _cell(
-    arrays: _Arrays, place: tuple[int, int], *, losses: Mapping[str, Losses], references: frozenset[str]
-) -> CellSummary:
-    grid = arrays.grid
-    case, model = grid.cases[place[0]], grid.models[place[1]]
-    rows = grid.row[place][grid.row[place] >= 0]
-    first = (
-        grid.runs.slice(int(rows[0]), 1).select(["cell_id", "hyperparameters", "spec"]).to_pylist()[0]
-        if len(rows)
-        else {}
-    )
-    known = losses.get(first.get("cell_id", ""))
-    state, note = _state(grid, place)
-    skill = arrays.estimate(arrays.skill, place)
+def _intervals(grid: Grid) -> dict[str, tuple[Nested, Nested, Nested]]:
+    mse, persistence = grid.values("mse"), grid.values("persistence_mse")
+    # The stored fraction is empty where persistence is within noise of the floor on these targets.
+    floor = np.where(np.isfinite(grid.values("learnable_fraction")), grid.values("noise_floor_mse"), np.nan)
+    found = {
+        "mse": mean(mse),
+        "skill": skill(mse, persistence),
+        "learnable_fraction": learnable_fraction(mse, persistence, floor),
+    }
+    return {name: _interval(interval) for name, interval in found.items()}
+
+
+def _interval(found: Interval) -> tuple[Nested, Nested, Nested]:
+    return found.value.tolist(), found.low.tolist(), found.high.tolist()
+
+
+def _first(grid: Grid) -> dict[str, Nested]:
+    """Of each cell's first row the columns `_FIRST`; `None` where it has no row."""
+    rows = np.where(grid.row >= 0, grid.row, np.iinfo(np.int64).max).min(axis=2, initial=np.iinfo(np.int64).max)
+    places = pa.array(rows.ravel(), mask=(rows == np.iinfo(np.int64).max).ravel())
+    found = grid.runs.select(_FIRST).take(places)
+    return {name: _shaped(found[name].to_pylist(), rows.shape) for name in _FIRST}
+
+
+def _shaped(values: Sequence[Any], shape: tuple[int, ...]) -> Nested:
+    cells, models = shape
+    return [list(values[c * models : (c + 1) * models]) for c in range(cells)]
+
+
+def _numbers(grid: Grid) -> dict[str, Nested]:
+    """One number for each cell over its replicates, NaN where none has one."""
+    medians = {name: _over(np.nanmedian, grid.values(name)) for name in (*_TIMES, "epochs")}
+    means = {name: _over(np.nanmean, grid.values(name)) for name in _MEANS}
+    largest = {name: _over(np.nanmax, grid.values(name)) for name in ("peak_memory_bytes", "parameters")}
+    scaled = {"rmse_scaled": np.sqrt(_over(np.nanmean, grid.values("mse_scaled")))}
+    return {name: values.tolist() for name, values in {**medians, **means, **largest, **scaled}.items()}
+
+
+def _over(statistic: Callable[..., FloatArray], values: FloatArray) -> FloatArray:
+    """`statistic` over the finite values of ``[cells, models, seeds]``."""
+    finite = np.where(np.isfinite(values), values, np.nan)
+    result: FloatArray = np.full(values.shape[:2], np.nan)
+    known = np.isfinite(finite).any(axis=2)
+    if known.any():
+        result[known] = statistic(finite[known], axis=1)
+    return result
+
+
+def _cell(arrays: _Arrays, place: Place, *, losses: Mapping[str, Losses], references: frozenset[str]) -> CellSummary:
+    c, m = place
+    case, model = arrays.grid.cases[c], arrays.grid.models[m]
+    first = {name: values[c][m] for name, values in arrays.first.items()}
+    known = losses.get(first["cell_id"] or "")
+    state, note = _state(arrays, place)
     window = skill_in_window(known) if known and model not in references else None
     return CellSummary(
-        cell_id=first.get("cell_id"),
+        cell_id=first["cell_id"],
         dataset=case.dataset,
         model=model,
         sequence_length=case.sequence_length,
         horizon=case.horizon,
         state=state,
-        finished=int(grid.ok[place].sum()),
-        replicates=len(rows),
+        finished=arrays.finished[c][m],
+        replicates=arrays.replicates[c][m],
         note=note,
-        deterministic=bool(arrays.deterministic[place]),
-        rmse=_root(arrays.estimate(arrays.mse, place)),
-        rmse_by_seed=tuple(arrays.present("rmse", place).tolist()),
-        rmse_scaled=_root_mean(arrays.present("mse_scaled", place)),
-        mae=_mean(arrays.present("mae", place)),
-        skill=skill,
+        deterministic=arrays.deterministic[c][m],
+        rmse=_root(arrays.estimate("mse", place)),
+        rmse_by_seed=tuple(value for value in arrays.rmse_by_seed[c][m] if math.isfinite(value)),
+        rmse_scaled=arrays.number("rmse_scaled", place),
+        mae=arrays.number("mae", place),
+        skill=arrays.estimate("skill", place),
         skill_in_window=window,
-        learnable_fraction=arrays.estimate(arrays.learnable_fraction, place),
-        directional_accuracy=_mean(arrays.present("directional_accuracy", place)),
-        validation_mse_scaled=_mean(arrays.present("validation_mse_scaled", place)),
-        verdict=_verdict(arrays, place, skill=skill, window=window, reference=model in references),
+        learnable_fraction=arrays.estimate("learnable_fraction", place),
+        directional_accuracy=arrays.number("directional_accuracy", place),
+        validation_mse_scaled=arrays.number("validation_mse_scaled", place),
+        verdict=_verdict(arrays, place, reference=model in references),
         cost=_cost(arrays, place),
-        hyperparameters=_hyperparameters(first, deterministic=bool(arrays.deterministic[place])),
+        hyperparameters=_hyperparameters(first, deterministic=arrays.deterministic[c][m]),
     )
 
 
-def _verdict(
-    arrays: _Arrays, place: tuple[int, int], *, skill: Estimate | None, window: Bounds | None, reference: bool
-) -> Verdict:
-    if not arrays.grid.ok[place].any():
+def _verdict(arrays: _Arrays, place: Place, *, reference: bool) -> Verdict:
+    """Before anything is tested."""
+    if not arrays.finished[place[0]][place[1]]:
         return Verdict.UNFINISHED
-    if reference:
-        return Verdict.REFERENCE
-    if skill is None:
-        return Verdict.UNTESTED
-    return verdict(skill, window, deterministic=bool(arrays.deterministic[place]))
+    return Verdict.REFERENCE if reference else Verdict.UNTESTED
 
 
-def _state(grid: Grid, place: tuple[int, int]) -> tuple[State, str]:
+def _state(arrays: _Arrays, place: Place) -> tuple[State, str]:
     """How much of the cell there is, and why there is no more."""
-    ended = Counter(status for status in grid.status[place].tolist() if status != MISSING)
-    if not ended:
+    finished, replicates = arrays.finished[place[0]][place[1]], arrays.replicates[place[0]][place[1]]
+    if not replicates:
         return State.MISSING, NO_ROW
-    lost = {status: count for status, count in ended.items() if status != Status.OK}
-    if not lost:
+    if finished == replicates:
         return State.OK, ""
+    grid = arrays.grid
+    lost = Counter(status for status in grid.status[place].tolist() if status not in {MISSING, Status.OK})
     row = grid.row[place][(grid.row[place] >= 0) & ~grid.ok[place]][0]
     reason = grid.runs["reason"][int(row)].as_py() or "no reason was stored"
-    total = ended.total()
-    counts = ", ".join(f"{count} of {total} {status.replace('_', ' ')}" for status, count in sorted(lost.items()))
-    return (State.PARTIAL if Status.OK in ended else State.FAILED), f"{counts}: {reason}"
+    counts = ", ".join(f"{count} of {replicates} {status.replace('_', ' ')}" for status, count in sorted(lost.items()))
+    return (State.PARTIAL if finished else State.FAILED), f"{counts}: {reason}"
 
 
-def _cost(arrays: _Arrays, place: tuple[int, int]) -> Cost:
-    one_machine = not arrays.several_machines[place]
-    times = {name: _median(arrays.present(name, place)) if one_machine else None for name in _TIMES}
+def _cost(arrays: _Arrays, place: Place) -> Cost:
+    one_machine = arrays.one_machine[place[0]][place[1]]
+    times = {name: arrays.number(name, place) if one_machine else None for name in _TIMES}
     return Cost(
         **times,
-        peak_memory_bytes=_largest(arrays.present("peak_memory_bytes", place)),
-        parameters=_largest(arrays.present("parameters", place)),
-        epochs=_median(arrays.present("epochs", place)),
+        peak_memory_bytes=arrays.whole("peak_memory_bytes", place),
+        parameters=arrays.whole("parameters", place),
+        epochs=arrays.number("epochs", place),
     )
 
 
@@ -187,25 +220,9 @@ def _root(estimate: Estimate | None) -> Estimate | None:
     return Estimate(math.sqrt(estimate.value), bounds and (math.sqrt(max(0.0, bounds[0])), math.sqrt(bounds[1])))
 
 
-def _root_mean(values: FloatArray) -> float | None:
-    return math.sqrt(values.mean()) if len(values) else None
-
-
-def _mean(values: FloatArray) -> float | None:
-    return float(values.mean()) if len(values) else None
-
-
-def _median(values: FloatArray) -> float | None:
-    return float(np.median(values)) if len(values) else None
-
-
-def _largest(values: FloatArray) -> int | None:
-    return int(values.max()) if len(values) else None
-
-
 def _hyperparameters(row: Mapping[str, Any], *, deterministic: bool) -> tuple[tuple[str, str], ...]:
     """What the cell was fitted with; a model that draws no random number uses no setting of gradient descent."""
-    values: dict[str, Any] = json.loads(row.get("hyperparameters") or "{}")
-    spec: dict[str, Any] = json.loads(row.get("spec") or "{}")
+    values: dict[str, Any] = json.loads(row["hyperparameters"] or "{}")
+    spec: dict[str, Any] = json.loads(row["spec"] or "{}")
     unused = set(spec.get("training") or {}) - {"scaler"} if deterministic else set()
     return tuple((name, setting(value)) for name, value in values.items() if name not in unused)

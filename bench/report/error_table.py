@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.report.tabular import LENGTH, MARKS, Column, Entry, Table, length, nothing
+from bench.report.estimate import Bounds, Estimate
+from bench.report.judging import OTHER_LENGTH
+from bench.report.tabular import LENGTH, MARKS, NO_FLOOR, NO_SKILL, Column, Entry, Table, length, nothing
 from bench.report.text import bounds, decimals, listed, number, percent
-from bench.report.values import Bounds, CellSummary, Estimate, Section, State, Verdict
+from bench.report.values import CellSummary, Section, State, Verdict
 
 _WORDS: Mapping[Verdict, str] = {
     **{verdict: str(verdict) for verdict in Verdict},
@@ -28,6 +30,7 @@ def errors(section: Section, *, name: str) -> Table:
         places=decimals(end for cell in section.cells for end in _ends(cell.rmse)),
         skill_places=3 if all(end > -1 for cell in section.cells for end in _ends(cell.skill)) else 2,
         lengths=len({cell.sequence_length for cell in section.cells}) > 1,
+        rivals=section.rivals,
         learnable=any(cell.learnable_fraction for cell in section.cells),
     )
     columns = [
@@ -36,12 +39,13 @@ def errors(section: Section, *, name: str) -> Table:
         Column("RMSE", "original units", hint="Over all test targets and seeds."),
         Column("95 % interval", "over seeds", hint=_BY_SEED),
         Column("Skill", hint="1 − MSE / MSE of persistence."),
-        Column("95 % interval", "over seeds", hint=_BY_SEED),
+        Column("95 % interval", "over seeds", hint="Fieller's, of the ratio of the means over seeds."),
         Column("95 % interval", "over test window", hint=_IN_WINDOW),
         Column("Learnable", hint="How much of the way from persistence to the noise floor.")
         if shows.learnable
         else None,
         Column("Verdict", "against persistence", kind="text"),
+        Column("Error", "against the smallest", kind="text"),
     ]
     return Table(
         name,
@@ -70,6 +74,7 @@ class _Shows:
 
     places: int | None
     skill_places: int
+    rivals: Sequence[str]
     lengths: bool
     learnable: bool
 
@@ -86,15 +91,26 @@ def _error_row(cell: CellSummary, *, best: bool, shows: _Shows) -> tuple[Entry, 
     entries = [
         Entry(cell.model, strong=best),
         length(cell, mark="✓" if cell.chosen else "") if shows.lengths else None,
-        Entry(number(rmse.value, shows.places), rmse.value, strong=best) if rmse else nothing(cell.note or _NO_ERROR),
+        Entry(number(rmse.value, shows.places), rmse.value, strong=best, cell=cell.cell_id)
+        if rmse
+        else nothing(cell.note or _NO_ERROR),
         _bounds(rmse.interval if rmse else None, shows.places, otherwise=spread),
-        Entry(number(skill.value, shows.skill_places), skill.value) if skill else nothing(cell.note or _NO_SKILL),
+        Entry(number(skill.value, shows.skill_places), skill.value) if skill else nothing(cell.note or NO_SKILL),
         _bounds(skill.interval if skill else None, shows.skill_places, otherwise=spread),
         _bounds(cell.skill_in_window, shows.skill_places, otherwise=window),
         _learnable(learnable, cell.note) if shows.learnable else None,
-        Entry(_WORDS[cell.verdict] + of_how_many, hint=cell.note, mark=MARKS[cell.verdict]),
+        Entry(_WORDS[cell.verdict] + of_how_many, hint=cell.note or cell.why, mark=MARKS[cell.verdict]),
+        _against(cell, best=best, rivals=shows.rivals),
     ]
     return tuple(entry for entry in entries if entry)
+
+
+def _against(cell: CellSummary, *, best: bool, rivals: Sequence[str]) -> Entry:
+    if best:
+        return Entry("the smallest")
+    if not cell.why_not_best:
+        return nothing(cell.note or OTHER_LENGTH)
+    return Entry("not told from it" if cell.model in rivals else "larger", hint=cell.why_not_best)
 
 
 _ONE_FIT = "one fit stands for every seed"
@@ -102,8 +118,6 @@ _ONE_SEED = "one replicate shows no spread"
 _ITSELF = "persistence against itself"
 _NO_WINDOW = "the predictions are not stored, or are too few for an interval"
 _NO_ERROR = "no error is stored"
-_NO_SKILL = "persistence makes no error here"
-_NO_FLOOR = "no noise floor is known, or persistence is as good"
 
 
 def _bounds(pair: Bounds | None, places: int | None, *, otherwise: str) -> Entry:
@@ -111,4 +125,4 @@ def _bounds(pair: Bounds | None, places: int | None, *, otherwise: str) -> Entry
 
 
 def _learnable(estimate: Estimate | None, note: str) -> Entry:
-    return Entry(percent(estimate.value), estimate.value) if estimate else nothing(note or _NO_FLOOR)
+    return Entry(percent(estimate.value), estimate.value) if estimate else nothing(note or NO_FLOOR)

@@ -1,12 +1,16 @@
-"""The summary's values as CSV: one row for each cell, full precision, units in the names of the columns."""
+"""Values as CSV: full precision, units in the names of the columns, and nothing that a spreadsheet would calculate."""
 
 from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable, Sequence
 
+import pyarrow as pa
+
+from bench.report.estimate import Bounds, Estimate
 from bench.report.text import csv_safe
-from bench.report.values import Bounds, CellSummary, Estimate, Summary
+from bench.report.values import CellSummary, Summary
 
 COLUMNS = (
     *("dataset", "model", "sequence_length", "horizon", "cell_id", "state", "seeds_finished", "seeds", "chosen"),
@@ -19,12 +23,21 @@ COLUMNS = (
 
 def to_csv(summary: Summary) -> str:
     """Every cell of `summary`; an empty field is a value that is missing, and `note` says why."""
+    return _written(COLUMNS, (_values(cell) for section in summary.sections for cell in section.cells))
+
+
+def rows_csv(rows: pa.Table, names: Sequence[str] | None = None) -> str:
+    """Rows of a results table: the columns `names`, or all of them."""
+    names = names or rows.column_names
+    return _written(names, zip(*(rows[name].to_pylist() for name in names), strict=True))
+
+
+def _written(names: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for section in summary.sections:
-        for cell in section.cells:
-            writer.writerow([_field(value) for value in _values(cell)])
+    # A name in quotes stays one field also where a spreadsheet separates fields by semicolons.
+    writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    writer.writerow(names)
+    writer.writerows([_field(value) for value in row] for row in rows)
     return text.getvalue()
 
 
@@ -50,4 +63,6 @@ def _bounds(pair: Bounds | None) -> tuple[object, ...]:
 
 
 def _field(value: object) -> object:
-    return csv_safe(value) if isinstance(value, str) else value
+    if value is None or isinstance(value, int | float):
+        return value
+    return csv_safe(str(value))

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from bench.report.values import Bounds, FloatArray, Trace
+from bench.report.estimate import Bounds
+from bench.report.values import FloatArray, Trace
 from bench.stats.blocks import loss_ratio
 from bench.stats.table import IntArray
-
-DRAWN = 80
-"""Test targets in the picture of predictions: enough to see a pattern, few enough to see a delay of one step."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,34 +57,39 @@ def skill_in_window(cell: Losses) -> Bounds | None:
     return None if np.isnan(low) else (1 - high, 1 - low)
 
 
-def ratio_in_window(cell: Losses, other: Losses) -> Bounds | None:
-    """The interval of the MSE of `cell` over that of `other`; `None` where their test targets differ."""
-    if not np.array_equal(cell.index, other.index):
-        return None
-    low, high = loss_ratio(cell.model, other.model, horizon=cell.horizon)
-    return None if np.isnan(low) else (low, high)
-
-
 def trace(predictions: pa.Table) -> Trace:
-    """The last `DRAWN` test targets of one cell, first channel."""
+    """The test targets of one cell, first channel."""
     first = predictions.filter(pa.compute.equal(predictions["channel"], 0)).sort_by([("seed", "ascending")])
     index, place = np.unique(first["index"].to_numpy(), return_inverse=True)
     seeds, replicate = np.unique(first["seed"].to_numpy(), return_inverse=True)
     by_seed = np.full((len(seeds), len(index)), np.nan)
     by_seed[replicate, place] = first["prediction"].to_numpy()
     one = np.unique(place, return_index=True)[1]  # a row for each target: what is the same for every replicate
-    kept = slice(-DRAWN, None)
+    truth, median = first["truth"].to_numpy()[one], np.nanmedian(by_seed, axis=0)
     return Trace(
         model=first["model"][0].as_py(),
         sequence_length=first["sequence_length"][0].as_py(),
-        time=_times(first["time"], index, one)[kept],
-        truth=first["truth"].to_numpy()[one][kept],
-        persistence=first["persistence"].to_numpy()[one][kept],
-        median=np.nanmedian(by_seed, axis=0)[kept],
-        low=np.nanmin(by_seed, axis=0)[kept],
-        high=np.nanmax(by_seed, axis=0)[kept],
-        points=len(index),
+        time=_times(first["time"], index, one),
+        truth=truth,
+        persistence=first["persistence"].to_numpy()[one],
+        median=median,
+        low=np.nanmin(by_seed, axis=0),
+        high=np.nanmax(by_seed, axis=0),
+        delay=delay(median, truth),
     )
+
+
+def delay(prediction: FloatArray, truth: FloatArray, longest: int = 20) -> int:
+    """By how many points `truth` has to be shifted to lie closest to `prediction`, ``[T]`` each: 0 is on time.
+
+    Every shift up to `longest` is judged on the same predictions, by the mean squared difference.
+    """
+    longest = min(longest, len(truth) // 2)
+    judged = prediction[longest:]
+    shifted = [truth[longest - shift : len(truth) - shift] for shift in range(longest + 1)]
+    with np.errstate(over="ignore", invalid="ignore"):
+        distance = [float(np.mean((judged - series) ** 2)) for series in shifted]
+    return int(np.argmin(distance)) if np.isfinite(distance).all() else 0
 
 
 def _times(column: pa.ChunkedArray, index: IntArray, one: IntArray) -> np.ndarray[tuple[int], np.dtype[np.generic]]:

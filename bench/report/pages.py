@@ -6,14 +6,16 @@ import base64
 import re
 from dataclasses import dataclass
 
-from bench.report import tables, text
+from bench.report import cost_table, tables, text
 from bench.report.drawing.svg import Picture
 from bench.report.error_table import errors
 from bench.report.figures import Pictures
+from bench.report.model_tables import model_table
 from bench.report.reading import TERMS
+from bench.report.row_table import cell_rows
 from bench.report.tabular import Table
 from bench.report.templating import environment, shell
-from bench.report.values import Section, Summary
+from bench.report.values import Model, Section, Summary
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,25 @@ class Part:
     section: Section
     table: Table
     pictures: tuple[Picture, ...]
+
+    @property
+    def tests(self) -> list[str]:
+        """What was tested on this dataset, in words."""
+        chosen = [cell for cell in self.section.cells if cell.chosen]
+        return [text for cell in chosen for text in (cell.why, cell.why_not_best) if text]
+
+
+@dataclass(frozen=True)
+class ModelPart:
+    """One model's part of a page."""
+
+    anchor: str
+    model: Model
+    table: Table
+
+
+FIRST = ("ranks", "front")
+"""The pictures beside the ranking."""
 
 
 def html(summary: Summary, pictures: Pictures, *, csv: str) -> str:
@@ -49,11 +70,26 @@ def _values(summary: Summary, pictures: Pictures) -> dict[str, object]:
         "parts": parts,
         "overview": tables.overview(summary),
         "ranking": tables.ranking(summary),
+        "choice": tables.by_dataset(summary),
+        "rows": cell_rows(summary),
+        "first": [picture for picture in pictures.overview if picture.name in FIRST],
+        "model_parts": _model_parts(summary),
         "costs": tables.costs(summary),
-        "hyperparameters": tables.hyperparameters(summary),
         "failures": tables.failures(summary),
         "terms": TERMS,
+        "probes": cost_table.tables(summary.probes),
+        "not_probed": cost_table.NOT_PROBED,
     }
+
+
+def _model_parts(summary: Summary) -> list[ModelPart]:
+    parts = []
+    for place, model in enumerate(summary.models, start=1):
+        anchor = f"model-{place:02}-{text.slug(model.name)}"
+        own = model_table(summary, model, name=f"cells-{anchor}")
+        if own.rows:
+            parts.append(ModelPart(anchor, model, own))
+    return parts
 
 
 def _encoded(text: str) -> str:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
+from bench.report.findings import Rank, Ranking
 from bench.report.text import listed, plural
-from bench.report.values import CellSummary, Model, Rank, Ranking, Section, Verdict
+from bench.report.values import CellSummary, Model, Section
+from bench.stats.ranks import cliques, ranks
+from bench.stats.verdicts import ALPHA
 
 
 def rank(sections: Sequence[Section], models: Sequence[Model]) -> Ranking:
@@ -20,21 +24,27 @@ def rank(sections: Sequence[Section], models: Sequence[Model]) -> Ranking:
     ranked = [model.name for model in models if any(section.chosen(model.name) for section in sections)]
     if len(ranked) < 2:
         return Ranking((), 0, "", "")
-    complete = [s for s in sections if s.same_data and all(s.chosen(name) for name in ranked)]
-    average = _average_ranks(complete, ranked) if complete else {}
+    shared = complete(sections, ranked)
+    found = ranks(np.array([[_rmse(s.chosen(name)) for name in ranked] for s in shared]).reshape(-1, len(ranked)))
+    average = dict(zip(ranked, found.average.tolist(), strict=True)) if shared else {}
     rows = [_row(name, average.get(name), sections) for name in ranked]
     order = sorted(rows, key=lambda row: (row.average is None, row.average, -row.smallest_error))
     unranked = [model.name for model in models if model.name not in ranked]
-    over = _over(complete)
-    return Ranking(tuple(order), len(complete), over, _note(sections, complete, over=over, unranked=unranked))
+    over = _over(shared)
+    return Ranking(
+        tuple(order),
+        len(shared),
+        over,
+        _note(sections, shared, over=over, unranked=unranked),
+        groups=tuple(tuple(ranked[place] for place in group) for group in cliques(found.average, found.p)),
+        friedman_p=None if math.isnan(found.friedman_p) else found.friedman_p,
+        separable=found.smallest_p < ALPHA,
+    )
 
 
-def _average_ranks(sections: Sequence[Section], names: Sequence[str]) -> dict[str, float]:
-    errors = np.array([[_rmse(section.chosen(name)) for name in names] for section in sections])
-    smaller = (errors[:, None, :] < errors[:, :, None]).sum(axis=2)
-    equal = (errors[:, None, :] == errors[:, :, None]).sum(axis=2)  # itself among them
-    ranks = smaller + (equal + 1) / 2  # those that are equal share the mean of their places
-    return dict(zip(names, ranks.mean(axis=0).tolist(), strict=True))
+def complete(sections: Sequence[Section], models: Sequence[str]) -> list[Section]:
+    """The sections whose cells saw the same data and that every one of `models` finished."""
+    return [section for section in sections if section.same_data and all(section.chosen(name) for name in models)]
 
 
 def _rmse(cell: CellSummary | None) -> float:
@@ -48,8 +58,8 @@ def _row(name: str, average: float | None, sections: Sequence[Section]) -> Rank:
         model=name,
         average=average,
         smallest_error=sum(section.best is not None and section.best.model == name for section in sections),
-        with_skill=sum(cell.verdict is Verdict.SKILL for cell in chosen),
-        tested=sum(cell.verdict in {Verdict.SKILL, Verdict.NO_SKILL, Verdict.WORSE} for cell in chosen),
+        with_skill=sum(cell.skilled is True for cell in chosen),
+        tested=sum(cell.skilled is not None for cell in chosen),
         fit_s=float(np.median(fits)) if fits else None,
     )
 
@@ -61,8 +71,8 @@ def _over(sections: Sequence[Section]) -> str:
     return f"{plural(len(sections), 'pair')} of dataset and horizon"
 
 
-def _note(sections: Sequence[Section], complete: Sequence[Section], *, over: str, unranked: Sequence[str]) -> str:
-    left_out = [section.title for section in sections if section.same_data and section not in complete]
+def _note(sections: Sequence[Section], shared: Sequence[Section], *, over: str, unranked: Sequence[str]) -> str:
+    left_out = [section.title for section in sections if section.same_data and section not in shared]
     other_data = [section.title for section in sections if not section.same_data]
     parts = [f"Ranks by RMSE over {over}."]
     if left_out:

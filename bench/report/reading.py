@@ -17,16 +17,37 @@ TERMS = (
     ),
     (
         "Over seeds",
-        "A 95 % bootstrap interval of the mean over replicates: would other random numbers in training give the same?",
+        "A 95 % interval over replicates: would other random numbers in training give the same? "
+        "Bootstrap for the RMSE, Fieller's for the skill.",
     ),
     (
         "Over test window",
         "A 95 % block bootstrap interval over the test targets: would another stretch of this data give the same?",
     ),
     (
-        "Better than persistence",
-        "Both intervals of the skill lie above 0; for a model without random numbers, that over the test window. "
-        "“No skill shown” is not proof of no skill. No correction is made for the number of comparisons.",
+        "Verdict",
+        "Better or worse than persistence only where the paired test over seeds and both tests over the test window "
+        "(Diebold–Mariano, blocks) say so, corrected by Holm's method for all models of this report. "
+        "“No skill shown” is not proof of no skill. A suspected leak is an error below what is possible.",
+    ),
+    (
+        "Not told from it",
+        "The same tests against the model with the smallest error do not show a larger error.",
+    ),
+    (
+        "Average rank",
+        "1 is the smallest error on every dataset. A bar joins models that Wilcoxon's signed-rank tests over datasets, "
+        "with Holm's correction, do not separate.",
+    ),
+    (
+        "Error of persistence's",
+        "RMSE as a share of that of persistence: the mean of the middle half over datasets and seeds, with its "
+        "stratified bootstrap interval over seeds. ◆: every other model with an error as small takes longer to fit.",
+    ),
+    (
+        "Tuning budget",
+        "The mean, over all orders of the trials, of the best validation error after so many. "
+        "Trials that were pruned or failed count as paid for.",
     ),
     (
         "Sequence length",

@@ -17,9 +17,10 @@ from bench.report.published import site as published
 from bench.report.summary import summarise
 from bench.report.values import Summary
 from bench.schema import Rows
+from bench.store.probes import read_probes
 from bench.suite.spec import System
 
-_TABLES = ("runs", "curves", "predictions")
+_TABLES = ("runs", "trials", "curves", "predictions")
 
 
 def write(results: Path, reports: Path) -> Path:
@@ -45,7 +46,7 @@ def write(results: Path, reports: Path) -> Path:
     InputError
         The rows hold two results for one replicate, or a suite's name that is not one for a folder.
     """
-    rows = {name: store.read(results, name) for name in _TABLES}
+    rows = {name: store.read(results, name) for name in _TABLES} | {"probes": read_probes(results)}
     folder = reports / _name(rows["runs"], results)
     files = _files(rows, published.systems(results), results)
     try:
@@ -56,7 +57,7 @@ def write(results: Path, reports: Path) -> Path:
     return folder / "index.html"
 
 
-def _files(rows: Rows, systems: Sequence[System], results: Path) -> dict[str, str]:
+def _files(rows: Rows, systems: Sequence[System], results: Path) -> dict[str, str | bytes]:
     """Those of the page of published systems, and of the page on what belongs to none of them; either may be empty."""
     own, others = published.parted(rows, systems)
     if not own["runs"].num_rows:
@@ -67,12 +68,13 @@ def _files(rows: Rows, systems: Sequence[System], results: Path) -> dict[str, st
     return found if alone else {**found, **render(summarise(others, folder=results.as_posix()))}
 
 
-def render(summary: Summary) -> dict[str, str]:
+def render(summary: Summary) -> dict[str, str | bytes]:
     """The files of a report: path within its folder → content; the page itself comes last."""
     pictures = draw(summary)
     csv = to_csv(summary)
     return {
         **{f"figures/{picture.name}.svg": picture.file() for picture in pictures},
+        **{f"figures/{picture.name}.pdf": picture.pdf for picture in pictures},
         "cells.csv": csv,
         "report.md": markdown(summary, pictures),
         "index.html": html(summary, pictures, csv=csv),
@@ -87,18 +89,18 @@ def _name(runs: pa.Table, results: Path) -> str:
     return str(name)
 
 
-def _put(folder: Path, files: Mapping[str, str]) -> None:
+def _put(folder: Path, files: Mapping[str, str | bytes]) -> None:
     """Write `files` into `folder`, and remove the figures of an earlier report whose suite had other datasets."""
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         _write(folder / name, content)
-    for path in (folder / "figures").glob("*.svg"):
-        if f"figures/{path.name}" not in files:
+    for path in (folder / "figures").iterdir():
+        if path.suffix in {".svg", ".pdf"} and f"figures/{path.name}" not in files:
             path.unlink()
 
 
-def _write(path: Path, content: str) -> None:
+def _write(path: Path, content: str | bytes) -> None:
     """Write beside, then rename: a reader sees the old file or the new one."""
     beside = path.with_name(f".{path.name}.tmp")
-    beside.write_text(content, encoding="utf-8", newline="\n")
+    beside.write_bytes(content.encode() if isinstance(content, str) else content)
     beside.replace(path)

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from bench.report import provenance
-from bench.report.answer import OTHER_DATA, answer, statement
+from bench.report.budget import standings
 from bench.report.cells import cells
+from bench.report.cost import ProbedCell, costs
 from bench.report.grouping import by_cell
+from bench.report.judging import Against, Evidence, against, judged
+from bench.report.learning import curves
 from bench.report.losses import Losses, losses, trace
+from bench.report.questions import answers
 from bench.report.ranking import rank
-from bench.report.sections import Evidence, best_of, choose_lengths, rivals
-from bench.report.values import CellSummary, Counts, Curve, Model, Section, State, Summary, Trace, Verdict
+from bench.report.sections import best_of, choose_lengths, others
+from bench.report.statement import OTHER_DATA, statement
+from bench.report.tuning import tuned
+from bench.report.values import CellSummary, Counts, Curves, Model, Section, State, Summary, Trace
 from bench.stats.table import BoolArray, FloatArray, Grid, grid
 
 __all__ = ["summarise"]
@@ -29,8 +37,8 @@ def summarise(tables: Mapping[str, pa.Table], *, folder: str) -> Summary:
     Parameters
     ----------
     tables
-        `runs`, `curves` and `predictions` of `bench.schema`, one cell for each place of the cross product; any of
-        them may be empty.
+        `runs`, `trials`, `curves` and `predictions` of `bench.schema`, one cell for each place of the cross product;
+        any of them may be empty. `probes` where there are any.
     folder
         Where they were read from, as the user wrote it.
     """
@@ -39,22 +47,36 @@ def summarise(tables: Mapping[str, pa.Table], *, folder: str) -> Summary:
     models = _models(layout)
     sections = _Sections(tables, layout, models).all()
     ranking = rank(sections, models)
+    probes = _probes(tables)
+    standing = standings(sections, [row.model for row in ranking.ranks], probes)
     counts = _counts(layout, sections)
     suite = ", ".join(sorted(runs["suite"].unique().to_pylist())) or folder.rstrip("/").rpartition("/")[2]
     return Summary(
         suite=suite,
-        answer=answer(sections, ranking, counts, seeds=len(layout.seeds)),
+        answers=answers(sections, ranking, standing, counts=counts, seeds=len(layout.seeds)),
         models=models,
         sequence_lengths=tuple(sorted({case.sequence_length for case in layout.cases})),
         sections=sections,
         ranking=ranking,
+        standings=standing,
         failures=provenance.failures(runs),
         cautions=provenance.cautions(runs),
         setting=provenance.settings(runs),
         environments=provenance.environments(runs),
+        probes=probes,
         counts=counts,
         commands=provenance.commands(folder),
+        replicates=runs,
+        folder=folder,
     )
+
+
+def _probes(tables: Mapping[str, pa.Table]) -> tuple[ProbedCell, ...]:
+    """What was probed of the cells that are stored: a probe outlives its cell."""
+    if "probes" not in tables:
+        return ()
+    stored = pc.unique(tables["runs"]["cell_id"])
+    return costs(tables["probes"].filter(pc.is_in(tables["probes"]["cell_id"], value_set=stored)))
 
 
 def _models(layout: Grid) -> tuple[Model, ...]:
@@ -92,33 +114,46 @@ class _Sections:
         self.models = models
         self.predictions = by_cell(tables["predictions"])
         self.curves = by_cell(tables["curves"])
+        self.trials = by_cell(tables["trials"])
         self.losses = _losses(self.predictions)
         references = frozenset(model.name for model in models if model.reference)
         self.cells = cells(layout, self.losses, references)
-        mse = layout.values("mse")
-        self.evidence = Evidence(
-            mse={(case, m): mse[i, j] for i, case in enumerate(layout.cases) for j, m in enumerate(layout.models)},
-            losses=self.losses,
-        )
+        self.evidence = Evidence.of(layout, self.losses, _kinds(self.runs))
         self.references = _reference_errors(layout)
         self.different_data = frozenset(provenance.different_data(self.runs))
         self.several_horizons = len({case.horizon for case in layout.cases}) > 1
 
     def all(self) -> tuple[Section, ...]:
         facts = provenance.data_facts(self.runs)
-        places = {(cell.dataset, cell.horizon) for cell in self.cells}
-        order = sorted(places, key=lambda place: (place[0].casefold(), *place))
-        return tuple(self._section(dataset, horizon, facts=facts[dataset]) for dataset, horizon in order)
+        own = defaultdict(list)
+        for cell in self.cells:
+            own[cell.dataset, cell.horizon].append(cell)
+        order = sorted(own, key=lambda place: (place[0].casefold(), *place))
+        compared = [place for place in order if place[0] not in self.different_data]
+        found = {place: self._chosen(own[place]) for place in order}
+        found |= dict(zip(compared, judged((found[place] for place in compared), self.evidence), strict=True))
+        held = self._held([found[place] for place in compared])
+        return tuple(self._section(found[place], facts=facts[place[0]], held=held) for place in order)
 
-    def _section(self, dataset: str, horizon: int, *, facts: tuple[str, str, int | None]) -> Section:
+    def _chosen(self, own: Sequence[CellSummary]) -> tuple[CellSummary, ...]:
         order = {model.name: place for place, model in enumerate(self.models)}
-        own = [cell for cell in self.cells if (cell.dataset, cell.horizon) == (dataset, horizon)]
-        found = choose_lengths(sorted(own, key=lambda cell: (order[cell.model], cell.sequence_length)))
+        return choose_lengths(sorted(own, key=lambda cell: (order[cell.model], cell.sequence_length)))
+
+    def _held(self, sections: Sequence[Sequence[CellSummary]]) -> Mapping[str | None, Against]:
+        """Every chosen cell against the best one of its dataset."""
+        best = [(own, best_of(own)) for own in sections]
+        return against([(cell, top) for own, top in best if top for cell in others(own, top)], self.evidence)
+
+    def _section(
+        self, own: Sequence[CellSummary], *, facts: tuple[str, str, int | None], held: Mapping[str | None, Against]
+    ) -> Section:
+        dataset, horizon = own[0].dataset, own[0].horizon
         same_data = dataset not in self.different_data
-        if not same_data:
-            found = tuple(_without_claim(cell) for cell in found)
+        found = tuple(
+            replace(cell, why_not_best=held[cell.cell_id].sentence) if cell.cell_id in held else cell for cell in own
+        )
         best = best_of(found) if same_data else None
-        near = rivals(found, best, self.evidence) if best else ()
+        near = tuple(cell.model for cell in others(found, best) if not held[cell.cell_id].larger) if best else ()
         persistence, floor = self.references[dataset, horizon]
         return Section(
             title=f"{dataset} (horizon {horizon})" if self.several_horizons else dataset,
@@ -134,13 +169,17 @@ class _Sections:
             rivals=near,
             same_data=same_data,
             statement=statement(found, best, near, persistence_rmse=persistence) if same_data else OTHER_DATA,
-            curves=tuple(curve for cell in found if cell.chosen for curve in self._curves(cell)),
+            curves=tuple(self._curves(found)),
+            tuned=tuple(tuned(rows) for cell in found if cell.chosen and (rows := self.trials.get(cell.cell_id or ""))),
             trace=self._trace(found),
         )
 
-    def _curves(self, cell: CellSummary) -> list[Curve]:
-        rows = self.curves.get(cell.cell_id or "")
-        return [] if rows is None or cell.deterministic else _curves(rows)
+    def _curves(self, found: Sequence[CellSummary]) -> Iterator[Curves]:
+        """Of the models that are trained by gradient descent, at their chosen length."""
+        for cell in found:
+            rows = self.curves.get(cell.cell_id or "")
+            if cell.chosen and not cell.deterministic and rows is not None:
+                yield curves(rows)
 
     def _trace(self, found: Sequence[CellSummary]) -> Trace | None:
         """Of the best model that is not persistence itself, which is drawn beside it anyway."""
@@ -150,10 +189,10 @@ class _Sections:
         return None if rows is None else trace(rows)
 
 
-def _without_claim(cell: CellSummary) -> CellSummary:
-    """`cell` among cells that saw other data: what was tested stands beside nothing it compares with."""
-    tested = cell.verdict in {Verdict.SKILL, Verdict.NO_SKILL, Verdict.WORSE}
-    return replace(cell, verdict=Verdict.UNTESTED) if tested else cell
+def _kinds(runs: pa.Table) -> dict[str, str]:
+    """The kind of each dataset."""
+    first = runs.group_by("dataset").aggregate([("spec", "min")]).to_pylist()
+    return {row["dataset"]: str(json.loads(row["spec_min"] or "{}").get("dataset", {}).get("kind")) for row in first}
 
 
 def _losses(predictions: Mapping[str, pa.Table]) -> dict[str, Losses]:
@@ -175,22 +214,3 @@ def _reference_errors(layout: Grid) -> dict[tuple[str, int], tuple[float | None,
 def _root_median(values: FloatArray) -> float | None:
     present = values[np.isfinite(values)]
     return float(np.sqrt(np.median(present))) if len(present) else None
-
-
-def _curves(rows: pa.Table) -> list[Curve]:
-    ordered = rows.sort_by([("seed", "ascending"), ("epoch", "ascending")])
-    seed = ordered["seed"].to_numpy()
-    found = []
-    for one in np.unique(seed):
-        own = ordered.filter(pa.array(seed == one))
-        found.append(
-            Curve(
-                model=own["model"][0].as_py(),
-                sequence_length=own["sequence_length"][0].as_py(),
-                seed=int(one),
-                epoch=own["epoch"].to_numpy().astype(np.float64),
-                train=own["train_loss"].to_numpy(),
-                validation=own["validation_mse_scaled"].to_numpy(),
-            )
-        )
-    return found

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
-from bench.report.tabular import LENGTH, MARKS, Column, Entry, Table, length, nothing
-from bench.report.text import NOTHING, count, mebibytes, number, seconds
+from bench.report.findings import Rank, Standing
+from bench.report.tabular import (
+    LENGTH,
+    MARKS,
+    NO_FLOOR,
+    NO_TIME,
+    NOT_TUNED,
+    Column,
+    Entry,
+    Table,
+    length,
+    measured,
+    nothing,
+)
+from bench.report.text import NOTHING, bounds, count, listed, mebibytes, number, percent, seconds, significant
 from bench.report.values import CellSummary, Section, Summary, Verdict
 
 _NAMES = (Column("Dataset", kind="text"), Column("Model", kind="text"))
@@ -39,34 +53,91 @@ def _skill_entry(section: Section, model: str) -> Entry:
         order=value,
         hint=f"{cell.verdict}, sequence length {cell.sequence_length}",
         strong=section.best is cell,
+        cell=cell.cell_id,
         mark=MARKS[cell.verdict],
     )
 
 
 def ranking(summary: Summary) -> Table:
     """The models in order, over all datasets."""
+    standing = {item.model: item for item in summary.standings}
     rows = [
         (
-            Entry(row.model),
-            _measured(
-                row.average, partial(number, places=2), otherwise="no dataset was finished by every ranked model"
-            ),
-            Entry(str(row.smallest_error), row.smallest_error),
+            Entry(row.model, mark="◆" if row.model in standing and standing[row.model].on_front else ""),
+            measured(row.average, partial(number, places=1), otherwise="no dataset was finished by every ranked model"),
+            _relative(standing.get(row.model)),
             Entry(f"{row.with_skill} of {row.tested}", row.with_skill)
             if row.tested
             else nothing("could not be tested"),
-            _measured(row.fit_s, seconds, otherwise=_NO_TIME),
+            measured(_fit_s(row, standing.get(row.model)), seconds, otherwise=NO_TIME),
         )
         for row in summary.ranking.ranks
     ]
     columns = (
         Column("Model", kind="text"),
-        Column("Average rank", hint="1 is the smallest error on every dataset."),
-        Column("Smallest error", "datasets"),
-        Column("Better than persistence", "datasets", hint="Of those where it could be tested."),
-        Column("Time to fit", "one seed, median"),
+        Column("Average", "rank", hint="1 is the smallest error on every dataset."),
+        Column(
+            "Error [95 %]",
+            "of persistence's",
+            hint="RMSE as a share of persistence's: the interquartile mean over datasets and seeds, "
+            "with its stratified bootstrap interval over seeds.",
+        ),
+        Column("Beats it", "datasets", hint="Better than persistence, of the datasets where it could be tested."),
+        Column("Fit", _source(summary), hint="Time to fit one model: the geometric mean over datasets."),
     )
-    return Table("ranking", "Models by average rank", columns, tuple(rows), below=summary.ranking.note)
+    front = " ◆: every other model with an error as small takes longer to fit."
+    return Table("ranking", "Models by average rank", columns, tuple(rows), below=summary.ranking.note + front)
+
+
+def _source(summary: Summary) -> str:
+    return "by the probe" if any(standing.probed for standing in summary.standings) else "as run"
+
+
+def _fit_s(row: Rank, standing: Standing | None) -> float | None:
+    return standing.fit_s if standing else row.fit_s
+
+
+def _relative(standing: Standing | None) -> Entry:
+    if standing is None:
+        return nothing("persistence makes no error, or no dataset was finished by every ranked model")
+    error = standing.error
+    interval = f" {bounds(error.interval, 2)}" if error.interval else ""
+    return Entry(number(error.value, 2) + interval, error.value)
+
+
+def by_dataset(summary: Summary) -> Table:
+    """Which model for which data."""
+    rows = [_choice(section) for section in summary.sections]
+    columns = (
+        Column("Dataset", kind="text"),
+        Column("Smallest error", kind="text"),
+        Column("RMSE", "original units"),
+        Column("Skill", hint="1 − MSE / MSE of persistence."),
+        Column("Learnable", "learnt", hint="How much of the way from persistence to the noise floor."),
+        Column("Cannot be told from it", kind="prose"),
+        Column("Quickest of these", "time to fit one seed", kind="text"),
+    )
+    return Table("choice", "Which model for which data", columns, tuple(rows))
+
+
+def _choice(section: Section) -> tuple[Entry, ...]:
+    best = section.best
+    if best is None or best.rmse is None:
+        return (Entry(section.title), *(nothing(section.statement) for _ in range(6)))
+    near = [best, *(cell for name in section.rivals if (cell := section.chosen(name)))]
+    timed = [(cell.cost.fit_s, cell.model) for cell in near if cell.cost.fit_s is not None]
+    skill, learnt = best.skill, best.learnable_fraction
+    return (
+        Entry(section.title),
+        Entry(best.model, strong=True, hint=str(best.verdict), mark=MARKS[best.verdict]),
+        Entry(significant(best.rmse.value), best.rmse.value, cell=best.cell_id),
+        Entry(number(skill.value, 2), skill.value, cell=best.cell_id)
+        if skill
+        else nothing("persistence makes no error"),
+        Entry(percent(learnt.value), learnt.value, cell=best.cell_id) if learnt else nothing(NO_FLOOR),
+        Entry(listed(section.rivals) or "no other model: every error is shown to be larger"),
+        Entry(f"{min(timed)[1]}, {seconds(min(timed)[0])}") if timed else nothing(NO_TIME),
+    )
 
 
 def costs(summary: Summary) -> Table:
@@ -74,12 +145,12 @@ def costs(summary: Summary) -> Table:
     rows = [
         (
             *names,
-            _measured(cell.cost.fit_s, seconds, otherwise=_NO_TIME),
-            _measured(cell.cost.predict_s, seconds, otherwise=_NO_TIME),
-            _measured(cell.cost.tuning_s, seconds, otherwise=_NOT_TUNED),
-            _measured(cell.cost.peak_memory_bytes, mebibytes),
-            _measured(cell.cost.parameters, count),
-            _measured(cell.cost.epochs, number),
+            replace(measured(cell.cost.fit_s, seconds, otherwise=NO_TIME), cell=cell.cell_id),
+            measured(cell.cost.predict_s, seconds, otherwise=NO_TIME),
+            measured(cell.cost.tuning_s, seconds, otherwise=NOT_TUNED),
+            measured(cell.cost.peak_memory_bytes, mebibytes),
+            measured(cell.cost.parameters, count),
+            measured(cell.cost.epochs, number),
         )
         for names, cell in _finished(summary)
     ]
@@ -94,28 +165,6 @@ def costs(summary: Summary) -> Table:
         Column("Epochs", "median"),
     )
     return Table("costs", "Time, memory and size", columns, tuple(rows))
-
-
-_NO_TIME = "not measured, or measured on different machines"
-_NOT_TUNED = "not tuned, or tuned on different machines"
-
-
-def _measured(value: float | None, show: Callable[[float | None], str], *, otherwise: str = "not measured") -> Entry:
-    return Entry(show(value), value, hint=otherwise if value is None else "")
-
-
-def hyperparameters(summary: Summary) -> Table:
-    """What every finished cell was trained with."""
-    rows = [
-        (
-            *names,
-            Entry(", ".join(f"{name} {value}" for name, value in cell.hyperparameters) or "none"),
-            Entry(cell.cell_id or NOTHING),
-        )
-        for names, cell in _finished(summary)
-    ]
-    columns = (*_NAMES, LENGTH, Column("Hyperparameters", kind="prose"), Column("Cell", kind="code"))
-    return Table("hyperparameters", "Hyperparameters", columns, tuple(rows))
 
 
 def _finished(summary: Summary) -> Iterator[tuple[tuple[Entry, ...], CellSummary]]:

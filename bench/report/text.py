@@ -103,6 +103,15 @@ def percent(value: float | None) -> str:
     return NOTHING if value is None else f"{number(100 * value, 0)}\u202f%"
 
 
+def probability(p: float) -> str:
+    """A p-value.
+
+    >>> probability(0.0312), probability(1e-9)
+    ('p = 0.031', 'p < 0.001')
+    """
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+
+
 def setting(value: object) -> str:
     """A value of a setting.
 

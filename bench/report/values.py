@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from bench.report.cost import ProbedCell
+from bench.report.estimate import Bounds, Estimate
+from bench.report.findings import Answer, Ranking, Standing
+
+__all__ = [
+    "Bounds",
+    "CellSummary",
+    "Cost",
+    "Counts",
+    "Curves",
+    "Environment",
+    "Estimate",
+    "Failure",
+    "FloatArray",
+    "Model",
+    "Section",
+    "State",
+    "Summary",
+    "Trace",
+    "Tuned",
+    "Verdict",
+]
+
 FloatArray = NDArray[np.float64]
-Bounds = tuple[float, float]
-"""The low and the high end of a 95 % interval."""
 
 
 class Verdict(StrEnum):
@@ -22,7 +44,10 @@ class Verdict(StrEnum):
     NO_SKILL = "no skill shown"
     WORSE = "worse than persistence"
     REFERENCE = "the reference"
+    FLOOR = "at the noise floor"
+    LEAK = "suspected leak"
     UNTESTED = "not tested"
+    OTHER_LENGTH = "at another length"
     UNFINISHED = "not finished"
 
 
@@ -33,14 +58,6 @@ class State(StrEnum):
     PARTIAL = "partial"
     FAILED = "failed"
     MISSING = "missing"
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A value over replicates; `interval` is `None` where one replicate, or copies of one, show no spread."""
-
-    value: float
-    interval: Bounds | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +94,10 @@ class CellSummary:
         Means over replicates, with their intervals over seeds.
     skill_in_window
         The interval of the skill under resampling of the test targets.
+    skilled
+        Whether its error is shown to be smaller than that of persistence; `None` where that was not tested.
+    why, why_not_best
+        The tests against persistence, and against the best model on the same data, in words.
     """
 
     cell_id: str | None
@@ -100,25 +121,58 @@ class CellSummary:
     directional_accuracy: float | None = None
     validation_mse_scaled: float | None = None
     verdict: Verdict = Verdict.UNFINISHED
+    skilled: bool | None = None
+    why: str = ""
+    why_not_best: str = ""
     cost: Cost = Cost()
     hyperparameters: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
-class Curve:
-    """The losses of one replicate by epoch, scaled units: ``[epochs]`` each."""
+class Curves:
+    """The losses of one cell's replicates by epoch, scaled units.
+
+    Parameters
+    ----------
+    epoch
+        ``[epochs]``, from 1.
+    train, validation
+        ``[seeds, epochs]``; NaN after a replicate has stopped.
+    """
 
     model: str
     sequence_length: int
-    seed: int
     epoch: FloatArray
     train: FloatArray
     validation: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
+class Tuned:
+    """What the trials of one cell found, scaled units.
+
+    Parameters
+    ----------
+    trials
+        ``[trials]``: 1 … as many as there are.
+    expected, low, high
+        ``[trials]``: the best validation error to expect of so many, with its interval; NaN where it cannot be told.
+    mattered
+        The hyperparameters that explain more of the error than chance, with their shares of its variance.
+    """
+
+    model: str
+    sequence_length: int
+    trials: FloatArray
+    expected: FloatArray
+    low: FloatArray
+    high: FloatArray
+    mattered: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Trace:
-    """The end of the test part: truth, persistence and one model's predictions, original units.
+    """The test part: truth, persistence and one model's predictions, original units.
 
     Parameters
     ----------
@@ -130,8 +184,8 @@ class Trace:
         Whose predictions these are.
     median, low, high
         ``[T]``: over replicates; low and high are the extremes.
-    points
-        How many test targets there are in all.
+    delay
+        By how many points the truth has to be shifted to lie closest to the median.
     """
 
     model: str
@@ -142,7 +196,7 @@ class Trace:
     median: FloatArray
     low: FloatArray
     high: FloatArray
-    points: int
+    delay: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,7 +232,8 @@ class Section:
     rivals: tuple[str, ...]
     same_data: bool
     statement: str
-    curves: tuple[Curve, ...]
+    curves: tuple[Curves, ...]
+    tuned: tuple[Tuned, ...]
     trace: Trace | None
 
     def chosen(self, model: str) -> CellSummary | None:
@@ -193,48 +248,6 @@ class Model:
     name: str
     kind: str
     reference: bool
-
-
-@dataclass(frozen=True)
-class Rank:
-    """One model's place.
-
-    Parameters
-    ----------
-    average
-        Of its ranks by error, 1 for the smallest; `None` where no section was finished by every ranked model.
-    smallest_error, with_skill, tested
-        Sections where it has the smallest error, where it beats persistence, and where that could be tested.
-    fit_s
-        Median over sections.
-    """
-
-    model: str
-    average: float | None
-    smallest_error: int
-    with_skill: int
-    tested: int
-    fit_s: float | None
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """The models in order, the best first.
-
-    Parameters
-    ----------
-    sections
-        How many the ranks were taken over.
-    over
-        The same in words.
-    note
-        What was left out, and why.
-    """
-
-    ranks: tuple[Rank, ...]
-    sections: int
-    over: str
-    note: str
 
 
 @dataclass(frozen=True)
@@ -277,23 +290,36 @@ class Summary:
 
     Parameters
     ----------
-    answer
-        The findings over all sections, in sentences.
+    answers
+        The findings over all sections.
     cautions
         What to keep in mind before believing a number.
     setting
         How everything was run, where it was the same for all.
+    replicates
+        The rows of `runs`.
+    folder
+        Where they were read from, as the user wrote it.
     """
 
     suite: str
-    answer: tuple[str, ...]
+    answers: tuple[Answer, ...]
     models: tuple[Model, ...]
     sequence_lengths: tuple[int, ...]
     sections: tuple[Section, ...]
     ranking: Ranking
+    standings: tuple[Standing, ...]
     failures: tuple[Failure, ...]
     cautions: tuple[str, ...]
     setting: Mapping[str, str]
     environments: tuple[Environment, ...]
+    probes: tuple[ProbedCell, ...]
     counts: Counts
     commands: tuple[str, ...]
+    replicates: pa.Table = field(repr=False)
+    folder: str
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """Everything that the answers say."""
+        return tuple(sentence for answer in self.answers for sentence in answer.sentences)

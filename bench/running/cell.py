@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from bench.data.base import FloatArray
+from bench.memory import peak_bytes, reset_peak
 from bench.models import model_kinds
 from bench.models.base import ModelKind
 from bench.registry import lookup
 from bench.running.failures import classified
-from bench.running.memory import peak_bytes, reset_peak
 from bench.running.prepared import Compared, Prepared, load_data, prepare
 from bench.running.rows import Ledger, as_json, known
 from bench.schema import ADVICE, Rows, Status

@@ -15,7 +15,7 @@ from bench.data.base import DatasetKind
 from bench.errors import InputError
 from bench.registry import lookup, third_party
 from bench.running.failures import classified
-from bench.running.prepared import train_examples
+from bench.running.prepared import Outline, outline
 from bench.schema import Status
 from bench.suite.cells import Cell
 from bench.suite.spec import Entry
@@ -36,12 +36,12 @@ class Preflight:
     ----------
     blocked
         Dataset id → how its cells end without having begun, and why: data that cannot be had, a plug-in that raises.
-    examples
-        Cell id → how many examples it trains on, for those whose data was loaded.
+    outlines
+        Cell id → what it trains on, for those whose data was loaded.
     """
 
     blocked: dict[str, Blocked] = field(default_factory=dict)
-    examples: dict[str, int] = field(default_factory=dict)
+    outlines: dict[str, Outline] = field(default_factory=dict)
 
     def identify(self, cells: Sequence[Cell]) -> list[Cell]:
         """`cells` with what decides their identity beside the suite: data fingerprints and plugin versions.
@@ -80,14 +80,15 @@ class Preflight:
             data = kind.load(_parameters(entry, kind), concerned[0].seed)
             # The longest window comes first: its message says how many points are enough for all.
             for cell in sorted(concerned, key=lambda cell: -cell.sequence_length - cell.horizon):
-                self.examples[cell.id] = train_examples(cell, data)
+                self.outlines[cell.id] = outline(cell, data)
 
         self._each_dataset(cells, load)
         pa.default_memory_pool().release_unused()  # the process that waits for the others needs no series
 
     def train_windows(self, cell: Cell) -> int:
         """How many examples `cell` trains on; 0 where its data was not loaded."""
-        return self.examples.get(cell.id, 0)
+        known = self.outlines.get(cell.id)
+        return known.train if known else 0
 
     def _each_dataset(self, cells: Sequence[Cell], look: Callable[[Entry, DatasetKind], None]) -> None:
         """`look` at each dataset that can be had, in the order of the cells; ids are unique within a suite."""

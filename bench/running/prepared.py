@@ -10,16 +10,18 @@ import numpy as np
 
 from bench import seeds
 from bench.data import dataset_kinds
-from bench.data.base import FloatArray, Sequences, Series
+from bench.data.base import FloatArray, FloatArray32, Sequences, Series
 from bench.data.examples import Examples, Selection
-from bench.data.windows import Parts, Scaler, check_length, divided, evaluation_windows, train_windows
+from bench.data.windows import Parts, Scaler, Windows, check_length, divided, evaluation_windows, train_windows
 from bench.errors import DataError
+from bench.models.base import Shape
 from bench.registry import lookup
 from bench.running.answers import Answers
 from bench.running.reference import Reference
 from bench.suite.cells import Cell
 from bench.suite.spec import Split
 from bench.training.members import TrainingData
+from bench.training.trained import shape_of
 
 
 class Compared(Protocol):
@@ -112,18 +114,38 @@ def prepare(cell: Cell, source: Series | Sequences, *, scaler: Scaler | None = N
     return _of_series(cell, source, scaler)
 
 
-def train_examples(cell: Cell, source: Series | Sequences) -> int:
-    """How many examples `cell` would train on, without preparing them.
+@dataclass(frozen=True)
+class Outline:
+    """What `cell` would train on, without preparing it.
+
+    Parameters
+    ----------
+    train, validation
+        Examples.
+    shape
+        What a model is told about them.
+    """
+
+    train: int
+    validation: int
+    shape: Shape
+
+
+def outline(cell: Cell, source: Series | Sequences) -> Outline:
+    """What `cell` would train on.
 
     Raises
     ------
     DataError
-        There is none, or a part would be empty.
+        There is too little of it.
     """
     if isinstance(source, Sequences):
-        return parts_of(cell, source).train_end
-    cut = _cut(cell, source)
-    return cut.train_end - cut.lost - cell.sequence_length - cell.horizon + 1
+        cut = parts_of(cell, source)
+        data, _ = _selections(cell, cut, source, source.inputs, source.targets)
+    else:
+        cut = _cut(cell, source)
+        data, _ = _windows(cell, cut, source.values)
+    return Outline(len(data.train), len(data.validation or ()), shape_of(data, cell.training))
 
 
 def _cut(cell: Cell, series: Series) -> Parts:
@@ -137,18 +159,36 @@ def _cut(cell: Cell, series: Series) -> Parts:
     )
 
 
-def _of_series(cell: Cell, series: Series, scaler: Scaler | None) -> Prepared:
-    length, horizon, departures = cell.sequence_length, cell.horizon, cell.as_published
-    cut = _cut(cell, series)
-    fitted = series.values if departures.scaler == "series" else series.values[cut.train]
-    scaler = scaler or Scaler.fit(cell.training.scaler, fitted)
-    values = scaler.transform(series.values)
-    test = evaluation_windows(values, cut.test, length, horizon)
-    validation = evaluation_windows(values, cut.validation, length, horizon)
-    data = TrainingData(train_windows(values, cut, length, horizon), validation or None, departures)
-    return Prepared(
-        series, cut, scaler, data, test, scaler.inverse, lambda forced: Reference(series, cut, test, forced)
+def _windows(cell: Cell, cut: Parts, values: FloatArray) -> tuple[TrainingData, Windows]:
+    """Views of ``values`` ``[N, C]`` for training, and for the test."""
+    window = cell.sequence_length, cell.horizon
+    validation = evaluation_windows(values, cut.validation, *window)
+    data = TrainingData(train_windows(values, cut, *window), validation or None, cell.as_published)
+    return data, evaluation_windows(values, cut.test, *window)
+
+
+def _selections(
+    cell: Cell, cut: Parts, sequences: Sequences, inputs: FloatArray32, targets: FloatArray32
+) -> tuple[TrainingData, Selection]:
+    """Parts of all ``inputs`` ``[N, T, C]`` and ``targets`` ``[N, U, D]`` for training, and for the test."""
+    variable = bool(np.isnan(inputs).any())
+    train, validation, test = (
+        Selection(inputs, targets, range(part.start, part.stop), sequences.task, variable)
+        for part in (cut.train, cut.validation, cut.test)
     )
+    return TrainingData(train, validation or None, cell.as_published), test
+
+
+def _of_series(cell: Cell, series: Series, scaler: Scaler | None) -> Prepared:
+    cut = _cut(cell, series)
+    fitted = series.values if cell.as_published.scaler == "series" else series.values[cut.train]
+    scaler = scaler or Scaler.fit(cell.training.scaler, fitted)
+    data, test = _windows(cell, cut, scaler.transform(series.values))
+
+    def compared(teacher_forced: bool) -> Reference:  # noqa: FBT001 - its only argument
+        return Reference(series, cut, test, teacher_forced)
+
+    return Prepared(series, cut, scaler, data, test, scaler.inverse, compared)
 
 
 def parts_of(cell: Cell, sequences: Sequences) -> Parts:
@@ -174,13 +214,7 @@ def _of_sequences(cell: Cell, sequences: Sequences, scaler: Scaler | None) -> Pr
     inputs, targets = scaled(scaler, sequences.inputs), sequences.targets
     if task == "denoise":
         targets = scaled(scaler, targets)
-    variable = bool(np.isnan(sequences.inputs).any())
-
-    def selection(which: slice) -> Selection:
-        return Selection(inputs, targets, range(which.start, which.stop), task, variable)
-
-    test = selection(cut.test)
-    data = TrainingData(selection(cut.train), selection(cut.validation) or None, cell.as_published)
+    data, test = _selections(cell, cut, sequences, inputs, targets)
     inverse = scaler.inverse if task == "denoise" else lambda prediction: prediction
     return Prepared(sequences, cut, scaler, data, test, inverse, lambda _forced: Answers(sequences, cut, test))
 

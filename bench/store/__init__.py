@@ -5,6 +5,7 @@
     results/full/
     ├── runs/        <cell id>.parquet     written last: a cell is stored when this part exists
     ├── trials/  curves/  predictions/     parts of the same name, of no rows where there is nothing to tell
+    ├── probes/      <cell id>-<machine>.parquet     by `bench probe`, whether or not the cell is stored
     ├── superseded/                        the same four, of cells whose data, settings or code have changed
     ├── .pending/                          parts on their way in, and notes of those on their way out
     ├── suite.json                         the suite of the last run
@@ -17,8 +18,21 @@ writer that is killed loses at most what it had not made final: the next one end
 other file is ever deleted: a part without its part of `runs` is not stored, but stays until that cell is run again.
 """
 
-from bench.store.reader import Place, Stored, read, stored, summary
+from bench.store.reader import Place, Stored, cell_ids, read, read_cell, stored, summary
 from bench.store.suite import read_suite, write_suite
 from bench.store.writer import ASIDE, Writer, writing
 
-__all__ = ["ASIDE", "Place", "Stored", "Writer", "read", "read_suite", "stored", "summary", "write_suite", "writing"]
+__all__ = [
+    "ASIDE",
+    "Place",
+    "Stored",
+    "Writer",
+    "cell_ids",
+    "read",
+    "read_cell",
+    "read_suite",
+    "stored",
+    "summary",
+    "write_suite",
+    "writing",
+]

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.errors import StoreError
-from bench.schema import SCHEMAS, VERSION
+from bench.schema import ALL, VERSION
 
 T = TypeVar("T")
 
@@ -32,8 +32,9 @@ def load(part: Path) -> pa.Table | None:
     if rows is None:
         return None
     found = set(rows["cell_id"].unique().to_pylist())
-    if found - {part.stem} or (_table(part) == "runs" and not found):
-        raise StoreError(f"{part}: expected the rows of cell {part.stem} and of no other; {_remedy(part)}")
+    cell_id = part.stem.rpartition("-")[0] if _table(part) == "probes" else part.stem  # a probe names its machine
+    if found - {cell_id} or (_table(part) == "runs" and not found):
+        raise StoreError(f"{part}: expected the rows of cell {cell_id} and of no other; {_remedy(part)}")
     return rows
 
 
@@ -91,7 +92,7 @@ def _open(part: Path, take: Callable[[pq.ParquetFile], T]) -> T | None:
 
 def _check_schema(part: Path, found: pa.Schema) -> None:
     _check_version(part, _version(found) or "none")
-    if not found.equals(SCHEMAS[_table(part)]):
+    if not found.equals(ALL[_table(part)]):
         raise StoreError(f"{part}: expected the columns of {_table(part)!r}, found others; {_remedy(part)}")
 
 
@@ -118,5 +119,7 @@ def _commit_mark(part: Path) -> Path:
 
 def _remedy(part: Path) -> str:
     """What to delete: without its part of `runs`, a cell counts as not stored."""
+    if _table(part) == "probes":
+        return "delete it, and `bench probe` makes it again"
     mark = _commit_mark(part)
     return f"delete {'it' if mark == part else mark}, and `bench run` makes that cell again"

@@ -61,6 +61,18 @@ def read(folder: Path, table: str) -> pa.Table:
     return pa.concat_tables([SCHEMAS[table].empty_table(), *rows])
 
 
+def read_cell(folder: Path, table: str, cell_id: str) -> pa.Table:
+    """The rows of one stored cell.
+
+    Raises
+    ------
+    StoreError
+        As `read`.
+    """
+    rows = load(part_of(folder, table, cell_id))
+    return (SCHEMAS[table].empty_table() if rows is None else rows).cast(SCHEMAS[table])
+
+
 def stored(folder: Path) -> dict[str, Stored]:
     """Every stored cell in short, by cell id; empty where the folder does not exist yet.
 

@@ -13,9 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.errors import StoreError
-from bench.schema import SCHEMAS, Rows
+from bench.schema import ALL, SCHEMAS, Rows
 from bench.store.lock import exclusive
 from bench.store.part import part_of
+from bench.store.probes import probe_part
 from bench.store.reader import cell_ids, stored
 
 TABLES = (*(name for name in SCHEMAS if name != "runs"), "runs")
@@ -60,6 +61,18 @@ class Writer:
             for name in TABLES:
                 _write(staged, name, rows[name])
             _commit(self.folder, cell_id)
+
+    def put_probe(self, rows: pa.Table, machine: str) -> None:
+        """Store the probe of one cell on `machine`, in place of an older one there."""
+        (cell_id,) = rows["cell_id"].unique().to_pylist()
+        place = probe_part(self.folder, cell_id, machine)
+        with _writable(self.folder):
+            staged = _stage(self.folder, place.stem)
+            _write(staged, "probes", rows)
+            place.parent.mkdir(exist_ok=True)
+            (staged / "probes").replace(place)
+            _sync(place.parent)
+            staged.rmdir()
 
     def supersede(self, cell_id: str) -> None:
         """Set a cell aside: its rows are no longer read, and `restore` brings them back."""
@@ -107,11 +120,11 @@ def _stage(shelf: Path, cell_id: str) -> Path:
 def _write(staged: Path, name: str, rows: pa.Table) -> None:
     """Write one part beside its place and read it back; of no rows too, so that every folder has its columns."""
     part = staged / name
-    if not rows.schema.equals(SCHEMAS[name]):
+    if not rows.schema.equals(ALL[name]):
         raise ValueError(f"expected the schema of {name!r}, got {rows.schema}")
-    pq.write_table(rows.cast(SCHEMAS[name]), part, compression="zstd", write_page_checksum=True)
+    pq.write_table(rows.cast(ALL[name]), part, compression="zstd", write_page_checksum=True)
     with pq.ParquetFile(part, page_checksum_verification=True) as file:
-        if not file.schema_arrow.equals(SCHEMAS[name]) or file.read().num_rows != rows.num_rows:
+        if not file.schema_arrow.equals(ALL[name]) or file.read().num_rows != rows.num_rows:
             raise StoreError(f"{part}: what was written does not read back; check the disk")
     _sync(part)
 

@@ -35,16 +35,17 @@ def json_schema(datasets: Kinds, models: Kinds) -> Json:
     wanted: list[type[BaseModel]] = [Suite, System, *classes]
     references, whole = models_json_schema([(each, "validation") for each in wanted], schema_generator=_Untitled)
     suite, system = (resolved(references[each, "validation"], whole) for each in (Suite, System))
-    entries = {}
+    entries, several = {}, {}
     for key, kinds in registries.items():
         own = {model: resolved(references[model, "validation"], whole) for model in _by_parameters(kinds)}
         mappings = [_mapping(group, own[model]) for model, group in _by_parameters(kinds).items()]
         alone = {name: kind for name, kind in kinds.items() if not own[kind.parameters].get("required")}
-        entries[key] = {"type": "array", "items": {"anyOf": [_names(alone), *mappings]}}
+        several[key.removesuffix("s")] = {"anyOf": [_names(alone), *mappings]}
+        entries[key] = {"type": "array", "items": {"$ref": f"#/$defs/{key.removesuffix('s')}"}}
     entries["references"] = entries["models"]
     systems = {"type": "array", "items": _with(entries, system, least=1)}
     schema = {"$schema": _DIALECT, **_with({**entries, "systems": systems}, suite, least=0), "anyOf": _SOMETHING}
-    return {**schema, "$defs": _used(schema, whole["$defs"])}
+    return {**schema, "$defs": _used(schema, {**whole["$defs"], **several})}
 
 
 def _with(entries: Mapping[str, Json], schema: Mapping[str, Any], *, least: int) -> Json:

@@ -149,6 +149,45 @@ class Tuning(Frozen):
     pruner: Literal["hyperband", "median", "none"] = Field("hyperband", description="How poor trials end early.")
 
 
+Effect = Annotated[float, Field(gt=0, lt=10)] | None
+"""The smallest change of a metric that counts; null where the metric is not looked at."""
+
+
+class Thresholds(Frozen):
+    """The smallest change that counts, metric by metric; null where a metric is not looked at.
+
+    Errors by their ratio: 0.02 is 2 %. The others by their difference: 0.02 is two hundredths.
+    """
+
+    rmse: Effect = Field(0.02, description="Smallest relative change of the RMSE that counts.")
+    mae: Effect = Field(None, description="Smallest relative change of the MAE that counts.")
+    skill: Effect = Field(None, description="Smallest difference in skill that counts.")
+    r2: Effect = Field(None, description="Smallest difference in R² that counts.")
+    directional_accuracy: Effect = Field(None, description="Smallest difference in directional accuracy that counts.")
+
+    @model_validator(mode="after")
+    def _looks_at_something(self) -> Thresholds:
+        if not self.stated():
+            raise ValueError("expected a threshold for at least one metric")
+        return self
+
+    def stated(self) -> dict[str, float]:
+        """The metrics that are looked at, with their thresholds."""
+        return {name: value for name, value in self if value is not None}
+
+
+class Gate(Frozen):
+    """When a comparison with earlier results of this suite fails; no part of what a cell is."""
+
+    thresholds: Thresholds = Field(Thresholds(), description="The smallest change that counts, metric by metric.")
+    alpha: float = Field(
+        0.01,
+        gt=0,
+        lt=0.5,
+        description="Chance of a false alarm in one comparison, over all its cells and metrics (Holm).",
+    )
+
+
 class Entry(Frozen):
     """One dataset or model of a suite, resolved: every parameter has its value.
 
@@ -211,6 +250,7 @@ class Settings(Frozen):
         None, description="Seconds for one cell, at most; null for no limit."
     )
     exclude: tuple[Exclusion, ...] = Field((), description="Cells to leave out of the cross product.")
+    gate: Gate = Field(Gate(), description="When `bench compare` says that results have become worse.")
 
     @field_validator("sequence_lengths", "horizons")
     @classmethod

@@ -118,7 +118,7 @@ def _closed_form(kind: ModelKind, shape: Shape, members: Sequence[Member], data:
 
 def _fit_closed_form(model: ClosedForm, data: TrainingData) -> Fit:
     started = time.perf_counter()
-    model.fit(lambda: _batches(data.train))
+    model.fit(lambda: batches(data.train))
     fit = Fit()
     if data.validation is not None:
         fit.validation_mse = float(
@@ -130,10 +130,11 @@ def _fit_closed_form(model: ClosedForm, data: TrainingData) -> Fit:
 
 def predict_closed_form(model: ClosedForm, examples: Examples) -> FloatArray:
     """``[points, D]`` in scaled units."""
-    return examples.assemble(np.concatenate([model.predict(x) for x, _ in _batches(examples)]))
+    return examples.assemble(np.concatenate([model.predict(x) for x, _ in batches(examples)]))
 
 
-def _batches(examples: Examples) -> Iterator[tuple[FloatArray, FloatArray]]:
+def batches(examples: Examples) -> Iterator[tuple[FloatArray, FloatArray]]:
+    """One pass over `examples` in order: pairs of inputs ``[B, T, C]`` and targets ``[B, U, D]``."""
     for start in range(0, len(examples), CLOSED_FORM_BATCH):
         which = slice(start, start + CLOSED_FORM_BATCH)
         yield examples.inputs(which), examples.targets(which)

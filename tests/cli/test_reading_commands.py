@@ -67,16 +67,48 @@ def test_a_run_ends_with_a_page_and_the_page_can_be_made_again(bench: Bench, fol
     assert (folder / "other/tiny/index.html").exists()
 
 
-def test_what_changed_is_markdown_or_json(bench: Bench, folder: Path) -> None:
+def test_a_gate_closes_for_what_got_worse(bench: Bench, folder: Path) -> None:
     bench("run", "tiny.yaml", "--no-report", "--results", "a")
-    bench("run", "tiny.yaml", "--no-report", "--results", "b", "--seed", "1", "--only", "dataset=noise")
+    bench("run", "tiny.yaml", "--no-report", "--results", "b", "--only", "dataset=noise")
     done = _without_torch("compare", "a", "b")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "noise" in done.stdout
-    assert bench("compare", "a", "b", "--format", "json", "--output", "out/changes.json").out == ""
-    changes = json.loads((folder / "out/changes.json").read_text())
-    assert len(changes["cells"]) == 4
-    assert len(changes["vanished"]) == 4
+    assert done.stdout.startswith("# Comparison: regressed\n\n4 cells in both: 4 equivalent. 4 vanished.\n")
+    assert bench("compare", "a", "b", "--gate").status == 1
+    assert bench("compare", "b", "a", "--gate").status == 0
+
+
+def test_other_data_cannot_be_compared(bench: Bench) -> None:
+    bench("run", "tiny.yaml", "--no-report", "--results", "a", "--only", "dataset=noise")
+    bench("run", "tiny.yaml", "--no-report", "--results", "b", "--only", "dataset=noise", "--seed", "1")
+    assert bench("compare", "a", "b", "--gate").status == 2
+    assert bench("compare", "a", "b").status == 0
+
+
+def test_a_comparison_is_written_in_as_many_forms_as_are_asked_for(bench: Bench, folder: Path) -> None:
+    bench("run", "tiny.yaml", "--no-report", "--results", "a", "--only", "dataset=noise")
+    forms = ("--format", "json", "--output", "out/changes.json", "--format", "junit", "--output", "out/changes.xml")
+    ended = bench("compare", "a", "a", "--suite", "tiny.yaml", *forms, "--format", "annotations")
+    assert (ended.status, ended.out) == (0, "::notice file=tiny.yaml,title=tiny::nothing got worse: equivalent\n")
+    assert len(json.loads((folder / "out/changes.json").read_text())["cells"]) == 4
+    assert (folder / "out/changes.xml").read_text().startswith("<?xml")
+    ended = bench("compare", "a", "a", "--output", "x.md", "--output", "y.md")
+    assert (ended.status, ended.err.count("\n")) == (2, 1)
+
+
+def test_thresholds_come_from_the_suite(bench: Bench, folder: Path) -> None:
+    text = (folder / "tiny.yaml").read_text()
+    (folder / "suites").mkdir()
+    (folder / "suites/tiny.yaml").write_text(text + "gate: {thresholds: {rmse: 0.5, mae: 0.25}, alpha: 0.05}\n")
+    bench("run", "tiny.yaml", "--no-report", "--results", "a", "--only", "dataset=noise")
+
+    def limits(*options: str) -> tuple[object, ...]:
+        content = json.loads(bench("compare", "a", "a", "--format", "json", *options).out)
+        return content["gate_file"], content["thresholds"], content["alpha"]
+
+    assert limits() == ("suites/tiny.yaml", {"rmse": 0.5, "mae": 0.25}, 0.05)
+    assert limits("--suite", "tiny.yaml") == ("tiny.yaml", {"rmse": 0.02}, 0.01)
+    (folder / "suites/tiny.yaml").unlink()
+    assert limits() == ("", {"rmse": 0.02}, 0.01)
 
 
 def test_results_that_are_none_are_one_line(bench: Bench) -> None:
@@ -84,3 +116,35 @@ def test_results_that_are_none_are_one_line(bench: Bench) -> None:
         ended = bench(*command)
         assert (ended.status, ended.out, ended.err.count("\n")) == (2, "", 1)
         assert ended.err.startswith("results/none: expected a results folder")
+
+
+def test_a_baseline_is_updated_and_shown(bench: Bench, folder: Path) -> None:
+    bench("run", "tiny.yaml", "--no-report", "--only", "dataset=noise")
+    ended = bench("baseline", "update", "results/tiny")
+    assert (ended.status, ended.err) == (0, "")
+    assert "\nsuites: tiny\n" in ended.out
+    assert "\ncells: 4, with 8 replicates, " in ended.out
+    assert bench("baseline", "show").out == ended.out
+    assert bench("compare", "results/baseline", "results/tiny", "--gate").status == 0
+    assert bench("baseline", "update", "results/baseline", "--baseline", "results/tiny").status == 2
+
+
+def test_the_history_of_runs_is_a_page(bench: Bench, folder: Path) -> None:
+    for seed in (0, 1):
+        bench("run", "tiny.yaml", "--no-report", "--only", "model=mean", "--seed", str(seed))
+    done = _without_torch("history", "results/tiny")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("page: reports/history/index.html\n")
+    page = (folder / "reports/history/index.html").read_text(encoding="utf-8")
+    assert "noise × mean" in page
+    assert "wave × mean" in page
+
+
+def test_every_metric_and_form_can_be_asked_for() -> None:
+    from bench.cli.app import Format, Measured
+    from bench.compare.exporters import FORMATS
+    from bench.compare.metrics import MEASURES
+    from bench.suite.spec import Thresholds
+
+    assert [form.value for form in Format] == list(FORMATS)
+    assert [metric.value for metric in Measured] == list(MEASURES) == list(Thresholds.model_fields)

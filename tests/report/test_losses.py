@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bench.report.grouping import by_cell
-from bench.report.losses import DRAWN, losses, ratio_in_window, skill_in_window, trace
+from bench.report.losses import delay, losses, skill_in_window, trace
 from bench.schema import table
 from bench.stats.blocks import loss_ratio
 
@@ -60,27 +60,26 @@ def test_a_value_that_is_not_finite_gives_no_losses() -> None:
     assert losses(table("predictions", made)) is None
 
 
-def test_cells_with_other_test_targets_are_not_compared() -> None:
-    one = losses(table("predictions", rows()))
-    other = losses(table("predictions", [{**row, "index": row["index"] + 1} for row in rows()]))
-    assert one is not None
-    assert other is not None
-    assert ratio_in_window(one, other) is None
-    assert ratio_in_window(one, one) == pytest.approx((1.0, 1.0))
-
-
-def test_the_trace_is_the_end_of_the_test_part_in_order() -> None:
+def test_the_trace_is_the_test_part_in_order() -> None:
     made = rows(points=200, channels=2)
     found = trace(table("predictions", made))
-    assert found.points == 200
-    assert found.time.tolist() == list(range(300 - DRAWN, 300))
-    for place in (0, 17, DRAWN - 1):
+    assert found.time.tolist() == list(range(100, 300))
+    for place in (0, 17, 199):
         index = found.time[place]
         own = [row for row in made if row["index"] == index and row["channel"] == 0]
         values = [row["prediction"] for row in own]
         assert (found.truth[place], found.persistence[place]) == (own[0]["truth"], own[0]["persistence"])
         assert found.median[place] == pytest.approx(np.median(values))
         assert (found.low[place], found.high[place]) == (min(values), max(values))
+
+
+@pytest.mark.parametrize("shift", [0, 1, 3])
+def test_a_delay_is_found_in_noise(shift: int) -> None:
+    rng = np.random.default_rng(shift)
+    truth = rng.normal(size=400).cumsum()
+    late = np.concatenate([truth[:shift], truth[: len(truth) - shift]])
+    assert delay(late + 0.1 * rng.normal(size=400), truth) == shift
+    assert delay(np.full(400, np.nan), truth) == 0
 
 
 def test_times_are_dates_or_numbers_where_the_series_has_them() -> None:

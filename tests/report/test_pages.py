@@ -96,7 +96,8 @@ def test_every_anchor_is_there_once(hostile: dict[str, str]) -> None:
     links = [link["href"] for link in page.all("a")]
     assert len(links) > 8
     assert {link[1:] for link in links if link.startswith("#")} <= set(names)
-    assert [link.split(",")[0] for link in links if not link.startswith("#")] == ["data:text/csv;charset=utf-8;base64"]
+    files = [link.split(",")[0] for link in links if not link.startswith("#")]
+    assert files == [*["data:text/csv;charset=utf-8"] * 8, "data:text/csv;charset=utf-8;base64"]
 
 
 def test_the_page_asks_for_nothing_and_forbids_itself_to(hostile: dict[str, str]) -> None:
@@ -166,9 +167,9 @@ def test_html_and_markdown_show_the_same_tables(fake: Fake) -> None:
                 assert entry.text in html
                 assert entry.text in plain
     assert len(overview(summary).rows) == 2
-    for answer in summary.answer:
-        assert answer in html
-        assert answer in plain
+    for sentence in summary.sentences:
+        assert sentence in html
+        assert sentence in plain
 
 
 def test_every_number_has_a_unit_or_is_a_ratio_or_a_count(fake: Fake) -> None:
@@ -184,6 +185,7 @@ def test_every_number_has_a_unit_or_is_a_ratio_or_a_count(fake: Fake) -> None:
         ("95 % interval", "over test window"),
         ("Learnable", ""),
         ("Verdict", "against persistence"),
+        ("Error", "against the smallest"),
     ]
     rmse = [row[2].text for row in errors(summary.sections[0], name="x").rows]
     assert len({len(text.partition(".")[2]) for text in rmse}) == 1, "decimals line up"
@@ -232,10 +234,17 @@ def test_a_report_is_written_beside_the_reports_of_other_suites(fake: Fake, tmp_
     stale.write_text("old")
     assert write(results, reports) == page
     found = sorted(path.relative_to(page.parent).as_posix() for path in page.parent.rglob("*") if path.is_file())
-    figures = ["cost", "curves-01-gbm", "errors-01-gbm", "predictions-01-gbm", "skill"]
-    assert found == sorted(["cells.csv", "index.html", "report.md", *(f"figures/{name}.svg" for name in figures)])
+    figures = ["cost", "curves-01-gbm", "errors-01-gbm", "front", "predictions-01-gbm", "skill"]
+    assert found == sorted(
+        [
+            "cells.csv",
+            "index.html",
+            "report.md",
+            *(f"figures/{name}.{end}" for name in figures for end in ("svg", "pdf")),
+        ]
+    )
     linked = re.findall(r"\]\((figures/[^)]+)\)", (page.parent / "report.md").read_text())
-    assert sorted(linked) == [name for name in found if name.startswith("figures/")]
+    assert sorted(linked) == [name for name in found if name.endswith(".svg")]
 
 
 def test_a_suite_named_like_a_path_is_refused(fake: Fake, tmp_path: Path) -> None:

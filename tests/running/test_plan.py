@@ -164,7 +164,7 @@ def test_no_series_is_kept_after_the_check(tmp_path: Path, cells: list[Cell], so
     sources["one"].points = sources["two"].points = 60
     plan = prepare(cells, tmp_path)
     assert [made() for source in sources.values() for made in source.made] == [None, None]
-    assert set(plan.preflight.examples) == {cell.id for cell in plan.cells}
+    assert set(plan.preflight.outlines) == {cell.id for cell in plan.cells}
 
 
 def test_data_that_cannot_be_had_stops_only_its_own_cells(

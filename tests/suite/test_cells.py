@@ -160,3 +160,11 @@ def test_a_file_is_known_by_its_bytes_wherever_it_lies() -> None:
 
     assert lying_at("/a/mine.csv", "0" * 64) == lying_at("/b/mine.csv", "0" * 64)
     assert lying_at("/a/mine.csv", "0" * 64) != lying_at("/a/mine.csv", "1" * 64)
+
+
+def test_what_counts_as_worse_is_no_part_of_a_cell(load_text):
+    text = "name: s\ndatasets: [noise]\nmodels: [net]\n"
+    plain, gated = (
+        list(expand(load_text(each))) for each in (text, text + "gate: {thresholds: {rmse: 0.5}, alpha: 0.2}\n")
+    )
+    assert [cell.id for cell in plain] == [cell.id for cell in gated]

@@ -15,7 +15,7 @@ from bench.models import MODELS
 from bench.suite.load import load
 
 TOP = (
-    "as_published, datasets, exclude, fresh_data, horizons, models, name, references, seed, seeds, "
+    "as_published, datasets, exclude, fresh_data, gate, horizons, models, name, references, seed, seeds, "
     "sequence_lengths, split, systems, time_limit_s, training, tuning"
 )
 PART = "expected a whole number ≥ 1 (a count of points) or a number > 0 and < 1 (a fraction of them)"
@@ -72,6 +72,11 @@ SETTINGS = {
     "(known: batch, epochs, pruner, sampler, trials)",
     "«modles: [net]": f"unknown key 'modles'; did you mean 'models'? (known: {TOP})",
     "«1: x": f"unknown key '1' (known: {TOP})",
+    "gate: {alpha: «0.5}": "alpha: expected a number > 0 and < 0.5, got 0.5",
+    "gate: {thresholds: {rmse: «0}}": "rmse: expected a number > 0 and < 10 or null, got 0",
+    "gate: {thresholds: «{rmse: null}}": "thresholds: expected a threshold for at least one metric",
+    "gate: {thresholds: {«rsme: 0.1}}": "thresholds: unknown key 'rsme'; did you mean 'rmse'? "
+    "(known: directional_accuracy, mae, r2, rmse, skill)",
     "exclude: «all": "exclude: expected a list, each a mapping, got 'all'",
     "exclude: [«{}]": "exclude: expected at least one of dataset, model, sequence_length, horizon",
     "exclude: [{«modl: net}]": "exclude: unknown key 'modl'; did you mean 'model'? "

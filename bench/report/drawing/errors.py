@@ -15,8 +15,9 @@ from bench.report.drawing.layout import Panels, name_width, short
 from bench.report.drawing.scales import WIDE, log_if_wide, wide
 from bench.report.drawing.style import INK, MUTED, Look
 from bench.report.drawing.svg import Picture, picture
+from bench.report.estimate import Bounds
 from bench.report.text import number, significant
-from bench.report.values import Bounds, CellSummary, Section, Verdict
+from bench.report.values import CellSummary, Section, Verdict
 
 _BELOW = 0.24  # of a row: where replicates are drawn, clear of the interval
 

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 WIDTH = 9.2  # inches: the width of a page's column, so that text keeps its size there
+HALF = 5.2  # of a picture that stands beside another
 _CHARACTER = 0.078  # of the theme's text, on average
 _LEGEND_ROW = 0.22
 _KEY = 0.42  # a legend's sample line, with its gaps
@@ -37,6 +38,8 @@ class Panels:
         The legend's texts; empty for no legend.
     above, below
         Room for what stands above and below each panel, inches.
+    width
+        Of the figure, inches.
     """
 
     count: int
@@ -47,6 +50,7 @@ class Panels:
     labels: Sequence[str] = ()
     above: float = 0.3
     below: float = 0.55
+    width: float = WIDTH
 
     def figure(self) -> tuple[Figure, list[Axes]]:
         """The figure, and its panels in reading order."""
@@ -55,22 +59,22 @@ class Panels:
         legend = _LEGEND_ROW * math.ceil(len(self.labels) / self.legend_columns()) + 0.08 if self.labels else 0.0
         band = self.above + self.height + self.below
         total = legend + rows * band
-        figure = Figure(figsize=(WIDTH, total))
-        width = (WIDTH - self.left - 0.15 - (columns - 1) * self.gap) / columns
+        figure = Figure(figsize=(self.width, total))
+        width = (self.width - self.left - 0.15 - (columns - 1) * self.gap) / columns
         panels = []
         for place in range(self.count):
             row, column = divmod(place, columns)
             x = self.left + column * (width + self.gap)
             y = total - legend - row * band - self.above - self.height
-            panels.append(figure.add_axes((x / WIDTH, y / total, width / WIDTH, self.height / total)))
+            panels.append(figure.add_axes((x / self.width, y / total, width / self.width, self.height / total)))
         return figure, panels
 
     def legend_columns(self) -> int:
         """How many entries of the legend stand beside each other: all of them, or as many as fit at equal widths."""
         widths = [len(label) * _CHARACTER + _KEY for label in self.labels]
-        if sum(widths) < WIDTH:
+        if sum(widths) < self.width:
             return max(1, len(widths))
-        return max(1, int(WIDTH / max(widths)))
+        return max(1, int(self.width / max(widths)))
 
     def legend(self, figure: Figure, handles: Sequence[Artist]) -> None:
         """Put the legend on top, at the left."""

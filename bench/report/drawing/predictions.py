@@ -1,4 +1,4 @@
-"""The end of a test part: predictions over truth, with persistence beside them."""
+"""The test part of a series, and its end: predictions over truth, with persistence beside them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,17 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from bench.report.drawing.layout import Panels, short
-from bench.report.drawing.style import INK, MUTED, Look
+from bench.report.drawing.style import GRID, INK, MUTED, Look
 from bench.report.drawing.svg import Picture, picture
 from bench.report.text import number, plural
-from bench.report.values import Section, Trace
+from bench.report.values import FloatArray, Section, Trace
+
+DRAWN = 80
+"""Test targets with predictions: enough to see a pattern, few enough to see a delay of one step."""
 
 _DASHES = (0, (4, 2))
+_SERIES_POINTS = 800
+"""Of the whole test part, at most: about two for each point of a page's width."""
 
 
 def predictions(section: Section, look: Mapping[str, Look], name: str) -> Picture | None:
@@ -28,47 +33,83 @@ def predictions(section: Section, look: Mapping[str, Look], name: str) -> Pictur
         return None
     color = look[trace.model].color
     spread = bool((trace.high > trace.low).any())
-    truth = Line2D([], [], color=INK, linewidth=1.4)
-    handles: list[Artist] = [truth, Line2D([], [], color=MUTED, linewidth=1.0, linestyle=_DASHES)]
-    labels = ["truth", "persistence"]
-    if look[trace.model].color != MUTED:
-        handles.append(Line2D([], [], color=color, linewidth=3.0))
-        labels.append(f"{short(trace.model)}, median over seeds" if spread else short(trace.model))
-    if spread:
-        handles.append(Patch(color=color, alpha=0.25, linewidth=0))
-        labels.append("its range over seeds")
-    layout = Panels(count=1, height=2.3, labels=labels, above=0.1)
-    figure, (axes,) = layout.figure()
-    lines(axes, trace, color=color, band=spread)
+    handles, labels = _legend(trace, color=color, spread=spread)
+    longer = len(trace.truth) > DRAWN
+    layout = Panels(count=1 + longer, columns=1, height=2.3 - 0.5 * longer, labels=labels, above=0.3 if longer else 0.1)
+    figure, panels = layout.figure()
+    if longer:
+        _series(panels[0], trace)
+        panels[0].set_title("The test part")
+        panels[1].set_title(f"Its last {DRAWN} points")
+    end(panels[-1], trace, color=color, band=spread)
     layout.legend(figure, handles)
     title = f"Predictions of {trace.model} over truth on {section.title}"
     return picture(figure, name=f"predictions-{name}", title=title, alt=_alt(trace))
 
 
-def lines(axes: Axes, trace: Trace, *, color: str, band: bool) -> None:
-    """Draw the model's median, the truth and persistence of `trace`."""
-    dates = np.issubdtype(trace.time.dtype, np.datetime64)
+def _legend(trace: Trace, *, color: str, spread: bool) -> tuple[list[Artist], list[str]]:
+    truth = Line2D([], [], color=INK, linewidth=1.4)
+    lines: list[Artist] = [truth, Line2D([], [], color=MUTED, linewidth=1.0, linestyle=_DASHES)]
+    labels = ["truth", "persistence"]
+    if color != MUTED:
+        lines.append(Line2D([], [], color=color, linewidth=3.0))
+        labels.append(f"{short(trace.model)}, median over seeds" if spread else short(trace.model))
+    if spread:
+        lines.append(Patch(color=color, alpha=0.25, linewidth=0))
+        labels.append("its range over seeds")
+    return lines, labels
+
+
+def _series(axes: Axes, trace: Trace) -> None:
+    """The truth as a whole; where the predictions are shown below is shaded."""
+    kept = _outline(trace.truth)
+    axes.axvspan(trace.time[-DRAWN], trace.time[-1], color=GRID, alpha=0.6, linewidth=0)
+    axes.plot(trace.time[kept], trace.truth[kept], color=INK, linewidth=0.8)
+    _labels(axes, trace)
+    axes.set_xlabel("")
+
+
+def _outline(values: FloatArray) -> slice | list[int]:
+    """Which of `values` draw its outline: of each stretch the smallest and the largest."""
+    if len(values) <= _SERIES_POINTS:
+        return slice(None)
+    stretches = np.array_split(np.arange(len(values)), _SERIES_POINTS // 2)
+    return sorted({int(own[pick(values[own])]) for own in stretches for pick in (np.argmin, np.argmax)})
+
+
+def end(axes: Axes, trace: Trace, *, color: str, band: bool) -> None:
+    """Draw the last `DRAWN` points of `trace`: the model's median, the truth and persistence."""
+    kept = slice(-DRAWN, None)
+    time = trace.time[kept]
     for values, line in (
         # The model lies under the others: it is seen where it meets them, the truth or the last value that it copies.
         (trace.median, {"color": color, "linewidth": 3.0}),
         (trace.truth, {"color": INK, "linewidth": 1.4}),
         (trace.persistence, {"color": MUTED, "linewidth": 1.0, "linestyle": _DASHES}),
     ):
-        sns.lineplot(x=trace.time, y=values, ax=axes, estimator=None, legend=False, **line)
+        sns.lineplot(x=time, y=values[kept], ax=axes, estimator=None, legend=False, **line)
     if band:
-        axes.fill_between(trace.time, trace.low, trace.high, color=color, alpha=0.25, linewidth=0)
+        axes.fill_between(time, trace.low[kept], trace.high[kept], color=color, alpha=0.25, linewidth=0)
+    _labels(axes, trace)
+
+
+def _labels(axes: Axes, trace: Trace) -> None:
+    dates = np.issubdtype(trace.time.dtype, np.datetime64)
     axes.margins(x=0.01)
-    axes.set_ylabel("value (original units)")
+    axes.set_ylabel("original units")
     axes.set_xlabel("" if dates else "time" if trace.time.dtype.kind == "f" else "position in the series (points)")
     if dates:
         axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))  # type: ignore[no-untyped-call]
 
 
 def _alt(trace: Trace) -> str:
-    shown = f"The last {len(trace.truth)} of {plural(trace.points, 'test target')}"
-    error = float(np.sqrt(np.mean((trace.median - trace.truth) ** 2)))
-    reference = float(np.sqrt(np.mean((trace.persistence - trace.truth) ** 2)))
+    truth, median, persistence = (each[-DRAWN:] for each in (trace.truth, trace.median, trace.persistence))
+    error, reference = (float(np.sqrt(np.mean((each - truth) ** 2))) for each in (median, persistence))
+    late = (
+        f"They lie closest to the truth {plural(trace.delay, 'point')} before: they come late. " if trace.delay else ""
+    )
     return (
-        f"{shown}. On these the root mean squared error of {trace.model}'s median over seeds is {number(error)}, "
+        f"The last {len(truth)} of {plural(len(trace.truth), 'test target')}. {late}"
+        f"On these the root mean squared error of {trace.model}'s median over seeds is {number(error)}, "
         f"that of persistence {number(reference)}, in original units."
     )

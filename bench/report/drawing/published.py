@@ -14,7 +14,8 @@ from matplotlib.patches import Patch
 
 from bench.published.values import Printed, Spread, Trajectory
 from bench.report.drawing.layout import Panels, name_width, short
-from bench.report.drawing.predictions import lines as prediction_lines
+from bench.report.drawing.predictions import DRAWN
+from bench.report.drawing.predictions import end as prediction_lines
 from bench.report.drawing.scales import log, log_if_wide
 from bench.report.drawing.style import INK, MUTED
 from bench.report.drawing.svg import Picture, picture
@@ -152,6 +153,6 @@ def overlay(trace: Trace, *, title: str, name: str, what: str = "") -> Picture:
         Line2D([], [], color=_PUBLISHED, linewidth=3.0),
     ]
     layout.legend(figure, handles)
-    error = float(np.sqrt(np.mean((trace.median - trace.truth) ** 2)))
+    error = float(np.sqrt(np.mean((trace.median - trace.truth)[-DRAWN:] ** 2)))
     alt = f"The root mean squared error of the median over replicates is {number(error)} here."
     return picture(figure, name=f"overlay-{name}", title=title, alt=alt)

@@ -13,11 +13,11 @@ import seaborn as sns
 
 from bench.report.values import Model
 
-# Colours that `svg` turns into CSS variables, so that one picture serves a light and a dark page. They only have to
-# be unlike any colour that is drawn.
-INK = "#123456"
-MUTED = "#234567"
-GRID = "#345678"
+# The page's own colours. In a picture they become CSS variables, so that one serves a light and a dark page; a PDF is
+# printed in them as they stand.
+INK = "#1d2429"
+MUTED = "#59646c"
+GRID = "#e1e5e7"
 
 _REFERENCE_MARKER = "d"
 _MARKERS = "os^DvPX*<>h"
@@ -31,6 +31,7 @@ _SIZES = {
     "ytick.labelsize": 8.5,
     "legend.fontsize": 9,
     "axes.titlepad": 6,
+    "axes.titley": 1.0,  # there is nothing above a panel to keep clear of, which takes long to find out
     "axes.labelpad": 4,
     "xtick.major.size": 3,
     "ytick.major.size": 0,
@@ -72,6 +73,7 @@ _THEME = {
     "font.sans-serif": ["DejaVu Sans"],
     "svg.fonttype": "none",  # text stays text: it can be read aloud, searched and copied
     "svg.hashsalt": "bench",
+    "pdf.fonttype": 42,
     "path.simplify": True,
 }
 

@@ -34,7 +34,7 @@ class View:
     pictures: tuple[Picture, ...]
 
 
-def files(found: Sequence[Card], rows: Tables, summary: Summary, *, names: tuple[str, str]) -> dict[str, str]:
+def files(found: Sequence[Card], rows: Tables, summary: Summary, *, names: tuple[str, str]) -> dict[str, str | bytes]:
     """The files of the page: path within its folder → content; the HTML page itself comes last.
 
     Parameters

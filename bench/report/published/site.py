@@ -31,7 +31,7 @@ def parted(rows: Rows, systems: Sequence[System]) -> tuple[Rows, Rows]:
     return own, {name: table.filter(pc.invert(masks[name])) for name, table in rows.items()}
 
 
-def render(rows: Rows, systems: Sequence[System], *, folder: str, names: tuple[str, str]) -> dict[str, str]:
+def render(rows: Rows, systems: Sequence[System], *, folder: str, names: tuple[str, str]) -> dict[str, str | bytes]:
     """The files of the page: path within its folder → content.
 
     Parameters

@@ -18,3 +18,10 @@ for (const table of document.querySelectorAll("table[data-sortable]")) {
   });
   table.closest(".dt-container").querySelector("input")?.setAttribute("aria-label", `Filter the rows of: ${caption}`);
 }
+
+// A row that a filter hides is not in the page: show all of them before a number leads to one.
+document.addEventListener("click", (event) => {
+  if (event.target.closest('a[href^="#cell-"]')) jQuery("#rows[data-sortable]").DataTable().search("").draw();
+});
+
+document.documentElement.dataset.ready = "";

@@ -27,8 +27,8 @@ class ProcessEngine:
         self._threads = ThreadPoolExecutor(jobs, thread_name_prefix="cell")
         self._gate = Gate()
         self._lock = Lock()  # guards what follows
-        self._idle: list[Worker] = []
-        self._workers: set[Worker] = set()
+        self._idle: list[Worker[Cell, Rows]] = []
+        self._workers: set[Worker[Cell, Rows]] = set()
         self._closed = False
 
     def submit(self, cell: Cell) -> Future[Rows]:
@@ -71,13 +71,13 @@ class ProcessEngine:
             self._idle.append(worker)
         return rows
 
-    def _take(self) -> Worker:
+    def _take(self) -> Worker[Cell, Rows]:
         with self._lock:
             if self._closed:
                 raise CancelledError
             if self._idle:
                 return self._idle.pop()
-            worker = Worker(self._target, self._device)
+            worker: Worker[Cell, Rows] = Worker(self._target, self._device)
             self._workers.add(worker)
             return worker
 

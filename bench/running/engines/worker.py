@@ -1,4 +1,4 @@
-"""One warm process that runs one cell at a time, both sides of it."""
+"""One warm process that answers one question at a time, such as a cell with its rows; both sides of it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
+from typing import Generic, TypeVar
 
 from bench.errors import InputError
 from bench.running.engines.base import imported
-from bench.schema import Rows
-from bench.suite.cells import Cell
+
+Q = TypeVar("Q")
+A = TypeVar("A")
 
 _THREAD_COUNTS = (
     "OMP_NUM_THREADS",
@@ -39,23 +41,32 @@ class WorkerDiedError(Exception):
         super().__init__(exit_code)
 
 
-class Worker:
+class Worker(Generic[Q, A]):
     """The near side: starts the process and talks to it.
 
     A fresh interpreter (``spawn``) has no thread or lock of this process in an unknown state, as a fork would.
     Not safe to start in two threads at once, for it sets the environment meanwhile.
+
+    Parameters
+    ----------
+    target
+        ``"module:function"`` of what answers there: ``function(question, device=device)``.
+    device
+        A torch device.
+    threads
+        How many threads the libraries there may use.
     """
 
-    def __init__(self, target: str, device: str) -> None:
+    def __init__(self, target: str, device: str, *, threads: int = 1) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, target, device), daemon=True)
-        with _one_thread(), _interrupts_blocked():
+        with _threads(threads), _interrupts_blocked():
             self._process.start()
         theirs.close()  # so that the end of the process is the end of the pipe
 
-    def call(self, cell: Cell) -> Rows:
-        """Run `cell` there and wait for its rows.
+    def call(self, question: Q) -> A:
+        """Ask there and wait for the answer.
 
         Raises
         ------
@@ -65,8 +76,8 @@ class Worker:
             The process cannot import what it should run.
         """
         try:
-            self._pipe.send(cell)
-            answer: Rows | InputError = self._pipe.recv()
+            self._pipe.send(question)
+            answer: A | InputError = self._pipe.recv()
         except (EOFError, OSError) as error:
             self._process.join()
             raise WorkerDiedError(self._process.exitcode) from error
@@ -84,10 +95,10 @@ class Worker:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def _threads(count: int) -> Iterator[None]:
     """Libraries read these when they are loaded, so they are set before the process starts."""
     before = {name: os.environ.get(name) for name in _THREAD_COUNTS}
-    os.environ.update(dict.fromkeys(_THREAD_COUNTS, "1"))
+    os.environ.update(dict.fromkeys(_THREAD_COUNTS, str(count)))
     try:
         yield
     finally:
@@ -113,20 +124,20 @@ def _interrupts_blocked() -> Iterator[None]:
 
 
 def _serve(pipe: Connection, target: str, device: str) -> None:
-    """The far side: rows for cells, until the pipe or the parent ends."""
+    """The far side: answers, until the pipe or the parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     while True:
         try:
-            cell = pipe.recv()
+            question = pipe.recv()
         except EOFError:
             return
         try:
-            run_cell = imported(target)
+            answer = imported(target)
         except InputError as error:
             pipe.send(error)
         else:
-            pipe.send(run_cell(cell, device=device))
+            pipe.send(answer(question, device=device))
 
 
 def _end_with_the_parent() -> None:

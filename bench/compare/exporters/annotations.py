@@ -1,0 +1,51 @@
+"""What closes a gate as annotations of GitHub Actions: its workflow commands ``::error file=…::…``.
+
+See https://docs.github.com/actions/reference/workflow-commands-for-github-actions. GitHub shows ten of a kind for
+each step, so the tenth tells how many more there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bench.compare.exporters.sentences import effect_of
+from bench.compare.values import Comparison, Place, Verdict
+
+SHOWN = 10
+
+_IN_MESSAGES = {"%": "%25", "\r": "%0D", "\n": "%0A"}
+_IN_PROPERTIES = {**_IN_MESSAGES, ":": "%3A", ",": "%2C"}
+
+
+def to_annotations(comparison: Comparison) -> str:
+    """One line for each alarm or cell that cannot be compared; a notice where there is none."""
+    problems = _problems(comparison)
+    lines = [_command("error", comparison, str(place), why) for place, why in problems.items()]
+    if len(lines) > SHOWN:
+        more = f"{len(lines) - SHOWN + 1} more cells got worse or cannot be compared; the summary lists them"
+        lines = [*lines[: SHOWN - 1], _command("error", comparison, "and more", more)]
+    return "\n".join(
+        lines or [_command("notice", comparison, comparison.suite, f"nothing got worse: {comparison.verdict}")]
+    )
+
+
+def _problems(comparison: Comparison) -> dict[Place, str]:
+    cells = {cell.place: cell for cell in comparison.cells}
+    found = {
+        place: f"{what}{effect_of(cells[place]) if place in cells else ''}"
+        for place, what in comparison.alarms().items()
+    }
+    open_ones = (cell for cell in comparison.having(Verdict.NOT_COMPARABLE) if cell.place not in comparison.mended)
+    return found | {
+        cell.place: f"not comparable: {'; '.join(cell.notes)}" for cell in open_ones if cell.place not in found
+    }
+
+
+def _command(kind: str, comparison: Comparison, title: str, message: str) -> str:
+    place = {"file": comparison.gate_file, "title": title}
+    properties = ",".join(f"{key}={_escaped(value, _IN_PROPERTIES)}" for key, value in place.items() if value)
+    return f"::{kind} {properties}::{_escaped(message, _IN_MESSAGES)}"
+
+
+def _escaped(text: str, rules: Mapping[str, str]) -> str:
+    return "".join(rules.get(character, character) for character in text)

@@ -1,0 +1,147 @@
+"""A comparison as Markdown, for people: what closes the gate first, short enough for a step summary of GitHub."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench.compare.exporters.sentences import effect, further, p_value
+from bench.compare.settings import WORDS
+from bench.compare.values import WORST_FIRST, CellChange, Comparison, MetricChange, Verdict
+from bench.report.text import NOTHING, bounds, decimals, listed, markdown, number, plural, seconds
+from bench.report.values import Estimate
+
+LIMIT = 1024 * 1024
+"""Bytes of a step summary (https://docs.github.com/actions/reference/workflow-commands-for-github-actions)."""
+
+_MARKS = {
+    Verdict.REGRESSED: "▲",
+    Verdict.LEAK: "⚠",
+    Verdict.NOT_COMPARABLE: "✕",
+    Verdict.UNDECIDED: "?",
+    Verdict.IMPROVED: "▼",
+    Verdict.EQUIVALENT: "=",
+}
+_HEADER = "| Cell | Metric | Before | Now | Change | p (Holm) | Pairs | Fit before | Fit now | Verdict |"
+_RULE = "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |"
+
+
+def to_markdown(comparison: Comparison) -> str:
+    """What changed in words, then a table of every cell: the worst first."""
+    cells = sorted(comparison.cells, key=lambda cell: (WORST_FIRST.index(cell.verdict), cell.place))
+    lines = [f"# Comparison: {comparison.verdict}", "", _statement(comparison), ""]
+    lines += [*_lists(comparison), *_cautions(comparison), "## Cells", "", _HEADER, _RULE]
+    lines += [row for cell in cells for row in _rows(cell)]
+    return _fitted([*lines, "", _legend(comparison), *_notes(cells)])
+
+
+def _statement(comparison: Comparison) -> str:
+    counted = {verdict: len(comparison.having(verdict)) for verdict in WORST_FIRST}
+    parts = [f"{amount} {verdict}" for verdict, amount in counted.items() if amount]
+    only = [
+        f"{len(places)} {word}"
+        for word, places in (("vanished", comparison.vanished), ("appeared", comparison.appeared))
+        if places
+    ]
+    more = f" {listed(only).capitalize()}." if only else ""
+    return f"{plural(len(comparison.cells), 'cell')} in both: {listed(parts)}.{more}"
+
+
+def _lists(comparison: Comparison) -> list[str]:
+    lines: list[str] = []
+    for title, places in (
+        ("Vanished", comparison.vanished),
+        ("No longer finish", comparison.failed),
+        ("Tested on other data", comparison.changed_data),
+        ("Appeared", comparison.appeared),
+        ("Finish again", comparison.mended),
+    ):
+        if places:
+            lines += [f"## {title}", "", *(f"- {markdown(place)}" for place in places), ""]
+    return lines
+
+
+def _cautions(comparison: Comparison) -> list[str]:
+    """What differs besides the errors: one line for each kind."""
+    total = len(comparison.cells)
+    lines = _machines(comparison)
+    for word in WORDS.values():
+        if found := sum(word in cell.other_settings for cell in comparison.cells):
+            lines += [f"Other {word} in {found} of {plural(total, 'cell')}: a change there may come from it.", ""]
+    return lines
+
+
+def _machines(comparison: Comparison) -> list[str]:
+    if comparison.same_machines:
+        return []
+    old, new = (
+        listed([markdown(name) for name in names]) for names in (comparison.old_machines, comparison.new_machines)
+    )
+    return [f"Times compare within one machine only. Before: {old}. Now: {new}.", ""]
+
+
+def _rows(cell: CellChange) -> list[str]:
+    if not cell.metrics:
+        return [_row(cell, [NOTHING] * 5, cell.verdict)]
+    return [_row(cell, _numbers(metric), metric.verdict) for metric in cell.metrics]
+
+
+def _row(cell: CellChange, numbers: Sequence[str], verdict: Verdict) -> str:
+    more = f", {further(cell)}" if verdict is Verdict.UNDECIDED else ""
+    times = [seconds(cell.old.fit_s), seconds(cell.new.fit_s)]
+    entries = [markdown(cell.place), *numbers, _pairs(cell), *times, f"{_MARKS[verdict]} {verdict}{more}"]
+    return f"| {' | '.join(entries)} |"
+
+
+def _numbers(metric: MetricChange) -> list[str]:
+    places = decimals([*_values(metric.old), *_values(metric.new)])
+    return [
+        markdown(metric.metric),
+        _estimate(metric.old, places),
+        _estimate(metric.new, places),
+        markdown(effect(metric)),
+        markdown(p_value(metric)),
+    ]
+
+
+def _pairs(cell: CellChange) -> str:
+    total = max(cell.old.replicates, cell.new.replicates)
+    return str(cell.paired) if cell.paired == total else f"{cell.paired} of {total}"
+
+
+def _values(estimate: Estimate) -> list[float]:
+    return [estimate.value, *(estimate.interval or ())]
+
+
+def _estimate(estimate: Estimate, places: int | None) -> str:
+    spread = f" {markdown(bounds(estimate.interval, places))}" if estimate.interval else ""
+    return f"{number(estimate.value, places)}{spread}"
+
+
+def _legend(comparison: Comparison) -> str:
+    limits = listed([f"{markdown(name)} {value:g}" for name, value in comparison.thresholds.items()])
+    origin = f"of {markdown(comparison.gate_file)}" if comparison.gate_file else "by default"
+    return (
+        f"A change counts from a threshold on ({limits}, {origin}), and only if a paired t-test over the replicates "
+        f"finds it: the chance of any false alarm in this comparison is at most {comparison.alpha:g} (Holm). Errors "
+        "compare by the geometric mean of their ratios, the others by the mean of their differences; in brackets, "
+        f"after a change its {100 * (1 - comparison.alpha):g} % interval, uncorrected, and after a mean its 95 % "
+        "bootstrap interval over seeds. Equivalent: two one-sided tests show that the change is within the threshold. "
+        "A suspected leak: the RMSE improved to less than that of the best possible forecast. A model that draws no "
+        "random number has one fit for every seed: it has no interval, and its change alone decides. "
+        "Times come from two sessions: they are no test of speed."
+    )
+
+
+def _notes(cells: Sequence[CellChange]) -> list[str]:
+    noted = [f"- {markdown(cell.place)}: {markdown('; '.join(cell.notes))}" for cell in cells if cell.notes]
+    return ["", "## Notes", "", *noted] if noted else []
+
+
+def _fitted(lines: Sequence[str]) -> str:
+    """`lines`, cut at the end where they would be more than `LIMIT` bytes."""
+    room = LIMIT - 200
+    for count, line in enumerate(lines):
+        room -= len(line.encode()) + 1
+        if room < 0:
+            return "\n".join([*lines[:count], "", f"{plural(len(lines) - count, 'more line')} left out."])
+    return "\n".join(lines)

@@ -1,0 +1,99 @@
+"""Series and their steps → one self-contained HTML page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from bench import __version__
+from bench.compare.history.drawing import SHOWN, small_multiples
+from bench.compare.history.series import Series
+from bench.compare.history.steps import Step
+from bench.report.text import listed, number, plural
+from bench.stats.changes import MINIMUM
+
+COLUMNS = ("Cell", "Metric", "Since commit", "Run at", "Before", "Now", "Change", "p", "Also changed")
+
+
+def write(series: Sequence[Series], found: Sequence[Step], folder: Path, *, level: float) -> Path:
+    """Write ``index.html`` into `folder`, and return its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / "index.html"
+    beside = target.with_name(f".{target.name}.tmp")
+    beside.write_text(html(series, found, level=level), encoding="utf-8", newline="\n")
+    beside.replace(target)
+    return target
+
+
+def html(series: Sequence[Series], found: Sequence[Step], *, level: float) -> str:
+    """The page; cells with a step come first."""
+    order = sorted(series, key=lambda one: not any(step.series is one for step in found))
+    environment = Environment(
+        loader=PackageLoader("bench.compare.history", ""),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    picture = small_multiples(order, found)
+    style = resources.files("bench.report").joinpath("templates", "report.css").read_text(encoding="utf-8")
+    return environment.get_template("history.html.j2").render(
+        suites=listed(sorted({one.suite for one in series})),
+        statement=statement(series, found),
+        cautions=cautions(series),
+        columns=COLUMNS,
+        rows=[row(step) for step in found],
+        picture=picture,
+        svg=Markup(picture.svg),  # noqa: S704 - drawn here; the texts in it are escaped
+        style=Markup(style),  # noqa: S704 - a file of this project
+        level=level,
+        minimum=MINIMUM,
+        version=__version__,
+    )
+
+
+def statement(series: Sequence[Series], found: Sequence[Step]) -> str:
+    """What the table says, in a sentence."""
+    cells = {id(step.series) for step in found}
+    runs = max(len(one.points) for one in series)
+    worse = sum(step.worse for step in found)
+    if not found:
+        return f"No step is seen in {len(series)} series of at most {plural(runs, 'run')}."
+    return (
+        f"{plural(len(found), 'step')} in {len(cells)} of {len(series)} series: {worse} for the worse, "
+        f"{len(found) - worse} for the better."
+    )
+
+
+def cautions(series: Sequence[Series]) -> list[str]:
+    """What a reader must know of these series."""
+    told = []
+    if few := sum(len(one.points) < 9 for one in series):
+        told.append(f"{few} of {len(series)} series have fewer than 9 runs, too few to show a step at 1 %.")
+    if len({one.place for one in series}) < len(series):
+        told.append("Some cells were run on other data at some time: each data set makes a series of its own.")
+    if len(series) > SHOWN:
+        told.append(f"Only {SHOWN} of {len(series)} series are drawn; the table is complete.")
+    return told
+
+
+def row(step: Step) -> tuple[str, ...]:
+    """One step in the words of the table."""
+    point, change = step.point, step.effect
+    relative = step.series.metric in ("rmse", "mae")
+    told = f"{number(100 * change, 1)}\u202f%" if relative else number(change, 4)
+    return (
+        str(step.series.place),
+        step.series.metric,
+        point.commit[:12] or "not known",
+        f"{point.time:%Y-%m-%d %H:%M}" if point.time else "not known",
+        number(step.before),
+        number(step.after),
+        f"{'+' if change > 0 else ''}{told} {'(worse)' if step.worse else '(better)'}",
+        number(step.p_value, 3),
+        listed(step.other_settings) or "–",
+    )

@@ -1,0 +1,87 @@
+"""The table that every number leads to: each stored cell with its replicates and the command that prints them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise, takewhile
+from pathlib import PurePath
+from shlex import quote as shell
+from urllib.parse import quote
+
+import pyarrow as pa
+
+from bench.report.export import rows_csv
+from bench.report.grouping import by_cell
+from bench.report.tabular import LENGTH, Column, Entry, Table, length
+from bench.report.text import count, number
+from bench.report.values import CellSummary, Summary
+
+COLUMNS = (
+    *("seed", "status", "reason", "rmse", "mse", "mae", "skill", "learnable_fraction", "validation_mse_scaled"),
+    *("epochs", "fit_s", "predict_s"),
+)
+"""Of `runs`, what the CSV of a cell repeats; ``bench show --csv`` prints all of them."""
+
+_DIGITS = 10
+_SHORTEST = 6
+
+
+def cell_rows(summary: Summary) -> Table:
+    """One row for each stored cell, whose anchor is ``cell-`` and its id."""
+    rows = by_cell(summary.replicates)
+    digits = _unique(list(rows))
+    found = [
+        (
+            Entry(section.title, anchor=f"cell-{cell.cell_id}"),
+            Entry(cell.model),
+            length(cell),
+            Entry(f"{count(cell.finished)} of {count(cell.replicates)}", cell.finished, hint=cell.note),
+            Entry(_by_seed(cell) or cell.note),
+            Entry(f"bench show {(cell.cell_id or '')[:digits]}"),
+            Entry("CSV", download=(f"{cell.cell_id}.csv", _data(rows[cell.cell_id or ""]))),
+        )
+        for section in summary.sections
+        for cell in section.cells
+        if cell.cell_id
+    ]
+    columns = (
+        *(Column("Dataset", kind="text"), Column("Model", kind="text"), LENGTH),
+        Column("Seeds", "ok"),
+        Column("RMSE of each seed", kind="prose"),
+        Column("Command", kind="code"),
+        Column("Values", kind="text"),
+    )
+    return Table("rows", "The rows of every cell", columns, tuple(found), below=_where(summary))
+
+
+def _unique(cell_ids: Sequence[str]) -> int:
+    """How many characters tell the ids apart: two that share some are neighbours in order."""
+    ordered = sorted(cell_ids)
+    return max([_SHORTEST, *(_shared(one, other) + 1 for one, other in pairwise(ordered))])
+
+
+def _shared(one: str, other: str) -> int:
+    """How many characters both begin with."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+
+
+def _by_seed(cell: CellSummary) -> str:
+    return ", ".join(number(value) for value in cell.rmse_by_seed)
+
+
+def _data(rows: pa.Table) -> str:
+    """The rows of one cell as the address of a CSV file."""
+    ordered = rows.select(COLUMNS).sort_by("seed")
+    shown = pa.table({name: _rounded(ordered[name]) for name in COLUMNS})
+    return "data:text/csv;charset=utf-8," + quote(rows_csv(shown), safe=",.-_")
+
+
+def _rounded(column: pa.ChunkedArray) -> Sequence[object]:
+    return [float(f"{v:.{_DIGITS}g}") if isinstance(v, float) else v for v in column.to_pylist()]
+
+
+def _where(summary: Summary) -> str:
+    """Where the commands find the rows."""
+    named: Mapping[bool, str] = {True: "", False: f" with --results {shell(summary.folder)}"}
+    default = PurePath(summary.folder).parent == PurePath("results")
+    return f"Run the commands where this report was made{named[default]}; --csv prints every column with every digit."

@@ -1,0 +1,70 @@
+"""What was found on one dataset, in plain, cautious words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench.report.text import bounds, decimals, listed, number, percent, plural, significant
+from bench.report.values import CellSummary, Verdict
+
+OTHER_DATA = "The cells did not all see the same data: nothing is said about which error is smaller."
+"""The statement on such a dataset."""
+
+
+def statement(
+    cells: Sequence[CellSummary], best: CellSummary | None, rivals: Sequence[str], *, persistence_rmse: float | None
+) -> str:
+    """What was found on one dataset."""
+    if best is None:
+        why = next((cell.note for cell in cells if cell.cell_id and cell.note), "no error is stored")
+        return f"No cell finished: {why}."
+    parts = [
+        _smallest(best, cells),
+        _rivals(best, rivals, cells),
+    ]
+    parts.append(_skill(cells, best, persistence_rmse))
+    return " ".join(part for part in parts if part)
+
+
+def _smallest(best: CellSummary, cells: Sequence[CellSummary]) -> str:
+    if best.rmse is None:
+        raise ValueError(f"{best.model}: the best cell has an error")
+    places = decimals([best.rmse.value])
+    alone = all(cell.model == best.model for cell in cells if cell.chosen)
+    several_lengths = len({cell.sequence_length for cell in cells}) > 1
+    lengths_matter = several_lengths and best.verdict is not Verdict.REFERENCE
+    found = "is the only model that finished" if alone else "has the smallest error"
+    where = f" at sequence length {best.sequence_length}" if lengths_matter else ""
+    over = f"95 % interval over {plural(best.finished, 'seed')} {bounds(best.rmse.interval, places)}"
+    spread = f" ({over})" if best.rmse.interval else ""
+    return f"{best.model} {found}{where}: RMSE {number(best.rmse.value, places)}{spread}."
+
+
+def _rivals(best: CellSummary, rivals: Sequence[str], cells: Sequence[CellSummary]) -> str:
+    others = {cell.model for cell in cells if cell.chosen} - {best.model}
+    if not others:
+        return ""
+    if not rivals:
+        return "Every other model's error is shown to be larger."
+    return f"It cannot be told from {listed(rivals)}."
+
+
+def _skill(cells: Sequence[CellSummary], best: CellSummary, persistence_rmse: float | None) -> str:
+    chosen = [cell for cell in cells if cell.chosen]
+    skilled = [cell.model for cell in chosen if cell.skilled]
+    told = persistence_rmse is not None and best.verdict is not Verdict.REFERENCE
+    reference = f" (RMSE {significant(persistence_rmse)})" if told else ""
+    if not skilled:
+        tested = any(cell.skilled is False for cell in chosen)
+        if tested:
+            return f"No model is shown to beat persistence{reference}: no skill."
+        if all(cell.verdict is Verdict.REFERENCE for cell in chosen):
+            return ""
+        return "No model could be tested against persistence."
+    if best.model not in skilled:
+        return (
+            f"It is not shown to beat persistence{reference}; {listed(skilled)} {'is' if len(skilled) == 1 else 'are'}."
+        )
+    skill, learnt = best.skill, best.learnable_fraction
+    share = f", {percent(learnt.value)} of what can be learnt" if learnt else ""
+    return f"Its skill against persistence{reference} is {number(skill.value if skill else None, 2)}{share}."

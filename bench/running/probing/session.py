@@ -1,0 +1,166 @@
+"""Carry out a plan: a fresh process for each model of a case, asked in turn, so that only one of them ever works.
+
+Each model has a process of its own, so that none finds another's memory, caches or threads, and its peak memory is
+its own. The processes of a case stay until its last round: importing torch anew for every round would take longer
+than what is measured. Rounds go over the models of the case in turn (A B C A B C …), so that a machine that slows
+down slows all of them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Literal
+
+import pyarrow as pa
+
+from bench.probe.workload import Facts, Sample
+from bench.running.engines.worker import Worker, WorkerDiedError
+from bench.running.events import Finished, Listener, Planned, Started
+from bench.running.preflight import Blocked
+from bench.running.probing.asking import Answer, Question
+from bench.running.probing.plan import ProbePlan, Setting, Wanted, case_of
+from bench.running.probing.rows import Session, failed, probed
+from bench.schema import ADVICE, Status
+from bench.store import writing
+
+TARGET = "bench.running.probing.far:answer"
+TOGETHER = 12
+"""Models whose processes stand side by side, at most: each holds a few hundred megabytes."""
+
+_PAUSE_S = 0.01  # the threads of the process that was asked before may still be waiting busily
+_BEGIN_S, _ROUND_S = 5.0, 0.4  # of one model: process, imports and warm-up; then each round
+
+
+def run(plan: ProbePlan, listener: Listener, *, target: str = TARGET) -> None:
+    """Probe what is pending and store each cell when its case is done.
+
+    Parameters
+    ----------
+    plan
+        What to probe, and where to store it.
+    listener
+        Called with every event, in this thread.
+    target
+        Address of what answers in the processes.
+
+    Raises
+    ------
+    StoreError
+        The results folder cannot be written, or another run is writing there.
+    """
+    setting, count = plan.setting, len(plan.pending)
+    each_s = _BEGIN_S + setting.repeats * _ROUND_S
+    listener(Planned(total=len(plan.cells), pending=count, remaining_s=count * each_s))
+    if not count:
+        return
+    done, began = 0, time.monotonic()
+    with writing(plan.folder) as writer:
+        for group in _groups(plan.pending):
+            session = Session(setting.device, setting.threads)
+            subjects = _measured(group, setting, listener, target=target)
+            each_s = (time.monotonic() - began) / (done + len(subjects))
+            for subject in subjects:
+                writer.put_probe(subject.rows(session), setting.machine)
+                done += 1
+                listener(subject.finished(done=done, pending=count, remaining_s=each_s * (count - done)))
+
+
+@dataclass
+class _Subject:
+    """One cell, the process that its model has, and what came of it."""
+
+    wanted: Wanted
+    worker: Worker[Question, Answer] | None = None
+    facts: Facts | None = None
+    samples: list[Sample] = field(default_factory=list)
+    failure: Blocked | None = None
+    seconds: float = 0.0
+
+    def ask_facts(self) -> None:
+        """Have the model built and warmed up, and learn what is known without timing it."""
+        answer = self._answer("facts")
+        if isinstance(answer, Facts):
+            self.facts = answer
+
+    def ask_sample(self) -> None:
+        """One round."""
+        answer = self._answer("sample")
+        if answer is not None and not isinstance(answer, Facts):
+            self.samples.append(answer)
+
+    def _answer(self, what: Literal["facts", "sample"]) -> Facts | Sample | None:
+        if self.failure or self.worker is None or self.wanted.workload is None:
+            return None
+        if what == "sample":
+            time.sleep(_PAUSE_S)
+        began = time.monotonic()
+        try:
+            answer = self.worker.call(Question(self.wanted.workload, what))
+        except WorkerDiedError as death:
+            answer = _of_death(death.exit_code)
+        self.seconds += time.monotonic() - began
+        if isinstance(answer, Blocked):
+            self.failure = answer
+            return None
+        return answer
+
+    def rows(self, session: Session) -> pa.Table:
+        """What to store."""
+        if self.failure or self.facts is None:
+            return failed(self.wanted, self.failure or Blocked(Status.FAILED, "it was not probed"), session)
+        return probed(self.wanted, self.facts, self.samples, session)
+
+    def finished(self, *, done: int, pending: int, remaining_s: float) -> Finished:
+        """The event that tells of it."""
+        status, reason = self.failure or (Status.OK, "")
+        return Finished(self.wanted.cell, status, reason, self.seconds, done, pending, remaining_s)
+
+
+def _measured(group: Sequence[Wanted], setting: Setting, listener: Listener, *, target: str) -> list[_Subject]:
+    """The models of one case, every round of each."""
+    subjects = [_Subject(wanted, failure=wanted.blocked) for wanted in group]
+    with _processes(subjects):
+        for subject in subjects:
+            listener(Started(subject.wanted.cell))
+            if not subject.failure:
+                subject.worker = Worker(target, setting.device, threads=setting.threads)
+            subject.ask_facts()
+        for _ in range(setting.repeats):
+            for subject in subjects:
+                subject.ask_sample()
+    return subjects
+
+
+@contextmanager
+def _processes(subjects: Sequence[_Subject]) -> Iterator[None]:
+    """Within the block they may have processes; none is left after it."""
+    try:
+        yield
+    finally:
+        workers = [subject.worker for subject in subjects if subject.worker]
+        for worker in workers:
+            worker.kill()
+        for worker in workers:
+            worker.join()
+
+
+def _groups(pending: Sequence[Wanted]) -> Iterator[Sequence[Wanted]]:
+    """Cells that differ in their model alone, `TOGETHER` at most."""
+    cases: dict[tuple[str, int, int], list[Wanted]] = {}
+    for wanted in pending:
+        cases.setdefault(case_of(wanted.cell), []).append(wanted)
+    for cells in cases.values():
+        for first in range(0, len(cells), TOGETHER):
+            yield cells[first : first + TOGETHER]
+
+
+def _of_death(exit_code: int | None) -> Blocked:
+    if exit_code == -9:  # by number: Windows has no SIGKILL
+        reason = f"its process was killed (SIGKILL), as systems do when memory runs out; {ADVICE[Status.OUT_OF_MEMORY]}"
+        return Blocked(Status.OUT_OF_MEMORY, reason)
+    return Blocked(
+        Status.FAILED, f"its process ended without an answer (exit code {exit_code}); {ADVICE[Status.FAILED]}"
+    )

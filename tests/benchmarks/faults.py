@@ -1,0 +1,115 @@
+"""Faults as a change of the code could bring them, planted in this process: a gate that is any good catches each."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.data.windows import Windows
+from bench.models import MODELS
+from bench.models.base import Shape
+from bench.models.parameters import RecurrentParameters, RNNParameters
+from bench.models.recurrent import Recurrent
+from bench.suite.cells import Cell
+from bench.training.batches import TensorWindows
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault.
+
+    Parameters
+    ----------
+    summary
+        What is wrong, for the table.
+    plant
+        Puts it into this process, for good.
+    alter
+        What it makes of a cell.
+    """
+
+    summary: str
+    plant: Callable[[], None] = lambda: None
+    alter: Callable[[Cell], Cell] = lambda cell: cell
+
+
+def _faster(cell: Cell) -> Cell:
+    training = cell.training.model_copy(update={"learning_rate": 3 * cell.training.learning_rate})
+    return dataclasses.replace(cell, training=training)
+
+
+class Forgetful(Recurrent):
+    """Its state is dropped before every step, so that the last input is all it knows."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x[..., -1:, :].contiguous())
+
+    def losses_and_gradients(self, x: Tensor, targets: Tensor, loss: str) -> Any:
+        return super().losses_and_gradients(x[..., -1:, :].contiguous(), targets, loss)
+
+
+class BrokenBackward(Recurrent):
+    """The kernels forget the gradient to the recurrent weights."""
+
+    def losses_and_gradients(self, x: Tensor, targets: Tensor, loss: str) -> Any:
+        losses, gradients = super().losses_and_gradients(x, targets, loss)
+        return losses, (gradients[0], torch.zeros_like(gradients[1]), *gradients[2:])
+
+
+def build_forgetful(parameters: RecurrentParameters, shape: Shape) -> Recurrent:
+    return _built(Forgetful, parameters, shape)
+
+
+def build_broken_backward(parameters: RecurrentParameters, shape: Shape) -> Recurrent:
+    return _built(BrokenBackward, parameters, shape)
+
+
+def _built(model: type[Recurrent], parameters: RecurrentParameters, shape: Shape) -> Recurrent:
+    if isinstance(parameters, RNNParameters):
+        return model("rnn", parameters, shape, nonlinearity=parameters.nonlinearity)
+    return model("gru", parameters, shape)
+
+
+def _replace_models(builder: str) -> Callable[[], None]:
+    def plant() -> None:
+        for name in ("rnn", "gru"):
+            MODELS[name] = dataclasses.replace(MODELS[name], builder=f"{__name__}:{builder}")
+
+    return plant
+
+
+def _move_windows(by: int) -> Callable[[], None]:
+    """Inputs begin and end `by` points later than they should; targets stay."""
+
+    def plant() -> None:
+        inputs, initialise = Windows.inputs, TensorWindows.__init__
+
+        def moved(self: Windows, which: Any) -> Any:
+            return inputs(dataclasses.replace(self, values=np.roll(self.values, -by, axis=0)), which)
+
+        def initialise_moved(self: TensorWindows, windows: Windows, series: Tensor) -> None:
+            initialise(self, windows, series)
+            self._inputs = self._inputs.roll(-by, dims=0)
+
+        Windows.inputs = moved
+        TensorWindows.__init__ = initialise_moved
+
+    return plant
+
+
+FAULTS: Mapping[str, Fault] = {
+    "learning-rate": Fault("learning rate × 3", alter=_faster),
+    "state-dropped": Fault("RNN and GRU drop their hidden state before every step", _replace_models("build_forgetful")),
+    "window-late": Fault("windows end one point late: the target is among the inputs", _move_windows(1)),
+    "window-early": Fault("windows end one point early: the last value is not seen", _move_windows(-1)),
+    "backward": Fault(
+        "the kernels' backward pass loses the gradient to the recurrent weights of RNN and GRU",
+        _replace_models("build_broken_backward"),
+    ),
+}

@@ -1,0 +1,97 @@
+"""Measure everything that `reports/performance.md` tells, and write it there.
+
+``python tests/benchmarks/performance.py [SECTION …]`` measures the sections named, or all of them, and puts each
+between its two marks in the file; what stands outside of the marks is left as it is. No time is asserted: every one
+is told beside a reference that was timed in the same run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+HERE = Path(__file__).parent
+REPORT = HERE.parents[1] / "reports" / "performance.md"
+
+
+def engine() -> str:
+    """Banks against torch: what ``engine.py`` prints."""
+    return _output(str(HERE / "engine.py"))
+
+
+def parts() -> str:
+    """Windows, store, report and start-up, each against its reference."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = Path(folder, "benchmarks.json")
+        options = ["-q", "-p", "no:cacheprovider", "-o", "python_files=perf_*.py", f"--benchmark-json={found}"]
+        _output("-m", "pytest", *options, str(HERE))
+        told = json.loads(found.read_text())
+    lines = ["| what | ms | reference | its ms | ratio |", "|---|---|---|---|---|"]
+    lines += [_line(group, own) for group, own in _groups(told["benchmarks"]).items()]
+    return "\n".join([_machine(), "", *lines])
+
+
+SECTIONS: Mapping[str, Callable[[], str]] = {"engine": engine, "parts": parts}
+
+
+def main(names: list[str]) -> None:
+    """Measure the sections `names` and write them; all of them where none is named."""
+    unknown = set(names) - SECTIONS.keys()
+    if unknown:
+        sys.exit(f"{', '.join(sorted(unknown))}: expected sections of {', '.join(SECTIONS)}")
+    for name in names or SECTIONS:
+        content = SECTIONS[name]()
+        REPORT.write_text(placed(REPORT.read_text(encoding="utf-8"), name, content), encoding="utf-8")
+
+
+def placed(text: str, name: str, content: str) -> str:
+    """`text` with `content` between the marks of `name`."""
+    begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise SystemExit(f"{REPORT}: expected one {begin.strip()} and one {end.strip()}")
+    before, rest = text.split(begin)
+    return f"{before}{begin}\n{content.strip()}\n\n{end}{rest.split(end)[1]}"
+
+
+def _groups(benchmarks: list[dict]) -> dict[str, dict[str, float]]:
+    """Group → name of the test → its median seconds."""
+    groups: dict[str, dict[str, float]] = {}
+    for each in benchmarks:
+        groups.setdefault(each["group"], {})[each["name"]] = each["stats"]["median"]
+    return groups
+
+
+def _line(group: str, found: dict[str, float]) -> str:
+    (own,) = (value for name, value in found.items() if "reference" not in name)
+    ((name, reference),) = ((name, value) for name, value in found.items() if "reference" in name)
+    said = name.partition("reference_")[2].replace("_", " ")
+    return f"| {group} | {_ms(own)} | {said} | {_ms(reference)} | {own / reference:.2f} |"
+
+
+def _ms(seconds: float) -> str:
+    return f"{1e3 * seconds:.{2 if seconds < 0.1 else 0}f}"
+
+
+def _machine() -> str:
+    from bench.environment import environment
+
+    found = environment("cpu")
+    cores, load = len(os.sched_getaffinity(0)), os.getloadavg()[0]
+    place = f"{found['cpu']}, {cores} cores, Python {found['python']}, commit {found['git_commit']}"
+    return f"{place}; load of the machine while it was measured: {load:.1f}"
+
+
+def _output(*arguments: str) -> str:
+    ended = subprocess.run([sys.executable, *arguments], stdout=subprocess.PIPE, text=True, check=False)
+    if ended.returncode:
+        sys.exit(f"{ended.stdout}\n{' '.join(arguments)}: exit status {ended.returncode}")
+    return ended.stdout
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

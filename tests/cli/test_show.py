@@ -1,0 +1,83 @@
+"""``bench show``: from a number in a report to the rows that it comes from."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import store
+from bench.schema import SCHEMAS, table
+
+Bench = Callable[..., Any]
+
+
+@pytest.fixture
+def stored(folder: Path) -> Path:
+    """Three cells in two results folders of the working folder."""
+    for suite, cell_ids in {"one": ["aaaa1111", "aabb2222"], "two": ["aabb3333"]}.items():
+        with store.writing(folder / "results" / suite) as writer:
+            for cell_id in cell_ids:
+                key = {"cell_id": cell_id, "suite": suite, "dataset": "=cmd()\x1b[2J", "model": "lstm"}
+                where = {"sequence_length": 10, "horizon": 1, "task": "forecast", "status": "ok"}
+                runs = [{**key, **where, "seed": seed, "rmse": 0.1 + seed / 3, "mae": 2.0} for seed in range(12)]
+                empty = {name: table(name, []) for name in SCHEMAS}
+                writer.put({**empty, "runs": table("runs", runs)})
+    return folder
+
+
+def test_a_unique_beginning_is_enough(bench: Bench, stored: Path) -> None:
+    ended = bench("show", "aaaa")
+    assert (ended.status, ended.err) == (0, "")
+    lines = ended.out.splitlines()
+    assert "cell_id          aaaa1111" in lines
+    assert "mae              2.0" in lines, "what is the same for every replicate is told once"
+    assert [line.split() for line in lines if line.startswith("seed")] == [
+        ["seed", *map(str, range(10))],
+        ["seed", "10", "11"],
+    ]
+    shown = [value for line in lines if line.startswith("rmse") for value in line.split()[1:]]
+    assert shown == [f"{0.1 + seed / 3:.4g}" for seed in range(12)]
+
+
+def test_every_digit_as_csv(bench: Bench, stored: Path) -> None:
+    rows = list(csv.DictReader(io.StringIO(bench("show", "aaaa", "--csv").out)))
+    assert list(rows[0]) == SCHEMAS["runs"].names
+    assert [float(row["rmse"]) for row in rows] == [0.1 + seed / 3 for seed in range(12)]
+    assert rows[0]["r2"] == ""
+
+
+def test_names_are_shown_and_not_obeyed(bench: Bench, stored: Path) -> None:
+    assert "dataset          =cmd()\ufffd[2J" in bench("show", "aaaa").out.splitlines()
+    (row, *_) = csv.DictReader(io.StringIO(bench("show", "aaaa", "--csv").out))
+    assert row["dataset"].startswith("'=cmd()")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["zz"], "results/one and results/two: expected the beginning of a stored cell's id, got 'zz'; a report names"),
+        (["aabb"], "'aabb' begins aabb2222 in results/one, aabb3333 in results/two; give more of the id, or --results"),
+        (["a", "--results", "none"], "none: expected a results folder with runs/ in it; `bench run` makes one"),
+    ],
+)
+def test_anything_else_is_one_line(bench: Bench, stored: Path, arguments: list[str], said: str) -> None:
+    ended = bench("show", *arguments)
+    assert (ended.status, ended.out, ended.err.count("\n")) == (2, "", 1)
+    assert said in ended.err
+
+
+def test_the_folder_decides_between_equal_beginnings(bench: Bench, stored: Path) -> None:
+    assert "aabb3333" in bench("show", "aabb", "--results", "results/two").out
+
+
+def test_without_results_it_is_said(bench: Bench, folder: Path) -> None:
+    ended = bench("show", "a")
+    assert (ended.status, ended.err) == (
+        2,
+        "results/: expected results folders in it, got none; name one with --results\n",
+    )

@@ -1,0 +1,71 @@
+"""The workflow and the page on CI: what they run exists."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+from typer.testing import CliRunner
+
+from bench.cli.app import app
+
+ROOT = Path(__file__).parents[2]
+WORKFLOW = ROOT / ".github/workflows/bench.yml"
+PAGE = ROOT / "docs/ci.md"
+
+
+def workflow():
+    return YAML(typ="safe").load(WORKFLOW.read_text())
+
+
+def gitlab():
+    (block,) = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    return YAML(typ="safe").load(block)
+
+
+def commands():
+    """Every command of bench that the workflow, the page and this project's own CI run."""
+    lines = [step["run"] for job in workflow()["jobs"].values() for step in job["steps"] if "run" in step]
+    lines += [line for job in gitlab().values() for line in job["script"]]
+    lines += re.findall(r"^ {4}(python -m bench .*)$", PAGE.read_text(), re.MULTILINE)
+    lines += re.findall(r"^\.venv/bin/(python -m bench .*)$", (ROOT / ".ci/run").read_text(), re.MULTILINE)
+    return [shlex.split(line, comments=True)[3:] for line in lines if "-m bench" in line]
+
+
+@pytest.mark.parametrize("words", commands(), ids=" ".join)
+def test_every_command_and_option_exists(words):
+    names = words[: 2 if words[0] == "baseline" else 1]
+    told = CliRunner().invoke(app, [*names, "--help"], env={"COLUMNS": "200"})
+    assert told.exit_code == 0
+    assert [word for word in words if word.startswith("--") and word not in told.output] == []
+    assert [word for word in words if word.startswith("suites/") and not (ROOT / word).exists()] == []
+
+
+def test_there_are_such_commands():
+    assert len(commands()) >= 9
+
+
+def test_the_workflow_is_one():
+    content = workflow()
+    assert content["permissions"] == {"contents": "read"}
+    for job in content["jobs"].values():
+        assert job["timeout-minutes"] <= 30
+        assert all(("run" in step) != ("uses" in step) for step in job["steps"])
+        for step in job["steps"]:
+            assert re.fullmatch(r"actions/[a-z-]+@v\d+", step.get("uses", "actions/none@v1"))
+
+
+def test_every_form_and_verdict_is_described():
+    from bench.compare import Verdict
+    from bench.compare.exporters import FORMATS
+
+    text = PAGE.read_text()
+    assert [name for name in [*FORMATS, *Verdict] if f"`{name}`" not in text] == []
+
+
+def test_gitlab_reads_the_junit_file_that_is_written():
+    for job in gitlab().values():
+        assert any(f"--format junit --output {job['artifacts']['reports']['junit']}" in line for line in job["script"])

@@ -1,0 +1,41 @@
+"""The report of performance can be written again by its one command."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[1] / "benchmarks" / "performance.py"
+
+
+@pytest.fixture
+def performance():
+    spec = importlib.util.spec_from_file_location("performance", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_section_has_its_marks_and_only_what_is_between_them_changes(performance):
+    text = performance.REPORT.read_text()
+    for name in performance.SECTIONS:
+        before, inside, after = (part for part in performance.placed(text, name, "new").partition("\nnew\n\n"))
+        assert inside
+        assert text.startswith(before)
+        assert text.endswith(after)
+        assert before.endswith(f"<!-- {name}: begin -->\n")
+        assert performance.placed(performance.placed(text, name, "other"), name, "new") == before + inside + after
+
+
+def test_a_section_without_marks_is_refused(performance):
+    with pytest.raises(SystemExit, match="expected one <!-- parts: begin -->"):
+        performance.placed("no marks", "parts", "new")
+
+
+def test_a_group_is_a_line_with_its_ratio(performance):
+    benchmarks = [
+        {"group": "read", "name": "test_bench", "stats": {"median": 3.0}},
+        {"group": "read", "name": "test_reference_plain_read", "stats": {"median": 0.002}},
+    ]
+    ((group, found),) = performance._groups(benchmarks).items()
+    assert performance._line(group, found) == "| read | 3000 | plain read | 2.00 | 1500.00 |"
