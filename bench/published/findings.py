@@ -45,10 +45,8 @@ def _errors(published: Published, found: Evidence) -> Iterator[Finding]:
             finding = below_floor(finding, found.mean("noise_floor_mse"), int(found.mean("test_points") or 1))
         yield finding
     if not printed and given is None:
-        quantity, column = ("accuracy", "accuracy") if found.task == "classify" else ("RMSE", "rmse")
-        yield not_stated(f"test {quantity}", _spread(found, column), least=enough)
-        if found.task == "forecast":
-            yield not_stated("test MSE", _spread(found, "mse"), least=enough)
+        quantity, column = ("test accuracy", "accuracy") if found.task == "classify" else ("test MSE", "mse")
+        yield not_stated(quantity, _spread(found, column), least=enough)
 
 
 def _facts(published: Published, found: Evidence) -> Iterator[Finding]:
