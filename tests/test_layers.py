@@ -19,7 +19,7 @@ TABLES = {
         ["bench.models", "bench.data"],
         ["bench.data.fetch", "bench.data.file", "bench.data.stocks"],
         ["bench.data.windows", "bench.data.generated", "bench.data.delimited", "bench.data.parquet"],
-        ["bench.data.columns", "bench.data.linear", "bench.data.download", "bench.data.hashing", "bench.kernels"],
+        ["bench.data.columns", "bench.data.download", "bench.data.hashing", "bench.kernels"],
     ],
     "reading": [
         ["bench.report.render", "bench.report.pages", "bench.compare"],
