@@ -64,6 +64,7 @@ RUNS = pa.schema(
         ("error_scale", pa.float64()),
         ("persistence_mse", pa.float64()),
         ("noise_floor_mse", pa.float64()),
+        ("linear_floor_mse", pa.float64()),  # expected error of the best linear forecast from the same window
         ("skill", pa.float64()),
         ("learnable_fraction", pa.float64()),
         ("directional_accuracy", pa.float64()),

@@ -60,6 +60,9 @@ class Series:
         of ``values[i]`` given the generating law and everything up to ``i - h`` (NaN where ``i < h`` leaves
         nothing to condition on). Its error over the test targets is the noise floor. `None` where the world
         made the data.
+    autocovariance
+        `autocovariance(lags)` is the covariance, ``[lags]``, of two points of one channel so many steps apart, where
+        the law is stationary and it is known (a sine has a random phase); it gives the best linear forecast.
 
     Raises
     ------
@@ -71,6 +74,7 @@ class Series:
     provenance: Provenance
     time: NDArray[Any] | None = None
     best: Callable[[int], FloatArray] | None = None
+    autocovariance: Callable[[NDArray[np.int64]], FloatArray] | None = None
 
     def __post_init__(self) -> None:
         source, values = self.provenance.source, self.values

@@ -48,6 +48,7 @@ def generated(
     best: Callable[[int], FloatArray],
     seed: int | None = None,
     time: NDArray[Any] | None = None,
+    autocovariance: Callable[[NDArray[np.int64]], FloatArray] | None = None,
 ) -> Series:
     """The `Series` of generated `values` ``[N, C]``.
 
@@ -63,6 +64,8 @@ def generated(
         The data seed, where random numbers were drawn.
     time
         ``[N]``, where the formula has a time.
+    autocovariance
+        As in `Series`, where it is known.
 
     Raises
     ------
@@ -70,7 +73,7 @@ def generated(
         A value is not finite, or too large to be squared.
     """
     provenance = Provenance(source=source, sha256=values_sha256(values), seed=seed)
-    return Series(values=values, provenance=provenance, time=time, best=best)
+    return Series(values=values, provenance=provenance, time=time, best=best, autocovariance=autocovariance)
 
 
 def always(expected: FloatArray) -> Callable[[int], FloatArray]:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from bench.data.base import DatasetKind, Parameters, Series
 from bench.data.generated import Length, Seeded, Spread, Step, always, generated, stream
+from bench.data.linear import tones, white
 
 Signal = NDArray[np.float64]
 
@@ -47,7 +48,9 @@ def load_random(parameters: Random, seed: int) -> Series:
     seed = parameters.data_seed(seed)
     values = parameters.sigma * stream(seed, "random").standard_normal((parameters.length, 1))
     source = f"N(0, {parameters.sigma}²), {parameters.length} points"
-    return generated(values, source, seed=seed, best=always(np.zeros_like(values)))
+    return generated(
+        values, source, seed=seed, best=always(np.zeros_like(values)), autocovariance=white(parameters.sigma)
+    )
 
 
 def load_sine(parameters: Sine, _seed: int) -> Series:
@@ -55,7 +58,7 @@ def load_sine(parameters: Sine, _seed: int) -> Series:
     t = _times(parameters.length, parameters.step)
     clean = np.sin(t)[:, None]
     source = f"sin t, t = 0, {parameters.step}, …, {parameters.length} points"
-    return generated(clean, source, time=t, best=always(clean))
+    return generated(clean, source, time=t, best=always(clean), autocovariance=tones((1.0, 1.0), step=t[1] - t[0]))
 
 
 def load_noisy_sine(parameters: NoisySine, seed: int) -> Series:
@@ -65,7 +68,8 @@ def load_noisy_sine(parameters: NoisySine, seed: int) -> Series:
     clean = np.sin(t)[:, None]
     values = clean + parameters.noise * stream(seed, "noisy-sine").standard_normal(clean.shape)
     source = f"sin t + N(0, {parameters.noise}²), t = 0, {parameters.step}, …, {parameters.length} points"
-    return generated(values, source, seed=seed, time=t, best=always(clean))
+    known = tones((1.0, 1.0), step=parameters.step, noise=parameters.noise)
+    return generated(values, source, seed=seed, time=t, best=always(clean), autocovariance=known)
 
 
 def load_damped_multisine(parameters: DampedMultisine, seed: int) -> Series:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from bench.data.base import FloatArray, Series
+from bench.data.linear import linear_floor
 from bench.data.windows import Parts, Scaler, Windows
 from bench.schema import ADVICE, Status
 from bench.training import metrics
@@ -57,6 +58,14 @@ class Reference:
         return forecast
 
     @cached_property
+    def linear(self) -> float | None:
+        """The expected squared error of the best linear forecast; `None` where the covariance is not known."""
+        if self.series.autocovariance is None:
+            return None
+        by_step = linear_floor(self.series.autocovariance, self.test.sequence_length, self.test.horizon)
+        return float(by_step[self.test.steps() - 1].mean())
+
+    @cached_property
     def scaler(self) -> Scaler:
         """The unit of scaled errors: the range of all points before the test part.
 
@@ -95,4 +104,6 @@ class Reference:
         if best is not None:
             values["noise_floor_mse"] = metrics.mse(truth, best)
             values["learnable_fraction"] = metrics.learnable_fraction(truth, prediction, persistence, best=best)
+        if self.linear is not None:
+            values["linear_floor_mse"] = self.linear
         return values

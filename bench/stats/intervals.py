@@ -22,7 +22,7 @@ BoolArray = NDArray[np.bool_]
 
 LEVEL = 0.95
 RESAMPLES = 2000
-_CHUNK = 2**22  # resampled values held at once
+_CHUNK = 2**19  # resampled values held at once: few enough that their memory is reused
 
 
 @dataclass(frozen=True, eq=False)

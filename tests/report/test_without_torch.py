@@ -18,7 +18,8 @@ class Absent:
 sys.meta_path.insert(0, Absent())
 from pathlib import Path
 import pyarrow.parquet as pq
-import bench.compare, bench.stats.blocks
+import bench.compare, bench.stats.budget, bench.stats.confidence_set, bench.stats.importance
+import bench.stats.interquartile, bench.stats.floors, bench.stats.power, bench.stats.verdicts
 from bench.compare.exporters import to_markdown
 from bench.report.render import render, write
 from bench.report.summary import summarise

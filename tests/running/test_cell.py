@@ -91,6 +91,12 @@ class TestNumbers:
         series = DATASETS["noisy-sine"].load(DATASETS["noisy-sine"].parameters(), 0).values[:, 0]
         assert row["noise_floor_mse"] == pytest.approx(np.mean((series - np.sin(t))[-200:] ** 2), rel=1e-9)
 
+    def test_the_best_linear_forecast_is_that_of_the_window(self):
+        # At step 3 of each window of one point: a sine of random phase with noise, from its value 1, 2, 3 steps ago.
+        row = rows_of(make(model="persistence", sequence_length=1, horizon=3))[0]
+        shared = [0.5 * np.cos(0.1 * (i % 3 + 1)) for i in range(200)]
+        assert row["linear_floor_mse"] == pytest.approx(np.mean([0.51 - r**2 / 0.51 for r in shared]), rel=1e-8)
+
     def test_the_stored_predictions_give_the_stored_errors(self):
         rows = run_cell(make(horizon=3))
         predictions = rows["predictions"].to_pandas()

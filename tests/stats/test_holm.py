@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from statsmodels.stats.multitest import multipletests
@@ -9,6 +9,7 @@ from statsmodels.stats.multitest import multipletests
 from bench.stats.holm import holm
 
 
+@settings(deadline=None)
 @given(arrays(np.float64, st.integers(1, 12), elements=st.floats(0, 1)))
 def test_agrees_with_statsmodels(p: np.ndarray) -> None:
     np.testing.assert_allclose(holm(p), multipletests(p, method="holm")[1], rtol=1e-12, atol=0)

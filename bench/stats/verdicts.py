@@ -1,0 +1,233 @@
+"""Verdicts in words, each a frozen value with its numbers and its sentence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from scipy.special import ndtr, stdtr
+
+from bench.stats.claims import Claim, Finding, by_replicate, findings
+from bench.stats.holm import holm
+from bench.stats.intervals import LEVEL, BoolArray, FloatArray
+from bench.stats.paired import Pairs
+
+ALPHA = 1 - LEVEL
+
+NEAR_FLOOR = 0.05
+"""Within this share of the noise floor a model is at it."""
+
+INCREDIBLE = 0.1
+"""A skill above this against persistence on a martingale is no forecast: daily closes yield a few percent at most."""
+
+
+class Kind(StrEnum):
+    """What can be said of a model."""
+
+    BETTER = "better than persistence"
+    NO_SKILL = "no skill"
+    WORSE = "worse than persistence"
+    FLOOR = "at the noise floor"
+    LEAK = "suspected leak"
+    INDISTINGUISHABLE = "indistinguishable"
+    APART = "told apart"
+    UNTESTED = "not tested"
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A model in one cell, to be judged.
+
+    Parameters
+    ----------
+    claim
+        The comparison with persistence.
+    floor
+        ``[seeds]``: the MSE of the best possible forecast on the same targets; `None` where it is not known.
+    martingale
+        Persistence is the best forecast known, as on closes: much skill is then suspicious.
+    """
+
+    claim: Claim
+    floor: FloatArray | None = None
+    martingale: bool = False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of the tests on one claim.
+
+    Parameters
+    ----------
+    kind
+        In a word.
+    model
+        Who is judged.
+    other
+        Against what.
+    finding
+        The statistic, p-value, interval and counts of the comparison.
+    p
+        Of what `kind` says, corrected over its family: of the comparison, or of the noise floor's test.
+    sentence
+        All of it in plain words.
+    """
+
+    kind: Kind
+    model: str
+    other: str
+    finding: Finding
+    p: float
+    sentence: str
+
+
+def against_persistence(subjects: Sequence[Subject]) -> tuple[Verdict, ...]:
+    """Judge each model; p-values are corrected over all `subjects`, which should be all that one report prints.
+
+    "Suspected leak" goes before "at the noise floor", and this before "better than persistence".
+    """
+    found = findings([subject.claim for subject in subjects])
+    below, at = holm(below_floor(subjects)), holm(at_floor(subjects))
+    return tuple(
+        _judge(subject, finding, below=float(b), at=float(a))
+        for subject, finding, b, a in zip(subjects, found, below, at, strict=True)
+    )
+
+
+def against_best(claims: Sequence[Claim]) -> tuple[Verdict, ...]:
+    """Whether each model can be told from the best one, which is the claim's `other`; corrected over all `claims`."""
+    verdicts = []
+    for claim, finding in zip(claims, findings(claims), strict=True):
+        kind = Kind.UNTESTED
+        if finding.tested:
+            kind = Kind.APART if finding.p < ALPHA else Kind.INDISTINGUISHABLE
+        text = {
+            Kind.UNTESTED: f"{claim.model} could not be tested against {claim.other}: {_untested(claim, finding)}.",
+            Kind.APART: f"{claim.model} has a {_size(finding)} error than {claim.other}: {_numbers(finding)}.",
+            Kind.INDISTINGUISHABLE: f"{claim.model} is indistinguishable from {claim.other}: {_numbers(finding)}.",
+        }[kind]
+        verdicts.append(Verdict(kind, claim.model, claim.other, finding, finding.p, text))
+    return tuple(verdicts)
+
+
+def below_floor(subjects: Sequence[Subject]) -> FloatArray:
+    """The p-values of "not below the noise floor", ``[subjects]``: a small one says that targets have leaked.
+
+    Over seeds it is a one-sided paired t-test. Over the window: a forecast that is off the best one by δ, independent
+    of the noise ε, has the MSE of the floor plus the mean of ``δ² - 2 ε δ``. Falling short of the floor by the
+    share g takes noise of at least ``sqrt(g T)`` standard deviations, whatever δ: the least of
+    ``(g + m) sqrt(T) / (2 sqrt(m))`` over the mean square ``m`` of δ, in units of the floor. At horizon h errors are
+    a moving average of h steps: at least T / h of them are independent. The larger p-value counts; copies of one fit
+    have only the second. NaN where no floor is known, or it is 0, or no predictions are stored.
+    """
+    pairs, known = _against_floor(subjects)
+    targets = np.array([len(s.claim.window[0]) / s.claim.horizon if s.claim.window else np.nan for s in subjects])
+    shortfall = np.maximum(-_excess(pairs, known), 0.0)
+    in_window = np.where(shortfall > 0, ndtr(-np.sqrt(shortfall * targets)), 1.0)
+    over_seeds = np.where(_fixed(subjects) | pairs.constant, 0.0, stdtr(pairs.freedom, pairs.t(0.0)[0]))
+    return np.where(known & ~np.isnan(targets), np.maximum(in_window, over_seeds), np.nan)
+
+
+def at_floor(subjects: Sequence[Subject]) -> FloatArray:
+    """The p-values of "more than `NEAR_FLOOR` above the noise floor", ``[subjects]``, on these very test targets.
+
+    Of the one-sided paired t-test over seeds. Copies of one fit are compared as they are: 0 where within, else 1.
+    NaN where no floor is known or it is 0.
+    """
+    pairs, known = _against_floor(subjects)
+    as_it_is = np.where(_excess(pairs, known) <= NEAR_FLOOR, 0.0, 1.0)
+    p = np.where(_fixed(subjects), as_it_is, stdtr(pairs.freedom, pairs.t(NEAR_FLOOR)[0]))
+    return np.where(known, p, np.nan)
+
+
+def _against_floor(subjects: Sequence[Subject]) -> tuple[Pairs, BoolArray]:
+    """The errors beside their noise floors, and where there is one above 0."""
+    floors = [np.full(len(s.claim.new), np.nan) if s.floor is None else s.floor for s in subjects]
+    pairs = Pairs.of(by_replicate([subject.claim.new for subject in subjects]), by_replicate(floors))
+    return pairs, np.asarray(pairs.base > 0)
+
+
+def _excess(pairs: Pairs, known: BoolArray) -> FloatArray:
+    """How far errors are above the noise floor, as a share of it."""
+    share = np.full(known.shape, np.nan)
+    np.divide(pairs.difference, pairs.base, out=share, where=known)
+    return share
+
+
+def _fixed(subjects: Sequence[Subject]) -> BoolArray:
+    return np.array([subject.claim.deterministic for subject in subjects], dtype=np.bool_)
+
+
+def _judge(subject: Subject, finding: Finding, *, below: float, at: float) -> Verdict:
+    claim = subject.claim
+    kind, p, why = _comparison(finding), finding.p, ""
+    incredible = subject.martingale and kind is Kind.BETTER and finding.high < 1 - INCREDIBLE
+    if below < ALPHA:
+        kind, p, why = Kind.LEAK, below, f"its error is below the noise floor, which no forecast can be ({_p(below)})"
+    elif incredible:
+        kind, why = Kind.LEAK, "nobody forecasts a series like this so well"
+    elif at < ALPHA:
+        kind, p, why = Kind.FLOOR, at, f"its error is within {NEAR_FLOOR:.0%} of the smallest possible ({_p(at)})"
+    sentence = _sentence(claim, finding, kind, why)
+    return Verdict(kind, claim.model, claim.other, finding, p, sentence)
+
+
+def _comparison(finding: Finding) -> Kind:
+    if not finding.tested:
+        return Kind.UNTESTED
+    if finding.p >= ALPHA:
+        return Kind.NO_SKILL
+    return Kind.BETTER if finding.difference < 0 else Kind.WORSE
+
+
+def _sentence(claim: Claim, finding: Finding, kind: Kind, why: str) -> str:
+    start = {
+        Kind.BETTER: f"{claim.model} is better than {claim.other}",
+        Kind.WORSE: f"{claim.model} is worse than {claim.other}",
+        Kind.NO_SKILL: f"{claim.model} shows no skill: it is not shown to beat {claim.other}",
+        Kind.FLOOR: f"{claim.model} is at the noise floor: {why}",
+        Kind.LEAK: f"{claim.model} is suspected of a leak: {why}",
+        Kind.UNTESTED: f"{claim.model} could not be tested against {claim.other}",
+    }[kind]
+    rest = _numbers(finding) if finding.tested else _untested(claim, finding)
+    return f"{start}{';' if why else ':'} {rest}."
+
+
+def _numbers(finding: Finding) -> str:
+    """The effect with its interval, and what it rests on."""
+    parts = [f"MSE {_change(finding.ratio)}"]
+    if not math.isnan(finding.low):
+        parts.append(f" (95 % interval {_signed(finding.low)} to {_signed(finding.high)})")
+    ground = [f"{finding.seeds} seeds"] if not math.isnan(finding.p_seeds) else []
+    ground += [f"{finding.targets} test targets"] if finding.targets else []
+    corrected = f", Holm over {finding.family} claims" if finding.family > 1 else ""
+    return f"{''.join(parts)}, {_p(finding.p)} over {' and '.join(ground)} ({finding.test}{corrected})"
+
+
+def _untested(claim: Claim, finding: Finding) -> str:
+    if finding.seeds == 0:
+        return "no replicate finished"
+    if not claim.deterministic and math.isnan(finding.p_seeds):
+        return "one seed shows no spread" if finding.seeds == 1 else "its seeds show no spread"
+    return "no predictions are stored" if claim.window is None else "the test window is too short"
+
+
+def _change(ratio: float) -> str:
+    if math.isnan(ratio):
+        return "not comparable"
+    return f"{abs(ratio - 1):.1%} {'lower' if ratio < 1 else 'higher'}"
+
+
+def _signed(ratio: float) -> str:
+    return f"{ratio - 1:+.1%}"
+
+
+def _size(finding: Finding) -> str:
+    return "smaller" if finding.difference < 0 else "larger"
+
+
+def _p(p: float) -> str:
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.signal import lfilter
+
+from bench.stats.blocks import mean_difference
+from bench.stats.claims import Claim, findings
+from bench.stats.diebold_mariano import diebold_mariano
+from bench.stats.verdicts import Kind, Subject, against_best, against_persistence, at_floor, below_floor
+
+TARGETS = 300
+
+
+def claim(ratio: float, *, seed: int = 0, spread: float = 0.05, seeds: int = 10, **changes: object) -> Claim:
+    """A model whose MSE is `ratio` of that of persistence, which is 1."""
+    rng = np.random.default_rng(seed)
+    noise = rng.normal(size=TARGETS)
+    other = rng.normal(size=TARGETS)
+    new = ratio * (1 + spread * rng.normal(size=seeds))
+    window = (ratio * (0.9 * noise + np.sqrt(0.19) * other) ** 2, noise**2)
+    return Claim(
+        **{"model": "lstm", "other": "persistence", "new": new, "old": np.ones(seeds), "window": window, **changes}
+    )
+
+
+def judged(one: Claim, **facts: object) -> Kind:
+    return against_persistence([Subject(one, **facts)])[0].kind
+
+
+def test_the_claim_rests_on_the_weaker_of_its_two_kinds_of_evidence() -> None:
+    one = claim(0.8)
+    (found,) = findings([one])
+    seeds = stats.ttest_rel(one.new, one.old).pvalue
+    window = max(float(test(*one.window).p) for test in (diebold_mariano, mean_difference))
+    assert (found.p_seeds, found.p_window) == (pytest.approx(seeds), pytest.approx(window))
+    assert found.p == pytest.approx(max(seeds, window))
+    assert (found.seeds, found.targets, found.family) == (10, TARGETS, 1)
+    assert found.ratio == pytest.approx(one.new.mean())
+
+
+@pytest.mark.parametrize(("ratio", "kind"), [(0.5, Kind.BETTER), (1.0, Kind.NO_SKILL), (2.0, Kind.WORSE)])
+def test_a_model_against_persistence(ratio: float, kind: Kind) -> None:
+    verdict = against_persistence([Subject(claim(ratio))])[0]
+    assert verdict.kind is kind
+    assert verdict.p == verdict.finding.p
+    assert verdict.sentence.startswith("lstm ")
+    assert "10 seeds and 300 test targets" in verdict.sentence
+
+
+def test_seeds_alone_or_the_window_alone_are_not_enough() -> None:
+    good, none = claim(0.5), claim(1.0)
+    assert judged(claim(0.5, window=none.window)) is Kind.NO_SKILL
+    assert judged(claim(0.5, new=none.new)) is Kind.NO_SKILL
+    assert judged(claim(0.5, new=2 * good.old + good.new)) is Kind.NO_SKILL, "they point in opposite directions"
+    assert judged(claim(0.5, window=None, one_series=False)) is Kind.BETTER, "each replicate has its own series"
+    assert judged(claim(0.5, new=np.full(10, 0.5), deterministic=True)) is Kind.BETTER, "nothing is drawn"
+
+
+def test_what_cannot_be_tested_says_why() -> None:
+    short = tuple(loss[:10] for loss in claim(0.5).window)
+    for changes, reason in (
+        ({"window": None}, "no predictions are stored"),
+        ({"window": short}, "the test window is too short"),
+        ({"seeds": 1}, "one seed shows no spread"),
+        ({"new": np.full(10, np.nan)}, "no replicate finished"),
+    ):
+        verdict = against_persistence([Subject(claim(0.5, **changes))])[0]
+        assert verdict.kind is Kind.UNTESTED
+        assert reason in verdict.sentence
+
+
+def test_p_is_corrected_over_the_family_that_was_tested() -> None:
+    several = [claim(0.8, seed=s) for s in range(4)]
+    alone = [findings([one])[0].p for one in several]
+    together = findings([*several, claim(0.5, window=None)])
+    smallest = int(np.argmin(alone))
+    assert together[smallest].p == pytest.approx(4 * alone[smallest])
+    assert [found.family for found in together] == [4] * 5
+    assert np.isnan(together[4].p)
+
+
+def test_skill_is_claimed_falsely_in_at_most_one_report_of_twenty() -> None:
+    rng = np.random.default_rng(3)
+    false = 0
+    for _ in range(300):
+        shocks = rng.normal(size=(2, 5, 150))
+        losses = lfilter([1], [1, -0.3], shocks, axis=-1) ** 2
+        seeds = 1 + 0.1 * rng.normal(size=(5, 10))
+        family = [
+            Subject(Claim("a", "b", seeds[m], np.ones(10), window=(losses[0, m], losses[1, m]))) for m in range(5)
+        ]
+        false += any(verdict.kind is not Kind.NO_SKILL for verdict in against_persistence(family))
+    assert false / 300 < 0.05
+
+
+def test_at_the_floor_above_it_and_below_it() -> None:
+    one = claim(0.5, spread=0.01)
+    for floor, kind in ((0.5, Kind.FLOOR), (0.3, Kind.BETTER), (0.6, Kind.LEAK), (0.0, Kind.BETTER)):
+        assert judged(one, floor=np.full(10, floor)) is kind
+    fitted = claim(0.5, new=np.full(10, 0.5), deterministic=True)
+    for floor, kind in ((0.49, Kind.FLOOR), (0.4, Kind.BETTER), (0.6, Kind.LEAK)):
+        assert judged(fitted, floor=np.full(10, floor)) is kind
+
+
+def test_much_skill_on_a_martingale_is_a_leak_and_a_little_is_not() -> None:
+    assert judged(claim(0.5), martingale=True) is Kind.LEAK
+    assert (
+        judged(claim(0.93, spread=0.001, window=(0.93 * claim(1.0).window[1], claim(1.0).window[1])), martingale=True)
+        is Kind.BETTER
+    )
+    assert judged(claim(1.0), martingale=True) is Kind.NO_SKILL
+
+
+@pytest.mark.parametrize(("share", "horizon"), [(0.0, 1), (0.01, 1), (0.05, 1), (0.3, 1), (0.05, 4)])
+def test_an_honest_model_is_suspected_at_most_one_time_in_twenty(share: float, horizon: int) -> None:
+    """The model is off the best forecast by δ of mean square `share`, alike in all seeds: the seeds do not help."""
+    rng = np.random.default_rng(int(100 * share) + horizon)
+    suspected = 0
+    for _ in range(400):
+        noise = lfilter(np.ones(horizon), 1, rng.normal(size=TARGETS + horizon))[horizon:] / np.sqrt(horizon)
+        off = (
+            np.sqrt(share)
+            * lfilter(np.ones(horizon), 1, rng.normal(size=TARGETS + horizon))[horizon:]
+            / np.sqrt(horizon)
+        )
+        mse = np.mean((noise - off) ** 2) + 1e-6 * rng.normal(size=10)
+        one = Claim("a", "persistence", mse, np.ones(10), window=(noise, noise), horizon=horizon)
+        suspected += below_floor([Subject(one, floor=np.full(10, np.mean(noise**2)))])[0] < 0.05
+    assert suspected / 400 < 0.075
+
+
+def test_a_model_that_sees_a_tenth_of_the_noise_is_caught() -> None:
+    noise = np.random.default_rng(5).normal(size=TARGETS)
+    mse = np.mean((0.9 * noise) ** 2) * (1 + 0.01 * np.random.default_rng(6).normal(size=10))
+    one = Claim("a", "persistence", mse, np.full(10, 2.0), window=(noise, noise))
+    assert below_floor([Subject(one, floor=np.full(10, np.mean(noise**2)))])[0] < 1e-6
+
+
+def test_at_the_floor_is_a_one_sided_t_test_within_a_twentieth() -> None:
+    one, floor = claim(0.5, spread=0.02), np.full(10, 0.49)
+    theirs = stats.ttest_rel(one.new, 1.05 * floor, alternative="less").pvalue
+    assert at_floor([Subject(one, floor=floor)])[0] == pytest.approx(theirs)
+    assert np.isnan(at_floor([Subject(one)])[0])
+
+
+def test_models_are_told_from_the_best_one_or_not() -> None:
+    near, far, lost = claim(1.0, other="gru"), claim(1.5, seed=1, other="gru"), claim(1.5, window=None, other="gru")
+    found = against_best([near, far, lost])
+    assert [verdict.kind for verdict in found] == [Kind.INDISTINGUISHABLE, Kind.APART, Kind.UNTESTED]
+    assert found[0].sentence.startswith("lstm is indistinguishable from gru: MSE ")
+    assert found[1].sentence.startswith("lstm has a larger error than gru: MSE ")
+    assert "Holm over 2 claims" in found[1].sentence
+    assert against_best([]) == ()
