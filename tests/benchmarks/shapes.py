@@ -1,8 +1,8 @@
 """Banks against torch.nn for every shape that the shipped suites and the search spaces use.
 
-``python tests/benchmarks/shapes.py`` prints the table as Markdown. Milliseconds of processor time, which other
-processes disturb less than the clock, for one training step of one network in one thread, torch and the banks
-interleaved in the same rounds.
+``python tests/benchmarks/shapes.py`` prints the table as Markdown: the least and the greatest ratio over sizes and
+lengths of torch.nn's processor time for one training step to that of a bank's member. Processor time, since other
+processes disturb it less than the clock; one thread, torch and the banks interleaved in the same rounds, medians.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ TORCH = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 @dataclass(frozen=True)
 class Network:
-    """One row of the table; `encoder_decoder` has `cell` twice and a horizon of 1."""
+    """One network; where `encoder_decoder` its `cell` twice, and a horizon of 1."""
 
     cell: str
     layers: int
@@ -43,9 +43,9 @@ class Network:
     encoder_decoder: bool = False
 
     @property
-    def name(self) -> str:
-        """What the row is called."""
-        words = f"{self.cell.upper()} {self.hidden}, {self.layers} layer{'s' * (self.layers > 1)}"
+    def row(self) -> str:
+        """The row of the table that it belongs to."""
+        words = f"{self.cell.upper()}, {self.layers} layer{'s' * (self.layers > 1)}"
         return words + ", bidirectional" * self.bidirectional + ", encoder–decoder" * self.encoder_decoder
 
 
@@ -130,21 +130,19 @@ def measure(network: Network) -> list[float]:
 
 
 def main() -> None:
-    """Print the table, and its smallest ratios."""
+    """Print the table, and the smallest ratio of all."""
     torch.set_num_threads(1)
-    banks = " | ".join(f"bank K={members}, ms" for members in BANKS)
-    lines = [
-        f"| network | L | torch.nn, ms | {banks} | least ratio |",
-        "|---|---|---" + "|---" * (len(BANKS) + 1) + "|",
-    ]
-    ratios = []
+    rows: dict[str, list[list[float]]] = {}
     for network in networks():
         torch_s, *bank_s = measure(network)
-        ratios.append((torch_s / max(bank_s), f"{network.name}, L {network.length}"))
-        times = " | ".join(f"{1000 * each:.3f}" for each in (torch_s, *bank_s))
-        lines.append(f"| {network.name} | {network.length} | {times} | {ratios[-1][0]:.2f} |")
-    slowest = "; ".join(f"{name}: {ratio:.2f}" for ratio, name in sorted(ratios)[:3])
-    sys.stdout.write("\n".join([*lines, "", f"{len(ratios)} shapes; least ratios: {slowest}"]) + "\n")
+        rows.setdefault(network.row, []).append([torch_s / each for each in bank_s])
+    lines = ["| network | " + " | ".join(f"K = {members}" for members in BANKS) + " |", "|---" * (len(BANKS) + 1) + "|"]
+    for name, ratios in rows.items():
+        spans = [f"{min(column):.2f} to {max(column):.1f}" for column in zip(*ratios, strict=True)]
+        lines.append(f"| {name} | {' | '.join(spans)} |")
+    every = [ratio for ratios in rows.values() for shape in ratios for ratio in shape]
+    lines += ["", f"{sum(map(len, rows.values()))} shapes; the least ratio is {min(every):.2f}."]
+    sys.stdout.write("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":
