@@ -1,8 +1,8 @@
 """Where the time of a run goes: the same small suite with this code and with an earlier commit.
 
-``python tests/benchmarks/run_parts.py`` prints the table as Markdown. The earlier commit, the one before the engine unless
-another is given, steps members one by one with torch.nn's layers. Both run at the same time, in one worker each, with
-kernels on disk; the history must be there (no shallow clone).
+``python tests/benchmarks/run_parts.py`` prints the table as Markdown. The earlier commit, the one before the engine
+unless another is given, steps members one by one with torch.nn's layers. Both run at the same time, in one worker each,
+with kernels on disk; the history must be there (no shallow clone).
 """
 
 from __future__ import annotations
