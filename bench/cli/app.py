@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 import bench
+from bench.cli.baseline import baseline
 
 app = typer.Typer(
     help="Honest comparison of sequence architectures.",
@@ -18,7 +19,6 @@ app = typer.Typer(
 )
 data = typer.Typer(help="The real data files: pinned by address and SHA-256.", no_args_is_help=True)
 app.add_typer(data, name="data")
-baseline = typer.Typer(help="The committed results that a gate compares with.", no_args_is_help=True)
 app.add_typer(baseline, name="baseline")
 
 
@@ -285,26 +285,3 @@ def verify(names: Annotated[list[str] | None, typer.Argument(help="Which files. 
     from bench.cli.data import verified
 
     raise typer.Exit(verified(names or []))
-
-
-_Baseline = Annotated[Path, typer.Option("--baseline", help="Where the baseline lies.")]
-
-
-@baseline.command()
-def update(
-    results: Annotated[Path, typer.Argument(help="A results folder.")] = Path("results/ci"),
-    *,
-    folder: _Baseline = Path("results/baseline"),
-) -> None:
-    """Make the runs of a results folder the baseline: small enough to be committed, every replicate ok."""
-    from bench.cli.baseline import updated
-
-    typer.echo(updated(results, folder))
-
-
-@baseline.command("show")
-def show_baseline(*, folder: _Baseline = Path("results/baseline")) -> None:
-    """Show the baseline's errors and where they come from."""
-    from bench.cli.baseline import shown
-
-    typer.echo(shown(folder))

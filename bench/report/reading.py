@@ -12,6 +12,10 @@ TERMS = (
     ("Skill", "1 − MSE / MSE of persistence. 1 is no error, 0 is as good as persistence, below 0 is worse."),
     ("Noise floor", "The error of the best possible forecast, known where the data was generated."),
     (
+        "Best linear forecast",
+        "The error to expect of the best weighted sum of the window, where the covariance is known.",
+    ),
+    (
         "Learnable",
         "How much of the way from persistence to the noise floor a model goes. Chance can take it past 100 %.",
     ),

@@ -66,6 +66,8 @@ def _shared(one: str, other: str) -> int:
 
 
 def _by_seed(cell: CellSummary) -> str:
+    if cell.deterministic and cell.rmse_by_seed:
+        return f"{number(cell.rmse_by_seed[0])}, one fit for every seed"
     return ", ".join(number(value) for value in cell.rmse_by_seed)
 
 

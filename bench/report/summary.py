@@ -25,7 +25,7 @@ from bench.report.ranking import rank
 from bench.report.sections import best_of, choose_lengths, others
 from bench.report.statement import OTHER_DATA, statement
 from bench.report.tuning import tuned
-from bench.report.values import CellSummary, Counts, Curves, Model, Section, State, Summary, Trace
+from bench.report.values import CellSummary, Counts, Curves, Model, Section, State, Summary, Trace, Verdict
 from bench.stats.table import BoolArray, FloatArray, Grid, grid
 
 __all__ = ["summarise"]
@@ -60,7 +60,7 @@ def summarise(tables: Mapping[str, pa.Table], *, folder: str) -> Summary:
         ranking=ranking,
         standings=standing,
         failures=provenance.failures(runs),
-        cautions=provenance.cautions(runs),
+        cautions=(*_leaks(sections), *provenance.cautions(runs)),
         setting=provenance.settings(runs),
         environments=provenance.environments(runs),
         probes=probes,
@@ -77,6 +77,11 @@ def _probes(tables: Mapping[str, pa.Table]) -> tuple[ProbedCell, ...]:
         return ()
     stored = pc.unique(tables["runs"]["cell_id"])
     return costs(tables["probes"].filter(pc.is_in(tables["probes"]["cell_id"], value_set=stored)))
+
+
+def _leaks(sections: Sequence[Section]) -> list[str]:
+    chosen = [(section.title, cell) for section in sections for cell in section.cells if cell.chosen]
+    return [f"On {title} {cell.why}" for title, cell in chosen if cell.verdict is Verdict.LEAK]
 
 
 def _models(layout: Grid) -> tuple[Model, ...]:
@@ -120,6 +125,7 @@ class _Sections:
         self.cells = cells(layout, self.losses, references)
         self.evidence = Evidence.of(layout, self.losses, _kinds(self.runs))
         self.references = _reference_errors(layout)
+        self.linear_floors = _linear_floors(layout)
         self.different_data = frozenset(provenance.different_data(self.runs))
         self.several_horizons = len({case.horizon for case in layout.cases}) > 1
 
@@ -164,6 +170,7 @@ class _Sections:
             test_points=facts[2],
             persistence_rmse=persistence,
             noise_floor_rmse=floor,
+            linear_floor_rmse=self.linear_floors[dataset, horizon],
             cells=found,
             best=best,
             rivals=near,
@@ -208,6 +215,17 @@ def _reference_errors(layout: Grid) -> dict[tuple[str, int], tuple[float | None,
         own = [i for i, case in enumerate(layout.cases) if (case.dataset, case.horizon) == place]
         persistence, floor = (_root_median(array[own]) for array in arrays)
         found[place] = (persistence, floor)
+    return found
+
+
+def _linear_floors(layout: Grid) -> dict[tuple[str, int], dict[int, float]]:
+    """For each dataset and horizon the RMSE of the best linear forecast, by sequence length."""
+    values = layout.values("linear_floor_mse")
+    found: dict[tuple[str, int], dict[int, float]] = defaultdict(dict)
+    for i, case in enumerate(layout.cases):
+        rmse = _root_median(values[i])
+        if rmse is not None:
+            found[case.dataset, case.horizon][case.sequence_length] = rmse
     return found
 
 

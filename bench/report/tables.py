@@ -32,7 +32,8 @@ def overview(summary: Summary) -> Table:
         (Entry(section.title), *(_skill_entry(section, model.name) for model in summary.models))
         for section in summary.sections
     ]
-    legend = " · ".join(f"{mark} {verdict}" for verdict, mark in MARKS.items())
+    shown = {entry.mark for row in rows for entry in row}
+    legend = " · ".join(f"{mark} {verdict}" for verdict, mark in MARKS.items() if mark in shown)
     return Table(
         name="overview",
         caption="Skill against persistence",
@@ -113,7 +114,7 @@ def by_dataset(summary: Summary) -> Table:
         Column("Smallest error", kind="text"),
         Column("RMSE", "original units"),
         Column("Skill", hint="1 − MSE / MSE of persistence."),
-        Column("Learnable", "learnt", hint="How much of the way from persistence to the noise floor."),
+        Column("Learnt", "of what can be", hint="How much of the way from persistence to the noise floor."),
         Column("Cannot be told from it", kind="prose"),
         Column("Quickest of these", "time to fit one seed", kind="text"),
     )

@@ -207,6 +207,8 @@ class Section:
     ----------
     persistence_rmse, noise_floor_rmse
         Original units; `None` where unknown.
+    linear_floor_rmse
+        Of the best linear forecast at each sequence length where it is known, original units.
     cells
         Every model × sequence length, those without a row among them.
     best
@@ -227,6 +229,7 @@ class Section:
     test_points: int | None
     persistence_rmse: float | None
     noise_floor_rmse: float | None
+    linear_floor_rmse: Mapping[int, float]
     cells: tuple[CellSummary, ...]
     best: CellSummary | None
     rivals: tuple[str, ...]

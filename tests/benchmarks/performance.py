@@ -36,7 +36,17 @@ def parts() -> str:
     return "\n".join([_machine(), "", *lines])
 
 
-SECTIONS: Mapping[str, Callable[[], str]] = {"engine": engine, "parts": parts}
+def shapes() -> str:
+    """Every shape that the shipped suites use: what ``shapes.py`` prints."""
+    return _output(str(HERE / "shapes.py"))
+
+
+def run() -> str:
+    """Where the time of a run goes, before and after: what ``run_parts.py`` prints."""
+    return _output(str(HERE / "run_parts.py"))
+
+
+SECTIONS: Mapping[str, Callable[[], str]] = {"engine": engine, "shapes": shapes, "parts": parts, "run": run}
 
 
 def main(names: list[str]) -> None:

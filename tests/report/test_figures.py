@@ -46,6 +46,14 @@ def test_every_picture_is_well_formed_and_names_its_parts_once(hostile: Pictures
     assert len(set(names)) == len(names)
 
 
+def test_every_picture_is_a_pdf_with_fonts_that_journals_take(hostile: Pictures) -> None:
+    for picture in hostile:
+        assert picture.pdf.startswith(b"%PDF-1")
+        assert b"/FontFile2" in picture.pdf, "TrueType, embedded"
+        assert b"/Type3" not in picture.pdf
+        assert b"/CreationDate" not in picture.pdf, "equal results give equal files"
+
+
 def test_pictures_ask_for_nothing_and_run_nothing(hostile: Pictures) -> None:
     for picture in hostile:
         assert "<script" not in picture.svg

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -139,6 +140,26 @@ def test_the_csv_holds_every_cell_and_no_formula(hostile: dict[str, str]) -> Non
     assert not [row for row in rows for name in text_columns if row[name].startswith(("=", "+", "-", "@"))]
     (link,) = re.findall(r'href="data:text/csv;charset=utf-8;base64,([^"]+)"', hostile["index.html"])
     assert base64.b64decode(link).decode() == hostile["cells.csv"]
+
+
+def test_a_name_stays_one_field_also_between_semicolons(fake: Fake) -> None:
+    made = files(fake(datasets=["a;=cmd()"], models=["persistence", "lstm"], lengths=(30,)))
+    (link, *_) = re.findall(r'href="(data:text/csv;charset=utf-8,[^"]+)"', made["index.html"])
+    values = unquote(link.partition(",")[2])
+    assert next(csv.DictReader(io.StringIO(values)))["status"] == "ok"
+    for content in (made["cells.csv"], values):
+        in_german = list(csv.reader(io.StringIO(content), delimiter=";"))
+        assert not [field for row in in_german for field in row if field.startswith(("=", "+", "@"))]
+
+
+def test_every_number_of_a_cell_leads_to_its_rows(fake: Fake) -> None:
+    made = files(fake(datasets=["noisy-sine", "gbm"], absent=[("gbm", "lstm", 30)]))
+    page = Page(made["index.html"])
+    anchors = {attributes["id"] for _, attributes in page.elements if attributes.get("id", "").startswith("cell-")}
+    links = [link["href"][1:] for link in page.all("a") if link["href"].startswith("#cell-")]
+    assert len(anchors) == 2 * 5 * 2 - 1
+    assert set(links) == anchors
+    assert len(links) > 3 * len(anchors)
 
 
 def test_the_csv_keeps_full_precision(fake: Fake) -> None:

@@ -179,6 +179,12 @@ def test_no_results_and_only_failures_are_said(fake: Fake) -> None:
     assert found.ranking.ranks == ()
 
 
+def test_the_best_linear_forecast_is_told_by_length(fake: Fake) -> None:
+    rows = edited(fake(datasets=["noisy-sine"]), lambda row: {"linear_floor_mse": row["sequence_length"] / 1000})
+    assert summary(rows).sections[0].linear_floor_rmse == pytest.approx({10: 0.1, 30: 0.03**0.5})
+    assert summary(fake(datasets=["noisy-sine"])).sections[0].linear_floor_rmse == {}
+
+
 def test_models_keep_one_order_with_persistence_first(fake: Fake) -> None:
     found = summary(fake(models=["rnn", "linear-ar", "gru", "persistence"]))
     assert [model.name for model in found.models] == ["persistence", "linear-ar", "gru", "rnn"]
