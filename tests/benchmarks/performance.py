@@ -8,6 +8,7 @@ is told beside a reference that was timed in the same run.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -80,7 +81,9 @@ def _machine() -> str:
     from bench.environment import environment
 
     found = environment("cpu")
-    return f"{found['cpu']}, Python {found['python']}, commit {found['git_commit']}"
+    cores, load = len(os.sched_getaffinity(0)), os.getloadavg()[0]
+    place = f"{found['cpu']}, {cores} cores, Python {found['python']}, commit {found['git_commit']}"
+    return f"{place}; load of the machine while it was measured: {load:.1f}"
 
 
 def _output(*arguments: str) -> str:
