@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from bench.report.values import Curves
+from bench.report.drawn import Curves
 
 
 def curves(rows: pa.Table) -> Curves:

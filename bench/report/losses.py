@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from bench.report.drawn import Trace
 from bench.report.estimate import Bounds
-from bench.report.values import FloatArray, Trace
+from bench.report.values import FloatArray
 from bench.stats.blocks import loss_ratio
 from bench.stats.table import IntArray
 

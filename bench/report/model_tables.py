@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from bench.report.drawn import Tuned
 from bench.report.tabular import LENGTH, NO_TIME, NOT_TUNED, Column, Entry, Table, length, measured, nothing
 from bench.report.text import count, number, percent, seconds, significant
-from bench.report.values import CellSummary, Model, Summary, Tuned
+from bench.report.values import CellSummary, Model, Summary
 
 Tunings = Mapping[tuple[str, int], Tuned]
 """By dataset's title and sequence length."""

@@ -16,6 +16,7 @@ from bench.report import provenance
 from bench.report.budget import standings
 from bench.report.cells import cells
 from bench.report.cost import ProbedCell, costs
+from bench.report.drawn import Curves, Trace
 from bench.report.grouping import by_cell
 from bench.report.judging import Against, Evidence, against, judged
 from bench.report.learning import curves
@@ -25,7 +26,7 @@ from bench.report.ranking import rank
 from bench.report.sections import best_of, choose_lengths, others
 from bench.report.statement import OTHER_DATA, statement
 from bench.report.tuning import tuned
-from bench.report.values import CellSummary, Counts, Curves, Model, Section, State, Summary, Trace, Verdict
+from bench.report.values import CellSummary, Counts, Model, Section, State, Summary, Verdict
 from bench.stats.table import BoolArray, FloatArray, Grid, grid
 
 __all__ = ["summarise"]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from bench.report.values import Tuned
+from bench.report.drawn import Tuned
 from bench.stats.budget import budget
 from bench.stats.importance import importance
 from bench.stats.table import FloatArray

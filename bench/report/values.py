@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from bench.report.cost import ProbedCell
+from bench.report.drawn import Curves, Trace, Tuned
 from bench.report.estimate import Bounds, Estimate
 from bench.report.findings import Answer, Ranking, Standing
 
@@ -20,7 +20,6 @@ __all__ = [
     "CellSummary",
     "Cost",
     "Counts",
-    "Curves",
     "Environment",
     "Estimate",
     "Failure",
@@ -29,8 +28,6 @@ __all__ = [
     "Section",
     "State",
     "Summary",
-    "Trace",
-    "Tuned",
     "Verdict",
 ]
 
@@ -126,77 +123,6 @@ class CellSummary:
     why_not_best: str = ""
     cost: Cost = Cost()
     hyperparameters: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, eq=False)
-class Curves:
-    """The losses of one cell's replicates by epoch, scaled units.
-
-    Parameters
-    ----------
-    epoch
-        ``[epochs]``, from 1.
-    train, validation
-        ``[seeds, epochs]``; NaN after a replicate has stopped.
-    """
-
-    model: str
-    sequence_length: int
-    epoch: FloatArray
-    train: FloatArray
-    validation: FloatArray
-
-
-@dataclass(frozen=True, eq=False)
-class Tuned:
-    """What the trials of one cell found, scaled units.
-
-    Parameters
-    ----------
-    trials
-        ``[trials]``: 1 … as many as there are.
-    expected, low, high
-        ``[trials]``: the best validation error to expect of so many, with its interval; NaN where it cannot be told.
-    mattered
-        The hyperparameters that explain more of the error than chance, with their shares of its variance.
-    """
-
-    model: str
-    sequence_length: int
-    trials: FloatArray
-    expected: FloatArray
-    low: FloatArray
-    high: FloatArray
-    mattered: tuple[tuple[str, float], ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Trace:
-    """The test part: truth, persistence and one model's predictions, original units.
-
-    Parameters
-    ----------
-    time
-        ``[T]``: datetime64, or positions in the series.
-    truth, persistence
-        ``[T]``.
-    model
-        Whose predictions these are.
-    median, low, high
-        ``[T]``: over replicates; low and high are the extremes.
-    delay
-        By how many points the truth has to be shifted to lie closest to the median.
-    """
-
-    model: str
-    sequence_length: int
-    time: NDArray[Any]
-    truth: FloatArray
-    persistence: FloatArray
-    median: FloatArray
-    low: FloatArray
-    high: FloatArray
-    delay: int
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,8 +14,9 @@ from bench.report.drawing.layout import Panels, short
 from bench.report.drawing.scales import log
 from bench.report.drawing.style import INK, Look
 from bench.report.drawing.svg import Picture, picture
+from bench.report.drawn import Curves
 from bench.report.text import number
-from bench.report.values import Curves, FloatArray, Section
+from bench.report.values import FloatArray, Section
 
 _POINTS = 60
 """Epochs drawn of one curve, at most."""

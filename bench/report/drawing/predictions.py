@@ -15,8 +15,9 @@ from matplotlib.patches import Patch
 from bench.report.drawing.layout import Panels, short
 from bench.report.drawing.style import GRID, INK, MUTED, Look
 from bench.report.drawing.svg import Picture, picture
+from bench.report.drawn import Trace
 from bench.report.text import number, plural
-from bench.report.values import FloatArray, Section, Trace
+from bench.report.values import FloatArray, Section
 
 DRAWN = 80
 """Test targets with predictions: enough to see a pattern, few enough to see a delay of one step."""

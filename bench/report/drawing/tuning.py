@@ -13,8 +13,9 @@ from bench.report.drawing.layout import Panels, short
 from bench.report.drawing.scales import log_if_wide
 from bench.report.drawing.style import Look
 from bench.report.drawing.svg import Picture, picture
+from bench.report.drawn import Tuned
 from bench.report.text import number
-from bench.report.values import Section, Summary, Tuned
+from bench.report.values import Section, Summary
 
 
 def tuning(summary: Summary, look: Mapping[str, Look]) -> Picture | None:
