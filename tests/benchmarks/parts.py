@@ -45,7 +45,7 @@ def start(code: Path, folder: Path, name: str, *more: str) -> subprocess.Popen[b
 
 
 def measure(codes: Sequence[Path], folders: Sequence[Path]) -> list[list[float]]:
-    """Seconds of each of `PARTS`, and of all, with each code, at the same time: what disturbs one disturbs the other."""
+    """Seconds of each of `PARTS`, and of all, with each code at the same time: what disturbs one disturbs the other."""
     start(codes[-1], folders[-1], "warm", "--only", "model=rnn").wait()
     began = time.perf_counter()
     with ThreadPoolExecutor(len(codes)) as pool:
