@@ -19,8 +19,8 @@ from bench.report.drawing.predictions import end as prediction_lines
 from bench.report.drawing.scales import log, log_if_wide
 from bench.report.drawing.style import INK, MUTED
 from bench.report.drawing.svg import Picture, picture
-from bench.report.text import number
 from bench.report.drawn import Trace
+from bench.report.text import number
 
 _PUBLISHED, _PROTOCOL, _PRINTED = (sns.color_palette("colorblind").as_hex()[place] for place in (0, 2, 3))
 _MOST_COURSES = 6  # panels of one picture
