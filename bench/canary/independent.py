@@ -54,11 +54,11 @@ class _Examined:
     def other_sequences_later(self) -> Iterator[Move]:
         """The scaler and every part that lies before the sequences that are others."""
         cut = self.prepared.cut
-        both = ("train", "validation")
-        for start, later, known in (
-            (cut.train_end, "validation and test", both[:1]),
-            (cut.validation_end, "test", both),
-        ):
+        changes = (
+            (cut.train_end, "validation and test", ("train",)),
+            (cut.validation_end, "test", ("train", "validation")),
+        )
+        for start, later, known in changes:
             after, cause = self.pieces.prepare(self._others(slice(start, None))), f"other {later} sequences"
             yield Move("scaler", cause, distance(self.prepared.scaler.offset, after.scaler.offset))
             yield Move("scaler", cause, distance(self.prepared.scaler.scale, after.scaler.scale))

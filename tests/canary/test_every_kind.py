@@ -22,9 +22,8 @@ from bench.suite.spec import Split, Tuning
 PAIRS = [
     (dataset, model) for dataset, kind in DATASETS.items() for model, able in MODELS.items() if kind.task in able.tasks
 ]
-OTHER_VALUES = {
-    ("adding", name) for name in ("persistence", "drift", "seasonal-naive", "encoder-decoder")
-}  # refused: targets are others
+NOT_ADDING = ("persistence", "drift", "seasonal-naive", "encoder-decoder")
+OTHER_VALUES = {("adding", name) for name in NOT_ADDING}  # refused: targets are no values of the window's channels
 FORECASTERS = [name for name, kind in MODELS.items() if "forecast" in kind.tasks]
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 
