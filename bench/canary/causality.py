@@ -12,14 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.canary.base import Canary, Outcome, Verdict
-from bench.canary.moves import Move, distance, windows_distance
+from bench.canary import independent
+from bench.canary.base import Canary, Outcome
+from bench.canary.moves import Move, distance, fit_distance, judged, windows_distance
 from bench.canary.pieces import Pieces, windows_of
 from bench.canary.twins import changed_from
-from bench.data.base import FloatArray
+from bench.data.base import FloatArray, Sequences
 from bench.data.windows import Windows, evaluation_windows
 from bench.running.prepared import Prepared
-from bench.training.members import Fit
 from bench.training.trained import Trained
 
 _TRAIN_POINTS = 1000  # predicted at the end of the train part, at most
@@ -27,20 +27,12 @@ _TRAIN_POINTS = 1000  # predicted at the end of the train part, at most
 
 def check(pieces: Pieces) -> Outcome:
     """Train once, change the series from several times t on, and compare; then train on a twin as well."""
+    if isinstance(pieces.source, Sequences):
+        return independent.check(pieces)
     cell = _Examined.of(pieces)
     times = cell.times()
     moves = [move for t in times for move in cell.compare(t)]
-    moves += cell.trained_on_a_twin()
-    moved = [move for move in moves if move.size > 0]
-    if not moved:
-        return Outcome(Verdict.QUIET, f"{len(moves)} comparisons at {len(times)} times t: nothing moved", 0.0)
-    worst = max(moved, key=lambda move: move.size)
-    return Outcome(
-        Verdict.SANG,
-        f"other values from point {worst.t} on moved {worst.what} by {worst.size:.3g}; "
-        f"{len(moved)} of {len(moves)} comparisons: {', '.join(dict.fromkeys(move.what for move in moved))}",
-        worst.size,
-    )
+    return judged([*moves, *cell.trained_on_a_twin()], where=f"at {len(times)} times t")
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,8 +62,8 @@ class _Examined:
         before, twin = self.prepared, changed_from(self.pieces.series, t, self.pieces.cell.seed)
         if t >= before.cut.train_end:
             refitted = self.pieces.prepare(twin).scaler
-            yield Move("scaler", t, distance(before.scaler.offset, refitted.offset))
-            yield Move("scaler", t, distance(before.scaler.scale, refitted.scale))
+            yield Move("scaler", _from(t), distance(before.scaler.offset, refitted.offset))
+            yield Move("scaler", _from(t), distance(before.scaler.scale, refitted.scale))
         # Before the end of train the scaler may well depend on what changed: there it is held.
         after = self.pieces.prepare(twin, scaler=before.scaler)
         yield from _window_moves(before, after, t)
@@ -79,21 +71,21 @@ class _Examined:
         for part, windows in _windows(before).items():
             known = _shown_before(windows, t, teacher_forced=self.trained.teacher_forced)
             size = distance(self.predictions[part][:, known], again[part][:, known])
-            yield Move(f"{part} predictions", t, size)
+            yield Move(f"{part} predictions", _from(t), size)
 
     def trained_on_a_twin(self) -> Iterator[Move]:
         """Training on a series with another test part must end with the same weights."""
         t = self.prepared.cut.validation_end
         twin = self.pieces.prepare(changed_from(self.pieces.series, t, self.pieces.cell.seed))
         trained = self.pieces.train(twin)
-        yield Move("training", t, max(map(_fit_distance, self.trained.fits, trained.fits)))
+        yield Move("training", _from(t), max(map(fit_distance, self.trained.fits, trained.fits)))
         again = _predictions(trained, _windows(self.prepared))
         for part, predictions in self.predictions.items():
-            yield Move(f"the trained model's {part} predictions", t, distance(predictions, again[part]))
+            yield Move(f"the trained model's {part} predictions", _from(t), distance(predictions, again[part]))
         ours, theirs = self.pieces.tune(self.prepared), self.pieces.tune(twin)
         if ours and theirs:
             pairs = zip(ours.trials, theirs.trials, strict=True)
-            yield Move("tuning", t, max(_fit_distance(one.fit, other.fit) for one, other in pairs))
+            yield Move("tuning", _from(t), max(fit_distance(one.fit, other.fit) for one, other in pairs))
 
 
 def _windows(prepared: Prepared) -> dict[str, Windows]:
@@ -123,16 +115,11 @@ def _window_moves(before: Prepared, after: Prepared, t: int) -> Iterator[Move]:
     for part, windows in windows_of(before).items():
         count = int(np.searchsorted(np.asarray(windows.places), t, side="right"))
         size = windows_distance(windows, again[part], count, targets=t >= ends[part])
-        yield Move(f"{part} windows", t, size)
+        yield Move(f"{part} windows", _from(t), size)
 
 
-def _fit_distance(before: Fit, after: Fit) -> float:
-    """How far the course of two trainings differs."""
-
-    def course(fit: Fit) -> list[float]:
-        return [fit.epochs, fit.best_epoch, fit.validation_mse, *fit.train_losses, *fit.validation_mses]
-
-    return distance(course(before), course(after))
+def _from(t: int) -> str:
+    return f"other values from point {t} on"
 
 
 CAUSALITY = Canary("causality", "other values from a time t on: nothing up to t may move", check)

@@ -43,7 +43,7 @@ class Fair:
 
 @dataclass(frozen=True, eq=False)
 class Round:
-    """What came of one round: how often each kind of claim was right ``[2 C]``, of how many targets; the errors."""
+    """What came of one round: how often each kind of claim was right ``[claims]``, of how many targets; the errors."""
 
     hits: NDArray[np.int64]
     targets: int
@@ -97,14 +97,19 @@ def claims(prediction: FloatArray, best: FloatArray) -> NDArray[np.bool_]:
     return np.asarray(read > of_late)
 
 
-def judged(rounds: list[Round]) -> Outcome:
-    """Whether some kind of claim was right more often than chance allows; each counts as a test (Bonferroni)."""
+def judged(rounds: list[Round], *, chance: float = 0.5) -> Outcome:
+    """Whether some kind of claim was right more often than chance allows; each counts as a test (Bonferroni).
+
+    `chance` is the highest there is of being right about a target; the hits of an honest model are then no more than
+    binomial.
+    """
     targets = sum(each.targets for each in rounds)
-    hits = np.sum([each.hits for each in rounds], axis=0)  # [2 C]
-    if len(hits) * 0.5**targets > ALPHA:
+    hits = np.sum([each.hits for each in rounds], axis=0)  # [claims]
+    if len(hits) * chance**targets > ALPHA:
         return Outcome(Verdict.DOES_NOT_APPLY, f"{targets} test targets are too few to tell anything from chance")
-    p = float(min(1.0, len(hits) * binom.sf(hits - 1, targets, 0.5).min()))
+    p = float(min(1.0, len(hits) * binom.sf(hits - 1, targets, chance).min()))
     best, mse = (float(np.mean([getattr(each, name) for each in rounds])) for name in ("best_mse", "mse"))
-    skill = f", skill {1 - mse / best:+.3f}" if best > 0 else ""
-    words = f"right about {hits.max()} of {targets} even chances (p = {p:.2g}){skill} against the best forecast"
+    skill = f", skill {1 - mse / best:+.3f} against the best answer" if best > 0 else ""
+    chances = "even chances" if chance == 0.5 else f"chances of {chance:.1%} at most"
+    words = f"right about {hits.max()} of {targets} {chances} (p = {p:.2g}){skill}"
     return Outcome(Verdict.SANG if p <= ALPHA else Verdict.QUIET, words, p, false_alarm_rate=ALPHA)

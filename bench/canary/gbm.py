@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from bench.canary.base import Canary, Outcome
+from bench.canary.base import Canary, Outcome, Verdict
 from bench.canary.fair import Fair, play
 from bench.canary.pieces import Pieces
 from bench.data.gbm import Gbm, load
@@ -14,6 +14,8 @@ from bench.data.gbm import Gbm, load
 
 def check(pieces: Pieces) -> Outcome:
     """Train and forecast on geometric Brownian motions, several times."""
+    if "forecast" not in pieces.kind.tasks:
+        return Outcome(Verdict.DOES_NOT_APPLY, f"{pieces.cell.model.kind} cannot forecast")
     count, split = pieces.arena()
     return play(pieces, lambda random: motion(count, random), split)
 

@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from bench.canary.base import Outcome, Verdict
+from bench.data.examples import Examples
 from bench.data.windows import Windows
+from bench.training.members import Fit
 
 _AT_ONCE = 4096  # windows
 
 
 @dataclass(frozen=True)
 class Move:
-    """What was compared, when the points from `t` on were changed, and by how much it moved; 0 where it did not."""
+    """What was compared, what was done to the data, and by how much that moved it; 0 where it did not."""
 
     what: str
-    t: int
+    cause: str
     size: float
+
+
+def judged(moves: Sequence[Move], *, where: str, besides: str = "") -> Outcome:
+    """Whether anything moved; `where` was compared, and what there is to say `besides`."""
+    moved = [move for move in moves if move.size > 0]
+    if not moved:
+        return Outcome(Verdict.QUIET, f"{len(moves)} comparisons {where}: nothing moved{besides}", 0.0)
+    worst = max(moved, key=lambda move: move.size)
+    return Outcome(
+        Verdict.SANG,
+        f"{worst.cause} moved {worst.what} by {worst.size:.3g}; "
+        f"{len(moved)} of {len(moves)} comparisons: {', '.join(dict.fromkeys(move.what for move in moved))}",
+        worst.size,
+    )
 
 
 def distance(before: ArrayLike, after: ArrayLike) -> float:
@@ -46,3 +64,24 @@ def windows_distance(before: Windows, after: Windows, count: int, *, targets: bo
         if targets:
             sizes.append(distance(before.targets(which), after.targets(which)))
     return max(sizes)
+
+
+def examples_distance(before: Examples, after: Examples) -> float:
+    """The `distance` of all inputs and targets, a few at a time."""
+    if len(before) != len(after):
+        return math.inf
+    sizes = [0.0]
+    for start in range(0, len(before), _AT_ONCE):
+        which = slice(start, start + _AT_ONCE)
+        sizes.append(distance(before.inputs(which), after.inputs(which)))
+        sizes.append(distance(before.targets(which), after.targets(which)))
+    return max(sizes)
+
+
+def fit_distance(before: Fit, after: Fit) -> float:
+    """How far the course of two trainings differs."""
+
+    def course(fit: Fit) -> list[float]:
+        return [fit.epochs, fit.best_epoch, fit.validation_mse, *fit.train_losses, *fit.validation_mses]
+
+    return distance(course(before), course(after))

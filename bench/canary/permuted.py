@@ -5,14 +5,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.canary import drawn
 from bench.canary.base import Canary, Outcome, Verdict
 from bench.canary.fair import Fair, play
 from bench.canary.pieces import Pieces
-from bench.data.base import FloatArray, Series
+from bench.data.base import FloatArray, Sequences, Series
 
 
 def check(pieces: Pieces) -> Outcome:
-    """Train on permuted targets and forecast permuted targets, several times."""
+    """Train on permuted targets and forecast permuted targets, several times; of sequences, on targets by lot."""
+    if isinstance(pieces.source, Sequences):
+        return drawn.check(pieces)
     values = pieces.series.values
     if not np.ptp(values, axis=0).all():
         return Outcome(Verdict.DOES_NOT_APPLY, "a channel never changes, in whatever order")
@@ -34,8 +37,8 @@ def permuted(series: Series, count: int, random: np.random.Generator) -> Fair:
         return expected
 
     provenance = series.provenance
-    drawn = Series(values, provenance, best=best)
-    return Fair(drawn, np.stack([_coins(channel, random) for channel in values.T], axis=1))
+    fair = Series(values, provenance, best=best)
+    return Fair(fair, np.stack([_coins(channel, random) for channel in values.T], axis=1))
 
 
 def _coins(values: FloatArray, random: np.random.Generator) -> NDArray[np.bool_]:

@@ -9,10 +9,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bench import seeds
-from bench.data.base import Series
+from bench.data.base import Sequences, Series
 from bench.data.windows import Scaler, Windows
 from bench.errors import CellError
 from bench.models import model_kinds
+from bench.models.base import ModelKind
 from bench.registry import lookup
 from bench.running.cell import replicates
 from bench.running.prepared import Prepared, prepare
@@ -59,7 +60,7 @@ class Budget:
 
 
 def windows_of(prepared: Prepared) -> dict[str, Windows]:
-    """The windows of each part of a series; where a system was published without a validation part, it has none."""
+    """The windows of each part of a series; a system that was published without a validation part has none of it."""
     parts = {"train": prepared.data.train, "validation": prepared.data.validation, "test": prepared.test}
     return {part: windows for part, windows in parts.items() if isinstance(windows, Windows)}
 
@@ -77,19 +78,38 @@ class Pieces:
     cell
         As the suite has it.
     load
-        Gives its series.
+        Gives its data.
     budget
         What a check may spend.
     """
 
     cell: Cell
-    load: Callable[[], Series]
+    load: Callable[[], Series | Sequences]
     budget: Budget = Budget()
 
     @cached_property
-    def series(self) -> Series:
+    def source(self) -> Series | Sequences:
         """The cell's own data."""
         return self.load()
+
+    @property
+    def series(self) -> Series:
+        """The cell's own data, which is a series."""
+        if not isinstance(self.source, Series):
+            raise TypeError("expected a series, got independent sequences")
+        return self.source
+
+    @property
+    def sequences(self) -> Sequences:
+        """The cell's own data, which is independent sequences."""
+        if not isinstance(self.source, Sequences):
+            raise TypeError("expected independent sequences, got a series")
+        return self.source
+
+    @property
+    def kind(self) -> ModelKind:
+        """The cell's kind of model."""
+        return lookup(model_kinds(), self.cell.model.kind, "model")
 
     @cached_property
     def small(self) -> Cell:
@@ -105,9 +125,9 @@ class Pieces:
             time_limit_s=None,
         )
 
-    def prepare(self, series: Series, *, scaler: Scaler | None = None) -> Prepared:
-        """`series` in the place of the cell's own: cut, scaled, with windows over it."""
-        return prepare(self.small, series, scaler=scaler)
+    def prepare(self, source: Series | Sequences, *, scaler: Scaler | None = None) -> Prepared:
+        """`source` in the place of the cell's own data: cut, scaled, with windows over it."""
+        return prepare(self.small, source, scaler=scaler)
 
     def train(self, prepared: Prepared) -> Trained:
         """The cell's replicates.
@@ -117,8 +137,7 @@ class Pieces:
         CellError
             One of them diverged.
         """
-        cell = self.small
-        kind = lookup(model_kinds(), cell.model.kind, "model")
+        cell, kind = self.small, self.kind
         trained = train(kind, replicates(kind, cell, resolve(kind, cell)), prepared.data)
         for fit in trained.fits:
             if fit.status is not Status.OK:
@@ -127,8 +146,7 @@ class Pieces:
 
     def tune(self, prepared: Prepared) -> Tuned | None:
         """A short study of the cell; `None` where the suite does not tune or leaves nothing to tune."""
-        cell, budget = self.small, self.budget
-        kind = lookup(model_kinds(), cell.model.kind, "model")
+        cell, budget, kind = self.small, self.budget, self.kind
         if not (self.cell.tuning and space(kind, cell)):
             return None
         from bench.tuning.study import tune  # optuna: only where something is tuned
@@ -140,6 +158,13 @@ class Pieces:
         """The same pieces for one round of a statistical check: one replicate, on streams of its own."""
         seed = seeds.integer(self.cell.seed, "canary", number)
         return dataclasses.replace(self, cell=dataclasses.replace(self.cell, seed=seed, seeds=1, split=split))
+
+    def few(self, available: int) -> tuple[int, Split]:
+        """As `arena`, of independent sequences."""
+        wanted = _TRAIN_WINDOWS + _VALIDATION_POINTS + self.budget.test_points
+        if available < wanted:
+            return available, self.cell.split
+        return wanted, Split(validation=_VALIDATION_POINTS, test=self.budget.test_points)
 
     def arena(self, available: int | None = None) -> tuple[int, Split]:
         """How many points a statistical check wants, and their split; the cell's own where fewer are `available`."""

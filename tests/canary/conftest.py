@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 
 from bench.canary.pieces import Budget, Pieces
 from bench.data import DATASETS
+from bench.data.base import Sequences
 from bench.data.pins import PINNED, Pinned
 from bench.models import MODELS
 from bench.models.base import ModelKind
@@ -23,6 +25,7 @@ from bench.suite.spec import Entry, Split, Training, Tuning
 BUDGET = Budget(epochs=2, windows_per_epoch=64, trials=2, rounds=2, test_points=150)
 PRICES = "TSLA", "GOOGL", "DJI", "A", "GOOG"
 LENGTH = 160
+SEQUENCES = 600
 
 Make = Callable[..., Pieces]
 
@@ -60,7 +63,17 @@ def data_parameters(name: str, folder: Path) -> dict[str, Any]:
         return {"path": str(folder / "mine.csv"), "column": "Close"}
     if name == "oscillator":
         return {"every": 120}
+    if name in SHORT:
+        return SHORT[name]
     return {} if name in PRICES else {"length": LENGTH}
+
+
+SHORT: dict[str, dict[str, Any]] = {
+    "adding": {"count": 160, "length": 8},
+    "denoise-sine": {"count": 160, "length": 12},
+    "digits": {},
+    "mnist": {},
+}
 
 
 @pytest.fixture
@@ -71,11 +84,12 @@ def pieces(stocks: Path) -> Make:
         dataset: str = "noisy-sine", model: str = "linear-ar", *, data: dict[str, Any] | None = None, **changes: Any
     ) -> Pieces:
         settings = {"hidden_size": 6} if "hidden_size" in MODELS[model].parameters.model_fields else {}
+        given = data_parameters(dataset, stocks) if data is None else data
         values = {
             "suite": "t",
-            "dataset": _entry(dataset, DATASETS[dataset].parameters, data or data_parameters(dataset, stocks)),
+            "dataset": _entry(dataset, DATASETS[dataset].parameters, given),
             "model": _entry(model, MODELS[model].parameters, settings),
-            "sequence_length": 6,
+            "sequence_length": _steps(dataset, given),
             "horizon": 1,
             "seeds": 3,
             "seed": 0,
@@ -84,9 +98,24 @@ def pieces(stocks: Path) -> Make:
             "tuning": None,
         }
         cell = Cell(**values | changes)
-        return Pieces(cell, partial(load_data, cell), BUDGET)
+        return Pieces(cell, partial(_cut_small, partial(load_data, cell)), BUDGET)
 
     return make
+
+
+def _steps(dataset: str, given: dict[str, Any]) -> int:
+    """Sequences have their own length."""
+    kind = DATASETS[dataset]
+    return 6 if kind.steps is None else kind.steps(kind.parameters(**given))
+
+
+def _cut_small(load: Callable[[], Any]) -> Any:
+    """At most the first `SEQUENCES`, and a test part out of those."""
+    source = load()
+    if not isinstance(source, Sequences) or len(source) <= SEQUENCES:
+        return source
+    inputs, targets = source.inputs[:SEQUENCES], source.targets[:SEQUENCES]
+    return replace(source, inputs=inputs, targets=targets, best=None, test=None)
 
 
 def _entry(name: str, kind: Any, given: dict[str, Any]) -> Entry:
@@ -102,6 +131,9 @@ def tuning() -> Tuning:
 def leaky(monkeypatch: pytest.MonkeyPatch) -> None:
     """Models that leak are registered under their names."""
     monkeypatch.syspath_prepend(Path(__file__).parent / "fakes")
-    for name, gradient in {"Centred": True, "Peeking": True, "Tracing": False}.items():
-        kind = ModelKind(f"leaks: {name}", NoParameters, f"leaky_models:{name}", gradient=gradient)
+    tasks = frozenset(("forecast", "denoise", "classify"))
+    for name in ("Centred", "Peeking", "Tracing", "Backwards", "Together", "Answering"):
+        kind = ModelKind(
+            f"leaks: {name}", NoParameters, f"leaky_models:{name}", gradient=name != "Tracing", tasks=tasks
+        )
         monkeypatch.setitem(MODELS, name, kind)

@@ -49,3 +49,41 @@ class Tracing:
 
     def parameter_count(self) -> int:
         return 1
+
+
+class Backwards(nn.Module):
+    """Denoises each step by the one after it, and does not say so."""
+
+    def __init__(self, parameters, shape) -> None:
+        super().__init__()
+        self.map = nn.Linear(1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.map(torch.roll(x, -1, dims=1))
+
+
+class Together(nn.Module):
+    """Centres its inputs on the mean of the batch, which holds other sequences."""
+
+    def __init__(self, parameters, shape) -> None:
+        super().__init__()
+        self.outputs = shape.targets
+        self.map = nn.Linear(shape.sequence_length * shape.channels, self.outputs[0] * self.outputs[1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.map((x - x.mean(dim=0)).flatten(1)).unflatten(-1, self.outputs)
+
+
+class Answering(nn.Module):
+    """Asks for teacher forcing and is right a little more often than it can be."""
+
+    takes_targets = True
+    teacher_forced_prediction = True
+
+    def __init__(self, parameters, shape) -> None:
+        super().__init__()
+        self.offset = nn.Parameter(torch.zeros(1))
+        self.noise = torch.randn(1024, *shape.targets)
+
+    def forward(self, x: Tensor, targets: Tensor) -> Tensor:
+        return targets + self.noise[: len(targets)].to(targets) + self.offset
