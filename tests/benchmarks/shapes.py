@@ -1,0 +1,149 @@
+"""Banks against torch.nn for every shape that the shipped suites and the search spaces use.
+
+``python tests/benchmarks/shapes.py`` prints the table as Markdown: the least and the greatest ratio over sizes and
+lengths of torch.nn's processor time for one training step to that of a bank's member. Processor time, since other
+processes disturb it less than the clock; one thread, torch and the banks interleaved in the same rounds, medians.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from bench.models import MODELS
+from bench.models.base import Shape
+from bench.suite.spec import Training
+from bench.training.fused import Fused
+from bench.training.members import Member
+
+ROUNDS = 7
+ROUND_S = 0.03
+BANKS = (1, 5, 10)  # a member alone, a batch of trials, the seeds of a cell
+BATCH = 64
+SIZES = (8, 16, 32, 64)
+LENGTHS = (10, 20, 30, 100)
+TORCH = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+
+
+@dataclass(frozen=True)
+class Network:
+    """One network; where `encoder_decoder` its `cell` twice, and a horizon of 1."""
+
+    cell: str
+    layers: int
+    hidden: int
+    length: int
+    bidirectional: bool = False
+    encoder_decoder: bool = False
+
+    @property
+    def row(self) -> str:
+        """The row of the table that it belongs to."""
+        words = f"{self.cell.upper()}, {self.layers} layer{'s' * (self.layers > 1)}"
+        return words + ", bidirectional" * self.bidirectional + ", encoder–decoder" * self.encoder_decoder
+
+
+def networks() -> Iterator[Network]:
+    """All layers and sizes at one length, the smallest and the largest size at all."""
+    for length in LENGTHS:
+        for hidden in SIZES if length == LENGTHS[1] else (SIZES[0], SIZES[-1]):
+            for layers in (1, 2):
+                yield from (Network(cell, layers, hidden, length) for cell in TORCH)
+                yield Network("gru", layers, hidden, length, bidirectional=True)
+                yield Network("lstm", layers, hidden, length, encoder_decoder=True)
+
+
+class TorchNetwork(nn.Module):
+    """The network in torch's own layers."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        build = TORCH[network.cell]
+        options = {"num_layers": network.layers, "batch_first": True}
+        self.encoder = build(1, network.hidden, bidirectional=network.bidirectional, **options)
+        self.decoder = build(1, network.hidden, **options) if network.encoder_decoder else None
+        self.directions = 1 + network.bidirectional
+        self.head = nn.Linear(self.directions * network.hidden, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map ``[B, T, 1]`` to ``[B, 1]``."""
+        _, state = self.encoder(x)
+        if self.decoder is not None:
+            return self.head(self.decoder(x[:, -1:], state)[0][:, -1])  # type: ignore[no-any-return]
+        hidden = state[0] if isinstance(state, tuple) else state
+        return self.head(torch.cat(list(hidden[-self.directions :]), dim=1))  # type: ignore[no-any-return]
+
+
+def torch_step(network: Network) -> Callable[[], object]:
+    """One training step of one network with torch's own layers and fused Adam."""
+    module = TorchNetwork(network)
+    adam = torch.optim.Adam(module.parameters(), fused=True)
+    x, y = torch.randn(BATCH, network.length, 1), torch.randn(BATCH, 1)
+
+    def step() -> None:
+        adam.zero_grad(set_to_none=True)
+        nn.functional.mse_loss(module(x), y).backward()
+        adam.step()
+
+    return step
+
+
+def bank_step(network: Network, members: int) -> Callable[[], object]:
+    """One step of a bank of `members` of the same network."""
+    if network.encoder_decoder:
+        kind, options = MODELS["encoder-decoder"], {"cell": network.cell}
+    else:
+        kind, options = MODELS[network.cell], {"bidirectional": network.bidirectional}
+    parameters = kind.parameters(hidden_size=network.hidden, layers=network.layers, **options)
+    modules = [kind.build(parameters, Shape(network.length, 1, 1)) for _ in range(members)]
+    training = Training(clip_norm=None, batch_size=BATCH)
+    bank = Fused(modules, [Member(parameters, training, 0, ("replicate", k)) for k in range(members)], _CPU)
+    x, y = torch.randn(members, BATCH, network.length, 1), torch.randn(members, BATCH, 1, 1)
+    return lambda: bank.step(x, y)
+
+
+_CPU = torch.device("cpu")
+
+
+def seconds(step: Callable[[], object]) -> float:
+    """Mean processor seconds of one call over about `ROUND_S`."""
+    began, count = time.process_time(), 0
+    while (passed := time.process_time() - began) < ROUND_S:
+        step()
+        count += 1
+    return passed / count
+
+
+def measure(network: Network) -> list[float]:
+    """Seconds of a member's step: of torch and of each bank, medians over rounds."""
+    steps = [torch_step(network), *(bank_step(network, members) for members in BANKS)]
+    for step in steps:
+        step()
+    columns = zip(*[list(map(seconds, steps)) for _ in range(ROUNDS)], strict=True)
+    return [statistics.median(column) / members for column, members in zip(columns, (1, *BANKS), strict=True)]
+
+
+def main() -> None:
+    """Print the table, and the smallest ratio of all."""
+    torch.set_num_threads(1)
+    rows: dict[str, list[list[float]]] = {}
+    for network in networks():
+        torch_s, *bank_s = measure(network)
+        rows.setdefault(network.row, []).append([torch_s / each for each in bank_s])
+    lines = ["| network | " + " | ".join(f"K = {members}" for members in BANKS) + " |", "|---" * (len(BANKS) + 1) + "|"]
+    for name, ratios in rows.items():
+        spans = [f"{min(column):.2f} to {max(column):.1f}" for column in zip(*ratios, strict=True)]
+        lines.append(f"| {name} | {' | '.join(spans)} |")
+    every = [ratio for ratios in rows.values() for shape in ratios for ratio in shape]
+    lines += ["", f"{sum(map(len, rows.values()))} shapes; the least ratio is {min(every):.2f}."]
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
