@@ -1,25 +1,31 @@
-"""Where the time of a run goes: the same small suite with this code and with an earlier commit.
+"""Where the time of a run goes, with banks and with members stepped one by one with torch.nn's own layers.
 
-``python tests/benchmarks/run_parts.py`` prints the table as Markdown. The earlier commit, the one before the engine
-unless another is given, steps members one by one with torch.nn's layers. Both run at the same time, in one worker each,
-with kernels on disk; the history must be there (no shallow clone).
+``python tests/benchmarks/run_parts.py`` prints the table as Markdown. The cells of a small suite run in one process, each
+with one and then the other, so that what disturbs one disturbs the other. Start, store and report, which are the same
+in both, are not in the table.
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
-import pyarrow.dataset
+import torch
+from torch import Tensor, nn
 
-BEFORE_THE_ENGINE = "a5be25d"
-ROOT = Path(__file__).parents[2]
+from bench.data import DATASETS
+from bench.models import MODELS, recurrent
+from bench.running.cell import run_cell
+from bench.suite.cells import Cell, expand
+from bench.suite.load import load
+from bench.training import bank
+from bench.training.looped import Looped
+
 SUITE = """
 name: parts
 datasets: [noisy-sine]
@@ -30,63 +36,65 @@ split: {validation: 0.1, test: 100}
 training: {epochs: 10, learning_rate: 3.0e-3}
 tuning: {trials: 5, batch: 5, epochs: 5}
 """
-PARTS = ("tuning", "training", "predicting", "all else: start, data, statistics, store, report")
+PARTS = ("tuning", "training", "predicting", "data, errors and all else of the cells")
+ROUNDS = 3
 
 
-def start(code: Path, folder: Path, name: str, *more: str) -> subprocess.Popen[bytes]:
-    """Begin one run of the suite with the code in a folder."""
-    folder.mkdir(exist_ok=True)
-    suite = folder / "parts.yaml"
-    suite.write_text(SUITE)
-    environment = {**os.environ, "PYTHONPATH": str(code), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "bench", "run", str(suite), "--jobs", "1", "--progress", "none"]
-    results = ["--results", str(folder / name)]
-    return subprocess.Popen([*command, *results, *more], env=environment, cwd=folder, stdout=subprocess.DEVNULL)
+def torch_layers(kind: type[nn.RNNBase]) -> Callable[..., nn.Module]:
+    """torch's layers where this package's are expected."""
+
+    class Plain(kind):  # type: ignore[valid-type, misc]
+        def __init__(self, *sizes: int, last_only: bool = False, **options: Any) -> None:
+            super().__init__(*sizes, **options)
+            self.last_only = last_only
+
+        def forward(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+            output, last = super().forward(x, state)
+            if self.last_only:
+                hidden = last[0] if isinstance(last, tuple) else last
+                output = torch.cat(list(hidden[-1 - self.bidirectional :]), dim=1)
+            return output, last
+
+    return Plain
 
 
-def measure(codes: Sequence[Path], folders: Sequence[Path]) -> list[list[float]]:
-    """Seconds of each of `PARTS`, and of all, with each code at the same time: what disturbs one disturbs the other."""
-    start(codes[-1], folders[-1], "warm", "--only", "model=rnn").wait()
+def one_by_one(cell: Cell) -> Any:
+    """The rows of a cell whose members are stepped one by one."""
+    layers = {"rnn": torch_layers(nn.RNN), "lstm": torch_layers(nn.LSTM), "gru": torch_layers(nn.GRU)}
+
+    def stepper(modules: Sequence[nn.Module], _shape: object, members: Any, *, device: torch.device) -> Looped:
+        return Looped(modules, members, device)
+
+    with mock.patch.object(recurrent, "LAYERS", layers), mock.patch.object(bank, "_stepper", stepper):
+        return run_cell(cell)
+
+
+def parts(run: Callable[[Cell], Any], cell: Cell) -> list[float]:
+    """Seconds of each of `PARTS` in one cell."""
     began = time.perf_counter()
-    with ThreadPoolExecutor(len(codes)) as pool:
-
-        def run(code: Path, folder: Path) -> tuple[float, float]:
-            _, status, usage = os.wait4(start(code, folder, "measured").pid, 0)
-            if status:
-                raise RuntimeError(f"the run with {code} failed")
-            return time.perf_counter() - began, usage.ru_utime + usage.ru_stime
-
-        ends = list(pool.map(run, codes, folders))
-    return [
-        [*parts(folder / "measured" / "runs", wall_s), wall_s, processor_s]
-        for folder, (wall_s, processor_s) in zip(folders, ends, strict=True)
-    ]
-
-
-def parts(folder: Path, wall_s: float) -> list[float]:
-    """Seconds of each of `PARTS`, from the stored rows."""
-    runs = pyarrow.dataset.dataset(sorted(folder.glob("*.parquet"))).to_table().to_pylist()
-    tuning = sum({row["cell_id"]: row["tuning_s"] or 0.0 for row in runs}.values())
-    training = sum(row["fit_s"] or 0.0 for row in runs)
-    predicting = sum(row["predict_s"] or 0.0 for row in runs)
-    return [tuning, training, predicting, wall_s - tuning - training - predicting]
+    runs = run(cell)["runs"].to_pylist()
+    wall = time.perf_counter() - began
+    found = [runs[0]["tuning_s"] or 0.0, *(sum(row[name] or 0.0 for row in runs) for name in ("fit_s", "predict_s"))]
+    return [*found, wall - sum(found)]
 
 
 def main() -> None:
-    """Check the earlier commit out beside this code, run both, and print the table."""
-    commit = sys.argv[1] if len(sys.argv) > 1 else BEFORE_THE_ENGINE
-    with tempfile.TemporaryDirectory() as temporary:
-        earlier = Path(temporary) / "earlier"
-        git = ["git", "-C", str(ROOT), "worktree"]
-        subprocess.run([*git, "add", "--detach", str(earlier), commit], check=True, capture_output=True)
-        try:
-            folders = [Path(temporary) / "before", Path(temporary) / "after"]
-            before, after = measure([earlier, ROOT], folders)
-        finally:
-            subprocess.run([*git, "remove", "--force", str(earlier)], check=True, capture_output=True)
-    lines = [f"| | {commit}, s | share | now, s | share |", "|---|---|---|---|---|"]
-    for name, old, new in zip((*PARTS, "wall", "processor time"), before, after, strict=True):
-        lines.append(f"| {name} | {old:.1f} | {old / before[-2]:.1%} | {new:.1f} | {new / after[-2]:.1%} |")
+    """Run both in turns, and print the table."""
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "parts.yaml"
+        path.write_text(SUITE)
+        cells = list(expand(load(path, datasets=DATASETS, models=MODELS)))
+    for cell in cells:
+        run_cell(cell)  # kernels, and what is imported first
+    before, after = [0.0] * len(PARTS), [0.0] * len(PARTS)
+    for _ in range(ROUNDS):
+        for cell in cells:
+            for total, run in ((before, one_by_one), (after, run_cell)):
+                total[:] = [old + new / ROUNDS for old, new in zip(total, parts(run, cell), strict=True)]
+    lines = ["| | one by one, torch.nn, s | share | banks, s | share |", "|---|---|---|---|---|"]
+    for name, old, new in zip((*PARTS, "all"), (*before, sum(before)), (*after, sum(after)), strict=True):
+        lines.append(f"| {name} | {old:.2f} | {old / sum(before):.1%} | {new:.2f} | {new / sum(after):.1%} |")
     sys.stdout.write("\n".join(lines) + "\n")
 
 
