@@ -1,8 +1,8 @@
 """Where the time of a run goes, with banks and with members stepped one by one with torch.nn's own layers.
 
-``python tests/benchmarks/run_parts.py`` prints the table as Markdown. The cells of a small suite run in one process, each
-with one and then the other, so that what disturbs one disturbs the other. Start, store and report, which are the same
-in both, are not in the table.
+``python tests/benchmarks/run_parts.py`` prints the table as Markdown. The cells of a small suite run in one process,
+each with one and then the other, so that what disturbs one disturbs the other. Start, store and report, which are the
+same in both, are not in the table.
 """
 
 from __future__ import annotations
