@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 import bench
+from bench.cli.ab import ab
 
 app = typer.Typer(
     help="Honest comparison of sequence architectures.",
@@ -20,6 +21,7 @@ data = typer.Typer(help="The real data files: pinned by address and SHA-256.", n
 app.add_typer(data, name="data")
 baseline = typer.Typer(help="The committed results that a gate compares with.", no_args_is_help=True)
 app.add_typer(baseline, name="baseline")
+app.command()(ab)
 
 
 class Progress(StrEnum):
