@@ -26,7 +26,7 @@ from typing import Any, NamedTuple, TextIO
 Call = Callable[[], Any]
 
 CALIBRATION = "calibration"
-BLOCK_S = 0.03
+BLOCK_S = 0.02
 """Calls are repeated for about this long …"""
 LEAST_CALLS = 3
 """… and at least so often."""

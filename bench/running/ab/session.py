@@ -118,7 +118,7 @@ class Session:
                 for side, offer in ((self.base, base.offer()), (self.head, head.offer())):
                     for name in set(names) - offer.what.keys():
                         raise InputError(f"{side.name}: {name}: could be done before, and now: {offer.refused[name]}")
-                pair = _pair(base, head, names)
+                pair = measured_pair(base, head, names)
             yield pair
 
     @contextmanager
@@ -155,7 +155,8 @@ def shared(base: Offer, head: Offer) -> Shared:
     return Shared(names, lost | {name: f"neither can do it: {head.refused[name]}" for name in both}, new)
 
 
-def _pair(base: Agent, head: Agent, names: Sequence[str]) -> Pair:
+def measured_pair(base: Agent, head: Agent, names: Sequence[str]) -> Pair:
+    """What this pair of processes tells of `names`, which both can do."""
     rounds: dict[str, list[Round]] = {name: [] for name in names}
     for number in range(ROUNDS):
         for name, found in rounds.items():
