@@ -41,7 +41,7 @@ class Agent:
         self._errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - see `close`
         self._process = subprocess.Popen(  # noqa: S603 - this project's own program
             [side.python, "-P", agent.__file__, str(suite.resolve()), *filters],
-            env={**os.environ, **dict.fromkeys(THREAD_COUNTS, "1"), "PYTHONPATH": str(side.root)},
+            env={**os.environ, **dict.fromkeys(THREAD_COUNTS, "1"), "PYTHONPATH": _path(side)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -90,3 +90,10 @@ class Agent:
         said = last_lines(self._errors.read())
         which = f"{self._side.name} ({self._side.commit})"
         return InputError(f"{which} cannot be measured: its process ended with exit status {status}\n{said}".strip())
+
+
+def _path(side: Side) -> str:
+    """Where modules are found: first in the side's own folder, and in none of the working tree's if that is another."""
+    given = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    elsewhere = [entry for entry in given if not Path(entry).resolve().is_relative_to(side.repository)]
+    return os.pathsep.join([str(side.root), *elsewhere])

@@ -35,6 +35,8 @@ class Side:
         The interpreter that runs it.
     root
         The folder that comes first on its path.
+    repository
+        The working tree that both come from.
     commit
         For the reader.
     """
@@ -42,6 +44,7 @@ class Side:
     name: str
     python: str
     root: Path
+    repository: Path
     commit: str
 
 
@@ -54,7 +57,7 @@ def repository_of(folder: Path) -> Path:
         It is in none, or git is not installed.
     """
     try:
-        return Path(git(folder, "rev-parse", "--show-toplevel"))
+        return Path(git(folder, "rev-parse", "--show-toplevel")).resolve()
     except InputError as error:
         raise InputError(f"{folder}: expected a git repository, whose commits can be compared; {error}") from error
 
@@ -63,7 +66,7 @@ def head_of(repository: Path) -> Side:
     """The working tree as it is, in the present environment."""
     commit = git(repository, "rev-parse", "--short", "HEAD")
     dirty = " and uncommitted changes" if git(repository, "status", "--porcelain", "--untracked-files=no") else ""
-    return Side("head", sys.executable, repository, commit + dirty)
+    return Side("head", sys.executable, repository, repository, commit + dirty)
 
 
 @contextmanager
@@ -86,13 +89,13 @@ def base_of(repository: Path, ref: str, *, environment: Environment = "auto") ->
         There is no such commit, or it cannot be installed: the last lines of what git or pip said.
     """
     commit = _commit(repository, ref)
-    folder = Path(tempfile.mkdtemp(prefix="bench-ab-"))
+    folder = Path(tempfile.mkdtemp(prefix="bench-ab-")).resolve()
     tree = folder / "base"
     try:
         git(repository, *_NO_HOOKS, "worktree", "add", "--detach", str(tree), commit)
         own = environment == "own" or (environment == "auto" and requirements(tree) != requirements(repository))
         python = _installed(tree, folder / "environment") if own else sys.executable
-        yield Side("base", python, tree, commit[:10])
+        yield Side("base", python, tree, repository, commit[:10])
     finally:
         try:
             _forget(repository, tree)
@@ -103,7 +106,10 @@ def base_of(repository: Path, ref: str, *, environment: Environment = "auto") ->
 def requirements(root: Path) -> tuple[Any, str]:
     """What the project in `root` asks to be installed: its dependencies, and the exact versions it was tested with."""
     project, constraints = root / "pyproject.toml", root / CONSTRAINTS
-    told = tomllib.loads(project.read_text(encoding="utf-8")).get("project", {}) if project.exists() else {}
+    try:
+        told = tomllib.loads(project.read_text(encoding="utf-8")).get("project", {}) if project.exists() else {}
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{project}: expected TOML: {error}; name another base, or mend it") from error
     return told.get("dependencies"), constraints.read_text(encoding="utf-8") if constraints.exists() else ""
 
 
@@ -127,10 +133,11 @@ def _commit(repository: Path, ref: str) -> str:
 
 def _installed(tree: Path, environment: Path) -> str:
     """The interpreter of a new virtual environment that holds what `tree` asks for."""
-    _output([sys.executable, "-m", "venv", str(environment)])
+    _output([sys.executable, "-m", "venv", "--without-pip", str(environment)])
     python = str(environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
     pinned = ["--constraint", str(tree / CONSTRAINTS)] if (tree / CONSTRAINTS).exists() else []
-    _output([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *pinned, str(tree)])
+    pip = [sys.executable, "-m", "pip", "--python", python, "--quiet", "--disable-pip-version-check"]
+    _output([*pip, "install", *pinned, str(tree)])
     return python
 
 
@@ -147,5 +154,5 @@ def _output(command: Sequence[str]) -> str:
 def _forget(repository: Path, tree: Path) -> None:
     """Remove the working tree, also one whose making was interrupted, which git keeps locked: hence twice `force`."""
     listed = git(repository, "worktree", "list", "--porcelain").splitlines()
-    if f"worktree {tree.resolve()}" in listed:
+    if f"worktree {tree}" in listed:
         git(repository, "worktree", "remove", "--force", "--force", str(tree))
