@@ -8,6 +8,7 @@ import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -27,9 +28,9 @@ def side(name: str, root: Path = HERE) -> Side:
 class FakeAgent:
     """Tells made-up seconds: a machine that slows down with every block, and a head that takes 1.2 times as long."""
 
-    asked: list[tuple[str, str]] = []
-    open_agents: list[FakeAgent] = []
-    clock: Iterator[int] = itertools.count()
+    asked: ClassVar[list[tuple[str, str]]] = []
+    open_agents: ClassVar[list[FakeAgent]] = []
+    clock: ClassVar[Iterator[int]] = itertools.count()
 
     def __init__(self, one: Side, suite: Path, filters: object = ()) -> None:
         self.side = one.name

@@ -65,9 +65,13 @@ def test_a_base_is_the_commit_beside_an_untouched_working_tree(repository: Path,
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, ValueError])
 def test_nothing_is_left_whatever_ends_the_block(repository: Path, temporary: Path, error: type[BaseException]) -> None:
-    with pytest.raises(error), base_of(repository, "before") as base:
-        (base.root / "made").write_text("by what ran there")
-        raise error
+    def use() -> None:
+        with base_of(repository, "before") as base:
+            (base.root / "made").write_text("by what ran there")
+            raise error
+
+    with pytest.raises(error):
+        use()
     assert nothing_is_left(repository, temporary)
 
 
@@ -111,7 +115,7 @@ def test_a_base_that_cannot_be_built_tells_why(repository: Path, temporary: Path
     (repository / "pyproject.toml").write_text("no TOML")
     git(repository, "commit", "--quiet", "-am", "broken")
     (repository / "pyproject.toml").write_text('[project]\nname = "word"\n')
-    with pytest.raises(InputError, match="TOML|toml") as caught:
+    with pytest.raises(InputError, match=r"TOML|toml") as caught:
         base_of(repository, "HEAD", environment=environment).__enter__()
     assert "line 1, column 4" in str(caught.value)
     assert nothing_is_left(repository, temporary)

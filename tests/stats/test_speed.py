@@ -72,9 +72,8 @@ def simulated(draw, *, comparisons: int, most: int = 19) -> list[tuple[list[str]
     """Comparisons of `draw()`, ``[works, most]``: the names that raised an alarm, and the pairs until the end."""
     ended = []
     for _ in range(comparisons):
-        values, look = draw(), 0
-        for count in filter(is_look, range(most + 1)):
-            look += 1
+        values = draw()
+        for look, count in enumerate(filter(is_look, range(most + 1)), 1):
             samples = {f"work {k}": row[:count] for k, row in enumerate(values)}
             found = concluded(samples, np.zeros(count), TARGET, look=look)
             if found.settled:
