@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 TABLES = {
     "top": [["bench.__main__"], ["bench.cli"], ["bench.progress"]],
     "making": [
-        ["bench.running.plan", "bench.running.run", "bench.running.probing"],
+        ["bench.running.plan", "bench.running.run", "bench.running.probing", "bench.running.ab"],
         ["bench.running.engines", "bench.canary"],
         ["bench.running"],
         ["bench.tuning", "bench.probe"],

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 import bench
+from bench.cli.ab import ab
 from bench.cli.baseline import baseline
 
 app = typer.Typer(
@@ -20,6 +21,7 @@ app = typer.Typer(
 data = typer.Typer(help="The real data files: pinned by address and SHA-256.", no_args_is_help=True)
 app.add_typer(data, name="data")
 app.add_typer(baseline, name="baseline")
+app.command()(ab)
 
 
 class Progress(StrEnum):

@@ -66,6 +66,32 @@ def raising() -> Iterator[Interrupt]:
 
 
 @contextmanager
+def ending() -> Iterator[Callable[[], None]]:
+    """Within the block an interrupt or a request to terminate raises `SystemExit`, once: what it leaves is put away.
+
+    Later ones are ignored, so that nothing is left behind. The function that it gives raises again what was dropped
+    on its way.
+    """
+    came: list[int] = []
+
+    def check() -> None:
+        if came:
+            raise SystemExit(128 + came[0])
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        if not came:
+            came.append(number)
+            check()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield check
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
 def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
     before = signal.signal(signal.SIGINT, handler)
     try:

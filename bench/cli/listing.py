@@ -42,7 +42,7 @@ def loaded(name: str) -> Suite:
     InputError
         There is no such suite, or everything that is wrong with its file.
     """
-    return load(_found(name), datasets=dataset_kinds(), models=model_kinds())
+    return load(suite_file(name), datasets=dataset_kinds(), models=model_kinds())
 
 
 def shipped() -> dict[str, Path]:
@@ -51,7 +51,8 @@ def shipped() -> dict[str, Path]:
     return {path.stem: path for folder in folders for path in sorted(folder.glob("*.yaml"))}
 
 
-def _found(name: str) -> Path:
+def suite_file(name: str) -> Path:
+    """The file of a suite, given as such or by the bare name of a shipped one."""
     path = Path(name)
     if path.suffix or path.name != name:
         return path

@@ -3,7 +3,7 @@
 ``python tests/benchmarks/gate.py`` trains many replicates of every cell of ``suites/ci.yaml``, as the code is and with
 each fault planted in it, then draws comparisons from them: disjoint replicates stand for the two sides, so that no two
 pairs share a random number. That is harder for the gate than its daily work, where both sides draw the same numbers.
-It writes ``reports/gate.md``.
+``speed_gate.py`` does the same for speed. Each writes its section, between two marks in ``reports/gate.md``.
 """
 
 from __future__ import annotations
@@ -20,11 +20,14 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from performance import placed
+from speed_gate import speed
 
 from bench.compare import Comparison, Verdict, compare
 from bench.suite.spec import Suite
 
 ROOT = Path(__file__).parents[2]
+REPORT = ROOT / "reports/gate.md"
 POOL = 80
 """Replicates trained of each cell."""
 
@@ -160,28 +163,28 @@ def accuracy() -> list[str]:
     ]
 
 
-SECTIONS: tuple[Callable[[], list[str]], ...] = (accuracy,)
-"""What is measured; the gate on speed has its section after this one."""
+SECTIONS: Mapping[str, Callable[[], list[str]]] = {"accuracy": accuracy, "speed": speed}
 
 
-def main() -> None:
-    """Measure, and write the report."""
+def machine() -> str:
+    """Where and on which code a section was measured."""
     from bench.environment import environment
 
-    started = time.monotonic()
-    body = [line for section in SECTIONS for line in ["", *section()]]
-    machine = environment("cpu")
-    head = [
-        "# The quality of the gate",
-        "",
-        "`python tests/benchmarks/gate.py` (or `tox -e gate`) makes this page.",
-        "",
-        f"{machine['cpu']}, {os.cpu_count()} cores, commit {machine['git_commit']}, "
-        f"{time.monotonic() - started:.0f} s.",
-    ]
-    target = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "reports/gate.md"
-    target.write_text("\n".join([*head, *body]) + "\n", encoding="utf-8")
+    known = environment("cpu")
+    return f"{known['cpu']}, {os.cpu_count()} cores, commit {known['git_commit']}"
+
+
+def main(names: list[str]) -> None:
+    """Measure the sections `names`, all of them where none is named, and write each between its marks."""
+    if unknown := set(names) - SECTIONS.keys():
+        sys.exit(f"{', '.join(sorted(unknown))}: expected sections of {', '.join(SECTIONS)}")
+    for name in names or SECTIONS:
+        started = time.monotonic()
+        title, *lines = SECTIONS[name]()
+        where = f"{machine()}, {time.monotonic() - started:.0f} s."
+        text = "\n".join([title, "", where, *lines])
+        REPORT.write_text(placed(REPORT.read_text(encoding="utf-8"), name, text), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -63,7 +63,7 @@ def placed(text: str, name: str, content: str) -> str:
     """`text` with `content` between the marks of `name`."""
     begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
     if text.count(begin) != 1 or text.count(end) != 1:
-        raise SystemExit(f"{REPORT}: expected one {begin.strip()} and one {end.strip()}")
+        raise SystemExit(f"expected one {begin.strip()} and one {end.strip()}")
     before, rest = text.split(begin)
     return f"{before}{begin}\n{content.strip()}\n\n{end}{rest.split(end)[1]}"
 

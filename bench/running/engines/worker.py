@@ -18,7 +18,7 @@ from bench.running.engines.base import imported
 Q = TypeVar("Q")
 A = TypeVar("A")
 
-_THREAD_COUNTS = (
+THREAD_COUNTS = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -97,8 +97,8 @@ class Worker(Generic[Q, A]):
 @contextmanager
 def _threads(count: int) -> Iterator[None]:
     """Libraries read these when they are loaded, so they are set before the process starts."""
-    before = {name: os.environ.get(name) for name in _THREAD_COUNTS}
-    os.environ.update(dict.fromkeys(_THREAD_COUNTS, str(count)))
+    before = {name: os.environ.get(name) for name in THREAD_COUNTS}
+    os.environ.update(dict.fromkeys(THREAD_COUNTS, str(count)))
     try:
         yield
     finally:

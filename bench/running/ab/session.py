@@ -1,0 +1,185 @@
+"""Pairs of processes, one of each side, asked in turn: base, head, head, base, and so on.
+
+The same code is a few percent faster or slower in one process than in another, for the whole life of both: memory
+lies elsewhere. So the unit of everything that is concluded is a pair of fresh processes, and one pair tells one
+number for each work: the median over rounds of the mean log ratio of its neighbours in time. What changes slowly
+on the machine is the same for both; what changes evenly cancels within a round.
+
+References
+----------
+T. Kalibera & R. Jones, "Rigorous benchmarking in reasonable time", ISMM 2013; T. Mytkowicz et al., "Producing wrong
+data without doing anything obviously wrong!", ASPLOS 2009.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from bench.errors import InputError
+from bench.running.ab.agent import CALIBRATION
+from bench.running.ab.process import Agent, Offer
+from bench.running.ab.worktree import Side
+
+ROUNDS = 4
+"""In one pair of processes; even, so that each side comes first equally often."""
+
+
+class Round(NamedTuple):
+    """Seconds of one call, from two blocks of each side; those at one place are neighbours in time."""
+
+    base_s: tuple[float, float]
+    head_s: tuple[float, float]
+
+
+class Shared(NamedTuple):
+    """What can be compared.
+
+    Parameters
+    ----------
+    names
+        Works that base and head can both do, and that mean the same on both; the calibration is one of them.
+    lost
+        Name of a work that has no ratio, though it should → why.
+    new
+        Name of a work that only the head knows → why the base does not.
+    """
+
+    names: Sequence[str]
+    lost: Mapping[str, str]
+    new: Mapping[str, str]
+
+
+class Pair(NamedTuple):
+    """What one pair of processes tells.
+
+    Parameters
+    ----------
+    log_ratios
+        Name of a work → log of the head's time over the base's.
+    base_s, head_s
+        Name of a work → median seconds of one call.
+    """
+
+    log_ratios: Mapping[str, float]
+    base_s: Mapping[str, float]
+    head_s: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Session:
+    """Two sides, and what they are timed on.
+
+    Parameters
+    ----------
+    base, head
+        The two versions of the code.
+    suite
+        The suite file, the same for both.
+    filters
+        As of ``--only``.
+    """
+
+    base: Side
+    head: Side
+    suite: Path
+    filters: Sequence[str] = ()
+
+    def shared(self) -> Shared:
+        """What both can do; a first pair of processes finds out, and leaves compiled kernels on disk for the others.
+
+        Raises
+        ------
+        InputError
+            A side cannot be started, or there is nothing that both can do.
+        """
+        with self._agents() as (base, head):
+            found = shared(base.offer(), head.offer())
+        if not set(found.names) - {CALIBRATION}:
+            said = "; ".join(f"{name}: {why}" for name, why in {**found.lost, **found.new}.items())
+            raise InputError(f"expected work that base and head can both do, got none; {said or 'the suite has none'}")
+        return found
+
+    def pairs(self, names: Sequence[str]) -> Iterator[Pair]:
+        """Pair after pair of fresh processes, without end.
+
+        Raises
+        ------
+        InputError
+            A process ended, or can no longer do one of `names`.
+        """
+        while True:
+            with self._agents() as (base, head):
+                for side, offer in ((self.base, base.offer()), (self.head, head.offer())):
+                    for name in set(names) - offer.what.keys():
+                        raise InputError(f"{side.name}: {name}: could be done before, and now: {offer.refused[name]}")
+                pair = measured_pair(base, head, names)
+            yield pair
+
+    @contextmanager
+    def _agents(self) -> Iterator[list[Agent]]:
+        """A process for each side, started together; none is left after the block."""
+        agents: list[Agent] = []
+        try:
+            for side in (self.base, self.head):
+                agents.append(Agent(side, self.suite, self.filters))  # noqa: PERF401 - each is closed, come what may
+            yield agents
+        finally:
+            for each in agents:
+                each.close()
+
+
+def shared(base: Offer, head: Offer) -> Shared:
+    """What both offer.
+
+    What both describe must agree; a description that only one of them gives is its own affair.
+    """
+    names: list[str] = []
+    lost: dict[str, str] = {}
+    new: dict[str, str] = {}
+    for name in [*head.what, *(name for name in base.what if name not in head.what)]:
+        if name not in head.what:
+            lost[name] = f"the head cannot do it: {head.refused.get(name, 'it is no longer there')}"
+        elif name not in base.what:
+            new[name] = f"the base cannot do it: {base.refused.get(name, 'it does not know it')}"
+        elif differing := _differing(base.what[name], head.what[name]):
+            lost[name] = f"base and head do not do the same: {differing}"
+        else:
+            names.append(name)
+    both = base.refused.keys() & head.refused.keys()
+    return Shared(names, lost | {name: f"neither can do it: {head.refused[name]}" for name in both}, new)
+
+
+def measured_pair(base: Agent, head: Agent, names: Sequence[str]) -> Pair:
+    """What this pair of processes tells of `names`, which both can do."""
+    rounds: dict[str, list[Round]] = {name: [] for name in names}
+    for number in range(ROUNDS):
+        for name, found in rounds.items():
+            found.append(_round(base, head, name, base_first=number % 2 == 0))
+    return Pair(
+        {name: statistics.median(map(log_ratio, found)) for name, found in rounds.items()},
+        {name: statistics.median(time for each in found for time in each.base_s) for name, found in rounds.items()},
+        {name: statistics.median(time for each in found for time in each.head_s) for name, found in rounds.items()},
+    )
+
+
+def log_ratio(times: Round) -> float:
+    """The mean over neighbours of log head − log base."""
+    return statistics.fmean(math.log(head / base) for base, head in zip(times.base_s, times.head_s, strict=True))
+
+
+def _differing(base: Mapping[str, object], head: Mapping[str, object]) -> str:
+    keys = [key for key in head if key in base and base[key] != head[key]]
+    return ", ".join(f"{key} was {base[key]} and is {head[key]}" for key in keys)
+
+
+def _round(base: Agent, head: Agent, name: str, *, base_first: bool) -> Round:
+    """A B B A, or B A A B."""
+    first, second = (base, head) if base_first else (head, base)
+    a, b, c, d = (each.seconds(name) for each in (first, second, second, first))
+    return Round((a, d), (b, c)) if base_first else Round((b, c), (a, d))
