@@ -136,15 +136,17 @@ class Pairs:
             deviation = np.sqrt((gap**2).sum(axis=-1) / freedom)
             largest = np.maximum(np.abs(new), np.abs(old)).max(axis=-1, initial=0.0, where=present)
             wins = np.where(new < old, 1.0, 0.5 * (new == old)).sum(axis=-1, where=present)
+        constant = deviation <= ROUNDING * largest
+        nothing = constant & (np.abs(difference) <= ROUNDING * largest)
         return cls(
             count=count,
             freedom=freedom,
-            difference=difference,
+            difference=np.where(nothing, 0.0, difference),
             base=base,
             deviation=deviation,
             base_deviation=np.sqrt((own**2).sum(axis=-1) / freedom),
             covariance=(gap * own).sum(axis=-1) / freedom,
-            constant=deviation <= ROUNDING * largest,
+            constant=constant,
             superiority=_share(wins, count),
         )
 

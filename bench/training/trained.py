@@ -90,7 +90,7 @@ def shape_of(data: TrainingData, training: Training) -> Shape:
         train.horizon,
         train.channels,
         task=train.task,
-        outputs=train.outputs,
+        outputs=None if train.outputs == train.channels else train.outputs,
         every_step=_wants_every_step(train.task, training, data.as_published),
         variable=train.variable,
     )

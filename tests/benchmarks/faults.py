@@ -93,8 +93,8 @@ def _move_windows(by: int) -> Callable[[], None]:
         def moved(self: Windows, which: Any) -> Any:
             return inputs(dataclasses.replace(self, values=np.roll(self.values, -by, axis=0)), which)
 
-        def initialise_moved(self: TensorWindows, windows: Windows, series: Tensor) -> None:
-            initialise(self, windows, series)
+        def initialise_moved(self: TensorWindows, windows: Windows, series: Tensor, *rest: Any) -> None:
+            initialise(self, windows, series, *rest)
             self._inputs = self._inputs.roll(-by, dims=0)
 
         Windows.inputs = moved

@@ -132,11 +132,11 @@ def _wanted(cell: Cell, preflight: Preflight, trained: Mapping[str, Any] | None)
         return Wanted(cell, None, parameters_from, blocked)
     kind = lookup(model_kinds(), cell.model.kind, "model")
     values = trained or resolve(kind, cell).values()
-    training = Training.model_validate({name: values[name] for name in Training.model_fields if name != "epochs"})
+    training = Training.model_validate({name: values[name] for name in Training.model_fields.keys() & values if name != "epochs"})
     known = preflight.outlines[cell.id]
     workload = Workload(
         kind=cell.model.kind,
-        parameters=as_json({name: values[name] for name in kind.parameters.model_fields}),
+        parameters=as_json({name: values[name] for name in kind.parameters.model_fields.keys() & values}),
         shape=known.shape,
         batch_size=known.train if training.batch_size == "all" else training.batch_size,
         train_windows=min(known.train, training.windows_per_epoch or known.train),
