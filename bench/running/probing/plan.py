@@ -132,7 +132,7 @@ def _wanted(cell: Cell, preflight: Preflight, trained: Mapping[str, Any] | None)
         return Wanted(cell, None, parameters_from, blocked)
     kind = lookup(model_kinds(), cell.model.kind, "model")
     values = trained or resolve(kind, cell).values()
-    training = Training.model_validate({name: values[name] for name in Training.model_fields.keys() & values if name != "epochs"})
+    training = Training.model_validate({name: values[name] for name in Training.model_fields.keys() & values})
     known = preflight.outlines[cell.id]
     workload = Workload(
         kind=cell.model.kind,
