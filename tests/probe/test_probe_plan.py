@@ -11,6 +11,7 @@ import pytest
 
 from bench.environment import libraries
 from bench.errors import StoreError
+from bench.models import MODELS
 from bench.models.base import Shape
 from bench.running.preflight import Preflight
 from bench.running.probing.plan import Setting, Wanted, prepare
@@ -49,7 +50,7 @@ def test_a_cell_that_was_never_run_is_probed_with_the_suites_own_parameters(tmp_
     work = wanted.workload
     assert work is not None
     assert (wanted.parameters_from, work.kind, work.shape) == ("suite", "gru", Shape(10, 3, 1))
-    assert json.loads(work.parameters) == {"hidden_size": 5, "layers": 1, "dropout": 0.0, "bidirectional": False}
+    assert json.loads(work.parameters) == MODELS["gru"].parameters(hidden_size=5).model_dump()
     assert (work.batch_size, work.train_windows, work.validation_windows) == (16, 150 - 10 - 3 + 1, 7)
     assert (work.epochs, work.members) == (7, 4)
     assert not (tmp_path / "none").exists()
