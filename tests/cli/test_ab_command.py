@@ -136,6 +136,12 @@ def test_a_base_that_cannot_start_tells_its_last_lines(broken: Path) -> None:
     assert nothing_is_left(broken)
 
 
+def worktrees() -> list[str]:
+    """Where this repository has one."""
+    listed = subprocess.run(["git", "worktree", "list", "--porcelain"], cwd=ROOT, capture_output=True, check=True)
+    return [line for line in listed.stdout.decode().splitlines() if line.startswith("worktree ")]
+
+
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="this checkout is no git repository")
 def test_this_checkout_against_its_own_commit(tmp_path: Path) -> None:
     suite = tmp_path / "small.yaml"
@@ -144,7 +150,7 @@ def test_this_checkout_against_its_own_commit(tmp_path: Path) -> None:
         "sequence_lengths: [10]\nseeds: 1\ntuning: false\n"
     )
     arguments = ["ab", "HEAD", "--suite", str(suite), "--slowdown", "9", "--time-limit", "1", "--environment", "shared"]
-    before = subprocess.run(["git", "worktree", "list"], cwd=ROOT, capture_output=True, check=True).stdout
+    before = worktrees()
     done = subprocess.run(
         [sys.executable, "-m", "bench", *arguments, "--output", str(tmp_path / "summary.md")],
         cwd=ROOT,
@@ -160,4 +166,4 @@ def test_this_checkout_against_its_own_commit(tmp_path: Path) -> None:
     assert (tmp_path / "summary.md").read_text() == done.stdout
     assert not list(tmp_path.glob(f"{tempfile.gettempprefix()}*"))
     assert not list(tmp_path.glob("bench-ab-*"))
-    assert subprocess.run(["git", "worktree", "list"], cwd=ROOT, capture_output=True, check=True).stdout == before
+    assert worktrees() == before
