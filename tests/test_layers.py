@@ -40,8 +40,8 @@ TABLES = {
     "shared": [
         ["bench.store", "bench.suite", "bench.environment", "bench.memory"],
         ["bench.suite.spec", "bench.schema", "bench.data.base", "bench.data.pins", "bench.models.base"],
-        ["bench.registry"],
-        ["bench.errors", "bench.seeds", "bench.tasks", "bench"],
+        ["bench.registry", "bench.suite.published"],
+        ["bench.errors", "bench.seeds", "bench.tasks", "bench.suite.fields", "bench"],
     ],
 }
 MAY_IMPORT = {

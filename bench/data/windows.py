@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from bench.data.base import FloatArray
 from bench.errors import DataError
-from bench.suite.spec import PROTOCOL, AsPublished, Part, Split
+from bench.suite.fields import Part
+from bench.suite.spec import PROTOCOL, AsPublished, Split
 from bench.tasks import Task
 
 

@@ -16,7 +16,7 @@ from bench.published.rests import rests_on
 from bench.published.timing import slower, step_times
 from bench.published.values import ClaimFinding, FloatArray, Held
 from bench.stats.intervals import LEVEL, mean, paired_difference
-from bench.suite.spec import Claim
+from bench.suite.published import Claim
 
 ALIKE = 0.05
 """Two errors are alike where what is explained differs by less than this twentieth of what can be."""

@@ -11,7 +11,7 @@ from bench.published.judge import below_floor, exact, judge, not_stated, predict
 from bench.published.printed import accuracy, decimals, errors_on_test, train_losses
 from bench.published.trajectory import follow
 from bench.published.values import LEAST, LEAST_IMAGES, Finding, Printed, Spread, Trajectory
-from bench.suite.spec import Published
+from bench.suite.published import Published
 
 _COLUMNS = {"test_rmse": "rmse", "test_l1": "mae"}
 

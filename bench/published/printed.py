@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from bench.published.values import Printed
-from bench.suite.spec import Published
+from bench.suite.published import Published
 
 TEST_NUMBERS = {"test_rmse": "test RMSE", "test_l1": "test L1"}
 """The printed numbers that are errors on the test part, and what they are called."""

@@ -11,9 +11,10 @@ from pydantic import BaseModel
 
 from bench.registry import unknown
 from bench.suite.checking import check
+from bench.suite.fields import Frozen, Name
 from bench.suite.lists import combinations
 from bench.suite.located import Place, Problems, Value
-from bench.suite.spec import Entry, Frozen, Name
+from bench.suite.spec import Entry
 from bench.suite.wording import keys_within, shown
 
 

@@ -3,63 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, Field, field_validator, model_validator
+
+from bench.suite.fields import FOLDER, Count, Frozen, Name, Off, Part, names_a_folder
+from bench.suite.published import Published
 
 P = TypeVar("P", bound=BaseModel)
-
-_LARGEST = 2**31 - 1  # the results store counts as int32
-_FOLDER = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$"
-
-
-def _is_false(value: object) -> object:
-    if value is not False:  # without this, 0 == False would pass as the literal
-        raise ValueError("expected false")
-    return value
-
-
-def _is_one_line(text: str) -> str:
-    if not text.isprintable() or text != text.strip():
-        raise ValueError(f"expected one line of text, with no space around it, got {text!r}")
-    return text
-
-
-def _names_a_folder(text: str) -> str:
-    if not re.fullmatch(_FOLDER, text):
-        raise ValueError(
-            f"expected 1 to 60 letters, digits, '.', '_' or '-', the first a letter or digit, got {text!r}"
-        )
-    return text
-
-
-Count = Annotated[int, Field(ge=1, le=_LARGEST)]
-Part = (
-    Annotated[int, Field(ge=1, le=_LARGEST, description="a count of points")]
-    | Annotated[float, Field(gt=0, lt=1, description="a fraction of them")]
-)
-"""A part of a series."""
-
-Off = Annotated[Literal[False], BeforeValidator(_is_false)]
-
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_is_one_line)]
-"""What an entry is called. Any one line of text: it is shown, and never used as the name of a file."""
-
-
-class Frozen(BaseModel):
-    """A value that refuses unknown keys and never changes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Split(Frozen):
@@ -222,8 +173,8 @@ class Exclusion(Frozen):
 class Settings(Frozen):
     """Everything in a suite but its datasets and models."""
 
-    name: Annotated[str, AfterValidator(_names_a_folder)] = Field(
-        description="Names the folders of results and reports.", json_schema_extra={"pattern": _FOLDER}
+    name: Annotated[str, AfterValidator(names_a_folder)] = Field(
+        description="Names the folders of results and reports.", json_schema_extra={"pattern": FOLDER}
     )
     sequence_lengths: Annotated[tuple[Count, ...], Field(min_length=1)] = Field(
         (30,), description="Points in an input window; one cell for each."
@@ -280,37 +231,6 @@ class Overrides(Frozen):
                 mine = type(mine).model_validate({**dict(theirs), **mine.model_dump(exclude_unset=True)})
             changes[name] = mine
         return settings.model_copy(update=changes)
-
-
-class Claim(Frozen):
-    """Something said in words that numbers can decide."""
-
-    text: Name = Field(description="What was said.")
-    test: Literal["training-time", "gates", "equal-errors", "no-worse", "short-memory", "rests-on", "delayed"] = Field(
-        description="How it is decided: each next kind of model takes longer in training; its gates are counted; two "
-        "kinds err alike; the first errs no more than the second; the first fails where the second does not; what a "
-        "poor result rests on; a forecast comes late."
-    )
-    models: tuple[Name, ...] = Field((), description="Kinds of models, in the order of the claim.")
-
-
-class Published(Frozen):
-    """The numbers that a system was published with; of each family, the printed decimals are the tolerance."""
-
-    train_loss: dict[Annotated[int, Field(ge=1)], float] = Field(
-        {}, description="Epoch → training loss, in the units it was trained in."
-    )
-    test_rmse: float | None = Field(None, description="Root mean squared error on the test part, original units.")
-    test_l1: float | None = Field(None, description="Mean absolute error on the test part, original units.")
-    accuracy: tuple[float, float] | None = Field(None, description="Share of test examples named right: from, to.")
-    parameters: Count | None = Field(None, description="Trained numbers.")
-    shapes: dict[str, tuple[Count, ...]] = Field(
-        {}, description="Shape of train_inputs, train_targets, outputs (of the recurrent layers) or h_n."
-    )
-    first_target: float | None = Field(None, description="The first test target, original units.")
-    first_prediction: float | None = Field(None, description="The prediction of it.")
-    statements: tuple[Name, ...] = Field((), description="What was said in words.")
-    claims: tuple[Claim, ...] = Field((), description="What was said in words, where numbers can decide it.")
 
 
 class SystemSettings(Frozen):

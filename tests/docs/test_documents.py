@@ -48,7 +48,8 @@ def test_every_setting_is_described():
 
 def test_every_verdict_and_departure_of_published_systems_is_described():
     from bench.published.values import Outcome
-    from bench.suite.spec import AsPublished, Claim
+    from bench.suite.published import Claim
+    from bench.suite.spec import AsPublished
 
     text = (ROOT / "docs" / "published.md").read_text()
     assert [verdict for verdict in Outcome if verdict.value.split()[0] not in text] == []

@@ -13,7 +13,8 @@ from bench.published.evidence import Tables
 from bench.published.values import Held, Outcome
 from bench.report.published import site
 from bench.schema import SCHEMAS, table
-from bench.suite.spec import Entry, Published, System
+from bench.suite.published import Published
+from bench.suite.spec import Entry, System
 
 SEEDS = 20
 LEVELS = np.linspace(0.9, 1.1, SEEDS)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from bench.published.judge import below_floor, exact, judge, not_stated, prediction
 from bench.published.printed import accuracy, decimals, errors_on_test, train_losses
 from bench.published.values import Outcome, Printed, Spread
-from bench.suite.spec import Published
+from bench.suite.published import Published
 
 EVEN = Spread.of(np.linspace(0, 1, 41))  # its central 95 % is [0.025, 0.975]
 
