@@ -13,9 +13,9 @@ START_S = 3.0
 """A worker's first seconds: a fresh interpreter that imports torch."""
 
 _CLOSED_FORM_S = 0.05
-_STEP_S = 2.0e-7
+_STEP_S = 5.0e-8
 """Seconds of one time step of one window through forward and backward pass, beside the arithmetic."""
-_FLOP_S = 1.5e-10
+_FLOP_S = 2.0e-11
 """Seconds of one floating-point operation of a small network on one core."""
 _GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 _STOPS_AT = 0.6
