@@ -6,12 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from bench.cli.side_by_side import decided
@@ -115,6 +115,13 @@ def nothing_is_left(folder: Path) -> bool:
     return (listed.count("\n"), list((folder / "temporary").iterdir())) == (1, [])
 
 
+def _arguments(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:  # it has ended meanwhile
+        return []
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals as on Unix")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_leaves_nothing_behind(broken: Path, number: signal.Signals) -> None:
@@ -125,6 +132,7 @@ def test_a_signal_leaves_nothing_behind(broken: Path, number: signal.Signals) ->
     running.communicate(timeout=60)
     assert running.returncode == 128 + number
     assert nothing_is_left(broken)
+    assert not [each for each in psutil.process_iter() if str(broken) in " ".join(_arguments(each))]
 
 
 def test_a_base_that_cannot_start_tells_its_last_lines(broken: Path) -> None:
@@ -136,12 +144,6 @@ def test_a_base_that_cannot_start_tells_its_last_lines(broken: Path) -> None:
     assert nothing_is_left(broken)
 
 
-def worktrees() -> list[str]:
-    """Where this repository has one."""
-    listed = subprocess.run(["git", "worktree", "list", "--porcelain"], cwd=ROOT, capture_output=True, check=True)
-    return [line for line in listed.stdout.decode().splitlines() if line.startswith("worktree ")]
-
-
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="this checkout is no git repository")
 def test_this_checkout_against_its_own_commit(tmp_path: Path) -> None:
     suite = tmp_path / "small.yaml"
@@ -150,7 +152,6 @@ def test_this_checkout_against_its_own_commit(tmp_path: Path) -> None:
         "sequence_lengths: [10]\nseeds: 1\ntuning: false\n"
     )
     arguments = ["ab", "HEAD", "--suite", str(suite), "--slowdown", "9", "--time-limit", "1", "--environment", "shared"]
-    before = worktrees()
     done = subprocess.run(
         [sys.executable, "-m", "bench", *arguments, "--output", str(tmp_path / "summary.md")],
         cwd=ROOT,
@@ -164,6 +165,6 @@ def test_this_checkout_against_its_own_commit(tmp_path: Path) -> None:
     names = ["work", "noise × linear-ar, L=10, h=1: fit", "noise × linear-ar, L=10, h=1: whole cell", "calibration"]
     assert [line.split(" | ")[0][2:] for line in lines] == names
     assert (tmp_path / "summary.md").read_text() == done.stdout
-    assert not list(tmp_path.glob(f"{tempfile.gettempprefix()}*"))
     assert not list(tmp_path.glob("bench-ab-*"))
-    assert worktrees() == before
+    listed = subprocess.run(["git", "worktree", "list"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert str(tmp_path) not in listed

@@ -24,6 +24,7 @@ from typing import NamedTuple
 from bench.errors import InputError
 from bench.running.ab.agent import CALIBRATION
 from bench.running.ab.process import Agent, Offer
+from bench.running.ab.signals import deferred
 from bench.running.ab.worktree import Side
 
 ROUNDS = 4
@@ -127,11 +128,13 @@ class Session:
         agents: list[Agent] = []
         try:
             for side in (self.base, self.head):
-                agents.append(Agent(side, self.suite, self.filters))  # noqa: PERF401 - each is closed, come what may
+                with deferred():
+                    agents.append(Agent(side, self.suite, self.filters))
             yield agents
         finally:
-            for each in agents:
-                each.close()
+            with deferred():
+                for each in agents:
+                    each.close()
 
 
 def shared(base: Offer, head: Offer) -> Shared:

@@ -9,15 +9,17 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from bench.errors import InputError
+from bench.running.ab.signals import deferred
 
 Environment = Literal["auto", "shared", "own"]
 
+TREE = "base"
 CONSTRAINTS = "constraints.txt"
 _LAST_LINES = 12
 _NO_HOOKS = ("-c", f"core.hooksPath={os.devnull}")  # a hook of the user's may do anything on a checkout
@@ -89,18 +91,15 @@ def base_of(repository: Path, ref: str, *, environment: Environment = "auto") ->
         There is no such commit, or it cannot be installed: the last lines of what git or pip said.
     """
     commit = _commit(repository, ref)
-    folder = Path(tempfile.mkdtemp(prefix="bench-ab-")).resolve()
-    tree = folder / "base"
-    try:
+    with ExitStack() as stack:
+        with deferred():
+            folder = Path(tempfile.mkdtemp(prefix="bench-ab-")).resolve()
+            stack.callback(_put_away, repository, folder)
+        tree = folder / TREE
         git(repository, *_NO_HOOKS, "worktree", "add", "--detach", str(tree), commit)
         own = environment == "own" or (environment == "auto" and requirements(tree) != requirements(repository))
         python = _installed(tree, folder / "environment") if own else sys.executable
         yield Side("base", python, tree, repository, commit[:10])
-    finally:
-        try:
-            _forget(repository, tree)
-        finally:
-            shutil.rmtree(folder)
 
 
 def requirements(root: Path) -> tuple[Any, str]:
@@ -151,8 +150,12 @@ def _output(command: Sequence[str]) -> str:
     return ended.stdout.strip()
 
 
-def _forget(repository: Path, tree: Path) -> None:
+def _put_away(repository: Path, folder: Path) -> None:
     """Remove the working tree, also one whose making was interrupted, which git keeps locked: hence twice `force`."""
-    listed = git(repository, "worktree", "list", "--porcelain").splitlines()
-    if f"worktree {tree}" in listed:
-        git(repository, "worktree", "remove", "--force", "--force", str(tree))
+    with deferred():
+        try:
+            listed = git(repository, "worktree", "list", "--porcelain").splitlines()
+            if f"worktree {folder / TREE}" in listed:
+                git(repository, "worktree", "remove", "--force", "--force", str(folder / TREE))
+        finally:
+            shutil.rmtree(folder)
