@@ -16,9 +16,12 @@ from typing import Any
 import typer
 
 from bench.errors import InputError
-from bench.running.events import Event, Finished, Listener, Planned, Started
+from bench.report.text import plural
+from bench.running.events import Advanced, Event, Finished, Listener, Planned, Started
 from bench.schema import Status
 from bench.suite.cells import Cell
+
+_QUIET_S = 5.0
 
 
 def sink(name: str) -> AbstractContextManager[Listener]:
@@ -55,13 +58,20 @@ def duration(seconds: float) -> str:
 def told(event: Event) -> str:
     """An event in one line."""
     if isinstance(event, Planned):
-        return f"{event.pending} of {event.total} cells to run, about {duration(event.remaining_s)}"
+        return f"{event.pending} of {plural(event.total, 'cell')} to run, about {duration(event.remaining_s)}"
     if isinstance(event, Started):
         return f"start  {event.cell.title}"
+    if isinstance(event, Advanced):
+        what = f"{event.cell.dataset.id}, L={event.cell.sequence_length}, h={event.cell.horizon}"
+        return f"round {event.done} of {event.pending}  {what}{_left(event.remaining_s)}"
     line = f"{event.done}/{event.pending}  {event.cell.title}: {event.status}, {duration(event.seconds)}"
     if event.status is not Status.OK:
         line += f": {event.reason}"
-    return f"{line}; about {duration(event.remaining_s)} left" if event.done < event.pending else line
+    return line + _left(event.remaining_s)
+
+
+def _left(seconds: float) -> str:
+    return f"; about {duration(seconds)} left" if seconds >= 0.05 else ""
 
 
 @contextmanager
@@ -71,12 +81,18 @@ def _none() -> Iterator[Listener]:
 
 @contextmanager
 def _plain() -> Iterator[Listener]:
-    """A line for each event but `Started`, with the time since the start; none where there is nothing to run."""
-    began = time.monotonic()
+    """A line for each event but `Started`, with the time since the start; none where there is nothing to run.
+
+    Rounds come fast: one is told where nothing has been for a while.
+    """
+    began = last = time.monotonic()
 
     def listen(event: Event) -> None:
-        if not isinstance(event, Started) and event.pending:
-            passed = int(time.monotonic() - began)
+        nonlocal last
+        now = time.monotonic()
+        soon = isinstance(event, Advanced) and now - last < _QUIET_S
+        if not isinstance(event, Started) and event.pending and not soon:
+            last, passed = now, int(now - began)
             typer.echo(f"[{passed // 60:3d}:{passed % 60:02d}] {told(event)}", err=True)
 
     yield listen
@@ -129,6 +145,7 @@ def _rich() -> Iterator[Listener]:
                 running[event.cell.id] = event.cell.title
             else:
                 ends = time.monotonic() + event.remaining_s
+            if isinstance(event, Planned):
                 progress.update(bar, total=event.pending)
             if isinstance(event, Finished):
                 running.pop(event.cell.id, None)

@@ -53,6 +53,16 @@ class Measured(StrEnum):
     DIRECTIONAL_ACCURACY = "directional_accuracy"
 
 
+class Rows(StrEnum):
+    """The tables of a results folder."""
+
+    RUNS = "runs"
+    TRIALS = "trials"
+    CURVES = "curves"
+    PREDICTIONS = "predictions"
+    PROBES = "probes"
+
+
 class Format(StrEnum):
     """What a comparison is written as."""
 
@@ -177,12 +187,15 @@ def show(
     cell: Annotated[str, typer.Argument(help="The beginning of a cell's id, as a report names it.")],
     *,
     results: Annotated[Path | None, typer.Option(help="A results folder. [default: those in results/]")] = None,
+    table: Annotated[
+        Rows | None, typer.Option(help="Which rows. [default: runs, or probes of a cell that was never run]")
+    ] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Every column with every digit, as CSV.")] = False,
 ) -> None:
     """Print the rows that a cell's numbers come from."""
     from bench.cli.showing import show as rows
 
-    typer.echo(rows(cell, results, csv=csv))
+    typer.echo(rows(cell, results, table=table and table.value, csv=csv))
 
 
 @app.command()

@@ -14,6 +14,7 @@ from bench.canary.pieces import Budget
 from bench.canary.watch import Finding, watch
 from bench.cli.lines import aligned
 from bench.cli.listing import loaded
+from bench.report.text import plural
 from bench.running.selection import only
 from bench.suite.cells import Cell, expand
 
@@ -23,7 +24,7 @@ def watched(suite: str, filters: Sequence[str]) -> int:
     cells = only(list(expand(loaded(suite))), filters)
     torch.set_num_threads(1)  # as where cells are run
     budget = Budget()
-    typer.echo(f"{len(cells)} cells: {budget}\n")
+    typer.echo(f"{plural(len(cells), 'cell')}: {budget}\n")
     widths = _widths(cells)
     typer.echo(aligned(HEAD, widths))
     findings = []

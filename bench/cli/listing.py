@@ -11,6 +11,7 @@ from bench.data import dataset_kinds
 from bench.errors import InputError, SuiteError
 from bench.models import model_kinds
 from bench.registry import unknown
+from bench.report.text import plural
 from bench.suite.cells import expand
 from bench.suite.export import json_schema
 from bench.suite.load import load
@@ -69,5 +70,5 @@ def _suites() -> str:
         except SuiteError as error:
             rows.append((name, "wrong", str(error.problems[0])))
         else:
-            rows.append((name, f"{sum(1 for _ in expand(suite))} cells", str(path)))
+            rows.append((name, plural(sum(1 for _ in expand(suite)), "cell"), str(path)))
     return columns(rows) if rows else "no suites/ folder here; give `bench run` a file"

@@ -56,7 +56,7 @@ def probe_suite(request: ProbeRequest) -> int:
             interrupt.check()
 
         try:
-            run(plan, listen)
+            run(plan, listen, suite=suite)
         except KeyboardInterrupt:
             typer.echo(f"interrupted: finished probes are kept in {folder}; the same command goes on", err=True)
             return STATUS
@@ -67,7 +67,7 @@ def probe_suite(request: ProbeRequest) -> int:
     for cost in lost:
         typer.echo(f"{titles[cost.cell_id]}: {cost.reason}", err=True)
     typer.echo(f"\nresults: {folder}", err=quiet)
-    if request.report and any((folder / "runs").glob("*.parquet")):
+    if request.report:
         typer.echo(f"report:  {write_report(folder)}", err=quiet)
     return int(bool(lost))
 

@@ -17,6 +17,7 @@ from bench.cli.reading import REPORTS, up_to_date, write_report
 from bench.cli.table import results_table
 from bench.errors import InputError
 from bench.progress import duration, sink
+from bench.report.text import plural
 from bench.running.devices import resolved
 from bench.running.engines import start
 from bench.running.events import Event
@@ -110,7 +111,7 @@ def _foreseen(plan: Plan, jobs: int) -> str:
     count = sum(plan.blocked(cell) is not None for cell in plan.pending)
     without = f", {count} without data" if count else ""
     return (
-        f"{columns(rows)}\n\n{len(plan.cells)} cells, {len(kept)} stored, {len(to_run)} to run{without}: "
+        f"{columns(rows)}\n\n{plural(len(plan.cells), 'cell')}, {len(kept)} stored, {len(to_run)} to run{without}: "
         f"about {duration(plan.estimate_s(jobs))} with --jobs {jobs}"
     )
 
@@ -121,7 +122,7 @@ def _concluded(plan: Plan, outcome: Outcome, *, report: bool, quiet: bool) -> in
         typer.echo(results_table(read(plan.folder, "runs"), [cell.id for cell in plan.cells]), err=quiet)
     problems = _problems(plan.cells, outcome)
     if problems:
-        head = f"\n{len(problems)} of {len(plan.cells)} cells did not finish:"
+        head = f"\n{len(problems)} of {plural(len(plan.cells), 'cell')} did not finish:"
         typer.echo("\n".join([head, *problems]), err=True)
     typer.echo(f"\nresults: {plan.folder}", err=quiet)
     if report and outcome:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,13 +23,20 @@ from bench.stats.machines import several
 from bench.stats.table import MISSING, FloatArray, Grid
 
 NO_ROW = "no row: the suite leaves this cell out, or it has not been run yet"
+LEFT_OUT = "no row: the suite leaves this cell out"
+NOT_RUN = "no row, though the suite asks for this cell: `bench run` makes it"
+
+Asked = tuple[str, str, int, int]
+"""Dataset, model, sequence length, horizon."""
 
 _TIMES = ("fit_s", "predict_s", "tuning_s")
 _MEANS = ("mae", "directional_accuracy", "validation_mse_scaled")
 _FIRST = ("cell_id", "hyperparameters", "spec")
 
 
-def cells(grid: Grid, losses: Mapping[str, Losses], references: frozenset[str]) -> tuple[CellSummary, ...]:
+def cells(
+    grid: Grid, losses: Mapping[str, Losses], references: frozenset[str], *, asked: Collection[Asked] | None
+) -> tuple[CellSummary, ...]:
     """Every case × model of `grid`, in the grid's order.
 
     Parameters
@@ -40,10 +47,12 @@ def cells(grid: Grid, losses: Mapping[str, Losses], references: frozenset[str]) 
         By cell id, of the cells whose predictions are stored.
     references
         The models that are persistence itself.
+    asked
+        The places that the suite has a cell for, where that is known: it says why one has no row.
     """
     arrays = _Arrays.of(grid)
     return tuple(
-        _cell(arrays, (c, m), losses=losses, references=references)
+        _cell(arrays, (c, m), losses=losses, references=references, asked=asked)
         for c in range(len(grid.cases))
         for m in range(len(grid.models))
     )
@@ -146,12 +155,22 @@ def _over(statistic: Callable[..., FloatArray], values: FloatArray) -> FloatArra
     return result
 
 
-def _cell(arrays: _Arrays, place: Place, *, losses: Mapping[str, Losses], references: frozenset[str]) -> CellSummary:
+def _cell(
+    arrays: _Arrays,
+    place: Place,
+    *,
+    losses: Mapping[str, Losses],
+    references: frozenset[str],
+    asked: Collection[Asked] | None,
+) -> CellSummary:
     c, m = place
     case, model = arrays.grid.cases[c], arrays.grid.models[m]
     first = {name: values[c][m] for name, values in arrays.first.items()}
     known = losses.get(first["cell_id"] or "")
     state, note = _state(arrays, place)
+    if state is State.MISSING and asked is not None:
+        there = (case.dataset, model, case.sequence_length, case.horizon) in asked
+        note = NOT_RUN if there else LEFT_OUT
     window = skill_in_window(known) if known and model not in references else None
     return CellSummary(
         cell_id=first["cell_id"],
@@ -182,7 +201,7 @@ def _cell(arrays: _Arrays, place: Place, *, losses: Mapping[str, Losses], refere
 def _verdict(arrays: _Arrays, place: Place, *, reference: bool) -> Verdict:
     """Before anything is tested."""
     if not arrays.finished[place[0]][place[1]]:
-        return Verdict.UNFINISHED
+        return Verdict.UNFINISHED if arrays.replicates[place[0]][place[1]] else Verdict.NO_ROW
     return Verdict.REFERENCE if reference else Verdict.UNTESTED
 
 

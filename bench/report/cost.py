@@ -58,6 +58,11 @@ class ProbedCell:
     started_at: datetime | None
 
     @property
+    def place(self) -> tuple[str, str, int, int]:
+        """Dataset, model, sequence length, horizon: where it stands in a suite."""
+        return self.dataset, self.model, self.sequence_length, self.horizon
+
+    @property
     def case(self) -> tuple[str, int, int]:
         """What it shares with the cells that differ in their model alone."""
         return self.dataset, self.sequence_length, self.horizon

@@ -27,6 +27,7 @@ _COLUMNS = (
     Column("FLOPs", "one window", hint="Matrix products of one prediction, by formula."),
     Column("Bank step", "one member", hint="One step of the bank that a run trains, divided by its members."),
     Column("Timed", kind="text"),
+    Column("Samples", kind="code"),
 )
 _ON_A_TERMINAL = {"Dataset", "Model", "Length", "Step", "Fit", "Latency", "Peak memory", "Parameters"}
 _UNITS = ((1e-3, 1e6, "µs"), (1.0, 1e3, "ms"), (float("inf"), 1.0, "s"))
@@ -77,6 +78,7 @@ def _row(cell: ProbedCell, mark: str = "") -> tuple[Entry, ...]:
         _entry(cell, "forward_flops", lambda found: count(found.value)),
         _entry(cell, "bank_step_s", duration, hint=cell.bank),
         Entry(cell.implementation or NOTHING, hint=cell.reason),
+        Entry(f"bench show {cell.cell_id} --table probes"),
     )
 
 

@@ -12,7 +12,7 @@ from bench.report.error_table import errors
 from bench.report.figures import Pictures
 from bench.report.model_tables import model_table
 from bench.report.reading import TERMS
-from bench.report.row_table import cell_rows
+from bench.report.row_table import cell_commands, cell_rows
 from bench.report.tabular import Table
 from bench.report.templating import environment, shell
 from bench.report.values import Model, Section, Summary
@@ -72,6 +72,7 @@ def _values(summary: Summary, pictures: Pictures) -> dict[str, object]:
         "ranking": tables.ranking(summary),
         "choice": tables.by_dataset(summary),
         "rows": cell_rows(summary),
+        "cell_commands": cell_commands(summary),
         "first": [picture for picture in pictures.overview if picture.name in FIRST],
         "model_parts": _model_parts(summary),
         "costs": tables.costs(summary),

@@ -19,10 +19,12 @@ def answers(
     sections: Sequence[Section], ranking: Ranking, standings: Sequence[Standing], *, counts: Counts, seeds: int
 ) -> tuple[Answer, ...]:
     """What was found over all datasets; `seeds` is how many replicates a cell has."""
-    if not counts.cells:
-        return (Answer(WHICH, ("There are no results: not one cell has been run.",)),)
+    if not counts.stored:
+        none = Answer(WHICH, ("There are no results: not one cell has been run.",))
+        probed = f"The cost of {plural(counts.probed, 'cell')} was probed: see below."
+        return (none, Answer(COST, (probed,))) if counts.probed else (none,)
     if not counts.replicates_finished:
-        lost = f"No replicate of the {plural(counts.cells, 'cell')} finished, so there is nothing to compare."
+        lost = f"No replicate of the {plural(counts.stored, 'cell')} finished, so there is nothing to compare."
         return (Answer(WHICH, (lost,)), Answer(CHECK, tuple(_check(counts))))
     found = (
         Answer(WHICH, (*_choice(sections, ranking), *_front(standings))),
@@ -160,7 +162,7 @@ def _cost(sections: Sequence[Section]) -> list[str]:
     quick, slow = (pick((cell for cell in chosen if cell.cost.fit_s is not None), key=_fit_s) for pick in (min, max))
     tuning = max((cell.cost.tuning_s or 0.0 for cell in chosen), default=0.0)
     memory = max((cell.cost.peak_memory_bytes or 0 for cell in chosen), default=0)
-    between = f"{seconds(quick.cost.fit_s)} ({quick.model}) and {seconds(slow.cost.fit_s)} ({slow.model})"
+    between = " and ".join(f"{seconds(cell.cost.fit_s)} ({cell.model} on {cell.dataset})" for cell in (quick, slow))
     return [
         f"Fitting one seed took between {between}"
         + (f", tuning a cell up to {seconds(tuning)}" if tuning else "")
@@ -174,9 +176,11 @@ def _fit_s(cell: CellSummary) -> float:
 
 
 def _check(counts: Counts) -> list[str]:
-    lost = counts.cells - counts.finished
-    missing = f"{lost} of {plural(counts.cells, 'cell')} did not finish completely; the failures say why."
+    lost, absent = counts.stored - counts.finished, counts.cells - counts.stored
+    unfinished = f"{lost} of {plural(counts.stored, 'cell')} did not finish completely; the failures say why."
+    unstored = f"{absent} of {plural(counts.cells, 'cell')} of the suite have no row yet."
     return [
-        *([missing] if lost else []),
+        *([unfinished] if lost else []),
+        *([unstored] if absent else []),
         "Every number leads to the rows that it comes from, and the commands that make them again are given.",
     ]

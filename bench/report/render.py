@@ -6,21 +6,14 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pyarrow as pa
-
-from bench import store
 from bench.errors import InputError, StoreError
 from bench.report.export import to_csv
 from bench.report.figures import draw
 from bench.report.pages import html, markdown
 from bench.report.published import site as published
+from bench.report.source import Source, read
 from bench.report.summary import summarise
 from bench.report.values import Summary
-from bench.schema import Rows
-from bench.store.probes import read_probes
-from bench.suite.spec import System
-
-_TABLES = ("runs", "trials", "curves", "predictions")
 
 
 def write(results: Path, reports: Path) -> Path:
@@ -42,13 +35,13 @@ def write(results: Path, reports: Path) -> Path:
     Raises
     ------
     StoreError
-        The folder holds no results, or some that cannot be read; or the report cannot be written.
+        The folder holds no results, or none that can be read; or the report cannot be written.
     InputError
         The rows hold two results for one replicate, or a suite's name that is not one for a folder.
     """
-    rows = {name: store.read(results, name) for name in _TABLES} | {"probes": read_probes(results)}
-    folder = reports / _name(rows["runs"], results)
-    files = _files(rows, published.systems(results), results)
+    source = read(results)
+    folder = reports / _name(source.suites, results)
+    files = _files(source)
     try:
         _put(folder, files)
     except OSError as error:
@@ -57,15 +50,15 @@ def write(results: Path, reports: Path) -> Path:
     return folder / "index.html"
 
 
-def _files(rows: Rows, systems: Sequence[System], results: Path) -> dict[str, str | bytes]:
+def _files(source: Source) -> dict[str, str | bytes]:
     """Those of the page of published systems, and of the page on what belongs to none of them; either may be empty."""
-    own, others = published.parted(rows, systems)
-    if not own["runs"].num_rows:
-        return render(summarise(others, folder=results.as_posix()))
-    alone = not others["runs"].num_rows
+    own, others = published.parted(source)
+    if not own.rows["runs"].num_rows:
+        return render(summarise(others))
+    alone = not others.rows["runs"].num_rows
     names = ("index.html", "report.md") if alone else ("published.html", "published.md")
-    found = published.render(own, systems, folder=results.as_posix(), names=names)
-    return found if alone else {**found, **render(summarise(others, folder=results.as_posix()))}
+    found = published.render(own, names=names)
+    return found if alone else {**found, **render(summarise(others))}
 
 
 def render(summary: Summary) -> dict[str, str | bytes]:
@@ -81,12 +74,11 @@ def render(summary: Summary) -> dict[str, str | bytes]:
     }
 
 
-def _name(runs: pa.Table, results: Path) -> str:
-    suites = runs["suite"].unique().to_pylist()
+def _name(suites: Sequence[str], results: Path) -> str:
     name = suites[0] if len(suites) == 1 else results.resolve().name
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise InputError(f"{results}: expected a suite's name of letters, digits, '.', '_' and '-', got {name!r}")
-    return str(name)
+    return name
 
 
 def _put(folder: Path, files: Mapping[str, str | bytes]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise, takewhile
 from pathlib import PurePath
 from shlex import quote as shell
@@ -27,31 +28,45 @@ _SHORTEST = 6
 
 
 def cell_rows(summary: Summary) -> Table:
-    """One row for each stored cell, whose anchor is ``cell-`` and its id."""
+    """One row for each stored cell, whose anchor is ``cell-`` and its id, with the values of its replicates."""
+    table = cell_commands(summary)
     rows = by_cell(summary.replicates)
-    digits = _unique(list(rows))
+    columns = (Column("RMSE of each seed", kind="prose"), Column("Values", kind="text"))
+    values = [
+        (
+            Entry(_by_seed(cell) or cell.note),
+            Entry("CSV", download=(f"{cell.cell_id}.csv", _data(rows[cell.cell_id or ""]))),
+        )
+        for _, cell in _stored(summary)
+    ]
+    found = tuple((*row, *more) for row, more in zip(table.rows, values, strict=True))
+    return replace(table, columns=(*table.columns, *columns), rows=found)
+
+
+def cell_commands(summary: Summary) -> Table:
+    """One row for each stored cell, and the command that prints its replicates."""
+    digits = _unique([cell.cell_id or "" for _, cell in _stored(summary)])
     found = [
         (
-            Entry(section.title, anchor=f"cell-{cell.cell_id}"),
+            Entry(title, anchor=f"cell-{cell.cell_id}"),
             Entry(cell.model),
             length(cell),
             Entry(f"{count(cell.finished)} of {count(cell.replicates)}", cell.finished, hint=cell.note),
-            Entry(_by_seed(cell) or cell.note),
             Entry(f"bench show {(cell.cell_id or '')[:digits]}"),
-            Entry("CSV", download=(f"{cell.cell_id}.csv", _data(rows[cell.cell_id or ""]))),
         )
-        for section in summary.sections
-        for cell in section.cells
-        if cell.cell_id
+        for title, cell in _stored(summary)
     ]
     columns = (
         *(Column("Dataset", kind="text"), Column("Model", kind="text"), LENGTH),
         Column("Seeds", "ok"),
-        Column("RMSE of each seed", kind="prose"),
         Column("Command", kind="code"),
-        Column("Values", kind="text"),
     )
     return Table("rows", "The rows of every cell", columns, tuple(found), below=_where(summary))
+
+
+def _stored(summary: Summary) -> list[tuple[str, CellSummary]]:
+    """The cells that have rows, each with the title of its section."""
+    return [(section.title, cell) for section in summary.sections for cell in section.cells if cell.cell_id]
 
 
 def _unique(cell_ids: Sequence[str]) -> int:

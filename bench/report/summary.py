@@ -1,4 +1,4 @@
-"""Tables of rows → `Summary`: all that figures and templates see."""
+"""`Source` → `Summary`: all that figures and templates see."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from bench.report import provenance
 from bench.report.budget import standings
@@ -24,36 +24,35 @@ from bench.report.losses import Losses, losses, trace
 from bench.report.questions import answers
 from bench.report.ranking import rank
 from bench.report.sections import best_of, choose_lengths, others
+from bench.report.source import Source
 from bench.report.statement import OTHER_DATA, statement
+from bench.report.text import listed, plural
 from bench.report.tuning import tuned
 from bench.report.values import CellSummary, Counts, Model, Section, State, Summary, Verdict
+from bench.schema import KEY
 from bench.stats.table import BoolArray, FloatArray, Grid, grid
+from bench.store import Place
 
 __all__ = ["summarise"]
 
+_NAMED = 6
+"""So many missing cells are named; the tables show all."""
 
-def summarise(tables: Mapping[str, pa.Table], *, folder: str) -> Summary:
-    """The summary of one result set.
 
-    Parameters
-    ----------
-    tables
-        `runs`, `trials`, `curves` and `predictions` of `bench.schema`, one cell for each place of the cross product;
-        any of them may be empty. `probes` where there are any.
-    folder
-        Where they were read from, as the user wrote it.
-    """
+def summarise(source: Source) -> Summary:
+    """The summary of one result set."""
+    tables = source.rows
     runs = tables["runs"]
     layout = grid(runs)
     models = _models(layout)
-    sections = _Sections(tables, layout, models).all()
+    sections = _Sections(source, layout, models).all()
     ranking = rank(sections, models)
-    probes = _probes(tables)
+    probes = _probes(source)
     standing = standings(sections, [row.model for row in ranking.ranks], probes)
-    counts = _counts(layout, sections)
-    suite = ", ".join(sorted(runs["suite"].unique().to_pylist())) or folder.rstrip("/").rpartition("/")[2]
+    absent = _absent(source)
+    counts = _counts(layout, sections, absent=len(absent), probed=len({probe.cell_id for probe in probes}))
     return Summary(
-        suite=suite,
+        suite=", ".join(source.suites) or PurePath(source.folder).name,
         answers=answers(sections, ranking, standing, counts=counts, seeds=len(layout.seeds)),
         models=models,
         sequence_lengths=tuple(sorted({case.sequence_length for case in layout.cases})),
@@ -61,23 +60,46 @@ def summarise(tables: Mapping[str, pa.Table], *, folder: str) -> Summary:
         ranking=ranking,
         standings=standing,
         failures=provenance.failures(runs),
-        cautions=(*_leaks(sections), *provenance.cautions(runs)),
+        cautions=(*_leaks(sections), *_unstored(source, absent), *provenance.cautions(runs)),
         setting=provenance.settings(runs),
         environments=provenance.environments(runs),
         probes=probes,
         counts=counts,
-        commands=provenance.commands(folder),
+        commands=provenance.commands(source.folder),
         replicates=runs,
-        folder=folder,
+        folder=source.folder,
     )
 
 
-def _probes(tables: Mapping[str, pa.Table]) -> tuple[ProbedCell, ...]:
-    """What was probed of the cells that are stored: a probe outlives its cell."""
-    if "probes" not in tables:
+def _probes(source: Source) -> tuple[ProbedCell, ...]:
+    """What was probed, but for cells that are no longer of the suite: a probe outlives its cell."""
+    if "probes" not in source.rows:
         return ()
-    stored = pc.unique(tables["runs"]["cell_id"])
-    return costs(tables["probes"].filter(pc.is_in(tables["probes"]["cell_id"], value_set=stored)))
+    stored = _stored(source.rows["runs"])
+    asked = stored.keys() if source.asked is None else stored.keys() | source.asked
+    found = costs(source.rows["probes"])
+    return tuple(cell for cell in found if cell.place in asked and stored.get(cell.place, cell.cell_id) == cell.cell_id)
+
+
+def _stored(runs: pa.Table) -> dict[Place, str]:
+    """The id of the cell at each place."""
+    rows = runs.select(KEY).group_by(KEY, use_threads=False).aggregate([]).to_pylist()
+    return {(row["dataset"], row["model"], row["sequence_length"], row["horizon"]): row["cell_id"] for row in rows}
+
+
+def _absent(source: Source) -> list[Place]:
+    """What the suite has a cell for, and the results no row."""
+    return sorted((source.asked or frozenset()) - _stored(source.rows["runs"]).keys())
+
+
+def _unstored(source: Source, absent: Sequence[Place]) -> Iterator[str]:
+    """What is not here, and what to do about it."""
+    yield from source.unreadable
+    if absent:
+        named = list(dict.fromkeys(f"{model} on {dataset} at {length}" for dataset, model, length, _ in absent))
+        some = listed(named) if len(named) <= _NAMED else ", ".join([*named[:_NAMED], "…"])
+        have = "has" if len(absent) == 1 else "have"
+        yield f"{plural(len(absent), 'cell')} of the suite {have} no row: {some}. `bench run` makes what is missing."
 
 
 def _leaks(sections: Sequence[Section]) -> list[str]:
@@ -102,10 +124,12 @@ def _kind(layout: Grid, m: int) -> str:
     return str(spec.get("model", {}).get("kind", ""))
 
 
-def _counts(layout: Grid, sections: Sequence[Section]) -> Counts:
+def _counts(layout: Grid, sections: Sequence[Section], *, absent: int, probed: int) -> Counts:
     states = [cell.state for section in sections for cell in section.cells]
     return Counts(
-        cells=sum(state is not State.MISSING for state in states),
+        cells=sum(state is not State.MISSING for state in states) + absent,
+        stored=sum(state is not State.MISSING for state in states),
+        probed=probed,
         finished=sum(state is State.OK for state in states),
         replicates=layout.runs.num_rows,
         replicates_finished=int(layout.ok.sum()),
@@ -115,7 +139,8 @@ def _counts(layout: Grid, sections: Sequence[Section]) -> Counts:
 class _Sections:
     """Builds the sections; holds what they share."""
 
-    def __init__(self, tables: Mapping[str, pa.Table], layout: Grid, models: Sequence[Model]) -> None:
+    def __init__(self, source: Source, layout: Grid, models: Sequence[Model]) -> None:
+        tables = source.rows
         self.runs = tables["runs"]
         self.models = models
         self.predictions = by_cell(tables["predictions"])
@@ -123,7 +148,7 @@ class _Sections:
         self.trials = by_cell(tables["trials"])
         self.losses = _losses(self.predictions)
         references = frozenset(model.name for model in models if model.reference)
-        self.cells = cells(layout, self.losses, references)
+        self.cells = cells(layout, self.losses, references, asked=source.asked)
         self.evidence = Evidence.of(layout, self.losses, _kinds(self.runs))
         self.references = _reference_errors(layout)
         self.linear_floors = _linear_floors(layout)

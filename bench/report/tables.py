@@ -46,8 +46,9 @@ def overview(summary: Summary) -> Table:
 def _skill_entry(section: Section, model: str) -> Entry:
     cell = section.chosen(model)
     if cell is None:
-        why = next((cell.note for cell in section.cells if cell.model == model), "")
-        return Entry(NOTHING, hint=why, mark=MARKS[Verdict.UNFINISHED])
+        own = [cell for cell in section.cells if cell.model == model]
+        told = next((cell for cell in own if cell.verdict is Verdict.UNFINISHED), own[0])
+        return Entry(NOTHING, hint=told.note, mark=MARKS[told.verdict])
     value = cell.skill.value if cell.skill else None
     return Entry(
         number(value, 2),

@@ -19,6 +19,7 @@ MARKS: Mapping[Verdict, str] = {
     Verdict.UNTESTED: "?",
     Verdict.OTHER_LENGTH: "·",
     Verdict.UNFINISHED: "✕",
+    Verdict.NO_ROW: "□",
 }
 """A shape for each verdict, so that nobody has to tell colours apart."""
 

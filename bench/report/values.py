@@ -46,6 +46,7 @@ class Verdict(StrEnum):
     UNTESTED = "not tested"
     OTHER_LENGTH = "at another length"
     UNFINISHED = "not finished"
+    NO_ROW = "no row"
 
 
 class State(StrEnum):
@@ -205,9 +206,19 @@ class Environment:
 
 @dataclass(frozen=True)
 class Counts:
-    """How many there are."""
+    """How many there are.
+
+    Parameters
+    ----------
+    cells, stored
+        Those that the suite asks for, where it is known, or that have rows; and those that have rows.
+    probed
+        Cells that were probed.
+    """
 
     cells: int
+    stored: int
+    probed: int
     finished: int
     replicates: int
     replicates_finished: int

@@ -48,5 +48,23 @@ class Finished:
     remaining_s: float
 
 
-Event = Planned | Started | Finished
+@dataclass(frozen=True)
+class Advanced:
+    """Cells that are measured in turn have come so far: `done` of `pending` rounds, each of all of them.
+
+    Parameters
+    ----------
+    cell
+        The one that was measured last.
+    remaining_s
+        About how many seconds everything that is left takes.
+    """
+
+    cell: Cell
+    done: int
+    pending: int
+    remaining_s: float
+
+
+Event = Planned | Started | Advanced | Finished
 Listener = Callable[[Event], None]

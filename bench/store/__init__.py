@@ -8,7 +8,7 @@
     ├── probes/      <cell id>-<machine>.parquet     by `bench probe`, whether or not the cell is stored
     ├── superseded/                        the same four, of cells whose data, settings or code have changed
     ├── .pending/                          parts on their way in, and notes of those on their way out
-    ├── suite.json                         the suite of the last run
+    ├── suite.json                         the suite of the last run, or else of the first probe
     └── .lock                              held by the one writer
 
 A cell's parts are written to ``.pending/<cell id>.tmp/``, read back, synced, and made final by renaming that
@@ -18,16 +18,19 @@ writer that is killed loses at most what it had not made final: the next one end
 other file is ever deleted: a part without its part of `runs` is not stored, but stays until that cell is run again.
 """
 
+from bench.store.gathering import Gathered, gather
 from bench.store.reader import Place, Stored, cell_ids, read, read_cell, stored, summary
 from bench.store.suite import read_suite, write_suite
 from bench.store.writer import ASIDE, Writer, writing
 
 __all__ = [
     "ASIDE",
+    "Gathered",
     "Place",
     "Stored",
     "Writer",
     "cell_ids",
+    "gather",
     "read",
     "read_cell",
     "read_suite",

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.report.render import render
+from bench.report.source import Source
 from bench.report.summary import summarise
 
 DATASETS = tuple(f"noisy-sine-{number}" for number in range(10))
@@ -30,7 +31,7 @@ def rows():
 
 
 def test_bench(benchmark, rows):
-    files = benchmark.pedantic(lambda: render(summarise(rows, folder="results/fake")), rounds=3)
+    files = benchmark.pedantic(lambda: render(summarise(Source(rows, "results/fake"))), rounds=3)
     assert "index.html" in files
 
 

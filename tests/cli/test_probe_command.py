@@ -36,7 +36,8 @@ def test_a_probe_prints_a_table_and_a_second_one_measures_nothing(bench: Bench, 
     header, *rows = first.out.split("\n\n")[0].splitlines()
     assert header.split()[:4] == ["dataset", "model", "length", "step"]
     assert [row.split()[:3] for row in rows] == [["noise", name, "5"] for name in ("mean", "persistence")]
-    assert first.out.endswith(f"results: {Path('results/tiny')}\n")
+    assert f"results: {Path('results/tiny')}\n" in first.out
+    assert first.out.endswith(f"report:  {Path('reports/tiny/index.html')}\n"), "also where nothing was run"
     assert read_probes(Path("results/tiny"))["threads"].to_pylist() == [None] * 12  # the stand-in has no torch
     asked = fake_probe.read_text()
     assert asked.count("sample") == 2 * 2

@@ -9,7 +9,7 @@ import pytest
 
 from bench.errors import InputError
 from bench.progress import duration, sink, told
-from bench.running.events import Finished, Planned, Started
+from bench.running.events import Advanced, Finished, Planned, Started
 from bench.schema import Status
 from bench.suite.cells import Cell
 from bench.suite.spec import Entry, Split, Training
@@ -61,6 +61,21 @@ def test_plain_lines_carry_the_time(capsys: pytest.CaptureFixture[str]) -> None:
         for event in ALL:
             listen(event)
             assert capsys.readouterr().err.startswith("[  0:0") != isinstance(event, Started)
+
+
+def test_rounds_are_told_where_nothing_has_been_for_a_while(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 100.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    with sink("plain") as listen:
+        for second in range(1, 13):
+            now = 100.0 + second
+            listen(Advanced(CELL, done=second, pending=20, remaining_s=8.0 - second))
+    assert capsys.readouterr().err.splitlines() == [
+        "[  0:05] round 5 of 20  wave, L=5, h=1; about 3.0 s left",
+        "[  0:10] round 10 of 20  wave, L=5, h=1",
+    ]
 
 
 def test_json_lines_go_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:

@@ -81,3 +81,32 @@ def test_without_results_it_is_said(bench: Bench, folder: Path) -> None:
         2,
         "results/: expected results folders in it, got none; name one with --results\n",
     )
+
+
+def test_the_raw_samples_of_a_probe_whether_or_not_the_cell_was_run(bench: Bench, stored: Path) -> None:
+    key = {"cell_id": "ccdd", "suite": "two", "dataset": "d", "model": "gru", "sequence_length": 10, "horizon": 1}
+    samples = [{**key, "status": "ok", "quantity": "step_s", "repeat": i, "value": 0.1 + i / 3} for i in range(3)]
+    with store.writing(stored / "results" / "two") as writer:
+        writer.put_probe(table("probes", samples), "here")
+    ended = bench("show", "cc")
+    assert (ended.status, ended.err) == (0, "")
+    lines = ended.out.splitlines()
+    assert "quantity         step_s" in lines
+    assert lines[-4].split() == ["repeat", "value"]
+    assert [line.split() for line in lines[-3:]] == [[str(i), str(0.1 + i / 3)] for i in range(3)]
+    rows = list(csv.DictReader(io.StringIO(bench("show", "cc", "--table", "probes", "--csv").out)))
+    assert [float(row["value"]) for row in rows] == [0.1 + i / 3 for i in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("table_name", "why"),
+    [("probes", "`bench probe` makes them"), ("trials", "the cell has nothing to tell there, or was never run")],
+)
+def test_a_table_without_a_row_of_the_cell_is_named(bench: Bench, stored: Path, table_name: str, why: str) -> None:
+    ended = bench("show", "aaaa", "--table", table_name)
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err == f"results/one: expected rows of {table_name} for cell aaaa1111, got none; {why}\n"
+
+
+def test_no_beginning_names_nothing(bench: Bench, stored: Path) -> None:
+    assert bench("show", "").err == "expected the beginning of a cell's id, got nothing; a report names them\n"

@@ -10,7 +10,7 @@ import pytest
 
 from bench.models.base import Shape
 from bench.probe.workload import Workload
-from bench.running.events import Event, Finished, Planned, Started
+from bench.running.events import Advanced, Event, Finished, Planned, Started
 from bench.running.preflight import Blocked
 from bench.running.probing.plan import ProbePlan, Setting, Wanted
 from bench.running.probing.session import run
@@ -47,7 +47,9 @@ def test_rounds_go_over_the_models_of_a_case_in_turn_each_in_a_process_of_its_ow
     ]
     assert len({(kind, process) for kind, _, process, _ in asked}) == 3
     assert {threads for *_, threads in asked} == {"3"}
-    assert [type(event) for event in events] == [Planned, *[Started] * 2, *[Finished] * 2, Started, Finished]
+    together = [*[Started] * 2, *[Advanced] * 2, *[Finished] * 2]
+    assert [type(event) for event in events] == [Planned, *together, Started, *[Advanced] * 2, Finished]
+    assert [(event.done, event.pending) for event in events if isinstance(event, Advanced)] == [(1, 2), (2, 2)] * 2
     assert isinstance(events[-1], Finished)
     assert (events[-1].done, events[-1].pending, events[-1].remaining_s) == (3, 3, 0.0)
 

@@ -12,6 +12,7 @@ from bench.published.cards import cards
 from bench.published.evidence import Tables
 from bench.published.values import Held, Outcome
 from bench.report.published import site
+from bench.report.source import Source
 from bench.schema import SCHEMAS, table
 from bench.suite.published import Published
 from bench.suite.spec import Entry, System
@@ -273,7 +274,7 @@ def test_pages_show_every_card_and_its_mark():
     published = Published(train_loss={1: 2.0}, test_rmse=1.0, claims=claim("rests-on").claims)
     rows = Rows().cell("S1", "rnn as published", curve={1: 2.0}, departures="scaler: series")
     rows.prediction("S1", "rnn as published", truth, truth).cell("S1", "rnn")
-    found = site.render(rows.tables(), [system(published=published)], folder="results/made", names=("a.html", "b.md"))
+    found = site.render(Source(rows.tables(), "results/made", [system(published=published)]), names=("a.html", "b.md"))
     assert {"a.html", "b.md", "figures/courses-s1.svg", "figures/distributions-s1.svg"} <= found.keys()
     assert "departures scaler: series" in found["b.md"]
     assert "| **as published** |" in found["b.md"]
@@ -283,6 +284,8 @@ def test_pages_show_every_card_and_its_mark():
 
 def test_rows_of_systems_and_others_part():
     rows = Rows().cell("S1", "rnn as published").cell("other", "rnn").tables()
-    own, others = site.parted(rows, [system()])
-    assert own["runs"]["dataset"].unique().to_pylist() == ["S1"]
-    assert others["runs"]["dataset"].unique().to_pylist() == ["other"]
+    asked = frozenset({("S1", "rnn", 5, 1), ("more", "rnn", 5, 1)})
+    own, others = site.parted(Source(rows, "results/made", [system()], asked=asked))
+    assert own.rows["runs"]["dataset"].unique().to_pylist() == ["S1"]
+    assert others.rows["runs"]["dataset"].unique().to_pylist() == ["other"]
+    assert (own.asked, others.asked) == (frozenset({("S1", "rnn", 5, 1)}), frozenset({("more", "rnn", 5, 1)}))

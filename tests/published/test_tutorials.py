@@ -16,8 +16,7 @@ from bench.published.cards import cards
 from bench.published.evidence import Tables
 from bench.published.formulas import linear_parameters, recurrent_parameters, window_count
 from bench.published.values import Outcome
-from bench.report.published.site import systems
-from bench.store import read
+from bench.report.source import read
 from bench.suite.cells import expand
 from bench.suite.load import load
 
@@ -97,8 +96,10 @@ def results(tmp_path_factory):
 @pytest.fixture(scope="module")
 def found(results):
     folder = results / "results" / "tutorials"
-    rows = Tables({name: read(folder, name) for name in ("runs", "curves", "predictions")})
-    return {run.dataset: run for card in cards(systems(folder), rows) for run in card.runs if run.evidence}
+    source = read(folder)
+    return {
+        run.dataset: run for card in cards(source.systems, Tables(source.rows)) for run in card.runs if run.evidence
+    }
 
 
 def outcome(run, quantity):

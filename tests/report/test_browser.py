@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from bench.report.render import render
+from bench.report.source import Source
 from bench.report.summary import summarise
 from bench.schema import Rows, Status
 
@@ -43,7 +44,7 @@ def rows(fake: Callable[..., Rows]) -> Rows:
 @pytest.fixture(scope="module")
 def path(rows: Rows, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("report") / "index.html"
-    path.write_text(str(render(summarise(rows, folder="results/fake"))["index.html"]))
+    path.write_text(str(render(summarise(Source(rows, "results/fake")))["index.html"]))
     return path
 
 

@@ -14,6 +14,7 @@ import pytest
 from bench.report.cost import costs
 from bench.report.cost_table import NOT_PROBED, duration, shown, tables
 from bench.report.render import render
+from bench.report.source import Source
 from bench.report.summary import summarise
 from bench.schema import Rows, table
 from bench.stats.medians import Median
@@ -101,12 +102,14 @@ def test_a_probe_that_failed_is_a_row_of_dashes_with_the_reason(cells: Any) -> N
 def test_the_report_shows_the_probes_of_stored_cells_or_says_how_to_make_them(cells: Any) -> None:
     rows, keys = cells
     gone = {**keys[1], "cell_id": "0123456789abcdef", "model": "no-longer-there"}
-    probes = table("probes", [*probe_rows(keys[0]), *probe_rows(gone)])
-    with_probes = render(summarise({**rows, "probes": probes}, folder="results/fake"))
-    without = render(summarise(rows, folder="results/fake"))
+    older = {**keys[1], "cell_id": "fedcba9876543210"}
+    probes = table("probes", [*probe_rows(keys[0]), *probe_rows(gone), *probe_rows(older)])
+    with_probes = render(summarise(Source({**rows, "probes": probes}, "results/fake")))
+    without = render(summarise(Source(rows, "results/fake")))
     for page in ("index.html", "report.md"):
         assert "5.00 ms" in with_probes[page]
         assert "no-longer-there" not in with_probes[page]
+        assert "fedcba9876543210" not in with_probes[page], "another cell has its place"
         assert "not probed" not in with_probes[page].lower()
         assert "bench probe SUITE" in without[page]
         assert "5.00 ms" not in without[page]

@@ -10,6 +10,7 @@ import pytest
 
 from bench.report.drawing.style import looks
 from bench.report.figures import Pictures, draw
+from bench.report.source import Source
 from bench.report.summary import summarise
 from bench.report.values import Model, Summary
 from bench.schema import Rows, Status
@@ -20,7 +21,7 @@ HOSTILE = '<script>alert(1)</script> $x_1$ id="a" #1d2429 1.23456'
 
 @pytest.fixture(scope="module")
 def summary() -> Callable[..., Summary]:
-    return lambda rows: summarise(rows, folder="results/fake")
+    return lambda rows: summarise(Source(rows, "results/fake"))
 
 
 @pytest.fixture(scope="module")

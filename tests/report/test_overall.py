@@ -13,6 +13,7 @@ from bench.report.budget import standings
 from bench.report.cost import ProbedCell
 from bench.report.questions import CHECK, COST, POSSIBLE, REAL, WHICH
 from bench.report.row_table import cell_rows
+from bench.report.source import Source
 from bench.report.summary import summarise
 from bench.report.values import CellSummary, Summary, Verdict
 from bench.schema import Rows, Status, table
@@ -24,7 +25,7 @@ EIGHT = [f"sine-{place}" for place in range(8)]
 
 
 def summary(rows: Rows) -> Summary:
-    return summarise(rows, folder="results/fake")
+    return summarise(Source(rows, "results/fake"))
 
 
 def edited(rows: Rows, change: Change, name: str = "runs") -> Rows:
@@ -152,15 +153,15 @@ def test_commands_name_each_cell_with_as_few_characters_as_tell_it_apart(fake: F
     rows = fake(datasets=["gbm"], models=["persistence", "lstm", "gru"], lengths=(30,))
     names = {"persistence": "aaaaaaaaaaaa1111", "lstm": "aaaaaaaaaaaa1122", "gru": "bbbbbbbbbbbbbbbb"}
     renamed = {name: edited(rows, lambda row: {"cell_id": names[row["model"]]}, name)[name] for name in rows}
-    commands = {row[5].text for row in cell_rows(summary(renamed)).rows}
+    commands = {row[4].text for row in cell_rows(summary(renamed)).rows}
     assert commands == {"bench show aaaaaaaaaaaa111", "bench show aaaaaaaaaaaa112", "bench show bbbbbbbbbbbbbbb"}
 
 
 def test_a_cell_that_failed_leads_to_its_rows_too(fake: Fake) -> None:
     lost = {("gbm", "lstm"): (Status.FAILED, "it broke")}
     made = cell_rows(summary(fake(datasets=["gbm"], models=["persistence", "lstm"], lengths=(30,), failures=lost)))
-    assert [(row[1].text, row[3].text, row[4].text[:18]) for row in made.rows] == [
-        ("persistence", "5 of 5", made.rows[0][4].text[:18]),
+    assert [(row[1].text, row[3].text, row[5].text[:18]) for row in made.rows] == [
+        ("persistence", "5 of 5", made.rows[0][5].text[:18]),
         ("lstm", "0 of 5", "5 of 5 failed: it "),
     ]
 

@@ -18,6 +18,7 @@ from bench import store
 from bench.errors import InputError, StoreError
 from bench.report.error_table import errors
 from bench.report.render import render, write
+from bench.report.source import Source
 from bench.report.summary import summarise
 from bench.report.tables import overview
 from bench.schema import SCHEMAS, Rows, Status, table
@@ -65,7 +66,7 @@ class Page(HTMLParser):
 
 
 def files(rows: Rows) -> dict[str, str]:
-    return render(summarise(rows, folder="results/fake"))
+    return render(summarise(Source(rows, "results/fake")))
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +165,7 @@ def test_every_number_of_a_cell_leads_to_its_rows(fake: Fake) -> None:
 
 def test_the_csv_keeps_full_precision(fake: Fake) -> None:
     rows = fake(datasets=["gbm"], lengths=(30,))
-    summary = summarise(rows, folder="results/fake")
+    summary = summarise(Source(rows, "results/fake"))
     shown = list(csv.DictReader(io.StringIO(render(summary)["cells.csv"])))
     for row, cell in zip(shown, summary.sections[0].cells, strict=True):
         assert cell.rmse is not None
@@ -175,7 +176,7 @@ def test_the_csv_keeps_full_precision(fake: Fake) -> None:
 
 def test_html_and_markdown_show_the_same_tables(fake: Fake) -> None:
     rows = fake(datasets=["noisy-sine", "gbm"])
-    summary = summarise(rows, folder="results/fake")
+    summary = summarise(Source(rows, "results/fake"))
     made = render(summary)
     html = "".join(Page(made["index.html"]).text)
     plain = made["report.md"].replace("\\", "")
@@ -194,7 +195,7 @@ def test_html_and_markdown_show_the_same_tables(fake: Fake) -> None:
 
 
 def test_every_number_has_a_unit_or_is_a_ratio_or_a_count(fake: Fake) -> None:
-    summary = summarise(fake(datasets=["noisy-sine"]), folder="results/fake")
+    summary = summarise(Source(fake(datasets=["noisy-sine"]), "results/fake"))
     columns = errors(summary.sections[0], name="x").columns
     assert [(column.title, column.unit) for column in columns] == [
         ("Model", ""),

@@ -22,9 +22,10 @@ import bench.compare, bench.stats.budget, bench.stats.confidence_set, bench.stat
 import bench.stats.interquartile, bench.stats.floors, bench.stats.power, bench.stats.verdicts
 from bench.compare.exporters import to_markdown
 from bench.report.render import render, write
+from bench.report.source import Source
 from bench.report.summary import summarise
 rows = {name: pq.read_table(f"{name}.parquet") for name in ("runs", "trials", "curves", "predictions")}
-page = render(summarise(rows, folder="results/fake"))["index.html"]
+page = render(summarise(Source(rows, "results/fake")))["index.html"]
 assert "has the smallest error" in page
 print(to_markdown(bench.compare.compare(rows, rows)).splitlines()[2])
 """

@@ -13,6 +13,7 @@ from bench.report.drawing.svg import Picture
 from bench.report.published import tables
 from bench.report.published.pictures import draw
 from bench.report.published.wording import TERMS, answer
+from bench.report.row_table import cell_commands, cell_rows
 from bench.report.tabular import Table
 from bench.report.templating import environment, shell
 from bench.report.text import slug
@@ -82,6 +83,8 @@ def _values(views: Sequence[View], found: Sequence[Card], summary: Summary) -> M
         "answer": answer(found),
         "overview": tables.overview(found),
         "failures": report_tables.failures(summary),
+        "rows": cell_rows(summary),
+        "cell_commands": cell_commands(summary),
         "terms": TERMS,
         "commands": (f"bench run suites/{summary.suite}.yaml", *summary.commands[1:]),
     }

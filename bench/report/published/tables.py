@@ -186,7 +186,9 @@ def _delay(run: Run | None) -> Entry:
 
 def _spread(cell: Evidence, column: str) -> Entry:
     spread = Spread.of(cell.numbers[column])
-    return Entry(interval(spread), spread.mean) if spread else nothing(cell.reason or "not known")
+    if spread is None:
+        return nothing(cell.reason or "not known")
+    return Entry(interval(spread), spread.mean, cell=cell.cell_id)
 
 
 def claims(card: Card, anchor: str) -> Table | None:

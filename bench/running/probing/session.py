@@ -9,22 +9,24 @@ down slows all of them.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import pyarrow as pa
 
 from bench.probe.workload import Facts, Sample
 from bench.running.engines.worker import Worker, WorkerDiedError
-from bench.running.events import Finished, Listener, Planned, Started
+from bench.running.events import Advanced, Finished, Listener, Planned, Started
 from bench.running.preflight import Blocked
 from bench.running.probing.asking import Answer, Question
 from bench.running.probing.plan import ProbePlan, Setting, Wanted, case_of
 from bench.running.probing.rows import Session, failed, probed
 from bench.schema import ADVICE, Status
-from bench.store import writing
+from bench.store import read_suite, write_suite, writing
+from bench.suite.spec import Suite
 
 TARGET = "bench.running.probing.far:answer"
 TOGETHER = 12
@@ -34,7 +36,7 @@ _PAUSE_S = 0.01  # the threads of the process that was asked before may still be
 _BEGIN_S, _ROUND_S = 5.0, 0.4  # of one model: process, imports and warm-up; then each round
 
 
-def run(plan: ProbePlan, listener: Listener, *, target: str = TARGET) -> None:
+def run(plan: ProbePlan, listener: Listener, *, suite: Suite | None = None, target: str = TARGET) -> None:
     """Probe what is pending and store each cell when its case is done.
 
     Parameters
@@ -43,6 +45,8 @@ def run(plan: ProbePlan, listener: Listener, *, target: str = TARGET) -> None:
         What to probe, and where to store it.
     listener
         Called with every event, in this thread.
+    suite
+        What the cells come from, to be kept in a folder that does not tell its suite yet.
     target
         Address of what answers in the processes.
 
@@ -52,20 +56,37 @@ def run(plan: ProbePlan, listener: Listener, *, target: str = TARGET) -> None:
         The results folder cannot be written, or another run is writing there.
     """
     setting, count = plan.setting, len(plan.pending)
-    each_s = _BEGIN_S + setting.repeats * _ROUND_S
-    listener(Planned(total=len(plan.cells), pending=count, remaining_s=count * each_s))
+    clock = _Clock(count, setting.repeats)
+    listener(Planned(total=len(plan.cells), pending=count, remaining_s=clock.left_s(0)))
     if not count:
         return
-    done, began = 0, time.monotonic()
+    if suite is not None and read_suite(plan.folder) is None:
+        write_suite(plan.folder, suite.model_dump_json(indent=1))
+    done = 0
     with writing(plan.folder) as writer:
         for group in _groups(plan.pending):
             session = Session(setting.device, setting.threads)
-            subjects = _measured(group, setting, listener, target=target)
-            each_s = (time.monotonic() - began) / (done + len(subjects))
+            subjects = _measured(group, setting, listener, left_s=partial(clock.left_s, done), target=target)
+            left_s = clock.left_s(done + len(subjects))
             for subject in subjects:
                 writer.put_probe(subject.rows(session), setting.machine)
                 done += 1
-                listener(subject.finished(done=done, pending=count, remaining_s=each_s * (count - done)))
+                listener(subject.finished(done=done, pending=count, remaining_s=left_s))
+
+
+class _Clock:
+    """How long the rest takes: as long for each cell as those took that were measured, or as a first guess."""
+
+    def __init__(self, count: int, repeats: int) -> None:
+        self._count, self._repeats = count, repeats
+        self._began = time.monotonic()
+
+    def left_s(self, done: int, going: int = 0, rounds: int = 0) -> float:
+        """After `done` cells, and so many rounds of those that are `going`."""
+        guess_s = _BEGIN_S + self._repeats * _ROUND_S
+        measured = done + going * (_BEGIN_S + rounds * _ROUND_S) / guess_s
+        each_s = (time.monotonic() - self._began) / measured if measured else guess_s
+        return each_s * (self._count - measured)
 
 
 @dataclass
@@ -119,7 +140,9 @@ class _Subject:
         return Finished(self.wanted.cell, status, reason, self.seconds, done, pending, remaining_s)
 
 
-def _measured(group: Sequence[Wanted], setting: Setting, listener: Listener, *, target: str) -> list[_Subject]:
+def _measured(
+    group: Sequence[Wanted], setting: Setting, listener: Listener, *, left_s: Callable[[int, int], float], target: str
+) -> list[_Subject]:
     """The models of one case, every round of each."""
     subjects = [_Subject(wanted, failure=wanted.blocked) for wanted in group]
     with _processes(subjects):
@@ -128,9 +151,10 @@ def _measured(group: Sequence[Wanted], setting: Setting, listener: Listener, *, 
             if not subject.failure:
                 subject.worker = Worker(target, setting.device, threads=setting.threads)
             subject.ask_facts()
-        for _ in range(setting.repeats):
+        for done in range(1, setting.repeats + 1):
             for subject in subjects:
                 subject.ask_sample()
+            listener(Advanced(group[-1].cell, done, setting.repeats, left_s(len(group), done)))
     return subjects
 
 
