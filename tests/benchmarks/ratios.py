@@ -1,0 +1,111 @@
+"""What pytest-benchmark measured, as ratios to the references that were timed in the same pass.
+
+A group of pytest-benchmark is one benchmark: a test of ours, and one whose name tells a reference. One pass over all
+of them, in a fresh process, gives one ratio of medians for each. Ratios, never seconds, are what is kept: most of a
+machine's speed cancels in them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+FORM = 1
+"""Of the file that `written` makes."""
+
+
+class CannotCompare(Exception):
+    """What is stored, or what was measured, is not what a comparison needs; the message says what is to be done."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One benchmark in one pass; both times are medians."""
+
+    name: str
+    reference: str
+    own_s: float
+    reference_s: float
+
+    @property
+    def ratio(self) -> float:
+        return self.own_s / self.reference_s
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where ratios come from. `libraries`: name → version, of those that take part in the references too."""
+
+    cpu: str
+    cores: int
+    python: str
+    libraries: Mapping[str, str]
+    commit: str
+
+
+@dataclass(frozen=True)
+class Ratios:
+    """Benchmark, with its reference → its ratio in each pass."""
+
+    place: Place
+    ratios: Mapping[str, Sequence[float]]
+
+
+def pairs(told: Mapping[str, Any]) -> list[Pair]:
+    """The benchmarks of one file of ``--benchmark-json``."""
+    groups: dict[str, dict[bool, tuple[str, float]]] = {}
+    for each in told["benchmarks"]:
+        _, is_reference, name = each["name"].partition("[")[0].partition("reference_")
+        groups.setdefault(each["group"], {})[bool(is_reference)] = (name.replace("_", " "), each["stats"]["median"])
+    alone = [group for group, found in groups.items() if len(found) != 2]
+    if alone:
+        raise CannotCompare(f"expected a test and a reference in each group, came only one of {', '.join(alone)}")
+    return [Pair(group, found[True][0], found[False][1], found[True][1]) for group, found in groups.items()]
+
+
+def gathered(passes: Sequence[Mapping[str, Any]], *, libraries: Mapping[str, str]) -> Ratios:
+    """Every pass, each a file of ``--benchmark-json``, as one value."""
+    ratios: dict[str, list[float]] = {}
+    for each in passes:
+        for pair in pairs(each):
+            ratios.setdefault(f"{pair.name}, to {pair.reference}", []).append(pair.ratio)
+    machine, commit = passes[0]["machine_info"], passes[0]["commit_info"]
+    place = Place(
+        cpu=machine["cpu"].get("brand_raw", machine["machine"]),
+        cores=machine["cpu"]["count"],
+        python=machine["python_version"],
+        libraries=dict(libraries),
+        commit=str(commit.get("id", "unknown")) + " and uncommitted changes" * bool(commit.get("dirty")),
+    )
+    return Ratios(place, ratios)
+
+
+def written(found: Ratios) -> str:
+    """`found` as JSON, five digits of each ratio."""
+    rounded = {name: [float(f"{ratio:.5g}") for ratio in each] for name, each in sorted(found.ratios.items())}
+    lines = [f"  {json.dumps(name, ensure_ascii=False)}: {json.dumps(each)}" for name, each in rounded.items()]
+    place = json.dumps(asdict(found.place), ensure_ascii=False)
+    return f'{{"form": {FORM},\n "place": {place},\n "ratios": {{\n' + ",\n".join(lines) + "\n }}\n"
+
+
+def read(path: Path) -> Ratios:
+    """What `written` made.
+
+    Raises
+    ------
+    CannotCompare
+        There is no such file, or it is not of this form.
+    """
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        if told["form"] != FORM:
+            raise CannotCompare(f"{path}: expected form {FORM}, came {told['form']!r}; measure it again with --store")
+        return Ratios(Place(**told["place"]), {name: tuple(map(float, each)) for name, each in told["ratios"].items()})
+    except FileNotFoundError:
+        raise CannotCompare(f"{path}: expected stored ratios, there are none; measure them with --store") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise CannotCompare(f"{path}: expected stored ratios, came {reason}; measure it again with --store") from error
