@@ -30,7 +30,7 @@ def main(words: list[str]) -> int:
         now = measured(options.passes)
         if stored is None:
             STORED.write_text(written(now), encoding="utf-8")
-            sys.stdout.write(f"{STORED.relative_to(ROOT)}: {len(now.ratios)} benchmarks, {options.passes} passes\n")
+            sys.stdout.write(f"{STORED}: {len(now.ratios)} benchmarks, {options.passes} passes\n")
             return 0
         found = compared(stored, now, threshold=options.threshold)
     except (CannotCompare, CannotMeasure) as error:
@@ -39,6 +39,7 @@ def main(words: list[str]) -> int:
     text = table(found, threshold=options.threshold)
     sys.stdout.write(text)
     if options.output:
+        options.output.parent.mkdir(parents=True, exist_ok=True)
         with options.output.open("a", encoding="utf-8") as file:
             file.write(text)
     return found.status
@@ -58,7 +59,7 @@ def measured(passes: int) -> Ratios:
 
 def _options(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tox -e benchmarks --", description=__doc__.partition("\n")[0])
-    parser.add_argument("--store", action="store_true", help=f"write {STORED.relative_to(ROOT)} instead")
+    parser.add_argument("--store", action="store_true", help="write results/benchmarks.json instead")
     parser.add_argument("--passes", type=int, default=PASSES, help="fresh processes, 2 or more; more tell more")
     parser.add_argument("--threshold", type=float, default=THRESHOLD, help="growth of a ratio that is told")
     parser.add_argument("--output", type=Path, help="also write the table to this file, at its end")

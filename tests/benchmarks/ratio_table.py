@@ -35,14 +35,9 @@ def _conclusions(found: Comparison, threshold: float) -> list[str]:
         said.append(f"**Slower** by more than {threshold:.0%}: {'; '.join(slower)}.")
     if found.status == 0:
         said.append(f"Nothing is slower by more than {threshold:.0%}, as far as the intervals tell.")
-    if stored_elsewhere(found):
+    if len({(place.cpu, place.cores) for place in found.places}) > 1:
         said.append("The CPUs differ, and caches and vector units do not cancel in a ratio.")
     return said
-
-
-def stored_elsewhere(found: Comparison) -> bool:
-    """Whether the stored ratios come from another kind of machine."""
-    return len({(place.cpu, place.cores) for place in found.places}) > 1
 
 
 def _line(name: str, change: Change) -> str:

@@ -26,6 +26,9 @@ from scipy.special import stdtrit
 THRESHOLD = 0.25
 """The change of a ratio that is told: it grows by a quarter, or shrinks by the same factor."""
 
+REFERENCES = ("numpy", "pandas", "pyarrow", "torch")
+"""The libraries that references are written with."""
+
 LEVEL = 0.99
 """Of the interval of each benchmark."""
 
@@ -122,9 +125,9 @@ def _mean(ratios: Sequence[float]) -> float:
 
 
 def _other(stored: Place, now: Place) -> list[str]:
-    """Where the references are other code: another minor version of Python, another version of a library."""
+    """Where the references are other code: another minor version of Python, another version of a library of theirs."""
     python = [".".join(place.python.split(".")[:2]) for place in (stored, now)]
     versions = {"Python": python}
-    for name in sorted(stored.libraries.keys() | now.libraries.keys()):
+    for name in REFERENCES:
         versions[name] = [place.libraries.get(name, "none").partition("+")[0] for place in (stored, now)]
     return [f"{name} {old} stored, {new} here" for name, (old, new) in versions.items() if old != new]

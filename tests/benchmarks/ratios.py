@@ -8,6 +8,7 @@ machine's speed cancels in them.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -37,7 +38,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Place:
-    """Where ratios come from. `libraries`: name → version, of those that take part in the references too."""
+    """Where ratios come from; `libraries` is name → version."""
 
     cpu: str
     cores: int
@@ -56,14 +57,17 @@ class Ratios:
 
 def pairs(told: Mapping[str, Any]) -> list[Pair]:
     """The benchmarks of one file of ``--benchmark-json``."""
-    groups: dict[str, dict[bool, tuple[str, float]]] = {}
+    groups: dict[str, list[tuple[str, float]]] = {}
     for each in told["benchmarks"]:
-        _, is_reference, name = each["name"].partition("[")[0].partition("reference_")
-        groups.setdefault(each["group"], {})[bool(is_reference)] = (name.replace("_", " "), each["stats"]["median"])
-    alone = [group for group, found in groups.items() if len(found) != 2]
-    if alone:
-        raise CannotCompare(f"expected a test and a reference in each group, came only one of {', '.join(alone)}")
-    return [Pair(group, found[True][0], found[False][1], found[True][1]) for group, found in groups.items()]
+        _, _, reference = each["name"].partition("[")[0].partition("reference_")
+        groups.setdefault(each["group"], []).append((reference.replace("_", " "), each["stats"]["median"]))
+    found = []
+    for group, sides in groups.items():
+        if len(sides) != 2 or sum(bool(reference) for reference, _ in sides) != 1:
+            raise CannotCompare(f"{group}: expected one test and one reference, came {len(sides)} tests; pair them")
+        (_, own_s), (reference, reference_s) = sorted(sides)  # ours has no name of a reference
+        found.append(Pair(group, reference, own_s, reference_s))
+    return found
 
 
 def gathered(passes: Sequence[Mapping[str, Any]], *, libraries: Mapping[str, str]) -> Ratios:
@@ -100,12 +104,18 @@ def read(path: Path) -> Ratios:
         There is no such file, or it is not of this form.
     """
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        if told["form"] != FORM:
-            raise CannotCompare(f"{path}: expected form {FORM}, came {told['form']!r}; measure it again with --store")
-        return Ratios(Place(**told["place"]), {name: tuple(map(float, each)) for name, each in told["ratios"].items()})
+        return _parsed(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise CannotCompare(f"{path}: expected stored ratios, there are none; measure them with --store") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise CannotCompare(f"{path}: expected stored ratios, came {reason}; measure it again with --store") from error
+
+
+def _parsed(told: Mapping[str, Any]) -> Ratios:
+    if told["form"] != FORM:
+        raise ValueError(f"form {told['form']!r} where {FORM} is read")
+    ratios = {name: tuple(map(float, each)) for name, each in told["ratios"].items()}
+    if any(not 0 < ratio < math.inf for each in ratios.values() for ratio in each):
+        raise ValueError("a ratio that is not a positive number")
+    return Ratios(Place(**told["place"]), ratios)

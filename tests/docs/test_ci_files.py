@@ -14,11 +14,12 @@ from bench.cli.app import app
 
 ROOT = Path(__file__).parents[2]
 WORKFLOW = ROOT / ".github/workflows/bench.yml"
+OWN = ROOT / ".github/workflows/benchmarks.yml"
 PAGE = ROOT / "docs/ci.md"
 
 
-def workflow():
-    return YAML(typ="safe").load(WORKFLOW.read_text())
+def workflow(path=WORKFLOW):
+    return YAML(typ="safe").load(path.read_text())
 
 
 def gitlab():
@@ -48,8 +49,9 @@ def test_there_are_such_commands():
     assert len(commands()) >= 9
 
 
-def test_the_workflow_is_one():
-    content = workflow()
+@pytest.mark.parametrize("path", [WORKFLOW, OWN], ids=lambda path: path.stem)
+def test_the_workflow_is_one(path):
+    content = workflow(path)
     assert content["permissions"] == {"contents": "read"}
     for job in content["jobs"].values():
         assert job["timeout-minutes"] <= 30
@@ -66,6 +68,25 @@ def test_every_form_and_verdict_is_described():
     assert [name for name in [*FORMATS, *Verdict] if f"`{name}`" not in text] == []
 
 
-def test_gitlab_reads_the_junit_file_that_is_written():
+def test_gitlab_keeps_every_file_that_is_written():
     for job in gitlab().values():
-        assert any(f"--format junit --output {job['artifacts']['reports']['junit']}" in line for line in job["script"])
+        outputs = re.findall(r"--output (\S+)", " ".join(job["script"]))
+        assert outputs
+        assert all(any(name.startswith(kept) for kept in job["artifacts"]["paths"]) for name in outputs)
+        assert job["artifacts"]["when"] == "always"
+
+
+def test_gitlab_reads_the_junit_file_that_a_comparison_writes():
+    written = {
+        name: re.findall(r"--format junit --output (\S+)", " ".join(job["script"])) for name, job in gitlab().items()
+    }
+    read = {name: job["artifacts"].get("reports", {}).get("junit") for name, job in gitlab().items()}
+    assert written == {"accuracy": [read["accuracy"]], "ab": []}
+    assert read["ab"] is None
+
+
+def test_the_own_benchmarks_fail_nothing():
+    (step,) = (step for step in workflow(OWN)["jobs"]["benchmarks"]["steps"] if "tox -e" in step.get("run", ""))
+    assert step["continue-on-error"] is True
+    (line,) = (line for line in (ROOT / ".ci/run").read_text().splitlines() if "compare_ratios.py" in line)
+    assert "||" in line
