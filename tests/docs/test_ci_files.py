@@ -77,12 +77,18 @@ def test_gitlab_keeps_every_file_that_is_written():
 
 
 def test_gitlab_reads_the_junit_file_that_a_comparison_writes():
-    written = {
-        name: re.findall(r"--format junit --output (\S+)", " ".join(job["script"])) for name, job in gitlab().items()
-    }
-    read = {name: job["artifacts"].get("reports", {}).get("junit") for name, job in gitlab().items()}
-    assert written == {"accuracy": [read["accuracy"]], "ab": []}
-    assert read["ab"] is None
+    for job in gitlab().values():
+        script = " ".join(job["script"])
+        read = job["artifacts"].get("reports", {}).get("junit")
+        assert re.findall(r"--format junit --output (\S+)", script) == [read] * ("bench compare" in script)
+        assert (read is not None) == ("bench compare" in script)
+
+
+def test_gitlab_knows_the_base_of_a_speed_comparison():
+    job = gitlab()["ab"]
+    assert "rules" in job
+    assert job["variables"]["GIT_DEPTH"] == "0"
+    assert any('bench ab "$CI_MERGE_REQUEST_DIFF_BASE_SHA"' in line for line in job["script"])
 
 
 def test_the_own_benchmarks_fail_nothing():
