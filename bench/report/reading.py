@@ -39,6 +39,11 @@ TERMS = (
         "The same tests against the model with the smallest error do not show a larger error.",
     ),
     (
+        "Model confidence set",
+        "The models that the test targets cannot rule out as the best: it holds the best one with the stated "
+        'confidence. The seeds stay as they are. Shown where bench[stats] is installed (pip install "bench[stats]").',
+    ),
+    (
         "Average rank",
         "1 is the smallest error on every dataset. A bar joins models that Wilcoxon's signed-rank tests over datasets, "
         "with Holm's correction, do not separate.",

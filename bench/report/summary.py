@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from bench.report import provenance
+from bench.report.best_set import best_set
 from bench.report.budget import standings
 from bench.report.cells import cells
 from bench.report.cost import ProbedCell, costs
@@ -205,6 +206,7 @@ class _Sections:
             curves=tuple(self._curves(found)),
             tuned=tuple(tuned(rows) for cell in found if cell.chosen and (rows := self.trials.get(cell.cell_id or ""))),
             trace=self._trace(found),
+            best_set=best_set(found, self.losses) if same_data else "",
         )
 
     def _curves(self, found: Sequence[CellSummary]) -> Iterator[Curves]:

@@ -146,6 +146,8 @@ class Section:
         Whether all cells saw the same values. Where not, no claim is made: there is no best cell.
     statement
         The finding in words.
+    best_set
+        Among which models the best one is, in words; empty where the test targets do not tell.
     """
 
     title: str
@@ -165,6 +167,7 @@ class Section:
     curves: tuple[Curves, ...]
     tuned: tuple[Tuned, ...]
     trace: Trace | None
+    best_set: str = ""
 
     def chosen(self, model: str) -> CellSummary | None:
         """The cell of `model` at the sequence length chosen on validation, if one of its cells finished."""
