@@ -19,7 +19,7 @@ _WORDS: Mapping[Verdict, str] = {
 }
 """Under the heading "against persistence"."""
 
-_BY_SEED = "Bootstrap over the seeds; the test window stays as it is."
+_BY_SEED = "BCa bootstrap over the seeds; the test window stays as it is."
 _AT_CHOSEN = "✓: the model's best length on validation. Bold: the smallest error among these."
 _IN_WINDOW = "Block bootstrap over the test targets; the seeds stay as they are."
 

@@ -22,7 +22,7 @@ TERMS = (
     (
         "Over seeds",
         "A 95 % interval over replicates: would other random numbers in training give the same? "
-        "Bootstrap for the RMSE, Fieller's for the skill.",
+        "BCa bootstrap for the RMSE, Fieller's for the skill.",
     ),
     (
         "Over test window",
