@@ -31,7 +31,7 @@ def best_set(cells: Sequence[CellSummary], losses: Mapping[str, Losses]) -> str:
     if found is None:
         return ""
     wide, narrow = ([name for name, p in zip(names, found.p, strict=True) if p > 1 - level] for level in LEVELS)
-    over = f"{plural(len(names), 'model')} over {plural(len(own[0].index), 'test target')}"
+    over = f"{plural(len(names), 'model')} over {plural(len(own[0].index), 'stored test target')}"
     also = " and with 90 %" if wide == narrow else f", and {_among(narrow)} with 90 %"
     return f"The best model {_among(wide)} with 95 % confidence{also} (model confidence set of {over})."
 

@@ -12,6 +12,7 @@ from bench.report.best_set import best_set
 from bench.report.grouping import by_cell
 from bench.report.losses import Losses, losses
 from bench.report.render import render
+from bench.report.source import Source
 from bench.report.summary import summarise
 from bench.report.values import CellSummary, State
 from bench.schema import Rows
@@ -42,7 +43,7 @@ class TestWithArch:
         )
         assert found == (
             "The best model is among lstm and gru with 95 % confidence and with 90 % "
-            "(model confidence set of 3 models over 200 test targets)."
+            "(model confidence set of 3 models over 200 stored test targets)."
         )
 
     def test_two_levels_that_differ_are_both_told(self) -> None:
@@ -57,7 +58,7 @@ class TestWithArch:
 
     def test_a_report_says_it_for_each_dataset_on_both_pages(self, fake: Fake) -> None:
         rows = fake(datasets=("noisy-sine", "gbm"), points=400, lengths=(10,))
-        summary = summarise(rows, folder="results/fake")
+        summary = summarise(Source(rows, "results/fake"))
         stored = {cell_id: losses(own) for cell_id, own in by_cell(rows["predictions"]).items()}
         for section in summary.sections:
             own = [stored[one.cell_id or ""] for one in section.cells]
@@ -68,7 +69,7 @@ class TestWithArch:
                 assert (one.model in named) == (place in found.included)
         files = render(summary)
         for name in ("index.html", "report.md"):
-            assert str(files[name]).count("model confidence set of 5 models over 80 test targets") == 2
+            assert str(files[name]).count("model confidence set of 5 models over 80 stored test targets") == 2
 
 
 def test_nothing_is_said_without_arch(monkeypatch: pytest.MonkeyPatch) -> None:
