@@ -54,6 +54,10 @@ class ResultSet:
         """``[places, seeds]``: the column `metric`, NaN where a replicate is missing or not ok."""
         return self._picked(self.layout.values(metric), places, seeds)
 
+    def present(self, places: Sequence[Place], seeds: Sequence[int]) -> BoolArray:
+        """``[places, seeds]``: which replicates there are, however they ended."""
+        return np.asarray(self._picked((self.layout.row >= 0).astype(np.float64), places, seeds) == 1)
+
     def ok(self, places: Sequence[Place], seeds: Sequence[int]) -> BoolArray:
         """``[places, seeds]``: which replicates finished."""
         return np.asarray(self._picked(self.layout.ok.astype(np.float64), places, seeds) == 1)

@@ -112,6 +112,18 @@ def test_markdown_begins_with_the_verdict_and_the_worst_cell(mixed: Comparison) 
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in table} == {header.count("|")}
 
 
+def test_lost_replicates_are_named_in_every_form_for_people(replicates: Any, tables: Any) -> None:
+    rows = replicates("sine", "lstm")
+    broken = [{**row, "status": "diverged", "reason": "not finite", "rmse": None} for row in rows[1:3]]
+    found = compare(tables(rows), tables(rows[:1] + broken + rows[3:7]))
+    told = "seed 7 vanished; seeds 1–2 no longer ok"
+    assert f"sine × lstm, L=10, h=1: {told}\n" in to_markdown(found)
+    assert "| 5 of 8 |" in to_markdown(found)
+    assert to_annotations(found).endswith(f"::{told}: now 2 of 7 diverged: not finite")
+    (suite,) = junitparser.JUnitXml.fromstring(to_junit(found).encode())
+    assert [case.result[0].type for case in suite] == [told]
+
+
 def test_markdown_says_what_else_differs(replicates: Any, tables: Any) -> None:
     def made(host: str, **spec: Any) -> Any:
         return tables(replicates("sine", "lstm", host=host, spec=json.dumps({"training": {"epochs": 5}, **spec})))

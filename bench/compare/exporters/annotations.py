@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bench.compare.exporters.sentences import effect_of
-from bench.compare.values import Comparison, Place, Verdict
+from bench.compare.values import Comparison, Place
 
 SHOWN = 10
 
@@ -35,9 +35,10 @@ def _problems(comparison: Comparison) -> dict[Place, str]:
         place: f"{what}{effect_of(cells[place]) if place in cells else ''}"
         for place, what in comparison.alarms().items()
     }
-    open_ones = (cell for cell in comparison.having(Verdict.NOT_COMPARABLE) if cell.place not in comparison.mended)
     return found | {
-        cell.place: f"not comparable: {'; '.join(cell.notes)}" for cell in open_ones if cell.place not in found
+        cell.place: f"not comparable: {'; '.join(cell.notes)}"
+        for cell in comparison.incomparable()
+        if cell.place not in found
     }
 
 

@@ -31,5 +31,5 @@ def _entry(suite: str, cell: CellChange, metric: MetricChange) -> dict[str, str 
         "unit": "original units",
         "value": metric.new.value,
         **spread,
-        "extra": f"{metric.verdict}, {cell.paired} replicates, was {metric.old.value:.4g}",
+        "extra": f"{metric.verdict}, {metric.pairs} replicates, was {metric.old.value:.4g}",
     }

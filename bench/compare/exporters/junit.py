@@ -6,7 +6,7 @@ import re
 from xml.etree import ElementTree as ET
 
 from bench.compare.exporters.sentences import effect_of, further
-from bench.compare.values import ALARMS, CellChange, Comparison, Place, Verdict
+from bench.compare.values import CellChange, Comparison, Place, Verdict
 
 _UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # XML has no way to write these
 
@@ -36,11 +36,9 @@ def _case(suite: ET.Element, place: Place) -> ET.Element:
 
 def _of_cell(case: ET.Element, cell: CellChange, comparison: Comparison) -> None:
     told = f"{cell.verdict}{effect_of(cell)}"
-    if cell.place in comparison.failed:
-        _outcome(case, "failure", "no longer finishes", "; ".join(cell.notes))
-    elif cell.verdict in ALARMS:
-        _outcome(case, "failure", str(cell.verdict), told)
-    elif cell.verdict is Verdict.NOT_COMPARABLE and cell.place not in comparison.mended:
+    if alarms := "; ".join(cell.alarms()):
+        _outcome(case, "failure", alarms, f"{alarms}{effect_of(cell)}")
+    elif cell in comparison.incomparable():
         _outcome(case, "error", "not comparable", told)
     elif cell.verdict is Verdict.UNDECIDED:
         _outcome(case, "skipped", "undecided", f"{told}; {further(cell)}")

@@ -48,16 +48,22 @@ def _statement(comparison: Comparison) -> str:
 
 def _lists(comparison: Comparison) -> list[str]:
     lines: list[str] = []
+    alarms = comparison.alarms()
     for title, places in (
         ("Vanished", comparison.vanished),
         ("No longer finish", comparison.failed),
+        ("Replicates vanished", comparison.thinned),
         ("Tested on other data", comparison.changed_data),
         ("Appeared", comparison.appeared),
         ("Finish again", comparison.mended),
     ):
         if places:
-            lines += [f"## {title}", "", *(f"- {markdown(place)}" for place in places), ""]
+            lines += [f"## {title}", "", *(f"- {markdown(place)}{_why(alarms.get(place))}" for place in places), ""]
     return lines
+
+
+def _why(alarm: str | None) -> str:
+    return f": {markdown(alarm)}" if alarm and alarm != "vanished" else ""
 
 
 def _cautions(comparison: Comparison) -> list[str]:
@@ -81,18 +87,18 @@ def _machines(comparison: Comparison) -> list[str]:
 
 def _rows(cell: CellChange) -> list[str]:
     if not cell.metrics:
-        return [_row(cell, [NOTHING] * 5, cell.verdict)]
-    return [_row(cell, _numbers(metric), metric.verdict) for metric in cell.metrics]
+        return [_row(cell, [*[NOTHING] * 5, _pairs(cell, cell.paired)], cell.verdict)]
+    return [_row(cell, _numbers(cell, metric), metric.verdict) for metric in cell.metrics]
 
 
 def _row(cell: CellChange, numbers: Sequence[str], verdict: Verdict) -> str:
     more = f", {further(cell)}" if verdict is Verdict.UNDECIDED else ""
     times = [seconds(cell.old.fit_s), seconds(cell.new.fit_s)]
-    entries = [markdown(cell.place), *numbers, _pairs(cell), *times, f"{_MARKS[verdict]} {verdict}{more}"]
+    entries = [markdown(cell.place), *numbers, *times, f"{_MARKS[verdict]} {verdict}{more}"]
     return f"| {' | '.join(entries)} |"
 
 
-def _numbers(metric: MetricChange) -> list[str]:
+def _numbers(cell: CellChange, metric: MetricChange) -> list[str]:
     places = decimals([*_values(metric.old), *_values(metric.new)])
     return [
         markdown(metric.metric),
@@ -100,12 +106,13 @@ def _numbers(metric: MetricChange) -> list[str]:
         _estimate(metric.new, places),
         markdown(effect(metric)),
         markdown(p_value(metric)),
+        _pairs(cell, metric.pairs),
     ]
 
 
-def _pairs(cell: CellChange) -> str:
+def _pairs(cell: CellChange, paired: int) -> str:
     total = max(cell.old.replicates, cell.new.replicates)
-    return str(cell.paired) if cell.paired == total else f"{cell.paired} of {total}"
+    return str(paired) if paired == total else f"{paired} of {total}"
 
 
 def _values(estimate: Estimate) -> list[float]:
