@@ -59,6 +59,8 @@ def compare(
         changed_data=_where(cells, lambda cell: bool(other_targets(cell.old, cell.new))),
         old_machines=before.machines,
         new_machines=now.machines,
+        old_commits=before.commits,
+        new_commits=now.commits,
     )
 
 

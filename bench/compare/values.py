@@ -208,6 +208,10 @@ class Comparison:
         Those that were run on different data, or tested on different targets: their errors do not compare.
     old_machines, new_machines
         Where they were timed, each in one line.
+    old_commits, new_commits
+        Of the code that gave them; empty where they are not known.
+    cautions
+        What else must be known with it.
     """
 
     suite: str
@@ -223,6 +227,9 @@ class Comparison:
     changed_data: tuple[Place, ...]
     old_machines: tuple[str, ...]
     new_machines: tuple[str, ...]
+    old_commits: tuple[str, ...]
+    new_commits: tuple[str, ...]
+    cautions: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Verdict:

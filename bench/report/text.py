@@ -146,6 +146,15 @@ def runs_of(numbers: Sequence[int]) -> str:
     return ", ".join(f"{first}–{last}" if first != last else str(first) for first, last in rows)
 
 
+def commit(name: str, *, dirty: bool) -> str:
+    """A commit, and whether the code had more than it.
+
+    >>> commit("2945a8a7b1c2d3e4", dirty=True)
+    '2945a8a7b1c2 with uncommitted changes'
+    """
+    return name[:12] + (" with uncommitted changes" if dirty else "")
+
+
 def plural(amount: int, noun: str) -> str:
     """An amount of things.
 

@@ -20,6 +20,18 @@ def to_junit(comparison: Comparison) -> str:
         _outcome(_case(suite, place), "failure", "vanished", "the cell is not in the new result set")
     for place in comparison.appeared:
         _outcome(_case(suite, place), "skipped", "appeared", "the cell is not in the old result set")
+    return _document(suite)
+
+
+def refused(why: str) -> str:
+    """One test case, which is an error: nothing could be compared."""
+    suite = ET.Element("testsuite", name="bench compare")
+    case = ET.SubElement(suite, "testcase", classname="bench", name="compare", time="0")
+    _outcome(case, "error", "not comparable", why)
+    return _document(suite)
+
+
+def _document(suite: ET.Element) -> str:
     kinds = {"failures": "failure", "errors": "error", "skipped": "skipped"}
     suite.set("tests", str(len(suite)))
     for attribute, kind in kinds.items():

@@ -69,11 +69,17 @@ def _why(alarm: str | None) -> str:
 def _cautions(comparison: Comparison) -> list[str]:
     """What differs besides the errors: one line for each kind."""
     total = len(comparison.cells)
-    lines = _machines(comparison)
+    lines = [line for caution in comparison.cautions for line in (f"**Caution:** {markdown(caution)}.", "")]
+    lines += [*_commits(comparison), *_machines(comparison)]
     for word in WORDS.values():
         if found := sum(word in cell.other_settings for cell in comparison.cells):
             lines += [f"Other {word} in {found} of {plural(total, 'cell')}: a change there may come from it.", ""]
     return lines
+
+
+def _commits(comparison: Comparison) -> list[str]:
+    old, new = (listed(commits) or "not known" for commits in (comparison.old_commits, comparison.new_commits))
+    return [f"Commit before: {markdown(old)}. Now: {markdown(new)}.", ""]
 
 
 def _machines(comparison: Comparison) -> list[str]:
