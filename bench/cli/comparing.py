@@ -61,10 +61,10 @@ def _compared(old: Path, new: Path, suite: str | None, *, gate: bool) -> Compari
 
     limits, origin = _limits(suite, new)
     found = compare_folders(old, new, limits, gate_file=origin)
-    return replace(found, cautions=_stale(found.new_commits)) if gate else found
+    return replace(found, cautions=stale(found.new_commits)) if gate else found
 
 
-def _stale(commits: Sequence[str]) -> tuple[str, ...]:
+def stale(commits: Sequence[str]) -> tuple[str, ...]:
     """What to say where results are not of the code that is checked out here."""
     from bench.environment import checkout
     from bench.report.text import commit, listed
