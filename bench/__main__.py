@@ -35,8 +35,9 @@ def _status() -> int:
     except BenchError as error:
         typer.echo(error, err=True)
         return 2
-    except PermissionError as error:
-        typer.echo(f"{error.filename}: {error.strerror}; mend its permissions, or name another place", err=True)
+    except OSError as error:
+        place = error.filename or "input or output"
+        typer.echo(f"{place}: {error.strerror or error}; mend that, or name another place", err=True)
         return 2
     return 0
 

@@ -35,7 +35,6 @@ def environment(device: str) -> dict[str, Any]:
         A torch device. GPU and driver are asked for only where it is ``cuda``, and torch is never imported for
         a CPU: what only torch knows is null where it is not loaded.
     """
-    commit = _commit()
     return {
         "host": socket.gethostname(),
         "cpu": _cpu(),
@@ -44,9 +43,17 @@ def environment(device: str) -> dict[str, Any]:
         "python": platform.python_version(),
         "libraries": json.dumps(libraries(), sort_keys=True),
         "bench_version": bench.__version__,
+        **checkout(),
+        "machine_reference_s": machine_reference_s(),
+    }
+
+
+def checkout() -> dict[str, Any]:
+    """The columns `git_commit` and `git_dirty` of the code that runs; null where it is no checkout."""
+    commit = _commit()
+    return {
         "git_commit": commit,
         "git_dirty": None if commit is None else bool(_git("status", "--porcelain", "--", ".")),
-        "machine_reference_s": machine_reference_s(),
     }
 
 

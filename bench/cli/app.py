@@ -216,12 +216,12 @@ def compare(
 ) -> None:
     """Say what changed between two result sets, cell by cell.
 
-    Exit status with --gate: 0 nothing got worse; 1 a cell got worse, vanished or no longer finishes; 2 some or all
-    of it cannot be compared. Without, 0 unless nothing can be compared.
+    Exit status with --gate: 0 nothing got worse; 1 a cell or one of its replicates got worse, vanished or no longer
+    finishes; 2 some or all of it cannot be compared. Without, 0 unless nothing can be compared.
     """
     from bench.cli.comparing import compare_results
 
-    forms = [form.value for form in format or (Format.MD,)]
+    forms = [form.value for form in format or ()]
     raise typer.Exit(compare_results(old, new, suite=suite, gate=gate, forms=forms, outputs=output or []))
 
 

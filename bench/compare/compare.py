@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -52,11 +53,14 @@ def compare(
         cells=cells,
         appeared=tuple(sorted(now.sides.keys() - before.sides.keys())),
         vanished=tuple(sorted(before.sides.keys() - now.sides.keys())),
-        failed=_where(cells, lambda cell: cell.old.whole and not cell.new.whole),
-        mended=_where(cells, lambda cell: not cell.old.whole and cell.new.whole),
+        failed=_where(cells, lambda cell: bool(cell.failing)),
+        thinned=_where(cells, lambda cell: bool(cell.vanished)),
+        mended=_where(cells, lambda cell: not cell.old.whole and cell.new.whole and not cell.losses()),
         changed_data=_where(cells, lambda cell: bool(other_targets(cell.old, cell.new))),
         old_machines=before.machines,
         new_machines=now.machines,
+        old_commits=before.commits,
+        new_commits=now.commits,
     )
 
 
@@ -81,10 +85,12 @@ def compare_folders(old: Path, new: Path, gate: Gate | None = None, *, gate_file
 
 
 def _cells(pairs: Pairs, gate: Gate) -> tuple[CellChange, ...]:
-    counted = pairs.count()
+    lost = zip(pairs.failing(gate.thresholds.stated()), pairs.vanished(), strict=True)
     return tuple(
-        _cell(place, pairs, metrics=metrics, paired=int(paired))
-        for place, metrics, paired in zip(pairs.places, judged(pairs, gate), counted, strict=True)
+        replace(_cell(place, pairs, metrics=metrics, paired=int(paired)), failing=failing, vanished=vanished)
+        for place, metrics, paired, (failing, vanished) in zip(
+            pairs.places, judged(pairs, gate), pairs.count(), lost, strict=True
+        )
     )
 
 
@@ -100,7 +106,7 @@ def _cell(place: Place, pairs: Pairs, *, metrics: tuple[MetricChange, ...], pair
         verdict=worst([metric.verdict for metric in metrics]),
         fit_ratio=_quotient(new.fit_s, old.fit_s) if same_machine else None,
         predict_ratio=_quotient(new.predict_s, old.predict_s) if same_machine else None,
-        notes=tuple(_notes(old, new, paired=paired, tested=bool(metrics))),
+        notes=tuple(_notes(old, new, paired=paired, metrics=metrics)),
         other_settings=differences(pairs.old.settings[place], pairs.new.settings[place]),
     )
 
@@ -109,16 +115,19 @@ def _quotient(new: float | None, old: float | None) -> float | None:
     return new / old if new is not None and old else None
 
 
-def _notes(old: Side, new: Side, *, paired: int, tested: bool) -> list[str]:
+def _notes(old: Side, new: Side, *, paired: int, metrics: Sequence[MetricChange]) -> list[str]:
     notes = other_targets(old, new)
     if not paired:
         notes.append("no replicate finished in both")
-    elif not tested and not notes:
-        notes.append("no metric that is looked at has values in both")
+    elif not metrics and not notes:
+        notes.append("no metric that is looked at has finite values in both")
+    for metric in metrics:
+        if metric.pairs < paired:
+            notes.append(f"{metric.metric} is finite in both in {metric.pairs} of {paired} replicates")
+    if not old.whole:
+        notes.append(f"before {old.reason}")
     if not new.whole:
         notes.append(f"now {new.reason}")
-    elif not old.whole:
-        notes.append(f"before {old.reason}")
     return notes
 
 

@@ -97,7 +97,8 @@ def decide(tests: Family, *, alpha: float) -> list[Decision]:
     compared = paired(tests.new, tests.old, level=1 - alpha)
     corrected = holm(np.where(tests.deterministic, np.nan, compared.p))
     outside = _outside(tests, compared)
-    further = _further(tests, compared, alpha=alpha, family=int(np.isfinite(corrected).sum()))
+    family = int((np.isfinite(corrected) | ((compared.count == 1) & ~tests.deterministic)).sum())
+    further = _further(tests, compared, alpha=alpha, family=family)
     verdicts = _verdicts(tests, compared, corrected, outside=outside, alpha=alpha)
     return [
         Decision(
@@ -118,7 +119,7 @@ def _verdicts(
     for at, (count, difference) in enumerate(zip(compared.count, compared.difference, strict=True)):
         tested = _is_tested(corrected[at])
         alone = tests.deterministic[at] or (count > 1 and not tested)  # one change in every pair: chance has no part
-        beyond = abs(difference) > tests.margin[at]
+        beyond = abs(difference) - tests.margin[at] > SAME
         if not count:
             verdict = Verdict.NOT_COMPARABLE
         elif _is_same(tests, at) or (alone and not beyond) or outside[at] <= alpha:
@@ -155,12 +156,14 @@ def _outside(tests: Family, compared: Paired) -> FloatArray:
 def _further(tests: Family, compared: Paired, *, alpha: float, family: int) -> FloatArray:
     """``[tests]``: replicates to add so that a difference that is as it seems is decided with `POWER`.
 
-    For a change, the first step of Holm's method; for an equivalence, either of the two tests may fail.
+    For a change, the first step of Holm's method; for an equivalence, either of the two tests may fail. One pair tells
+    no spread: then as many as find a difference that is as large as the spread.
     """
     gap = np.abs(tests.margin - np.abs(compared.difference))
     with np.errstate(divide="ignore", invalid="ignore"):  # without a spread nothing is undecided
         room = gap / Pairs.of(tests.new, tests.old).deviation
     change = replicates(compared.effect, level=1 - alpha / max(family, 1))
     same = replicates(room, level=1 - 2 * alpha, power=(1 + POWER) / 2)
-    wanted = np.where(np.abs(compared.difference) > tests.margin, change, same) - compared.count
-    return np.where(compared.count == 1, 1.0, np.maximum(wanted, 1.0))
+    wanted = np.where(np.abs(compared.difference) > tests.margin, change, same)
+    wanted = np.where(compared.count == 1, replicates(1.0, level=1 - alpha / max(family, 1)), wanted)
+    return np.asarray(np.maximum(wanted - compared.count, 1.0))

@@ -39,6 +39,7 @@ def judged(pairs: Pairs, gate: Gate) -> list[tuple[MetricChange, ...]]:
                 decisions[metric][at],
                 [_estimate(interval, at, deterministic=alone) for interval in means[metric]],
                 threshold=gate.thresholds.stated()[metric],
+                pairs=int(means[metric][0].count[at]),
             )
             for metric in present
         )
@@ -63,11 +64,14 @@ def _decisions(pairs: Pairs, values: _Values, gate: Gate) -> dict[str, list[Deci
     return {name: decided[k * cells : (k + 1) * cells] for k, name in enumerate(values)}
 
 
-def _change(metric: str, decision: Decision, values: Sequence[Estimate], *, threshold: float) -> MetricChange:
+def _change(
+    metric: str, decision: Decision, values: Sequence[Estimate], *, threshold: float, pairs: int
+) -> MetricChange:
     measure, bounds = MEASURES[metric], decision.interval
     return MetricChange(
         metric=metric,
         threshold=threshold,
+        pairs=pairs,
         relative=measure.relative,
         old=values[0],
         new=values[1],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +36,27 @@ class Pairs:
         """``[places]``: the replicates that are ok in both."""
         both = self.old.ok(self.places, self.seeds) & self.new.ok(self.places, self.seeds)
         return np.asarray(both.sum(axis=1))
+
+    def vanished(self) -> list[tuple[int, ...]]:
+        """For each place the seeds that the old side has and the new one has not."""
+        return self._seeds(self.old.present(self.places, self.seeds) & ~self.new.present(self.places, self.seeds))
+
+    def failing(self, metrics: Iterable[str]) -> list[tuple[int, ...]]:
+        """For each place the seeds of replicates that were ok and no longer are.
+
+        One that is ok but lost the finite value of one of `metrics` is no longer ok.
+        """
+        old, new = (side.ok(self.places, self.seeds) for side in (self.old, self.new))
+        lost = old & ~new
+        for metric in metrics:
+            lost |= self._finite(self.old, metric) & ~self._finite(self.new, metric)
+        return self._seeds(lost & self.new.present(self.places, self.seeds))
+
+    def _finite(self, side: ResultSet, metric: str) -> BoolArray:
+        return np.asarray(np.isfinite(side.values(metric, self.places, self.seeds)))
+
+    def _seeds(self, which: BoolArray) -> list[tuple[int, ...]]:
+        return [tuple(seed for seed, hit in zip(self.seeds, row, strict=True) if hit) for row in which.tolist()]
 
     def values(self, metric: str) -> tuple[FloatArray, FloatArray]:
         """``[places, seeds]`` before and now; NaN where not both are there, or where they are of other targets."""

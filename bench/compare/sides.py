@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bench.compare.settings import Settings, settings
 from bench.compare.values import Place, Side
-from bench.report.text import listed
+from bench.report.text import commit, listed
 from bench.schema import Status
 from bench.stats.machines import MACHINE, label, timed
 from bench.stats.table import MISSING, BoolArray, FloatArray, Grid, grid
@@ -30,6 +30,7 @@ class ResultSet:
     settings: Mapping[Place, Settings]
     suites: tuple[str, ...]
     machines: tuple[str, ...]
+    commits: tuple[str, ...]
     layout: Grid
 
     @classmethod
@@ -44,7 +45,7 @@ class ResultSet:
         }
         names = tuple(sorted({name for own in machines.values() for name in own}))
         suites = tuple(sorted(runs["suite"].unique().to_pylist()))
-        return cls(sides, settings(runs, _PLACE), suites, names, layout)
+        return cls(sides, settings(runs, _PLACE), suites, names, _commits(runs), layout)
 
     def has(self, metric: str) -> bool:
         """Whether any finished replicate has a value of `metric`."""
@@ -53,6 +54,10 @@ class ResultSet:
     def values(self, metric: str, places: Sequence[Place], seeds: Sequence[int]) -> FloatArray:
         """``[places, seeds]``: the column `metric`, NaN where a replicate is missing or not ok."""
         return self._picked(self.layout.values(metric), places, seeds)
+
+    def present(self, places: Sequence[Place], seeds: Sequence[int]) -> BoolArray:
+        """``[places, seeds]``: which replicates there are, however they ended."""
+        return np.asarray(self._picked((self.layout.row >= 0).astype(np.float64), places, seeds) == 1)
 
     def ok(self, places: Sequence[Place], seeds: Sequence[int]) -> BoolArray:
         """``[places, seeds]``: which replicates finished."""
@@ -132,6 +137,12 @@ def _machines(runs: pa.Table) -> dict[Place, list[str]]:
     ):
         found[Place(*(row[name] for name in _PLACE))].add(label(row))
     return {place: sorted(names) for place, names in found.items()}
+
+
+def _commits(runs: pa.Table) -> tuple[str, ...]:
+    """The commits of the code that gave the rows; nothing is said of rows that hold none."""
+    rows = runs.group_by(["git_commit", "git_dirty"], use_threads=False).aggregate([]).to_pylist()
+    return tuple(sorted(commit(row["git_commit"], dirty=bool(row["git_dirty"])) for row in rows if row["git_commit"]))
 
 
 def _tested(runs: pa.Table) -> dict[Place, dict[str, list[Any]]]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from bench.report.text import runs_of
 from bench.report.values import Estimate
 
 
@@ -104,6 +105,8 @@ class MetricChange:
     ----------
     threshold
         The smallest effect that counts.
+    pairs
+        Replicates that have a finite value in both.
     relative
         Whether `effect` is new / old − 1, the geometric mean over the paired replicates; else it is new − old.
     old, new
@@ -118,6 +121,7 @@ class MetricChange:
 
     metric: str
     threshold: float
+    pairs: int
     relative: bool
     old: Estimate
     new: Estimate
@@ -141,6 +145,8 @@ class CellChange:
         The worst of the metrics'.
     fit_ratio, predict_ratio
         New time over old; `None` where the machines differ. Two sessions are no test of speed.
+    failing, vanished
+        The seeds of replicates that were ok and no longer are, and of those that the new result set has not.
     notes
         What keeps the two from being compared, or must be known with it.
     other_settings
@@ -155,8 +161,25 @@ class CellChange:
     verdict: Verdict
     fit_ratio: float | None
     predict_ratio: float | None
+    failing: tuple[int, ...] = ()
+    vanished: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
     other_settings: tuple[str, ...] = ()
+
+    def losses(self) -> list[str]:
+        """What became of the replicates that are not compared and should be."""
+        told = []
+        if self.vanished:
+            told.append(f"{_seeds(self.vanished)} vanished")
+        if self.failing and not self.new.finished:
+            told.append("no longer finishes")
+        elif self.failing:
+            told.append(f"{_seeds(self.failing)} no longer ok")
+        return told
+
+    def alarms(self) -> list[str]:
+        """Why a gate closes for this cell; empty where it does not."""
+        return [*self.losses(), *([str(self.verdict)] if self.verdict in ALARMS else [])]
 
 
 @dataclass(frozen=True)
@@ -177,12 +200,18 @@ class Comparison:
         Those that both have.
     appeared, vanished
         Those that only the new, only the old result set has.
-    failed, mended
-        Those whose replicates all were ok and no longer are, and the other way round.
+    failed, thinned
+        Those of which replicates were ok and no longer are, and of which replicates vanished.
+    mended
+        Those whose replicates all are ok, and were not.
     changed_data
         Those that were run on different data, or tested on different targets: their errors do not compare.
     old_machines, new_machines
         Where they were timed, each in one line.
+    old_commits, new_commits
+        Of the code that gave them; empty where they are not known.
+    cautions
+        What else must be known with it.
     """
 
     suite: str
@@ -193,18 +222,21 @@ class Comparison:
     appeared: tuple[Place, ...]
     vanished: tuple[Place, ...]
     failed: tuple[Place, ...]
+    thinned: tuple[Place, ...]
     mended: tuple[Place, ...]
     changed_data: tuple[Place, ...]
     old_machines: tuple[str, ...]
     new_machines: tuple[str, ...]
+    old_commits: tuple[str, ...]
+    new_commits: tuple[str, ...]
+    cautions: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
         """On everything: a regression also where cells vanished or fail; not comparable where some cells are not."""
         if self.alarms():
             return Verdict.REGRESSED
-        found = {cell.verdict for cell in self.cells if cell.place not in self.mended}
-        return worst(found)
+        return worst({cell.verdict for cell in self.cells if not self._is_excused(cell)})
 
     @property
     def same_machines(self) -> bool:
@@ -213,9 +245,21 @@ class Comparison:
 
     def alarms(self) -> dict[Place, str]:
         """Why a gate closes: each place that got worse, with what became of it."""
-        lost = dict.fromkeys(self.vanished, "vanished") | dict.fromkeys(self.failed, "no longer finishes")
-        return lost | {cell.place: str(cell.verdict) for cell in self.having(*ALARMS)}
+        found = {cell.place: "; ".join(told) for cell in self.cells if (told := cell.alarms())}
+        return dict.fromkeys(self.vanished, "vanished") | found
+
+    def incomparable(self) -> tuple[CellChange, ...]:
+        """The cells that should be compared and cannot be."""
+        return tuple(cell for cell in self.having(Verdict.NOT_COMPARABLE) if not self._is_excused(cell))
 
     def having(self, *verdicts: Verdict) -> tuple[CellChange, ...]:
         """The cells with one of `verdicts`."""
         return tuple(cell for cell in self.cells if cell.verdict in verdicts)
+
+    def _is_excused(self, cell: CellChange) -> bool:
+        """Whether it has no pair solely because no replicate finished before: nothing there can have got worse."""
+        return cell.place in self.mended and not cell.old.finished and cell.place not in self.changed_data
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"{'seed' if len(seeds) == 1 else 'seeds'} {runs_of(seeds)}"

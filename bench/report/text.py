@@ -134,6 +134,27 @@ def listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
+def runs_of(numbers: Sequence[int]) -> str:
+    """Ascending whole numbers, those in a row as one.
+
+    >>> runs_of([0, 1, 2, 5, 7, 8])
+    '0–2, 5, 7–8'
+    """
+    starts = [at for at, number in enumerate(numbers) if not at or number != numbers[at - 1] + 1]
+    ends = [*starts[1:], len(numbers)]
+    rows = [(numbers[start], numbers[end - 1]) for start, end in zip(starts, ends, strict=True)]
+    return ", ".join(f"{first}–{last}" if first != last else str(first) for first, last in rows)
+
+
+def commit(name: str, *, dirty: bool) -> str:
+    """A commit, and whether the code had more than it.
+
+    >>> commit("2945a8a7b1c2d3e4", dirty=True)
+    '2945a8a7b1c2 with uncommitted changes'
+    """
+    return name[:12] + (" with uncommitted changes" if dirty else "")
+
+
 def plural(amount: int, noun: str) -> str:
     """An amount of things.
 

@@ -2,36 +2,70 @@
 
 from __future__ import annotations
 
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.errors import StoreError
 from bench.schema import SCHEMAS, Status
 from bench.store.part import part_of
-from bench.store.reader import cell_ids, read
+from bench.store.reader import Place, cell_ids, read
 
 LIMIT = 1_000_000
 """Bytes of all parts together: what a repository can hold without regret."""
 
 
-def keep(results: Path, baseline: Path) -> None:
+@dataclass(frozen=True)
+class Asked:
+    """What a suite asks for at one place: replicates of these seeds, by this content as canonical JSON."""
+
+    seeds: range
+    spec: str
+
+
+def keep(results: Path, baseline: Path, asked: Mapping[Place, Asked] | None = None) -> list[str]:
     """Make `baseline` hold the `runs` of `results`, byte for byte, in place of those that it holds.
+
+    Parameters
+    ----------
+    asked
+        What must be there, and nothing else is kept; `None` where it is not known: then all is kept.
+
+    Returns
+    -------
+    list of str
+        The cells of `results` that were left out.
 
     Raises
     ------
     StoreError
-        `results` cannot be read, is empty, has replicates that are not ok, or is too large; or `baseline` is a results
-        folder of its own.
+        `results` cannot be read, is empty, lacks some of what was `asked`, has replicates that are not ok, or is too
+        large; or `baseline` is a results folder of its own, or of another suite.
     """
-    _check_worth(results)
-    parts = {part_of(baseline, "runs", each): part_of(results, "runs", each).read_bytes() for each in cell_ids(results)}
+    cells = _cells(results)
+    kept = {cell_id: rows for cell_id, rows in cells.items() if asked is None or _place(rows) in asked}
+    _check_worth(results, kept)
+    _check_whole(results, kept, asked or {})
+    _check_target(baseline, _suites(kept))
+    parts = {part_of(baseline, "runs", each): part_of(results, "runs", each).read_bytes() for each in kept}
     if (size := sum(map(len, parts.values()))) > LIMIT:
         raise StoreError(
             f"{results}: expected {LIMIT} bytes of runs at most for a baseline, got {size}; run a smaller suite"
         )
-    if others := [name for name in SCHEMAS if name != "runs" and (baseline / name).exists()]:
-        raise StoreError(
-            f"{baseline}: expected a baseline, which holds runs alone, got {others[0]}/; name another folder"
-        )
+    _replace(baseline, parts)
+    return [_title(_place(rows)) for cell_id, rows in cells.items() if cell_id not in kept]
+
+
+def size_bytes(baseline: Path) -> int:
+    """Of all parts of `runs` together."""
+    return sum(part_of(baseline, "runs", cell_id).stat().st_size for cell_id in cell_ids(baseline))
+
+
+def _replace(baseline: Path, parts: Mapping[Path, bytes]) -> None:
     (baseline / "runs").mkdir(parents=True, exist_ok=True)
     for part, content in parts.items():
         beside = part.with_suffix(".tmp")
@@ -42,17 +76,91 @@ def keep(results: Path, baseline: Path) -> None:
             part.unlink()
 
 
-def size_bytes(baseline: Path) -> int:
-    """Of all parts of `runs` together."""
-    return sum(part_of(baseline, "runs", cell_id).stat().st_size for cell_id in cell_ids(baseline))
+_Rows = list[dict[str, Any]]
+_READ = [
+    *("cell_id", "suite", "dataset", "model", "sequence_length", "horizon", "seed", "spec", "status", "reason"),
+    *("rmse", "mse", "mae"),
+]
 
 
-def _check_worth(results: Path) -> None:
+def _cells(results: Path) -> dict[str, _Rows]:
+    """The rows of each cell."""
+    found: dict[str, _Rows] = defaultdict(list)
+    for row in read(results, "runs").select(_READ).to_pylist():
+        found[row["cell_id"]].append(row)
+    return found
+
+
+def _place(rows: _Rows) -> Place:
+    first = rows[0]
+    return first["dataset"], first["model"], first["sequence_length"], first["horizon"]
+
+
+def _title(place: Place) -> str:
+    dataset, model, sequence_length, horizon = place
+    return f"{dataset} × {model}, L={sequence_length}, h={horizon}"
+
+
+def _suites(cells: Mapping[str, _Rows]) -> list[str]:
+    return sorted({row["suite"] for rows in cells.values() for row in rows})
+
+
+def _check_worth(results: Path, cells: Mapping[str, _Rows]) -> None:
     """A baseline with a failure in it would hide that failure for ever."""
-    runs = read(results, "runs")
-    if not runs.num_rows:
+    if not cells:
         raise StoreError(f"{results}: expected results to keep, got none; `bench run` makes some")
-    for row in runs.select(["dataset", "model", "seed", "status", "reason"]).to_pylist():
+    for row in (row for rows in cells.values() for row in rows):
+        where = f"{row['dataset']} × {row['model']}, seed {row['seed']}"
         if row["status"] != Status.OK:
-            found = f"{row['dataset']} × {row['model']}, seed {row['seed']}: {row['status']}: {row['reason']}"
+            found = f"{where}: {row['status']}: {row['reason']}"
             raise StoreError(f"{results}: expected every replicate to be ok, got {found}; mend that first")
+        for name in ("rmse", "mse", "mae"):
+            if row[name] is not None and not math.isfinite(row[name]):
+                raise StoreError(f"{results}: expected finite errors, got {where}: {name} {row[name]}; mend that first")
+    if len(suites := _suites(cells)) > 1:
+        raise StoreError(f"{results}: expected results of one suite, got {', '.join(suites)}; keep one in each folder")
+
+
+def _check_whole(results: Path, cells: Mapping[str, _Rows], asked: Mapping[Place, Asked]) -> None:
+    """A cell that the baseline lacks is watched by nobody."""
+    if problems := list(_differences({_place(rows): rows for rows in cells.values()}, asked)):
+        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
+        raise StoreError(
+            f"{results}: expected all that its suite asks for, got {'; '.join(problems[:3])}{more}; "
+            "run the whole suite with --fresh first"
+        )
+
+
+def _differences(cells: Mapping[Place, _Rows], asked: Mapping[Place, Asked]) -> Iterator[str]:
+    for place, wanted in asked.items():
+        rows = cells.get(place, [])
+        seeds = {row["seed"] for row in rows}
+        if not rows:
+            yield f"no {_title(place)}"
+        elif seeds != set(wanted.seeds):
+            yield f"{len(seeds & set(wanted.seeds))} of {len(wanted.seeds)} seeds of {_title(place)}"
+        elif any(row["spec"] and _content(row["spec"]) != _content(wanted.spec) for row in rows):
+            yield f"other settings, or code of another version, in {_title(place)}"
+
+
+def _content(spec: str) -> dict[str, Any]:
+    """A spec without what only the machine that ran it knows: its data files and plugins."""
+    content: dict[str, Any] = json.loads(spec)
+    content["dataset"]["parameters"].pop("path", None)
+    return {name: value for name, value in content.items() if name not in ("data_sha256", "plugins")}
+
+
+def _check_target(baseline: Path, suites: list[str]) -> None:
+    if others := [name for name in SCHEMAS if name != "runs" and (baseline / name).exists()]:
+        raise StoreError(
+            f"{baseline}: expected a baseline, which holds runs alone, got {others[0]}/; name another folder"
+        )
+    try:
+        before = _suites(_cells(baseline))
+    except StoreError:  # not there yet, or of no use: it is replaced
+        return
+    if before and before != suites:
+        raise StoreError(
+            f"{baseline}: expected a baseline of suite {', '.join(suites)}, got one of {', '.join(before)}; "
+            "delete it first, or name another with --baseline"
+        )

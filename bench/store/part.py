@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.errors import StoreError
-from bench.schema import ALL, VERSION
+from bench.schema import ALL, SCHEMAS, VERSION
 
 T = TypeVar("T")
 
@@ -121,5 +121,7 @@ def _remedy(part: Path) -> str:
     """What to delete: without its part of `runs`, a cell counts as not stored."""
     if _table(part) == "probes":
         return "delete it, and `bench probe` makes it again"
+    if not any((part.parent.parent / name).exists() for name in SCHEMAS if name != "runs"):
+        return "it is of a baseline: `bench baseline update` makes that again"
     mark = _commit_mark(part)
     return f"delete {'it' if mark == part else mark}, and `bench run` makes that cell again"

@@ -11,11 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.data.windows import Windows
+from bench.data.base import FloatArray, Series
+from bench.data.windows import Parts, Scaler, Windows, train_windows
 from bench.models import MODELS
 from bench.models.base import Shape
 from bench.models.parameters import RecurrentParameters, RNNParameters
 from bench.models.recurrent import Recurrent
+from bench.running import prepared
 from bench.suite.cells import Cell
 from bench.training.batches import TensorWindows
 
@@ -103,11 +105,29 @@ def _move_windows(by: int) -> Callable[[], None]:
     return plant
 
 
+def _leak_the_scale() -> None:
+    prepare = prepared._of_series
+
+    def leaking(cell: Cell, series: Series, scaler: Scaler | None) -> prepared.Prepared:
+        return prepare(cell, series, scaler or Scaler.fit(cell.training.scaler, series.values))
+
+    prepared._of_series = leaking
+
+
+def _train_on_the_test() -> None:
+    def leaking(values: FloatArray, cut: Parts, sequence_length: int, horizon: int) -> Windows:
+        return train_windows(values, Parts(cut.n, cut.n, cut.n), sequence_length, horizon)
+
+    prepared.train_windows = leaking
+
+
 FAULTS: Mapping[str, Fault] = {
     "learning-rate": Fault("learning rate × 3", alter=_faster),
     "state-dropped": Fault("RNN and GRU drop their hidden state before every step", _replace_models("build_forgetful")),
     "window-late": Fault("windows end one point late: the target is among the inputs", _move_windows(1)),
     "window-early": Fault("windows end one point early: the last value is not seen", _move_windows(-1)),
+    "scaler": Fault("the scaler is fitted on the whole series, its test part too", _leak_the_scale),
+    "test-windows": Fault("models are trained on the test part too", _train_on_the_test),
     "backward": Fault(
         "the kernels' backward pass loses the gradient to the recurrent weights of RNN and GRU",
         _replace_models("build_broken_backward"),

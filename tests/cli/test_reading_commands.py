@@ -121,12 +121,80 @@ def test_results_that_are_none_are_one_line(bench: Bench) -> None:
 def test_a_baseline_is_updated_and_shown(bench: Bench, folder: Path) -> None:
     bench("run", "tiny.yaml", "--no-report", "--only", "dataset=noise")
     ended = bench("baseline", "update", "results/tiny")
+    assert (ended.status, ended.out, ended.err.count("\n")) == (2, "", 1)
+    assert "got no wave × persistence, L=3, h=1; " in ended.err
+    bench("run", "tiny.yaml", "--no-report")
+    ended = bench("baseline", "update", "results/tiny")
     assert (ended.status, ended.err) == (0, "")
     assert "\nsuites: tiny\n" in ended.out
-    assert "\ncells: 4, with 8 replicates, " in ended.out
+    assert "\ncells: 8, with 16 replicates, " in ended.out
     assert bench("baseline", "show").out == ended.out
     assert bench("compare", "results/baseline", "results/tiny", "--gate").status == 0
     assert bench("baseline", "update", "results/baseline", "--baseline", "results/tiny").status == 2
+
+
+def test_a_baseline_of_a_smaller_suite_leaves_the_rest_out(bench: Bench, folder: Path) -> None:
+    bench("run", "tiny.yaml", "--no-report")
+    text = (folder / "tiny.yaml").read_text()
+    (folder / "tiny.yaml").write_text(text.replace("[persistence, mean]", "[mean]"))
+    bench("run", "tiny.yaml", "--no-report")
+    ended = bench("baseline", "update", "results/tiny")
+    assert ended.status == 0
+    assert ended.err.startswith("left out, since the suite has no such cell: ")
+    assert ended.err.count(" × persistence") == ended.err.count(" × ") == 4
+    (folder / "empty/runs").mkdir(parents=True)
+    shown = bench("baseline", "show", "--baseline", "empty")
+    assert (shown.status, shown.out, shown.err.count("\n")) == (2, "", 1)
+
+
+def test_what_cannot_be_written_is_one_line(bench: Bench, folder: Path) -> None:
+    bench("run", "tiny.yaml", "--no-report", "--results", "a")
+    (folder / "README.md").write_text("text")
+    full = [("compare", "a", "a", "--output", "/dev/full")] if Path("/dev/full").exists() else []
+    for command, said in (
+        *((each, "--output /dev/full: expected a file to write: ") for each in full),
+        (("compare", "a", "a", "--output", folder), f"--output {folder}: expected a file to write: Is a directory; "),
+        (("compare", "a", "a", "--output", "README.md/x"), "--output README.md/x: expected a file to write: "),
+        (("baseline", "update", "a", "--baseline", "README.md"), "README.md/runs: Not a directory; "),
+    ):
+        ended = bench(*command)
+        assert (ended.status, ended.out, ended.err.count("\n")) == (2, "", 1)
+        assert ended.err.startswith(said)
+
+
+def test_a_refusal_is_written_in_the_forms_that_are_asked_for(bench: Bench, folder: Path) -> None:
+    bench("run", "tiny.yaml", "--no-report", "--results", "a", "--only", "dataset=noise")
+    forms = [word for form in ("md", "junit", "json") for word in ("--format", form, "--output", f"out/{form}")]
+    ended = bench("compare", "none", "a", "--gate", *forms, "--format", "annotations")
+    assert (ended.status, ended.err.count("\n")) == (2, 1)
+    assert ended.out.startswith("::error title=bench compare::none: expected a results folder")
+    assert (folder / "out/md").read_text().startswith("# Comparison: not comparable\n\n- none: expected a results")
+    assert json.loads((folder / "out/json").read_text())["verdict"] == "not comparable"
+    assert 'errors="1"' in (folder / "out/junit").read_text()
+
+
+@pytest.mark.parametrize(
+    ("commits", "here", "dirty", "warned"),
+    [
+        (("aaaaaaaaaaaa",), "a" * 40, False, False),
+        (("aaaaaaaaaaaa",), "a" * 40, True, True),
+        (("aaaaaaaaaaaa",), "b" * 40, False, True),
+        (("aaaaaaaaaaaa", "bbbbbbbbbbbb"), "b" * 40, False, True),
+        (("aaaaaaaaaaaa with uncommitted changes",), "a" * 40, True, False),
+        (("aaaaaaaaaaaa",), None, None, False),
+        ((), "a" * 40, False, False),
+    ],
+)
+def test_results_of_other_code_are_cautioned_against(
+    monkeypatch: pytest.MonkeyPatch, commits: tuple[str, ...], here: str | None, dirty: bool | None, warned: bool
+) -> None:
+    from bench import environment
+    from bench.cli.comparing import stale
+
+    monkeypatch.setattr(environment, "checkout", lambda: {"git_commit": here, "git_dirty": dirty})
+    told = stale(commits)
+    assert bool(told) == warned
+    assert all("run the suite again with --fresh" in line for line in told)
 
 
 def test_the_history_of_runs_is_a_page(bench: Bench, folder: Path) -> None:

@@ -82,7 +82,7 @@ def test_rounding_around_zero_error_is_no_change(replicates: Any, tables: Any) -
 def test_a_trained_model_with_one_seed_is_undecided(replicates: Any, tables: Any) -> None:
     old, new = (tables(replicates("s", "lstm", seeds=1, scale=scale)) for scale in (1.0, 3.0))
     (cell,) = compare(old, new).cells
-    assert (cell.verdict, cell.metrics[0].further) == (Verdict.UNDECIDED, 1)
+    assert (cell.verdict, cell.metrics[0].further) == (Verdict.UNDECIDED, 15)  # Guenther's formula for d = 1, 1 %
     assert compare(old, old).verdict is Verdict.EQUIVALENT
 
 
@@ -130,6 +130,60 @@ def test_a_new_failure_is_a_regression_and_its_reason_is_kept(replicates: Any, t
     partial = compare(tables(good), tables(lost[:3] + good[3:]))
     assert (partial.failed, partial.verdict, partial.cells[0].paired) == ((SINE,), Verdict.REGRESSED, 5)
     assert verdicts(partial) == {("sine", "lstm"): Verdict.EQUIVALENT}
+    assert partial.alarms() == {SINE: "seeds 0–2 no longer ok"}
+
+
+def lost(rows: list[Any], *seeds: int) -> list[Any]:
+    failure = {"status": "diverged", "reason": "not finite", "rmse": None}
+    return [{**row, **failure} if row["seed"] in seeds else row for row in rows]
+
+
+@pytest.mark.parametrize(("now", "said"), [((0, 1, 2, 5), "seeds 1–2, 5 no longer ok"), ((1,), "seed 1 no longer ok")])
+def test_a_failure_before_excuses_no_other_failure_now(
+    replicates: Any, tables: Any, now: tuple[int, ...], said: str
+) -> None:
+    rows = replicates("sine", "lstm")
+    found = compare(tables(lost(rows, 0)), tables(lost(rows, *now)))
+    assert (found.verdict, found.alarms(), found.mended) == (Verdict.REGRESSED, {SINE: said}, ())
+    assert compare(tables(lost(rows, 0)), tables(lost(rows, 0))).verdict is Verdict.EQUIVALENT
+
+
+def test_a_finite_error_that_is_lost_is_a_failure(replicates: Any, tables: Any) -> None:
+    rows = replicates("sine", "lstm")
+    found = compare(tables(rows), tables([{**row, "rmse": float("nan")} if row["seed"] < 3 else row for row in rows]))
+    assert (found.verdict, found.alarms()) == (Verdict.REGRESSED, {SINE: "seeds 0–2 no longer ok"})
+    (cell,) = found.cells
+    assert (cell.paired, cell.metrics[0].pairs) == (8, 5)
+    assert cell.notes == ("rmse is finite in both in 5 of 8 replicates",)
+
+
+def test_replicates_that_vanished_are_a_regression(replicates: Any, tables: Any) -> None:
+    rows = replicates("sine", "lstm")
+    found = compare(tables(rows), tables(rows[:3]))
+    assert (found.verdict, found.thinned) == (Verdict.REGRESSED, (SINE,))
+    assert found.alarms() == {SINE: "seeds 3–7 vanished"}
+    assert compare(tables(rows[:3]), tables(rows)).verdict is Verdict.EQUIVALENT
+
+
+@pytest.mark.parametrize("before", [(0,), tuple(range(SEEDS))])
+def test_other_data_is_not_excused_by_failures_before(replicates: Any, tables: Any, before: tuple[int, ...]) -> None:
+    from bench.compare.exporters import to_annotations, to_junit
+
+    old = lost(replicates("sine", "lstm"), *before)
+    steady = replicates("walk", "gru")
+    found = compare(tables(steady, old), tables(steady, replicates("sine", "lstm", data_sha256="b" * 64)))
+    assert (found.verdict, found.changed_data, found.mended) == (Verdict.NOT_COMPARABLE, (SINE,), (SINE,))
+    assert 'errors="1"' in to_junit(found)
+    assert to_annotations(found).startswith("::error ")
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1.02, Verdict.EQUIVALENT), (1.0200001, Verdict.REGRESSED)])
+def test_a_change_counts_above_the_threshold_and_rounding_is_not_above(
+    replicates: Any, tables: Any, factor: float, verdict: Verdict
+) -> None:
+    for rmse in np.random.default_rng(0).uniform(0.1, 10, size=50).tolist():
+        old, new = (tables(replicates("s", "persistence", rmse=each)) for each in (rmse, rmse * factor))
+        assert compare(old, new).verdict is verdict
 
 
 def test_a_cell_that_finishes_again_closes_no_gate_and_one_that_never_did_cannot_be_compared(

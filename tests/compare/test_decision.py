@@ -87,6 +87,12 @@ def test_as_many_further_replicates_as_are_asked_for_decide_with_the_stated_powe
         assert 0.7 < np.mean(decided) < 0.97
 
 
+def test_one_pair_asks_for_enough_to_find_an_effect_as_large_as_its_spread() -> None:
+    rng = np.random.default_rng(5)
+    total = 1 + one([0.3]).further
+    assert np.mean([one(rng.normal(0.3, 0.3, size=total)).verdict is Verdict.REGRESSED for _ in range(400)]) > 0.75
+
+
 def test_next_to_the_margin_no_number_of_replicates_is_promised() -> None:
     noise = np.array([-1.0, 1.0, -1.0, 1.0])
     assert one(MARGIN + 0.5 * noise).further is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import jsonschema
@@ -11,7 +12,15 @@ import junitparser
 import pytest
 
 from bench.compare import Comparison, compare
-from bench.compare.exporters import FORMATS, to_annotations, to_bencher, to_benchmark_action, to_junit, to_markdown
+from bench.compare.exporters import (
+    FORMATS,
+    REFUSALS,
+    to_annotations,
+    to_bencher,
+    to_benchmark_action,
+    to_junit,
+    to_markdown,
+)
 from bench.compare.exporters.markdown import LIMIT
 from bench.suite.spec import Gate, Thresholds
 
@@ -112,6 +121,28 @@ def test_markdown_begins_with_the_verdict_and_the_worst_cell(mixed: Comparison) 
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in table} == {header.count("|")}
 
 
+def test_lost_replicates_are_named_in_every_form_for_people(replicates: Any, tables: Any) -> None:
+    rows = replicates("sine", "lstm")
+    broken = [{**row, "status": "diverged", "reason": "not finite", "rmse": None} for row in rows[1:3]]
+    found = compare(tables(rows), tables(rows[:1] + broken + rows[3:7]))
+    told = "seed 7 vanished; seeds 1–2 no longer ok"
+    assert f"sine × lstm, L=10, h=1: {told}\n" in to_markdown(found)
+    assert "| 5 of 8 |" in to_markdown(found)
+    assert to_annotations(found).endswith(f"::{told}: now 2 of 7 diverged: not finite")
+    (suite,) = junitparser.JUnitXml.fromstring(to_junit(found).encode())
+    assert [case.result[0].type for case in suite] == [told]
+
+
+def test_commits_and_cautions_are_told(replicates: Any, tables: Any) -> None:
+    old = tables(replicates("sine", "lstm", git_commit="a" * 40, git_dirty=False))
+    new = tables(replicates("sine", "lstm", git_commit="b" * 40, git_dirty=True))
+    found = replace(compare(old, new), cautions=("of *another* commit",))
+    assert "\nCommit before: aaaaaaaaaaaa. Now: bbbbbbbbbbbb with uncommitted changes.\n" in to_markdown(found)
+    assert "\n**Caution:** of \\*another\\* commit.\n" in to_markdown(found)
+    assert to_annotations(found).splitlines()[1:] == ["::warning title=s::of *another* commit"]
+    assert "\nCommit before: not known. Now: bbb" in to_markdown(compare(tables(replicates("sine", "lstm")), new))
+
+
 def test_markdown_says_what_else_differs(replicates: Any, tables: Any) -> None:
     def made(host: str, **spec: Any) -> Any:
         return tables(replicates("sine", "lstm", host=host, spec=json.dumps({"training": {"epochs": 5}, **spec})))
@@ -148,6 +179,24 @@ def test_junit_is_read_by_a_parser(mixed: Comparison) -> None:
     failure = next(case.result[0] for case in suite if case.classname == "worse")
     assert failure.type == "regressed"
     assert failure.message.replace("\u202f", " ").startswith("regressed: rmse +22.5 %")
+
+
+@pytest.mark.parametrize("form", sorted(FORMATS))
+def test_a_refusal_is_of_the_same_form(form: str) -> None:
+    why = f"a: expected {HOSTILE}\nb: expected more"
+    text = REFUSALS[form](why)
+    if form in ("json", "bencher", "benchmark-action"):
+        content = json.loads(text)
+        assert content == {"format": 3, "verdict": "not comparable", "problems": why.splitlines()} or not content
+    elif form == "junit":
+        (suite,) = junitparser.JUnitXml.fromstring(text.encode())
+        assert (suite.tests, suite.errors) == (1, 1)
+        assert [case.result[0].message for case in suite] == [why.replace("\x01", "\ufffd")]
+    elif form == "annotations":
+        assert [parsed(line)[2] for line in text.splitlines()] == why.splitlines()
+    else:
+        assert text.startswith("# Comparison: not comparable\n\n- a: expected &lt;b&gt;")
+    assert REFUSALS.keys() == FORMATS.keys()
 
 
 def parsed(line: str) -> tuple[str, dict[str, str], str]:

@@ -12,6 +12,7 @@ from bench.compare import ALARMS, Verdict, compare
 from bench.data import DATASETS
 from bench.data.windows import Windows
 from bench.models import MODELS
+from bench.running import prepared
 from bench.running.cell import run_cell
 from bench.suite.cells import Cell, expand
 from bench.suite.load import load
@@ -31,6 +32,8 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> Any:
     for name, kind in MODELS.items():
         monkeypatch.setitem(MODELS, name, kind)
     monkeypatch.setattr(Windows, "inputs", Windows.inputs)
+    for name in ("_of_series", "train_windows"):
+        monkeypatch.setattr(prepared, name, getattr(prepared, name))
     monkeypatch.setattr(TensorWindows, "__init__", TensorWindows.__init__)
     return faults.FAULTS
 
@@ -48,6 +51,9 @@ def cell_of(dataset: str, model: str) -> Cell:
         ("window-early", "walk", "persistence", Verdict.REGRESSED),
         ("state-dropped", "wave", "gru", Verdict.REGRESSED),
         ("learning-rate", "wave", "rnn", Verdict.REGRESSED),
+        ("scaler", "growth", "relu-rnn", Verdict.REGRESSED),
+        ("test-windows", "walk", "linear-ar", Verdict.LEAK),
+        ("test-windows", "noise", "linear-ar", Verdict.LEAK),
     ],
 )
 def test_a_planted_fault_is_caught(faults: Any, name: str, dataset: str, model: str, verdict: Verdict) -> None:

@@ -49,6 +49,16 @@ def test_there_are_such_commands():
     assert len(commands()) >= 9
 
 
+def test_what_is_judged_was_run_by_this_code_and_failures_reach_the_comparison():
+    runs = [words for words in commands() if words[0] == "run" and "suites/ci.yaml" in words]
+    assert len(runs) >= 4
+    for words in runs:
+        assert "--fresh" in words
+    gates = [words for words in runs if "||" in words]
+    assert len(gates) == len(runs) - 1  # all but that for a new baseline
+    assert {" ".join(words[words.index("||") :]) for words in gates} == {"|| test $? -eq 1"}
+
+
 @pytest.mark.parametrize("path", [WORKFLOW, OWN], ids=lambda path: path.stem)
 def test_the_workflow_is_one(path):
     content = workflow(path)

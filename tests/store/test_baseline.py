@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,59 @@ def test_an_update_leaves_nothing_of_the_old_baseline(tmp_path: Path) -> None:
     assert store.read(tmp_path / "kept", "runs")["cell_id"].to_pylist() == ["b"]
 
 
+def asked(*models: str, seeds: int = 1, **spec: Any) -> dict[Any, baseline.Asked]:
+    return {("d", model, 3, 1): baseline.Asked(range(seeds), content(**spec)) for model in models}
+
+
+def content(**spec: Any) -> str:
+    return json.dumps({"dataset": {"parameters": {}}, "seeds": 1, **spec})
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        (asked("a", "b", "c"), "got no d × c, L=3, h=1; run the whole suite"),
+        (asked("a", "b", "c", "e", "f", "g"), "got no d × c, L=3, h=1; no d × e, L=3, h=1; no d × f.* and 1 more; run"),
+        (asked("a", "b", seeds=3), "got 1 of 3 seeds of d × a, L=3, h=1; 1 of 3 seeds of d × b"),
+        (asked("a", "b", seed=7), "got other settings, or code of another version, in d × a, L=3, h=1; "),
+    ],
+)
+def test_less_than_the_suite_asks_for_is_refused(tmp_path: Path, wanted: Any, said: str) -> None:
+    for name in ("a", "b"):
+        put(tmp_path / "results", name, spec=content())
+    with pytest.raises(StoreError, match=said):
+        baseline.keep(tmp_path / "results", tmp_path / "kept", wanted)
+    assert not (tmp_path / "kept").exists()
+
+
+def test_cells_that_the_suite_no_longer_has_are_left_out_and_named(tmp_path: Path) -> None:
+    for name in ("a", "old"):
+        put(tmp_path / "results", name, spec=content(data_sha256="f" * 64, plugins={"p": "1"}))
+    assert baseline.keep(tmp_path / "results", tmp_path / "kept", asked("a")) == ["d × old, L=3, h=1"]
+    assert store.read(tmp_path / "kept", "runs")["cell_id"].to_pylist() == ["a"]
+
+
+def test_a_baseline_of_another_suite_is_not_written_over(tmp_path: Path) -> None:
+    put(tmp_path / "one", "a")
+    put(tmp_path / "two", "b", suite="t")
+    baseline.keep(tmp_path / "one", tmp_path / "kept")
+    with pytest.raises(StoreError, match="expected a baseline of suite t, got one of s; delete it first"):
+        baseline.keep(tmp_path / "two", tmp_path / "kept")
+    put(tmp_path / "two", "a")
+    with pytest.raises(StoreError, match="expected results of one suite, got s, t"):
+        baseline.keep(tmp_path / "two", tmp_path / "other")
+
+
+def test_a_baseline_that_cannot_be_read_says_how_to_make_it_again(tmp_path: Path) -> None:
+    put(tmp_path / "one", "a")
+    baseline.keep(tmp_path / "one", tmp_path / "kept")
+    (tmp_path / "kept/runs/a.parquet").write_bytes(b"torn")
+    with pytest.raises(StoreError, match="`bench baseline update` makes that again"):
+        store.read(tmp_path / "kept", "runs")
+    baseline.keep(tmp_path / "one", tmp_path / "kept")
+    assert store.read(tmp_path / "kept", "runs").num_rows == 1
+
+
 def test_what_is_no_good_baseline_is_refused_and_the_old_one_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -49,9 +103,11 @@ def test_what_is_no_good_baseline_is_refused_and_the_old_one_stays(
     put(good, "a")
     baseline.keep(good, kept)
     put(tmp_path / "failed", "f", status="diverged", reason="not finite")
+    put(tmp_path / "nan", "n", rmse=float("nan"))
     (tmp_path / "empty/runs").mkdir(parents=True)
     for folder, said in (
         ("failed", "expected every replicate to be ok, got d × f, seed 0: diverged: not finite"),
+        ("nan", "expected finite errors, got d × n, seed 0: rmse nan"),
         ("empty", "expected results to keep, got none"),
         ("none", "expected a results folder"),
     ):

@@ -10,6 +10,7 @@ from bench.compare.exporters.benchmark_action import to_benchmark_action
 from bench.compare.exporters.json_text import to_json
 from bench.compare.exporters.junit import to_junit
 from bench.compare.exporters.markdown import to_markdown
+from bench.compare.exporters.refusals import REFUSALS
 from bench.compare.values import Comparison
 
 FORMATS: Mapping[str, Callable[[Comparison], str]] = {
@@ -22,4 +23,13 @@ FORMATS: Mapping[str, Callable[[Comparison], str]] = {
 }
 """By the names that ``--format`` takes."""
 
-__all__ = ["FORMATS", "to_annotations", "to_bencher", "to_benchmark_action", "to_json", "to_junit", "to_markdown"]
+__all__ = [
+    "FORMATS",
+    "REFUSALS",
+    "to_annotations",
+    "to_bencher",
+    "to_benchmark_action",
+    "to_json",
+    "to_junit",
+    "to_markdown",
+]

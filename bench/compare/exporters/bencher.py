@@ -1,4 +1,4 @@
-"""The new result set in the Bencher Metric Format (https://bencher.dev/docs/reference/bencher-metric-format)."""
+"""What was compared of the new result set, in the Bencher Metric Format (https://bencher.dev/docs/reference/bencher-metric-format)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LONGEST = 1024
 
 
 def to_bencher(comparison: Comparison) -> str:
-    """One benchmark for each cell, one measure for each metric, with its interval over seeds where it has one."""
+    """One benchmark for each cell that was compared, one measure for each metric, with its interval if it has one."""
     content = {
         f"{comparison.suite}: {cell.place}"[:LONGEST]: {
             metric.metric.replace("_", "-"): _values(metric) for metric in cell.metrics

@@ -1,4 +1,4 @@
-"""The new result set for github-action-benchmark, as its tool ``customSmallerIsBetter``.
+"""What was compared of the new result set for github-action-benchmark, as its tool ``customSmallerIsBetter``.
 
 See https://github.com/benchmark-action/github-action-benchmark: a list of objects with `name`, `unit`, `value` and,
 as text, `range` and `extra`.
@@ -13,7 +13,7 @@ from bench.compare.values import CellChange, Comparison, MetricChange
 
 
 def to_benchmark_action(comparison: Comparison) -> str:
-    """One entry for each cell and metric of which smaller is better."""
+    """One entry for each cell that was compared and each metric of which smaller is better."""
     entries = [
         _entry(comparison.suite, cell, metric)
         for cell in comparison.cells
@@ -31,5 +31,5 @@ def _entry(suite: str, cell: CellChange, metric: MetricChange) -> dict[str, str 
         "unit": "original units",
         "value": metric.new.value,
         **spread,
-        "extra": f"{metric.verdict}, {cell.paired} replicates, was {metric.old.value:.4g}",
+        "extra": f"{metric.verdict}, {metric.pairs} replicates, was {metric.old.value:.4g}",
     }

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from bench.compare.values import Comparison
 
-FORMAT = 2
+FORMAT = 3
 """Raise it when a key changes its name, type or meaning."""
 
 

@@ -6,7 +6,7 @@ import re
 from xml.etree import ElementTree as ET
 
 from bench.compare.exporters.sentences import effect_of, further
-from bench.compare.values import ALARMS, CellChange, Comparison, Place, Verdict
+from bench.compare.values import CellChange, Comparison, Place, Verdict
 
 _UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # XML has no way to write these
 
@@ -20,6 +20,18 @@ def to_junit(comparison: Comparison) -> str:
         _outcome(_case(suite, place), "failure", "vanished", "the cell is not in the new result set")
     for place in comparison.appeared:
         _outcome(_case(suite, place), "skipped", "appeared", "the cell is not in the old result set")
+    return _document(suite)
+
+
+def refused(why: str) -> str:
+    """One test case, which is an error: nothing could be compared."""
+    suite = ET.Element("testsuite", name="bench compare")
+    case = ET.SubElement(suite, "testcase", classname="bench", name="compare", time="0")
+    _outcome(case, "error", "not comparable", why)
+    return _document(suite)
+
+
+def _document(suite: ET.Element) -> str:
     kinds = {"failures": "failure", "errors": "error", "skipped": "skipped"}
     suite.set("tests", str(len(suite)))
     for attribute, kind in kinds.items():
@@ -36,11 +48,9 @@ def _case(suite: ET.Element, place: Place) -> ET.Element:
 
 def _of_cell(case: ET.Element, cell: CellChange, comparison: Comparison) -> None:
     told = f"{cell.verdict}{effect_of(cell)}"
-    if cell.place in comparison.failed:
-        _outcome(case, "failure", "no longer finishes", "; ".join(cell.notes))
-    elif cell.verdict in ALARMS:
-        _outcome(case, "failure", str(cell.verdict), told)
-    elif cell.verdict is Verdict.NOT_COMPARABLE and cell.place not in comparison.mended:
+    if alarms := "; ".join(cell.alarms()):
+        _outcome(case, "failure", alarms, f"{alarms}{effect_of(cell)}")
+    elif cell in comparison.incomparable():
         _outcome(case, "error", "not comparable", told)
     elif cell.verdict is Verdict.UNDECIDED:
         _outcome(case, "skipped", "undecided", f"{told}; {further(cell)}")

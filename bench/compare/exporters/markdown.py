@@ -48,26 +48,38 @@ def _statement(comparison: Comparison) -> str:
 
 def _lists(comparison: Comparison) -> list[str]:
     lines: list[str] = []
+    alarms = comparison.alarms()
     for title, places in (
         ("Vanished", comparison.vanished),
         ("No longer finish", comparison.failed),
+        ("Replicates vanished", comparison.thinned),
         ("Tested on other data", comparison.changed_data),
         ("Appeared", comparison.appeared),
         ("Finish again", comparison.mended),
     ):
         if places:
-            lines += [f"## {title}", "", *(f"- {markdown(place)}" for place in places), ""]
+            lines += [f"## {title}", "", *(f"- {markdown(place)}{_why(alarms.get(place))}" for place in places), ""]
     return lines
+
+
+def _why(alarm: str | None) -> str:
+    return f": {markdown(alarm)}" if alarm and alarm != "vanished" else ""
 
 
 def _cautions(comparison: Comparison) -> list[str]:
     """What differs besides the errors: one line for each kind."""
     total = len(comparison.cells)
-    lines = _machines(comparison)
+    lines = [line for caution in comparison.cautions for line in (f"**Caution:** {markdown(caution)}.", "")]
+    lines += [*_commits(comparison), *_machines(comparison)]
     for word in WORDS.values():
         if found := sum(word in cell.other_settings for cell in comparison.cells):
             lines += [f"Other {word} in {found} of {plural(total, 'cell')}: a change there may come from it.", ""]
     return lines
+
+
+def _commits(comparison: Comparison) -> list[str]:
+    old, new = (listed(commits) or "not known" for commits in (comparison.old_commits, comparison.new_commits))
+    return [f"Commit before: {markdown(old)}. Now: {markdown(new)}.", ""]
 
 
 def _machines(comparison: Comparison) -> list[str]:
@@ -81,18 +93,18 @@ def _machines(comparison: Comparison) -> list[str]:
 
 def _rows(cell: CellChange) -> list[str]:
     if not cell.metrics:
-        return [_row(cell, [NOTHING] * 5, cell.verdict)]
-    return [_row(cell, _numbers(metric), metric.verdict) for metric in cell.metrics]
+        return [_row(cell, [*[NOTHING] * 5, _pairs(cell, cell.paired)], cell.verdict)]
+    return [_row(cell, _numbers(cell, metric), metric.verdict) for metric in cell.metrics]
 
 
 def _row(cell: CellChange, numbers: Sequence[str], verdict: Verdict) -> str:
     more = f", {further(cell)}" if verdict is Verdict.UNDECIDED else ""
     times = [seconds(cell.old.fit_s), seconds(cell.new.fit_s)]
-    entries = [markdown(cell.place), *numbers, _pairs(cell), *times, f"{_MARKS[verdict]} {verdict}{more}"]
+    entries = [markdown(cell.place), *numbers, *times, f"{_MARKS[verdict]} {verdict}{more}"]
     return f"| {' | '.join(entries)} |"
 
 
-def _numbers(metric: MetricChange) -> list[str]:
+def _numbers(cell: CellChange, metric: MetricChange) -> list[str]:
     places = decimals([*_values(metric.old), *_values(metric.new)])
     return [
         markdown(metric.metric),
@@ -100,12 +112,13 @@ def _numbers(metric: MetricChange) -> list[str]:
         _estimate(metric.new, places),
         markdown(effect(metric)),
         markdown(p_value(metric)),
+        _pairs(cell, metric.pairs),
     ]
 
 
-def _pairs(cell: CellChange) -> str:
+def _pairs(cell: CellChange, paired: int) -> str:
     total = max(cell.old.replicates, cell.new.replicates)
-    return str(cell.paired) if cell.paired == total else f"{cell.paired} of {total}"
+    return str(paired) if paired == total else f"{paired} of {total}"
 
 
 def _values(estimate: Estimate) -> list[float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.compare.decision import MOST
-from bench.compare.values import CellChange, MetricChange, Verdict
+from bench.compare.values import ALARMS, CellChange, MetricChange, Verdict
 from bench.report.text import bounds, count, number, plural
 
 
@@ -19,8 +19,10 @@ def effect(metric: MetricChange) -> str:
 def effect_of(cell: CellChange) -> str:
     """After a cell's verdict: the metrics that it comes from, or what is noted of the cell."""
     told = [f"{metric.metric} {effect(metric)}" for metric in cell.metrics if metric.verdict is cell.verdict]
-    if cell.verdict is Verdict.NOT_COMPARABLE or not cell.new.whole:
-        told = list(cell.notes)
+    if cell.losses() and cell.verdict not in ALARMS:
+        told = []
+    if cell.losses() or cell.verdict is Verdict.NOT_COMPARABLE:
+        told += cell.notes
     return f": {'; '.join(told)}" if told else ""
 
 
