@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bench.published.values import FloatArray
+from bench.published.values import FloatArray, Held
 from bench.schema import Status
 from bench.stats.machines import codes
 
@@ -77,10 +77,13 @@ class Tables:
     ----------
     tables
         `runs`, `curves`, `predictions` and, where it was measured, `probes`.
+    better
+        Cell id → whether it is shown to err less than persistence; only cells that were tested.
     """
 
-    def __init__(self, tables: Mapping[str, pa.Table]) -> None:
+    def __init__(self, tables: Mapping[str, pa.Table], better: Mapping[str, Held] | None = None) -> None:
         self._tables = tables
+        self._better = better or {}
         self._runs = _split(tables["runs"], ("dataset", "model"))
         self._curves = _split(tables["curves"], ("cell_id",))
         self._predictions = _split(tables["predictions"], ("cell_id",))
@@ -111,6 +114,10 @@ class Tables:
             return None
         own = rows.filter(pc.is_in(rows["seed"], value_set=pa.array(found.seeds, rows["seed"].type)))
         return own.sort_by([("seed", "ascending"), ("index", "ascending"), ("step", "ascending")])
+
+    def better_than_persistence(self, found: Evidence) -> Held:
+        """Whether it is shown to err less, or more."""
+        return self._better.get(found.cell_id, Held.NOT_MEASURED)
 
     def probes(self) -> pa.Table | None:
         """What the probe measured, on the machine with the most samples; `None` where nothing was."""

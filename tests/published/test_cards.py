@@ -63,23 +63,24 @@ class Rows:
                 self.rows["curves"].append({**key, **line})
         return self
 
-    def prediction(self, dataset, model, truth, predicted):
+    def prediction(self, dataset, model, truth, predicted, *, horizon=1, persistence=None):
         key = {"cell_id": f"{dataset}-{model}", "suite": "made", "dataset": dataset, "model": model}
+        known = truth if persistence is None else persistence
         for seed in range(SEEDS):
             self.rows["predictions"] += [
                 {
                     **key,
                     "sequence_length": 20,
-                    "horizon": 1,
+                    "horizon": horizon,
                     "seed": seed,
                     "index": 100 + i,
                     "channel": 0,
-                    "step": 1,
+                    "step": 1 + i % horizon,
                     "truth": float(t),
                     "prediction": float(p),
-                    "persistence": float(t),
+                    "persistence": float(k),
                 }
-                for i, (t, p) in enumerate(zip(truth, predicted, strict=True))
+                for i, (t, p, k) in enumerate(zip(truth, predicted, known, strict=True))
             ]
         return self
 
@@ -87,8 +88,8 @@ class Rows:
         return {name: table(name, rows) for name, rows in self.rows.items()}
 
 
-def one(systems, rows):
-    (card,) = cards(systems, Tables(rows.tables()))
+def one(systems, rows, better=None):
+    (card,) = cards(systems, Tables(rows.tables(), better))
     return card
 
 
@@ -254,19 +255,74 @@ def test_a_poor_result_is_held_against_persistence_and_the_other_target():
     rows = Rows()
     rows.cell("S1", "rnn as published", rmse=3 * LEVELS, departures="targets: same-at-every-step")
     rows.cell("S1 last", "rnn as published", rmse=2.5 * LEVELS, departures="scaler: series")
-    card = one([system("S1", claim("rests-on")), system("S1 last")], rows)
+    rows.cell("S1", "rnn", rmse=2.1 * LEVELS).cell("S1", "linear-ar", rmse=1.0)
+    better = {"S1-rnn as published": Held.FAILS, "S1 last-rnn as published": Held.FAILS, "S1-rnn": Held.OPEN}
+    card = one([system("S1", claim("rests-on")), system("S1 last")], rows, better)
     found = card.claims[0]
     assert found.held is Held.HOLDS
-    assert "every variant does worse than repeating the last close" in found.sentence
+    assert found.sentence.split("; ")[:2] == [
+        "as published, of 2 networks 2 worse than repeating the last value",
+        "under the protocol, of 1 network 1 not shown to differ from it",
+    ]
     assert "multiplies the RMSE by 1.2 [1.2, 1.2]" in found.sentence
+    assert [case[1] for case in found.cases] == [Held.HOLDS, Held.HOLDS, Held.OPEN]
+    assert "RMSE 3.006, persistence 2," in found.cases[0][2]  # pooled: the mean of the RMSEs is 3
 
 
-def test_a_late_forecast_of_real_data_is_measured():
-    walk = np.cumsum(np.random.default_rng(0).normal(size=120))
-    rows = Rows().cell("S1", "rnn as published").prediction("S1", "rnn as published", walk[1:], walk[:-1])
-    card = one([system(published=claim("delayed"))], rows)
+def test_nothing_is_said_of_a_poor_result_that_was_not_tested():
+    found = one([system(published=claim("rests-on"))], Rows().cell("S1", "rnn as published")).claims[0]
+    assert found.held is Held.NOT_MEASURED
+
+
+WALK = 100 + np.cumsum(np.random.default_rng(0).normal(size=151))
+
+
+@pytest.mark.parametrize(("error", "held"), [(9.0, Held.HOLDS), (1.0, Held.FAILS)])
+def test_a_failure_at_the_largest_fall_is_measured_there(error, held):
+    truth = WALK.copy()
+    truth[50:] -= 6
+    fall = truth[49] - truth[50]
+    predicted = truth + 0.5
+    predicted[50] = truth[50] + error
+    rows = Rows().cell("S1", "rnn as published")
+    rows.prediction("S1", "rnn as published", truth[1:], predicted[1:], persistence=truth[:-1])
+    found = one([system(published=claim("sudden-drop"))], rows).claims[0]
+    assert found.held is held
+    assert f"error {error:.3g} [{error:.3g}, {error:.3g}] at the largest fall" in found.cases[0][2]
+    assert f"by {fall:.3g}, which is the error of persistence there; elsewhere typically 0.5" in found.cases[0][2]
+
+
+def test_closeness_and_delay_are_judged_apart():
+    truth, last = WALK[1:], WALK[:-1]
+    rows = Rows().cell("S1", "rnn as published", rmse=2.2 * LEVELS)
+    rows.prediction("S1", "rnn as published", truth, last, persistence=last)
+    card = one([system(published=claim("delayed"))], rows, {"S1-rnn as published": Held.FAILS})
+    close, late = card.claims
+    assert (close.text, close.held) == ("said: closeness", Held.FAILS)
+    assert close.sentence == (
+        "of 1 forecasts 0 are shown to err less than repeating the last value, and 1 to err more; "
+        "their RMSE is 1.1 to 1.1 times as large as its"
+    )
+    assert (late.text, late.held) == ("said: delay", Held.HOLDS)
+    assert late.cases[0][2].startswith("1 step at a correlation of 1.00")
+    assert "the curves look alike because the last value is repeated" in late.sentence
     assert card.runs[0].delay.steps == 1
-    assert card.claims[0].held is Held.HOLDS
+
+
+def test_blocks_laid_end_to_end_make_no_delay():
+    """Five steps that all repeat the last value known before them: one-step forecasts of it are one point late."""
+    truth = WALK[1:]
+    blocks = np.repeat(WALK[:-1:5], 5)
+    rows = Rows().cell("S1", "rnn as published")
+    rows.prediction("S1", "rnn as published", truth, blocks, horizon=5, persistence=blocks)
+    assert one([system()], rows).runs[0].delay.steps == 1
+
+
+def test_a_forecast_that_follows_nothing_has_no_delay_to_tell():
+    other = np.cumsum(np.random.default_rng(1).normal(size=150))
+    rows = Rows().cell("S1", "rnn as published")
+    rows.prediction("S1", "rnn as published", WALK[1:], other, persistence=WALK[:-1])
+    assert one([system(published=claim("delayed"))], rows).claims[1].held is Held.OPEN
 
 
 def test_pages_show_every_card_and_its_mark():
