@@ -329,13 +329,35 @@ def test_pages_show_every_card_and_its_mark():
     truth = np.sin(np.arange(60) / 3)
     published = Published(train_loss={1: 2.0}, test_rmse=1.0, claims=claim("rests-on").claims)
     rows = Rows().cell("S1", "rnn as published", curve={1: 2.0}, departures="scaler: series")
-    rows.prediction("S1", "rnn as published", truth, truth).cell("S1", "rnn")
+    rows.prediction("S1", "rnn as published", truth, truth, persistence=np.roll(truth, 1)).cell("S1", "rnn")
     found = site.render(Source(rows.tables(), "results/made", [system(published=published)]), names=("a.html", "b.md"))
     assert {"a.html", "b.md", "figures/courses-s1.svg", "figures/distributions-s1.svg"} <= found.keys()
     assert "departures scaler: series" in found["b.md"]
     assert "| **as published** |" in found["b.md"]
     assert "1.000 " in found["b.md"]
     assert 'id="system-s1"' in found["a.html"]
+    assert "better than persistence ●" in found["b.md"]
+    assert "**said**: does not hold" in found["b.md"], "the claim and the table say the same"
+
+
+def test_a_card_of_which_nothing_was_run_is_left_out():
+    rows = Rows().cell("S1", "rnn as published").tables()
+    asked = frozenset((name, "rnn as published", 20, 1) for name in ("S1", "S2", "S3"))
+    found = site.render(
+        Source(rows, "results/made", [system(), system("S2"), system("S3")], asked=asked), names=("a.html", "b.md")
+    )
+    text = found["b.md"]
+    assert "1 published system, 0 printed numbers" in text
+    assert "Not run, and left out here: S2 and S3." in text
+    assert "## S2" not in text
+    assert "could not be judged" not in text
+    assert "no row" not in text
+
+
+def test_what_is_missing_of_a_card_that_was_run_is_said():
+    rows = Rows().cell("S1", "rnn as published").tables()
+    found = site.render(Source(rows, "results/made", [system(), system("S1 more")]), names=("a.html", "b.md"))
+    assert "1 could not be judged: what they are of was not run." in found["b.md"]
 
 
 def test_rows_of_systems_and_others_part():

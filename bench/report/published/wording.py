@@ -62,8 +62,8 @@ def told(outcomes: Iterable[Outcome]) -> str:
     return ", ".join(f"{tally[outcome]} {outcome}" for outcome in Outcome if tally[outcome]) or "nothing to judge"
 
 
-def answer(cards: Sequence[Card]) -> tuple[str, ...]:
-    """What became of the printed numbers, in sentences."""
+def answer(cards: Sequence[Card], left_out: Sequence[str] = ()) -> tuple[str, ...]:
+    """What became of the printed numbers, in sentences; `left_out` are the cards of which nothing was run."""
     outcomes = [outcome for card in cards for outcome in card.outcomes]
     printed = [outcome for outcome in outcomes if outcome not in (Outcome.NOT_STATED, Outcome.NOT_RUN)]
     claims = Counter(claim.held for card in cards for claim in card.claims)
@@ -74,6 +74,8 @@ def answer(cards: Sequence[Card]) -> tuple[str, ...]:
     ]
     if missing := outcomes.count(Outcome.NOT_RUN):
         lines.append(f"{count(missing)} could not be judged: what they are of was not run.")
+    if left_out:
+        lines.append(f"Not run, and left out here: {listed(left_out)}.")
     if cannot:
         lines.append(f"What was printed cannot be in {listed(cannot)}.")
     if claims:
