@@ -40,11 +40,11 @@ def _closeness(close: Sequence[Case], cells: Sequence[Evidence]) -> str:
     if not close:
         return sentence(close)
     less, more = (sum(held is each for _, held, _ in close) for each in (Held.HOLDS, Held.FAILS))
-    ratios = [ratio(cell) for cell in cells]
-    return (
-        f"of {len(close)} forecasts {less} are shown to err less than repeating the last value, and {more} to err "
-        f"more; their RMSE is {min(ratios):.3g} to {max(ratios):.3g} times as large as its"
+    told = (
+        f"of {len(close)} forecasts {less} are shown to err less than repeating the last value, and {more} to err more"
     )
+    ratios = [known for cell in cells if (known := ratio(cell)) is not None]
+    return f"{told}; their RMSE is {min(ratios):.3g} to {max(ratios):.3g} times as large as its" if ratios else told
 
 
 def _late(cells: Sequence[Evidence], tables: Tables) -> Iterator[Case]:

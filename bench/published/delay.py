@@ -42,6 +42,11 @@ class Delay:
         """Whether the best lag is more than chance gives."""
         return self.correlation > self.chance
 
+    @property
+    def late(self) -> bool:
+        """Whether it is told, and the prediction comes after the truth."""
+        return self.told and self.steps > 0
+
 
 def delay(truth: FloatArray, prediction: FloatArray, *, every: int = 1, most: int = MOST) -> Delay | None:
     """The delay of `prediction` behind `truth`; `None` where they are too short or do not move.

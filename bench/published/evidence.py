@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bench.published.values import FloatArray, Held
+from bench.published.values import FloatArray, Held, Spread
 from bench.schema import Status
 from bench.stats.machines import codes
 
@@ -19,7 +19,7 @@ Place = tuple[str, str]
 """Dataset id, model id."""
 
 _NUMBERS = (
-    *("rmse", "mse", "mae", "r2", "skill", "persistence_mse", "noise_floor_mse", "accuracy", "log_loss"),
+    *("rmse", "mse", "mse_scaled", "mae", "r2", "persistence_mse", "noise_floor_mse", "accuracy", "log_loss"),
     *("parameters", "test_points", "train_windows"),
 )
 _FACTS = ("cell_id", "dataset", "model", "sequence_length", "horizon", "task", "departures", "deterministic")
@@ -68,6 +68,11 @@ class Evidence:
         """Over the replicates that have a number in `column`; `None` where none has."""
         present = self.numbers[column][np.isfinite(self.numbers[column])]
         return float(present.mean()) if len(present) else None
+
+    def spread(self, column: str) -> Spread | None:
+        """Of the replicates that have a number in `column`; `None` where none has."""
+        found, mse = Spread.of(self.numbers[column]), self.mean("mse")
+        return replace(found, mean=float(np.sqrt(mse))) if found and column == "rmse" and mse is not None else found
 
 
 class Tables:

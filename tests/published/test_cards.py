@@ -10,7 +10,9 @@ import pytest
 
 from bench.published.cards import cards
 from bench.published.evidence import Tables
-from bench.published.values import Held, Outcome
+from bench.published.values import Held, Outcome, Spread
+from bench.report.drawing.published import Group, Row, distributions
+from bench.report.drawing.style import theme
 from bench.report.published import site
 from bench.report.source import Source
 from bench.schema import SCHEMAS, table
@@ -114,7 +116,7 @@ def test_every_printed_number_has_its_verdict():
         "train loss at epoch 2": Outcome.WORSE,
         "test RMSE": Outcome.REPRODUCED,
         "parameters": Outcome.REPRODUCED,
-        "shape of h n": Outcome.REPRODUCED,
+        "shape of h_n": Outcome.REPRODUCED,
         "shape of outputs": Outcome.CANNOT_BE,
     }
 
@@ -334,10 +336,57 @@ def test_pages_show_every_card_and_its_mark():
     assert {"a.html", "b.md", "figures/courses-s1.svg", "figures/distributions-s1.svg"} <= found.keys()
     assert "departures scaler: series" in found["b.md"]
     assert "| **as published** |" in found["b.md"]
-    assert "1.000 " in found["b.md"]
+    assert found["b.md"].count(r"1.002 \[0.905, 1.095\]") == 3, (
+        "pooled, in both tables, as published and under the protocol"
+    )
     assert 'id="system-s1"' in found["a.html"]
     assert "better than persistence ●" in found["b.md"]
     assert "**said**: does not hold" in found["b.md"], "the claim and the table say the same"
+
+
+def text_of(rows, *systems):
+    return site.render(Source(rows.tables(), "results/made", systems), names=("a.html", "b.md"))["b.md"]
+
+
+def test_marks_say_what_departs():
+    rows = Rows().cell("S1", "rnn as published", departures="layer: keras, split: none")
+    rows.cell("S1", "rnn", departures="layer: keras").cell("S1", "mean").cell("S1 own", "rnn as published")
+    text = text_of(rows, system(), system("S1 own"))
+    assert "| S1 | rnn | **as published** |" in text
+    assert "| S1 | rnn | **protocol, but layer: keras** |" in text
+    assert "| S1 | mean | protocol |" in text
+    assert "| S1 own | rnn | as published, no departure |" in text
+    assert "- As published, S1 own: no departure from the protocol." in text
+
+
+def test_an_error_on_the_training_windows_is_called_one():
+    rows = Rows().cell("S1", "rnn as published", departures="split: none")
+    assert outcomes(one([system()], rows)) == {"MSE on the training windows": Outcome.NOT_STATED}
+    assert "nothing was held out" in text_of(rows, system())
+
+
+def test_scaled_errors_stand_where_no_noise_floor_is_known():
+    rows = Rows().cell("S1", "rnn as published", mse=2.0, mse_scaled=0.5)
+    text = text_of(rows, system())
+    assert "| Scaled MSE | Persistence (scaled MSE) |" in text
+    assert "| 2.000 | 0.5000 | 1.000 |" in text
+    known = text_of(Rows().cell("S1", "rnn as published", noise_floor_mse=0.25), system())
+    assert "| Noise floor (RMSE) |" in known
+    assert "Scaled" not in known
+
+
+def test_a_table_of_accuracies_says_nothing_of_a_noise_floor():
+    text = text_of(Rows().cell("S1", "rnn as published", task="classify", accuracy=LEVELS / 2), system())
+    assert "Accuracy (mean; central 95 %)" in text
+    assert "noise floor" not in text.casefold().partition("how to read")[0]
+
+
+def test_a_picture_of_many_rows_is_told_in_short():
+    spreads = [Spread.of(LEVELS + place) for place in range(24)]
+    rows = tuple(Row(f"model-{place}", spread, published=True) for place, spread in enumerate(spreads))
+    with theme():
+        shown = distributions([Group("data", "RMSE", rows)], "made")
+    assert shown.alt == "data, RMSE: 24 rows from 1 (model-0) to 24 (model-23)."
 
 
 def test_a_card_of_which_nothing_was_run_is_left_out():

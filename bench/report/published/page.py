@@ -12,6 +12,7 @@ from bench.report import tables as report_tables
 from bench.report.drawing.svg import Picture
 from bench.report.published import tables
 from bench.report.published.pictures import draw
+from bench.report.published.results import Verdicts, results
 from bench.report.published.wording import TERMS, answer
 from bench.report.row_table import cell_commands, cell_rows
 from bench.report.tabular import Table
@@ -65,7 +66,7 @@ def files(
     }
 
 
-def _view(card: Card, rows: Tables, verdicts: tables.Verdicts) -> View:
+def _view(card: Card, rows: Tables, verdicts: Verdicts) -> View:
     anchor = slug(card.id)
     return View(
         anchor=anchor,
@@ -74,7 +75,7 @@ def _view(card: Card, rows: Tables, verdicts: tables.Verdicts) -> View:
         departures=tables.departures(card),
         statements=tuple(statement for system in card.systems for statement in system.published.statements),
         findings=tables.findings(card, anchor),
-        results=tables.results(card, anchor, verdicts),
+        results=results(card, anchor, verdicts),
         claims=tables.claims(card, anchor),
         pictures=draw(card, rows),
     )
