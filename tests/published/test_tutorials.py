@@ -112,7 +112,7 @@ def test_a_cut_gives_the_deterministic_facts(found):
     assert outcome(found["T15"], "first target").outcome is Outcome.CANNOT_BE
     for name in ("T11 bidirectional", "T11 packed"):
         assert outcome(found[name], "shape of outputs").outcome is Outcome.REPRODUCED
-        assert outcome(found[name], "shape of h n").outcome is Outcome.REPRODUCED
+        assert outcome(found[name], "shape of h_n").outcome is Outcome.REPRODUCED
 
 
 def test_counts_are_those_of_the_formulas(found):

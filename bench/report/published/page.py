@@ -54,7 +54,7 @@ def files(
     left_out
         The cards of which nothing was run.
     """
-    verdicts = {cell.cell_id: cell.verdict for section in summary.sections for cell in section.cells if cell.cell_id}
+    verdicts = {cell.cell_id: cell for section in summary.sections for cell in section.cells if cell.cell_id}
     views = [_view(card, rows, verdicts) for card in found]
     values = _values(views, found, summary, left_out=left_out)
     page, text = names

@@ -13,10 +13,10 @@ from bench.published.findings import NOTHING_HELD_OUT
 from bench.report.published.wording import interval
 from bench.report.tabular import MARKS, Column, Entry, Table, nothing
 from bench.report.text import count, number, significant
-from bench.report.values import Verdict
+from bench.report.values import CellSummary
 
-Verdicts = Mapping[str, Verdict]
-"""Cell id → what it shows against persistence."""
+Verdicts = Mapping[str, CellSummary]
+"""Cell id → what it shows against persistence, and why."""
 
 AS_PUBLISHED = "as published"
 
@@ -118,14 +118,14 @@ def _classified(cell: Evidence) -> tuple[Entry, ...]:
 
 def _errors(cell: Evidence, verdicts: Verdicts, *, floor: bool) -> tuple[Entry, ...]:
     mse, persistence, skill = cell.mean("mse"), cell.mean("persistence_mse"), skill_of(cell)
-    verdict = verdicts.get(cell.cell_id, Verdict.UNTESTED)
+    judged = verdicts[cell.cell_id]
     return (
         _spread(cell, "rmse"),
         Entry(significant(mse), mse) if mse is not None else nothing("no replicate finished"),
         _root(persistence),
         *((_root(cell.mean("noise_floor_mse")),) if floor else _scaled(cell)),
         Entry(number(skill, 3), skill) if skill is not None else nothing("not known"),
-        Entry(str(verdict), mark=MARKS[verdict]),
+        Entry(str(judged.verdict), mark=MARKS[judged.verdict], hint=judged.why),
     )
 
 
