@@ -49,6 +49,7 @@ def compared(request: Request) -> int:
     text = written(measured)
     typer.echo(text)
     if request.output:
+        request.output.parent.mkdir(parents=True, exist_ok=True)
         with request.output.open("a", encoding="utf-8") as file:
             file.write(text + "\n")
     return status(measured)

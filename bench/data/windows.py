@@ -24,13 +24,15 @@ from bench.tasks import Task
 class Parts:
     """The boundaries of a series of `n` points: train | validation | test.
 
-    `lost` targets at the end of each part are left out, as some published systems do; under the protocol none is.
+    `lost` targets at the end of each part are left out, as some published systems do, and the first `apart` of the
+    validation and of the test part; under the protocol none is.
     """
 
     train_end: int
     validation_end: int
     n: int
     lost: int = 0
+    apart: int = 0
 
     @property
     def train(self) -> slice:
@@ -40,12 +42,13 @@ class Parts:
     @property
     def validation(self) -> slice:
         """The points that choose epochs and hyperparameters."""
-        return slice(self.train_end, max(self.train_end, self.validation_end - self.lost))
+        start = self.train_end + self.apart
+        return slice(start, max(start, self.validation_end - self.lost))
 
     @property
     def test(self) -> slice:
         """The points that are opened once, at the end."""
-        return slice(self.validation_end, self.n - self.lost)
+        return slice(self.validation_end + self.apart, self.n - self.lost)
 
     @property
     def known(self) -> slice:
@@ -69,7 +72,8 @@ def divided(n: int, split: Split, as_published: AsPublished, sequence_length: in
         cut = _cut(n - first, 0, _points(split.test, n - first), source=source, least=0)
     else:
         cut = parts(n - first, split, source=source)
-    return Parts(first + cut.train_end, first + cut.validation_end, n, lost)
+    apart = sequence_length if as_published.split == "apart" else 0
+    return Parts(first + cut.train_end, first + cut.validation_end, n, lost, apart)
 
 
 def parts(n: int, split: Split, *, source: str = "") -> Parts:
@@ -135,6 +139,13 @@ def check_length(
             f"sequence_length {sequence_length} + horizon {horizon} needs {needed}: give a longer series, "
             "a shorter sequence_length or smaller parts"
         )
+    held_out = {"validation": cut.validation_end - cut.train_end, "test": n - cut.validation_end}
+    for name, points in held_out.items():
+        if cut.apart and 0 < points < needed:
+            raise DataError(
+                f"{_named(source)}{name} has {points} points, but one window of sequence_length {sequence_length} + "
+                f"horizon {horizon} needs {needed} of its own (split: apart): give more, or a shorter sequence_length"
+            )
     return cut
 
 

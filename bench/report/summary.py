@@ -106,7 +106,8 @@ def _unstored(source: Source, absent: Sequence[Place]) -> Iterator[str]:
     yield from source.unreadable
     if absent:
         named = list(dict.fromkeys(f"{model} on {dataset} at {length}" for dataset, model, length, _ in absent))
-        some = listed(named) if len(named) <= _NAMED else ", ".join([*named[:_NAMED], "…"])
+        more = [f"{len(named) - _NAMED} more"] if len(named) > _NAMED else []
+        some = listed([*named[:_NAMED], *more])
         have = "has" if len(absent) == 1 else "have"
         yield f"{plural(len(absent), 'cell')} of the suite {have} no row: {some}. `bench run` makes what is missing."
 

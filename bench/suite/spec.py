@@ -58,10 +58,10 @@ class AsPublished(Frozen):
     """Departures from the protocol that published systems make; each marks the cell's rows `as published`."""
 
     scaler: Literal["train", "series"] = Field("train", description="Points that the scaler is fitted on.")
-    split: Literal["points", "windows", "none"] = Field(
+    split: Literal["points", "apart", "windows", "none"] = Field(
         "points",
-        description="What is cut into parts: the points; the windows (then parts share points); nothing (every window "
-        "is trained on, and tested on).",
+        description="What is cut into parts: the points; the points, and no window reaches back across a cut; the "
+        "windows (then parts share points); nothing (every window is trained on, and tested on).",
     )
     windows: Literal["all", "minus-one"] = Field(
         "all", description="Windows of each part: all, or len - L - 1 of them (the last is lost)."

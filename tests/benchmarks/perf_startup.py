@@ -9,14 +9,13 @@ from pathlib import Path
 import pytest
 
 SUITE = str(Path(__file__).parents[2] / "suites" / "quick.yaml")
-ROUNDS = 7
 
 
 def started(benchmark, *arguments: str, folder: Path) -> None:
     def call() -> None:
         subprocess.run([sys.executable, *arguments], cwd=folder, stdout=subprocess.DEVNULL, check=True)
 
-    benchmark.pedantic(call, rounds=ROUNDS, warmup_rounds=1)
+    benchmark(call)
 
 
 @pytest.mark.benchmark(group="bench --help")

@@ -7,16 +7,15 @@ is told beside a reference that was timed in the same run.
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
-HERE = Path(__file__).parent
-REPORT = HERE.parents[1] / "reports" / "performance.md"
+from passes import HERE, ROOT, CannotMeasure, one_pass
+from ratios import Pair, pairs
+
+REPORT = ROOT / "reports" / "performance.md"
 
 
 def engine() -> str:
@@ -25,14 +24,13 @@ def engine() -> str:
 
 
 def parts() -> str:
-    """Windows, store, report and start-up, each against its reference."""
-    with tempfile.TemporaryDirectory() as folder:
-        found = Path(folder, "benchmarks.json")
-        options = ["-q", "-p", "no:cacheprovider", "-o", "python_files=perf_*.py", f"--benchmark-json={found}"]
-        _output("-m", "pytest", *options, str(HERE))
-        told = json.loads(found.read_text())
+    """Banks, windows, store, report and start-up, each against its reference."""
+    try:
+        found = pairs(one_pass(str(HERE)))
+    except CannotMeasure as error:
+        sys.exit(str(error))
     lines = ["| what | ms | reference | its ms | ratio |", "|---|---|---|---|---|"]
-    lines += [_line(group, own) for group, own in _groups(told["benchmarks"]).items()]
+    lines += [_line(pair) for pair in found]
     return "\n".join([_machine(), "", *lines])
 
 
@@ -68,19 +66,8 @@ def placed(text: str, name: str, content: str) -> str:
     return f"{before}{begin}\n{content.strip()}\n\n{end}{rest.split(end)[1]}"
 
 
-def _groups(benchmarks: list[dict]) -> dict[str, dict[str, float]]:
-    """Group → name of the test → its median seconds."""
-    groups: dict[str, dict[str, float]] = {}
-    for each in benchmarks:
-        groups.setdefault(each["group"], {})[each["name"]] = each["stats"]["median"]
-    return groups
-
-
-def _line(group: str, found: dict[str, float]) -> str:
-    (own,) = (value for name, value in found.items() if "reference" not in name)
-    ((name, reference),) = ((name, value) for name, value in found.items() if "reference" in name)
-    said = name.partition("reference_")[2].replace("_", " ")
-    return f"| {group} | {_ms(own)} | {said} | {_ms(reference)} | {own / reference:.2f} |"
+def _line(pair: Pair) -> str:
+    return f"| {pair.name} | {_ms(pair.own_s)} | {pair.reference} | {_ms(pair.reference_s)} | {pair.ratio:.2f} |"
 
 
 def _ms(seconds: float) -> str:

@@ -153,7 +153,7 @@ def test_this_checkout_against_its_own_commit(tmp_path: Path) -> None:
     )
     arguments = ["ab", "HEAD", "--suite", str(suite), "--slowdown", "9", "--time-limit", "1", "--environment", "shared"]
     done = subprocess.run(
-        [sys.executable, "-m", "bench", *arguments, "--output", str(tmp_path / "summary.md")],
+        [sys.executable, "-m", "bench", *arguments, "--output", str(tmp_path / "out/summary.md")],
         cwd=ROOT,
         env={**os.environ, "TMPDIR": str(tmp_path)},
         capture_output=True,
@@ -164,7 +164,7 @@ def test_this_checkout_against_its_own_commit(tmp_path: Path) -> None:
     lines = [line for line in done.stdout.splitlines() if line.startswith("| ")]
     names = ["work", "noise × linear-ar, L=10, h=1: fit", "noise × linear-ar, L=10, h=1: whole cell", "calibration"]
     assert [line.split(" | ")[0][2:] for line in lines] == names
-    assert (tmp_path / "summary.md").read_text() == done.stdout
+    assert (tmp_path / "out/summary.md").read_text() == done.stdout
     assert not list(tmp_path.glob("bench-ab-*"))
     listed = subprocess.run(["git", "worktree", "list"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert str(tmp_path) not in listed

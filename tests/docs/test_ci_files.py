@@ -14,11 +14,12 @@ from bench.cli.app import app
 
 ROOT = Path(__file__).parents[2]
 WORKFLOW = ROOT / ".github/workflows/bench.yml"
+OWN = ROOT / ".github/workflows/benchmarks.yml"
 PAGE = ROOT / "docs/ci.md"
 
 
-def workflow():
-    return YAML(typ="safe").load(WORKFLOW.read_text())
+def workflow(path=WORKFLOW):
+    return YAML(typ="safe").load(path.read_text())
 
 
 def gitlab():
@@ -48,8 +49,9 @@ def test_there_are_such_commands():
     assert len(commands()) >= 9
 
 
-def test_the_workflow_is_one():
-    content = workflow()
+@pytest.mark.parametrize("path", [WORKFLOW, OWN], ids=lambda path: path.stem)
+def test_the_workflow_is_one(path):
+    content = workflow(path)
     assert content["permissions"] == {"contents": "read"}
     for job in content["jobs"].values():
         assert job["timeout-minutes"] <= 30
@@ -66,6 +68,31 @@ def test_every_form_and_verdict_is_described():
     assert [name for name in [*FORMATS, *Verdict] if f"`{name}`" not in text] == []
 
 
-def test_gitlab_reads_the_junit_file_that_is_written():
+def test_gitlab_keeps_every_file_that_is_written():
     for job in gitlab().values():
-        assert any(f"--format junit --output {job['artifacts']['reports']['junit']}" in line for line in job["script"])
+        outputs = re.findall(r"--output (\S+)", " ".join(job["script"]))
+        assert outputs
+        assert all(any(name.startswith(kept) for kept in job["artifacts"]["paths"]) for name in outputs)
+        assert job["artifacts"]["when"] == "always"
+
+
+def test_gitlab_reads_the_junit_file_that_a_comparison_writes():
+    for job in gitlab().values():
+        script = " ".join(job["script"])
+        read = job["artifacts"].get("reports", {}).get("junit")
+        assert re.findall(r"--format junit --output (\S+)", script) == [read] * ("bench compare" in script)
+        assert (read is not None) == ("bench compare" in script)
+
+
+def test_gitlab_knows_the_base_of_a_speed_comparison():
+    job = gitlab()["ab"]
+    assert "rules" in job
+    assert job["variables"]["GIT_DEPTH"] == "0"
+    assert any('bench ab "$CI_MERGE_REQUEST_DIFF_BASE_SHA"' in line for line in job["script"])
+
+
+def test_the_own_benchmarks_fail_nothing():
+    (step,) = (step for step in workflow(OWN)["jobs"]["benchmarks"]["steps"] if "tox -e" in step.get("run", ""))
+    assert step["continue-on-error"] is True
+    (line,) = (line for line in (ROOT / ".ci/run").read_text().splitlines() if "compare_ratios.py" in line)
+    assert "||" in line

@@ -9,7 +9,8 @@ SCRIPT = Path(__file__).parents[1] / "benchmarks" / "performance.py"
 
 
 @pytest.fixture
-def performance():
+def performance(monkeypatch):
+    monkeypatch.syspath_prepend(SCRIPT.parent)
     spec = importlib.util.spec_from_file_location("performance", SCRIPT)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -35,7 +36,7 @@ def test_a_section_without_marks_is_refused(performance):
 def test_a_group_is_a_line_with_its_ratio(performance):
     benchmarks = [
         {"group": "read", "name": "test_bench", "stats": {"median": 3.0}},
-        {"group": "read", "name": "test_reference_plain_read", "stats": {"median": 0.002}},
+        {"group": "read", "name": "test_reference_plain_read[small]", "stats": {"median": 0.002}},
     ]
-    ((group, found),) = performance._groups(benchmarks).items()
-    assert performance._line(group, found) == "| read | 3000 | plain read | 2.00 | 1500.00 |"
+    (pair,) = performance.pairs({"benchmarks": benchmarks})
+    assert performance._line(pair) == "| read | 3000 | plain read | 2.00 | 1500.00 |"

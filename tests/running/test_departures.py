@@ -11,6 +11,7 @@ import torch
 from bench.data import DATASETS
 from bench.data.examples import Selection
 from bench.data.windows import Scaler, check_length, divided, evaluation_windows, train_windows
+from bench.errors import DataError
 from bench.models import MODELS
 from bench.running.cell import run_cell
 from bench.running.prepared import load_data, prepare
@@ -55,6 +56,21 @@ class TestWindows:
         second = evaluation_windows(values[:, None], cut.test, length, 1)
         assert (len(first), len(second)) == (800 - 31, 230 - 31)
         np.testing.assert_array_equal(np.concatenate([first.truth(), second.truth()])[:, 0], expected)
+
+    def test_parts_that_no_window_reaches_out_of(self):
+        """Closes of 1259 days, 80 % train, windows len - L - 1 of each part on its own."""
+        values, length = np.arange(1259.0), 100
+        train, test = values[:1007], values[1007:]
+        expected = [[part[i + length] for i in range(len(part) - length - 1)] for part in (train, test)]
+        departures = AsPublished(split="apart", windows="minus-one", validation="none")
+        cut = check_length(1259, Split(test=0.2), length, 1, as_published=departures)
+        first = train_windows(values[:, None], cut, length, 1)
+        second = evaluation_windows(values[:, None], cut.test, length, 1)
+        np.testing.assert_array_equal(first.truth()[:, 0], expected[0])
+        np.testing.assert_array_equal(second.truth()[:, 0], expected[1])
+        assert (len(first), len(second)) == (906, 151)
+        with pytest.raises(DataError, match=r"test has 9 points, but one window .* needs 11 of its own"):
+            check_length(90, Split(test=9), 10, 1, as_published=AsPublished(split="apart", validation="none"))
 
     def test_windows_cut_into_parts_in_order(self):
         """All windows first, then 80 % of them."""
@@ -263,7 +279,5 @@ def test_a_model_that_cannot_do_the_task_is_refused(tmp_path):
 
 
 def test_a_series_of_nothing_but_windows_is_too_short():
-    from bench.errors import DataError
-
     with pytest.raises(DataError, match="one window of sequence_length 5"):
         check_length(12, Split(validation=2, test=4), 5, 1, as_published=AsPublished(windows="minus-one"))
