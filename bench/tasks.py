@@ -1,8 +1,61 @@
-"""What may be asked of data."""
+"""What may be asked of data, and the words for its errors."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 Task = Literal["forecast", "denoise", "classify"]
 """`forecast` the points after a window, `denoise` each step of a sequence, or `classify` a sequence."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """How to speak of the errors of one task.
+
+    Parameters
+    ----------
+    unit
+        Of the RMSE.
+    reference
+        What stands for persistence; empty where it is the last value again, or the dataset's own affair.
+    explained
+        What a reader has to know before the first number; empty where errors are what everybody expects.
+    """
+
+    unit: str
+    reference: str = ""
+    explained: str = ""
+
+    @property
+    def axis(self) -> str:
+        """The label of an axis of errors."""
+        return f"RMSE ({self.unit})"
+
+
+_WORDS: Mapping[str, Words] = {
+    "forecast": Words("original units"),
+    "denoise": Words(
+        "original units",
+        reference="the noisy value itself",
+        explained="To denoise, errors are against the clean signal, and persistence is the noisy value itself.",
+    ),
+    "classify": Words(
+        "probability",
+        reference="the shares of the classes in the train part",
+        explained="To classify, errors are those of the probabilities: the RMSE is the root of Brier's score, taken as "
+        "a mean over the classes. Persistence is the shares of the classes in the train part. Accuracy and log-loss "
+        "stand beside the errors.",
+    ),
+}
+
+
+def words(tasks: Iterable[str | None]) -> Words:
+    """Those of one task; of several, those that fit all of them. One that is not known counts as `forecast`."""
+    found = [_WORDS.get(task or "", _WORDS["forecast"]) for task in sorted({task or "" for task in tasks})]
+    if len(found) == 1:
+        return found[0]
+    units = {one.unit for one in found}
+    explained = " ".join(one.explained for one in found if one.explained)
+    return Words(units.pop() if len(units) == 1 else "units of each dataset", explained=explained)

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from bench.cli.lines import columns
 from bench.stats.table import Grid, grid
+from bench.tasks import words
 
 
 def results_table(runs: pa.Table, cell_ids: Sequence[str]) -> str:
@@ -28,7 +29,27 @@ def results_table(runs: pa.Table, cell_ids: Sequence[str]) -> str:
     rows = [["dataset", "L", "h", *(shown.models[m] for m in order)]]
     for case, values in zip(shown.cases, mse[:, order], strict=True):
         rows.append([case.dataset, str(case.sequence_length), str(case.horizon), *_row(values)])
-    return f"RMSE on test, pooled over seeds, original units (* smallest of its row)\n{columns(rows)}"
+    unit = words(shown.runs["task"].unique().to_pylist()).unit
+    return (
+        f"RMSE on test, pooled over seeds, {unit} (* smallest of its row)\n{columns(rows)}{_accuracies(shown, order)}"
+    )
+
+
+def _accuracies(shown: Grid, order: Sequence[int]) -> str:
+    """The same table of accuracies, for the cases that have them; empty where none does."""
+    accuracy = shown.values("accuracy")[:, order]
+    rows = [
+        [case.dataset, str(case.sequence_length), *map(_mean, values)]
+        for case, values in zip(shown.cases, accuracy, strict=True)
+        if np.isfinite(values).any()
+    ]
+    names = ["dataset", "L", *(shown.models[m] for m in order)]
+    return f"\n\nAccuracy on test, mean over seeds\n{columns([names, *rows])}" if rows else ""
+
+
+def _mean(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> str:
+    known = values[np.isfinite(values)]
+    return f"{known.mean():.1%}" if known.size else "–"
 
 
 def _as_given(shown: Grid, cell_ids: Sequence[str]) -> list[int]:

@@ -30,7 +30,7 @@ Asked = tuple[str, str, int, int]
 """Dataset, model, sequence length, horizon."""
 
 _TIMES = ("fit_s", "predict_s", "tuning_s")
-_MEANS = ("mae", "directional_accuracy", "validation_mse_scaled")
+_MEANS = ("mae", "directional_accuracy", "accuracy", "log_loss", "validation_mse_scaled")
 _FIRST = ("cell_id", "hyperparameters", "spec")
 
 
@@ -191,6 +191,8 @@ def _cell(
         skill_in_window=window,
         learnable_fraction=arrays.estimate("learnable_fraction", place),
         directional_accuracy=arrays.number("directional_accuracy", place),
+        accuracy=arrays.number("accuracy", place),
+        log_loss=arrays.number("log_loss", place),
         validation_mse_scaled=arrays.number("validation_mse_scaled", place),
         verdict=_verdict(arrays, place, reference=model in references),
         cost=_cost(arrays, place),

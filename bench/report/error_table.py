@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from bench.report.estimate import Bounds, Estimate
 from bench.report.judging import OTHER_LENGTH
-from bench.report.tabular import LENGTH, MARKS, NO_FLOOR, NO_SKILL, Column, Entry, Table, length, nothing
+from bench.report.tabular import LENGTH, MARKS, NO_FLOOR, NO_SKILL, Column, Entry, Table, length, measured, nothing
 from bench.report.text import bounds, decimals, listed, number, percent
 from bench.report.values import CellSummary, Section, State, Verdict
 
@@ -19,9 +20,15 @@ _WORDS: Mapping[Verdict, str] = {
 }
 """Under the heading "against persistence"."""
 
-_BY_SEED = "Bootstrap over the seeds; the test window stays as it is."
+_BY_SEED = "BCa bootstrap over the seeds; the test window stays as it is."
 _AT_CHOSEN = "✓: the model's best length on validation. Bold: the smallest error among these."
 _IN_WINDOW = "Block bootstrap over the test targets; the seeds stay as they are."
+
+
+_CLASSES = (
+    Column("Accuracy", "mean over seeds", hint="The share of test sequences whose class got the highest probability."),
+    Column("Log-loss", "mean over seeds", hint="−log of the probability given to the true class, in nats."),
+)
 
 
 def errors(section: Section, *, name: str) -> Table:
@@ -32,11 +39,13 @@ def errors(section: Section, *, name: str) -> Table:
         lengths=len({cell.sequence_length for cell in section.cells}) > 1,
         rivals=section.rivals,
         learnable=any(cell.learnable_fraction for cell in section.cells),
+        classes=section.task == "classify",
     )
     columns = [
         Column("Model", kind="text"),
         LENGTH if shows.lengths else None,
-        Column("RMSE", "original units", hint="Over all test targets and seeds."),
+        *(_CLASSES if shows.classes else ()),
+        Column("RMSE", section.words.unit, hint="Over all test targets and seeds."),
         Column("95 % interval", "over seeds", hint=_BY_SEED),
         Column("Skill", hint="1 − MSE / MSE of persistence."),
         Column("95 % interval", "over seeds", hint="Fieller's, of the ratio of the means over seeds."),
@@ -77,6 +86,7 @@ class _Shows:
     rivals: Sequence[str]
     lengths: bool
     learnable: bool
+    classes: bool
 
 
 def _ends(estimate: Estimate | None) -> list[float]:
@@ -91,6 +101,7 @@ def _error_row(cell: CellSummary, *, best: bool, shows: _Shows) -> tuple[Entry, 
     entries = [
         Entry(cell.model, strong=best),
         length(cell, mark="✓" if cell.chosen else "") if shows.lengths else None,
+        *(_of_classes(cell) if shows.classes else ()),
         Entry(number(rmse.value, shows.places), rmse.value, strong=best, cell=cell.cell_id)
         if rmse
         else nothing(cell.note or _NO_ERROR),
@@ -103,6 +114,12 @@ def _error_row(cell: CellSummary, *, best: bool, shows: _Shows) -> tuple[Entry, 
         _against(cell, best=best, rivals=shows.rivals),
     ]
     return tuple(entry for entry in entries if entry)
+
+
+def _of_classes(cell: CellSummary) -> tuple[Entry, Entry]:
+    shares, nats = partial(percent, places=1), partial(number, places=3)
+    why = cell.note or _NO_ERROR
+    return measured(cell.accuracy, shares, otherwise=why), measured(cell.log_loss, nats, otherwise=why)
 
 
 def _against(cell: CellSummary, *, best: bool, rivals: Sequence[str]) -> Entry:

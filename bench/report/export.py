@@ -16,7 +16,17 @@ COLUMNS = (
     *("dataset", "model", "sequence_length", "horizon", "cell_id", "state", "seeds_finished", "seeds", "chosen"),
     *("rmse", "rmse_low", "rmse_high", "rmse_scaled", "mae", "skill", "skill_low", "skill_high"),
     *("skill_window_low", "skill_window_high", "learnable_fraction", "learnable_low", "learnable_high"),
-    *("directional_accuracy", "verdict", "fit_s", "predict_s", "tuning_s", "peak_memory_bytes", "parameters"),
+    *(
+        "directional_accuracy",
+        "accuracy",
+        "log_loss",
+        "verdict",
+        "fit_s",
+        "predict_s",
+        "tuning_s",
+        "peak_memory_bytes",
+        "parameters",
+    ),
     *("epochs", "hyperparameters", "note"),
 )
 
@@ -48,7 +58,7 @@ def _values(cell: CellSummary) -> list[object]:
         *(cell.finished, cell.replicates, cell.chosen),
         *(*_estimate(cell.rmse), cell.rmse_scaled, cell.mae, *_estimate(cell.skill)),
         *(*_bounds(cell.skill_in_window), *_estimate(cell.learnable_fraction)),
-        *(cell.directional_accuracy, cell.verdict.value),
+        *(cell.directional_accuracy, cell.accuracy, cell.log_loss, cell.verdict.value),
         *(cost.fit_s, cost.predict_s, cost.tuning_s, cost.peak_memory_bytes, cost.parameters, cost.epochs),
         *("; ".join(f"{name}={value}" for name, value in cell.hyperparameters), cell.note),
     ]

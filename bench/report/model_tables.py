@@ -26,7 +26,7 @@ def model_table(summary: Summary, model: Model, *, name: str) -> Table:
     columns = [
         Column("Dataset", kind="text"),
         LENGTH,
-        Column("RMSE", "original units"),
+        Column("RMSE", summary.words.unit),
         Column("Fit", "one seed, median"),
         Column("Tuning", "all trials"),
         Column("Epochs", "median"),

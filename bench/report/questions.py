@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.report.findings import Answer, Ranking, Standing
+from bench.report.statement import named_correctly
 from bench.report.text import listed, mebibytes, number, percent, plural, probability, seconds
 from bench.report.values import CellSummary, Counts, Section, Verdict
 
@@ -47,7 +48,7 @@ def _leader(sections: Sequence[Section], ranking: Ranking) -> list[str]:
     averages = [row for row in ranking.ranks if row.average is not None]
     if len(averages) < 2 or ranking.sections < 2:
         alone = [section.best for section in sections if section.best and len(sections) == 1]
-        return [f"{cell.model} has the smallest error." for cell in alone if len(averages) > 1]
+        return [f"{cell.model} has the smallest error.{named_correctly(cell)}" for cell in alone if len(averages) > 1]
     first = [row.model for row in averages if row.average == averages[0].average]
     verb = "has" if len(first) == 1 else "share"
     average = f"{number(averages[0].average, 1)} of {len(averages)} models over {ranking.over}"

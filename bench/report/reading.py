@@ -22,7 +22,7 @@ TERMS = (
     (
         "Over seeds",
         "A 95 % interval over replicates: would other random numbers in training give the same? "
-        "Bootstrap for the RMSE, Fieller's for the skill.",
+        "BCa bootstrap for the RMSE, Fieller's for the skill.",
     ),
     (
         "Over test window",
@@ -37,6 +37,11 @@ TERMS = (
     (
         "Not told from it",
         "The same tests against the model with the smallest error do not show a larger error.",
+    ),
+    (
+        "Model confidence set",
+        "The models that the test targets cannot rule out as the best: it holds the best one with the stated "
+        'confidence. The seeds stay as they are. Shown where bench[stats] is installed (pip install "bench[stats]").',
     ),
     (
         "Average rank",

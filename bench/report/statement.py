@@ -37,7 +37,14 @@ def _smallest(best: CellSummary, cells: Sequence[CellSummary]) -> str:
     where = f" at sequence length {best.sequence_length}" if lengths_matter else ""
     over = f"95 % interval over {plural(best.finished, 'seed')} {bounds(best.rmse.interval, places)}"
     spread = f" ({over})" if best.rmse.interval else ""
-    return f"{best.model} {found}{where}: RMSE {number(best.rmse.value, places)}{spread}."
+    return f"{best.model} {found}{where}: RMSE {number(best.rmse.value, places)}{spread}.{named_correctly(best)}"
+
+
+def named_correctly(cell: CellSummary) -> str:
+    """How well a classifier does in a reader's words; empty for what is none."""
+    if cell.accuracy is None or cell.log_loss is None:
+        return ""
+    return f" It names {percent(cell.accuracy)} of the classes correctly (log-loss {significant(cell.log_loss)})."
 
 
 def _rivals(best: CellSummary, rivals: Sequence[str], cells: Sequence[CellSummary]) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from bench.report import provenance
+from bench.report.best_set import best_set
 from bench.report.budget import standings
 from bench.report.cells import cells
 from bench.report.cost import ProbedCell, costs
@@ -163,6 +164,7 @@ class _Sections:
         self.evidence = Evidence.of(layout, self.losses, _kinds(self.runs), own_data=provenance.own_data(self.runs))
         self.references = _reference_errors(layout)
         self.linear_floors = _linear_floors(layout)
+        self.tasks = _tasks(self.runs)
         self.different_data = frozenset(provenance.different_data(self.runs))
         self.mixed_data = frozenset(provenance.mixed_data(self.runs))
         self.several_horizons = len({case.horizon for case in layout.cases}) > 1
@@ -219,7 +221,9 @@ class _Sections:
             statement=statement(found, best, near, persistence_rmse=persistence) if same_data else OTHER_DATA,
             curves=tuple(self._curves(found)),
             tuned=tuple(tuned(rows) for cell in found if cell.chosen and (rows := self.trials.get(cell.cell_id or ""))),
-            trace=self._trace(found),
+            trace=None if self.tasks.get(dataset) == "classify" else self._trace(found),
+            best_set=best_set(found, self.losses) if same_data else "",
+            task=self.tasks.get(dataset) or "forecast",
         )
 
     def _curves(self, found: Sequence[CellSummary]) -> Iterator[Curves]:
@@ -241,6 +245,12 @@ def _kinds(runs: pa.Table) -> dict[str, str]:
     """The kind of each dataset."""
     first = runs.group_by("dataset").aggregate([("spec", "min")]).to_pylist()
     return {row["dataset"]: str(json.loads(row["spec_min"] or "{}").get("dataset", {}).get("kind")) for row in first}
+
+
+def _tasks(runs: pa.Table) -> dict[str, str | None]:
+    """The task of each dataset."""
+    rows = runs.group_by("dataset").aggregate([("task", "min")]).to_pylist()
+    return {row["dataset"]: row["task_min"] for row in rows}
 
 
 def _losses(predictions: Mapping[str, pa.Table]) -> dict[str, Losses]:

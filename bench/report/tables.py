@@ -113,7 +113,7 @@ def by_dataset(summary: Summary) -> Table:
     columns = (
         Column("Dataset", kind="text"),
         Column("Smallest error", kind="text"),
-        Column("RMSE", "original units"),
+        Column("RMSE", summary.words.unit),
         Column("Skill", hint="1 − MSE / MSE of persistence."),
         Column("Learnt", "of what can be", hint="How much of the way from persistence to the noise floor."),
         Column("Cannot be told from it", kind="prose"),

@@ -94,13 +94,13 @@ def count(value: float | None) -> str:
     return NOTHING if value is None else f"{value:,.0f}".replace(",", "\u202f")
 
 
-def percent(value: float | None) -> str:
-    """A share.
+def percent(value: float | None, places: int = 0) -> str:
+    """A share, with so many decimals of a hundredth.
 
     >>> percent(0.953).split()
     ['95', '%']
     """
-    return NOTHING if value is None else f"{number(100 * value, 0)}\u202f%"
+    return NOTHING if value is None else f"{number(100 * value, places)}\u202f%"
 
 
 def probability(p: float) -> str:

@@ -14,6 +14,7 @@ from bench.report.cost import ProbedCell
 from bench.report.drawn import Curves, Trace, Tuned
 from bench.report.estimate import Bounds, Estimate
 from bench.report.findings import Answer, Ranking, Standing
+from bench.tasks import Words, words
 
 __all__ = [
     "Bounds",
@@ -117,6 +118,8 @@ class CellSummary:
     skill_in_window: Bounds | None = None
     learnable_fraction: Estimate | None = None
     directional_accuracy: float | None = None
+    accuracy: float | None = None
+    log_loss: float | None = None
     validation_mse_scaled: float | None = None
     verdict: Verdict = Verdict.UNFINISHED
     skilled: bool | None = None
@@ -146,6 +149,10 @@ class Section:
         Whether all cells saw the same values. Where not, no claim is made: there is no best cell.
     statement
         The finding in words.
+    best_set
+        Among which models the best one is, in words; empty where the test targets do not tell.
+    task
+        What is asked of the data.
     """
 
     title: str
@@ -165,6 +172,13 @@ class Section:
     curves: tuple[Curves, ...]
     tuned: tuple[Tuned, ...]
     trace: Trace | None
+    best_set: str = ""
+    task: str = "forecast"
+
+    @property
+    def words(self) -> Words:
+        """How to speak of its errors."""
+        return words([self.task])
 
     def chosen(self, model: str) -> CellSummary | None:
         """The cell of `model` at the sequence length chosen on validation, if one of its cells finished."""
@@ -258,6 +272,11 @@ class Summary:
     commands: tuple[str, ...]
     replicates: pa.Table = field(repr=False)
     folder: str
+
+    @property
+    def words(self) -> Words:
+        """How to speak of the errors of all sections."""
+        return words(section.task for section in self.sections)
 
     @property
     def sentences(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,8 @@ from bench.stats.blocks import MINIMUM_BLOCKS, block_length
 from bench.stats.intervals import LEVEL, FloatArray
 
 RESAMPLES = 1000
+_MOST = 4000
+"""Test targets that are resampled one by one; of more, the means of neighbours are."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,8 @@ def confidence_set(
     Parameters
     ----------
     losses
-        Means over replicates. Models must be complete: `None` is returned where a loss is not finite, and where the
-        targets fill fewer than `MINIMUM_BLOCKS` blocks.
+        Means over replicates. Models must be complete: `None` is returned where a loss is not finite, where the
+        targets fill fewer than `MINIMUM_BLOCKS` blocks, and where the losses of two models differ by a constant.
     horizon
         Steps ahead: sets the length of the blocks, as in `bench.stats.blocks`.
     level
@@ -64,13 +67,31 @@ def confidence_set(
     length = block_length(points, horizon)
     if not np.isfinite(losses).all() or points < MINIMUM_BLOCKS * length:
         return None
-    _, kept = np.unique(losses, axis=0, return_index=True)  # copies of one model would have no variance between them
-    if len(kept) == 1:
+    apart, place_of = np.unique(losses, axis=0, return_inverse=True)  # between copies there is no variance
+    if len(apart) == 1:
         return ConfidenceSet(level, tuple(range(models)), (1.0,) * models)
-    p = _p_values(losses[np.sort(kept)], length, level=level, resamples=resamples)
-    same = (losses[:, None] == losses[np.sort(kept)]).all(axis=2).argmax(axis=1)
-    every = tuple(float(p[place]) for place in same)
+    if not _vary(apart):
+        return None
+    pooled, size = _pooled(apart / apart.max())  # scale cancels; squared errors of prices trouble the arithmetic
+    p = _p_values(pooled, math.ceil(length / size), level=level, resamples=resamples)
+    every = tuple(float(p[place]) for place in place_of.ravel())
     return ConfidenceSet(level, tuple(place for place, own in enumerate(every) if own > 1 - level), every)
+
+
+def _pooled(losses: FloatArray) -> tuple[FloatArray, int]:
+    """The means of so many neighbours, shorter than a block, that few enough are left; how many make up each."""
+    points = losses.shape[1]
+    size = math.ceil(points / _MOST)
+    if size == 1:
+        return losses, 1
+    starts = np.arange(0, points, size)
+    share = len(starts) / points  # of the last group too, which may be smaller: the mean of all stays what it was
+    return np.add.reduceat(losses, starts, axis=1) * share, size
+
+
+def _vary(losses: FloatArray) -> bool:
+    """Whether the difference of every two models has a variance, by which the test divides it."""
+    return all(np.ptp(losses[place + 1 :] - own, axis=1).all() for place, own in enumerate(losses))
 
 
 def _p_values(losses: FloatArray, length: int, *, level: float, resamples: int) -> FloatArray:
@@ -81,7 +102,6 @@ def _p_values(losses: FloatArray, length: int, *, level: float, resamples: int) 
             "expected the package `arch` for the model confidence set, found none; run `pip install 'bench[stats]'`"
         ) from error
     seed = integer(0, "confidence set", *losses.shape) % 2**32
-    # Their scale cancels; squared errors of prices or of tiny signals would trouble the arithmetic.
-    found = MCS(losses.T / losses.mean(), size=1 - level, reps=resamples, block_size=length, method="R", seed=seed)
+    found = MCS(losses.T, size=1 - level, reps=resamples, block_size=length, method="R", seed=seed)
     found.compute()
     return np.asarray(found.pvalues["Pvalue"].sort_index().to_numpy(), dtype=np.float64)

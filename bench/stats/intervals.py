@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, stdtrit
 
 from bench.seeds import generator
+from bench.stats.bca import bca
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -46,11 +47,11 @@ class Interval:
 
 
 def mean(values: FloatArray, *, level: float = LEVEL, resamples: int = RESAMPLES) -> Interval:
-    """The mean over replicates, with its expanded percentile bootstrap interval.
+    """The mean over replicates, with its expanded BCa bootstrap interval.
 
-    The plain percentile interval is too narrow for few replicates, by the factor ``sqrt((n - 1) / n)`` and for
-    want of Student's tails; the expanded one takes the quantiles ``Phi(-+ sqrt(n / (n - 1)) t)`` instead.
-    It never leaves the range of the values.
+    Any bootstrap interval is too narrow for few replicates, by the factor ``sqrt((n - 1) / n)`` and for want of
+    Student's tails; the expanded one reaches ``sqrt(n / (n - 1)) t`` standard deviations instead of 1.96. Skewed
+    values are corrected for as BCa does. The interval never leaves the range of the values.
 
     Parameters
     ----------
@@ -63,7 +64,8 @@ def mean(values: FloatArray, *, level: float = LEVEL, resamples: int = RESAMPLES
 
     References
     ----------
-    T. Hesterberg, "What Teachers Should Know About the Bootstrap", The American Statistician 69 (2015), § 4.3.
+    T. Hesterberg, "What Teachers Should Know About the Bootstrap", The American Statistician 69 (2015), § 4.3, for
+    the expansion; `bench.stats.bca` for the rest.
     """
     return _over_replicates([values], lambda means: means[0], level=level, resamples=resamples)
 
@@ -95,8 +97,12 @@ def _quotient(means: FloatArray) -> FloatArray:
 
 def expanded_levels(count: int, level: float) -> tuple[float, float]:
     """The two bootstrap quantiles of an expanded percentile interval from `count` values."""
-    z = math.sqrt(count / (count - 1)) * stdtrit(count - 1, (1 + level) / 2)
+    z = _reach(count, level)
     return float(ndtr(-z)), float(ndtr(z))
+
+
+def _reach(count: int, level: float) -> float:
+    return float(math.sqrt(count / (count - 1)) * stdtrit(count - 1, (1 + level) / 2))
 
 
 def _over_replicates(
@@ -117,7 +123,8 @@ def _over_replicates(
             value[rows] = statistic(sample.mean(axis=2))
             if n > 1:
                 resampled = statistic(sample @ _weights(n, resamples).T)  # [rows, resamples]
-                low[rows], high[rows] = np.quantile(resampled, expanded_levels(n, level), axis=1)
+                left_out = statistic((sample.sum(axis=2, keepdims=True) - sample) / (n - 1))  # [rows, n]
+                low[rows], high[rows] = bca(resampled, value[rows], left_out, reach=_reach(n, level))
     value, low, high = (np.where(np.isfinite(numbers), numbers, np.nan) for numbers in (value, low, high))
     return Interval(value.reshape(shape), low.reshape(shape), high.reshape(shape), count.reshape(shape))
 

@@ -36,6 +36,11 @@ def test_copies_of_one_model_are_all_in_the_set() -> None:
     assert (found.included, found.p) == ((0, 1), (1.0, 1.0))
 
 
+def test_models_whose_losses_differ_by_a_constant_have_no_set() -> None:
+    one = losses(1.0)
+    assert confidence_set(np.concatenate([one, one + 1.0, losses(1.1)]).round()) is None
+
+
 class TestWithArch:
     @pytest.fixture(autouse=True)
     def _arch(self) -> None:
@@ -70,3 +75,13 @@ class TestWithArch:
             assert found is not None
             held += 0 in found.included
         assert held / 60 >= 0.88  # 0.95, less 2.5 standard errors of 60 series
+
+    def test_of_many_targets_the_means_of_neighbours_give_the_same_set(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        many = losses(1.0, 1.06, 1.01, 2.0, points=3990)
+        found = confidence_set(many)
+        monkeypatch.setattr("bench.stats.confidence_set._MOST", 1000)
+        pooled = confidence_set(many)
+        assert found is not None
+        assert pooled is not None
+        assert pooled.included == found.included
+        assert pooled.p == pytest.approx(found.p, abs=0.05)

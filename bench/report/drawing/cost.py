@@ -14,6 +14,7 @@ from bench.report.drawing.style import Look
 from bench.report.drawing.svg import Picture, picture
 from bench.report.text import number, seconds
 from bench.report.values import CellSummary, Section, Summary
+from bench.tasks import words
 
 _SHORTEST = 1e-4
 """Seconds: what takes less is drawn here, since a log scale has no zero."""
@@ -72,4 +73,5 @@ def _alt(sections: Sequence[Section]) -> str:
             for cell in _timed(section)
         ]
         parts.append(f"{section.title}: {', '.join(dots)}")
-    return f"Lower is better, further left is quicker. RMSE in original units and median fit time. {'; '.join(parts)}."
+    unit = words(section.task for section in sections).axis
+    return f"Lower is better, further left is quicker. {unit} and median fit time. {'; '.join(parts)}."

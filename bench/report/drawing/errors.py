@@ -54,7 +54,7 @@ def _by_length(section: Section, cells: Sequence[CellSummary], look: Mapping[str
     axes.set_xlim(-0.5, len(lengths) - 0.5)
     axes.set_xlabel("sequence length (points)")
     axes.grid(visible=False, axis="x")
-    axes.set_ylabel("RMSE (original units)")
+    axes.set_ylabel(section.words.axis)
     axes.margins(y=0.08)
     log_if_wide(axes, "y", _drawn(cells))
     layout.legend(figure, [*(_handle(look[name]) for name in models), *(line.handle() for line in lines)])
@@ -77,7 +77,7 @@ def _by_model(section: Section, cells: Sequence[CellSummary], look: Mapping[str,
             axes.axvline(line.value, **line.dashes)
     axes.set_yticks(range(len(cells)), [short(name) for name in names])
     axes.set_ylim(len(cells) - 0.4, -0.6)
-    axes.set_xlabel("RMSE (original units)")
+    axes.set_xlabel(section.words.axis)
     log_if_wide(axes, "x", _drawn(cells))
     if lines:
         layout.legend(figure, [line.handle() for line in lines])
@@ -153,4 +153,4 @@ def _alt(section: Section, cells: Sequence[CellSummary]) -> str:
         values = [f"{number(_value(cell))} at {cell.sequence_length}" for cell in cells if cell.model == name]
         parts.append(f"{name} {', '.join(values)}")
     lines = [f"{name} {number(value)}" for name, value in _references(section).items()]
-    return f"RMSE in original units by model and sequence length. {'; '.join([*parts, *lines])}."
+    return f"{section.words.axis} by model and sequence length. {'; '.join([*parts, *lines])}."
