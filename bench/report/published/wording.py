@@ -80,12 +80,15 @@ def answer(cards: Sequence[Card], left_out: Sequence[str] = ()) -> tuple[str, ..
     if cannot:
         lines.append(f"What was printed cannot be in {listed(cannot)}.")
     if claims:
-        lines.append(f"Of the claims, {', '.join(f'{claims[held]} {_verb(held)}' for held in Held if claims[held])}.")
+        lines.append(
+            f"Of the claims, {', '.join(f'{claims[held]} {_verb(held, claims[held])}' for held in Held if claims[held])}."
+        )
     return tuple(lines)
 
 
-def _verb(held: Held) -> str:
-    return {"holds": "hold", "does not hold": "do not hold"}.get(held.value, held.value)
+def _verb(held: Held, amount: int) -> str:
+    plurals = {Held.HOLDS: "hold", Held.FAILS: "do not hold"}
+    return held.value if amount == 1 else plurals.get(held, held.value)
 
 
 def ours(finding: Finding) -> str:
