@@ -80,9 +80,8 @@ def answer(cards: Sequence[Card], left_out: Sequence[str] = ()) -> tuple[str, ..
     if cannot:
         lines.append(f"What was printed cannot be in {listed(cannot)}.")
     if claims:
-        lines.append(
-            f"Of the claims, {', '.join(f'{claims[held]} {_verb(held, claims[held])}' for held in Held if claims[held])}."
-        )
+        counted = (f"{claims[held]} {_verb(held, claims[held])}" for held in Held if claims[held])
+        lines.append(f"Of the claims, {', '.join(counted)}.")
     return tuple(lines)
 
 
