@@ -97,15 +97,29 @@ def cards(systems: Sequence[System], tables: Tables) -> tuple[Card, ...]:
     """
     grouped: dict[str, list[System]] = {}
     for system in systems:
-        grouped.setdefault(system.id.split()[0], []).append(system)
+        grouped.setdefault(card_of(system), []).append(system)
     return tuple(_card(name, own, tables) for name, own in grouped.items())
+
+
+def card_of(system: System) -> str:
+    """The id of the card of `system`."""
+    return system.id.split()[0]
 
 
 def _card(name: str, systems: Sequence[System], tables: Tables) -> Card:
     runs = tuple(run for system in systems for run in _runs(system, tables))
     cells = [run.evidence for run in runs if run.evidence and run.evidence.seeds]
-    claims = tuple(decide(claim, cells, tables) for system in systems for claim in system.published.claims)
-    return Card(name, systems[0].title, tuple(systems), runs, _protocol(systems, tables), claims)
+    protocol = _protocol(systems, tables)
+    same = _same_models(protocol, cells)
+    claimed = (claim for system in systems for claim in system.published.claims)
+    claims = tuple(finding for claim in claimed for finding in decide(claim, cells, tables, protocol=same))
+    return Card(name, systems[0].title, tuple(systems), runs, protocol, claims)
+
+
+def _same_models(protocol: Sequence[Evidence], published: Sequence[Evidence]) -> list[Evidence]:
+    """The finished cells under the protocol whose model also ran as published on the same data."""
+    places = {(cell.dataset, cell.model) for cell in published}
+    return [cell for cell in protocol if cell.seeds and (cell.dataset, f"{cell.model}{PUBLISHED}") in places]
 
 
 def _protocol(systems: Sequence[System], tables: Tables) -> tuple[Evidence, ...]:

@@ -9,9 +9,11 @@ from itertools import pairwise
 
 import numpy as np
 
+from bench.published.alike import alike
+from bench.published.cases import Case, over, sentence
+from bench.published.drop import sudden_drop
 from bench.published.evidence import Evidence, Tables
 from bench.published.formulas import GATES, gates
-from bench.published.lags import delay_of
 from bench.published.rests import rests_on
 from bench.published.timing import slower, step_times
 from bench.published.values import ClaimFinding, FloatArray, Held
@@ -24,8 +26,6 @@ ALIKE = 0.05
 SOLVED = 0.9
 """A task is solved where more than this share is explained of what can be."""
 
-Case = tuple[str, Held, str]
-
 
 @dataclass(frozen=True)
 class Rivals:
@@ -35,16 +35,31 @@ class Rivals:
     cells: Mapping[str, Evidence]
 
 
-def decide(claim: Claim, cells: Sequence[Evidence], tables: Tables) -> ClaimFinding:
-    """The verdict on `claim`, from the `cells` of its card that have a finished replicate."""
+def decide(
+    claim: Claim, cells: Sequence[Evidence], tables: Tables, *, protocol: Sequence[Evidence] = ()
+) -> tuple[ClaimFinding, ...]:
+    """The verdicts on what `claim` says.
+
+    Parameters
+    ----------
+    claim
+        What was said.
+    cells
+        Those of its card that ran as published and have a finished replicate.
+    tables
+        Where their rows are.
+    protocol
+        The same models on the same data under the protocol.
+    """
     if claim.test == "rests-on":
-        return rests_on(claim.text, cells)
+        return (rests_on(claim.text, cells, protocol, tables),)
+    if claim.test == "sudden-drop":
+        return (sudden_drop(claim.text, cells, tables),)
     if claim.test == "delayed":
-        cases = list(_delayed(cells, tables))
-        return ClaimFinding(claim.text, _over(cases), _sentence(cases), tuple(cases))
+        return alike(claim.text, cells, tables)
     groups = [group for group in rivals(cells) if set(claim.models) <= group.cells.keys()]
     cases = list(_TESTS[claim.test](claim, groups, tables)) if groups else []
-    return ClaimFinding(claim.text, _over(cases), _sentence(cases), tuple(cases))
+    return (ClaimFinding(claim.text, over(cases), sentence(cases), tuple(cases)),)
 
 
 def rivals(cells: Sequence[Evidence]) -> list[Rivals]:
@@ -112,15 +127,6 @@ def _gates(claim: Claim, groups: Sequence[Rivals], tables: Tables) -> Iterator[C
         yield group.label, Held.HOLDS if right else Held.FAILS, f"from the parameters: {text}"
 
 
-def _delayed(cells: Sequence[Evidence], tables: Tables) -> Iterator[Case]:
-    """Whether the steps of each forecast follow those of the truth."""
-    for cell in cells:
-        found = delay_of(cell, tables)
-        if found is not None:
-            text = f"{found.steps} steps at a correlation of {found.correlation:.2f}, without lag {found.at_zero:.2f}"
-            yield f"{cell.dataset}, {cell.model}", Held.HOLDS if found.steps > 0 else Held.FAILS, text
-
-
 _TESTS: Mapping[str, Callable[[Claim, Sequence[Rivals], Tables], Iterator[Case]]] = {
     "training-time": _training_time,
     "equal-errors": _equal_errors,
@@ -167,19 +173,3 @@ def _level(comparisons: int) -> float:
 def _all(parts: Iterator[Held]) -> Held:
     found = set(parts)
     return Held.FAILS if Held.FAILS in found else Held.OPEN if Held.OPEN in found else Held.HOLDS
-
-
-def _over(cases: Sequence[Case]) -> Held:
-    """Of a claim that was made without a limit: one case against it is enough."""
-    if not cases:
-        return Held.NOT_MEASURED
-    held = {each for _, each, _ in cases}
-    return Held.FAILS if Held.FAILS in held else Held.HOLDS if held == {Held.HOLDS} else Held.OPEN
-
-
-def _sentence(cases: Sequence[Case]) -> str:
-    """For how many cases it holds."""
-    if not cases:
-        return "nothing that could decide it was measured"
-    counts = [(held, sum(each is held for _, each, _ in cases)) for held in Held]
-    return f"of {len(cases)} cases it " + ", ".join(f"{held} in {count}" for held, count in counts if count)

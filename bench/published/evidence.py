@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bench.published.values import FloatArray
+from bench.published.values import FloatArray, Held, Spread
 from bench.schema import Status
 from bench.stats.machines import codes
 
@@ -19,7 +19,7 @@ Place = tuple[str, str]
 """Dataset id, model id."""
 
 _NUMBERS = (
-    *("rmse", "mse", "mae", "r2", "skill", "persistence_mse", "noise_floor_mse", "accuracy", "log_loss"),
+    *("rmse", "mse", "mse_scaled", "mae", "r2", "persistence_mse", "noise_floor_mse", "accuracy", "log_loss"),
     *("parameters", "test_points", "train_windows"),
 )
 _FACTS = ("cell_id", "dataset", "model", "sequence_length", "horizon", "task", "departures", "deterministic")
@@ -69,6 +69,11 @@ class Evidence:
         present = self.numbers[column][np.isfinite(self.numbers[column])]
         return float(present.mean()) if len(present) else None
 
+    def spread(self, column: str) -> Spread | None:
+        """Of the replicates that have a number in `column`; `None` where none has."""
+        found, mse = Spread.of(self.numbers[column]), self.mean("mse")
+        return replace(found, mean=float(np.sqrt(mse))) if found and column == "rmse" and mse is not None else found
+
 
 class Tables:
     """The tables of a result set, by cell.
@@ -77,10 +82,13 @@ class Tables:
     ----------
     tables
         `runs`, `curves`, `predictions` and, where it was measured, `probes`.
+    better
+        Cell id → whether it is shown to err less than persistence; only cells that were tested.
     """
 
-    def __init__(self, tables: Mapping[str, pa.Table]) -> None:
+    def __init__(self, tables: Mapping[str, pa.Table], better: Mapping[str, Held] | None = None) -> None:
         self._tables = tables
+        self._better = better or {}
         self._runs = _split(tables["runs"], ("dataset", "model"))
         self._curves = _split(tables["curves"], ("cell_id",))
         self._predictions = _split(tables["predictions"], ("cell_id",))
@@ -111,6 +119,10 @@ class Tables:
             return None
         own = rows.filter(pc.is_in(rows["seed"], value_set=pa.array(found.seeds, rows["seed"].type)))
         return own.sort_by([("seed", "ascending"), ("index", "ascending"), ("step", "ascending")])
+
+    def better_than_persistence(self, found: Evidence) -> Held:
+        """Whether it is shown to err less, or more."""
+        return self._better.get(found.cell_id, Held.NOT_MEASURED)
 
     def probes(self) -> pa.Table | None:
         """What the probe measured, on the machine with the most samples; `None` where nothing was."""

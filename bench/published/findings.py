@@ -13,6 +13,9 @@ from bench.published.trajectory import follow
 from bench.published.values import LEAST, LEAST_IMAGES, Finding, Printed, Spread, Trajectory
 from bench.suite.published import Published
 
+NOTHING_HELD_OUT = "split: none"
+"""The departure that tests on the windows that were trained on."""
+
 _COLUMNS = {"test_rmse": "rmse", "test_l1": "mae"}
 
 
@@ -45,7 +48,8 @@ def _errors(published: Published, found: Evidence) -> Iterator[Finding]:
             finding = below_floor(finding, found.mean("noise_floor_mse"), int(found.mean("test_points") or 1))
         yield finding
     if not printed and given is None:
-        quantity, column = ("test accuracy", "accuracy") if found.task == "classify" else ("test MSE", "mse")
+        word, column = ("accuracy", "accuracy") if found.task == "classify" else ("MSE", "mse")
+        quantity = f"{word} on the training windows" if NOTHING_HELD_OUT in found.departures else f"test {word}"
         yield not_stated(quantity, _spread(found, column), least=enough)
 
 
@@ -55,7 +59,7 @@ def _facts(published: Published, found: Evidence) -> Iterator[Finding]:
         yield exact("parameters", str(published.parameters), None if ours is None else f"{ours:.0f}")
     for name, shape in published.shapes.items():
         got = found.shapes.get(name)
-        quantity = f"shape of {name.replace('_', ' ')}"
+        quantity = f"shape of {name}"
         yield exact(
             quantity, shape_text(shape), None if got is None else shape_text(got), because="the code gives ours"
         )
@@ -98,4 +102,4 @@ def _first_values(found: Evidence, tables: Tables) -> tuple[float | None, list[f
 
 
 def _spread(found: Evidence, column: str) -> Spread | None:
-    return Spread.of(found.numbers[column])
+    return found.spread(column)

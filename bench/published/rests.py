@@ -2,48 +2,54 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
-from bench.published.evidence import Evidence
+from bench.published.against import in_numbers
+from bench.published.cases import Case, over
+from bench.published.evidence import Evidence, Tables
 from bench.published.values import ClaimFinding, Held
-from bench.stats.intervals import mean, paired_ratio
+from bench.stats.intervals import paired_ratio
 
 ASKED_TWICE = "targets: same-at-every-step"
 """The departure that asks every step of a window for the one value after it."""
 
+_WORSE = {Held.HOLDS: Held.FAILS, Held.FAILS: Held.HOLDS}
 
-def rests_on(text: str, cells: Sequence[Evidence]) -> ClaimFinding:
-    """The verdict on "the network fails", from all `cells` of its card.
+_SAYS = {
+    Held.HOLDS: "worse than repeating the last value",
+    Held.FAILS: "better than it",
+    Held.OPEN: "not shown to differ from it",
+    Held.NOT_MEASURED: "not tested against it",
+}
 
-    Each cell is held against persistence; and the network whose every step is asked for the one value after the
-    window against the same one that is asked at the last step only, replicate by replicate.
+
+def rests_on(text: str, cells: Sequence[Evidence], protocol: Sequence[Evidence], tables: Tables) -> ClaimFinding:
+    """The verdict on "the network fails", from the `cells` of its card as published.
+
+    Each is held against persistence, and the same networks under the protocol beside them: these say whether it is
+    the training that fails. The network whose every step is asked for the one value after the window is held against
+    the same one that is asked at the last step only, replicate by replicate.
     """
-    cases = tuple(_against_persistence(cell) for cell in cells)
-    if not cases:
+    if not cells:
         return ClaimFinding(text, Held.NOT_MEASURED, "no replicate finished")
-    held = {case[1] for case in cases}
-    over = Held.HOLDS if held == {Held.HOLDS} else Held.FAILS if held == {Held.FAILS} else Held.OPEN
-    parts = [_persistence_says(held), *_target_says(cells)]
-    return ClaimFinding(text, over, "; ".join(parts), cases)
+    own = [_case(cell, tables) for cell in cells]
+    others = [_case(cell, tables, how=", protocol") for cell in protocol]
+    parts = [_says("as published", own), *([_says("under the protocol", others)] if others else [])]
+    return ClaimFinding(text, over(own), "; ".join([*parts, *_target_says(cells)]), (*own, *others))
 
 
-def _against_persistence(cell: Evidence) -> tuple[str, Held, str]:
-    skill = mean(cell.numbers["skill"])
-    value, low, high = (float(number) for number in (skill.value, skill.low, skill.high))
-    held = Held.HOLDS if high < 0 else Held.FAILS if low > 0 else Held.OPEN
-    error, reference = (float(np.sqrt(np.mean(cell.numbers[name]))) for name in ("mse", "persistence_mse"))
-    label = f"{cell.dataset}, {cell.model}"
-    return label, held, f"RMSE {error:.4g}, persistence {reference:.4g}, skill {value:.3g} [{low:.3g}, {high:.3g}]"
+def _case(cell: Evidence, tables: Tables, *, how: str = "") -> Case:
+    better = tables.better_than_persistence(cell)
+    return f"{cell.dataset}, {cell.model}{how}", _WORSE.get(better, better), in_numbers(cell)
 
 
-def _persistence_says(held: set[Held]) -> str:
-    if held == {Held.HOLDS}:
-        return "every variant does worse than repeating the last close, however it is trained"
-    if Held.FAILS in held:
-        return "not every variant does worse than repeating the last close"
-    return "no variant is better than repeating the last close, and not all are worse"
+def _says(how: str, cases: Sequence[Case]) -> str:
+    tally = Counter(held for _, held, _ in cases)
+    counted = ", ".join(f"{tally[held]} {words}" for held, words in _SAYS.items() if tally[held])
+    return f"{how}, of {len(cases)} {'network' if len(cases) == 1 else 'networks'} {counted}"
 
 
 def _target_says(cells: Sequence[Evidence]) -> list[str]:

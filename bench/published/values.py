@@ -73,7 +73,10 @@ class Printed:
 
 @dataclass(frozen=True)
 class Spread:
-    """The values of the finished replicates; `low` and `high` are the ends of their central 95 %."""
+    """The values of the finished replicates; `low` and `high` are the ends of their central 95 %.
+
+    `mean` is theirs, but of RMSEs the pooled one: the root of the mean squared error of all.
+    """
 
     values: tuple[float, ...]
     mean: float

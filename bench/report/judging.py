@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 
@@ -12,6 +14,7 @@ from bench.report.values import CellSummary, Verdict
 from bench.stats.claims import Claim, Window
 from bench.stats.table import Case, FloatArray, Grid
 from bench.stats.verdicts import ALPHA, Kind, Subject, against_best, against_persistence
+from bench.stats.verdicts import Verdict as Outcome
 
 MARTINGALES = frozenset({"gbm", "TSLA", "GOOGL", "DJI", "A", "GOOG"})
 """Kinds of dataset on which much skill is suspicious: geometric Brownian motion, and closes."""
@@ -40,6 +43,8 @@ class Evidence:
         By cell id.
     martingales
         Datasets of which persistence is the best forecast known.
+    own_data
+        Ids of the cells whose replicates each have data of their own: there the replicates decide alone.
     """
 
     mse: Mapping[tuple[Case, str], FloatArray]
@@ -47,18 +52,20 @@ class Evidence:
     floor: Mapping[tuple[Case, str], FloatArray]
     losses: Mapping[str, Losses]
     martingales: frozenset[str]
+    own_data: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, grid: Grid, losses: Mapping[str, Losses], kinds: Mapping[str, str]) -> Evidence:
+    def of(
+        cls, grid: Grid, losses: Mapping[str, Losses], kinds: Mapping[str, str], *, own_data: frozenset[str]
+    ) -> Evidence:
         """From the replicates; `kinds` names the kind of each dataset."""
         martingales = frozenset(dataset for dataset, kind in kinds.items() if kind in MARTINGALES)
         mse, persistence, floor = (_by_place(grid, name) for name in ("mse", "persistence_mse", "noise_floor_mse"))
-        return cls(mse, persistence, floor, losses, martingales)
+        return cls(mse, persistence, floor, losses, martingales, own_data)
 
     def subject(self, cell: CellSummary) -> Subject:
         """`cell` against persistence."""
-        own = self.losses.get(cell.cell_id or "")
-        floor = self.floor[_place(cell)]
+        own, floor, one = self._losses(cell), self.floor[_place(cell)], self._one_series(cell)
         claim = Claim(
             cell.model,
             "persistence",
@@ -66,12 +73,14 @@ class Evidence:
             old=self.persistence[_place(cell)],
             window=(own.model, own.persistence) if own else None,
             horizon=cell.horizon,
-            deterministic=cell.deterministic,
+            deterministic=cell.deterministic and one,
+            one_series=one,
         )
         return Subject(claim, None if np.isnan(floor).all() else floor, cell.dataset in self.martingales)
 
     def claim(self, cell: CellSummary, best: CellSummary) -> Claim:
         """`cell` against the best one of its dataset."""
+        one = self._one_series(cell) and self._one_series(best)
         return Claim(
             cell.model,
             best.model,
@@ -79,11 +88,26 @@ class Evidence:
             old=self.mse[_place(best)],
             window=self._window(cell, best),
             horizon=cell.horizon,
-            deterministic=cell.deterministic and best.deterministic,
+            deterministic=cell.deterministic and best.deterministic and one,
+            one_series=one,
         )
 
+    def content(self, cell: CellSummary) -> Hashable:
+        """Equal for rows that are one: the forecasts of a model that draws no random number, on the same data."""
+        own = self._losses(cell)
+        if own is None or not cell.deterministic:
+            return cell.cell_id
+        return cell.model, cell.horizon, own.model.tobytes(), own.persistence.tobytes()
+
+    def _one_series(self, cell: CellSummary) -> bool:
+        return cell.cell_id not in self.own_data
+
+    def _losses(self, cell: CellSummary) -> Losses | None:
+        """Over the test window, where all replicates saw the same one."""
+        return self.losses.get(cell.cell_id or "") if self._one_series(cell) else None
+
     def _window(self, cell: CellSummary, best: CellSummary) -> Window | None:
-        own, other = (self.losses.get(item.cell_id or "") for item in (cell, best))
+        own, other = self._losses(cell), self._losses(best)
         if own is None or other is None or not np.array_equal(own.index, other.index):
             return None
         return own.model, other.model
@@ -98,21 +122,36 @@ def _place(cell: CellSummary) -> tuple[Case, str]:
     return Case(cell.dataset, cell.horizon, cell.sequence_length), cell.model
 
 
-def judged(cells: Iterable[Sequence[CellSummary]], evidence: Evidence) -> list[tuple[CellSummary, ...]]:
+Families = Mapping[str, str]
+"""Dataset → the part of the page whose claims are corrected together; a dataset without one is of the whole."""
+
+
+def judged(
+    cells: Iterable[Sequence[CellSummary]], evidence: Evidence, families: Families = MappingProxyType({})
+) -> list[tuple[CellSummary, ...]]:
     """The cells of each dataset, the chosen ones with their verdicts against persistence."""
     sections = [tuple(_unjudged(cell) for cell in own) for own in cells]
-    chosen = [cell for own in sections for cell in own if cell.verdict is Verdict.UNTESTED and cell.chosen]
-    verdicts = against_persistence([evidence.subject(cell) for cell in chosen])
-    found = {
-        cell.cell_id: replace(
-            cell,
-            verdict=_VERDICTS[verdict.kind],
-            skilled=(verdict.finding.p < ALPHA and verdict.finding.difference < 0) if verdict.finding.tested else None,
-            why=verdict.sentence,
-        )
-        for cell, verdict in zip(chosen, verdicts, strict=True)
-    }
+    by_family: dict[str, list[CellSummary]] = defaultdict(list)
+    for own in sections:
+        for cell in own:
+            if cell.verdict is Verdict.UNTESTED and cell.chosen:
+                by_family[families.get(cell.dataset, "")].append(cell)
+    found = {cell.cell_id: cell for family in by_family.values() for cell in _family(family, evidence)}
     return [tuple(found.get(cell.cell_id, cell) for cell in own) for own in sections]
+
+
+def _family(chosen: Sequence[CellSummary], evidence: Evidence) -> list[CellSummary]:
+    """With their verdicts, corrected together; rows that are one count once."""
+    first = {evidence.content(cell): cell for cell in reversed(chosen)}
+    verdicts = against_persistence([evidence.subject(cell) for cell in first.values()])
+    found = dict(zip(first, verdicts, strict=True))
+    return [_with(cell, found[evidence.content(cell)]) for cell in chosen]
+
+
+def _with(cell: CellSummary, verdict: Outcome) -> CellSummary:
+    finding = verdict.finding
+    skilled = (finding.p < ALPHA and finding.difference < 0) if finding.tested else None
+    return replace(cell, verdict=_VERDICTS[verdict.kind], skilled=skilled, why=verdict.sentence)
 
 
 def _unjudged(cell: CellSummary) -> CellSummary:
@@ -128,10 +167,15 @@ class Against:
     sentence: str
 
 
-def against(pairs: Sequence[tuple[CellSummary, CellSummary]], evidence: Evidence) -> dict[str | None, Against]:
+def against(
+    pairs: Sequence[tuple[CellSummary, CellSummary]], evidence: Evidence, families: Families = MappingProxyType({})
+) -> dict[str | None, Against]:
     """Each pair's first cell against its second, the best one of its dataset; by cell id."""
-    verdicts = against_best([evidence.claim(cell, best) for cell, best in pairs])
+    by_family: dict[str, list[tuple[CellSummary, CellSummary]]] = defaultdict(list)
+    for pair in pairs:
+        by_family[families.get(pair[0].dataset, "")].append(pair)
     return {
         cell.cell_id: Against(verdict.kind is Kind.APART and verdict.finding.difference > 0, verdict.sentence)
-        for (cell, _), verdict in zip(pairs, verdicts, strict=True)
+        for own in by_family.values()
+        for (cell, _), verdict in zip(own, against_best([evidence.claim(*pair) for pair in own]), strict=True)
     }

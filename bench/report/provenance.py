@@ -131,18 +131,55 @@ def _timed_machines(runs: pa.Table) -> set[str]:
     return {label(row) for row in timed.select(MACHINE).group_by(MACHINE).aggregate([]).to_pylist()}
 
 
+def own_data(runs: pa.Table) -> frozenset[str]:
+    """Ids of the cells whose replicates each have data of their own, as the suite asked for."""
+    known = _known(runs).group_by(["cell_id", "spec"]).aggregate([("data_sha256", "count_distinct")]).to_pylist()
+    several = (row for row in known if row["data_sha256_count_distinct"] > 1)
+    return frozenset(row["cell_id"] for row in several if json.loads(row["spec"] or "{}").get("fresh_data"))
+
+
+def _known(runs: pa.Table) -> pa.Table:
+    return runs.filter(pc.is_valid(runs["data_sha256"]))
+
+
 def different_data(runs: pa.Table) -> list[str]:
-    """Datasets whose models did not all see the same values: their errors do not compare."""
-    known = runs.select(["dataset", "data_sha256"]).filter(pc.is_valid(runs["data_sha256"]))
-    grouped = known.group_by("dataset").aggregate([("data_sha256", "count_distinct")]).to_pylist()
-    return sorted(row["dataset"] for row in grouped if row["data_sha256_count_distinct"] > 1)
+    """Datasets whose models did not all see the same values: their errors do not compare.
+
+    Where each replicate has data of its own, those of one seed should have seen the same.
+    """
+    known = _known(runs)
+    own = pc.is_in(known["cell_id"], value_set=pa.array(own_data(runs), pa.string()))
+    part = pc.if_else(own, known["seed"], -1)
+    grouped = (
+        known.select(["dataset", "data_sha256"])
+        .append_column("part", part)
+        .group_by(["dataset", "part"])
+        .aggregate([("data_sha256", "count_distinct")])
+        .to_pylist()
+    )
+    return sorted({row["dataset"] for row in grouped if row["data_sha256_count_distinct"] > 1})
+
+
+def mixed_data(runs: pa.Table) -> list[str]:
+    """Datasets of which some cells have data of their own for each replicate, and others share one series."""
+    known, own = _known(runs), pa.array(own_data(runs), pa.string())
+    mask = pc.is_in(known["cell_id"], value_set=own)
+    parts = (known.filter(each)["dataset"].unique().to_pylist() for each in (mask, pc.invert(mask)))
+    return sorted(set.intersection(*map(set, parts)))
 
 
 def _different_data(runs: pa.Table) -> list[str]:
-    return [
+    notes = [
         f"The cells of {name} did not all see the same data: compare none of their errors."
         for name in different_data(runs)
     ]
+    mixed = mixed_data(runs)
+    if mixed:
+        notes.append(
+            f"On {listed(mixed)}, each replicate of some cells has data of its own, and other cells share one series: "
+            "each is held against persistence on its own data; compare no errors between the two."
+        )
+    return notes
 
 
 def _few_seeds(runs: pa.Table) -> str:

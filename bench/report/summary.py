@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePath
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from bench.report.cells import cells
 from bench.report.cost import ProbedCell, costs
 from bench.report.drawn import Curves, Trace
 from bench.report.grouping import by_cell
-from bench.report.judging import Against, Evidence, against, judged
+from bench.report.judging import Against, Evidence, Families, against, judged
 from bench.report.learning import curves
 from bench.report.losses import Losses, losses, trace
 from bench.report.questions import answers
@@ -40,13 +41,21 @@ _NAMED = 6
 """So many missing cells are named; the tables show all."""
 
 
-def summarise(source: Source) -> Summary:
-    """The summary of one result set."""
+def summarise(source: Source, families: Families = MappingProxyType({})) -> Summary:
+    """The summary of one result set.
+
+    Parameters
+    ----------
+    source
+        What it is made from.
+    families
+        Dataset → the part of the page whose claims are corrected together; by default all are.
+    """
     tables = source.rows
     runs = tables["runs"]
     layout = grid(runs)
     models = _models(layout)
-    sections = _Sections(source, layout, models).all()
+    sections = _Sections(source, layout, models, families).all()
     ranking = rank(sections, models)
     probes = _probes(source)
     standing = standings(sections, [row.model for row in ranking.ranks], probes)
@@ -141,8 +150,9 @@ def _counts(layout: Grid, sections: Sequence[Section], *, absent: int, probed: i
 class _Sections:
     """Builds the sections; holds what they share."""
 
-    def __init__(self, source: Source, layout: Grid, models: Sequence[Model]) -> None:
+    def __init__(self, source: Source, layout: Grid, models: Sequence[Model], families: Families) -> None:
         tables = source.rows
+        self.families = families
         self.runs = tables["runs"]
         self.models = models
         self.predictions = by_cell(tables["predictions"])
@@ -151,11 +161,12 @@ class _Sections:
         self.losses = _losses(self.predictions)
         references = frozenset(model.name for model in models if model.reference)
         self.cells = cells(layout, self.losses, references, asked=source.asked)
-        self.evidence = Evidence.of(layout, self.losses, _kinds(self.runs))
+        self.evidence = Evidence.of(layout, self.losses, _kinds(self.runs), own_data=provenance.own_data(self.runs))
         self.references = _reference_errors(layout)
         self.linear_floors = _linear_floors(layout)
         self.tasks = _tasks(self.runs)
         self.different_data = frozenset(provenance.different_data(self.runs))
+        self.mixed_data = frozenset(provenance.mixed_data(self.runs))
         self.several_horizons = len({case.horizon for case in layout.cases}) > 1
 
     def all(self) -> tuple[Section, ...]:
@@ -166,8 +177,10 @@ class _Sections:
         order = sorted(own, key=lambda place: (place[0].casefold(), *place))
         compared = [place for place in order if place[0] not in self.different_data]
         found = {place: self._chosen(own[place]) for place in order}
-        found |= dict(zip(compared, judged((found[place] for place in compared), self.evidence), strict=True))
-        held = self._held([found[place] for place in compared])
+        found |= dict(
+            zip(compared, judged((found[place] for place in compared), self.evidence, self.families), strict=True)
+        )
+        held = self._held([found[place] for place in compared if place[0] not in self.mixed_data])
         return tuple(self._section(found[place], facts=facts[place[0]], held=held) for place in order)
 
     def _chosen(self, own: Sequence[CellSummary]) -> tuple[CellSummary, ...]:
@@ -177,13 +190,14 @@ class _Sections:
     def _held(self, sections: Sequence[Sequence[CellSummary]]) -> Mapping[str | None, Against]:
         """Every chosen cell against the best one of its dataset."""
         best = [(own, best_of(own)) for own in sections]
-        return against([(cell, top) for own, top in best if top for cell in others(own, top)], self.evidence)
+        pairs = [(cell, top) for own, top in best if top for cell in others(own, top)]
+        return against(pairs, self.evidence, self.families)
 
     def _section(
         self, own: Sequence[CellSummary], *, facts: tuple[str, str, int | None], held: Mapping[str | None, Against]
     ) -> Section:
         dataset, horizon = own[0].dataset, own[0].horizon
-        same_data = dataset not in self.different_data
+        same_data = dataset not in self.different_data | self.mixed_data
         found = tuple(
             replace(cell, why_not_best=held[cell.cell_id].sentence) if cell.cell_id in held else cell for cell in own
         )

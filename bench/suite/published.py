@@ -13,10 +13,12 @@ class Claim(Frozen):
     """Something said in words that numbers can decide."""
 
     text: Name = Field(description="What was said.")
-    test: Literal["training-time", "gates", "equal-errors", "no-worse", "short-memory", "rests-on", "delayed"] = Field(
+    test: Literal[
+        "training-time", "gates", "equal-errors", "no-worse", "short-memory", "rests-on", "sudden-drop", "delayed"
+    ] = Field(
         description="How it is decided: each next kind of model takes longer in training; its gates are counted; two "
         "kinds err alike; the first errs no more than the second; the first fails where the second does not; what a "
-        "poor result rests on; a forecast comes late."
+        "poor result rests on; it errs most at the largest fall; a forecast is close, and comes late."
     )
     models: tuple[Name, ...] = Field((), description="Kinds of models, in the order of the claim.")
 

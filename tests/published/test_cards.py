@@ -5,287 +5,55 @@ from __future__ import annotations
 import json
 
 import numpy as np
-import pyarrow as pa
-import pytest
 
-from bench.published.cards import cards
-from bench.published.evidence import Tables
-from bench.published.values import Held, Outcome
-from bench.report.published import site
-from bench.report.source import Source
-from bench.schema import SCHEMAS, table
+from bench.published.values import Outcome
 from bench.suite.published import Published
-from bench.suite.spec import Entry, System
-
-SEEDS = 20
-LEVELS = np.linspace(0.9, 1.1, SEEDS)
 
 
-def entry(name, kind="rnn", **parameters):
-    return Entry(id=name, kind=kind, parameters={"hidden_size": 8, "layers": 1, **parameters})
-
-
-def system(name="S1", published=None, models=("rnn",), **kinds):
-    return System(
-        id=name,
-        title="made up",
-        datasets=(Entry(id="data", kind="sine", parameters={}),),
-        models=tuple(entry(model, kinds.get(model, model)) for model in models),
-        published=published or Published(),
-    )
-
-
-class Rows:
-    """Collects rows of a made-up result set."""
-
-    def __init__(self):
-        self.rows = {name: [] for name in SCHEMAS}
-
-    def cell(self, dataset, model, *, kind="rnn", rmse=LEVELS, curve=None, seeds=SEEDS, **columns):
-        key = {
-            "cell_id": f"{dataset}-{model}",
-            "suite": "made",
-            "dataset": dataset,
-            "model": model,
-            "sequence_length": columns.pop("length", 20),
-            "horizon": 1,
-        }
-        spec = json.dumps({"model": {"kind": kind, "parameters": {"hidden_size": 8, "layers": 1}}})
-        shared = {"task": "forecast", "status": "ok", "reason": "", "spec": spec, "deterministic": False, **columns}
-        for seed in range(seeds):
-            error = float(np.broadcast_to(rmse, SEEDS)[seed])
-            own = {"seed": seed, "rmse": error, "mse": error**2, "mae": error / 2, "persistence_mse": 4.0}
-            own |= {"skill": 1 - error**2 / 4, "test_points": 50}
-            per_seed = {name: value[seed] for name, value in shared.items() if isinstance(value, np.ndarray)}
-            self.rows["runs"].append({**key, **own, **shared, **{n: float(v) for n, v in per_seed.items()}})
-            for epoch, loss in (curve or {}).items():
-                line = {"seed": seed, "epoch": epoch, "train_loss": float(loss * LEVELS[seed])}
-                self.rows["curves"].append({**key, **line})
-        return self
-
-    def prediction(self, dataset, model, truth, predicted):
-        key = {"cell_id": f"{dataset}-{model}", "suite": "made", "dataset": dataset, "model": model}
-        for seed in range(SEEDS):
-            self.rows["predictions"] += [
-                {
-                    **key,
-                    "sequence_length": 20,
-                    "horizon": 1,
-                    "seed": seed,
-                    "index": 100 + i,
-                    "channel": 0,
-                    "step": 1,
-                    "truth": float(t),
-                    "prediction": float(p),
-                    "persistence": float(t),
-                }
-                for i, (t, p) in enumerate(zip(truth, predicted, strict=True))
-            ]
-        return self
-
-    def tables(self):
-        return {name: table(name, rows) for name, rows in self.rows.items()}
-
-
-def one(systems, rows):
-    (card,) = cards(systems, Tables(rows.tables()))
-    return card
-
-
-def outcomes(card):
-    return {finding.quantity: finding.outcome for run in card.runs for finding in run.all_findings}
-
-
-def test_every_printed_number_has_its_verdict():
+def test_every_printed_number_has_its_verdict(made):
     published = Published(
         train_loss={1: 2.0, 2: 0.1}, test_rmse=1.02, parameters=97, shapes={"h_n": (1, 32, 8), "outputs": (32, 20, 8)}
     )
-    rows = Rows().cell(
+    rows = made.Rows().cell(
         "S1",
         "rnn as published",
         curve={1: 2.0, 2: 1.0},
         parameters=97,
         shapes=json.dumps({"h_n": [1, 32, 8], "outputs": [32, 20, 9]}),
     )
-    found = outcomes(one([system(published=published)], rows))
+    found = made.outcomes(made.one([made.system(published=published)], rows))
     assert found == {
         "train loss at epoch 1": Outcome.REPRODUCED,
         "train loss at epoch 2": Outcome.WORSE,
         "test RMSE": Outcome.REPRODUCED,
         "parameters": Outcome.REPRODUCED,
-        "shape of h n": Outcome.REPRODUCED,
+        "shape of h_n": Outcome.REPRODUCED,
         "shape of outputs": Outcome.CANNOT_BE,
     }
 
 
-def test_what_was_not_printed_is_given():
-    found = outcomes(one([system()], Rows().cell("S1", "rnn as published")))
+def test_what_was_not_printed_is_given(made):
+    found = made.outcomes(made.one([made.system()], made.Rows().cell("S1", "rnn as published")))
     assert found == {"test MSE": Outcome.NOT_STATED}
 
 
-def test_what_was_not_run_is_said():
-    card = one([system(published=Published(test_rmse=1.0))], Rows())
+def test_what_was_not_run_is_said(made):
+    card = made.one([made.system(published=Published(test_rmse=1.0))], made.Rows())
     assert card.outcomes == [Outcome.NOT_RUN]
 
 
-def test_first_target_and_prediction_are_those_of_the_smallest_index():
+def test_first_target_and_prediction_are_those_of_the_smallest_index(made):
     published = Published(first_target=0.5, first_prediction=0.4)
     truth = np.linspace(0.5, 0.9, 9)
-    rows = Rows().cell("S1", "rnn as published").prediction("S1", "rnn as published", truth, truth - 0.1)
-    found = outcomes(one([system(published=published)], rows))
+    rows = made.Rows().cell("S1", "rnn as published").prediction("S1", "rnn as published", truth, truth - 0.1)
+    found = made.outcomes(made.one([made.system(published=published)], rows))
     assert found["first target"] is Outcome.REPRODUCED
     assert found["prediction of the first target"] is Outcome.REPRODUCED
 
 
-def test_systems_of_one_first_word_share_a_card():
-    first, second = system("S1"), system("S1 variant")
-    rows = Rows().cell("S1", "rnn as published").cell("S1 variant", "rnn as published").cell("S1", "rnn")
-    card = one([first, second], rows)
+def test_systems_of_one_first_word_share_a_card(made):
+    first, second = made.system("S1"), made.system("S1 variant")
+    rows = made.Rows().cell("S1", "rnn as published").cell("S1 variant", "rnn as published").cell("S1", "rnn")
+    card = made.one([first, second], rows)
     assert [run.system for run in card.runs] == ["S1", "S1 variant"]
     assert [cell.model for cell in card.protocol] == ["rnn"]
-
-
-def claim(test, *models):
-    return Published.model_validate({"claims": ({"text": "said", "test": test, "models": models},)})
-
-
-def told(published, rows, models):
-    return one([system(published=published, models=models)], rows).claims[0]
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "held"),
-    [(0.95, 0.95, Held.HOLDS), (0.5, 0.95, Held.FAILS), (0.95, 0.5, Held.FAILS)],
-)
-def test_errors_are_equal_within_the_margin(first, second, held):
-    wobble = np.random.default_rng(0).normal(0, 0.01, (2, SEEDS))
-    rows = Rows()
-    for name, level, own in (("gru", first, wobble[0]), ("lstm", second, wobble[1])):
-        rows.cell("S1", f"{name} as published", kind=name, r2=level + own)
-    assert told(claim("equal-errors", "gru", "lstm"), rows, ("gru", "lstm")).held is held
-
-
-def test_wide_spread_cannot_tell_whether_errors_are_equal():
-    wobble = np.random.default_rng(0).normal(0, 0.5, (2, SEEDS))
-    rows = Rows()
-    for name, own in zip(("gru", "lstm"), wobble, strict=True):
-        rows.cell("S1", f"{name} as published", kind=name, r2=own)
-    assert told(claim("equal-errors", "gru", "lstm"), rows, ("gru", "lstm")).held is Held.OPEN
-
-
-@pytest.mark.parametrize(("first", "held"), [(0.95, Held.HOLDS), (0.5, Held.FAILS), (0.99, Held.HOLDS)])
-def test_a_kind_that_explains_more_is_no_worse(first, held):
-    wobble = np.random.default_rng(0).normal(0, 0.01, (2, SEEDS))
-    rows = Rows()
-    for name, level, own in (("gru", first, wobble[0]), ("lstm", 0.95, wobble[1])):
-        rows.cell("S1", f"{name} as published", kind=name, r2=level + own)
-    assert told(claim("no-worse", "gru", "lstm"), rows, ("gru", "lstm")).held is held
-
-
-@pytest.mark.parametrize(
-    ("rnn", "lstm", "held"),
-    [(0.2, 0.99, Held.HOLDS), (0.99, 0.99, Held.FAILS), (0.2, 0.2, Held.OPEN)],
-)
-def test_a_memory_is_short_where_another_solves_the_task(rnn, lstm, held):
-    wobble = np.random.default_rng(0).normal(0, 0.001, SEEDS)
-    rows = Rows()
-    for name, level in (("rnn", rnn), ("lstm", lstm)):
-        rows.cell("S1", f"{name} as published", kind=name, r2=level + wobble)
-    assert told(claim("short-memory", "rnn", "lstm"), rows, ("rnn", "lstm")).held is held
-
-
-def test_what_is_explained_is_a_share_of_what_can_be():
-    """A forecast at the noise floor solves the task, though its R² is far from 1."""
-    r2 = 0.5 + np.random.default_rng(0).normal(0, 0.001, SEEDS)
-    mse = 4 * (1 - r2)
-    rows = Rows()
-    for name in ("rnn", "lstm"):
-        rows.cell("S1", f"{name} as published", kind=name, r2=r2, mse=mse, noise_floor_mse=2.0)
-    assert told(claim("short-memory", "rnn", "lstm"), rows, ("rnn", "lstm")).held is Held.FAILS
-
-
-def test_gates_are_counted():
-    rows, sizes = Rows(), {"rnn": 1, "gru": 3, "lstm": 4}
-    for name, blocks in sizes.items():
-        shapes = json.dumps({"train_inputs": [9, 20, 2], "train_targets": [9, 1, 1]})
-        parameters = blocks * 8 * (2 + 8 + 2) + 9
-        rows.cell("S1", f"{name} as published", kind=name, parameters=parameters, shapes=shapes)
-    found = told(claim("gates", *sizes), rows, tuple(sizes))
-    assert (found.held, found.cases[0][2]) == (Held.HOLDS, "from the parameters: rnn 0, gru 2, lstm 3")
-
-
-def probed(medians, host="one"):
-    rng = np.random.default_rng(0)
-    machine = {"host": host, "cpu": "c", "gpu": None, "device": "cpu", "threads": 1}
-    return [
-        {
-            "dataset": "S1",
-            "model": f"{name} as published",
-            "sequence_length": 20,
-            "quantity": "step_s",
-            "value": float(value),
-            **machine,
-        }
-        for name, median in medians.items()
-        for value in median + 0.001 * rng.normal(size=20)
-    ]
-
-
-@pytest.mark.parametrize(("gru", "held"), [(0.2, Held.HOLDS), (0.4, Held.FAILS), (0.3, Held.OPEN)])
-def test_training_times_are_ordered_on_one_machine(gru, held):
-    kinds = ("rnn", "gru", "lstm")
-    rows = Rows()
-    for name in kinds:
-        rows.cell("S1", f"{name} as published", kind=name)
-    samples = probed({"rnn": 0.1, "gru": gru, "lstm": 0.3}) + probed({"rnn": 9.0}, host="other")
-    tables = {**rows.tables(), "probes": pa.Table.from_pylist(samples)}
-    (card,) = cards([system(published=claim("training-time", *kinds), models=kinds)], Tables(tables))
-    assert card.claims[0].held is held
-    assert card.claims[0].cases[0][2].startswith("rnn 99.8 ms [99.4, 100]")  # of the one machine alone
-
-
-def test_a_claim_on_cells_that_did_not_finish_is_not_measured():
-    rows = Rows().cell("S1", "rnn as published", status="diverged", reason="the loss is not finite")
-    found = told(claim("gates", "rnn"), rows, ("rnn",))
-    assert found.held is Held.NOT_MEASURED
-
-
-def test_a_poor_result_is_held_against_persistence_and_the_other_target():
-    rows = Rows()
-    rows.cell("S1", "rnn as published", rmse=3 * LEVELS, departures="targets: same-at-every-step")
-    rows.cell("S1 last", "rnn as published", rmse=2.5 * LEVELS, departures="scaler: series")
-    card = one([system("S1", claim("rests-on")), system("S1 last")], rows)
-    found = card.claims[0]
-    assert found.held is Held.HOLDS
-    assert "every variant does worse than repeating the last close" in found.sentence
-    assert "multiplies the RMSE by 1.2 [1.2, 1.2]" in found.sentence
-
-
-def test_a_late_forecast_of_real_data_is_measured():
-    walk = np.cumsum(np.random.default_rng(0).normal(size=120))
-    rows = Rows().cell("S1", "rnn as published").prediction("S1", "rnn as published", walk[1:], walk[:-1])
-    card = one([system(published=claim("delayed"))], rows)
-    assert card.runs[0].delay.steps == 1
-    assert card.claims[0].held is Held.HOLDS
-
-
-def test_pages_show_every_card_and_its_mark():
-    truth = np.sin(np.arange(60) / 3)
-    published = Published(train_loss={1: 2.0}, test_rmse=1.0, claims=claim("rests-on").claims)
-    rows = Rows().cell("S1", "rnn as published", curve={1: 2.0}, departures="scaler: series")
-    rows.prediction("S1", "rnn as published", truth, truth).cell("S1", "rnn")
-    found = site.render(Source(rows.tables(), "results/made", [system(published=published)]), names=("a.html", "b.md"))
-    assert {"a.html", "b.md", "figures/courses-s1.svg", "figures/distributions-s1.svg"} <= found.keys()
-    assert "departures scaler: series" in found["b.md"]
-    assert "| **as published** |" in found["b.md"]
-    assert "1.000 " in found["b.md"]
-    assert 'id="system-s1"' in found["a.html"]
-
-
-def test_rows_of_systems_and_others_part():
-    rows = Rows().cell("S1", "rnn as published").cell("other", "rnn").tables()
-    asked = frozenset({("S1", "rnn", 5, 1), ("more", "rnn", 5, 1)})
-    own, others = site.parted(Source(rows, "results/made", [system()], asked=asked))
-    assert own.rows["runs"]["dataset"].unique().to_pylist() == ["S1"]
-    assert others.rows["runs"]["dataset"].unique().to_pylist() == ["other"]
-    assert (own.asked, others.asked) == (frozenset({("S1", "rnn", 5, 1)}), frozenset({("more", "rnn", 5, 1)}))

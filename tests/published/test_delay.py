@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from bench.published.delay import delay
 
@@ -40,3 +41,19 @@ def test_the_correlation_is_that_of_numpy():
 def test_what_does_not_move_or_is_short_has_no_delay():
     assert delay(WALK, np.zeros_like(WALK)) is None
     assert delay(WALK[:20], WALK[:20]) is None
+
+
+def test_one_step_forecasts_of_every_fifth_point_tell_the_delay_within_it():
+    truth = WALK[10:310]
+    for steps in (1, 2):
+        late = WALK[10 - steps : 310 - steps : 5]
+        found = delay(truth, late, every=5, most=5)
+        assert (found.steps, found.told) == (steps, True)
+        assert found.correlation == pytest.approx(1)
+
+
+def test_independent_series_have_a_delay_that_is_told_in_one_of_twenty_at_most():
+    walks = np.cumsum(np.random.default_rng(3).normal(size=(1000, 2, 101)), axis=2)
+    most = binom.ppf(0.99, len(walks), 0.05)
+    assert sum(delay(truth, other).told for truth, other in walks) <= most
+    assert sum(delay(truth, other[::5], every=5, most=5).told for truth, other in walks) <= most

@@ -24,6 +24,7 @@ from bench.report.text import number
 
 _PUBLISHED, _PROTOCOL, _PRINTED = (sns.color_palette("colorblind").as_hex()[place] for place in (0, 2, 3))
 _MOST_COURSES = 6  # panels of one picture
+_MOST_TOLD = 6  # rows of one panel whose errors its text names one by one
 _DOTS = (0, (1, 2))
 _DASHES = (0, (5, 3))
 
@@ -131,11 +132,16 @@ def _printed_handle() -> Line2D:
 
 
 def _alt(groups: Sequence[Group]) -> str:
-    parts = []
-    for group in groups:
-        own = (f"{row.label} {number(row.spread.mean)}" for row in group.rows)
-        parts.append(f"{group.dataset}, {group.unit}: {', '.join(own)}")
-    return f"{'; '.join(parts)}."
+    return f"{'; '.join(f'{group.dataset}, {group.unit}: {_told(group.rows)}' for group in groups)}."
+
+
+def _told(rows: Sequence[Row]) -> str:
+    """Each row's error, or of many the smallest and the largest."""
+    if len(rows) <= _MOST_TOLD:
+        return ", ".join(f"{row.label} {number(row.spread.mean)}" for row in rows)
+    ordered = sorted(rows, key=lambda row: row.spread.mean)
+    ends = (f"{number(row.spread.mean)} ({row.label})" for row in (ordered[0], ordered[-1]))
+    return f"{len(rows)} rows from {' to '.join(ends)}"
 
 
 def overlay(trace: Trace, *, title: str, name: str, what: str = "") -> Picture:

@@ -12,6 +12,7 @@ from bench.report import tables as report_tables
 from bench.report.drawing.svg import Picture
 from bench.report.published import tables
 from bench.report.published.pictures import draw
+from bench.report.published.results import Verdicts, results
 from bench.report.published.wording import TERMS, answer
 from bench.report.row_table import cell_commands, cell_rows
 from bench.report.tabular import Table
@@ -35,7 +36,9 @@ class View:
     pictures: tuple[Picture, ...]
 
 
-def files(found: Sequence[Card], rows: Tables, summary: Summary, *, names: tuple[str, str]) -> dict[str, str | bytes]:
+def files(
+    found: Sequence[Card], rows: Tables, summary: Summary, *, names: tuple[str, str], left_out: Sequence[str] = ()
+) -> dict[str, str | bytes]:
     """The files of the page: path within its folder → content; the HTML page itself comes last.
 
     Parameters
@@ -48,10 +51,12 @@ def files(found: Sequence[Card], rows: Tables, summary: Summary, *, names: tuple
         Of the same rows: verdicts against persistence, provenance.
     names
         Of the HTML page and of the Markdown page.
+    left_out
+        The cards of which nothing was run.
     """
-    verdicts = {cell.cell_id: cell.verdict for section in summary.sections for cell in section.cells if cell.cell_id}
+    verdicts = {cell.cell_id: cell for section in summary.sections for cell in section.cells if cell.cell_id}
     views = [_view(card, rows, verdicts) for card in found]
-    values = _values(views, found, summary)
+    values = _values(views, found, summary, left_out=left_out)
     page, text = names
     markdown = environment().get_template("published.md.j2").render(**values)
     return {
@@ -61,7 +66,7 @@ def files(found: Sequence[Card], rows: Tables, summary: Summary, *, names: tuple
     }
 
 
-def _view(card: Card, rows: Tables, verdicts: tables.Verdicts) -> View:
+def _view(card: Card, rows: Tables, verdicts: Verdicts) -> View:
     anchor = slug(card.id)
     return View(
         anchor=anchor,
@@ -70,17 +75,19 @@ def _view(card: Card, rows: Tables, verdicts: tables.Verdicts) -> View:
         departures=tables.departures(card),
         statements=tuple(statement for system in card.systems for statement in system.published.statements),
         findings=tables.findings(card, anchor),
-        results=tables.results(card, anchor, verdicts),
+        results=results(card, anchor, verdicts),
         claims=tables.claims(card, anchor),
         pictures=draw(card, rows),
     )
 
 
-def _values(views: Sequence[View], found: Sequence[Card], summary: Summary) -> Mapping[str, object]:
+def _values(
+    views: Sequence[View], found: Sequence[Card], summary: Summary, *, left_out: Sequence[str]
+) -> Mapping[str, object]:
     return {
         "summary": summary,
         "views": views,
-        "answer": answer(found),
+        "answer": answer(found, left_out),
         "overview": tables.overview(found),
         "failures": report_tables.failures(summary),
         "rows": cell_rows(summary),

@@ -10,13 +10,13 @@ import pyarrow.compute as pc
 
 from bench.published.cards import Card, Run
 from bench.published.evidence import Evidence, Tables
-from bench.published.values import Printed, Spread
+from bench.published.values import Printed
 from bench.report.drawing.published import Group, Row, courses, distributions, overlay
 from bench.report.drawing.style import theme
 from bench.report.drawing.svg import Picture
 from bench.report.losses import trace
 from bench.report.published.tables import label
-from bench.report.text import slug
+from bench.report.text import plural, slug
 
 _ERRORS = {"test accuracy": "accuracy", "test L1": "mae", "test RMSE": "rmse"}
 """The quantities with a picture, and their columns."""
@@ -47,7 +47,7 @@ def _group(dataset: str, runs: Sequence[Run], protocol: Sequence[Evidence]) -> G
     others = [
         Row(f"{cell.model}, protocol", spread, published=False)
         for cell in protocol
-        if cell.dataset == dataset and cell.model in own and (spread := Spread.of(cell.numbers[column]))
+        if cell.dataset == dataset and cell.model in own and (spread := cell.spread(column))
     ]
     persistence, floor = (
         _root(runs, name) if column == "rmse" else None for name in ("persistence_mse", "noise_floor_mse")
@@ -63,7 +63,7 @@ def _column(runs: Sequence[Run]) -> str:
 
 
 def _row(run: Run, column: str) -> Row | None:
-    spread = Spread.of(run.evidence.numbers[column]) if run.evidence else None
+    spread = run.evidence.spread(column) if run.evidence else None
     printed: Printed | None = next(
         (finding.printed for finding in run.findings if _ERRORS.get(finding.quantity) == column), None
     )
@@ -83,13 +83,13 @@ def _overlays(card: Card, tables: Tables, name: str) -> Iterator[Picture]:
         finished = [(run, cell) for run, cell in drawn if cell.seeds and cell.task != "classify"]
         if not finished:
             continue
-        run, cell = min(finished, key=lambda pair: float(np.mean(pair[1].numbers["rmse"])))
+        run, cell = min(finished, key=lambda pair: float(np.mean(pair[1].numbers["mse"])))
         rows = tables.predictions(cell)
         if rows is not None and rows.num_rows:
             one, what = (
                 (_one_sequence(rows), "step of the first test sequence") if cell.task == "denoise" else (rows, "")
             )
-            late = f", {run.delay.steps} steps late" if run.delay and run.delay.steps else ""
+            late = f", {plural(run.delay.steps, 'step')} late" if run.delay and run.delay.late else ""
             title = f"Predictions of {run.model} as published over truth on {dataset}{late}"
             yield overlay(trace(one), title=title, name=f"{name}-{place}", what=what)
 

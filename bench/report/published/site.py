@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from bench.published.cards import cards
+from collections.abc import Iterator, Sequence
+
+from bench.published.cards import card_of, cards
 from bench.published.evidence import Tables
+from bench.published.values import Held
 from bench.report.published.page import files
 from bench.report.source import Source
 from bench.report.summary import summarise
+from bench.report.values import Summary, Verdict
+from bench.suite.spec import System
 
 
 def parted(source: Source) -> tuple[Source, Source]:
     """What belongs to the published systems, and all else."""
-    return source.parted([dataset.id for system in source.systems for dataset in system.named_datasets])
+    return source.parted(_datasets(source.systems))
 
 
 def render(source: Source, *, names: tuple[str, str]) -> dict[str, str | bytes]:
     """The files of the page: path within its folder → content.
+
+    A card is a report of its own: it is there if something of it was run, and its claims are corrected together, so
+    that it says the same whether or not others stand beside it.
 
     Parameters
     ----------
@@ -24,5 +32,24 @@ def render(source: Source, *, names: tuple[str, str]) -> dict[str, str | bytes]:
     names
         Of the HTML page and of the Markdown page.
     """
-    found = Tables(source.rows)
-    return files(cards(source.systems, found), found, summarise(source), names=names)
+    here = set(source.rows["runs"]["dataset"].unique().to_pylist())
+    run = {card_of(system) for system in source.systems if here.intersection(_datasets([system]))}
+    systems = [system for system in source.systems if card_of(system) in run]
+    left_out = list(dict.fromkeys(card_of(system) for system in source.systems if card_of(system) not in run))
+    families = {dataset: card_of(system) for system in systems for dataset in _datasets([system])}
+    summary = summarise(source.parted(_datasets(systems))[0], families)
+    found = Tables(source.rows, dict(_better(summary)))
+    return files(cards(systems, found), found, summary, names=names, left_out=left_out)
+
+
+def _datasets(systems: Sequence[System]) -> list[str]:
+    return [dataset.id for system in systems for dataset in system.named_datasets]
+
+
+def _better(summary: Summary) -> Iterator[tuple[str, Held]]:
+    """Each cell that was tested: whether it is shown to err less than persistence."""
+    for section in summary.sections:
+        for cell in section.cells:
+            if cell.cell_id and cell.skilled is not None:
+                worse = cell.verdict is Verdict.WORSE
+                yield cell.cell_id, Held.HOLDS if cell.skilled else Held.FAILS if worse else Held.OPEN

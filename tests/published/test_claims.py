@@ -1,0 +1,189 @@
+"""Claims in words, decided by made-up rows."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from bench.published.cards import cards
+from bench.published.evidence import Tables
+from bench.published.values import Held
+
+SEEDS = 20
+LEVELS = np.linspace(0.9, 1.1, SEEDS)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "held"),
+    [(0.95, 0.95, Held.HOLDS), (0.5, 0.95, Held.FAILS), (0.95, 0.5, Held.FAILS)],
+)
+def test_errors_are_equal_within_the_margin(made, first, second, held):
+    wobble = np.random.default_rng(0).normal(0, 0.01, (2, SEEDS))
+    rows = made.Rows()
+    for name, level, own in (("gru", first, wobble[0]), ("lstm", second, wobble[1])):
+        rows.cell("S1", f"{name} as published", kind=name, r2=level + own)
+    assert made.told(made.claim("equal-errors", "gru", "lstm"), rows, ("gru", "lstm")).held is held
+
+
+def test_wide_spread_cannot_tell_whether_errors_are_equal(made):
+    wobble = np.random.default_rng(0).normal(0, 0.5, (2, SEEDS))
+    rows = made.Rows()
+    for name, own in zip(("gru", "lstm"), wobble, strict=True):
+        rows.cell("S1", f"{name} as published", kind=name, r2=own)
+    assert made.told(made.claim("equal-errors", "gru", "lstm"), rows, ("gru", "lstm")).held is Held.OPEN
+
+
+@pytest.mark.parametrize(("first", "held"), [(0.95, Held.HOLDS), (0.5, Held.FAILS), (0.99, Held.HOLDS)])
+def test_a_kind_that_explains_more_is_no_worse(made, first, held):
+    wobble = np.random.default_rng(0).normal(0, 0.01, (2, SEEDS))
+    rows = made.Rows()
+    for name, level, own in (("gru", first, wobble[0]), ("lstm", 0.95, wobble[1])):
+        rows.cell("S1", f"{name} as published", kind=name, r2=level + own)
+    assert made.told(made.claim("no-worse", "gru", "lstm"), rows, ("gru", "lstm")).held is held
+
+
+@pytest.mark.parametrize(
+    ("rnn", "lstm", "held"),
+    [(0.2, 0.99, Held.HOLDS), (0.99, 0.99, Held.FAILS), (0.2, 0.2, Held.OPEN)],
+)
+def test_a_memory_is_short_where_another_solves_the_task(made, rnn, lstm, held):
+    wobble = np.random.default_rng(0).normal(0, 0.001, SEEDS)
+    rows = made.Rows()
+    for name, level in (("rnn", rnn), ("lstm", lstm)):
+        rows.cell("S1", f"{name} as published", kind=name, r2=level + wobble)
+    assert made.told(made.claim("short-memory", "rnn", "lstm"), rows, ("rnn", "lstm")).held is held
+
+
+def test_what_is_explained_is_a_share_of_what_can_be(made):
+    """A forecast at the noise floor solves the task, though its R² is far from 1."""
+    r2 = 0.5 + np.random.default_rng(0).normal(0, 0.001, SEEDS)
+    mse = 4 * (1 - r2)
+    rows = made.Rows()
+    for name in ("rnn", "lstm"):
+        rows.cell("S1", f"{name} as published", kind=name, r2=r2, mse=mse, noise_floor_mse=2.0)
+    assert made.told(made.claim("short-memory", "rnn", "lstm"), rows, ("rnn", "lstm")).held is Held.FAILS
+
+
+def test_gates_are_counted(made):
+    rows, sizes = made.Rows(), {"rnn": 1, "gru": 3, "lstm": 4}
+    for name, blocks in sizes.items():
+        shapes = json.dumps({"train_inputs": [9, 20, 2], "train_targets": [9, 1, 1]})
+        parameters = blocks * 8 * (2 + 8 + 2) + 9
+        rows.cell("S1", f"{name} as published", kind=name, parameters=parameters, shapes=shapes)
+    found = made.told(made.claim("gates", *sizes), rows, tuple(sizes))
+    assert (found.held, found.cases[0][2]) == (Held.HOLDS, "from the parameters: rnn 0, gru 2, lstm 3")
+
+
+def probed(medians, host="one"):
+    rng = np.random.default_rng(0)
+    machine = {"host": host, "cpu": "c", "gpu": None, "device": "cpu", "threads": 1}
+    return [
+        {
+            "dataset": "S1",
+            "model": f"{name} as published",
+            "sequence_length": 20,
+            "quantity": "step_s",
+            "value": float(value),
+            **machine,
+        }
+        for name, median in medians.items()
+        for value in median + 0.001 * rng.normal(size=20)
+    ]
+
+
+@pytest.mark.parametrize(("gru", "held"), [(0.2, Held.HOLDS), (0.4, Held.FAILS), (0.3, Held.OPEN)])
+def test_training_times_are_ordered_on_one_machine(made, gru, held):
+    kinds = ("rnn", "gru", "lstm")
+    rows = made.Rows()
+    for name in kinds:
+        rows.cell("S1", f"{name} as published", kind=name)
+    samples = probed({"rnn": 0.1, "gru": gru, "lstm": 0.3}) + probed({"rnn": 9.0}, host="other")
+    tables = {**rows.tables(), "probes": pa.Table.from_pylist(samples)}
+    (card,) = cards([made.system(published=made.claim("training-time", *kinds), models=kinds)], Tables(tables))
+    assert card.claims[0].held is held
+    assert card.claims[0].cases[0][2].startswith("rnn 99.8 ms [99.4, 100]")  # of the one machine alone
+
+
+def test_a_claim_on_cells_that_did_not_finish_is_not_measured(made):
+    rows = made.Rows().cell("S1", "rnn as published", status="diverged", reason="the loss is not finite")
+    found = made.told(made.claim("gates", "rnn"), rows, ("rnn",))
+    assert found.held is Held.NOT_MEASURED
+
+
+def test_a_poor_result_is_held_against_persistence_and_the_other_target(made):
+    rows = made.Rows()
+    rows.cell("S1", "rnn as published", rmse=3 * LEVELS, departures="targets: same-at-every-step")
+    rows.cell("S1 last", "rnn as published", rmse=2.5 * LEVELS, departures="scaler: series")
+    rows.cell("S1", "rnn", rmse=2.1 * LEVELS).cell("S1", "linear-ar", rmse=1.0)
+    better = {"S1-rnn as published": Held.FAILS, "S1 last-rnn as published": Held.FAILS, "S1-rnn": Held.OPEN}
+    card = made.one([made.system("S1", made.claim("rests-on")), made.system("S1 last")], rows, better)
+    found = card.claims[0]
+    assert found.held is Held.HOLDS
+    assert found.sentence.split("; ")[:2] == [
+        "as published, of 2 networks 2 worse than repeating the last value",
+        "under the protocol, of 1 network 1 not shown to differ from it",
+    ]
+    assert "multiplies the RMSE by 1.2 [1.2, 1.2]" in found.sentence
+    assert [case[1] for case in found.cases] == [Held.HOLDS, Held.HOLDS, Held.OPEN]
+    assert "RMSE 3.006, persistence 2," in found.cases[0][2]  # pooled: the mean of the RMSEs is 3
+
+
+def test_nothing_is_said_of_a_poor_result_that_was_not_tested(made):
+    found = made.one(
+        [made.system(published=made.claim("rests-on"))], made.Rows().cell("S1", "rnn as published")
+    ).claims[0]
+    assert found.held is Held.NOT_MEASURED
+
+
+WALK = 100 + np.cumsum(np.random.default_rng(0).normal(size=151))
+
+
+@pytest.mark.parametrize(("error", "held"), [(9.0, Held.HOLDS), (1.0, Held.FAILS)])
+def test_a_failure_at_the_largest_fall_is_measured_there(made, error, held):
+    truth = WALK.copy()
+    truth[50:] -= 6
+    fall = truth[49] - truth[50]
+    predicted = truth + 0.5
+    predicted[50] = truth[50] + error
+    rows = made.Rows().cell("S1", "rnn as published")
+    rows.prediction("S1", "rnn as published", truth[1:], predicted[1:], persistence=truth[:-1])
+    found = made.one([made.system(published=made.claim("sudden-drop"))], rows).claims[0]
+    assert found.held is held
+    assert f"error {error:.3g} [{error:.3g}, {error:.3g}] at the largest fall" in found.cases[0][2]
+    assert f"by {fall:.3g}, which is the error of persistence there; elsewhere typically 0.5" in found.cases[0][2]
+
+
+def test_closeness_and_delay_are_judged_apart(made):
+    truth, last = WALK[1:], WALK[:-1]
+    rows = made.Rows().cell("S1", "rnn as published", rmse=2.2 * LEVELS)
+    rows.prediction("S1", "rnn as published", truth, last, persistence=last)
+    card = made.one([made.system(published=made.claim("delayed"))], rows, {"S1-rnn as published": Held.FAILS})
+    close, late = card.claims
+    assert (close.text, close.held) == ("said: closeness", Held.FAILS)
+    assert close.sentence == (
+        "of 1 forecasts 0 are shown to err less than repeating the last value, and 1 to err more; "
+        "their RMSE is 1.1 to 1.1 times as large as its"
+    )
+    assert (late.text, late.held) == ("said: delay", Held.HOLDS)
+    assert late.cases[0][2].startswith("1 step at a correlation of 1.00")
+    assert "the curves look alike because the last value is repeated" in late.sentence
+    assert card.runs[0].delay.steps == 1
+
+
+def test_blocks_laid_end_to_end_make_no_delay(made):
+    """Five steps that all repeat the last value known before them: one-step forecasts of it are one point late."""
+    truth = WALK[1:]
+    blocks = np.repeat(WALK[:-1:5], 5)
+    rows = made.Rows().cell("S1", "rnn as published")
+    rows.prediction("S1", "rnn as published", truth, blocks, horizon=5, persistence=blocks)
+    assert made.one([made.system()], rows).runs[0].delay.steps == 1
+
+
+def test_a_forecast_that_follows_nothing_has_no_delay_to_tell(made):
+    other = np.cumsum(np.random.default_rng(1).normal(size=150))
+    rows = made.Rows().cell("S1", "rnn as published")
+    rows.prediction("S1", "rnn as published", WALK[1:], other, persistence=WALK[:-1])
+    assert made.one([made.system(published=made.claim("delayed"))], rows).claims[1].held is Held.OPEN
