@@ -11,12 +11,15 @@ from typing import Literal
 import typer
 
 from bench.cli.interrupts import ending
-from bench.cli.listing import loaded, suite_file
+from bench.cli.listing import loaded
 from bench.cli.speed_table import Measured, status, written
 from bench.running.ab.agent import CALIBRATION
+from bench.running.ab.cells import asked
 from bench.running.ab.session import Pair, Session
 from bench.running.ab.worktree import base_of, head_of, repository_of
+from bench.running.selection import only
 from bench.stats.speed import Conclusion, Target, concluded, is_look
+from bench.suite.cells import expand
 
 
 @dataclass(frozen=True)
@@ -35,10 +38,12 @@ class Request:
 
 def compared(request: Request) -> int:
     """Carry out `request` and return the exit status."""
-    target = Target(request.slowdown, request.power, loaded(request.suite).gate.alpha)
+    suite = loaded(request.suite)
+    target = Target(request.slowdown, request.power, suite.gate.alpha)
+    cells = only(list(expand(suite)), request.only)
     repository = repository_of(Path.cwd())
     with ending() as check, base_of(repository, request.base_ref, environment=request.environment) as base:
-        session = Session(base, head_of(repository), suite_file(request.suite), request.only)
+        session = Session(base, head_of(repository), asked(cells, base.root.parent / "cells"))  # gone with the base
         _tell(f"base {base.commit}, head {session.head.commit}: starting both")
         began = time.monotonic()
         shared = session.shared()

@@ -41,6 +41,8 @@ class Side:
         The working tree that both come from.
     commit
         For the reader.
+    environment
+        The folder of the virtual environment that was made for it, if one was.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Side:
     root: Path
     repository: Path
     commit: str
+    environment: Path | None = None
 
 
 def repository_of(folder: Path) -> Path:
@@ -98,8 +101,9 @@ def base_of(repository: Path, ref: str, *, environment: Environment = "auto") ->
         tree = folder / TREE
         git(repository, *_NO_HOOKS, "worktree", "add", "--detach", str(tree), commit)
         own = environment == "own" or (environment == "auto" and requirements(tree) != requirements(repository))
-        python = _installed(tree, folder / "environment") if own else sys.executable
-        yield Side("base", python, tree, repository, commit[:10])
+        environment_folder = folder / "environment" if own else None
+        python = _installed(tree, environment_folder) if environment_folder else sys.executable
+        yield Side("base", python, tree, repository, commit[:10], environment_folder)
 
 
 def requirements(root: Path) -> tuple[Any, str]:
