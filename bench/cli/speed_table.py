@@ -36,13 +36,13 @@ class Measured:
 
 
 def status(found: Measured) -> int:
-    """0 nothing is slower, 1 something is, 2 it cannot be compared or is undecided."""
+    """0 nothing is slower, 1 something is, 2 some of it cannot be compared, 3 undecided: the machine is too noisy."""
     conclusion = found.conclusion
-    if conclusion.unequal:
-        return 2
-    if conclusion.having(Speed.SLOWER):
+    if conclusion.having(Speed.SLOWER) and not conclusion.unequal:
         return 1
-    return 2 if conclusion.having(Speed.UNDECIDED) or found.shared.lost else 0
+    if found.shared.lost:
+        return 2
+    return 3 if conclusion.unequal or conclusion.having(Speed.UNDECIDED) else 0
 
 
 def written(found: Measured) -> str:

@@ -240,7 +240,7 @@ def _modules(among: set[str]) -> dict[str, str]:
     found = {}
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if not isinstance(file, str) or not Path(file).is_absolute() or name == "__main__":
+        if not isinstance(file, str) or not Path(file).is_absolute() or file == __file__:
             continue
         if name.partition(".")[0] in packages or not file.startswith((sys.prefix, sys.base_prefix)):
             found[name] = file
