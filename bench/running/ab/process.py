@@ -147,4 +147,5 @@ def _path(side: Side) -> str:
     given = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
     elsewhere = [entry for entry in given if not Path(entry).resolve().is_relative_to(side.repository)]
     sources = [str(side.root / "src")] if (side.root / "src").is_dir() and side.environment is None else []
-    return os.pathsep.join([*sources, str(side.root), *elsewhere])
+    registration = [str(side.registration)] if side.registration else []
+    return os.pathsep.join([*sources, str(side.root), *registration, *elsewhere])

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.errors import InputError
+from bench.running.ab.registration import registered
 from bench.running.ab.signals import deferred
 
 Environment = Literal["auto", "shared", "own"]
@@ -43,6 +44,8 @@ class Side:
         For the reader.
     environment
         The folder of the virtual environment that was made for it, if one was.
+    registration
+        A folder whose metadata registers its plug-ins in place of those that are installed, if there is need.
     """
 
     name: str
@@ -51,6 +54,7 @@ class Side:
     repository: Path
     commit: str
     environment: Path | None = None
+    registration: Path | None = None
 
 
 def repository_of(folder: Path) -> Path:
@@ -103,7 +107,8 @@ def base_of(repository: Path, ref: str, *, environment: Environment = "auto") ->
         own = environment == "own" or (environment == "auto" and requirements(tree) != requirements(repository))
         environment_folder = folder / "environment" if own else None
         python = _installed(tree, environment_folder) if environment_folder else sys.executable
-        yield Side("base", python, tree, repository, commit[:10], environment_folder)
+        registration = None if own else registered(tree, repository, folder / "registration")
+        yield Side("base", python, tree, repository, commit[:10], environment_folder, registration)
 
 
 def requirements(root: Path) -> tuple[Any, str]:
