@@ -33,7 +33,7 @@ def ab(  # noqa: PLR0913 - one parameter for each option
 ) -> None:
     """Say whether this working tree is slower than another commit: both run side by side, in turn, until it is sure.
 
-    Exit status: 0 nothing is slower; 1 something is; 2 it cannot be compared, or the machine is too noisy to decide
+    Exit status: 0 nothing is slower; 1 something is; 2 it cannot be compared; 3 the machine is too noisy to decide
     within the time limit.
     """
     from bench.cli.side_by_side import Request, compared

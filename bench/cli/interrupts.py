@@ -67,11 +67,13 @@ def raising() -> Iterator[Interrupt]:
 
 @contextmanager
 def ending() -> Iterator[Callable[[], None]]:
-    """Within the block an interrupt or a request to terminate raises `SystemExit`, once: what it leaves is put away.
+    """Within the block an interrupt, a closed terminal or a request to end raises `SystemExit`, once.
 
-    Later ones are ignored, so that nothing is left behind. The function that it gives raises again what was dropped
-    on its way.
+    What it leaves is put away. What is ignored already, as under ``nohup``, stays so. Later ones are ignored, so that
+    nothing is left behind. The function that it gives raises again what was dropped on its way.
     """
+    from bench.running.ab.signals import ASKING
+
     came: list[int] = []
 
     def check() -> None:
@@ -83,7 +85,7 @@ def ending() -> Iterator[Callable[[], None]]:
             came.append(number)
             check()
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, handle) for number in ASKING if signal.getsignal(number) != signal.SIG_IGN}
     try:
         yield check
     finally:

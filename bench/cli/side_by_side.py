@@ -11,12 +11,16 @@ from typing import Literal
 import typer
 
 from bench.cli.interrupts import ending
-from bench.cli.listing import loaded, suite_file
+from bench.cli.listing import loaded
 from bench.cli.speed_table import Measured, status, written
+from bench.errors import InputError
 from bench.running.ab.agent import CALIBRATION
+from bench.running.ab.cells import asked
 from bench.running.ab.session import Pair, Session
 from bench.running.ab.worktree import base_of, head_of, repository_of
+from bench.running.selection import only
 from bench.stats.speed import Conclusion, Target, concluded, is_look
+from bench.suite.cells import expand
 
 
 @dataclass(frozen=True)
@@ -35,10 +39,14 @@ class Request:
 
 def compared(request: Request) -> int:
     """Carry out `request` and return the exit status."""
-    target = Target(request.slowdown, request.power, loaded(request.suite).gate.alpha)
+    suite = loaded(request.suite)
+    target = Target(request.slowdown, request.power, suite.gate.alpha)
+    cells = only(list(expand(suite)), request.only)
+    if request.output:
+        _check(request.output)
     repository = repository_of(Path.cwd())
     with ending() as check, base_of(repository, request.base_ref, environment=request.environment) as base:
-        session = Session(base, head_of(repository), suite_file(request.suite), request.only)
+        session = Session(base, head_of(repository), asked(cells, base.root.parent / "cells"))  # gone with the base
         _tell(f"base {base.commit}, head {session.head.commit}: starting both")
         began = time.monotonic()
         shared = session.shared()
@@ -53,6 +61,16 @@ def compared(request: Request) -> int:
         with request.output.open("a", encoding="utf-8") as file:
             file.write(text + "\n")
     return status(measured)
+
+
+def _check(output: Path) -> None:
+    """See that `output` can be written, before anything is measured."""
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with output.open("a", encoding="utf-8"):
+            pass
+    except OSError as error:
+        raise InputError(f"--output {output}: expected a file that can be written: {error.strerror}") from error
 
 
 def decided(

@@ -36,13 +36,13 @@ class Measured:
 
 
 def status(found: Measured) -> int:
-    """0 nothing is slower, 1 something is, 2 it cannot be compared or is undecided."""
+    """0 nothing is slower, 1 something is, 2 some of it cannot be compared, 3 undecided: the machine is too noisy."""
     conclusion = found.conclusion
-    if conclusion.unequal:
-        return 2
-    if conclusion.having(Speed.SLOWER):
+    if conclusion.having(Speed.SLOWER) and not conclusion.unequal:
         return 1
-    return 2 if conclusion.having(Speed.UNDECIDED) or found.shared.lost else 0
+    if found.shared.lost:
+        return 2
+    return 3 if conclusion.unequal or conclusion.having(Speed.UNDECIDED) else 0
 
 
 def written(found: Measured) -> str:
@@ -58,6 +58,7 @@ def written(found: Measured) -> str:
         _line(found, CALIBRATION, found.conclusion.calibration),
         *(f"| {name} | | | | | not comparable |" for name in found.shared.lost),
         *(f"| {name} | | | | | new |" for name in found.shared.new),
+        *(f"| {name} | | | | | not judged |" for name in found.shared.small),
         "",
         *reasons(found),
     ]
@@ -66,8 +67,10 @@ def written(found: Measured) -> str:
 
 def reasons(found: Measured) -> Iterator[str]:
     """A sentence for everything that decides the exit status, or one that says that nothing does."""
-    for name, why in (*found.shared.lost.items(), *found.shared.new.items()):
+    for name, why in (*found.shared.lost.items(), *found.shared.new.items(), *found.shared.small.items()):
         yield f"{name}: {why}."
+    for package, same in found.shared.external.items():
+        yield f"{package} is not of this repository: {'equal on both sides' if same else 'each side has its own'}."
     conclusion, limit = found.conclusion, f"{found.target.slowdown:.0%}"
     if conclusion.unequal:
         ratio = conclusion.calibration

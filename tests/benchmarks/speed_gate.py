@@ -18,11 +18,17 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.data import dataset_kinds
+from bench.models import model_kinds
 from bench.running.ab.agent import CALIBRATION
+from bench.running.ab.cells import asked
 from bench.running.ab.process import Agent
-from bench.running.ab.session import measured_pair
+from bench.running.ab.session import measured_pair, shared
 from bench.running.ab.worktree import Side, base_of, head_of
+from bench.running.selection import only
 from bench.stats.speed import Speed, Target, concluded, is_look
+from bench.suite.cells import Cell, expand
+from bench.suite.load import load
 
 ROOT = Path(__file__).parents[2]
 SLOWDOWNS = (0.0, 0.05, 0.1, 0.2)
@@ -68,15 +74,20 @@ def measured(limit_s: float) -> Samples:
         with (tree.root / "bench/training/fused.py").open("a") as file:
             file.write(SHIM)
         _carry_kernels(ROOT / "bench/kernels", tree.root / "bench/kernels")
-        _turn(head_of(ROOT), tree)  # compiles what is not compiled yet
+        cells = asked(_cells(), tree.root.parent / "cells")
+        _turn(head_of(ROOT), tree, cells)  # compiles what is not compiled yet
         began = time.monotonic()
         while time.monotonic() - began < limit_s:
-            for slowdown, ratios in _turn(head_of(ROOT), tree).items():
+            for slowdown, ratios in _turn(head_of(ROOT), tree, cells).items():
                 for name, ratio in ratios.items():
                     found[slowdown].setdefault(name, []).append(ratio)
             RAW.write_text(json.dumps(found))
             sys.stderr.write(f"{len(found[0.0][CALIBRATION])} pairs of each, {time.monotonic() - began:.0f} s\n")
     return found
+
+
+def _cells() -> list[Cell]:
+    return only(list(expand(load(ROOT / "suites/ci.yaml", datasets=dataset_kinds(), models=model_kinds()))), FILTERS)
 
 
 def _carry_kernels(ours: Path, theirs: Path) -> None:
@@ -87,21 +98,22 @@ def _carry_kernels(ours: Path, theirs: Path) -> None:
         shutil.copytree(ours / "__pycache__", theirs / "__pycache__", dirs_exist_ok=True)
 
 
-def _turn(base: Side, planted: Side) -> dict[float, Mapping[str, float]]:
+def _turn(base: Side, planted: Side, cells: Path) -> dict[float, Mapping[str, float]]:
     """One base process against one process of each slowdown: the log ratios of each."""
-    suite = ROOT / "suites/ci.yaml"
     with ExitStack() as open_agents:
 
         def agent(side: Side, slowdown: float) -> Agent:
             os.environ[VARIABLE] = str(slowdown)
-            found = Agent(side, suite, FILTERS)
+            found = Agent(side, cells)
             open_agents.callback(found.close)
             return found
 
         ours, theirs = agent(base, 0.0), {slowdown: agent(planted, slowdown) for slowdown in SLOWDOWNS}
-        names = list(ours.offer().what)
-        for each in theirs.values():
-            each.offer()
+        offers = [each.offer() for each in (ours, *theirs.values())]
+        names = shared(*offers[:2]).names
+        for each in (ours, *theirs.values()):
+            each.make(names)
+            each.ready()
         return {slowdown: measured_pair(ours, each, names).log_ratios for slowdown, each in theirs.items()}
 
 

@@ -35,7 +35,7 @@ def pairs(change: float, *, spread: float = 0.01, calibration: float = 0.0) -> I
 
 def ended(source: Iterator[Pair], *, limit_s: float = 60.0, **shared: Any) -> Measured:
     found = decided(source, TARGET, limit_s=limit_s, check=lambda: None)
-    common = Shared(["calibration", "a", "b"], shared.get("lost", {}), shared.get("new", {}))
+    common = Shared(["calibration", "a", "b"], **{"lost": {}, "new": {}, **shared})
     return Measured(TARGET, *found, shared=common, sides=("1234567890", "abcdef1"))
 
 
@@ -56,20 +56,35 @@ def test_a_slower_work_ends_with_1_and_is_named() -> None:
     assert "Nothing is slower" not in written(found)
 
 
-def test_noise_ends_with_2_and_says_what_would_help() -> None:
+def test_noise_ends_with_3_and_says_what_would_help() -> None:
     found = ended(pairs(0.0, spread=0.5), limit_s=0.0)
-    assert (status(found), found.conclusion.count) == (2, 2)
+    assert (status(found), found.conclusion.count) == (3, 2)
     assert "too noisy to tell a slowdown of 10% from none within the time limit, for a" in written(found)
     assert "raise --time-limit" in written(found)
 
 
-def test_a_calibration_that_differs_ends_with_2_whatever_else_was_found() -> None:
+def test_a_calibration_that_differs_ends_with_3_whatever_else_was_found() -> None:
     source = pairs(0.3, calibration=0.2)
     found = ended((next(source) for _ in range(10**9)), limit_s=0.05)
     assert found.conclusion.unequal
-    assert status(found) == 2
+    assert status(found) == 3
     assert "the calibration, which neither side changes, took 2" in written(found)
     assert "**Slower**" not in written(found)
+
+
+def test_what_cannot_be_compared_weighs_more_than_noise_and_less_than_a_slower_work() -> None:
+    assert status(ended(pairs(0.0, spread=0.5), limit_s=0.0, lost={"c": "because"})) == 2
+    assert status(ended(pairs(0.2), lost={"c": "because"})) == 1
+
+
+def test_what_is_not_judged_and_not_of_this_repository_is_said() -> None:
+    found = ended(pairs(0.0), small={"c": "too small to judge"}, external={"ocean": True, "sky": False})
+    assert status(found) == 0
+    said = written(found)
+    assert "| c | | | | | not judged |" in said
+    assert "c: too small to judge." in said
+    assert "ocean is not of this repository: equal on both sides." in said
+    assert "sky is not of this repository: each side has its own." in said
 
 
 @pytest.mark.parametrize(("kind", "expected"), [("lost", 2), ("new", 0)])
@@ -84,6 +99,22 @@ def test_a_folder_without_a_repository_is_refused(bench: Bench, monkeypatch: pyt
     said = bench("ab", "HEAD", "--suite", "tiny.yaml")
     assert (said.status, said.out) == (2, "")
     assert "expected a git repository" in said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "blamed"),
+    [
+        (["--only", "model=nosuch"], "--only model=nosuch: matches no model of this suite (it has: "),
+        (["--output", "tiny.yaml/no/x.md"], "--output tiny.yaml/no/x.md: expected a file that can be written: "),
+    ],
+)
+def test_a_wrong_option_is_one_line_before_anything_is_made(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, arguments: list[str], blamed: str
+) -> None:
+    monkeypatch.setattr("bench.cli.side_by_side.base_of", None)
+    said = bench("ab", "HEAD", "--suite", "tiny.yaml", *arguments)
+    assert (said.status, said.out, said.err.count("\n")) == (2, "", 1)
+    assert said.err.startswith(blamed)
 
 
 @pytest.fixture
@@ -107,6 +138,7 @@ def command(folder: Path, code: str) -> subprocess.Popen[str]:
     return subprocess.Popen(arguments, cwd=folder, env={**os.environ, **places}, **pipes)
 
 
+HANGUP = [signal.SIGHUP] if os.name != "nt" and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN else []
 NOBODY = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
 
 
@@ -123,7 +155,7 @@ def _arguments(process: psutil.Process) -> list[str]:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals as on Unix")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, *HANGUP])
 def test_a_signal_leaves_nothing_behind(broken: Path, number: signal.Signals) -> None:
     running = command(broken, "import time; time.sleep(600)")
     assert running.stderr is not None
@@ -160,7 +192,7 @@ def test_this_checkout_against_its_own_commit(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert done.returncode in (0, 2), done.stderr  # two pairs: not always enough
+    assert done.returncode in (0, 3), done.stderr  # two pairs: not always enough
     lines = [line for line in done.stdout.splitlines() if line.startswith("| ")]
     names = ["work", "noise × linear-ar, L=10, h=1: fit", "noise × linear-ar, L=10, h=1: whole cell", "calibration"]
     assert [line.split(" | ")[0][2:] for line in lines] == names

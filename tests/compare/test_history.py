@@ -11,6 +11,7 @@ import pytest
 
 from bench import store
 from bench.compare.history import read, steps, write
+from bench.compare.history.page import failures
 from bench.errors import InputError
 from bench.schema import SCHEMAS, table
 
@@ -86,6 +87,52 @@ def test_other_data_makes_another_series_and_failures_no_point(tmp_path: Path) -
     assert [len(one.points) for one in read([tmp_path], "rmse")] == [1, 1]
 
 
+def test_artifacts_are_found_where_they_unpack(tmp_path: Path) -> None:
+    for run in range(3):
+        put(tmp_path / f"build{run}/results/ci", run, 1.0 + run)
+        (tmp_path / f"build{run}/out").mkdir()
+    with store.writing(tmp_path / "build0/results/ci") as writer:
+        writer.supersede("lstm0")
+    (only,) = read([tmp_path], "rmse")
+    assert [point.commit for point in only.points] == [f"{run:040x}" for run in range(3)]
+    put(tmp_path / "a/b/c/d/e/f/g", 3, 1.0)
+    assert read([tmp_path], "rmse") == [only]
+
+
+def test_runs_that_failed_are_named_and_marked(tmp_path: Path) -> None:
+    for run in range(12):
+        put(tmp_path / f"{run:02}", run, 1.0)
+        put(tmp_path / f"{run:02}", run, 1.0, model="gru", status="diverged", rmse=None)
+    for run in (3, 4, 5):
+        put(tmp_path / f"{run:02}", run, 1.0, status="diverged", rmse=None, data_sha256=None)
+    gru, lstm = read([tmp_path], "rmse")
+    assert (len(gru.points), len(gru.failures)) == (0, 12)
+    assert (len(lstm.points), len(lstm.failures)) == (9, 3)
+    gone = [
+        f"{gru.place}: 12 of 12 runs failed or have no finite value.",
+        f"{lstm.place}: 3 of 12 runs failed or have no finite value.",
+    ]
+    assert failures([gru, lstm]) == gone
+    assert steps(gru) == []
+    text = write([gru, lstm], [], tmp_path / "out", level=0.01).read_text(encoding="utf-8")
+    assert all(each in text for each in gone)
+
+
+@pytest.mark.parametrize("lost", [{"status": "diverged", "rmse": None}, {"rmse": float("nan")}, {"rmse": float("inf")}])
+def test_a_value_of_some_replicates_says_so(tmp_path: Path, lost: dict[str, Any]) -> None:
+    put(tmp_path, 0, 1.0)
+    rows = store.read(tmp_path, "runs").to_pylist()
+    with store.writing(tmp_path / "partial") as writer:
+        tables = {name: table(name, []) for name in SCHEMAS}
+        writer.put(tables | {"runs": table("runs", [rows[0], *({**row, **lost} for row in rows[1:])])})
+    series = read([tmp_path / "partial"], "rmse")
+    (point,) = series[0].points
+    assert (point.value, point.replicates, point.failed) == (pytest.approx(1.0), 1, 2)
+    (said,) = failures(series)
+    assert said.endswith("1 of 1 values tells only the replicates that are ok and finite, 1 of 3 at the least.")
+    assert said in write(series, [], tmp_path / "out", level=0.01).read_text(encoding="utf-8")
+
+
 def test_settings_that_changed_with_a_step_are_named(tmp_path: Path) -> None:
     for run in range(12):
         spec = json.dumps({"training": {"epochs": 5 if run < 6 else 9}})
@@ -115,7 +162,7 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
 
 
 def test_nothing_to_tell_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="expected results, or folders of results in it, found none"):
+    with pytest.raises(InputError, match="expected results, or folders of results in it, 6 deep at most, found none"):
         read([tmp_path], "rmse")
     put(tmp_path, 0, 1.0)
     with pytest.raises(InputError, match="expected replicates with a value of mae, found none"):

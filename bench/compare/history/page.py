@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -69,9 +69,26 @@ def statement(series: Sequence[Series], found: Sequence[Step]) -> str:
     )
 
 
+def failures(series: Sequence[Series]) -> list[str]:
+    """A sentence for each of `series` that lacks something: runs that failed, and values of some replicates alone."""
+    return [f"{one.place}: {'; '.join(told)}." for one in series if (told := list(_lacking(one)))]
+
+
+def _lacking(one: Series) -> Iterator[str]:
+    if one.failures:
+        runs = len(one.points) + len(one.failures)
+        yield f"{len(one.failures)} of {plural(runs, 'run')} failed or {'has' if runs == 1 else 'have'} no finite value"
+    if one.partial:
+        least = min(one.partial, key=lambda point: point.replicates / (point.replicates + point.failed))
+        share = f"{least.replicates} of {least.replicates + least.failed}"
+        who = f"{len(one.partial)} of {len(one.points)} values {'tells' if len(one.partial) == 1 else 'tell'}"
+        yield f"{who} only the replicates that are ok and finite, {share} at the least"
+
+
 def cautions(series: Sequence[Series]) -> list[str]:
     """What a reader must know of these series."""
     told = []
+    told += failures(series)
     if few := sum(len(one.points) < 9 for one in series):
         told.append(f"{few} of {len(series)} series have fewer than 9 runs, too few to show a step at 1 %.")
     if len({one.place for one in series}) < len(series):

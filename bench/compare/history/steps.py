@@ -55,6 +55,8 @@ class Step:
 
 def steps(series: Series, *, level: float = LEVEL) -> list[Step]:
     """The changes of level of `series`; the chance of finding one where there is none is `level`."""
+    if not series.points:
+        return []
     measure = MEASURES[series.metric]
     values = np.array([point.value for point in series.points])
     known = np.full(1, np.nan)

@@ -1,8 +1,10 @@
 """The far side: times the code that it finds on its path, that of the base or that of the head.
 
-This one file is run by both sides, as ``python -P agent.py SUITE [KEY=GLOB …]``, so that the way of measuring is the
-same whatever the base looks like; everything else comes from the side's own `bench`. The first line that it writes
-tells what it can time, and each name that it reads is answered by the seconds of one call.
+This one file is run by both sides, as ``python -P agent.py FOLDER``, so that the way of measuring is the same whatever
+the base looks like; everything else comes from the side's own `bench`. In `FOLDER` are the cells that are asked for,
+as suites of one cell each, so that one that this side cannot read costs no other. The first line that it writes tells
+what it can time. It reads names of works, which it makes ready, and tells how that went. Then each name that it reads
+is answered by the seconds of one call.
 
 A call's time is the wall's, less what its thread waited for a CPU that other processes had (Linux tells it in
 ``schedstat``): waiting for a lock, a disk or a sleep counts, and a neighbour's work does not. A block of calls is
@@ -17,15 +19,17 @@ import os
 import signal
 import statistics
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 Call = Callable[[], Any]
 
 CALIBRATION = "calibration"
+TITLES = "titles.json"
+"""In the folder of cells: their names; the cell of the first one is in ``0.yaml``, and so on."""
+
 BLOCK_S = 0.02
 """Calls are repeated for about this long …"""
 LEAST_CALLS = 3
@@ -36,10 +40,23 @@ WARM_CALLS = 3
 
 
 class Work(NamedTuple):
-    """Something to time: its name, what it consists of, and how to make the call."""
+    """Something to time.
+
+    Parameters
+    ----------
+    name
+        For people.
+    what
+        What it consists of; it must be the same on both sides.
+    alike
+        The same for works of which one tells enough.
+    make
+        Makes the call.
+    """
 
     name: str
     what: dict[str, Any]
+    alike: str
     make: Callable[[], Call]
 
 
@@ -50,7 +67,8 @@ class Timer:
         for _ in range(WARM_CALLS):  # the first calls compile, choose algorithms and allocate
             call()
         self._call, self._unit = call, 1
-        self._unit = max(1, round(UNIT_S / self._seconds()))
+        while self._unit * self._seconds() < UNIT_S:
+            self._unit *= 2
         self._units = max(LEAST_CALLS, round(BLOCK_S / (self._unit * self._seconds())))
 
     def block(self) -> float:
@@ -72,35 +90,63 @@ class Timer:
         return max(took - (_waited_s() - waited), 1e-9) / self._unit
 
 
-def works(suite: Path, filters: list[str]) -> Iterator[Work]:
-    """The calibration, then every model of `suite` on windows of every shape once, then one whole cell."""
+def works(cells: dict[str, Any], folder: Path, refused: dict[str, str]) -> list[Work]:
+    """What can be timed: the calibration, and every one of `cells`; the titles of others are added to `refused`."""
+    found = [Work(CALIBRATION, {}, CALIBRATION, calibration)]
+    for title, each in _wanted(cells, folder, refused):
+        if each.workload is None:
+            refused[title] = each.blocked.reason
+        else:
+            found += _works_of(title, each.cell, each.workload)
+    return found
+
+
+def read(folder: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """Title → cell, and title → why this side cannot read it."""
     from bench.data import dataset_kinds
     from bench.models import model_kinds
-    from bench.running.probing.plan import Setting, prepare
-    from bench.running.selection import only
     from bench.suite.cells import expand
     from bench.suite.load import load
 
-    yield Work(CALIBRATION, {}, calibration)
-    kinds = model_kinds()
-    cells = only(list(expand(load(suite, datasets=dataset_kinds(), models=kinds))), tuple(filters))
-    with tempfile.TemporaryDirectory() as empty:
-        wanted = prepare(cells, Path(empty), Setting("cpu", 1, 1)).pending
-    seen, whole = set(), None
-    for each in wanted:
-        if each.workload is None:
-            yield Work(each.cell.title, {}, _refusing(each.blocked))
-            continue
-        key = each.workload.kind, each.workload.parameters, each.workload.shape
-        if key in seen:
-            continue
-        seen.add(key)
-        gradient = kinds[each.workload.kind].gradient
-        what = json.loads(each.workload.to_json())
-        yield Work(f"{each.cell.title}: {'train step' if gradient else 'fit'}", what, _maker(each.workload))
-        whole = whole or (None if gradient else each.cell)
-    if whole:
-        yield Work(f"{whole.title}: whole cell", {"seeds": whole.seeds}, lambda: _cell(whole))
+    datasets, models = dataset_kinds(), model_kinds()
+    cells, refused = {}, {}
+    for k, title in enumerate(json.loads((folder / TITLES).read_text(encoding="utf-8"))):
+        try:
+            (cells[title],) = expand(load(folder / f"{k}.yaml", datasets=datasets, models=models))
+        except Exception as error:  # whatever this side does not know; the others go on
+            refused[title] = "; ".join(each.message for each in getattr(error, "problems", ())) or _said(error)
+    return cells, refused
+
+
+def _wanted(cells: dict[str, Any], folder: Path, refused: dict[str, str]) -> Iterator[tuple[str, Any]]:
+    """Each title with the cell's workload; where the data of one are wrong, that one is added to `refused`."""
+    from bench.errors import InputError
+    from bench.running.probing.plan import Setting, prepare
+
+    def planned(some: dict[str, Any]) -> list[tuple[str, Any]]:
+        plan = prepare(list(some.values()), folder / "nothing stored", Setting("cpu", 1, 1))
+        return list(zip(some, plan.pending, strict=True))
+
+    try:
+        yield from planned(cells)
+    except InputError:
+        for title, cell in cells.items():
+            try:
+                yield from planned({title: cell})
+            except InputError as error:
+                refused[title] = str(error)
+
+
+def _works_of(title: str, cell: Any, workload: Any) -> Iterator[Work]:
+    """A train step of this model; or its fit in closed form, and the whole cell."""
+    from bench.models import model_kinds
+
+    gradient = model_kinds()[workload.kind].gradient
+    what = json.loads(workload.to_json())
+    alike = f"{workload.kind} {workload.parameters} {workload.shape}"
+    yield Work(f"{title}: {'train step' if gradient else 'fit'}", what, alike, lambda: _call(workload))
+    if not gradient:
+        yield Work(f"{title}: whole cell", {"seeds": cell.seeds}, "whole cell", lambda: _cell(cell))
 
 
 def calibration() -> Call:
@@ -119,28 +165,17 @@ def calibration() -> Call:
     return call
 
 
-def _maker(workload: Any) -> Callable[[], Call]:
+def _call(workload: Any) -> Call:
     """A step of the bank of this workload's model, whose members are trained together; or the fit of a closed form."""
     from bench.models import model_kinds
     from bench.probe.bank import bank_step
     from bench.probe.subjects import subject
 
     kind = model_kinds()[workload.kind]
-
-    def make() -> Call:
-        if not kind.gradient:
-            return subject(kind, workload, "cpu").calls()["fit_s"]
-        bank = bank_step(kind, workload, "cpu")
-        return bank.call if bank else subject(kind, workload, "cpu").calls()["step_s"]
-
-    return make
-
-
-def _refusing(why: Any) -> Callable[[], Call]:
-    def make() -> Call:
-        raise LookupError(why.reason)
-
-    return make
+    if not kind.gradient:
+        return subject(kind, workload, "cpu").calls()["fit_s"]
+    bank = bank_step(kind, workload, "cpu")
+    return bank.call if bank else subject(kind, workload, "cpu").calls()["step_s"]
 
 
 def _cell(cell: Any) -> Call:
@@ -166,16 +201,50 @@ def _waiting() -> Callable[[], float]:
 _waited_s = _waiting()
 
 
-def _timers(suite: Path, filters: list[str]) -> tuple[dict[str, Timer], dict[str, Any], dict[str, str]]:
-    """Timers, what they time, and why others cannot be had."""
-    timers, what, refused = {}, {}, {}
-    for work in works(suite, filters):
+def _made(known: dict[str, Work], names: list[str]) -> tuple[dict[str, Timer], dict[str, str]]:
+    """Timers of `names`, and why others cannot be had."""
+    timers, refused = {}, {}
+    for name in names:
         try:
-            timers[work.name] = Timer(work.make())
-            what[work.name] = work.what
+            timers[name] = Timer(known[name].make())
         except Exception as error:  # one that this side cannot do; the others go on
-            refused[work.name] = f"{type(error).__name__}: {error}"
-    return timers, what, refused
+            refused[name] = _said(error)
+    return timers, refused
+
+
+def _said(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def plugins(cells: Iterable[Any]) -> set[str]:
+    """The modules of other distributions that the kinds of `cells` come from, as far as they are imported."""
+    from bench.data import dataset_kinds
+    from bench.models import model_kinds
+    from bench.registry import third_party
+
+    kinds: dict[str, Any] = {"bench.datasets": dataset_kinds(), "bench.models": model_kinds()}
+    found = set()
+    for group, name in {(group, each) for cell in cells for group, each in zip(kinds, _kinds_of(cell), strict=True)}:
+        if point := third_party(group).get(name):
+            found |= {point.module, getattr(kinds[group][name], "builder", "").partition(":")[0]}
+    return found & sys.modules.keys()
+
+
+def _kinds_of(cell: Any) -> tuple[str, str]:
+    return cell.dataset.kind, cell.model.kind
+
+
+def _modules(among: set[str]) -> dict[str, str]:
+    """Imported module → its file: of the packages of `among`, and those outside of the interpreter's own folders."""
+    packages = {name.partition(".")[0] for name in among}
+    found = {}
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if not isinstance(file, str) or not Path(file).is_absolute() or file == __file__:
+            continue
+        if name.partition(".")[0] in packages or not file.startswith((sys.prefix, sys.base_prefix)):
+            found[name] = file
+    return found
 
 
 def _answers() -> TextIO:
@@ -189,12 +258,23 @@ def main() -> None:
     """Serve until the input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the near side ends this process
     answers = _answers()
+
+    def answer(value: Any) -> None:
+        answers.write(json.dumps(value) + "\n")
+
     import bench
 
-    timers, what, refused = _timers(Path(sys.argv[1]), sys.argv[2:])
-    answers.write(json.dumps({"bench": bench.__file__, "what": what, "refused": refused}) + "\n")
+    folder = Path(sys.argv[1])
+    cells, refused = read(folder)
+    known = {work.name: work for work in works(cells, folder, refused)}
+    what, alike = ({name: getattr(work, key) for name, work in known.items()} for key in ("what", "alike"))
+    answer({"bench": bench.__file__, "what": what, "alike": alike, "refused": refused})
+    timers, failed = _made(known, json.loads(sys.stdin.readline()))
+    added = plugins(cells.values())
+    seconds = {name: timer.block() for name, timer in timers.items()}
+    answer({"refused": failed, "seconds": seconds, "plugins": sorted(added), "modules": _modules(added)})
     for name in sys.stdin:
-        answers.write(json.dumps(timers[name.rstrip("\n")].block()) + "\n")
+        answer(timers[name.rstrip("\n")].block())
 
 
 if __name__ == "__main__":

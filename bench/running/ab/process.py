@@ -8,39 +8,68 @@ import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any, NamedTuple, cast
 
 from bench.errors import InputError
 from bench.running.ab import agent
+from bench.running.ab.origins import external
 from bench.running.ab.worktree import Side, last_lines
 from bench.running.engines.worker import THREAD_COUNTS
 
 
 class Offer(NamedTuple):
-    """What a side can do: name → what it consists of, and name → why it cannot be had."""
+    """What a side can do.
+
+    Parameters
+    ----------
+    what
+        Name of a work → what it consists of.
+    refused
+        Name of a work, or of a cell with all its works → why it cannot be had.
+    alike
+        Name of a work → a text that is the same for works of which one tells enough.
+    """
 
     what: Mapping[str, Mapping[str, Any]]
     refused: Mapping[str, str]
+    alike: Mapping[str, str] = MappingProxyType({})
+
+
+class Ready(NamedTuple):
+    """What a side has made ready.
+
+    Parameters
+    ----------
+    seconds
+        Name of a work → seconds of one call, to a first approximation.
+    refused
+        Name of a work → why it failed.
+    external
+        A package of plug-ins that is of no side → where it lies.
+    """
+
+    seconds: Mapping[str, float]
+    refused: Mapping[str, str] = MappingProxyType({})
+    external: Mapping[str, str] = MappingProxyType({})
 
 
 class Agent:
-    """One process of `side`, which starts to build and warm up at once; see `offer`.
+    """One process of `side`, which starts to look at the cells at once; see `offer`, `make`, `ready`.
 
     Parameters
     ----------
     side
         Whose code it runs.
-    suite
-        The suite file.
-    filters
-        As of ``--only``.
+    cells
+        A folder that `asked` has written.
     """
 
-    def __init__(self, side: Side, suite: Path, filters: Sequence[str] = ()) -> None:
+    def __init__(self, side: Side, cells: Path) -> None:
         self._side = side
         self._errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - see `close`
         self._process = subprocess.Popen(  # noqa: S603 - this project's own program
-            [side.python, "-P", agent.__file__, str(suite.resolve()), *filters],
+            [side.python, "-P", agent.__file__, str(cells.resolve())],
             env={**os.environ, **dict.fromkeys(THREAD_COUNTS, "1"), "PYTHONPATH": _path(side)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -51,7 +80,7 @@ class Agent:
         self._asks, self._told = cast(IO[str], self._process.stdin), cast(IO[str], self._process.stdout)
 
     def offer(self) -> Offer:
-        """Wait until it is warm.
+        """Wait until it knows what it can do.
 
         Raises
         ------
@@ -62,14 +91,26 @@ class Agent:
         ours, found = self._side.root / "bench" / "__init__.py", Path(told["bench"])
         if ours.exists() and not found.samefile(ours):
             raise InputError(f"{self._side.name}: expected the code in {ours.parent}, got {found.parent}; uninstall it")
-        return Offer(told["what"], told["refused"])
+        return Offer(told["what"], told["refused"], told["alike"])
+
+    def make(self, names: Sequence[str]) -> None:
+        """Have it build the works `names` and warm them up."""
+        self._ask(json.dumps(list(names)))
+
+    def ready(self) -> Ready:
+        """Wait until it has done so.
+
+        Raises
+        ------
+        InputError
+            It ended first; or a module of the repository came from elsewhere than its own tree.
+        """
+        told = self._answer()
+        return Ready(told["seconds"], told["refused"], external(self._side, told["modules"], told["plugins"]))
 
     def seconds(self, name: str) -> float:
         """Of one call of the work `name`, from one block."""
-        try:
-            self._asks.write(f"{name}\n")
-        except OSError:
-            raise self._ended() from None
+        self._ask(name)
         return float(self._answer())
 
     def close(self) -> None:
@@ -77,6 +118,12 @@ class Agent:
         self._process.kill()
         self._process.communicate()
         self._errors.close()
+
+    def _ask(self, line: str) -> None:
+        try:
+            self._asks.write(f"{line}\n")
+        except OSError:
+            raise self._ended() from None
 
     def _answer(self) -> Any:
         line = self._told.readline()
@@ -93,7 +140,12 @@ class Agent:
 
 
 def _path(side: Side) -> str:
-    """Where modules are found: first in the side's own folder, and in none of the working tree's if that is another."""
+    """Where modules are found: first in the side's own folders, and in none of the working tree's if that is another.
+
+    What is installed in an environment of its own needs no ``src/``, which may lack what the installation has built.
+    """
     given = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
     elsewhere = [entry for entry in given if not Path(entry).resolve().is_relative_to(side.repository)]
-    return os.pathsep.join([str(side.root), *elsewhere])
+    sources = [str(side.root / "src")] if (side.root / "src").is_dir() and side.environment is None else []
+    registration = [str(side.registration)] if side.registration else []
+    return os.pathsep.join([*sources, str(side.root), *registration, *elsewhere])

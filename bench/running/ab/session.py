@@ -19,13 +19,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from bench.errors import InputError
 from bench.running.ab.agent import CALIBRATION
-from bench.running.ab.process import Agent, Offer
+from bench.running.ab.process import Agent, Offer, Ready
 from bench.running.ab.signals import deferred
 from bench.running.ab.worktree import Side
+
+FLOOR_S = 1e-5
+"""Works that take less on both sides are not judged: there a tenth is what a call from another place may cost."""
 
 ROUNDS = 4
 """In one pair of processes; even, so that each side comes first equally often."""
@@ -49,11 +53,17 @@ class Shared(NamedTuple):
         Name of a work that has no ratio, though it should → why.
     new
         Name of a work that only the head knows → why the base does not.
+    small
+        Name of a work that is too short to be judged → why.
+    external
+        A package of plug-ins that is not of this repository → whether both sides have the same.
     """
 
     names: Sequence[str]
     lost: Mapping[str, str]
     new: Mapping[str, str]
+    small: Mapping[str, str] = MappingProxyType({})
+    external: Mapping[str, bool] = MappingProxyType({})
 
 
 class Pair(NamedTuple):
@@ -80,16 +90,13 @@ class Session:
     ----------
     base, head
         The two versions of the code.
-    suite
-        The suite file, the same for both.
-    filters
-        As of ``--only``.
+    cells
+        A folder that `asked` has written.
     """
 
     base: Side
     head: Side
-    suite: Path
-    filters: Sequence[str] = ()
+    cells: Path
 
     def shared(self) -> Shared:
         """What both can do; a first pair of processes finds out, and leaves compiled kernels on disk for the others.
@@ -101,8 +108,9 @@ class Session:
         """
         with self._agents() as (base, head):
             found = shared(base.offer(), head.offer())
+            found = judgeable(found, *_ready([base, head], found.names))
         if not set(found.names) - {CALIBRATION}:
-            said = "; ".join(f"{name}: {why}" for name, why in {**found.lost, **found.new}.items())
+            said = "; ".join(f"{name}: {why}" for name, why in {**found.lost, **found.new, **found.small}.items())
             raise InputError(f"expected work that base and head can both do, got none; {said or 'the suite has none'}")
         return found
 
@@ -116,9 +124,11 @@ class Session:
         """
         while True:
             with self._agents() as (base, head):
-                for side, offer in ((self.base, base.offer()), (self.head, head.offer())):
-                    for name in set(names) - offer.what.keys():
-                        raise InputError(f"{side.name}: {name}: could be done before, and now: {offer.refused[name]}")
+                for each in (base, head):
+                    each.offer()
+                for side, ready in zip((self.base, self.head), _ready([base, head], names), strict=True):
+                    for name, why in ready.refused.items():
+                        raise InputError(f"{side.name}: {name}: could be done before, and now: {why}")
                 pair = measured_pair(base, head, names)
             yield pair
 
@@ -129,7 +139,7 @@ class Session:
         try:
             for side in (self.base, self.head):
                 with deferred():
-                    agents.append(Agent(side, self.suite, self.filters))
+                    agents.append(Agent(side, self.cells))
             yield agents
         finally:
             with deferred():
@@ -138,24 +148,61 @@ class Session:
 
 
 def shared(base: Offer, head: Offer) -> Shared:
-    """What both offer.
+    """What both offer, one work for all that are alike; the cells that are asked for are the head's.
 
     What both describe must agree; a description that only one of them gives is its own affair.
     """
-    names: list[str] = []
+    names: dict[str, str] = {}
     lost: dict[str, str] = {}
-    new: dict[str, str] = {}
-    for name in [*head.what, *(name for name in base.what if name not in head.what)]:
-        if name not in head.what:
-            lost[name] = f"the head cannot do it: {head.refused.get(name, 'it is no longer there')}"
-        elif name not in base.what:
-            new[name] = f"the base cannot do it: {base.refused.get(name, 'it does not know it')}"
-        elif differing := _differing(base.what[name], head.what[name]):
+    for name in (name for name in head.what if name in base.what):
+        alike = head.alike.get(name, name)
+        if differing := _differing(base.what[name], head.what[name]):
             lost[name] = f"base and head do not do the same: {differing}"
-        else:
-            names.append(name)
-    both = base.refused.keys() & head.refused.keys()
-    return Shared(names, lost | {name: f"neither can do it: {head.refused[name]}" for name in both}, new)
+        elif alike not in names:
+            names[alike] = name
+    gone = {name: _refusal(head, name) or "it is no longer there" for name in _only(base, head, names)}
+    lost |= {name: f"the head cannot do it: {why}" for name, why in gone.items()}
+    lost |= {name: f"neither can do it: {head.refused[name]}" for name in base.refused.keys() & head.refused.keys()}
+    new = {name: _refusal(base, name) or "it does not know it" for name in _only(head, base, names)}
+    return Shared([*names.values()], lost, {name: f"the base cannot do it: {why}" for name, why in new.items()})
+
+
+def judgeable(found: Shared, base: Ready, head: Ready) -> Shared:
+    """`found`, less what a side failed to make ready and what is too short."""
+    lost, new, small = dict(found.lost), dict(found.new), {}
+    for name in found.names:
+        if name in head.refused:
+            whose = "neither can" if name in base.refused else "the head cannot"
+            lost[name] = f"{whose} do it: {head.refused[name]}"
+        elif name in base.refused:
+            new[name] = f"the base cannot do it: {base.refused[name]}"
+        elif name != CALIBRATION and max(base.seconds[name], head.seconds[name]) < FLOOR_S:
+            small[name] = f"too small to judge: below {FLOOR_S * 1e6:.0f} µs a call on both sides"
+    names = [name for name in found.names if name not in lost.keys() | new.keys() | small.keys()]
+    external = {package: base.external.get(package) == file for package, file in head.external.items()}
+    return Shared(names, lost, new, small, external)
+
+
+def _only(one: Offer, other: Offer, names: Mapping[str, str]) -> list[str]:
+    """Works that `one` offers and `other` does not: the first of those that are alike, and like none of `names`."""
+    found: dict[str, str] = {}
+    for name in one.what:
+        alike = one.alike.get(name, name)
+        if name not in other.what and alike not in names:
+            found.setdefault(alike, name)
+    return list(found.values())
+
+
+def _refusal(offer: Offer, name: str) -> str | None:
+    """Why it cannot do `name`, or the cell whose work that is."""
+    return next((why for key, why in offer.refused.items() if name == key or name.startswith(f"{key}: ")), None)
+
+
+def _ready(agents: Sequence[Agent], names: Sequence[str]) -> list[Ready]:
+    """Have all of them make `names` ready at once, and wait."""
+    for each in agents:
+        each.make(names)
+    return [each.ready() for each in agents]
 
 
 def measured_pair(base: Agent, head: Agent, names: Sequence[str]) -> Pair:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.errors import InputError
+from bench.running.ab.registration import registered
 from bench.running.ab.signals import deferred
 
 Environment = Literal["auto", "shared", "own"]
@@ -41,6 +42,10 @@ class Side:
         The working tree that both come from.
     commit
         For the reader.
+    environment
+        The folder of the virtual environment that was made for it, if one was.
+    registration
+        A folder whose metadata registers its plug-ins in place of those that are installed, if there is need.
     """
 
     name: str
@@ -48,6 +53,8 @@ class Side:
     root: Path
     repository: Path
     commit: str
+    environment: Path | None = None
+    registration: Path | None = None
 
 
 def repository_of(folder: Path) -> Path:
@@ -98,8 +105,10 @@ def base_of(repository: Path, ref: str, *, environment: Environment = "auto") ->
         tree = folder / TREE
         git(repository, *_NO_HOOKS, "worktree", "add", "--detach", str(tree), commit)
         own = environment == "own" or (environment == "auto" and requirements(tree) != requirements(repository))
-        python = _installed(tree, folder / "environment") if own else sys.executable
-        yield Side("base", python, tree, repository, commit[:10])
+        environment_folder = folder / "environment" if own else None
+        python = _installed(tree, environment_folder) if environment_folder else sys.executable
+        registration = None if own else registered(tree, repository, folder / "registration")
+        yield Side("base", python, tree, repository, commit[:10], environment_folder, registration)
 
 
 def requirements(root: Path) -> tuple[Any, str]:
