@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.errors import StoreError
-from bench.schema import ALL, SCHEMAS, VERSION
+from bench.schema import ADDED, ALL, SCHEMAS, VERSION
 
 T = TypeVar("T")
 
@@ -22,6 +22,8 @@ def part_of(folder: Path, table: str, cell_id: str) -> Path:
 
 def load(part: Path) -> pa.Table | None:
     """All rows of a part, every page verified; `None` where its cell was set aside since it was listed.
+
+    Columns of `ADDED` that it lacks, being older than they are, are null.
 
     Raises
     ------
@@ -35,7 +37,7 @@ def load(part: Path) -> pa.Table | None:
     cell_id = part.stem.rpartition("-")[0] if _table(part) == "probes" else part.stem  # a probe names its machine
     if found - {cell_id} or (_table(part) == "runs" and not found):
         raise StoreError(f"{part}: expected the rows of cell {cell_id} and of no other; {_remedy(part)}")
-    return rows
+    return pa.concat_tables([ALL[_table(part)].empty_table(), rows], promote_options="default")
 
 
 def check(part: Path) -> None:
@@ -92,8 +94,13 @@ def _open(part: Path, take: Callable[[pq.ParquetFile], T]) -> T | None:
 
 def _check_schema(part: Path, found: pa.Schema) -> None:
     _check_version(part, _version(found) or "none")
-    if not found.equals(ALL[_table(part)]):
+    if not found.equals(_as_old(ALL[_table(part)], found, added=ADDED.get(_table(part), frozenset()))):
         raise StoreError(f"{part}: expected the columns of {_table(part)!r}, found others; {_remedy(part)}")
+
+
+def _as_old(schema: pa.Schema, found: pa.Schema, *, added: frozenset[str]) -> pa.Schema:
+    """`schema` without the columns of `added` that are not `found`."""
+    return pa.schema([field for field in schema if field.name in found.names or field.name not in added])
 
 
 def _check_version(part: Path, version: str) -> None:
