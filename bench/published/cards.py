@@ -97,7 +97,7 @@ def cards(systems: Sequence[System], tables: Tables) -> tuple[Card, ...]:
     """
     grouped: dict[str, list[System]] = {}
     for system in systems:
-        grouped.setdefault(system.id.split()[0], []).append(system)
+        grouped.setdefault(system.card, []).append(system)
     return tuple(_card(name, own, tables) for name, own in grouped.items())
 
 

@@ -61,7 +61,7 @@ def _facts(published: Published, found: Evidence) -> Iterator[Finding]:
         )
 
 
-def shape_text(shape: tuple[int, ...]) -> str:
+def shape_text(shape: tuple[int | str, ...]) -> str:
     """A shape as it is written.
 
     >>> shape_text((1944, 5, 1))
