@@ -87,6 +87,13 @@ def departures_without_effect(settings: Settings, entries: Sequence[Entry], kind
             "scaler: expected a scaler that is fitted, since as_published says scaler: series, got training scaler: "
             "none; leave series out, or set another scaler",
         )
+    answered = next((entry for entry in entries if kinds[entry.kind].task != "forecast"), None)
+    if departs.targets == "same-at-every-step" and answered is not None:
+        yield (
+            ("as_published", "targets"),
+            f"targets: expected data to forecast, got {answered.id}, which asks to {kinds[answered.kind].task}; leave "
+            "targets out",
+        )
     several = next((entry for entry in entries if kinds[entry.kind].steps is not None), None)
     for key, value in (("windows", "minus-one"), ("split", "windows")):
         if several is not None and getattr(departs, key) == value:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from bench.data import DATASETS
@@ -119,6 +120,10 @@ WRONG = {
         "split: expected a series, whose windows windows is about, got adding, which is many short sequences; leave "
         "split out",
     ),
+    "every step of a class": (
+        {**DIGITS, "SETTINGS": "{as_published: {«targets: same-at-every-step}}"},
+        "targets: expected data to forecast, got digits, which asks to classify; leave targets out",
+    ),
     "a scaler that is none": (
         {"SETTINGS": "{training: {scaler: none}, as_published: {«scaler: series}}"},
         "scaler: expected a scaler that is fitted, since as_published says scaler: series, got training scaler: none; "
@@ -156,6 +161,66 @@ def test_what_cannot_be(name, tmp_path):
     changes, message = WRONG[name]
     place, found = problems(tmp_path, changes)
     assert found == [(*place, message)]
+
+
+MISFITS = {
+    "an answer at every step of a decoder": (
+        ("sine", "encoder-decoder", "{supervision: every-step}"),
+        "expected targets after the window alone, got some at each of its steps",
+    ),
+    "a next step that was seen": (
+        ("sine", "{kind: gru, bidirectional: true}", "{supervision: every-step}"),
+        "expected targets after the window alone, since bidirectional is true",
+    ),
+    "packed, both ways": (
+        ("{kind: adding, length: 10, shortest: 5}", "{kind: lstm, bidirectional: true}", "{}"),
+        "expected windows of one length, since bidirectional is true",
+    ),
+    "packed, state carried": (
+        ("{kind: adding, length: 10, shortest: 5}", "{kind: lstm, carries_state: true}", "{}"),
+        "expected windows of one length, since carries_state is true",
+    ),
+    "packed, a matrix of one width": (
+        ("{kind: adding, length: 10, shortest: 5}", "linear-ar", "{}"),
+        "expected windows of one length, got some that end early",
+    ),
+    **{
+        f"a sum that {kind} has not seen": (
+            ("{kind: adding, length: 10}", kind, "{}"),
+            "expected targets of the window's own 2 channels, got 1 other values",
+        )
+        for kind in ("persistence", "drift", "seasonal-naive", "encoder-decoder")
+    },
+    "sums on the way": (
+        ("{kind: adding, length: 10}", "rnn", "{supervision: every-step}"),
+        "expected one target after the end, since no other is known of the sequences of adding",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISFITS)
+def test_what_no_cell_can_do_is_said_before_it_runs(name, tmp_path):
+    (dataset, model, training), message = MISFITS[name]
+    text = f"name: s\ntuning: false\nsequence_lengths: [10]\ntraining: {training}\ndatasets: [{dataset}]\n"
+    (tmp_path / "x.yaml").write_text(f"{text}models:\n- {model}\n")
+    with pytest.raises(SuiteError) as caught:
+        load(tmp_path / "x.yaml", datasets=DATASETS, models=MODELS)
+    (problem,) = caught.value.problems
+    assert (problem.line, problem.column) == (7, 3)
+    assert message in problem.message
+
+
+@pytest.mark.parametrize("name", ["adding", "denoise-sine", "digits"])
+@pytest.mark.parametrize("changes", [{}, {"shortest": 5}], ids=["", "shortest"])
+def test_what_is_declared_of_sequences_is_what_they_are(name, changes):
+    kind = DATASETS[name]
+    if changes and "shortest" not in kind.parameters.model_fields:
+        pytest.skip("has one length")
+    parameters = kind.parameters(**changes)
+    found = kind.load(parameters, 0)
+    values = found.inputs.shape[2], found.targets.shape[2]
+    assert (kind.values or (values[0], values[0])) == values
+    assert bool(kind.variable and kind.variable(parameters)) == bool(np.isnan(found.inputs).any())
 
 
 def test_no_system_at_all(tmp_path):
