@@ -24,7 +24,7 @@ from bench.suite.consistency import (
 from bench.suite.entries import Resolver
 from bench.suite.located import Place, Problems, Value
 from bench.suite.positions import read
-from bench.suite.possible import check_possible
+from bench.suite.possible import check_possible, place_of
 from bench.suite.spec import Settings, Suite, System, SystemSettings
 from bench.suite.wording import shown
 
@@ -46,7 +46,25 @@ def load(path: str | Path, *, datasets: Mapping[str, DatasetKind], models: Mappi
     SuiteError
         With everything that is wrong with the file.
     """
-    path = Path(path)
+    return _loaded(Path(path), datasets, models)[0]
+
+
+def dataset_places(
+    path: str | Path, *, datasets: Mapping[str, DatasetKind], models: Mapping[str, ModelKind]
+) -> dict[str, Place]:
+    """Where the suite file at `path` names each dataset, by its id; those of a system at that one's ``datasets``.
+
+    Raises
+    ------
+    SuiteError
+        As `load`.
+    """
+    return _loaded(Path(path), datasets, models)[1]
+
+
+def _loaded(
+    path: Path, datasets: Mapping[str, DatasetKind], models: Mapping[str, ModelKind]
+) -> tuple[Suite, dict[str, Place]]:
     problems = Problems(str(path))
     root = _mapping(path, problems)
     settings = _settings(root, Settings, Suite, problems)
@@ -79,7 +97,7 @@ def load(path: str | Path, *, datasets: Mapping[str, DatasetKind], models: Mappi
     check_possible(suite, systems, root, datasets=datasets, models=models, problems=problems)
     check_cells(suite, datasets, models, _places(found, systems), problems)
     problems.check()
-    return suite
+    return suite, _dataset_places(found["datasets"], systems)
 
 
 def _mapping(path: Path, problems: Problems) -> Value:
@@ -138,3 +156,10 @@ def _places(found: Mapping[str, Located], systems: list[tuple[Value, System]]) -
     """Where the file names each model by its id and, for those of systems, each system's datasets."""
     places = {entry.id: place for key in ("models", "references") for place, entry in found[key]}
     return {**places, **{dataset.id: value.place for value, system in systems for dataset in system.named_datasets}}
+
+
+def _dataset_places(datasets: Located, systems: list[tuple[Value, System]]) -> dict[str, Place]:
+    own = {entry.id: place for place, entry in datasets}
+    for value, system in systems:
+        own |= dict.fromkeys((each.id for each in system.named_datasets), place_of(value, ("datasets",)))
+    return own
