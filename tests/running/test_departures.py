@@ -110,6 +110,17 @@ def test_a_scaler_may_see_the_test_part():
     assert not np.array_equal(kept.data.train.values, leaky.data.train.values)
 
 
+def test_a_scaler_may_see_the_test_part_of_sequences():
+    kept, leaky = (
+        prepare_data(
+            make("denoise-sine", "rnn", data={"count": 40}, length=100, as_published=AsPublished(scaler=which))
+        )
+        for which in ("train", "series")
+    )
+    assert (leaky.data.train.all_inputs.min(), leaky.data.train.all_inputs.max()) == (0, 1)
+    assert not np.array_equal(kept.data.train.all_inputs, leaky.data.train.all_inputs)
+
+
 @pytest.mark.parametrize(("kind", "low", "high"), [("minmax", 0.0, 1.0), ("symmetric", -1.0, 1.0), ("none", -3.0, 5.0)])
 def test_scalers(kind, low, high):
     values = np.array([[-3.0], [1.0], [5.0]])
