@@ -95,12 +95,12 @@ def departures_without_effect(settings: Settings, entries: Sequence[Entry], kind
             "targets out",
         )
     several = next((entry for entry in entries if kinds[entry.kind].steps is not None), None)
-    for key, value in (("windows", "minus-one"), ("split", "windows")):
+    for key, value in (("windows", "minus-one"), ("split", "windows"), ("split", "apart")):
         if several is not None and getattr(departs, key) == value:
             yield (
                 ("as_published", key),
-                f"{key}: expected a series, whose windows {value} is about, got {several.id}, which is many short "
-                f"sequences; leave {key} out",
+                f"{key}: expected a series, since {value} is about the windows of one, got {several.id}, which is "
+                f"many short sequences; leave {key} out",
             )
 
 

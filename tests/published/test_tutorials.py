@@ -158,8 +158,8 @@ def test_leaks_and_slips_are_named(suite):
     }
     leaks = {"scaler: series", "windows: minus-one", "validation: none", "order: in-order"}
     assert found["T01"] == found["T02"] == leaks
-    assert found["T04"] == {*leaks, "targets: same-at-every-step"}
-    assert found["T04 last-step"] == leaks
+    assert found["T04"] == {*leaks, "split: apart", "targets: same-at-every-step"}
+    assert found["T04 last-step"] == {*leaks, "split: apart"}
     assert found["T13"] == {"validation: none", "order: in-order", "last_batch: dropped"}
     assert "split: none" in found["T15"]
     assert not found["T06 adding-40"]  # its claims are tested under the protocol

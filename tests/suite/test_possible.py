@@ -112,13 +112,13 @@ WRONG = {
     ),
     "windows of sequences": (
         {"DATASET": ADDING, "SETTINGS": "{as_published: {«windows: minus-one}}"},
-        "windows: expected a series, whose windows minus-one is about, got adding, which is many short sequences; "
-        "leave windows out",
+        "windows: expected a series, since minus-one is about the windows of one, got adding, which is many short "
+        "sequences; leave windows out",
     ),
     "sequences cut by windows": (
         {"DATASET": ADDING, "SETTINGS": "{as_published: {«split: windows}}"},
-        "split: expected a series, whose windows windows is about, got adding, which is many short sequences; leave "
-        "split out",
+        "split: expected a series, since windows is about the windows of one, got adding, which is many short "
+        "sequences; leave split out",
     ),
     "every step of a class": (
         {**DIGITS, "SETTINGS": "{as_published: {«targets: same-at-every-step}}"},
