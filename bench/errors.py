@@ -5,6 +5,7 @@
     BenchError
     ├── InputError             the user's input is wrong: exit status 2
     │   ├── SuiteError         a suite file: every problem at once, each with file:line:column
+    │   ├── DatasetsError      datasets of a suite: every problem at once, each with the dataset's id
     │   ├── DataError          the content of a data file: the row and the value
     │   └── StoreError         a results folder that cannot be read or written safely
     └── CellError              one cell cannot be finished: it becomes a row, the other cells go on
@@ -16,7 +17,7 @@ Every message is one line that says what was expected, what came, and what to do
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -26,6 +27,14 @@ class BenchError(Exception):
 
 class InputError(BenchError):
     """The user's input is wrong; nothing was run."""
+
+
+class DatasetsError(InputError):
+    """Datasets of a suite cannot serve its cells; `problems` says why, by the ids of the datasets."""
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        self.problems = dict(problems)
+        super().__init__("\n".join(f"{name}: {text}" for name, text in self.problems.items()))
 
 
 class DataError(InputError):

@@ -101,7 +101,8 @@ def run(  # noqa: PLR0913 - one parameter for each option
         list[str] | None,
         typer.Option(
             metavar="KEY=GLOB",
-            help="Only these cells; repeatable. Keys: dataset, model, sequence_length, horizon.",
+            help="Only these cells; repeatable. Keys: dataset, model, sequence_length, horizon; as globs too, such "
+            "as 'dataset=T04*'.",
         ),
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Run every cell again.")] = False,
@@ -249,7 +250,8 @@ def canary(
         list[str] | None,
         typer.Option(
             metavar="KEY=GLOB",
-            help="Only these cells; repeatable. Keys: dataset, model, sequence_length, horizon.",
+            help="Only these cells; repeatable. Keys: dataset, model, sequence_length, horizon; as globs too, such "
+            "as 'dataset=T04*'.",
         ),
     ] = None,
 ) -> None:

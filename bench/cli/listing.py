@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import bench
 from bench.cli.lines import columns
 from bench.data import dataset_kinds
-from bench.errors import InputError, SuiteError
+from bench.errors import DatasetsError, InputError, Problem, SuiteError
 from bench.models import model_kinds
 from bench.registry import unknown
 from bench.report.text import plural
 from bench.suite.cells import expand
 from bench.suite.export import json_schema
-from bench.suite.load import load
+from bench.suite.load import dataset_places, load
 from bench.suite.spec import Suite
 
 
@@ -44,6 +46,24 @@ def loaded(name: str) -> Suite:
         There is no such suite, or everything that is wrong with its file.
     """
     return load(suite_file(name), datasets=dataset_kinds(), models=model_kinds())
+
+
+@contextmanager
+def naming_lines(name: str) -> Iterator[None]:
+    """What is wrong with datasets of the suite `name` is said with the lines of its file.
+
+    Raises
+    ------
+    SuiteError
+        In place of a `DatasetsError`.
+    """
+    try:
+        yield
+    except DatasetsError as error:
+        file = suite_file(name)
+        places = dataset_places(file, datasets=dataset_kinds(), models=model_kinds())
+        problems = (Problem(str(file), *places[key], f"{key}: {text}") for key, text in error.problems.items())
+        raise SuiteError(tuple(problems)) from error
 
 
 def shipped() -> dict[str, Path]:

@@ -10,7 +10,7 @@ import typer
 
 from bench.cli.interrupts import STATUS, raising
 from bench.cli.lines import columns
-from bench.cli.listing import loaded
+from bench.cli.listing import loaded, naming_lines
 from bench.cli.reading import write_report
 from bench.cli.running import cpu_count
 from bench.progress import sink
@@ -45,7 +45,8 @@ def probe_suite(request: ProbeRequest) -> int:
     suite = loaded(request.suite)
     folder = request.results or Path("results", suite.name)
     setting = Setting(resolved(request.device), request.threads, request.repeats)
-    plan = prepare(only(list(expand(suite)), request.only), folder, setting, fresh=request.fresh)
+    with naming_lines(request.suite):
+        plan = prepare(only(list(expand(suite)), request.only), folder, setting, fresh=request.fresh)
     quiet = request.progress == "jsonl"
     if plan.pending and (warning := _busy()):
         typer.echo(warning, err=True)

@@ -12,7 +12,7 @@ import typer
 
 from bench.cli.interrupts import STATUS, Interrupt, raising
 from bench.cli.lines import columns
-from bench.cli.listing import loaded
+from bench.cli.listing import loaded, naming_lines
 from bench.cli.reading import REPORTS, up_to_date, write_report
 from bench.cli.table import results_table
 from bench.errors import InputError
@@ -57,7 +57,8 @@ def run_suite(request: Request) -> int:
         suite = suite.model_copy(update={"seed": request.seed})
     folder = request.results or Path("results", suite.name)
     cells = only(list(expand(suite)), request.only)
-    plan = prepare(cells, folder, fresh=request.fresh, failed_only=request.failed_only)
+    with naming_lines(request.suite):
+        plan = prepare(cells, folder, fresh=request.fresh, failed_only=request.failed_only)
     jobs = min(request.jobs or cpu_count(), max(len(plan.pending), 1))
     if request.dry_run:
         typer.echo(_foreseen(plan, jobs))

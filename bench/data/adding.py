@@ -64,4 +64,6 @@ ADDING = DatasetKind(
     Adding,
     load,
     steps=lambda parameters: parameters.length,
+    variable=lambda parameters: parameters.shortest not in (None, parameters.length),
+    values=(2, 1),
 )

@@ -180,6 +180,10 @@ class DatasetKind:
         What is asked of it.
     steps
         ``steps(parameters) -> T`` of `Sequences`, which is then the only sequence length; `None` for a `Series`.
+    variable
+        ``variable(parameters)``: whether some of the `Sequences` may be shorter than `T`; `None` where none is.
+    values
+        `C` and `D` of `Sequences` whose targets are none of their own channels, such as classes; else `None`.
     """
 
     summary: str
@@ -188,3 +192,5 @@ class DatasetKind:
     fingerprint: Callable[[Any], str] | None = field(default=None)
     task: Task = "forecast"
     steps: Callable[[Any], int] | None = None
+    variable: Callable[[Any], bool] | None = None
+    values: tuple[int, int] | None = None

@@ -55,4 +55,5 @@ DIGITS = DatasetKind(
     fingerprint=lambda _parameters: SHA256,
     task="classify",
     steps=lambda _parameters: _SIDE,
+    values=(_SIDE, _CLASSES),
 )

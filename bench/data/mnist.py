@@ -85,4 +85,5 @@ MNIST = DatasetKind(
     fingerprint=_fingerprint,
     task="classify",
     steps=lambda _parameters: _SIDE,
+    values=(_SIDE, _CLASSES),
 )

@@ -11,6 +11,7 @@ from bench.models.parameters import (
     RNNParameters,
     SeasonalNaiveParameters,
 )
+from bench.models.shapes import refuse_both_ways, refuse_every_step, refuse_other_values, refuse_variable
 from bench.registry import extended
 from bench.tasks import Task
 
@@ -30,12 +31,14 @@ MODELS: dict[str, ModelKind] = {
         builder="bench.models.simple:Persistence",
         gradient=False,
         tasks=frozenset({"forecast", "denoise"}),
+        refusals=(refuse_other_values, refuse_variable),
     ),
     "drift": ModelKind(
         summary="the last value plus the mean one-step change of the train part",
         parameters=NoParameters,
         builder="bench.models.simple:Drift",
         gradient=False,
+        refusals=(refuse_other_values, refuse_variable),
     ),
     "mean": ModelKind(
         summary="the mean of the train part; of classes, their shares",
@@ -49,6 +52,7 @@ MODELS: dict[str, ModelKind] = {
         parameters=SeasonalNaiveParameters,
         builder="bench.models.seasonal:SeasonalNaive",
         gradient=False,
+        refusals=(refuse_other_values, refuse_variable),
     ),
     "linear-ar": ModelKind(
         summary="linear autoregression with a ridge penalty",
@@ -57,6 +61,7 @@ MODELS: dict[str, ModelKind] = {
         gradient=False,
         tasks=frozenset({"forecast", "denoise"}),
         search={"alpha": FloatRange(1e-10, 1.0, log=True)},
+        refusals=(refuse_variable,),
     ),
     "logistic-regression": ModelKind(
         summary="multinomial logistic regression on all of the window",
@@ -64,6 +69,7 @@ MODELS: dict[str, ModelKind] = {
         builder="bench.models.logistic:LogisticRegression",
         tasks=frozenset({"classify"}),
         search={"learning_rate": FloatRange(1e-4, 1e-1, log=True)},
+        refusals=(refuse_variable,),
     ),
     "rnn": ModelKind(
         summary="simple recurrent network, linear on its states",
@@ -71,6 +77,7 @@ MODELS: dict[str, ModelKind] = {
         builder="bench.models.recurrent:build_rnn",
         tasks=_EVERY_TASK,
         search=_RECURRENT,
+        refusals=(refuse_both_ways,),
     ),
     "lstm": ModelKind(
         summary="long short-term memory, linear on its states",
@@ -78,6 +85,7 @@ MODELS: dict[str, ModelKind] = {
         builder="bench.models.recurrent:build_lstm",
         tasks=_EVERY_TASK,
         search=_RECURRENT,
+        refusals=(refuse_both_ways,),
     ),
     "gru": ModelKind(
         summary="gated recurrent unit, linear on its states",
@@ -85,12 +93,14 @@ MODELS: dict[str, ModelKind] = {
         builder="bench.models.recurrent:build_gru",
         tasks=_EVERY_TASK,
         search=_RECURRENT,
+        refusals=(refuse_both_ways,),
     ),
     "encoder-decoder": ModelKind(
         summary="LSTM or GRU encoder and decoder, teacher forcing while training",
         parameters=EncoderDecoderParameters,
         builder="bench.models.encoder_decoder:EncoderDecoder",
         search=_RECURRENT,
+        refusals=(refuse_other_values, refuse_variable, refuse_every_step),
     ),
 }
 

@@ -140,6 +140,8 @@ class ModelKind:
         Whether it is trained by gradient descent.
     tasks
         What it can be asked.
+    refusals
+        What of a shape it cannot do: each raises `InputError` where that is asked, given the shape and the parameters.
     search
         The search space that tuning explores: names of `parameters` or of the suite's training settings.
         A parameter that the suite states is fixed and leaves the space.
@@ -151,6 +153,19 @@ class ModelKind:
     gradient: bool = True
     tasks: frozenset[Task] = frozenset({"forecast"})
     search: Mapping[str, SearchRange] = field(default_factory=dict)
+    refusals: tuple[Callable[[Shape, Any], None], ...] = ()
+
+    def check(self, parameters: Parameters, shape: Shape) -> None:
+        """Refuse what it cannot do, without building it.
+
+        Raises
+        ------
+        InputError
+            The parameters cannot serve windows of this shape.
+        """
+        parameters.check_window(shape.sequence_length, shape.horizon)
+        for refuse in self.refusals:
+            refuse(shape, parameters)
 
     def build(self, parameters: Parameters, shape: Shape) -> Any:
         """A fresh model; its initial weights come from torch's global generator.
@@ -160,6 +175,6 @@ class ModelKind:
         InputError
             The parameters cannot serve windows of this shape.
         """
-        parameters.check_window(shape.sequence_length, shape.horizon)
+        self.check(parameters, shape)
         module, function = self.builder.split(":")
         return getattr(importlib.import_module(module), function)(parameters, shape)

@@ -16,7 +16,6 @@ from bench.kernels.linear import Linear, map_losses
 from bench.models.base import Shape
 from bench.models.parameters import EncoderDecoderParameters
 from bench.models.recurrent import recurrent_layers
-from bench.models.shapes import refuse_every_step, refuse_other_values, refuse_variable
 
 State = Tensor | tuple[Tensor, Tensor]
 """Of a GRU, or the hidden and cell states of an LSTM: ``[layers, B, hidden]`` each."""
@@ -39,8 +38,6 @@ class EncoderDecoder(nn.Module):
 
     def __init__(self, parameters: EncoderDecoderParameters, shape: Shape) -> None:
         super().__init__()
-        for refuse in (refuse_other_values, refuse_variable, refuse_every_step):
-            refuse(shape, "encoder-decoder")
         self.teacher_forced_prediction = parameters.prediction == "teacher-forced"
         self.horizon = shape.horizon
         self.directions = 2 if parameters.bidirectional else 1

@@ -13,7 +13,7 @@ import numpy as np
 
 from bench.models.base import Batches, FloatArray, Shape
 from bench.models.parameters import LinearARParameters
-from bench.models.shapes import answer_steps, refuse_variable
+from bench.models.shapes import answer_steps
 
 _ROUNDING = 1e-13
 """Variation below this share, of an input's mean or of the largest eigenvalue, is rounding and is not fitted."""
@@ -26,7 +26,6 @@ class LinearAR:
     coefficients: FloatArray  # [T·C, U·D]; U = T to denoise, else H
 
     def __init__(self, parameters: LinearARParameters, shape: Shape) -> None:
-        refuse_variable(shape, "linear-ar")
         self._alpha = parameters.alpha
         self._intercept = parameters.intercept
         self._inputs = shape.sequence_length * shape.channels

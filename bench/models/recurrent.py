@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.errors import InputError
 from bench.kernels import last_state
 from bench.kernels.linear import Linear, map_losses
 from bench.kernels.modules import GRU, LSTM, RNN, Layers, State
@@ -50,7 +49,6 @@ class Recurrent(nn.Module):
 
     def __init__(self, cell: str, parameters: RecurrentParameters, shape: Shape, **options: Any) -> None:
         super().__init__()
-        _check(cell, parameters, shape)
         self.every_step, self.variable, self.truncate = shape.every_step, shape.variable, parameters.truncate
         self.carries_state = parameters.carries_state
         self.last_only = not (shape.every_step or shape.variable)
@@ -147,21 +145,6 @@ def _is_plain(parameters: RecurrentParameters, shape: Shape) -> bool:
         and not (parameters.carries_state or cut or shape.variable)
         and shape.task != "classify"  # whose loss the kernels do not know
     )
-
-
-def _check(name: str, parameters: RecurrentParameters, shape: Shape) -> None:
-    """Refuse windows that cannot be read so."""
-    if shape.variable and (parameters.bidirectional or parameters.carries_state):
-        which = "bidirectional" if parameters.bidirectional else "carries_state"
-        raise InputError(
-            f"{name}: expected windows of one length, since {which} is true, got some that end early; leave {which} "
-            "out, or give the sequences one length"
-        )
-    if shape.every_step and shape.task == "forecast" and parameters.bidirectional:
-        raise InputError(
-            f"{name}: expected targets after the window alone, since bidirectional is true and each step has seen the "
-            "next, got some at every step; leave bidirectional out, or set supervision: last"
-        )
 
 
 def _detached(state: State) -> State:

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from bench.models.base import Batches, FloatArray, Shape
 from bench.models.parameters import SeasonalNaiveParameters
-from bench.models.shapes import refuse_other_values, refuse_variable
 
 
 class SeasonalNaive:
@@ -19,8 +18,6 @@ class SeasonalNaive:
     period: int
 
     def __init__(self, parameters: SeasonalNaiveParameters, shape: Shape) -> None:
-        refuse_other_values(shape, "seasonal-naive")
-        refuse_variable(shape, "seasonal-naive")
         self._stated = parameters.period
         self._shape = shape
 

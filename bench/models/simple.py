@@ -9,15 +9,13 @@ import numpy as np
 
 from bench.models.base import Batches, FloatArray, Shape
 from bench.models.parameters import NoParameters
-from bench.models.shapes import answer_steps, refuse_other_values, refuse_variable
+from bench.models.shapes import answer_steps
 
 
 class Persistence:
     """The last value again, at every step of the horizon; to denoise, each value as it is."""
 
     def __init__(self, _parameters: NoParameters, shape: Shape) -> None:
-        refuse_other_values(shape, "persistence")
-        refuse_variable(shape, "persistence")
         self._shape = shape
 
     def fit(self, batches: Batches) -> None:
@@ -45,8 +43,6 @@ class Drift:
     slope: FloatArray  # [C]
 
     def __init__(self, _parameters: NoParameters, shape: Shape) -> None:
-        refuse_other_values(shape, "drift")
-        refuse_variable(shape, "drift")
         self._shape = shape
 
     def fit(self, batches: Batches) -> None:

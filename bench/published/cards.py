@@ -97,13 +97,8 @@ def cards(systems: Sequence[System], tables: Tables) -> tuple[Card, ...]:
     """
     grouped: dict[str, list[System]] = {}
     for system in systems:
-        grouped.setdefault(card_of(system), []).append(system)
+        grouped.setdefault(system.card, []).append(system)
     return tuple(_card(name, own, tables) for name, own in grouped.items())
-
-
-def card_of(system: System) -> str:
-    """The id of the card of `system`."""
-    return system.id.split()[0]
 
 
 def _card(name: str, systems: Sequence[System], tables: Tables) -> Card:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from bench.published.evidence import Evidence, Tables
+from bench.published.facts import facts
 from bench.published.judge import below_floor, exact, judge, not_stated, prediction
 from bench.published.printed import accuracy, decimals, errors_on_test, train_losses
 from bench.published.trajectory import follow
@@ -28,7 +29,7 @@ def trajectory(published: Published, found: Evidence, tables: Tables) -> Traject
 
 def findings(published: Published, found: Evidence, tables: Tables) -> tuple[Finding, ...]:
     """The verdicts on everything else that was printed, and the test error where it was not."""
-    return (*_errors(published, found), *_facts(published, found), *_first(published, found, tables))
+    return (*_errors(published, found), *facts(published, found), *_first(published, found, tables))
 
 
 def least(found: Evidence) -> int:
@@ -51,27 +52,6 @@ def _errors(published: Published, found: Evidence) -> Iterator[Finding]:
         word, column = ("accuracy", "accuracy") if found.task == "classify" else ("MSE", "mse")
         quantity = f"{word} on the training windows" if NOTHING_HELD_OUT in found.departures else f"test {word}"
         yield not_stated(quantity, _spread(found, column), least=enough)
-
-
-def _facts(published: Published, found: Evidence) -> Iterator[Finding]:
-    if published.parameters is not None:
-        ours = found.mean("parameters")
-        yield exact("parameters", str(published.parameters), None if ours is None else f"{ours:.0f}")
-    for name, shape in published.shapes.items():
-        got = found.shapes.get(name)
-        quantity = f"shape of {name}"
-        yield exact(
-            quantity, shape_text(shape), None if got is None else shape_text(got), because="the code gives ours"
-        )
-
-
-def shape_text(shape: tuple[int, ...]) -> str:
-    """A shape as it is written.
-
-    >>> shape_text((1944, 5, 1))
-    '(1944, 5, 1)'
-    """
-    return f"({', '.join(map(str, shape))})"
 
 
 def _first(published: Published, found: Evidence, tables: Tables) -> Iterator[Finding]:

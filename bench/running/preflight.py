@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from bench.data import dataset_kinds
 from bench.data.base import DatasetKind
-from bench.errors import InputError
+from bench.errors import DatasetsError, InputError
 from bench.registry import lookup, third_party
 from bench.running.failures import classified
 from bench.running.prepared import Outline, outline
@@ -48,7 +48,7 @@ class Preflight:
 
         Raises
         ------
-        InputError
+        DatasetsError
             Data files hold something else than they should; one line for each.
         """
         fingerprints: dict[str, str | None] = {}
@@ -71,7 +71,7 @@ class Preflight:
 
         Raises
         ------
-        InputError
+        DatasetsError
             They are not; one line for each problem.
         """
 
@@ -93,7 +93,7 @@ class Preflight:
     def _each_dataset(self, cells: Sequence[Cell], look: Callable[[Entry, DatasetKind], None]) -> None:
         """`look` at each dataset that can be had, in the order of the cells; ids are unique within a suite."""
         kinds = dataset_kinds()
-        problems: list[str] = []
+        problems: dict[str, str] = {}
         for entry in {cell.dataset.id: cell.dataset for cell in cells}.values():
             if entry.id in self.blocked:
                 continue
@@ -101,11 +101,11 @@ class Preflight:
                 look(entry, lookup(kinds, entry.kind, "dataset"))
             except Exception as error:  # a plug-in may raise anything; the other datasets go on
                 if problem := _problem(error):
-                    problems.append(f"{entry.id}: {problem}")
+                    problems[entry.id] = problem
                 else:
                     self.blocked[entry.id] = Blocked(*classified(error))
         if problems:
-            raise InputError("\n".join(problems))
+            raise DatasetsError(problems)
 
 
 def _problem(error: Exception) -> str | None:

@@ -36,7 +36,8 @@ def only(cells: Sequence[Cell], filters: Sequence[str]) -> list[Cell]:
         key, glob = _parsed(text)
         present = sorted({KEYS[key](cell) for cell in cells})
         if not any(named(value, glob) for value in present):
-            raise InputError(f"--only {text}: matches no {key} of this suite (it has: {', '.join(present)})")
+            hint = f"; {_hint(key, glob)}" if any(value.startswith(glob) for value in present) else ""
+            raise InputError(f"--only {text}: matches no {key} of this suite (it has: {', '.join(present)}){hint}")
         globs.setdefault(key, []).append(glob)
     chosen = [cell for cell in cells if _matches(cell, globs)]
     if not chosen:
@@ -51,6 +52,10 @@ def _parsed(text: str) -> tuple[str, str]:
     if key not in KEYS:
         raise InputError(f"--only {text}: {unknown(key, KEYS, 'key')}")
     return key, glob
+
+
+def _hint(key: str, beginning: str) -> str:
+    return f"for all that begin so: --only '{key}={beginning}*'"
 
 
 def _matches(cell: Cell, globs: Mapping[str, Sequence[str]]) -> bool:

@@ -64,6 +64,8 @@ class _Reporter:
                 path, mapping = self._walk(detail["loc"][:-1])
                 told.append(path)
                 yield self._of_key(detail, path, mapping)
+            elif detail["loc"][-1:] == ("[key]",):
+                yield self._of_named(detail, *self._walk(detail["loc"][:-2]))
             else:
                 values.setdefault(self._walk(detail["loc"])[0], []).append(detail)
         for path, reasons in values.items():
@@ -89,10 +91,17 @@ class _Reporter:
             return mapping.place, f"{self._prefix(path)}the {noun} {key!r} is missing"
         return mapping.keys[key], self._prefix(path) + unknown(key, keys_within(self.schema, path), noun)
 
+    def _of_named(self, detail: Detail, path: Path, mapping: Value) -> tuple[Place, str]:
+        """Of a key that its mapping does not list, and that is none of those it may have."""
+        key = detail["loc"][-2]
+        named = (within(self.schema, path) or {}).get("propertyNames", {}).get("enum")
+        text = unknown(key, named, "key") if named else _own_words(detail)
+        return mapping.keys[key], self._prefix(path) + text
+
     def _of_value(self, path: Path, reasons: list[Detail]) -> tuple[Place, str]:
         value = self._walk(path)[1]
         if all(reason["type"] not in _GENERAL for reason in reasons):
-            text = reasons[0]["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+            text = _own_words(reasons[0])
         elif schema := within(self.schema, path):
             text = f"expected {expected(schema, self.schema, value.content)}, got {shown(value.content)}"
         else:
@@ -100,5 +109,12 @@ class _Reporter:
         return value.place, self._prefix(path) + text
 
     def _prefix(self, path: Path) -> str:
-        name = next((step for step in reversed(path) if isinstance(step, str)), self.label)
+        names = [step for step in path if isinstance(step, str)] or [self.label]
+        name = " ".join(names[-2:]) if names[-1].isdecimal() else names[-1]  # a number is nothing without what it is of
         return f"{name}: " if name else ""
+
+
+def _own_words(detail: Detail) -> str:
+    """What the class itself says."""
+    text: str = detail["msg"]
+    return text.removeprefix("Value error, ").removeprefix("Assertion failed, ")

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from bench.data.base import DatasetKind
 from bench.errors import InputError
-from bench.models.base import ModelKind
+from bench.models.base import ModelKind, Shape
 from bench.registry import unknown
 from bench.suite.cells import Cell, expand, named
 from bench.suite.located import Place, Problems, Value
@@ -99,10 +99,38 @@ def check_cells(
             continue
         try:
             _check_steps(cell, dataset)
+            _check_supervision(cell, dataset, model)
             _check_settings(cell)
-            cell.model.parsed(model.parameters).check_window(cell.sequence_length, cell.horizon)
+            model.check(cell.model.parsed(model.parameters), _shape(cell, dataset))
         except InputError as error:
             problems.add(place, f"{cell.model.id}: {error}")
+
+
+def _shape(cell: Cell, dataset: DatasetKind) -> Shape:
+    """What a model will be told, as far as it is declared; a series may have more channels, and so more outputs."""
+    channels, outputs = dataset.values or (1, None)
+    return Shape(
+        cell.sequence_length,
+        cell.horizon,
+        channels,
+        task=dataset.task,
+        outputs=outputs,
+        every_step=dataset.task == "denoise" or (dataset.task == "forecast" and _asks_every_step(cell)),
+        variable=dataset.variable is not None and dataset.variable(cell.dataset.parsed(dataset.parameters)),
+    )
+
+
+def _check_supervision(cell: Cell, dataset: DatasetKind, model: ModelKind) -> None:
+    """Of sequences to forecast, one value after the end is known and none before."""
+    if dataset.steps is not None and dataset.task == "forecast" and model.gradient and _asks_every_step(cell):
+        raise InputError(
+            f"expected one target after the end, since no other is known of the sequences of {cell.dataset.id}, got "
+            "some at every step; set supervision: last and targets: own"
+        )
+
+
+def _asks_every_step(cell: Cell) -> bool:
+    return cell.training.supervision == "every-step" or cell.as_published.targets == "same-at-every-step"
 
 
 def _check_settings(cell: Cell) -> None:
@@ -111,8 +139,7 @@ def _check_settings(cell: Cell) -> None:
         raise InputError(
             "expected a validation part, which tuning goes by, got as_published validation: none; set tuning: false"
         )
-    every_step = cell.training.supervision == "every-step" or cell.as_published.targets == "same-at-every-step"
-    if every_step and cell.horizon != 1:
+    if _asks_every_step(cell) and cell.horizon != 1:
         raise InputError(
             f"expected horizon 1, since every step of a window is asked for the next value, got {cell.horizon}; set "
             "horizons: [1], or supervision: last"

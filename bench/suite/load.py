@@ -24,6 +24,7 @@ from bench.suite.consistency import (
 from bench.suite.entries import Resolver
 from bench.suite.located import Place, Problems, Value
 from bench.suite.positions import read
+from bench.suite.possible import check_possible, place_of
 from bench.suite.spec import Settings, Suite, System, SystemSettings
 from bench.suite.wording import shown
 
@@ -45,7 +46,25 @@ def load(path: str | Path, *, datasets: Mapping[str, DatasetKind], models: Mappi
     SuiteError
         With everything that is wrong with the file.
     """
-    path = Path(path)
+    return _loaded(Path(path), datasets, models)[0]
+
+
+def dataset_places(
+    path: str | Path, *, datasets: Mapping[str, DatasetKind], models: Mapping[str, ModelKind]
+) -> dict[str, Place]:
+    """Where the suite file at `path` names each dataset, by its id; those of a system at that one's ``datasets``.
+
+    Raises
+    ------
+    SuiteError
+        As `load`.
+    """
+    return _loaded(Path(path), datasets, models)[1]
+
+
+def _loaded(
+    path: Path, datasets: Mapping[str, DatasetKind], models: Mapping[str, ModelKind]
+) -> tuple[Suite, dict[str, Place]]:
     problems = Problems(str(path))
     root = _mapping(path, problems)
     settings = _settings(root, Settings, Suite, problems)
@@ -53,7 +72,10 @@ def load(path: str | Path, *, datasets: Mapping[str, DatasetKind], models: Mappi
         "datasets": Resolver("dataset", datasets, path.parent, problems),
         "models": Resolver("model", models, path.parent, problems),
     }
-    needed = "systems" not in root.content or not root.content["systems"].content
+    listed = root.content.get("systems")
+    needed = listed is None or not listed.content
+    if listed is not None and listed.content == () and not {"datasets", "models"} <= root.content.keys():
+        problems.stop(listed.place, "systems: expected a list of at least 1, each a mapping, got an empty list")
     found: dict[str, Located] = {}
     complete = set()
     for key, resolver in resolvers.items():
@@ -63,7 +85,7 @@ def load(path: str | Path, *, datasets: Mapping[str, DatasetKind], models: Mappi
     found["references"] = _entries(root, "references", resolvers["models"], needed=False)
     systems = _systems(root, resolvers, problems)
     check_nothing_twice(found, problems, tuned=settings is None or bool(settings.tuning))
-    check_systems(systems, found["datasets"], problems)
+    check_systems([(value.place, system) for value, system in systems], found["datasets"], problems)
     if needed:
         check_exclusions(root, found, complete, problems)
     if settings is None:
@@ -72,9 +94,10 @@ def load(path: str | Path, *, datasets: Mapping[str, DatasetKind], models: Mappi
     entries = {key: tuple(entry for _, entry in located) for key, located in found.items()}
     suite = Suite.model_validate({**dict(settings), **entries, "systems": tuple(each for _, each in systems)})
     check_some_cell(suite, root, problems)
+    check_possible(suite, systems, root, datasets=datasets, models=models, problems=problems)
     check_cells(suite, datasets, models, _places(found, systems), problems)
     problems.check()
-    return suite
+    return suite, _dataset_places(found["datasets"], systems)
 
 
 def _mapping(path: Path, problems: Problems) -> Value:
@@ -106,8 +129,8 @@ def _entries(value: Value, key: str, resolver: Resolver, *, needed: bool) -> Loc
     return []
 
 
-def _systems(root: Value, resolvers: Mapping[str, Resolver], problems: Problems) -> list[tuple[Place, System]]:
-    """The published systems, with the place of each; less what is wrong."""
+def _systems(root: Value, resolvers: Mapping[str, Resolver], problems: Problems) -> list[tuple[Value, System]]:
+    """The published systems, each with what the file says of it; less what is wrong."""
     listed = root.content.get("systems")
     if listed is None:
         return []
@@ -125,11 +148,18 @@ def _systems(root: Value, resolvers: Mapping[str, Resolver], problems: Problems)
         if settings is not None and all(entries.values()):
             check_nothing_twice(entries, problems, tuned=True)
             own = {key: tuple(entry for _, entry in located) for key, located in entries.items()}
-            systems.append((item.place, System.model_validate({**dict(settings), **own})))
+            systems.append((item, System.model_validate({**dict(settings), **own})))
     return systems
 
 
-def _places(found: Mapping[str, Located], systems: list[tuple[Place, System]]) -> dict[str, Place]:
+def _places(found: Mapping[str, Located], systems: list[tuple[Value, System]]) -> dict[str, Place]:
     """Where the file names each model by its id and, for those of systems, each system's datasets."""
     places = {entry.id: place for key in ("models", "references") for place, entry in found[key]}
-    return {**places, **{dataset.id: place for place, system in systems for dataset in system.named_datasets}}
+    return {**places, **{dataset.id: value.place for value, system in systems for dataset in system.named_datasets}}
+
+
+def _dataset_places(datasets: Located, systems: list[tuple[Value, System]]) -> dict[str, Place]:
+    own = {entry.id: place for place, entry in datasets}
+    for value, system in systems:
+        own |= dict.fromkeys((each.id for each in system.named_datasets), place_of(value, ("datasets",)))
+    return own

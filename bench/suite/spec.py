@@ -262,6 +262,11 @@ class System(SystemSettings):
     )
 
     @property
+    def card(self) -> str:
+        """What it shares a card with: the first word of its id."""
+        return self.id.split()[0]
+
+    @property
     def named_datasets(self) -> tuple[Entry, ...]:
         """The datasets, each under the system's id, with its own behind it where there are several."""
         several = len(self.datasets) > 1

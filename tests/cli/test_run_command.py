@@ -125,7 +125,12 @@ def test_only_filters_cells(bench: Bench, folder: Path, filters: list[str], cell
         (["modle=mean"], "--only modle=mean: unknown key 'modle'; did you mean 'model'?"),
         (["mean"], "--only mean: expected KEY=GLOB"),
         (["model="], "--only model=: expected KEY=GLOB"),
-        (["model=lstm*"], "--only model=lstm*: matches no model of this suite (it has: mean, persistence)"),
+        (["model=lstm*"], "--only model=lstm*: matches no model of this suite (it has: mean, persistence)\n"),
+        (
+            ["model=me"],
+            "--only model=me: matches no model of this suite (it has: mean, persistence); for all that begin so: "
+            "--only 'model=me*'\n",
+        ),
     ],
 )
 def test_a_filter_that_is_wrong_is_one_line(bench: Bench, folder: Path, filters: list[str], message: str) -> None:
@@ -172,7 +177,13 @@ def test_data_that_is_too_short_is_said_before_anything_runs(bench: Bench, folde
     (folder / "tiny.yaml").write_text((folder / "tiny.yaml").read_text().replace("[3, 5]", "[3, 70]"))
     ended = bench("run", "tiny.yaml")
     assert ended.status == 2
-    assert [line.split(": ")[0] for line in ended.err.splitlines()] == ["noise", "wave"]
+    named = [line.split(": ")[:2] for line in ended.err.splitlines()]
+    assert [name for _, name in named] == ["noise", "wave"]
+    lines = (folder / "tiny.yaml").read_text().splitlines()
+    for place, name in named:
+        file, line, column = place.split(":")
+        assert file == "tiny.yaml"
+        assert lines[int(line) - 1][int(column) - 1 :].startswith(name)
     assert not (folder / "results").exists()
 
 

@@ -110,6 +110,19 @@ def test_a_scaler_may_see_the_test_part():
     assert not np.array_equal(kept.data.train.values, leaky.data.train.values)
 
 
+def test_a_scaler_may_see_the_test_part_of_sequences():
+    few = {"data": {"count": 40}, "length": 100, "split": Split(test=0.85, validation=0.05)}
+    kept, leaky = (
+        prepare_data(make("denoise-sine", "rnn", **few, as_published=AsPublished(scaler=which)))
+        for which in ("train", "series")
+    )
+    part = kept.data.train.places
+    own = kept.data.train.all_inputs[part.start : part.stop]
+    every = leaky.data.train.all_inputs
+    np.testing.assert_allclose([own.min(), own.max(), every.min(), every.max()], [0, 1, 0, 1], atol=1e-6)
+    assert not np.array_equal(kept.data.train.all_inputs, every)
+
+
 @pytest.mark.parametrize(("kind", "low", "high"), [("minmax", 0.0, 1.0), ("symmetric", -1.0, 1.0), ("none", -3.0, 5.0)])
 def test_scalers(kind, low, high):
     values = np.array([[-3.0], [1.0], [5.0]])

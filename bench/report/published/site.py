@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from bench.published.cards import card_of, cards
+from bench.published.cards import cards
 from bench.published.evidence import Tables
 from bench.published.values import Held
 from bench.report.published.page import files
@@ -33,10 +33,10 @@ def render(source: Source, *, names: tuple[str, str]) -> dict[str, str | bytes]:
         Of the HTML page and of the Markdown page.
     """
     here = set(source.rows["runs"]["dataset"].unique().to_pylist())
-    run = {card_of(system) for system in source.systems if here.intersection(_datasets([system]))}
-    systems = [system for system in source.systems if card_of(system) in run]
-    left_out = list(dict.fromkeys(card_of(system) for system in source.systems if card_of(system) not in run))
-    families = {dataset: card_of(system) for system in systems for dataset in _datasets([system])}
+    run = {system.card for system in source.systems if here.intersection(_datasets([system]))}
+    systems = [system for system in source.systems if system.card in run]
+    left_out = list(dict.fromkeys(system.card for system in source.systems if system.card not in run))
+    families = {dataset: system.card for system in systems for dataset in _datasets([system])}
     summary = summarise(source.parted(_datasets(systems))[0], families)
     found = Tables(source.rows, dict(_better(summary)))
     return files(cards(systems, found), found, summary, names=names, left_out=left_out)
