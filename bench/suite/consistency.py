@@ -9,7 +9,7 @@ from bench.data.base import DatasetKind
 from bench.errors import InputError
 from bench.models.base import ModelKind, Shape
 from bench.registry import unknown
-from bench.suite.cells import Cell, expand, named
+from bench.suite.cells import PUBLISHED, Cell, expand, named
 from bench.suite.located import Place, Problems, Value
 from bench.suite.spec import Entry, Settings, Suite, System
 
@@ -36,6 +36,14 @@ def check_nothing_twice(found: Mapping[str, Located], problems: Problems, *, tun
                 problems.add(place, f"{entry.id!r} is the same as {name!r} on line {first.line}: leave one of them out")
             ids.setdefault(entry.id, place)
             contents.setdefault(content, (place, entry.id))
+
+
+def check_not_marked(models: Located, problems: Problems) -> None:
+    """No model of a system has the id that another of them has where it runs as published."""
+    for place, entry in models:
+        if entry.id.endswith(PUBLISHED):
+            text = f"expected an id that does not end in {PUBLISHED!r}, which marks what runs as published"
+            problems.add(place, f"{entry.id}: {text}; rename it")
 
 
 def check_exclusions(root: Value, found: Mapping[str, Located], complete: Collection[str], problems: Problems) -> None:

@@ -10,7 +10,6 @@ from typing import Protocol
 from pydantic import BaseModel
 
 from bench.registry import unknown
-from bench.suite.cells import PUBLISHED
 from bench.suite.checking import check
 from bench.suite.fields import Frozen, Name
 from bench.suite.lists import combinations
@@ -97,10 +96,6 @@ class Resolver:
         kind = self.kinds[head.kind].parameters
         complete = check(self._anchored(parameters), kind, self.problems, label=name, noun="parameter")
         if named is None or complete is None:
-            return None
-        if self.what == "model" and name.endswith(PUBLISHED):
-            text = f"expected an id that does not end in {PUBLISHED!r}, which marks what runs as published"
-            self.problems.add(place, f"{name}: {text}; rename it")
             return None
         stated = tuple(sorted(parameters.content))
         return Entry(id=name, kind=head.kind, parameters=complete.model_dump(mode="json"), stated=stated)

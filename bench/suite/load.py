@@ -17,6 +17,7 @@ from bench.suite.consistency import (
     Located,
     check_cells,
     check_exclusions,
+    check_not_marked,
     check_nothing_twice,
     check_some_cell,
     check_systems,
@@ -147,6 +148,7 @@ def _systems(root: Value, resolvers: Mapping[str, Resolver], problems: Problems)
         entries = {key: _entries(item, key, resolver, needed=True) for key, resolver in resolvers.items()}
         if settings is not None and all(entries.values()):
             check_nothing_twice(entries, problems, tuned=True)
+            check_not_marked(entries["models"], problems)
             own = {key: tuple(entry for _, entry in located) for key, located in entries.items()}
             systems.append((item, System.model_validate({**dict(settings), **own})))
     return systems
