@@ -68,8 +68,11 @@ def _finite(numbers: FloatArray) -> FloatArray:
 
 
 def _level(bias: FloatArray, acceleration: FloatArray, side: float) -> FloatArray:
+    """Where the quantile at `side` moves to; past the pole of the correction, to the end on that side."""
     moved = bias + side
-    return np.asarray(ndtr(bias + moved / (1 - acceleration * moved)))
+    room = 1 - acceleration * moved
+    with np.errstate(divide="ignore"):
+        return np.where(room > 0, ndtr(bias + moved / room), float(side > 0))
 
 
 def _quantile(ordered: FloatArray, level: FloatArray) -> FloatArray:

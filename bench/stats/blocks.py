@@ -80,12 +80,14 @@ def mean_difference(
     gap = aligned_difference(loss, other)
     points = gap.shape[-1]
     length = block_length(points, horizon)
-    mean = gap.mean(axis=-1) if points else np.full(gap.shape[:-1], np.nan)
+    first = gap[..., :1]  # taken off before sums: what is constant stays so, to the last digit
+    moves = gap - first
+    mean = first[..., 0] + moves.mean(axis=-1) if points else np.full(gap.shape[:-1], np.nan)
     blocks = points / length
     if blocks < MINIMUM_BLOCKS:
         error = np.full(mean.shape, np.nan)
     else:
-        error = (_block_sums(gap, length) / length).std(axis=-1) / np.sqrt(blocks - 1)
+        error = (_block_sums(moves, length) / length).std(axis=-1) / np.sqrt(blocks - 1)
     statistic, p = student(mean, error, freedom=blocks - 1, alternative=alternative)
     return ForecastTest(points, mean, statistic, p, np.zeros(mean.shape, dtype=np.bool_))
 

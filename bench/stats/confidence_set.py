@@ -11,6 +11,7 @@ from bench.errors import InputError
 from bench.seeds import integer
 from bench.stats.blocks import MINIMUM_BLOCKS, block_length
 from bench.stats.intervals import LEVEL, FloatArray
+from bench.stats.paired import ROUNDING
 
 RESAMPLES = 1000
 _MOST = 4000
@@ -91,7 +92,8 @@ def _pooled(losses: FloatArray) -> tuple[FloatArray, int]:
 
 def _vary(losses: FloatArray) -> bool:
     """Whether the difference of every two models has a variance, by which the test divides it."""
-    return all(np.ptp(losses[place + 1 :] - own, axis=1).all() for place, own in enumerate(losses))
+    rounding = ROUNDING * losses.max()
+    return all((np.ptp(losses[place + 1 :] - own, axis=1) > rounding).all() for place, own in enumerate(losses))
 
 
 def _p_values(losses: FloatArray, length: int, *, level: float, resamples: int) -> FloatArray:

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import stdtr
 
 from bench.stats.intervals import BoolArray, FloatArray
+from bench.stats.paired import ROUNDING
 
 Alternative = Literal["two-sided", "less", "greater"]
 
@@ -65,8 +66,10 @@ def diebold_mariano(
     if not 1 <= horizon < points:
         nothing = np.full(gap.shape[:-1], np.nan)
         return ForecastTest(points, nothing, nothing, nothing, np.zeros(gap.shape[:-1], dtype=np.bool_))
-    mean = gap.mean(axis=-1)
-    variance, replaced = _variance(gap - mean[..., None], horizon)
+    first = gap[..., :1]  # taken off before sums: what is constant stays so, to the last digit
+    moves = gap - first
+    mean = first[..., 0] + moves.mean(axis=-1)
+    variance, replaced = _variance(moves - moves.mean(axis=-1, keepdims=True), horizon)
     correction = (points + 1 - 2 * horizon + horizon * (horizon - 1) / points) / points
     statistic, p = student(mean, np.sqrt(variance / points / correction), freedom=points - 1, alternative=alternative)
     return ForecastTest(points, mean, statistic, p, replaced)
@@ -89,10 +92,18 @@ def student(
 
 
 def aligned_difference(loss: FloatArray, other: FloatArray) -> FloatArray:
-    """``loss - other``, NaN all along a series that holds a value that is not finite."""
+    """``loss - other``, NaN all along a series that holds a value that is not finite.
+
+    Where it varies by rounding alone it is constant, and 0 where it is that small itself.
+    """
     with np.errstate(over="ignore", invalid="ignore"):
         gap: FloatArray = np.asarray(loss - other, dtype=np.float64)
-    return np.where(np.isfinite(gap).all(axis=-1, keepdims=True), gap, np.nan)
+    gap = np.where(np.isfinite(gap).all(axis=-1, keepdims=True), gap, np.nan)
+    if not gap.shape[-1]:
+        return gap
+    rounding = ROUNDING * np.maximum(np.abs(loss), np.abs(other)).max(axis=-1, keepdims=True)
+    constant = np.where(np.abs(gap[..., :1]) <= rounding, 0.0, gap[..., :1])
+    return np.where(np.ptp(gap, axis=-1, keepdims=True) <= rounding, constant, gap)
 
 
 def _variance(centred: FloatArray, horizon: int) -> tuple[FloatArray, BoolArray]:

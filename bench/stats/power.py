@@ -11,6 +11,7 @@ from bench.stats.intervals import LEVEL, FloatArray
 POWER = 0.8
 """How often the comparison should find a difference that is there."""
 
+_BEFORE = 6  # so many replicates before the approximate number, which large effects undercut, the search begins
 _MANY = 100_000  # from here on two replicates more or less no longer matter
 
 
@@ -22,7 +23,8 @@ def detection(effect: ArrayLike, count: ArrayLike, *, level: float = LEVEL) -> F
     n, size = np.asarray(count, dtype=np.float64), np.abs(np.asarray(effect, dtype=np.float64))
     freedom = np.where(n > 1, n - 1, np.nan)
     limit, shift = stdtrit(freedom, (1 + level) / 2), size * np.sqrt(n)
-    return np.asarray(1 - nctdtr(freedom, shift, limit) + nctdtr(freedom, shift, -limit), dtype=np.float64)
+    other_side = np.nan_to_num(nctdtr(freedom, shift, -limit))  # so small for some effects that it underflows to NaN
+    return np.asarray(1 - nctdtr(freedom, shift, limit) + other_side, dtype=np.float64)
 
 
 def replicates(effect: ArrayLike, *, level: float = LEVEL, power: float = POWER) -> FloatArray:
@@ -48,8 +50,8 @@ def replicates(effect: ArrayLike, *, level: float = LEVEL, power: float = POWER)
     size = np.abs(np.asarray(effect, dtype=np.float64))
     a, b = ndtri((1 + level) / 2), ndtri(power)
     with np.errstate(divide="ignore"):
-        count: FloatArray = np.maximum(2.0, np.ceil(((a + b) / size) ** 2 + a**2 / 2 - 2))
-    for _ in range(8):
+        count: FloatArray = np.maximum(2.0, np.ceil(((a + b) / size) ** 2 + a**2 / 2 - _BEFORE))
+    for _ in range(2 * _BEFORE):
         short = (count < _MANY) & (detection(size, np.minimum(count, _MANY), level=level) < power)
         count = count + short
     return count

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,8 @@ from scipy import stats
 from scipy.signal import lfilter
 from statsmodels.tsa.stattools import acovf
 
-from bench.stats.diebold_mariano import diebold_mariano
+from bench.stats.blocks import mean_difference
+from bench.stats.diebold_mariano import ForecastTest, diebold_mariano
 
 losses = arrays(np.float64, (2, 30), elements=st.floats(0.01, 100))
 
@@ -90,3 +93,15 @@ def test_a_gap_too_few_points_and_no_difference() -> None:
     assert np.isnan(diebold_mariano(loss, np.ones(20), horizon=20).p).all()
     assert diebold_mariano(loss[0], loss[0]).p == 1.0
     assert np.isnan(diebold_mariano(np.full(8, 2.0), np.full(8, 1.0)).p)
+
+
+@pytest.mark.parametrize("test", [diebold_mariano, mean_difference])
+@pytest.mark.parametrize("horizon", [1, 3])
+def test_what_varies_by_rounding_alone_is_constant(test: Callable[..., ForecastTest], horizon: int) -> None:
+    other = np.random.default_rng(5).gamma(1.0, size=64)
+    for loss, reference in [(other + 0.2, other), (np.full(64, 0.3), np.full(64, 0.1))]:
+        found = test(loss, reference, horizon=horizon)
+        assert found.difference == pytest.approx(0.2)
+        assert np.isnan(found.statistic)
+        assert np.isnan(found.p)
+    assert test(other * (1 + 1e-15), other, horizon=horizon).p == 1.0

@@ -29,6 +29,12 @@ def test_that_many_replicates_find_the_effect_as_often_as_asked(effect: float) -
     assert np.mean(fewer < 0.05) < 0.8 + 0.012
 
 
+@pytest.mark.parametrize(("effect", "level"), [(10.0, 1 - 0.05 / 1000), (3.0, 0.9999), (1.5, 0.999)])
+def test_no_smaller_number_would_do_where_effects_are_large(effect: float, level: float) -> None:
+    powers = detection(effect, np.arange(2, 60), level=level)
+    assert replicates(effect, level=level) == 2 + int(np.argmax(powers >= 0.8))
+
+
 def test_no_effect_is_never_found_and_an_unknown_one_takes_unknown_many() -> None:
     found = replicates([0.0, np.nan, 1e-4])
     assert np.isinf(found[0])
