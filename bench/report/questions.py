@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bench.report.budget import left_out
 from bench.report.findings import Answer, Ranking, Standing
 from bench.report.statement import named_correctly
 from bench.report.text import listed, mebibytes, number, percent, plural, probability, seconds
@@ -28,7 +29,7 @@ def answers(
         lost = f"No replicate of the {plural(counts.stored, 'cell')} finished, so there is nothing to compare."
         return (Answer(WHICH, (lost,)), Answer(CHECK, tuple(_check(counts))))
     found = (
-        Answer(WHICH, (*_choice(sections, ranking), *_front(standings))),
+        Answer(WHICH, (*_choice(sections, ranking), *_front(standings, ranking))),
         Answer(REAL, (*_over_datasets(ranking), *_told_apart(sections), *_untested(sections, seeds))),
         Answer(POSSIBLE, tuple(_possible(sections))),
         Answer(COST, tuple(_cost(sections))),
@@ -55,17 +56,18 @@ def _leader(sections: Sequence[Section], ranking: Ranking) -> list[str]:
     return [f"{listed(first)} {verb} the best average rank: {average}."]
 
 
-def _front(standings: Sequence[Standing]) -> list[str]:
+def _front(standings: Sequence[Standing], ranking: Ranking) -> list[str]:
     """What each budget of time buys."""
     front = [standing for standing in standings if standing.on_front]
     if len(front) < 2:
         return []
     steps = [f"{seconds(item.fit_s)} {item.model} ({number(item.error.value, 2)})" for item in front]
-    others = " Every other model takes longer for no smaller error." if len(front) < len(standings) else ""
+    others = " Every other model compared takes longer for no smaller error." if len(front) < len(standings) else ""
+    lost = left_out([row.model for row in ranking.ranks], standings)
+    without = f" Not among them, for want of a replicate: {listed(lost)}." if lost else ""
     source = "by the probe" if front[0].probed else "as it was run"
-    return [
-        f"By time to fit one model ({source}), with the error as a share of persistence's: {listed(steps)}.{others}"
-    ]
+    measured = f"By time to fit one model ({source}), with the error as a share of persistence's"
+    return [f"{measured}: {listed(steps)}.{others}{without}"]
 
 
 def _over_datasets(ranking: Ranking) -> list[str]:

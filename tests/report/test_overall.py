@@ -15,6 +15,7 @@ from bench.report.questions import CHECK, COST, POSSIBLE, REAL, WHICH
 from bench.report.row_table import cell_rows
 from bench.report.source import Source
 from bench.report.summary import summarise
+from bench.report.tables import ranking
 from bench.report.values import CellSummary, Summary, Verdict
 from bench.schema import Rows, Status, table
 from bench.stats.medians import Median
@@ -95,6 +96,25 @@ def test_the_front_is_what_a_loop_over_all_pairs_leaves(found: Summary) -> None:
         ]
         kept = np.sort(ratios)[len(ratios) // 4 : len(ratios) - len(ratios) // 4]
         assert own.error.value == pytest.approx(kept.mean())
+
+
+def test_a_model_that_lost_replicates_is_not_compared_over_datasets(fake: Fake) -> None:
+    """Whoever loses nine of ten replicates on the hard dataset would seem to err half as much: 0.25, against 0.55."""
+    models, errors = ["persistence", "lstm", "gru"], {("lstm", "easy"): 0.2, ("gru", "easy"): 0.25}
+    lost = {("hard", "gru"): range(1, 10)}
+    rows = fake(datasets=["easy", "hard"], models=models, lengths=(30,), seeds=10, diverged=lost)
+
+    def change(row: dict[str, Any]) -> dict[str, Any]:
+        if row["status"] != "ok":
+            return {}
+        error = 1.0 if row["model"] == "persistence" else errors.get((row["model"], row["dataset"]), 0.9)
+        return {"rmse": error, "mse": error**2, "persistence_mse": 1.0}
+
+    found = summary(edited(rows, change))
+    errors_found = {item.model: item.error.value for item in found.standings}
+    assert errors_found == pytest.approx({"persistence": 1.0, "lstm": 0.55})
+    assert "for want of a replicate: gru." in ranking(found).below
+    assert any("Not among them, for want of a replicate: gru." in sentence for sentence in found.sentences)
 
 
 def test_times_are_the_probes_where_it_measured_every_cell(found: Summary) -> None:
