@@ -88,13 +88,16 @@ def _told_apart(sections: Sequence[Section]) -> list[str]:
     if not compared:
         return []
     alone = [section.title for section in compared if not section.rivals]
+    whole = len(compared) == len(sections)
     if len(alone) == len(compared):
-        return ["On every dataset the error of every other model is shown to be larger than the smallest."]
+        where = "" if whole else f" with models to compare ({len(compared)} of {len(sections)})"
+        return [f"On every dataset{where} the error of every other model is shown to be larger than the smallest."]
     if not alone:
         return ["On no dataset is one model shown to be better than all others."]
+    elsewhere = "elsewhere" if whole else "on the others with models to compare"
     return [
-        f"On {_names(alone, len(compared))} every other model's error is shown to be larger than the smallest; "
-        "elsewhere the best model cannot be told from the next."
+        f"On {_names(alone, len(sections))} every other model's error is shown to be larger than the smallest; "
+        f"{elsewhere} at least one other model is not shown to be worse."
     ]
 
 

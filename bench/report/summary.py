@@ -202,7 +202,9 @@ class _Sections:
             replace(cell, why_not_best=held[cell.cell_id].sentence) if cell.cell_id in held else cell for cell in own
         )
         best = best_of(found) if same_data else None
-        near = tuple(cell.model for cell in others(found, best) if not held[cell.cell_id].larger) if best else ()
+        near = [cell for cell in others(found, best) if not held[cell.cell_id].larger] if best else []
+        untested = tuple(cell.model for cell in near if not held[cell.cell_id].tested)
+        rivals = tuple(cell.model for cell in near)
         persistence, floor = self.references[dataset, horizon]
         return Section(
             title=f"{dataset} (horizon {horizon})" if self.several_horizons else dataset,
@@ -216,9 +218,12 @@ class _Sections:
             linear_floor_rmse=self.linear_floors[dataset, horizon],
             cells=found,
             best=best,
-            rivals=near,
+            rivals=rivals,
+            untested=untested,
             same_data=same_data,
-            statement=statement(found, best, near, persistence_rmse=persistence) if same_data else OTHER_DATA,
+            statement=statement(found, best, rivals, untested=untested, persistence_rmse=persistence)
+            if same_data
+            else OTHER_DATA,
             curves=tuple(self._curves(found)),
             tuned=tuple(tuned(rows) for cell in found if cell.chosen and (rows := self.trials.get(cell.cell_id or ""))),
             trace=None if self.tasks.get(dataset) == "classify" else self._trace(found),

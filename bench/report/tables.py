@@ -122,7 +122,7 @@ def by_dataset(summary: Summary) -> Table:
         Column("RMSE", summary.words.unit),
         Column("Skill", hint="1 − MSE / MSE of persistence."),
         Column("Learnt", "of what can be", hint="How much of the way from persistence to the noise floor."),
-        Column("Cannot be told from it", kind="prose"),
+        Column("Not shown to be worse", kind="prose"),
         Column("Quickest of these", "time to fit one seed", kind="text"),
     )
     return Table("choice", "Which model for which data", columns, tuple(rows))

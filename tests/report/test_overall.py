@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 
 from bench.report.budget import standings
 from bench.report.cost import ProbedCell
-from bench.report.questions import CHECK, COST, POSSIBLE, REAL, WHICH
+from bench.report.questions import CHECK, COST, POSSIBLE, REAL, WHICH, answers
 from bench.report.row_table import cell_rows
 from bench.report.source import Source
 from bench.report.summary import summarise
@@ -55,6 +56,28 @@ def test_each_question_is_answered(found: Summary) -> None:
     assert "Over 8 datasets the models differ (Friedman, p < 0.001)" in text[REAL]
     assert "of what can be learnt on 8 of 8 datasets." in text[POSSIBLE]
     assert "Fitting one seed took between 0.80 ms" in text[COST]
+
+
+def real(found: Summary, *rivals: tuple[str, ...] | None) -> str:
+    """Whether the difference is real, with these rivals of the best models; `None`: there is nothing to compare."""
+    sections = [
+        replace(section, rivals=own) if own is not None else replace(section, best=None, rivals=())
+        for section, own in zip(found.sections, rivals, strict=False)
+    ]
+    said = answers(sections, found.ranking, (), counts=found.counts, seeds=5)
+    return " ".join(sentence for answer in said if answer.question == REAL for sentence in answer.sentences)
+
+
+def test_what_is_said_of_every_dataset_was_compared_on_every_dataset(found: Summary) -> None:
+    larger = "the error of every other model is shown to be larger than the smallest."
+    assert f"On every dataset {larger}" in real(found, (), ())
+    assert f"On every dataset with models to compare (2 of 3) {larger}" in real(found, (), (), None)
+    near, alone = ("gru",), "every other model's error is shown to be larger than the smallest"
+    told = "at least one other model is not shown to be worse."
+    assert f"On sine-0 {alone}; elsewhere {told}" in real(found, (), near)
+    assert f"On sine-0 {alone}; on the others with models to compare {told}" in real(found, (), near, None)
+    assert f"On 7 of 8 datasets {alone}; elsewhere {told}" in real(found, *[()] * 7, near)
+    assert "On no dataset is one model shown to be better than all others." in real(found, near, None)
 
 
 def test_where_nothing_beats_persistence_that_comes_first(fake: Fake) -> None:

@@ -8,6 +8,7 @@ import pytest
 from scipy.stats import rankdata
 
 from bench.report.cells import NO_ROW
+from bench.report.error_table import errors
 from bench.report.questions import COST
 from bench.report.source import Source
 from bench.report.summary import summarise
@@ -118,6 +119,14 @@ def test_models_that_cannot_be_told_apart_are_named(fake: Fake) -> None:
     assert section.best is not None
     assert {section.best.model, *section.rivals} == {"lstm", "twin"}
     assert "cannot be told from" in section.statement
+
+
+def test_a_model_that_could_not_be_tested_is_not_said_to_be_like_the_best(fake: Fake) -> None:
+    (section,) = summary(fake(datasets=["noisy-sine"], models=["persistence", "lstm"], lengths=(30,), seeds=1)).sections
+    assert (section.rivals, section.untested) == (("persistence",), ("persistence",))
+    assert "persistence could not be tested against it." in section.statement
+    assert "cannot be told from" not in section.statement
+    assert [row[-1].text for row in errors(section, name="errors").rows] == ["not tested", "the smallest"]
 
 
 def test_a_missing_a_failed_and_a_partial_cell_stay_what_they_are(fake: Fake) -> None:
