@@ -150,7 +150,10 @@ def _possible(sections: Sequence[Section]) -> list[str]:
         share = low if low == high else f"{low} to {high}"
         sentences.append(f"The best models learn {share} of what can be learnt on {_names(list(learnt), of)}.")
     if nothing:
-        sentences.append(f"On {_names(nothing, of)} there is nothing to learn: persistence is at the noise floor.")
+        sentences.append(
+            f"On {_names(nothing, of)} it cannot be told whether there is anything to learn: "
+            "the error of persistence is within chance of the noise floor."
+        )
     if unknown:
         sentences.append(f"For {_names(unknown, of)} nobody knows the smallest possible error.")
     return sentences

@@ -97,6 +97,10 @@ def test_verdicts_follow_the_data(fake: Fake) -> None:
     walk = [cell.verdict for section in found.sections for cell in section.cells if section.dataset == "gbm"]
     assert Verdict.SKILL not in walk
     assert "On gbm no model is shown to beat persistence: no skill." in found.sentences
+    assert any(
+        sentence.startswith("On gbm it cannot be told whether there is anything to learn:")
+        for sentence in found.sentences
+    )
 
 
 def test_one_seed_and_no_predictions_leave_a_model_untested(fake: Fake) -> None:
