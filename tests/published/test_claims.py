@@ -131,6 +131,29 @@ def test_a_poor_result_is_held_against_persistence_and_the_other_target(made):
     assert "RMSE 3.006, persistence 2," in found.cases[0][2]  # pooled: the mean of the RMSEs is 3
 
 
+EVERY_OTHER = np.resize([-1.0, 1.0], SEEDS)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "seeds", "said"),
+    [
+        (1.2 + 0.01 * EVERY_OTHER, SEEDS, "part of the failure is the target, not the network"),
+        (1.0 + 0.01 * EVERY_OTHER, SEEDS, "the target is not what fails"),
+        (1.02 + 0.001 * EVERY_OTHER, SEEDS, "the target is not what fails"),  # larger, but by less than the margin
+        (1.0 + 0.50 * EVERY_OTHER, SEEDS, "it cannot be told whether the target has to do with it"),
+        (1.5 + 0.40 * EVERY_OTHER, 2, "it cannot be told whether the target has to do with it"),
+        (np.full(SEEDS, 1.5), 1, "it cannot be told whether the target has to do with it"),
+    ],
+)
+def test_the_target_is_cleared_only_by_an_error_shown_to_be_alike(made, ratio, seeds, said):
+    rows = made.Rows()
+    rows.cell("S1", "rnn as published", rmse=ratio, departures="targets: same-at-every-step", seeds=seeds)
+    rows.cell("S1 last", "rnn as published", rmse=1.0, departures="scaler: series", seeds=seeds)
+    (found,) = made.one([made.system("S1", made.claim("rests-on")), made.system("S1 last")], rows).claims
+    assert found.sentence.endswith(said)
+    assert "nan" not in found.sentence
+
+
 def test_nothing_is_said_of_a_poor_result_that_was_not_tested(made):
     found = made.one(
         [made.system(published=made.claim("rests-on"))], made.Rows().cell("S1", "rnn as published")
