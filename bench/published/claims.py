@@ -15,7 +15,7 @@ from bench.published.drop import sudden_drop
 from bench.published.evidence import Evidence, Tables
 from bench.published.formulas import GATES, gates
 from bench.published.rests import rests_on
-from bench.published.timing import slower, step_times
+from bench.published.timing import in_milliseconds, slower, step_times
 from bench.published.values import ClaimFinding, FloatArray, Held
 from bench.stats.intervals import LEVEL, mean, paired_difference
 from bench.suite.published import Claim
@@ -81,7 +81,7 @@ def _training_time(claim: Claim, groups: Sequence[Rivals], tables: Tables) -> It
         medians = [step_times(probes, group.cells[kind]) for kind in claim.models]
         known = [median for median in medians if median is not None]
         if len(known) == len(medians):
-            text = ", ".join(f"{kind} {m.text}" for kind, m in zip(claim.models, known, strict=True))
+            text = ", ".join(f"{kind} {in_milliseconds(m)}" for kind, m in zip(claim.models, known, strict=True))
             yield group.label, _all(slower(later, earlier) for earlier, later in pairwise(known)), text
 
 
