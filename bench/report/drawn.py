@@ -68,7 +68,8 @@ class Trace:
     median, low, high
         ``[T]``: over replicates; low and high are the extremes.
     delay
-        By how many points the truth has to be shifted to lie closest to the median.
+        By how many points the truth has to be shifted to lie closest to the median; `None` for forecasts of several
+        steps.
     """
 
     model: str
@@ -79,4 +80,4 @@ class Trace:
     median: FloatArray
     low: FloatArray
     high: FloatArray
-    delay: int
+    delay: int | None

@@ -67,6 +67,7 @@ def trace(predictions: pa.Table) -> Trace:
     by_seed[replicate, place] = first["prediction"].to_numpy()
     one = np.unique(place, return_index=True)[1]  # a row for each target: what is the same for every replicate
     truth, median = first["truth"].to_numpy()[one], np.nanmedian(by_seed, axis=0)
+    one_step = first["horizon"][0].as_py() == 1  # windows laid end to end lag by as much as they are long, all of them
     return Trace(
         model=first["model"][0].as_py(),
         sequence_length=first["sequence_length"][0].as_py(),
@@ -76,7 +77,7 @@ def trace(predictions: pa.Table) -> Trace:
         median=median,
         low=np.nanmin(by_seed, axis=0),
         high=np.nanmax(by_seed, axis=0),
-        delay=delay(median, truth),
+        delay=delay(median, truth) if one_step else None,
     )
 
 

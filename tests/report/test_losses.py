@@ -73,6 +73,13 @@ def test_the_trace_is_the_test_part_in_order() -> None:
         assert (found.low[place], found.high[place]) == (min(values), max(values))
 
 
+def test_windows_laid_end_to_end_have_no_delay() -> None:
+    """A forecast of six steps that repeats the last value is late by as much as its window is long."""
+    made = rows(channels=1, seeds=1)
+    assert trace(table("predictions", made)).delay is not None
+    assert trace(table("predictions", [{**row, "horizon": 6} for row in made])).delay is None
+
+
 @pytest.mark.parametrize("shift", [0, 1, 3])
 def test_a_delay_is_found_in_noise(shift: int) -> None:
     rng = np.random.default_rng(shift)
