@@ -82,6 +82,16 @@ def test_models_compare_where_each_seed_has_its_data(fake: Fake) -> None:
     assert section.best.model == "lstm"
 
 
+def test_a_fit_to_each_series_has_a_spread_though_nothing_is_drawn(fake: Fake) -> None:
+    rows = fake(datasets=["noisy-sine"], models=MODELS, lengths=[10])
+    varied = edited(rows, lambda row: {"mse": row["mse"] * (1 + 0.01 * row["seed"])})
+    assert cells(summary(varied), "noisy-sine")["linear-ar"].rmse.interval is None, "copies of one fit"
+    own = cells(summary(edited(varied, fresh)), "noisy-sine")["linear-ar"]
+    assert own.deterministic
+    assert own.rmse.interval is not None
+    assert own.skill.interval is not None
+
+
 @pytest.mark.parametrize("seed", [0, 3])
 def test_one_seed_with_other_data_makes_nothing_comparable(fake: Fake, seed: int) -> None:
     rows = edited(fake(datasets=["noisy-sine"], models=MODELS, lengths=[10]), fresh)
