@@ -136,7 +136,7 @@ def _against(cell: CellSummary, *, best: bool, shows: _Shows) -> Entry:
 _ONE_FIT = "one fit stands for every seed"
 _ONE_SEED = "one replicate shows no spread"
 _ITSELF = "persistence against itself"
-_NO_WINDOW = "the predictions are not stored, or are too few for an interval"
+_NO_WINDOW = "the predictions are not stored, are too few for an interval, or are of other data for each seed"
 _NO_ERROR = "no error is stored"
 
 

@@ -159,7 +159,8 @@ class _Sections:
         self.curves = by_cell(tables["curves"])
         self.trials = by_cell(tables["trials"])
         self.own_data = provenance.own_data(self.runs)
-        self.losses = _losses(self.predictions)
+        one_series = {cell_id: rows for cell_id, rows in self.predictions.items() if cell_id not in self.own_data}
+        self.losses = _losses(one_series)  # there is no test window that replicates with data of their own share
         references = frozenset(model.name for model in models if model.reference)
         self.cells = cells(layout, self.losses, references, asked=source.asked, own_data=self.own_data)
         self.evidence = Evidence.of(layout, self.losses, _kinds(self.runs), own_data=self.own_data)
@@ -243,8 +244,9 @@ class _Sections:
         """Of the best model that is not persistence itself, which is drawn beside it anyway."""
         reference = {model.name for model in self.models if model.reference}
         drawn = best_of([cell for cell in found if cell.model not in reference]) or best_of(found)
-        rows = self.predictions.get(drawn.cell_id or "") if drawn else None
-        return None if rows is None else trace(rows)
+        cell_id = (drawn.cell_id if drawn else None) or ""
+        rows = self.predictions.get(cell_id)
+        return None if rows is None else trace(rows, alone=cell_id in self.own_data)
 
 
 def _kinds(runs: pa.Table) -> dict[str, str]:
