@@ -14,10 +14,10 @@ from bench.published.cases import Case, over, sentence
 from bench.published.drop import sudden_drop
 from bench.published.evidence import Evidence, Tables
 from bench.published.formulas import GATES, gates
+from bench.published.means import level_of, mean
 from bench.published.rests import rests_on
-from bench.published.timing import slower, step_times
+from bench.published.timing import in_milliseconds, slower, step_times
 from bench.published.values import ClaimFinding, FloatArray, Held
-from bench.stats.intervals import LEVEL, mean, paired_difference
 from bench.suite.published import Claim
 
 ALIKE = 0.05
@@ -81,7 +81,7 @@ def _training_time(claim: Claim, groups: Sequence[Rivals], tables: Tables) -> It
         medians = [step_times(probes, group.cells[kind]) for kind in claim.models]
         known = [median for median in medians if median is not None]
         if len(known) == len(medians):
-            text = ", ".join(f"{kind} {m.text}" for kind, m in zip(claim.models, known, strict=True))
+            text = ", ".join(f"{kind} {in_milliseconds(m)}" for kind, m in zip(claim.models, known, strict=True))
             yield group.label, _all(slower(later, earlier) for earlier, later in pairwise(known)), text
 
 
@@ -98,17 +98,16 @@ def _no_worse(claim: Claim, groups: Sequence[Rivals], tables: Tables) -> Iterato
 
 def _gaps(claim: Claim, groups: Sequence[Rivals]) -> Iterator[tuple[str, float, float, str]]:
     """Of each case, the interval of what the first kind explains more than the second, and the numbers in words."""
-    level = _level(len(groups))
+    level = level_of(len(groups))
     for group in groups:
         first, second = (_explained(group.cells[kind]) for kind in claim.models[:2])
-        gap = paired_difference(*_paired(first, second), level=level)
-        low, high = float(gap.low), float(gap.high)
+        gap = mean(*_paired(first, second), level=level)
         names = f"{claim.models[0]} less {claim.models[1]}"
-        yield group.label, low, high, f"{names} {gap.value:+.3f} [{low:+.3f}, {high:+.3f}], {int(gap.count)} pairs"
+        yield group.label, gap.low, gap.high, f"{names} {gap.value:+.3f}{gap.over('+.3f')}, {gap.count} pairs"
 
 
 def _short_memory(claim: Claim, groups: Sequence[Rivals], tables: Tables) -> Iterator[Case]:  # noqa: ARG001 - one signature
-    level = _level(len(groups))
+    level = level_of(2 * len(groups))
     for group in groups:
         weak, strong = claim.models[:2]
         states = {kind: _solves(_explained(group.cells[kind]), level) for kind in (weak, strong)}
@@ -153,9 +152,8 @@ def _paired(first: Mapping[int, float], second: Mapping[int, float]) -> tuple[Fl
 def _solves(values: Mapping[int, float], level: float) -> tuple[bool | None, str]:
     """Whether the mean of `values` is above or below `SOLVED`; `None` where its interval holds that."""
     found = mean(np.array(list(values.values())), level=level)
-    low, high = float(found.low), float(found.high)
-    state = True if low > SOLVED else False if high < SOLVED else None
-    return state, f"{found.value:.3f} [{low:.3f}, {high:.3f}]"
+    state = True if found.low > SOLVED else False if found.high < SOLVED else None
+    return state, f"{found.value:.3f}{found.over('.3f')}"
 
 
 def _counted(cell: Evidence) -> float:
@@ -163,11 +161,6 @@ def _counted(cell: Evidence) -> float:
     inputs = cell.shapes["train_inputs"][2]
     hidden = cell.spec["model"]["parameters"]["hidden_size"]
     return gates(int(parameters or 0), inputs, hidden, cell.shapes["train_targets"][2])
-
-
-def _level(comparisons: int) -> float:
-    """The level of each interval of a family of so many, which all hold together at `LEVEL` (Bonferroni)."""
-    return 1 - (1 - LEVEL) / max(1, comparisons)
 
 
 def _all(parts: Iterator[Held]) -> Held:

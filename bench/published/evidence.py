@@ -47,6 +47,8 @@ class Evidence:
         Name → shape.
     deterministic
         One fit stands for every seed.
+    own_data
+        Each replicate has data of its own.
     """
 
     cell_id: str
@@ -63,6 +65,7 @@ class Evidence:
     numbers: Mapping[str, FloatArray]
     shapes: Mapping[str, tuple[int, ...]]
     deterministic: bool
+    own_data: bool = False
 
     def mean(self, column: str) -> float | None:
         """Over the replicates that have a number in `column`; `None` where none has."""
@@ -138,6 +141,7 @@ def _evidence(rows: pa.Table) -> Evidence:
     ok = rows.filter(pa.array([each == Status.OK for each in status])).sort_by("seed")
     first = rows.select([*_FACTS, "spec", "shapes"]).slice(0, 1).to_pylist()[0]
     reasons = (reason for each, reason in zip(status, rows["reason"].to_pylist(), strict=True) if each != Status.OK)
+    spec = json.loads(first["spec"] or "{}")
     shapes = next((text for text in ok["shapes"].to_pylist() if text), "{}")
     return Evidence(
         cell_id=first["cell_id"],
@@ -147,13 +151,14 @@ def _evidence(rows: pa.Table) -> Evidence:
         horizon=first["horizon"],
         task=first["task"] or "forecast",
         departures=first["departures"] or "",
-        spec=json.loads(first["spec"] or "{}"),
+        spec=spec,
         seeds=tuple(ok["seed"].to_pylist()),
         asked=rows.num_rows,
         reason=next(reasons, "") or "",
         numbers={name: np.array([_number(value) for value in ok[name].to_pylist()]) for name in _NUMBERS},
         shapes={name: tuple(shape) for name, shape in json.loads(shapes).items()},
         deterministic=bool(first["deterministic"]),
+        own_data=bool(spec.get("fresh_data")) and len(set(ok["data_sha256"].to_pylist())) > 1,
     )
 
 

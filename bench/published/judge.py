@@ -8,7 +8,7 @@ from scipy.stats import f as f_ratio
 
 from bench.published.values import LEAST, Finding, Outcome, Printed, Spread
 
-_IMPOSSIBLE = 1e-6
+IMPOSSIBLE = 1e-6
 """A chance below which a number is said to be one that cannot be."""
 
 
@@ -62,16 +62,16 @@ def exact(quantity: str, published: str, ours: str | None, *, because: str = "")
     return Finding(quantity, published, outcome, exact=ours, note=note)
 
 
-def below_floor(finding: Finding, floor_mse: float | None, points: int) -> Finding:
+def below_floor(finding: Finding, floor_mse: float | None, points: int, *, impossible: float = IMPOSSIBLE) -> Finding:
     """`finding` on a test RMSE, which cannot be where it lies below what the data admit.
 
     The noise floor on the printed test targets and that on ours are mean squares of `points` Gaussian draws each, so
-    their ratio follows an F distribution; a printed error whose ratio has a chance below one in a million cannot be.
+    their ratio follows an F distribution; a printed error whose ratio has a chance below `impossible` cannot be.
     """
     if floor_mse is None or not floor_mse > 0 or finding.printed is None:
         return finding
     upper = finding.printed.high + finding.printed.tolerance
-    if f_ratio.cdf(upper**2 / floor_mse, points, points) >= _IMPOSSIBLE:
+    if f_ratio.cdf(upper**2 / floor_mse, points, points) >= impossible:
         return finding
     note = f"the best possible forecast of this data errs by {floor_mse**0.5:.4g}"
     return replace(finding, outcome=Outcome.CANNOT_BE, note=note)

@@ -2,47 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from scipy.stats import binom
 
 from bench.published.evidence import Evidence
-from bench.published.values import FloatArray, Held
+from bench.published.values import Held
+from bench.stats.medians import Median, median
 
 QUANTITY = "step_s"
 """What the probe calls the seconds of one step of training."""
 
-_LEVEL = 0.95
-
-
-@dataclass(frozen=True)
-class Median:
-    """A median of samples and the interval that holds that of their distribution with 95 %, seconds."""
-
-    value: float
-    low: float
-    high: float
-
-    @property
-    def text(self) -> str:
-        """In milliseconds."""
-        return f"{1e3 * self.value:.3g} ms [{1e3 * self.low:.3g}, {1e3 * self.high:.3g}]"
-
-    @classmethod
-    def of(cls, samples: FloatArray) -> Median:
-        """By order statistics: how many of n samples lie below the median is binomial."""
-        ordered = np.sort(samples)
-        outside = int(binom.ppf((1 - _LEVEL) / 2, len(ordered), 0.5))
-        lowest = max(outside - 1, 0)
-        return cls(float(np.median(ordered)), float(ordered[lowest]), float(ordered[-1 - lowest]))
-
 
 def slower(one: Median, other: Median) -> Held:
-    """Whether `one` takes longer than `other`: their intervals lie apart."""
-    return Held.HOLDS if one.low > other.high else Held.FAILS if one.high < other.low else Held.OPEN
+    """Whether `one` takes longer than `other`: their intervals lie apart. Without both it cannot be told."""
+    if one.bounds is None or other.bounds is None:
+        return Held.OPEN
+    apart, reverse = one.bounds[0] > other.bounds[1], one.bounds[1] < other.bounds[0]
+    return Held.HOLDS if apart else Held.FAILS if reverse else Held.OPEN
+
+
+def in_milliseconds(found: Median) -> str:
+    """The median with its interval, or with the number of samples, which are too few for one."""
+    if found.bounds is None:
+        return f"{1e3 * found.value:.3g} ms (samples: {found.count}, too few for an interval)"
+    low, high = found.bounds
+    return f"{1e3 * found.value:.3g} ms [{1e3 * low:.3g}, {1e3 * high:.3g}]"
 
 
 def step_times(probes: pa.Table, cell: Evidence) -> Median | None:
@@ -57,4 +41,4 @@ def step_times(probes: pa.Table, cell: Evidence) -> Median | None:
     for name, value in wanted.items():
         own = own.filter(pc.equal(own[name], value))
     samples = own["value"].drop_null().to_numpy()
-    return Median.of(samples) if len(samples) else None
+    return median(samples) if len(samples) else None

@@ -19,25 +19,43 @@ from bench.stats.table import FloatArray
 def standings(
     sections: Sequence[Section], models: Sequence[str], probes: Sequence[ProbedCell] = ()
 ) -> tuple[Standing, ...]:
-    """The error and the time of each of `models` over the sections that all of them finished, the quickest first.
+    """The error and the time of `models` over the sections that all of them finished, the quickest first.
+
+    A model that lost a replicate in one of these sections has no place: with fewer errors from a hard dataset than
+    the others its mean would lie lower, though it is better nowhere. `left_out` names it.
 
     Errors of different datasets are made alike by dividing each by that of persistence there. Times are combined as
-    their geometric mean: a factor of two counts alike on every dataset. A model is on the front when every other that
-    has an error as small takes longer. Times are the probe's where one machine probed all of these cells, else the
-    run's: the two do not compare.
+    their geometric mean: a factor of two counts alike on every dataset. A model is on the front when every other
+    that has an error as small takes longer. Times are the probe's where one machine probed all of these cells, else
+    the run's: the two do not compare.
     """
     shared = [section for section in complete(sections, models) if section.persistence_rmse]
-    if not (shared and models):
+    whole = [name for name in models if all(_every_replicate(section, name) for section in shared)]
+    if not (shared and whole):
         return ()
-    errors = aggregate(np.array([_relative(shared, name) for name in models]))
-    cells = {name: [_chosen(section, name) for section in shared] for name in models}
+    errors = aggregate(np.array([_relative(shared, name) for name in whole]))
+    cells = {name: [_chosen(section, name) for section in shared] for name in whole}
     probed = _probed(probes, {cell.cell_id or "" for own in cells.values() for cell in own})
-    times = [_time(cells[name], probed) for name in models]
-    front = _front(models, errors.value, times)
+    times = [_time(cells[name], probed) for name in whole]
+    front = _front(whole, errors.value, times)
     estimates = [_estimate(*numbers) for numbers in zip(errors.value, errors.low, errors.high, strict=True)]
-    numbers = zip(models, estimates, times, strict=True)
+    numbers = zip(whole, estimates, times, strict=True)
     rows = [Standing(name, error, fit_s, bool(probed), name in front) for name, error, fit_s in numbers]
     return tuple(sorted(rows, key=lambda row: (row.fit_s is None, row.fit_s or 0.0, row.error.value)))
+
+
+def left_out(models: Sequence[str], found: Sequence[Standing]) -> tuple[str, ...]:
+    """Those of `models` that lost a replicate where the others are compared; none where nobody is."""
+    compared = {standing.model for standing in found}
+    return tuple(name for name in models if name not in compared) if compared else ()
+
+
+def _every_replicate(section: Section, name: str) -> bool:
+    return len(_chosen(section, name).rmse_by_seed) == _replicates(section)
+
+
+def _replicates(section: Section) -> int:
+    return max(cell.replicates for cell in section.cells)
 
 
 def _front(models: Sequence[str], errors: FloatArray, times: Sequence[float | None]) -> set[str]:
@@ -51,9 +69,8 @@ def _front(models: Sequence[str], errors: FloatArray, times: Sequence[float | No
 
 
 def _relative(sections: Sequence[Section], name: str) -> FloatArray:
-    """``[datasets, seeds]``: RMSE over that of persistence, NaN where a replicate is missing."""
-    seeds = max(cell.replicates for section in sections for cell in section.cells)
-    found = np.full((len(sections), seeds), np.nan)
+    """``[datasets, seeds]``: RMSE over that of persistence, NaN where another dataset has more seeds."""
+    found = np.full((len(sections), max(map(_replicates, sections))), np.nan)
     for own, section in zip(found, sections, strict=True):
         cell = _chosen(section, name)
         own[: len(cell.rmse_by_seed)] = np.array(cell.rmse_by_seed) / (section.persistence_rmse or math.nan)

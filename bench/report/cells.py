@@ -35,7 +35,12 @@ _FIRST = ("cell_id", "hyperparameters", "spec")
 
 
 def cells(
-    grid: Grid, losses: Mapping[str, Losses], references: frozenset[str], *, asked: Collection[Asked] | None
+    grid: Grid,
+    losses: Mapping[str, Losses],
+    references: frozenset[str],
+    *,
+    asked: Collection[Asked] | None,
+    own_data: frozenset[str],
 ) -> tuple[CellSummary, ...]:
     """Every case × model of `grid`, in the grid's order.
 
@@ -49,8 +54,10 @@ def cells(
         The models that are persistence itself.
     asked
         The places that the suite has a cell for, where that is known: it says why one has no row.
+    own_data
+        Ids of the cells whose replicates each have data of their own: they are no copies, whatever the model.
     """
-    arrays = _Arrays.of(grid)
+    arrays = _Arrays.of(grid, own_data)
     return tuple(
         _cell(arrays, (c, m), losses=losses, references=references, asked=asked)
         for c in range(len(grid.cases))
@@ -71,6 +78,7 @@ class _Arrays:
     finished: Nested
     replicates: Nested
     deterministic: Nested
+    copies: Nested  # the replicates of one fit to one series: they have no spread
     one_machine: Nested
     rmse_by_seed: Nested
     first: Mapping[str, Nested]  # of the first row of each cell
@@ -78,15 +86,18 @@ class _Arrays:
     numbers: Mapping[str, Nested]
 
     @classmethod
-    def of(cls, grid: Grid) -> _Arrays:
+    def of(cls, grid: Grid, own_data: frozenset[str]) -> _Arrays:
+        first, deterministic = _first(grid), grid.deterministic()
+        own = np.array([[cell_id in own_data for cell_id in row] for row in first["cell_id"]], dtype=np.bool_)
         return cls(
             grid=grid,
             finished=grid.ok.sum(axis=2).tolist(),
             replicates=(grid.row >= 0).sum(axis=2).tolist(),
-            deterministic=grid.deterministic().tolist(),
+            deterministic=deterministic.tolist(),
+            copies=(deterministic & ~own.reshape(deterministic.shape)).tolist(),
             one_machine=(~several(grid)).tolist(),
             rmse_by_seed=grid.values("rmse").tolist(),
-            first=_first(grid),
+            first=first,
             intervals=_intervals(grid),
             numbers=_numbers(grid),
         )
@@ -96,7 +107,7 @@ class _Arrays:
         value, low, high = (part[c][m] for part in self.intervals[name])
         if math.isnan(value):
             return None
-        return Estimate(value, None if math.isnan(low) or self.deterministic[c][m] else (low, high))
+        return Estimate(value, None if math.isnan(low) or self.copies[c][m] else (low, high))
 
     def number(self, name: str, place: Place) -> float | None:
         value: float = self.numbers[name][place[0]][place[1]]

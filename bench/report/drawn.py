@@ -68,7 +68,10 @@ class Trace:
     median, low, high
         ``[T]``: over replicates; low and high are the extremes.
     delay
-        By how many points the truth has to be shifted to lie closest to the median.
+        By how many points the truth has to be shifted to lie closest to the median; `None` for forecasts of several
+        steps.
+    seed
+        The one replicate that is shown, where each has data of its own; else `None`.
     """
 
     model: str
@@ -79,4 +82,10 @@ class Trace:
     median: FloatArray
     low: FloatArray
     high: FloatArray
-    delay: int
+    delay: int | None
+    seed: int | None = None
+
+    @property
+    def alone(self) -> str:
+        """What the title of the picture adds where one replicate is shown; else nothing."""
+        return "" if self.seed is None else f", seed {self.seed} alone: each seed has data of its own"

@@ -38,6 +38,7 @@ def errors(section: Section, *, name: str) -> Table:
         skill_places=3 if all(end > -1 for cell in section.cells for end in _ends(cell.skill)) else 2,
         lengths=len({cell.sequence_length for cell in section.cells}) > 1,
         rivals=section.rivals,
+        untested=section.untested,
         learnable=any(cell.learnable_fraction for cell in section.cells),
         classes=section.task == "classify",
     )
@@ -84,6 +85,7 @@ class _Shows:
     places: int | None
     skill_places: int
     rivals: Sequence[str]
+    untested: Sequence[str]
     lengths: bool
     learnable: bool
     classes: bool
@@ -111,7 +113,7 @@ def _error_row(cell: CellSummary, *, best: bool, shows: _Shows) -> tuple[Entry, 
         _bounds(cell.skill_in_window, shows.skill_places, otherwise=window),
         _learnable(learnable, cell.note) if shows.learnable else None,
         Entry(_WORDS[cell.verdict] + of_how_many, hint=cell.note or cell.why, mark=MARKS[cell.verdict]),
-        _against(cell, best=best, rivals=shows.rivals),
+        _against(cell, best=best, shows=shows),
     ]
     return tuple(entry for entry in entries if entry)
 
@@ -122,18 +124,19 @@ def _of_classes(cell: CellSummary) -> tuple[Entry, Entry]:
     return measured(cell.accuracy, shares, otherwise=why), measured(cell.log_loss, nats, otherwise=why)
 
 
-def _against(cell: CellSummary, *, best: bool, rivals: Sequence[str]) -> Entry:
+def _against(cell: CellSummary, *, best: bool, shows: _Shows) -> Entry:
     if best:
         return Entry("the smallest")
     if not cell.why_not_best:
         return nothing(cell.note or OTHER_LENGTH)
-    return Entry("not told from it" if cell.model in rivals else "larger", hint=cell.why_not_best)
+    near = "not tested" if cell.model in shows.untested else "not told from it"
+    return Entry(near if cell.model in shows.rivals else "larger", hint=cell.why_not_best)
 
 
 _ONE_FIT = "one fit stands for every seed"
 _ONE_SEED = "one replicate shows no spread"
 _ITSELF = "persistence against itself"
-_NO_WINDOW = "the predictions are not stored, or are too few for an interval"
+_NO_WINDOW = "the predictions are not stored, are too few for an interval, or are of other data for each seed"
 _NO_ERROR = "no error is stored"
 
 

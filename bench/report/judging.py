@@ -165,6 +165,7 @@ class Against:
 
     larger: bool
     sentence: str
+    tested: bool
 
 
 def against(
@@ -175,7 +176,9 @@ def against(
     for pair in pairs:
         by_family[families.get(pair[0].dataset, "")].append(pair)
     return {
-        cell.cell_id: Against(verdict.kind is Kind.APART and verdict.finding.difference > 0, verdict.sentence)
+        cell.cell_id: Against(
+            verdict.kind is Kind.APART and verdict.finding.difference > 0, verdict.sentence, verdict.finding.tested
+        )
         for own in by_family.values()
         for (cell, _), verdict in zip(own, against_best([evidence.claim(*pair) for pair in own]), strict=True)
     }

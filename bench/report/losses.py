@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from bench.report.drawn import Trace
 from bench.report.estimate import Bounds
@@ -58,15 +59,26 @@ def skill_in_window(cell: Losses) -> Bounds | None:
     return None if np.isnan(low) else (1 - high, 1 - low)
 
 
-def trace(predictions: pa.Table) -> Trace:
-    """The test targets of one cell, first channel."""
-    first = predictions.filter(pa.compute.equal(predictions["channel"], 0)).sort_by([("seed", "ascending")])
+def trace(predictions: pa.Table, *, alone: bool = False) -> Trace:
+    """The test targets of one cell, first channel.
+
+    Parameters
+    ----------
+    predictions
+        Its rows.
+    alone
+        Each replicate has data of its own: the first one is shown, and no other.
+    """
+    seed = pc.min(predictions["seed"]).as_py() if alone else None
+    shown = predictions if seed is None else predictions.filter(pc.equal(predictions["seed"], seed))
+    first = shown.filter(pc.equal(shown["channel"], 0)).sort_by([("seed", "ascending")])
     index, place = np.unique(first["index"].to_numpy(), return_inverse=True)
     seeds, replicate = np.unique(first["seed"].to_numpy(), return_inverse=True)
     by_seed = np.full((len(seeds), len(index)), np.nan)
     by_seed[replicate, place] = first["prediction"].to_numpy()
     one = np.unique(place, return_index=True)[1]  # a row for each target: what is the same for every replicate
     truth, median = first["truth"].to_numpy()[one], np.nanmedian(by_seed, axis=0)
+    one_step = first["horizon"][0].as_py() == 1  # windows laid end to end lag by as much as they are long, all of them
     return Trace(
         model=first["model"][0].as_py(),
         sequence_length=first["sequence_length"][0].as_py(),
@@ -76,7 +88,8 @@ def trace(predictions: pa.Table) -> Trace:
         median=median,
         low=np.nanmin(by_seed, axis=0),
         high=np.nanmax(by_seed, axis=0),
-        delay=delay(median, truth),
+        delay=delay(median, truth) if one_step else None,
+        seed=seed,
     )
 
 

@@ -190,7 +190,10 @@ def _few_seeds(runs: pa.Table) -> str:
     if seeds == 1:
         return "One seed shows no spread: no trained model's skill is tested. Use 5 or more."
     cover = 1 - 2.0 ** (1 - seeds)
-    return f"{plural(seeds, 'seed')}: an interval over them covers {percent(cover)} at most, not 95 %; use 5 or more."
+    return (
+        f"{plural(seeds, 'seed')}: a bootstrap interval over them, as the RMSE has, covers {percent(cover)} at most, "
+        "not 95 %, and that of the skill is wide; use 5 or more."
+    )
 
 
 def commands(folder: str) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bench.report.budget import left_out
 from bench.report.findings import Answer, Ranking, Standing
 from bench.report.statement import named_correctly
 from bench.report.text import listed, mebibytes, number, percent, plural, probability, seconds
@@ -28,7 +29,7 @@ def answers(
         lost = f"No replicate of the {plural(counts.stored, 'cell')} finished, so there is nothing to compare."
         return (Answer(WHICH, (lost,)), Answer(CHECK, tuple(_check(counts))))
     found = (
-        Answer(WHICH, (*_choice(sections, ranking), *_front(standings))),
+        Answer(WHICH, (*_choice(sections, ranking), *_front(standings, ranking))),
         Answer(REAL, (*_over_datasets(ranking), *_told_apart(sections), *_untested(sections, seeds))),
         Answer(POSSIBLE, tuple(_possible(sections))),
         Answer(COST, tuple(_cost(sections))),
@@ -55,17 +56,18 @@ def _leader(sections: Sequence[Section], ranking: Ranking) -> list[str]:
     return [f"{listed(first)} {verb} the best average rank: {average}."]
 
 
-def _front(standings: Sequence[Standing]) -> list[str]:
+def _front(standings: Sequence[Standing], ranking: Ranking) -> list[str]:
     """What each budget of time buys."""
     front = [standing for standing in standings if standing.on_front]
     if len(front) < 2:
         return []
     steps = [f"{seconds(item.fit_s)} {item.model} ({number(item.error.value, 2)})" for item in front]
-    others = " Every other model takes longer for no smaller error." if len(front) < len(standings) else ""
+    others = " Every other model compared takes longer for no smaller error." if len(front) < len(standings) else ""
+    lost = left_out([row.model for row in ranking.ranks], standings)
+    without = f" Not among them, for want of a replicate: {listed(lost)}." if lost else ""
     source = "by the probe" if front[0].probed else "as it was run"
-    return [
-        f"By time to fit one model ({source}), with the error as a share of persistence's: {listed(steps)}.{others}"
-    ]
+    measured = f"By time to fit one model ({source}), with the error as a share of persistence's"
+    return [f"{measured}: {listed(steps)}.{others}{without}"]
 
 
 def _over_datasets(ranking: Ranking) -> list[str]:
@@ -86,13 +88,16 @@ def _told_apart(sections: Sequence[Section]) -> list[str]:
     if not compared:
         return []
     alone = [section.title for section in compared if not section.rivals]
+    whole = len(compared) == len(sections)
     if len(alone) == len(compared):
-        return ["On every dataset the error of every other model is shown to be larger than the smallest."]
+        where = "" if whole else f" with models to compare ({len(compared)} of {len(sections)})"
+        return [f"On every dataset{where} the error of every other model is shown to be larger than the smallest."]
     if not alone:
         return ["On no dataset is one model shown to be better than all others."]
+    elsewhere = "elsewhere" if whole else "on the others with models to compare"
     return [
-        f"On {_names(alone, len(compared))} every other model's error is shown to be larger than the smallest; "
-        "elsewhere the best model cannot be told from the next."
+        f"On {_names(alone, len(sections))} every other model's error is shown to be larger than the smallest; "
+        f"{elsewhere} at least one other model is not shown to be worse."
     ]
 
 
@@ -145,7 +150,10 @@ def _possible(sections: Sequence[Section]) -> list[str]:
         share = low if low == high else f"{low} to {high}"
         sentences.append(f"The best models learn {share} of what can be learnt on {_names(list(learnt), of)}.")
     if nothing:
-        sentences.append(f"On {_names(nothing, of)} there is nothing to learn: persistence is at the noise floor.")
+        sentences.append(
+            f"On {_names(nothing, of)} it cannot be told whether there is anything to learn: "
+            "the error of persistence is within chance of the noise floor."
+        )
     if unknown:
         sentences.append(f"For {_names(unknown, of)} nobody knows the smallest possible error.")
     return sentences

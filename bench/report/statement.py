@@ -12,15 +12,20 @@ OTHER_DATA = "The cells did not all see the same data: nothing is said about whi
 
 
 def statement(
-    cells: Sequence[CellSummary], best: CellSummary | None, rivals: Sequence[str], *, persistence_rmse: float | None
+    cells: Sequence[CellSummary],
+    best: CellSummary | None,
+    rivals: Sequence[str],
+    *,
+    untested: Sequence[str] = (),
+    persistence_rmse: float | None,
 ) -> str:
-    """What was found on one dataset."""
+    """What was found on one dataset; `untested` are those of `rivals` that could not be held against the best."""
     if best is None:
         why = next((cell.note for cell in cells if cell.cell_id and cell.note), "no error is stored")
         return f"No cell finished: {why}."
     parts = [
         _smallest(best, cells),
-        _rivals(best, rivals, cells),
+        _rivals(best, rivals, untested, cells),
     ]
     parts.append(_skill(cells, best, persistence_rmse))
     return " ".join(part for part in parts if part)
@@ -47,13 +52,21 @@ def named_correctly(cell: CellSummary) -> str:
     return f" It names {percent(cell.accuracy)} of the classes correctly (log-loss {significant(cell.log_loss)})."
 
 
-def _rivals(best: CellSummary, rivals: Sequence[str], cells: Sequence[CellSummary]) -> str:
+def _rivals(best: CellSummary, rivals: Sequence[str], untested: Sequence[str], cells: Sequence[CellSummary]) -> str:
     others = {cell.model for cell in cells if cell.chosen} - {best.model}
     if not others:
         return ""
     if not rivals:
         return "Every other model's error is shown to be larger."
-    return f"It cannot be told from {listed(rivals)}."
+    near = [model for model in rivals if model not in untested]
+    return " ".join(
+        said
+        for said, models in (
+            (f"It cannot be told from {listed(near)}.", near),
+            (f"{listed(untested)} could not be tested against it.", untested),
+        )
+        if models
+    )
 
 
 def _skill(cells: Sequence[CellSummary], best: CellSummary, persistence_rmse: float | None) -> str:

@@ -158,10 +158,12 @@ class _Sections:
         self.predictions = by_cell(tables["predictions"])
         self.curves = by_cell(tables["curves"])
         self.trials = by_cell(tables["trials"])
-        self.losses = _losses(self.predictions)
+        self.own_data = provenance.own_data(self.runs)
+        one_series = {cell_id: rows for cell_id, rows in self.predictions.items() if cell_id not in self.own_data}
+        self.losses = _losses(one_series)  # there is no test window that replicates with data of their own share
         references = frozenset(model.name for model in models if model.reference)
-        self.cells = cells(layout, self.losses, references, asked=source.asked)
-        self.evidence = Evidence.of(layout, self.losses, _kinds(self.runs), own_data=provenance.own_data(self.runs))
+        self.cells = cells(layout, self.losses, references, asked=source.asked, own_data=self.own_data)
+        self.evidence = Evidence.of(layout, self.losses, _kinds(self.runs), own_data=self.own_data)
         self.references = _reference_errors(layout)
         self.linear_floors = _linear_floors(layout)
         self.tasks = _tasks(self.runs)
@@ -202,7 +204,9 @@ class _Sections:
             replace(cell, why_not_best=held[cell.cell_id].sentence) if cell.cell_id in held else cell for cell in own
         )
         best = best_of(found) if same_data else None
-        near = tuple(cell.model for cell in others(found, best) if not held[cell.cell_id].larger) if best else ()
+        near = [cell for cell in others(found, best) if not held[cell.cell_id].larger] if best else []
+        untested = tuple(cell.model for cell in near if not held[cell.cell_id].tested)
+        rivals = tuple(cell.model for cell in near)
         persistence, floor = self.references[dataset, horizon]
         return Section(
             title=f"{dataset} (horizon {horizon})" if self.several_horizons else dataset,
@@ -216,9 +220,12 @@ class _Sections:
             linear_floor_rmse=self.linear_floors[dataset, horizon],
             cells=found,
             best=best,
-            rivals=near,
+            rivals=rivals,
+            untested=untested,
             same_data=same_data,
-            statement=statement(found, best, near, persistence_rmse=persistence) if same_data else OTHER_DATA,
+            statement=statement(found, best, rivals, untested=untested, persistence_rmse=persistence)
+            if same_data
+            else OTHER_DATA,
             curves=tuple(self._curves(found)),
             tuned=tuple(tuned(rows) for cell in found if cell.chosen and (rows := self.trials.get(cell.cell_id or ""))),
             trace=None if self.tasks.get(dataset) == "classify" else self._trace(found),
@@ -237,8 +244,9 @@ class _Sections:
         """Of the best model that is not persistence itself, which is drawn beside it anyway."""
         reference = {model.name for model in self.models if model.reference}
         drawn = best_of([cell for cell in found if cell.model not in reference]) or best_of(found)
-        rows = self.predictions.get(drawn.cell_id or "") if drawn else None
-        return None if rows is None else trace(rows)
+        cell_id = (drawn.cell_id if drawn else None) or ""
+        rows = self.predictions.get(cell_id)
+        return None if rows is None else trace(rows, alone=cell_id in self.own_data)
 
 
 def _kinds(runs: pa.Table) -> dict[str, str]:

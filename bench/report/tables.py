@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
+from bench.report.budget import left_out
 from bench.report.findings import Rank, Standing
 from bench.report.tabular import (
     LENGTH,
@@ -87,8 +88,13 @@ def ranking(summary: Summary) -> Table:
         Column("Beats it", "datasets", hint="Better than persistence, of the datasets where it could be tested."),
         Column("Fit", _source(summary), hint="Time to fit one model: the geometric mean over datasets."),
     )
-    front = " ◆: every other model with an error as small takes longer to fit."
-    return Table("ranking", "Models by average rank", columns, tuple(rows), below=summary.ranking.note + front)
+    lost = left_out([row.model for row in summary.ranking.ranks], summary.standings)
+    notes = [
+        summary.ranking.note,
+        f"Without an error over all datasets, for want of a replicate: {listed(lost)}." if lost else "",
+        "◆: every other model with an error as small takes longer to fit.",
+    ]
+    return Table("ranking", "Models by average rank", columns, tuple(rows), below=" ".join(filter(None, notes)))
 
 
 def _source(summary: Summary) -> str:
@@ -101,7 +107,7 @@ def _fit_s(row: Rank, standing: Standing | None) -> float | None:
 
 def _relative(standing: Standing | None) -> Entry:
     if standing is None:
-        return nothing("persistence makes no error, or no dataset was finished by every ranked model")
+        return nothing("a replicate is lost, persistence makes no error, or no dataset was finished by every model")
     error = standing.error
     interval = f" {bounds(error.interval, 2)}" if error.interval else ""
     return Entry(number(error.value, 2) + interval, error.value)
@@ -116,7 +122,7 @@ def by_dataset(summary: Summary) -> Table:
         Column("RMSE", summary.words.unit),
         Column("Skill", hint="1 − MSE / MSE of persistence."),
         Column("Learnt", "of what can be", hint="How much of the way from persistence to the noise floor."),
-        Column("Cannot be told from it", kind="prose"),
+        Column("Not shown to be worse", kind="prose"),
         Column("Quickest of these", "time to fit one seed", kind="text"),
     )
     return Table("choice", "Which model for which data", columns, tuple(rows))

@@ -144,7 +144,9 @@ class Section:
     best
         The chosen cell with the smallest error.
     rivals
-        The models whose error cannot be told from the best one's.
+        The models whose error is not shown to be larger than the best one's.
+    untested
+        Those of them that could not be held against it.
     same_data
         Whether all cells saw the same values. Where not, no claim is made: there is no best cell.
     statement
@@ -167,6 +169,7 @@ class Section:
     cells: tuple[CellSummary, ...]
     best: CellSummary | None
     rivals: tuple[str, ...]
+    untested: tuple[str, ...]
     same_data: bool
     statement: str
     curves: tuple[Curves, ...]

@@ -7,7 +7,7 @@ resamples of the replicates serve every cell, drawn from a fixed generator: equa
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,32 +67,23 @@ def mean(values: FloatArray, *, level: float = LEVEL, resamples: int = RESAMPLES
     T. Hesterberg, "What Teachers Should Know About the Bootstrap", The American Statistician 69 (2015), § 4.3, for
     the expansion; `bench.stats.bca` for the rest.
     """
-    return _over_replicates([values], lambda means: means[0], level=level, resamples=resamples)
-
-
-def paired_difference(
-    new: FloatArray, old: FloatArray, *, level: float = LEVEL, resamples: int = RESAMPLES
-) -> Interval:
-    """The mean of ``new - old`` over the replicates that both have, ``[..., seeds]`` each, with its interval."""
-    difference: FloatArray = np.full(np.broadcast_shapes(new.shape, old.shape), np.nan)
-    with np.errstate(over="ignore"):  # what overflows is not finite, hence missing
-        np.subtract(new, old, out=difference, where=np.isfinite(new) & np.isfinite(old))
-    return mean(difference, level=level, resamples=resamples)
-
-
-def paired_ratio(new: FloatArray, old: FloatArray, *, level: float = LEVEL, resamples: int = RESAMPLES) -> Interval:
-    """The ratio of means ``mean(new) / mean(old)`` over the replicates that both have, resampled together.
-
-    ``[..., seeds]`` each, not negative. NaN where the mean of `old` is 0.
-    """
-    return _over_replicates([new, old], _quotient, level=level, resamples=resamples)
-
-
-def _quotient(means: FloatArray) -> FloatArray:
-    above, below = means
-    ratio: FloatArray = np.full_like(above, np.nan)
-    np.divide(above, below, out=ratio, where=below != 0)
-    return ratio
+    shape, seeds = values.shape[:-1], values.shape[-1]
+    flat = values.reshape(math.prod(shape), seeds)  # [N, seeds]
+    present: BoolArray = np.asarray(np.isfinite(flat))
+    count = present.sum(axis=1)
+    value, low, high = (np.full(len(count), np.nan) for _ in range(3))
+    for n, rows in _by_count(count):
+        # Replicates that are present move to the front: rows with equal counts share their resamples.
+        order = np.argsort(~present[rows], axis=1, kind="stable")[:, :n]
+        sample = np.take_along_axis(flat[rows], order, axis=1)  # [rows, n]
+        with np.errstate(over="ignore", invalid="ignore"):  # a mean may overflow: NaN below
+            value[rows] = sample.mean(axis=1)
+            if n > 1:
+                resampled = sample @ _weights(n, resamples).T  # [rows, resamples]
+                left_out = (sample.sum(axis=1, keepdims=True) - sample) / (n - 1)  # [rows, n]
+                low[rows], high[rows] = bca(resampled, value[rows], left_out, reach=_reach(n, level))
+    value, low, high = (np.where(np.isfinite(numbers), numbers, np.nan) for numbers in (value, low, high))
+    return Interval(value.reshape(shape), low.reshape(shape), high.reshape(shape), count.reshape(shape))
 
 
 def expanded_levels(count: int, level: float) -> tuple[float, float]:
@@ -103,30 +94,6 @@ def expanded_levels(count: int, level: float) -> tuple[float, float]:
 
 def _reach(count: int, level: float) -> float:
     return float(math.sqrt(count / (count - 1)) * stdtrit(count - 1, (1 + level) / 2))
-
-
-def _over_replicates(
-    values: list[FloatArray], statistic: Callable[[FloatArray], FloatArray], *, level: float, resamples: int
-) -> Interval:
-    """The statistic of the means of each array of `values`, with its interval over jointly resampled replicates."""
-    stacked = np.stack(values)  # [arrays, ..., seeds]
-    shape, seeds = stacked.shape[1:-1], stacked.shape[-1]
-    flat = stacked.reshape(len(values), math.prod(shape), seeds)  # [arrays, N, seeds]
-    present: BoolArray = np.asarray(np.isfinite(flat).all(axis=0))  # [N, seeds]
-    count = present.sum(axis=1)
-    value, low, high = (np.full(len(count), np.nan) for _ in range(3))
-    for n, rows in _by_count(count):
-        # Replicates that are present move to the front: rows with equal counts share their resamples.
-        order = np.argsort(~present[rows], axis=1, kind="stable")[:, :n]
-        sample = np.take_along_axis(flat[:, rows], order[None], axis=2)  # [arrays, rows, n]
-        with np.errstate(over="ignore", invalid="ignore"):  # a mean may overflow: NaN below
-            value[rows] = statistic(sample.mean(axis=2))
-            if n > 1:
-                resampled = statistic(sample @ _weights(n, resamples).T)  # [rows, resamples]
-                left_out = statistic((sample.sum(axis=2, keepdims=True) - sample) / (n - 1))  # [rows, n]
-                low[rows], high[rows] = bca(resampled, value[rows], left_out, reach=_reach(n, level))
-    value, low, high = (np.where(np.isfinite(numbers), numbers, np.nan) for numbers in (value, low, high))
-    return Interval(value.reshape(shape), low.reshape(shape), high.reshape(shape), count.reshape(shape))
 
 
 def _by_count(count: IntArray) -> Iterator[tuple[int, IntArray]]:

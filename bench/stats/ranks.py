@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import chdtrc
-from scipy.stats import rankdata, studentized_range, wilcoxon
+from scipy.stats import rankdata, wilcoxon
 
 from bench.stats.holm import holm
 from bench.stats.intervals import LEVEL, BoolArray, FloatArray
@@ -105,17 +105,6 @@ def cliques(average: Sequence[float] | FloatArray, p: FloatArray, *, level: floa
             found.append(tuple(int(place) for place in order[start:stop]))
             reached = stop
     return found
-
-
-def nemenyi_distance(models: int, datasets: int, *, level: float = LEVEL) -> float:
-    """The difference in average rank from which Nemenyi's test separates two models.
-
-    References
-    ----------
-    J. Demšar, "Statistical Comparisons of Classifiers over Multiple Data Sets" (2006), § 3.2.2.
-    """
-    quantile = float(studentized_range.ppf(level, models, np.inf)) / math.sqrt(2)
-    return quantile * math.sqrt(models * (models + 1) / (6 * datasets))
 
 
 def _friedman(places: FloatArray) -> tuple[float, float]:

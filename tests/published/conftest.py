@@ -63,6 +63,7 @@ class Rows:
     def prediction(self, dataset, model, truth, predicted, *, horizon=1, persistence=None):
         key = {"cell_id": f"{dataset}-{model}", "suite": "made", "dataset": dataset, "model": model}
         known = truth if persistence is None else persistence
+        by_seed = np.broadcast_to(predicted, (SEEDS, len(truth)))
         for seed in range(SEEDS):
             self.rows["predictions"] += [
                 {
@@ -77,7 +78,7 @@ class Rows:
                     "prediction": float(p),
                     "persistence": float(k),
                 }
-                for i, (t, p, k) in enumerate(zip(truth, predicted, known, strict=True))
+                for i, (t, p, k) in enumerate(zip(truth, by_seed[seed], known, strict=True))
             ]
         return self
 

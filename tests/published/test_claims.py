@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pyarrow as pa
 import pytest
+from scipy import stats
 
 from bench.published.cards import cards
 from bench.published.evidence import Tables
@@ -43,6 +44,26 @@ def test_a_kind_that_explains_more_is_no_worse(made, first, held):
     for name, level, own in (("gru", first, wobble[0]), ("lstm", 0.95, wobble[1])):
         rows.cell("S1", f"{name} as published", kind=name, r2=level + own)
     assert made.told(made.claim("no-worse", "gru", "lstm"), rows, ("gru", "lstm")).held is held
+
+
+@pytest.mark.parametrize("test", ["equal-errors", "no-worse"])
+def test_two_replicates_that_agree_are_no_proof(made, test):
+    """Both differences, 0.06 and 0.10, lie beyond the margin, but not Student's interval with one degree of freedom."""
+    rows = made.Rows()
+    rows.cell("S1", "gru as published", kind="gru", r2=np.full(SEEDS, 0.8), seeds=2)
+    rows.cell("S1", "lstm as published", kind="lstm", r2=np.resize([0.86, 0.9], SEEDS), seeds=2)
+    found = made.told(made.claim(test, "gru", "lstm"), rows, ("gru", "lstm"))
+    assert found.held is Held.OPEN
+    low, high = stats.t.interval(0.95, 1, -0.08, 0.02)
+    assert found.cases[0][2] == f"gru less lstm -0.080 [{low:+.3f}, {high:+.3f}], 2 pairs"
+
+
+def test_one_replicate_has_no_interval(made):
+    rows = made.Rows()
+    for name in ("gru", "lstm"):
+        rows.cell("S1", f"{name} as published", kind=name, r2=0.95, seeds=1)
+    found = made.told(made.claim("equal-errors", "gru", "lstm"), rows, ("gru", "lstm"))
+    assert (found.held, found.cases[0][2]) == (Held.OPEN, "gru less lstm +0.000, 1 pairs")
 
 
 @pytest.mark.parametrize(
@@ -131,6 +152,29 @@ def test_a_poor_result_is_held_against_persistence_and_the_other_target(made):
     assert "RMSE 3.006, persistence 2," in found.cases[0][2]  # pooled: the mean of the RMSEs is 3
 
 
+EVERY_OTHER = np.resize([-1.0, 1.0], SEEDS)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "seeds", "said"),
+    [
+        (1.2 + 0.01 * EVERY_OTHER, SEEDS, "part of the failure is the target, not the network"),
+        (1.0 + 0.01 * EVERY_OTHER, SEEDS, "the target is not what fails"),
+        (1.02 + 0.001 * EVERY_OTHER, SEEDS, "the target is not what fails"),  # larger, but by less than the margin
+        (1.0 + 0.50 * EVERY_OTHER, SEEDS, "it cannot be told whether the target has to do with it"),
+        (1.5 + 0.40 * EVERY_OTHER, 2, "it cannot be told whether the target has to do with it"),
+        (np.full(SEEDS, 1.5), 1, "it cannot be told whether the target has to do with it"),
+    ],
+)
+def test_the_target_is_cleared_only_by_an_error_shown_to_be_alike(made, ratio, seeds, said):
+    rows = made.Rows()
+    rows.cell("S1", "rnn as published", rmse=ratio, departures="targets: same-at-every-step", seeds=seeds)
+    rows.cell("S1 last", "rnn as published", rmse=1.0, departures="scaler: series", seeds=seeds)
+    (found,) = made.one([made.system("S1", made.claim("rests-on")), made.system("S1 last")], rows).claims
+    assert found.sentence.endswith(said)
+    assert "nan" not in found.sentence
+
+
 def test_nothing_is_said_of_a_poor_result_that_was_not_tested(made):
     found = made.one(
         [made.system(published=made.claim("rests-on"))], made.Rows().cell("S1", "rnn as published")
@@ -154,6 +198,34 @@ def test_a_failure_at_the_largest_fall_is_measured_there(made, error, held):
     assert found.held is held
     assert f"error {error:.3g} [{error:.3g}, {error:.3g}] at the largest fall" in found.cases[0][2]
     assert f"by {fall:.3g}, which is the error of persistence there; elsewhere typically 0.5" in found.cases[0][2]
+
+
+def dropping(made, models, seeds):
+    """Errors at the largest fall that are 0.1, 1 or 3 larger than the fall; the text of each case, and the verdict."""
+    truth = WALK.copy()
+    truth[50:] -= 6
+    predicted = np.tile(truth + 0.5, (SEEDS, 1))
+    predicted[:, 50] = truth[49] + np.resize([0.1, 1.0, 3.0], SEEDS)
+    rows = made.Rows()
+    for model in models:
+        rows.cell("S1", f"{model} as published", seeds=seeds)
+        rows.prediction("S1", f"{model} as published", truth[1:], predicted[:, 1:], persistence=truth[:-1])
+    found = made.told(made.claim("sudden-drop"), rows, models)
+    return found, (predicted[:seeds, 50] - truth[50])
+
+
+def test_three_replicates_beyond_the_fall_are_no_proof_and_twenty_are(made):
+    assert dropping(made, ("rnn",), 3)[0].held is Held.OPEN
+    assert dropping(made, ("rnn",), SEEDS)[0].held is Held.HOLDS
+
+
+@pytest.mark.parametrize("models", [("rnn",), ("rnn", "gru", "lstm")])
+def test_the_intervals_of_a_drop_hold_together(made, models):
+    found, errors = dropping(made, models, SEEDS)
+    level = 1 - 0.05 / (2 * len(models))
+    low, high = stats.t.interval(level, SEEDS - 1, errors.mean(), stats.sem(errors))
+    assert len(found.cases) == len(models)
+    assert all(f"error {errors.mean():.3g} [{low:.3g}, {high:.3g}] at" in text for _, _, text in found.cases)
 
 
 def test_closeness_and_delay_are_judged_apart(made):

@@ -90,8 +90,13 @@ def test_an_error_far_below_the_noise_floor_cannot_be():
 def test_chance_takes_an_error_below_the_floor_as_often_as_simulated():
     rng = np.random.default_rng(1)
     ratios = rng.chisquare(5, 400_000) / rng.chisquare(5, 400_000)
-    edge = np.quantile(ratios, 1e-4)  # far from one in a million
-    assert below_floor(judge(printed(edge**0.5, 9), EVEN), 1.0, 5).outcome is not Outcome.CANNOT_BE
+    rare, common = np.quantile(ratios, [5e-4, 2e-3])
+    below, above = (
+        below_floor(judge(printed(edge**0.5, 9), EVEN), 1.0, 5, impossible=1e-3).outcome for edge in (rare, common)
+    )
+    assert below is Outcome.CANNOT_BE
+    assert above is not Outcome.CANNOT_BE
+    assert below_floor(judge(printed(rare**0.5, 9), EVEN), 1.0, 5).outcome is not Outcome.CANNOT_BE  # one in a million
 
 
 def test_a_prediction_is_better_where_it_is_nearer_to_its_target():

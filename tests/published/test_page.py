@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 
 from bench.published.values import Outcome, Spread
@@ -36,6 +38,20 @@ def test_pages_show_every_card_and_its_mark(made):
 
 def text_of(rows, *systems):
     return site.render(Source(rows.tables(), "results/made", systems), names=("a.html", "b.md"))["b.md"]
+
+
+def test_of_replicates_with_data_of_their_own_one_is_drawn(made):
+    truth = np.sin(np.arange(60) / 3)
+    rows = made.Rows().cell("S1", "rnn as published")
+    rows.prediction("S1", "rnn as published", truth, truth + 0.1, persistence=np.roll(truth, 1))
+    assert "The root mean squared error of the median over replicates is 0.1 here." in text_of(rows, made.system())
+    for row in rows.rows["runs"]:
+        row.update(spec=json.dumps({**json.loads(row["spec"]), "fresh_data": True}), data_sha256=str(row["seed"]))
+    for row in rows.rows["predictions"]:
+        row.update({name: row[name] + row["seed"] for name in ("truth", "persistence", "prediction")})
+    text = text_of(rows, made.system())
+    assert "over truth on S1, seed 0 alone: each seed has data of its own." in text
+    assert "The root mean squared error of seed 0 is 0.1 here." in text
 
 
 def test_marks_say_what_departs(made):

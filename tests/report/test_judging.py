@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bench.report.render import render
 from bench.report.source import Source
 from bench.report.summary import summarise
 from bench.report.values import CellSummary, Summary, Verdict
@@ -80,6 +81,28 @@ def test_models_compare_where_each_seed_has_its_data(fake: Fake) -> None:
     (section,) = summary(edited(rows, fresh)).sections
     assert section.same_data
     assert section.best.model == "lstm"
+
+
+def test_no_test_window_is_shared_by_replicates_with_data_of_their_own(fake: Fake) -> None:
+    rows = fake(datasets=["noisy-sine"], models=MODELS, lengths=[10], points=400)
+    (one,) = summary(rows).sections
+    (own,) = summary(edited(rows, fresh)).sections
+    assert all(cell.skill_in_window for cell in one.cells if cell.model != "persistence")
+    assert not any(cell.skill_in_window for cell in own.cells)
+    assert own.best_set == ""
+    assert one.trace.seed is None
+    assert own.trace.seed == 0
+    assert "seed 0 alone: each seed has data of its own" in str(render(summary(edited(rows, fresh)))["report.md"])
+
+
+def test_a_fit_to_each_series_has_a_spread_though_nothing_is_drawn(fake: Fake) -> None:
+    rows = fake(datasets=["noisy-sine"], models=MODELS, lengths=[10])
+    varied = edited(rows, lambda row: {"mse": row["mse"] * (1 + 0.01 * row["seed"])})
+    assert cells(summary(varied), "noisy-sine")["linear-ar"].rmse.interval is None, "copies of one fit"
+    own = cells(summary(edited(varied, fresh)), "noisy-sine")["linear-ar"]
+    assert own.deterministic
+    assert own.rmse.interval is not None
+    assert own.skill.interval is not None
 
 
 @pytest.mark.parametrize("seed", [0, 3])

@@ -73,6 +73,26 @@ def test_the_trace_is_the_test_part_in_order() -> None:
         assert (found.low[place], found.high[place]) == (min(values), max(values))
 
 
+def test_a_replicate_with_data_of_its_own_is_traced_alone() -> None:
+    made = [{**row, "truth": row["truth"] + row["seed"], "seed": row["seed"] + 4} for row in rows()]
+    found = trace(table("predictions", made), alone=True)
+    own = sorted(
+        (row["index"], row["truth"], row["prediction"]) for row in made if row["seed"] == 4 and not row["channel"]
+    )
+    assert found.truth.tolist() == [truth for _, truth, _ in own]
+    for values in (found.low, found.median, found.high):
+        assert values.tolist() == [prediction for *_, prediction in own]
+    assert (found.seed, found.alone) == (4, ", seed 4 alone: each seed has data of its own")
+    assert trace(table("predictions", rows())).alone == ""
+
+
+def test_windows_laid_end_to_end_have_no_delay() -> None:
+    """A forecast of six steps that repeats the last value is late by as much as its window is long."""
+    made = rows(channels=1, seeds=1)
+    assert trace(table("predictions", made)).delay is not None
+    assert trace(table("predictions", [{**row, "horizon": 6} for row in made])).delay is None
+
+
 @pytest.mark.parametrize("shift", [0, 1, 3])
 def test_a_delay_is_found_in_noise(shift: int) -> None:
     rng = np.random.default_rng(shift)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,11 @@ import pytest
 
 from bench.report.budget import standings
 from bench.report.cost import ProbedCell
-from bench.report.questions import CHECK, COST, POSSIBLE, REAL, WHICH
+from bench.report.questions import CHECK, COST, POSSIBLE, REAL, WHICH, answers
 from bench.report.row_table import cell_rows
 from bench.report.source import Source
 from bench.report.summary import summarise
+from bench.report.tables import ranking
 from bench.report.values import CellSummary, Summary, Verdict
 from bench.schema import Rows, Status, table
 from bench.stats.medians import Median
@@ -56,6 +58,28 @@ def test_each_question_is_answered(found: Summary) -> None:
     assert "Fitting one seed took between 0.80 ms" in text[COST]
 
 
+def real(found: Summary, *rivals: tuple[str, ...] | None) -> str:
+    """Whether the difference is real, with these rivals of the best models; `None`: there is nothing to compare."""
+    sections = [
+        replace(section, rivals=own) if own is not None else replace(section, best=None, rivals=())
+        for section, own in zip(found.sections, rivals, strict=False)
+    ]
+    said = answers(sections, found.ranking, (), counts=found.counts, seeds=5)
+    return " ".join(sentence for answer in said if answer.question == REAL for sentence in answer.sentences)
+
+
+def test_what_is_said_of_every_dataset_was_compared_on_every_dataset(found: Summary) -> None:
+    larger = "the error of every other model is shown to be larger than the smallest."
+    assert f"On every dataset {larger}" in real(found, (), ())
+    assert f"On every dataset with models to compare (2 of 3) {larger}" in real(found, (), (), None)
+    near, alone = ("gru",), "every other model's error is shown to be larger than the smallest"
+    told = "at least one other model is not shown to be worse."
+    assert f"On sine-0 {alone}; elsewhere {told}" in real(found, (), near)
+    assert f"On sine-0 {alone}; on the others with models to compare {told}" in real(found, (), near, None)
+    assert f"On 7 of 8 datasets {alone}; elsewhere {told}" in real(found, *[()] * 7, near)
+    assert "On no dataset is one model shown to be better than all others." in real(found, near, None)
+
+
 def test_where_nothing_beats_persistence_that_comes_first(fake: Fake) -> None:
     (first, *_) = summary(fake(datasets=["gbm", "TSLA"], lengths=(30,))).answers
     assert first.sentences[0] == "On gbm and TSLA no model is shown to beat persistence: no skill."
@@ -95,6 +119,25 @@ def test_the_front_is_what_a_loop_over_all_pairs_leaves(found: Summary) -> None:
         ]
         kept = np.sort(ratios)[len(ratios) // 4 : len(ratios) - len(ratios) // 4]
         assert own.error.value == pytest.approx(kept.mean())
+
+
+def test_a_model_that_lost_replicates_is_not_compared_over_datasets(fake: Fake) -> None:
+    """Whoever loses nine of ten replicates on the hard dataset would seem to err half as much: 0.25, against 0.55."""
+    models, errors = ["persistence", "lstm", "gru"], {("lstm", "easy"): 0.2, ("gru", "easy"): 0.25}
+    lost = {("hard", "gru"): range(1, 10)}
+    rows = fake(datasets=["easy", "hard"], models=models, lengths=(30,), seeds=10, diverged=lost)
+
+    def change(row: dict[str, Any]) -> dict[str, Any]:
+        if row["status"] != "ok":
+            return {}
+        error = 1.0 if row["model"] == "persistence" else errors.get((row["model"], row["dataset"]), 0.9)
+        return {"rmse": error, "mse": error**2, "persistence_mse": 1.0}
+
+    found = summary(edited(rows, change))
+    errors_found = {item.model: item.error.value for item in found.standings}
+    assert errors_found == pytest.approx({"persistence": 1.0, "lstm": 0.55})
+    assert "for want of a replicate: gru." in ranking(found).below
+    assert any("Not among them, for want of a replicate: gru." in sentence for sentence in found.sentences)
 
 
 def test_times_are_the_probes_where_it_measured_every_cell(found: Summary) -> None:

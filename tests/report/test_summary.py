@@ -8,6 +8,7 @@ import pytest
 from scipy.stats import rankdata
 
 from bench.report.cells import NO_ROW
+from bench.report.error_table import errors
 from bench.report.questions import COST
 from bench.report.source import Source
 from bench.report.summary import summarise
@@ -96,6 +97,10 @@ def test_verdicts_follow_the_data(fake: Fake) -> None:
     walk = [cell.verdict for section in found.sections for cell in section.cells if section.dataset == "gbm"]
     assert Verdict.SKILL not in walk
     assert "On gbm no model is shown to beat persistence: no skill." in found.sentences
+    assert any(
+        sentence.startswith("On gbm it cannot be told whether there is anything to learn:")
+        for sentence in found.sentences
+    )
 
 
 def test_one_seed_and_no_predictions_leave_a_model_untested(fake: Fake) -> None:
@@ -118,6 +123,14 @@ def test_models_that_cannot_be_told_apart_are_named(fake: Fake) -> None:
     assert section.best is not None
     assert {section.best.model, *section.rivals} == {"lstm", "twin"}
     assert "cannot be told from" in section.statement
+
+
+def test_a_model_that_could_not_be_tested_is_not_said_to_be_like_the_best(fake: Fake) -> None:
+    (section,) = summary(fake(datasets=["noisy-sine"], models=["persistence", "lstm"], lengths=(30,), seeds=1)).sections
+    assert (section.rivals, section.untested) == (("persistence",), ("persistence",))
+    assert "persistence could not be tested against it." in section.statement
+    assert "cannot be told from" not in section.statement
+    assert [row[-1].text for row in errors(section, name="errors").rows] == ["not tested", "the smallest"]
 
 
 def test_a_missing_a_failed_and_a_partial_cell_stay_what_they_are(fake: Fake) -> None:

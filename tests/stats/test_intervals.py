@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from bench.stats.intervals import Interval, expanded_levels, mean, paired_difference, paired_ratio
+from bench.stats.intervals import Interval, expanded_levels, mean
 
 samples = arrays(np.float64, st.tuples(st.integers(1, 4), st.integers(2, 6)), elements=st.floats(-1e3, 1e3))
 
@@ -74,7 +74,6 @@ def test_values_that_are_all_equal_have_no_width() -> None:
     for value in (0.0, 0.1, -3e7):
         found = mean(np.full((2, 7), value))
         assert ends(found) == pytest.approx(np.full((2, 2), value), rel=1e-12)
-    assert ends(paired_ratio(np.full(5, 0.3), np.full(5, 0.1))) == pytest.approx([3.0, 3.0])
 
 
 @settings(deadline=None)
@@ -127,47 +126,8 @@ def test_no_cells_and_no_seeds() -> None:
         assert mean(np.empty(shape)).value.shape == shape[:-1]
 
 
-def test_pairing_takes_out_what_both_share() -> None:
-    rng = np.random.default_rng(5)
-    shared = rng.normal(scale=10.0, size=12)
-    old, new = shared + rng.normal(scale=0.1, size=12), shared + 1.0 + rng.normal(scale=0.1, size=12)
-    found = paired_difference(new, old)
-    theirs = stats.ttest_rel(new, old).confidence_interval()
-    assert found.value == pytest.approx(np.mean(new - old))
-    assert ends(found) == pytest.approx([theirs.low, theirs.high], abs=0.25 * (theirs.high - theirs.low))
-    assert found.high - found.low < 0.05 * (mean(new).high - mean(new).low)
-
-
-def test_the_ratio_agrees_with_scipys_bca_bootstrap_of_pairs() -> None:
-    rng = np.random.default_rng(6)
-    old = rng.gamma(3.0, size=9)
-    new = 1.2 * old + rng.normal(scale=0.05, size=9)
-    low, high = expanded_levels(9, 0.95)
-    theirs = stats.bootstrap(
-        (new, old),
-        lambda a, b, axis: a.mean(axis=axis) / b.mean(axis=axis),
-        paired=True,
-        confidence_level=high - low,
-        n_resamples=40_000,
-        method="BCa",
-        rng=1,
-    ).confidence_interval
-    found = paired_ratio(new, old, resamples=40_000)
-    assert found.value == pytest.approx(new.mean() / old.mean())
-    assert ends(found) == pytest.approx([theirs.low, theirs.high], abs=0.03 * (theirs.high - theirs.low))
-
-
-def test_a_ratio_pairs_what_both_have_and_knows_no_ratio_to_zero() -> None:
-    nan = np.nan
-    found = paired_ratio(np.array([[2.0, 4.0, nan], [1.0, 1.0, 1.0]]), np.array([[1.0, nan, 7.0], [0.0, 0.0, 0.0]]))
-    assert found.count.tolist() == [1, 3]
-    assert found.value[0] == 2.0
-    assert np.isnan(found.value[1])
-    assert np.isnan(ends(found)).all()
-
-
 def test_what_is_not_finite_is_missing_and_what_overflows_has_no_value() -> None:
-    found = paired_difference(np.array([np.inf, 3.0, 5.0]), np.array([np.inf, 1.0, 1.0]))
+    found = mean(np.array([np.inf, 2.0, 4.0]))
     assert (float(found.value), int(found.count)) == (3.0, 2)
     huge = mean(np.array([1e308, 1e308, 1.5e308]))
     assert np.isnan(huge.value)

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from bench.stats.ranks import cliques, nemenyi_distance, ranks
+from bench.stats.ranks import cliques, ranks
 
 
 def drawn(datasets: int, models: int, *, seed: int = 0) -> np.ndarray:
@@ -51,20 +51,6 @@ def test_a_pair_is_tested_against_every_flip_of_its_signs() -> None:
     seen = abs((np.sign(gap) * place).sum())
     flips = np.array(list(itertools.product([-1, 1], repeat=8)))
     assert ranks(errors).p[0, 1] == pytest.approx(np.mean(np.abs(flips @ place) >= seen - 1e-9))
-
-
-@pytest.mark.parametrize(("models", "datasets"), [(3, 10), (10, 30)])
-def test_the_nemenyi_distance_separates_as_scikit_posthocs_does(models: int, datasets: int) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import scikit_posthocs
-
-    errors = drawn(datasets, models, seed=5)
-    average = ranks(errors).average
-    theirs = scikit_posthocs.posthoc_nemenyi_friedman(errors).to_numpy()
-    apart = np.abs(average[:, None] - average) > nemenyi_distance(models, datasets)
-    assert np.array_equal(apart, theirs < 0.05)
-    assert nemenyi_distance(5, 30) == pytest.approx(2.728 * np.sqrt(5 * 6 / (6 * 30)), rel=1e-3)  # Demšar, table 5a
 
 
 def test_only_datasets_that_every_model_finished_count() -> None:

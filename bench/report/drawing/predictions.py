@@ -44,7 +44,7 @@ def predictions(section: Section, look: Mapping[str, Look], name: str) -> Pictur
         panels[1].set_title(f"Its last {DRAWN} points")
     end(panels[-1], trace, color=color, band=spread)
     layout.legend(figure, handles)
-    title = f"Predictions of {trace.model} over truth on {section.title}"
+    title = f"Predictions of {trace.model} over truth on {section.title}{trace.alone}"
     return picture(figure, name=f"predictions-{name}", title=title, alt=_alt(trace))
 
 
@@ -109,8 +109,9 @@ def _alt(trace: Trace) -> str:
     late = (
         f"They lie closest to the truth {plural(trace.delay, 'point')} before: they come late. " if trace.delay else ""
     )
+    whose = f"{trace.model}'s median over seeds" if trace.seed is None else f"{trace.model}'s seed {trace.seed}"
     return (
         f"The last {len(truth)} of {plural(len(trace.truth), 'test target')}. {late}"
-        f"On these the root mean squared error of {trace.model}'s median over seeds is {number(error)}, "
+        f"On these the root mean squared error of {whose} is {number(error)}, "
         f"that of persistence {number(reference)}, in original units."
     )

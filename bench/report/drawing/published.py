@@ -146,8 +146,9 @@ def _told(rows: Sequence[Row]) -> str:
 
 def overlay(trace: Trace, *, title: str, name: str, what: str = "") -> Picture:
     """Predictions over truth, persistence beside them."""
+    what_of = "median" if trace.seed is None else f"seed {trace.seed}"
     layout = Panels(
-        count=1, height=2.0, labels=["truth", "persistence", f"{short(trace.model, 40)}, median"], above=0.1
+        count=1, height=2.0, labels=["truth", "persistence", f"{short(trace.model, 40)}, {what_of}"], above=0.1
     )
     figure, (axes,) = layout.figure()
     prediction_lines(axes, trace, color=_PUBLISHED, band=bool((trace.high > trace.low).any()))
@@ -160,5 +161,6 @@ def overlay(trace: Trace, *, title: str, name: str, what: str = "") -> Picture:
     ]
     layout.legend(figure, handles)
     error = float(np.sqrt(np.mean((trace.median - trace.truth)[-DRAWN:] ** 2)))
-    alt = f"The root mean squared error of the median over replicates is {number(error)} here."
+    whose = "the median over replicates" if trace.seed is None else f"seed {trace.seed}"
+    alt = f"The root mean squared error of {whose} is {number(error)} here."
     return picture(figure, name=f"overlay-{name}", title=title, alt=alt)

@@ -79,8 +79,8 @@ def _overlays(card: Card, tables: Tables, name: str) -> Iterator[Picture]:
     """For each dataset, of the model with the smallest error as published."""
     datasets = list(dict.fromkeys(run.dataset for run in card.runs))[:_MOST_OVERLAYS]
     for place, dataset in enumerate(datasets, start=1):
-        drawn = [(run, run.evidence) for run in card.runs if run.dataset == dataset and run.evidence]
-        finished = [(run, cell) for run, cell in drawn if cell.seeds and cell.task != "classify"]
+        own = [(run, run.evidence) for run in card.runs if run.dataset == dataset and run.evidence]
+        finished = [(run, cell) for run, cell in own if cell.seeds and cell.task != "classify"]
         if not finished:
             continue
         run, cell = min(finished, key=lambda pair: float(np.mean(pair[1].numbers["mse"])))
@@ -90,8 +90,9 @@ def _overlays(card: Card, tables: Tables, name: str) -> Iterator[Picture]:
                 (_one_sequence(rows), "step of the first test sequence") if cell.task == "denoise" else (rows, "")
             )
             late = f", {plural(run.delay.steps, 'step')} late" if run.delay and run.delay.late else ""
-            title = f"Predictions of {run.model} as published over truth on {dataset}{late}"
-            yield overlay(trace(one), title=title, name=f"{name}-{place}", what=what)
+            drawn = trace(one, alone=cell.own_data)
+            title = f"Predictions of {run.model} as published over truth on {dataset}{late}{drawn.alone}"
+            yield overlay(drawn, title=title, name=f"{name}-{place}", what=what)
 
 
 def _one_sequence(rows: pa.Table) -> pa.Table:
