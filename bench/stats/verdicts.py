@@ -18,7 +18,7 @@ from bench.stats.paired import Pairs
 ALPHA = 1 - LEVEL
 
 NEAR_FLOOR = 0.05
-"""Within this share of the noise floor a model is at it."""
+"""A model whose error is above the noise floor by no more than this share is at it."""
 
 INCREDIBLE = 0.1
 """A skill above this against persistence on a martingale is no forecast: daily closes yield a few percent at most."""
@@ -71,7 +71,8 @@ class Verdict:
     finding
         The statistic, p-value, interval and counts of the comparison.
     p
-        Of what `kind` says, corrected over its family: of the comparison, or of the noise floor's test.
+        Of what `kind` says, corrected over its family: of the comparison, or of the noise floor's test. NaN where
+        copies of one fit are at the floor, which is seen and not tested.
     sentence
         All of it in plain words.
     """
@@ -91,9 +92,10 @@ def against_persistence(subjects: Sequence[Subject]) -> tuple[Verdict, ...]:
     """
     found = findings([subject.claim for subject in subjects])
     below, at = holm(below_floor(subjects)), holm(at_floor(subjects))
+    above = _excess(*_against_floor(subjects))
     return tuple(
-        _judge(subject, finding, below=float(b), at=float(a))
-        for subject, finding, b, a in zip(subjects, found, below, at, strict=True)
+        _judge(subject, finding, below=float(b), at=float(a), above=float(e))
+        for subject, finding, b, a, e in zip(subjects, found, below, at, above, strict=True)
     )
 
 
@@ -121,26 +123,31 @@ def below_floor(subjects: Sequence[Subject]) -> FloatArray:
     share g takes noise of at least ``sqrt(g T)`` standard deviations, whatever δ: the least of
     ``(g + m) sqrt(T) / (2 sqrt(m))`` over the mean square ``m`` of δ, in units of the floor. At horizon h errors are
     a moving average of h steps: at least T / h of them are independent. The larger p-value counts; copies of one fit
-    have only the second. NaN where no floor is known, or it is 0, or no predictions are stored.
+    have only the second, and replicates that each had data of their own only the first. NaN where no floor is known,
+    or it is 0, or the predictions that the window needs are not stored.
+
+    The noise is taken to be equally large throughout. Where it is not, as on geometric Brownian motion, T stands for
+    ``Σ σ² / max σ²`` targets at worst: for a forecast that is off only where the noise is largest.
     """
     pairs, known = _against_floor(subjects)
+    alone = np.array([not subject.claim.one_series for subject in subjects], dtype=np.bool_)
     targets = np.array([len(s.claim.window[0]) / s.claim.horizon if s.claim.window else np.nan for s in subjects])
     shortfall = np.maximum(-_excess(pairs, known), 0.0)
     in_window = np.where(shortfall > 0, ndtr(-np.sqrt(shortfall * targets)), 1.0)
-    over_seeds = np.where(_fixed(subjects) | pairs.constant, 0.0, stdtr(pairs.freedom, pairs.t(0.0)[0]))
-    return np.where(known & ~np.isnan(targets), np.maximum(in_window, over_seeds), np.nan)
+    over_seeds = stdtr(pairs.freedom, pairs.t(0.0)[0])
+    copies = _fixed(subjects) | pairs.constant
+    p = np.where(alone, over_seeds, np.where(copies, in_window, np.maximum(in_window, over_seeds)))
+    return np.where(known & (alone | ~np.isnan(targets)), p, np.nan)
 
 
 def at_floor(subjects: Sequence[Subject]) -> FloatArray:
     """The p-values of "more than `NEAR_FLOOR` above the noise floor", ``[subjects]``, on these very test targets.
 
-    Of the one-sided paired t-test over seeds. Copies of one fit are compared as they are: 0 where within, else 1.
-    NaN where no floor is known or it is 0.
+    Of the one-sided paired t-test over seeds. NaN where no floor is known or it is 0, and for copies of one fit: on
+    these targets nothing of them is left to chance.
     """
     pairs, known = _against_floor(subjects)
-    as_it_is = np.where(_excess(pairs, known) <= NEAR_FLOOR, 0.0, 1.0)
-    p = np.where(_fixed(subjects), as_it_is, stdtr(pairs.freedom, pairs.t(NEAR_FLOOR)[0]))
-    return np.where(known, p, np.nan)
+    return np.where(known & ~_fixed(subjects), stdtr(pairs.freedom, pairs.t(NEAR_FLOOR)[0]), np.nan)
 
 
 def _against_floor(subjects: Sequence[Subject]) -> tuple[Pairs, BoolArray]:
@@ -161,16 +168,20 @@ def _fixed(subjects: Sequence[Subject]) -> BoolArray:
     return np.array([subject.claim.deterministic for subject in subjects], dtype=np.bool_)
 
 
-def _judge(subject: Subject, finding: Finding, *, below: float, at: float) -> Verdict:
+def _judge(subject: Subject, finding: Finding, *, below: float, at: float, above: float) -> Verdict:
+    """`below` and `at` are the corrected p-values against the noise floor, `above` is how far from it the error is."""
     claim = subject.claim
     kind, p, why = _comparison(finding), finding.p, ""
+    near = above <= NEAR_FLOOR if claim.deterministic else at < ALPHA
+    impossible = math.isnan(below) and above < -NEAR_FLOOR
     incredible = subject.martingale and kind is Kind.BETTER and finding.high < 1 - INCREDIBLE
     if below < ALPHA:
         kind, p, why = Kind.LEAK, below, f"its error is below the noise floor, which no forecast can be ({_p(below)})"
     elif incredible:
         kind, why = Kind.LEAK, "nobody forecasts a series like this so well"
-    elif at < ALPHA:
-        kind, p, why = Kind.FLOOR, at, f"its error is within {NEAR_FLOOR:.0%} of the smallest possible ({_p(at)})"
+    elif near and not impossible:
+        kind, p, why = Kind.FLOOR, at, f"its error is not more than {NEAR_FLOOR:.0%} above the smallest possible"
+        why += "" if claim.deterministic else f" ({_p(at)})"
     sentence = _sentence(claim, finding, kind, why)
     return Verdict(kind, claim.model, claim.other, finding, p, sentence)
 

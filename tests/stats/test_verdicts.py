@@ -104,6 +104,38 @@ def test_at_the_floor_above_it_and_below_it() -> None:
         assert judged(fitted, floor=np.full(10, floor)) is kind
 
 
+def test_of_replicates_with_data_of_their_own_the_seeds_alone_tell_a_leak() -> None:
+    own = {"window": None, "one_series": False}
+    one = claim(0.5, spread=0.01, **own)
+    for floor, kind in ((0.9, Kind.LEAK), (0.5, Kind.FLOOR), (0.4, Kind.BETTER)):
+        assert judged(one, floor=np.full(10, floor)) is kind
+    floors = 0.5 * (1 + 0.02 * np.random.default_rng(1).normal(size=10))
+    theirs = stats.ttest_rel(one.new, floors, alternative="less").pvalue
+    assert below_floor([Subject(one, floor=floors)])[0] == pytest.approx(theirs)
+    still = claim(0.5, new=np.full(10, 0.5), **own)
+    assert np.isnan(below_floor([Subject(still, floor=np.full(10, 0.9))])[0]), "there is no spread to test with"
+    assert judged(still, floor=np.full(10, 0.9)) is Kind.UNTESTED
+
+
+@pytest.mark.parametrize("changes", [{"spread": 0.01}, {"new": np.full(10, 0.5), "deterministic": True}])
+def test_below_the_floor_is_not_at_it_where_the_window_is_missing(changes: dict[str, object]) -> None:
+    one = claim(0.5, window=None, **changes)
+    for floor, kind in ((0.9, Kind.UNTESTED), (0.5, Kind.FLOOR), (0.4, Kind.UNTESTED)):
+        assert judged(one, floor=np.full(10, floor)) is kind
+
+
+def test_copies_of_one_fit_are_at_the_floor_without_a_test() -> None:
+    fitted, floor = claim(0.5, new=np.full(10, 0.5), deterministic=True), np.full(10, 0.49)
+    assert np.isnan(at_floor([Subject(fitted, floor=floor)])[0])
+    (verdict,) = against_persistence([Subject(fitted, floor=floor)])
+    assert verdict.kind is Kind.FLOOR
+    assert np.isnan(verdict.p)
+    assert "its error is not more than 5% above the smallest possible; " in verdict.sentence
+    far = [Subject(fitted, floor=np.full(10, 0.3))] * 9
+    trained = against_persistence([*far, Subject(claim(0.5, spread=0.01), floor=floor)])[-1]
+    assert trained.kind is Kind.FLOOR
+
+
 def test_much_skill_on_a_martingale_is_a_leak_and_a_little_is_not() -> None:
     assert judged(claim(0.5), martingale=True) is Kind.LEAK
     assert (
@@ -127,6 +159,21 @@ def test_an_honest_model_is_suspected_at_most_one_time_in_twenty(share: float, h
         )
         mse = np.mean((noise - off) ** 2) + 1e-6 * rng.normal(size=10)
         one = Claim("a", "persistence", mse, np.ones(10), window=(noise, noise), horizon=horizon)
+        suspected += below_floor([Subject(one, floor=np.full(10, np.mean(noise**2)))])[0] < 0.05
+    assert suspected / 400 < 0.075
+
+
+@pytest.mark.parametrize("everywhere", [True, False])
+def test_an_honest_model_of_geometric_brownian_motion_is_suspected_as_rarely(everywhere: bool) -> None:
+    """The noise grows with the price; the model is off at all prices, or only at the highest so far."""
+    rng, suspected = np.random.default_rng(11), 0
+    for _ in range(400):
+        price = np.exp(np.cumsum(0.015 * rng.normal(size=401)))
+        noise, off = np.diff(price), 0.1 * 0.015 * price[:-1]
+        if not everywhere:
+            off = np.where(price[:-1] >= 0.98 * np.maximum.accumulate(price[:-1]), off, 0.0)
+        mse = np.mean((noise - off) ** 2) * (1 + 1e-6 * rng.normal(size=10))
+        one = Claim("a", "persistence", mse, np.ones(10), window=(noise, noise))
         suspected += below_floor([Subject(one, floor=np.full(10, np.mean(noise**2)))])[0] < 0.05
     assert suspected / 400 < 0.075
 
