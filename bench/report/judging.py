@@ -1,4 +1,4 @@
-"""Chosen cells → their verdicts, all claims of one report corrected together."""
+"""Chosen cells → their verdicts: those against persistence corrected together, and those against the best ones."""
 
 from __future__ import annotations
 

@@ -10,8 +10,7 @@ from enum import StrEnum
 import numpy as np
 from scipy.special import ndtr, stdtr
 
-from bench.stats.claims import Claim, Finding, by_replicate, findings
-from bench.stats.holm import holm
+from bench.stats.claims import Claim, Finding, by_replicate, corrected, findings
 from bench.stats.intervals import LEVEL, BoolArray, FloatArray
 from bench.stats.paired import Pairs
 
@@ -86,12 +85,13 @@ class Verdict:
 
 
 def against_persistence(subjects: Sequence[Subject]) -> tuple[Verdict, ...]:
-    """Judge each model; p-values are corrected over all `subjects`, which should be all that one report prints.
+    """Judge each model, of all `subjects` that one report prints.
 
-    "Suspected leak" goes before "at the noise floor", and this before "better than persistence".
+    Their claims are one family, corrected together: those against persistence, and those of both tests against the
+    noise floor. "Suspected leak" goes before "at the noise floor", and this before "better than persistence".
     """
-    found = findings([subject.claim for subject in subjects])
-    below, at = holm(below_floor(subjects)), holm(at_floor(subjects))
+    floor = np.stack([below_floor(subjects), at_floor(subjects)])
+    found, (below, at) = corrected(findings([subject.claim for subject in subjects]), floor)
     above = _excess(*_against_floor(subjects))
     return tuple(
         _judge(subject, finding, below=float(b), at=float(a), above=float(e))
@@ -101,8 +101,9 @@ def against_persistence(subjects: Sequence[Subject]) -> tuple[Verdict, ...]:
 
 def against_best(claims: Sequence[Claim]) -> tuple[Verdict, ...]:
     """Whether each model can be told from the best one, which is the claim's `other`; corrected over all `claims`."""
+    found, _ = corrected(findings(claims), np.ones(0))
     verdicts = []
-    for claim, finding in zip(claims, findings(claims), strict=True):
+    for claim, finding in zip(claims, found, strict=True):
         kind = Kind.UNTESTED
         if finding.tested:
             kind = Kind.APART if finding.p < ALPHA else Kind.INDISTINGUISHABLE
@@ -214,8 +215,8 @@ def _numbers(finding: Finding) -> str:
         parts.append(f" (95 % interval {_signed(finding.low)} to {_signed(finding.high)})")
     ground = [f"{finding.seeds} seeds"] if not math.isnan(finding.p_seeds) else []
     ground += [f"{finding.targets} test targets"] if finding.targets else []
-    corrected = f", Holm over {finding.family} claims" if finding.family > 1 else ""
-    return f"{''.join(parts)}, {_p(finding.p)} over {' and '.join(ground)} ({finding.test}{corrected})"
+    counted = f", Holm over {finding.family} claims" if finding.family > 1 else ""
+    return f"{''.join(parts)}, {_p(finding.p)} over {' and '.join(ground)} ({finding.test}{counted})"
 
 
 def _untested(claim: Claim, finding: Finding) -> str:

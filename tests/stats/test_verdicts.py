@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from scipy import stats
 from scipy.signal import lfilter
+from statsmodels.stats.multitest import multipletests
 
 from bench.stats.blocks import mean_difference
-from bench.stats.claims import Claim, findings
+from bench.stats.claims import Claim, corrected, findings
 from bench.stats.diebold_mariano import diebold_mariano
 from bench.stats.verdicts import Kind, Subject, against_best, against_persistence, at_floor, below_floor
 
@@ -73,26 +74,46 @@ def test_what_cannot_be_tested_says_why() -> None:
 
 def test_p_is_corrected_over_the_family_that_was_tested() -> None:
     several = [claim(0.8, seed=s) for s in range(4)]
-    alone = [findings([one])[0].p for one in several]
-    together = findings([*several, claim(0.5, window=None)])
+    alone = [found.p for found in findings(several)]
+    together, others = corrected(findings([*several, claim(0.5, window=None)]), np.array([[0.9, np.nan]]))
     smallest = int(np.argmin(alone))
-    assert together[smallest].p == pytest.approx(4 * alone[smallest])
-    assert [found.family for found in together] == [4] * 5
+    assert together[smallest].p == pytest.approx(5 * alone[smallest])
+    assert [found.family for found in together] == [5] * 5
     assert np.isnan(together[4].p)
+    assert others.shape == (1, 2)
+    assert np.isnan(others[0, 1])
+
+
+def test_what_is_said_against_persistence_and_of_the_noise_floor_is_one_family() -> None:
+    ratios, floors = (0.5, 0.9, 0.52, 0.8), (0.5, 0.3, 0.7, 0.3)
+    subjects = [
+        Subject(claim(r, seed=s, spread=0.03), floor=np.full(10, f))
+        for s, (r, f) in enumerate(zip(ratios, floors, strict=True))
+    ]
+    compared = [found.p for found in findings([subject.claim for subject in subjects])]
+    p = multipletests([*compared, *below_floor(subjects), *at_floor(subjects)], method="holm")[1].reshape(3, 4)
+    verdicts = against_persistence(subjects)
+    assert [verdict.finding.p for verdict in verdicts] == pytest.approx(p[0])
+    assert {verdict.finding.family for verdict in verdicts} == {12}
+    assert [(verdict.kind, verdict.p) for verdict in verdicts if verdict.kind in (Kind.LEAK, Kind.FLOOR)] == [
+        (Kind.FLOOR, pytest.approx(p[2, 0])),
+        (Kind.LEAK, pytest.approx(p[1, 2])),
+    ]
 
 
 def test_skill_is_claimed_falsely_in_at_most_one_report_of_twenty() -> None:
+    """The seeds leave no doubt, so that chance in the window decides: nothing is less favourable."""
     rng = np.random.default_rng(3)
-    false = 0
+    one_by_one = together = 0
     for _ in range(300):
-        shocks = rng.normal(size=(2, 5, 150))
-        losses = lfilter([1], [1, -0.3], shocks, axis=-1) ** 2
-        seeds = 1 + 0.1 * rng.normal(size=(5, 10))
-        family = [
-            Subject(Claim("a", "b", seeds[m], np.ones(10), window=(losses[0, m], losses[1, m]))) for m in range(5)
-        ]
-        false += any(verdict.kind is not Kind.NO_SKILL for verdict in against_persistence(family))
-    assert false / 300 < 0.05
+        losses = lfilter([1], [1, -0.3], rng.normal(size=(2, 5, 150)), axis=-1) ** 2
+        seeds = 0.9 + 0.01 * rng.normal(size=(5, 10))
+        family = [Claim("a", "b", seeds[m], np.ones(10), window=(losses[0, m], losses[1, m])) for m in range(5)]
+        one_by_one += any(found.p < 0.05 for found in findings(family))
+        verdicts = against_persistence([Subject(each) for each in family])
+        together += any(verdict.kind is not Kind.NO_SKILL for verdict in verdicts)
+    assert one_by_one / 300 > 0.06, "without a correction it would be too often"
+    assert together / 300 < 0.05
 
 
 def test_at_the_floor_above_it_and_below_it() -> None:
@@ -134,6 +155,7 @@ def test_copies_of_one_fit_are_at_the_floor_without_a_test() -> None:
     far = [Subject(fitted, floor=np.full(10, 0.3))] * 9
     trained = against_persistence([*far, Subject(claim(0.5, spread=0.01), floor=floor)])[-1]
     assert trained.kind is Kind.FLOOR
+    assert trained.finding.family == 10 + 10 + 1, "only the last one is tested for being at the floor"
 
 
 def test_much_skill_on_a_martingale_is_a_leak_and_a_little_is_not() -> None:
