@@ -168,14 +168,19 @@ class Against:
 
 
 def against(
-    pairs: Sequence[tuple[CellSummary, CellSummary]], evidence: Evidence, families: Families = MappingProxyType({})
+    datasets: Iterable[tuple[CellSummary, Sequence[CellSummary]]],
+    evidence: Evidence,
+    families: Families = MappingProxyType({}),
 ) -> dict[str | None, Against]:
-    """Each pair's first cell against its second, the best one of its dataset; by cell id."""
-    by_family: dict[str, list[tuple[CellSummary, CellSummary]]] = defaultdict(list)
-    for pair in pairs:
-        by_family[families.get(pair[0].dataset, "")].append(pair)
-    return {
-        cell.cell_id: Against(verdict.kind is Kind.APART and verdict.finding.difference > 0, verdict.sentence)
-        for own in by_family.values()
-        for (cell, _), verdict in zip(own, against_best([evidence.claim(*pair) for pair in own]), strict=True)
-    }
+    """The best cell of each dataset, and the others held against it; by cell id."""
+    by_family: dict[str, list[tuple[CellSummary, Sequence[CellSummary]]]] = defaultdict(list)
+    for best, others in datasets:
+        by_family[families.get(best.dataset, "")].append((best, others))
+    found: dict[str | None, Against] = {}
+    for family in by_family.values():
+        verdicts = against_best([[evidence.claim(cell, best) for cell in others] for best, others in family])
+        cells = [cell for _, others in family for cell in others]
+        for cell, verdict in zip(cells, verdicts, strict=True):
+            larger = verdict.kind is Kind.APART and verdict.finding.difference > 0
+            found[cell.cell_id] = Against(larger, verdict.sentence)
+    return found

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 
 import numpy as np
 from scipy.special import ndtr, stdtr
@@ -99,18 +100,38 @@ def against_persistence(subjects: Sequence[Subject]) -> tuple[Verdict, ...]:
     )
 
 
-def against_best(claims: Sequence[Claim]) -> tuple[Verdict, ...]:
-    """Whether each model can be told from the best one, which is the claim's `other`; corrected over all `claims`."""
-    found, _ = corrected(findings(claims), np.ones(0))
+def against_best(datasets: Sequence[Sequence[Claim]]) -> tuple[Verdict, ...]:
+    """Whether each model can be told from the best one of its dataset, which is the claim's `other`.
+
+    The errors that are tested have also chosen the best model, so any pair of a dataset's models could have come to
+    be compared. The family is all these pairs: those that are not compared count as p = 1, which makes Holm's
+    correction of the others no weaker than if they were.
+
+    Parameters
+    ----------
+    datasets
+        The claims of each, of all that one report prints.
+
+    Returns
+    -------
+    tuple
+        The verdicts on the claims of the first dataset, of the next, and so on.
+    """
+    claims = [claim for own in datasets for claim in own]
+    found = findings(claims)
+    rest = iter(found)
+    others = sum(math.comb(sum(finding.tested for finding in islice(rest, len(own))), 2) for own in datasets)
+    found, _ = corrected(found, np.ones(others))
     verdicts = []
     for claim, finding in zip(claims, found, strict=True):
         kind = Kind.UNTESTED
         if finding.tested:
             kind = Kind.APART if finding.p < ALPHA else Kind.INDISTINGUISHABLE
+        numbers = _numbers(finding, family="pairs of models")
         text = {
             Kind.UNTESTED: f"{claim.model} could not be tested against {claim.other}: {_untested(claim, finding)}.",
-            Kind.APART: f"{claim.model} has a {_size(finding)} error than {claim.other}: {_numbers(finding)}.",
-            Kind.INDISTINGUISHABLE: f"{claim.model} is indistinguishable from {claim.other}: {_numbers(finding)}.",
+            Kind.APART: f"{claim.model} has a {_size(finding)} error than {claim.other}: {numbers}.",
+            Kind.INDISTINGUISHABLE: f"{claim.model} is indistinguishable from {claim.other}: {numbers}.",
         }[kind]
         verdicts.append(Verdict(kind, claim.model, claim.other, finding, finding.p, text))
     return tuple(verdicts)
@@ -208,14 +229,14 @@ def _sentence(claim: Claim, finding: Finding, kind: Kind, why: str) -> str:
     return f"{start}{';' if why else ':'} {rest}."
 
 
-def _numbers(finding: Finding) -> str:
+def _numbers(finding: Finding, *, family: str = "claims") -> str:
     """The effect with its interval, and what it rests on."""
     parts = [f"MSE {_change(finding.ratio)}"]
     if not math.isnan(finding.low):
         parts.append(f" (95 % interval {_signed(finding.low)} to {_signed(finding.high)})")
     ground = [f"{finding.seeds} seeds"] if not math.isnan(finding.p_seeds) else []
     ground += [f"{finding.targets} test targets"] if finding.targets else []
-    counted = f", Holm over {finding.family} claims" if finding.family > 1 else ""
+    counted = f", Holm over {finding.family} {family}" if finding.family > 1 else ""
     return f"{''.join(parts)}, {_p(finding.p)} over {' and '.join(ground)} ({finding.test}{counted})"
 
 

@@ -125,7 +125,7 @@ def test_claims_against_persistence_and_the_floor_are_one_family_and_those_again
     assert all(cell.skilled for cell in judged if cell.model != "persistence")
     beside = [cell for cell in chosen(found) if cell.why_not_best]
     assert len(beside) == 24
-    assert all("Holm over 24 claims" in cell.why_not_best for cell in beside)
+    assert all("Holm over 48 pairs of models" in cell.why_not_best for cell in beside), "6 pairs of 4 models, 8 times"
 
 
 def test_only_the_length_that_validation_chose_is_judged(fake: Fake) -> None:

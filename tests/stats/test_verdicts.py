@@ -216,9 +216,23 @@ def test_at_the_floor_is_a_one_sided_t_test_within_a_twentieth() -> None:
 
 def test_models_are_told_from_the_best_one_or_not() -> None:
     near, far, lost = claim(1.0, other="gru"), claim(1.5, seed=1, other="gru"), claim(1.5, window=None, other="gru")
-    found = against_best([near, far, lost])
+    found = against_best([[near, far, lost], []])
     assert [verdict.kind for verdict in found] == [Kind.INDISTINGUISHABLE, Kind.APART, Kind.UNTESTED]
     assert found[0].sentence.startswith("lstm is indistinguishable from gru: MSE ")
     assert found[1].sentence.startswith("lstm has a larger error than gru: MSE ")
-    assert "Holm over 2 claims" in found[1].sentence
+    assert "Holm over 3 pairs of models" in found[1].sentence, "the two that were tested, and the best"
     assert against_best([]) == ()
+
+
+def test_of_equal_models_the_best_by_chance_is_told_apart_at_most_one_time_in_twenty() -> None:
+    """The smallest of ten errors is held against the others, the largest among them."""
+    rng = np.random.default_rng(7)
+    as_if_given = chosen = 0
+    for _ in range(400):
+        mse = 1 + 0.1 * rng.normal(size=(10, 10))
+        best = int(mse.mean(axis=1).argmin())
+        claims = [Claim(str(m), "best", mse[m], mse[best], one_series=False) for m in range(10) if m != best]
+        as_if_given += any(found.p < 0.05 for found in corrected(findings(claims), np.ones(0))[0])
+        chosen += any(verdict.kind is Kind.APART for verdict in against_best([claims]))
+    assert as_if_given / 400 > 0.08, "nine claims would be too few to count"
+    assert chosen / 400 < 0.05
