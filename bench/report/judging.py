@@ -150,8 +150,14 @@ def _family(chosen: Sequence[CellSummary], evidence: Evidence) -> list[CellSumma
 
 def _with(cell: CellSummary, verdict: Outcome) -> CellSummary:
     finding = verdict.finding
-    skilled = (finding.p < ALPHA and finding.difference < 0) if finding.tested else None
-    return replace(cell, verdict=_VERDICTS[verdict.kind], skilled=skilled, why=verdict.sentence)
+    differs, smaller = finding.p < ALPHA, finding.difference < 0
+    told = finding.tested and verdict.kind is not Kind.LEAK
+    return replace(
+        cell,
+        verdict=_VERDICTS[verdict.kind],
+        skilled=differs and smaller if told else None,
+        why=verdict.sentence,
+    )
 
 
 def _unjudged(cell: CellSummary) -> CellSummary:

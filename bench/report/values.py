@@ -94,7 +94,8 @@ class CellSummary:
     skill_in_window
         The interval of the skill under resampling of the test targets.
     skilled
-        Whether its error is shown to be smaller than that of persistence; `None` where that was not tested.
+        Whether its error is shown to be smaller than that of persistence; `None` where that was not tested, or a leak
+        is suspected.
     why, why_not_best
         The tests against persistence, and against the best model on the same data, in words.
     """

@@ -152,6 +152,11 @@ def test_an_error_that_cannot_be_is_called_a_leak(fake: Fake) -> None:
     assert planted.cautions[0].startswith(
         "On noisy-sine lstm is suspected of a leak: its error is below the noise floor"
     )
+    assert cell.skilled is None
+    assert not any("beats persistence" in sentence or "could be tested" in sentence for sentence in planted.sentences)
+    assert "On noisy-sine a suspected leak is not counted as skill." in planted.sentences
+    assert planted.sections[0].statement.endswith("Of a suspected leak nothing is said about skill: lstm.")
+    assert [(row.with_skill, row.tested) for row in planted.ranking.ranks if row.model == "lstm"] == [(0, 0)]
 
 
 def test_commands_name_each_cell_with_as_few_characters_as_tell_it_apart(fake: Fake) -> None:
