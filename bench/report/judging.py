@@ -156,6 +156,7 @@ def _with(cell: CellSummary, verdict: Outcome) -> CellSummary:
         cell,
         verdict=_VERDICTS[verdict.kind],
         skilled=differs and smaller if told else None,
+        worse=differs and not smaller,
         why=verdict.sentence,
     )
 
