@@ -1,4 +1,4 @@
-"""Chosen cells → their verdicts, all claims of one report corrected together."""
+"""Chosen cells → their verdicts: those against persistence corrected together, and those against the best ones."""
 
 from __future__ import annotations
 
@@ -150,8 +150,15 @@ def _family(chosen: Sequence[CellSummary], evidence: Evidence) -> list[CellSumma
 
 def _with(cell: CellSummary, verdict: Outcome) -> CellSummary:
     finding = verdict.finding
-    skilled = (finding.p < ALPHA and finding.difference < 0) if finding.tested else None
-    return replace(cell, verdict=_VERDICTS[verdict.kind], skilled=skilled, why=verdict.sentence)
+    differs, smaller = finding.p < ALPHA, finding.difference < 0
+    told = finding.tested and verdict.kind is not Kind.LEAK
+    return replace(
+        cell,
+        verdict=_VERDICTS[verdict.kind],
+        skilled=differs and smaller if told else None,
+        worse=differs and not smaller,
+        why=verdict.sentence,
+    )
 
 
 def _unjudged(cell: CellSummary) -> CellSummary:
@@ -169,16 +176,19 @@ class Against:
 
 
 def against(
-    pairs: Sequence[tuple[CellSummary, CellSummary]], evidence: Evidence, families: Families = MappingProxyType({})
+    datasets: Iterable[tuple[CellSummary, Sequence[CellSummary]]],
+    evidence: Evidence,
+    families: Families = MappingProxyType({}),
 ) -> dict[str | None, Against]:
-    """Each pair's first cell against its second, the best one of its dataset; by cell id."""
-    by_family: dict[str, list[tuple[CellSummary, CellSummary]]] = defaultdict(list)
-    for pair in pairs:
-        by_family[families.get(pair[0].dataset, "")].append(pair)
-    return {
-        cell.cell_id: Against(
-            verdict.kind is Kind.APART and verdict.finding.difference > 0, verdict.sentence, verdict.finding.tested
-        )
-        for own in by_family.values()
-        for (cell, _), verdict in zip(own, against_best([evidence.claim(*pair) for pair in own]), strict=True)
-    }
+    """The best cell of each dataset, and the others held against it; by cell id."""
+    by_family: dict[str, list[tuple[CellSummary, Sequence[CellSummary]]]] = defaultdict(list)
+    for best, others in datasets:
+        by_family[families.get(best.dataset, "")].append((best, others))
+    found: dict[str | None, Against] = {}
+    for family in by_family.values():
+        verdicts = against_best([[evidence.claim(cell, best) for cell in others] for best, others in family])
+        cells = [cell for _, others in family for cell in others]
+        for cell, verdict in zip(cells, verdicts, strict=True):
+            larger = verdict.kind is Kind.APART and verdict.finding.difference > 0
+            found[cell.cell_id] = Against(larger, verdict.sentence, verdict.finding.tested)
+    return found

@@ -115,18 +115,21 @@ def _skill(sections: Sequence[Section]) -> list[str]:
     }
     with_skill = [title for title, found in skilled.items() if True in found]
     without = [title for title, found in skilled.items() if found == {False}]
+    leaks = [s.title for s in sections if any(cell.chosen and cell.verdict is Verdict.LEAK for cell in s.cells)]
     sentences = []
     if with_skill:
         sentences.append(f"At least one model beats persistence on {_names(with_skill, len(sections))}.")
     if without:
         sentences.append(f"On {_names(without, len(sections))} no model is shown to beat persistence: no skill.")
+    if leaks:
+        sentences.append(f"On {_names(leaks, len(sections))} a suspected leak is not counted as skill.")
     return sentences
 
 
 def _untested(sections: Sequence[Section], seeds: int) -> list[str]:
     """Why nothing is said about skill, where nothing is."""
     chosen = [cell for section in sections for cell in section.cells if cell.chosen]
-    if any(cell.skilled is not None for cell in chosen):
+    if any(cell.skilled is not None or cell.verdict is Verdict.LEAK for cell in chosen):
         return []
     if all(cell.verdict is Verdict.REFERENCE for cell in chosen):
         return ["Only persistence finished: there is nothing to test against it."]

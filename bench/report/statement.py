@@ -75,16 +75,24 @@ def _skill(cells: Sequence[CellSummary], best: CellSummary, persistence_rmse: fl
     told = persistence_rmse is not None and best.verdict is not Verdict.REFERENCE
     reference = f" (RMSE {significant(persistence_rmse)})" if told else ""
     if not skilled:
-        tested = any(cell.skilled is False for cell in chosen)
-        if tested:
-            return f"No model is shown to beat persistence{reference}: no skill."
-        if all(cell.verdict is Verdict.REFERENCE for cell in chosen):
-            return ""
-        return "No model could be tested against persistence."
+        return _no_skill(chosen, reference)
     if best.model not in skilled:
-        return (
-            f"It is not shown to beat persistence{reference}; {listed(skilled)} {'is' if len(skilled) == 1 else 'are'}."
-        )
+        others = f"{listed(skilled)} {'is' if len(skilled) == 1 else 'are'}"
+        if best.verdict is Verdict.LEAK:
+            return f"It is suspected of a leak; {others} shown to beat persistence{reference}."
+        return f"It is not shown to beat persistence{reference}; {others}."
     skill, learnt = best.skill, best.learnable_fraction
     share = f", {percent(learnt.value)} of what can be learnt" if learnt else ""
     return f"Its skill against persistence{reference} is {number(skill.value if skill else None, 2)}{share}."
+
+
+def _no_skill(chosen: Sequence[CellSummary], reference: str) -> str:
+    """Why no model has skill: none is shown to, or none could be."""
+    leaking = [cell.model for cell in chosen if cell.verdict is Verdict.LEAK]
+    if any(cell.skilled is False for cell in chosen):
+        return f"No model is shown to beat persistence{reference}: no skill."
+    if all(cell.verdict is Verdict.REFERENCE for cell in chosen):
+        return ""
+    if leaking:
+        return f"Of a suspected leak nothing is said about skill: {listed(leaking)}."
+    return "No model could be tested against persistence."

@@ -191,9 +191,8 @@ class _Sections:
 
     def _held(self, sections: Sequence[Sequence[CellSummary]]) -> Mapping[str | None, Against]:
         """Every chosen cell against the best one of its dataset."""
-        best = [(own, best_of(own)) for own in sections]
-        pairs = [(cell, top) for own, top in best if top for cell in others(own, top)]
-        return against(pairs, self.evidence, self.families)
+        best = [(best_of(own), own) for own in sections]
+        return against([(top, others(own, top)) for top, own in best if top], self.evidence, self.families)
 
     def _section(
         self, own: Sequence[CellSummary], *, facts: tuple[str, str, int | None], held: Mapping[str | None, Against]

@@ -94,7 +94,10 @@ class CellSummary:
     skill_in_window
         The interval of the skill under resampling of the test targets.
     skilled
-        Whether its error is shown to be smaller than that of persistence; `None` where that was not tested.
+        Whether its error is shown to be smaller than that of persistence; `None` where that was not tested, or a leak
+        is suspected.
+    worse
+        Whether its error is shown to be larger than that of persistence.
     why, why_not_best
         The tests against persistence, and against the best model on the same data, in words.
     """
@@ -123,6 +126,7 @@ class CellSummary:
     validation_mse_scaled: float | None = None
     verdict: Verdict = Verdict.UNFINISHED
     skilled: bool | None = None
+    worse: bool = False
     why: str = ""
     why_not_best: str = ""
     cost: Cost = Cost()

@@ -66,7 +66,7 @@ class Finding:
         Of the paired t-test; and the larger one of Diebold–Mariano and of the blocks.
     p
         Of the claim: the larger of both, 1 where they point in opposite directions. Corrected by Holm's method over
-        `family` claims.
+        `family` claims, as far as `corrected` did.
     seeds, targets
         How many of each there are.
     """
@@ -91,7 +91,7 @@ class Finding:
 
 
 def findings(claims: Sequence[Claim]) -> tuple[Finding, ...]:
-    """Test each of `claims`, and correct for their number.
+    """Test each of `claims` by itself; `corrected` counts them.
 
     A claim needs every kind of evidence that its data offers: fresh seeds must not turn it round, nor another stretch
     of the series. Each test keeps its level, so their largest p-value does (an intersection-union test).
@@ -102,10 +102,16 @@ def findings(claims: Sequence[Claim]) -> tuple[Finding, ...]:
     """
     over_seeds = _over_seeds(claims)
     in_window = _in_window(claims)
-    raw = [_finding(claim, over_seeds, in_window[place], place) for place, claim in enumerate(claims)]
-    corrected = holm(np.array([found.p for found in raw], dtype=np.float64))
-    family = int(np.isfinite(corrected).sum())
-    return tuple(replace(found, p=float(p), family=family) for found, p in zip(raw, corrected, strict=True))
+    return tuple(_finding(claim, over_seeds, in_window[place], place) for place, claim in enumerate(claims))
+
+
+def corrected(found: Sequence[Finding], beside: FloatArray) -> tuple[tuple[Finding, ...], FloatArray]:
+    """`found` and the p-values `beside` them, of other claims in any shape, corrected together as one family."""
+    p = holm(np.concatenate([np.array([finding.p for finding in found]), beside.ravel()]))
+    family = int(np.isfinite(p).sum())
+    own, others = np.split(p, [len(found)])
+    known = tuple(replace(finding, p=float(each), family=family) for finding, each in zip(found, own, strict=True))
+    return known, others.reshape(beside.shape)
 
 
 def by_replicate(values: Sequence[FloatArray]) -> FloatArray:
@@ -156,7 +162,7 @@ def _finding(claim: Claim, over_seeds: Paired, window: Sequence[_Test], place: i
         p=decides.p if len(signs) < 2 or math.isnan(decides.p) else 1.0,
         seeds=int(over_seeds.count[place]),
         targets=len(claim.window[0]) if claim.window else 0,
-        family=0,
+        family=1,
     )
 
 

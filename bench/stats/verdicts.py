@@ -6,19 +6,19 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 
 import numpy as np
 from scipy.special import ndtr, stdtr
 
-from bench.stats.claims import Claim, Finding, by_replicate, findings
-from bench.stats.holm import holm
+from bench.stats.claims import Claim, Finding, by_replicate, corrected, findings
 from bench.stats.intervals import LEVEL, BoolArray, FloatArray
 from bench.stats.paired import Pairs
 
 ALPHA = 1 - LEVEL
 
 NEAR_FLOOR = 0.05
-"""Within this share of the noise floor a model is at it."""
+"""A model whose error is above the noise floor by no more than this share is at it."""
 
 INCREDIBLE = 0.1
 """A skill above this against persistence on a martingale is no forecast: daily closes yield a few percent at most."""
@@ -71,7 +71,8 @@ class Verdict:
     finding
         The statistic, p-value, interval and counts of the comparison.
     p
-        Of what `kind` says, corrected over its family: of the comparison, or of the noise floor's test.
+        Of what `kind` says, corrected over its family: of the comparison, or of the noise floor's test. NaN where
+        copies of one fit are at the floor, which is seen and not tested.
     sentence
         All of it in plain words.
     """
@@ -85,29 +86,52 @@ class Verdict:
 
 
 def against_persistence(subjects: Sequence[Subject]) -> tuple[Verdict, ...]:
-    """Judge each model; p-values are corrected over all `subjects`, which should be all that one report prints.
+    """Judge each model, of all `subjects` that one report prints.
 
-    "Suspected leak" goes before "at the noise floor", and this before "better than persistence".
+    Their claims are one family, corrected together: those against persistence, and those of both tests against the
+    noise floor. "Suspected leak" goes before "at the noise floor", and this before "better than persistence".
     """
-    found = findings([subject.claim for subject in subjects])
-    below, at = holm(below_floor(subjects)), holm(at_floor(subjects))
+    floor = np.stack([below_floor(subjects), at_floor(subjects)])
+    found, (below, at) = corrected(findings([subject.claim for subject in subjects]), floor)
+    above = _excess(*_against_floor(subjects))
     return tuple(
-        _judge(subject, finding, below=float(b), at=float(a))
-        for subject, finding, b, a in zip(subjects, found, below, at, strict=True)
+        _judge(subject, finding, below=float(b), at=float(a), above=float(e))
+        for subject, finding, b, a, e in zip(subjects, found, below, at, above, strict=True)
     )
 
 
-def against_best(claims: Sequence[Claim]) -> tuple[Verdict, ...]:
-    """Whether each model can be told from the best one, which is the claim's `other`; corrected over all `claims`."""
+def against_best(datasets: Sequence[Sequence[Claim]]) -> tuple[Verdict, ...]:
+    """Whether each model can be told from the best one of its dataset, which is the claim's `other`.
+
+    The errors that are tested have also chosen the best model, so any pair of a dataset's models could have come to
+    be compared. The family is all these pairs: those that are not compared count as p = 1, which makes Holm's
+    correction of the others no weaker than if they were.
+
+    Parameters
+    ----------
+    datasets
+        The claims of each, of all that one report prints.
+
+    Returns
+    -------
+    tuple
+        The verdicts on the claims of the first dataset, of the next, and so on.
+    """
+    claims = [claim for own in datasets for claim in own]
+    found = findings(claims)
+    rest = iter(found)
+    others = sum(math.comb(sum(finding.tested for finding in islice(rest, len(own))), 2) for own in datasets)
+    found, _ = corrected(found, np.ones(others))
     verdicts = []
-    for claim, finding in zip(claims, findings(claims), strict=True):
+    for claim, finding in zip(claims, found, strict=True):
         kind = Kind.UNTESTED
         if finding.tested:
             kind = Kind.APART if finding.p < ALPHA else Kind.INDISTINGUISHABLE
+        numbers = _numbers(finding, family="pairs of models")
         text = {
             Kind.UNTESTED: f"{claim.model} could not be tested against {claim.other}: {_untested(claim, finding)}.",
-            Kind.APART: f"{claim.model} has a {_size(finding)} error than {claim.other}: {_numbers(finding)}.",
-            Kind.INDISTINGUISHABLE: f"{claim.model} is indistinguishable from {claim.other}: {_numbers(finding)}.",
+            Kind.APART: f"{claim.model} has a {_size(finding)} error than {claim.other}: {numbers}.",
+            Kind.INDISTINGUISHABLE: f"{claim.model} is indistinguishable from {claim.other}: {numbers}.",
         }[kind]
         verdicts.append(Verdict(kind, claim.model, claim.other, finding, finding.p, text))
     return tuple(verdicts)
@@ -121,26 +145,31 @@ def below_floor(subjects: Sequence[Subject]) -> FloatArray:
     share g takes noise of at least ``sqrt(g T)`` standard deviations, whatever δ: the least of
     ``(g + m) sqrt(T) / (2 sqrt(m))`` over the mean square ``m`` of δ, in units of the floor. At horizon h errors are
     a moving average of h steps: at least T / h of them are independent. The larger p-value counts; copies of one fit
-    have only the second. NaN where no floor is known, or it is 0, or no predictions are stored.
+    have only the second, and replicates that each had data of their own only the first. NaN where no floor is known,
+    or it is 0, or the predictions that the window needs are not stored.
+
+    The noise is taken to be equally large throughout. Where it is not, as on geometric Brownian motion, T stands for
+    ``Σ σ² / max σ²`` targets at worst: for a forecast that is off only where the noise is largest.
     """
     pairs, known = _against_floor(subjects)
+    alone = np.array([not subject.claim.one_series for subject in subjects], dtype=np.bool_)
     targets = np.array([len(s.claim.window[0]) / s.claim.horizon if s.claim.window else np.nan for s in subjects])
     shortfall = np.maximum(-_excess(pairs, known), 0.0)
     in_window = np.where(shortfall > 0, ndtr(-np.sqrt(shortfall * targets)), 1.0)
-    over_seeds = np.where(_fixed(subjects) | pairs.constant, 0.0, stdtr(pairs.freedom, pairs.t(0.0)[0]))
-    return np.where(known & ~np.isnan(targets), np.maximum(in_window, over_seeds), np.nan)
+    over_seeds = stdtr(pairs.freedom, pairs.t(0.0)[0])
+    copies = _fixed(subjects) | pairs.constant
+    p = np.where(alone, over_seeds, np.where(copies, in_window, np.maximum(in_window, over_seeds)))
+    return np.where(known & (alone | ~np.isnan(targets)), p, np.nan)
 
 
 def at_floor(subjects: Sequence[Subject]) -> FloatArray:
     """The p-values of "more than `NEAR_FLOOR` above the noise floor", ``[subjects]``, on these very test targets.
 
-    Of the one-sided paired t-test over seeds. Copies of one fit are compared as they are: 0 where within, else 1.
-    NaN where no floor is known or it is 0.
+    Of the one-sided paired t-test over seeds. NaN where no floor is known or it is 0, and for copies of one fit: on
+    these targets nothing of them is left to chance.
     """
     pairs, known = _against_floor(subjects)
-    as_it_is = np.where(_excess(pairs, known) <= NEAR_FLOOR, 0.0, 1.0)
-    p = np.where(_fixed(subjects), as_it_is, stdtr(pairs.freedom, pairs.t(NEAR_FLOOR)[0]))
-    return np.where(known, p, np.nan)
+    return np.where(known & ~_fixed(subjects), stdtr(pairs.freedom, pairs.t(NEAR_FLOOR)[0]), np.nan)
 
 
 def _against_floor(subjects: Sequence[Subject]) -> tuple[Pairs, BoolArray]:
@@ -161,16 +190,20 @@ def _fixed(subjects: Sequence[Subject]) -> BoolArray:
     return np.array([subject.claim.deterministic for subject in subjects], dtype=np.bool_)
 
 
-def _judge(subject: Subject, finding: Finding, *, below: float, at: float) -> Verdict:
+def _judge(subject: Subject, finding: Finding, *, below: float, at: float, above: float) -> Verdict:
+    """`below` and `at` are the corrected p-values against the noise floor, `above` is how far from it the error is."""
     claim = subject.claim
     kind, p, why = _comparison(finding), finding.p, ""
+    near = above <= NEAR_FLOOR if claim.deterministic else at < ALPHA
+    impossible = math.isnan(below) and above < -NEAR_FLOOR
     incredible = subject.martingale and kind is Kind.BETTER and finding.high < 1 - INCREDIBLE
     if below < ALPHA:
         kind, p, why = Kind.LEAK, below, f"its error is below the noise floor, which no forecast can be ({_p(below)})"
     elif incredible:
         kind, why = Kind.LEAK, "nobody forecasts a series like this so well"
-    elif at < ALPHA:
-        kind, p, why = Kind.FLOOR, at, f"its error is within {NEAR_FLOOR:.0%} of the smallest possible ({_p(at)})"
+    elif near and not impossible:
+        kind, p, why = Kind.FLOOR, at, f"its error is not more than {NEAR_FLOOR:.0%} above the smallest possible"
+        why += "" if claim.deterministic else f" ({_p(at)})"
     sentence = _sentence(claim, finding, kind, why)
     return Verdict(kind, claim.model, claim.other, finding, p, sentence)
 
@@ -196,15 +229,15 @@ def _sentence(claim: Claim, finding: Finding, kind: Kind, why: str) -> str:
     return f"{start}{';' if why else ':'} {rest}."
 
 
-def _numbers(finding: Finding) -> str:
+def _numbers(finding: Finding, *, family: str = "claims") -> str:
     """The effect with its interval, and what it rests on."""
     parts = [f"MSE {_change(finding.ratio)}"]
     if not math.isnan(finding.low):
         parts.append(f" (95 % interval {_signed(finding.low)} to {_signed(finding.high)})")
     ground = [f"{finding.seeds} seeds"] if not math.isnan(finding.p_seeds) else []
     ground += [f"{finding.targets} test targets"] if finding.targets else []
-    corrected = f", Holm over {finding.family} claims" if finding.family > 1 else ""
-    return f"{''.join(parts)}, {_p(finding.p)} over {' and '.join(ground)} ({finding.test}{corrected})"
+    counted = f", Holm over {finding.family} {family}" if finding.family > 1 else ""
+    return f"{''.join(parts)}, {_p(finding.p)} over {' and '.join(ground)} ({finding.test}{counted})"
 
 
 def _untested(claim: Claim, finding: Finding) -> str:

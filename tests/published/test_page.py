@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pytest
 
 from bench.published.values import Outcome, Spread
 from bench.report.drawing.published import Group, Row, distributions
@@ -34,6 +35,25 @@ def test_pages_show_every_card_and_its_mark(made):
     assert "Of the claims, 1 does not hold." in found["b.md"]
     assert "better than persistence ●" in found["b.md"]
     assert "**said**: does not hold" in found["b.md"], "the claim and the table say the same"
+
+
+@pytest.mark.parametrize(
+    ("persistence", "floor", "verdict", "said"),
+    [
+        (0.1, 1.0, "at the noise floor", "1 worse than repeating the last value"),
+        (0.1, 3.0, "suspected leak", "1 worse than repeating the last value"),
+        (4.0, 3.0, "suspected leak", "1 not tested against it"),
+    ],
+)
+def test_worse_than_persistence_is_said_whatever_the_verdict(made, persistence, floor, verdict, said):
+    rng, truth = np.random.default_rng(0), np.sin(np.arange(60) / 3)
+    mse = {"rmse": 1 + (LEVELS - 1) / 10, "persistence_mse": persistence, "noise_floor_mse": floor}
+    rows = made.Rows().cell("S1", "rnn as published", **mse)
+    own, last = (truth + size * rng.normal(size=60) for size in (1.0, persistence**0.5))
+    rows.prediction("S1", "rnn as published", truth, own, persistence=last)
+    text = text_of(rows, made.system(published=made.claim("rests-on")))
+    assert verdict in text
+    assert said in text
 
 
 def text_of(rows, *systems):

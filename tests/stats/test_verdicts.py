@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from scipy import stats
 from scipy.signal import lfilter
+from statsmodels.stats.multitest import multipletests
 
 from bench.stats.blocks import mean_difference
-from bench.stats.claims import Claim, findings
+from bench.stats.claims import Claim, corrected, findings
 from bench.stats.diebold_mariano import diebold_mariano
 from bench.stats.verdicts import Kind, Subject, against_best, against_persistence, at_floor, below_floor
 
@@ -73,26 +74,46 @@ def test_what_cannot_be_tested_says_why() -> None:
 
 def test_p_is_corrected_over_the_family_that_was_tested() -> None:
     several = [claim(0.8, seed=s) for s in range(4)]
-    alone = [findings([one])[0].p for one in several]
-    together = findings([*several, claim(0.5, window=None)])
+    alone = [found.p for found in findings(several)]
+    together, others = corrected(findings([*several, claim(0.5, window=None)]), np.array([[0.9, np.nan]]))
     smallest = int(np.argmin(alone))
-    assert together[smallest].p == pytest.approx(4 * alone[smallest])
-    assert [found.family for found in together] == [4] * 5
+    assert together[smallest].p == pytest.approx(5 * alone[smallest])
+    assert [found.family for found in together] == [5] * 5
     assert np.isnan(together[4].p)
+    assert others.shape == (1, 2)
+    assert np.isnan(others[0, 1])
+
+
+def test_what_is_said_against_persistence_and_of_the_noise_floor_is_one_family() -> None:
+    ratios, floors = (0.5, 0.9, 0.52, 0.8), (0.5, 0.3, 0.7, 0.3)
+    subjects = [
+        Subject(claim(r, seed=s, spread=0.03), floor=np.full(10, f))
+        for s, (r, f) in enumerate(zip(ratios, floors, strict=True))
+    ]
+    compared = [found.p for found in findings([subject.claim for subject in subjects])]
+    p = multipletests([*compared, *below_floor(subjects), *at_floor(subjects)], method="holm")[1].reshape(3, 4)
+    verdicts = against_persistence(subjects)
+    assert [verdict.finding.p for verdict in verdicts] == pytest.approx(p[0])
+    assert {verdict.finding.family for verdict in verdicts} == {12}
+    assert [(verdict.kind, verdict.p) for verdict in verdicts if verdict.kind in (Kind.LEAK, Kind.FLOOR)] == [
+        (Kind.FLOOR, pytest.approx(p[2, 0])),
+        (Kind.LEAK, pytest.approx(p[1, 2])),
+    ]
 
 
 def test_skill_is_claimed_falsely_in_at_most_one_report_of_twenty() -> None:
+    """The seeds leave no doubt, so that chance in the window decides: nothing is less favourable."""
     rng = np.random.default_rng(3)
-    false = 0
+    one_by_one = together = 0
     for _ in range(300):
-        shocks = rng.normal(size=(2, 5, 150))
-        losses = lfilter([1], [1, -0.3], shocks, axis=-1) ** 2
-        seeds = 1 + 0.1 * rng.normal(size=(5, 10))
-        family = [
-            Subject(Claim("a", "b", seeds[m], np.ones(10), window=(losses[0, m], losses[1, m]))) for m in range(5)
-        ]
-        false += any(verdict.kind is not Kind.NO_SKILL for verdict in against_persistence(family))
-    assert false / 300 < 0.05
+        losses = lfilter([1], [1, -0.3], rng.normal(size=(2, 5, 150)), axis=-1) ** 2
+        seeds = 0.9 + 0.01 * rng.normal(size=(5, 10))
+        family = [Claim("a", "b", seeds[m], np.ones(10), window=(losses[0, m], losses[1, m])) for m in range(5)]
+        one_by_one += any(found.p < 0.05 for found in findings(family))
+        verdicts = against_persistence([Subject(each) for each in family])
+        together += any(verdict.kind is not Kind.NO_SKILL for verdict in verdicts)
+    assert one_by_one / 300 > 0.06, "without a correction it would be too often"
+    assert together / 300 < 0.05
 
 
 def test_at_the_floor_above_it_and_below_it() -> None:
@@ -102,6 +123,39 @@ def test_at_the_floor_above_it_and_below_it() -> None:
     fitted = claim(0.5, new=np.full(10, 0.5), deterministic=True)
     for floor, kind in ((0.49, Kind.FLOOR), (0.4, Kind.BETTER), (0.6, Kind.LEAK)):
         assert judged(fitted, floor=np.full(10, floor)) is kind
+
+
+def test_of_replicates_with_data_of_their_own_the_seeds_alone_tell_a_leak() -> None:
+    own = {"window": None, "one_series": False}
+    one = claim(0.5, spread=0.01, **own)
+    for floor, kind in ((0.9, Kind.LEAK), (0.5, Kind.FLOOR), (0.4, Kind.BETTER)):
+        assert judged(one, floor=np.full(10, floor)) is kind
+    floors = 0.5 * (1 + 0.02 * np.random.default_rng(1).normal(size=10))
+    theirs = stats.ttest_rel(one.new, floors, alternative="less").pvalue
+    assert below_floor([Subject(one, floor=floors)])[0] == pytest.approx(theirs)
+    still = claim(0.5, new=np.full(10, 0.5), **own)
+    assert np.isnan(below_floor([Subject(still, floor=np.full(10, 0.9))])[0]), "there is no spread to test with"
+    assert judged(still, floor=np.full(10, 0.9)) is Kind.UNTESTED
+
+
+@pytest.mark.parametrize("changes", [{"spread": 0.01}, {"new": np.full(10, 0.5), "deterministic": True}])
+def test_below_the_floor_is_not_at_it_where_the_window_is_missing(changes: dict[str, object]) -> None:
+    one = claim(0.5, window=None, **changes)
+    for floor, kind in ((0.9, Kind.UNTESTED), (0.5, Kind.FLOOR), (0.4, Kind.UNTESTED)):
+        assert judged(one, floor=np.full(10, floor)) is kind
+
+
+def test_copies_of_one_fit_are_at_the_floor_without_a_test() -> None:
+    fitted, floor = claim(0.5, new=np.full(10, 0.5), deterministic=True), np.full(10, 0.49)
+    assert np.isnan(at_floor([Subject(fitted, floor=floor)])[0])
+    (verdict,) = against_persistence([Subject(fitted, floor=floor)])
+    assert verdict.kind is Kind.FLOOR
+    assert np.isnan(verdict.p)
+    assert "its error is not more than 5% above the smallest possible; " in verdict.sentence
+    far = [Subject(fitted, floor=np.full(10, 0.3))] * 9
+    trained = against_persistence([*far, Subject(claim(0.5, spread=0.01), floor=floor)])[-1]
+    assert trained.kind is Kind.FLOOR
+    assert trained.finding.family == 10 + 10 + 1, "only the last one is tested for being at the floor"
 
 
 def test_much_skill_on_a_martingale_is_a_leak_and_a_little_is_not() -> None:
@@ -131,6 +185,21 @@ def test_an_honest_model_is_suspected_at_most_one_time_in_twenty(share: float, h
     assert suspected / 400 < 0.075
 
 
+@pytest.mark.parametrize("everywhere", [True, False])
+def test_an_honest_model_of_geometric_brownian_motion_is_suspected_as_rarely(everywhere: bool) -> None:
+    """The noise grows with the price; the model is off at all prices, or only at the highest so far."""
+    rng, suspected = np.random.default_rng(11), 0
+    for _ in range(400):
+        price = np.exp(np.cumsum(0.015 * rng.normal(size=401)))
+        noise, off = np.diff(price), 0.1 * 0.015 * price[:-1]
+        if not everywhere:
+            off = np.where(price[:-1] >= 0.98 * np.maximum.accumulate(price[:-1]), off, 0.0)
+        mse = np.mean((noise - off) ** 2) * (1 + 1e-6 * rng.normal(size=10))
+        one = Claim("a", "persistence", mse, np.ones(10), window=(noise, noise))
+        suspected += below_floor([Subject(one, floor=np.full(10, np.mean(noise**2)))])[0] < 0.05
+    assert suspected / 400 < 0.075
+
+
 def test_a_model_that_sees_a_tenth_of_the_noise_is_caught() -> None:
     noise = np.random.default_rng(5).normal(size=TARGETS)
     mse = np.mean((0.9 * noise) ** 2) * (1 + 0.01 * np.random.default_rng(6).normal(size=10))
@@ -147,9 +216,23 @@ def test_at_the_floor_is_a_one_sided_t_test_within_a_twentieth() -> None:
 
 def test_models_are_told_from_the_best_one_or_not() -> None:
     near, far, lost = claim(1.0, other="gru"), claim(1.5, seed=1, other="gru"), claim(1.5, window=None, other="gru")
-    found = against_best([near, far, lost])
+    found = against_best([[near, far, lost], []])
     assert [verdict.kind for verdict in found] == [Kind.INDISTINGUISHABLE, Kind.APART, Kind.UNTESTED]
     assert found[0].sentence.startswith("lstm is indistinguishable from gru: MSE ")
     assert found[1].sentence.startswith("lstm has a larger error than gru: MSE ")
-    assert "Holm over 2 claims" in found[1].sentence
+    assert "Holm over 3 pairs of models" in found[1].sentence, "the two that were tested, and the best"
     assert against_best([]) == ()
+
+
+def test_of_equal_models_the_best_by_chance_is_told_apart_at_most_one_time_in_twenty() -> None:
+    """The smallest of ten errors is held against the others, the largest among them."""
+    rng = np.random.default_rng(7)
+    as_if_given = chosen = 0
+    for _ in range(400):
+        mse = 1 + 0.1 * rng.normal(size=(10, 10))
+        best = int(mse.mean(axis=1).argmin())
+        claims = [Claim(str(m), "best", mse[m], mse[best], one_series=False) for m in range(10) if m != best]
+        as_if_given += any(found.p < 0.05 for found in corrected(findings(claims), np.ones(0))[0])
+        chosen += any(verdict.kind is Kind.APART for verdict in against_best([claims]))
+    assert as_if_given / 400 > 0.08, "nine claims would be too few to count"
+    assert chosen / 400 < 0.05

@@ -10,7 +10,7 @@ from bench.published.values import Held
 from bench.report.published.page import files
 from bench.report.source import Source
 from bench.report.summary import summarise
-from bench.report.values import Summary, Verdict
+from bench.report.values import Summary
 from bench.suite.spec import System
 
 
@@ -47,9 +47,8 @@ def _datasets(systems: Sequence[System]) -> list[str]:
 
 
 def _better(summary: Summary) -> Iterator[tuple[str, Held]]:
-    """Each cell that was tested: whether it is shown to err less than persistence."""
+    """Each cell that was tested: whether it is shown to err less than persistence (a leak is not), or more."""
     for section in summary.sections:
         for cell in section.cells:
-            if cell.cell_id and cell.skilled is not None:
-                worse = cell.verdict is Verdict.WORSE
-                yield cell.cell_id, Held.HOLDS if cell.skilled else Held.FAILS if worse else Held.OPEN
+            if cell.cell_id and (cell.worse or cell.skilled is not None):
+                yield cell.cell_id, Held.FAILS if cell.worse else Held.HOLDS if cell.skilled else Held.OPEN
