@@ -168,7 +168,7 @@ def told(samples: Samples) -> list[str]:
         f"line, interleaved. {DRAWN} comparisons are drawn from them, in random order and each pair once, and judged",
         f"look by look as the command does; at most {pairs} pairs long. They share pairs, so their shares are less",
         f"certain than their number says. Planted slowdowns are judged at the level of one of {WORKS} works, as",
-        "the whole suite has. What was planted came out larger, as the second table tells: so the same pairs",
+        "the whole suite has. What was planted does not come out exactly, as the second table tells: so the same pairs",
         "are also judged with their mean moved to the slowdown itself.",
         "To reach: false alarms ≤ 1 %, and 10 % caught with probability ≥ 0.95.",
         f"Load of the machine meanwhile: {os.getloadavg()[1]:.1f} on {os.cpu_count()} cores.",
