@@ -34,10 +34,11 @@ def overview(cards: Sequence[Card]) -> Table:
             Column("What", kind="prose"),
             *(Column(_SHORT[outcome], hint=str(outcome)) for outcome in OUTCOMES),
             Column("Course of loss", kind="text"),
-            Column("Claims", kind="prose"),
+            Column("Claims", kind="text"),
         ),
         rows=tuple(_overview_row(card) for card in cards),
-        below=f"Each printed epoch, and each dataset and model of a system, is counted by itself. Courses: {_LEGEND}.",
+        below=f"Each printed epoch, and each dataset and model of a system, is counted by itself. Courses: {_LEGEND}. "
+        f"Claims: {' · '.join(f'{mark} {held}' for held, mark in CLAIMS.items())}.",
     )
 
 
@@ -51,7 +52,7 @@ def _overview_row(card: Card) -> tuple[Entry, ...]:
         Entry(card.title),
         *(Entry(count(amount) if amount else NOTHING, amount) for amount in counts),
         Entry(courses or NOTHING),
-        Entry(", ".join(f"{CLAIMS[held]} {claims[held]} {held}" for held in CLAIMS if claims[held]) or NOTHING),
+        Entry(" ".join(CLAIMS[held] * claims[held] for held in CLAIMS if claims[held]) or NOTHING),
     )
 
 
