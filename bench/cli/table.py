@@ -12,6 +12,10 @@ from bench.cli.lines import columns
 from bench.stats.table import Grid, grid
 from bench.tasks import words
 
+_HEAD = ("dataset", "L", "h")
+_BESIDE = 10
+"""Models beside each other, at most, so that a line fits on a screen."""
+
 
 def results_table(runs: pa.Table, cell_ids: Sequence[str]) -> str:
     """RMSE by dataset, horizon, sequence length and model, pooled over the seeds that are ok.
@@ -26,25 +30,36 @@ def results_table(runs: pa.Table, cell_ids: Sequence[str]) -> str:
     shown = grid(runs.filter(pc.is_in(runs["cell_id"], value_set=pa.array(cell_ids, pa.string()))))
     mse = shown.values("mse")  # [cells, models, seeds]
     order = _as_given(shown, cell_ids)
-    rows = [["dataset", "L", "h", *(shown.models[m] for m in order)]]
-    for case, values in zip(shown.cases, mse[:, order], strict=True):
-        rows.append([case.dataset, str(case.sequence_length), str(case.horizon), *_row(values)])
     unit = words(shown.runs["task"].unique().to_pylist()).unit
+    errors = _table(shown, order, [_row(values) for values in mse[:, order]])
     return (
-        f"RMSE on test, pooled over seeds, {unit} (* smallest of its row)\n{columns(rows)}{_accuracies(shown, order)}"
+        f"RMSE on test, pooled over seeds, {unit} (* smallest of its dataset and length)\n{errors}"
+        f"{_accuracies(shown, order)}"
     )
 
 
 def _accuracies(shown: Grid, order: Sequence[int]) -> str:
     """The same table of accuracies, for the cases that have them; empty where none does."""
     accuracy = shown.values("accuracy")[:, order]
-    rows = [
-        [case.dataset, str(case.sequence_length), *map(_mean, values)]
-        for case, values in zip(shown.cases, accuracy, strict=True)
-        if np.isfinite(values).any()
+    rows = [[*map(_mean, values)] if np.isfinite(values).any() else None for values in accuracy]
+    return f"\n\nAccuracy on test, mean over seeds\n{_table(shown, order, rows)}" if any(rows) else ""
+
+
+def _table(shown: Grid, order: Sequence[int], rows: Sequence[Sequence[str] | None]) -> str:
+    """A line for each case, and a column for each model; of many models, a line for each cell that has a row."""
+    models = [shown.models[m] for m in order]
+    cases = [[case.dataset, str(case.sequence_length), str(case.horizon)] for case in shown.cases]
+    there = np.any(shown.row[:, order] >= 0, axis=2)
+    told = [(case, row, own) for case, row, own in zip(cases, rows, there, strict=True) if row is not None]
+    if len(models) <= _BESIDE:
+        return columns([[*_HEAD, *models], *([*case, *row] for case, row, _ in told)])
+    lines = [
+        [*case, model, entry]
+        for case, row, own in told
+        for model, entry, stored in zip(models, row, own, strict=True)
+        if stored
     ]
-    names = ["dataset", "L", *(shown.models[m] for m in order)]
-    return f"\n\nAccuracy on test, mean over seeds\n{columns([names, *rows])}" if rows else ""
+    return columns([[*_HEAD, "model", ""], *lines])
 
 
 def _mean(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> str:

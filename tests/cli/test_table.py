@@ -30,5 +30,20 @@ def test_errors_are_pooled_over_the_seeds_that_are_ok_and_models_in_the_order_as
     ]
 
 
+def test_many_models_have_a_line_for_each_cell() -> None:
+    names = [f"m{k}" for k in range(11)]
+    rows = [_row(name, 0, 1.0 + k) for k, name in enumerate(names)] + [_row("m3", 0, None, sequence_length=9)]
+    shown = results_table(table("runs", rows), [*(f"{name}5" for name in names), "m39"])
+    assert [line.split() for line in shown.splitlines()[1:4]] == [
+        ["dataset", "L", "h", "model"],
+        ["d", "5", "1", "m0", "1.000*"],
+        ["d", "5", "1", "m1", "2.000"],
+    ]
+    assert [line.split() for line in shown.splitlines()[-2:]] == [
+        ["d", "5", "1", "m10", "11.00"],
+        ["d", "9", "1", "m3", "–"],
+    ]
+
+
 def test_nothing_stored_is_a_table_of_nothing() -> None:
     assert results_table(table("runs", []), ["a"]).splitlines()[1:] == ["dataset  L  h"]

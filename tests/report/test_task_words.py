@@ -58,7 +58,7 @@ def test_a_run_of_classifiers_ends_with_their_accuracies(fake: Fake) -> None:
     text = results_table(rows, rows["cell_id"].unique().to_pylist())
     assert text.startswith("RMSE on test, pooled over seeds, probability")
     last = text.splitlines()[-1].split()
-    assert last == ["digits", "8", "71.0%", "71.0%"]
+    assert last == ["digits", "8", "1", "71.0%", "71.0%"]
     assert "Accuracy" not in results_table(rows.drop_columns("accuracy").append_column("accuracy", rows["r2"]), [])
 
 
