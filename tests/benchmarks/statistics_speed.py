@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from bench.stats.equivalence import equivalence
 
 from bench import schema
 from bench.stats.blocks import mean_difference
@@ -41,7 +40,6 @@ def one_report() -> None:
     ]
     effect = paired(mse, reference).effect
     timed("paired", lambda: paired(mse, reference))
-    timed("equivalence", lambda: equivalence(mse, reference, within=0.05))
     timed("power", lambda: replicates(effect))
     timed("Diebold-Mariano, h = 6", lambda: diebold_mariano(loss, other, horizon=6))
     timed("blocks", lambda: mean_difference(loss, other))

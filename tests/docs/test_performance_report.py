@@ -1,5 +1,6 @@
 """The report of performance can be written again by its one command."""
 
+import ast
 import importlib.util
 from pathlib import Path
 
@@ -40,3 +41,14 @@ def test_a_group_is_a_line_with_its_ratio(performance):
     ]
     (pair,) = performance.pairs({"benchmarks": benchmarks})
     assert performance._line(pair) == "| read | 3000 | plain read | 2.00 | 1500.00 |"
+
+
+@pytest.mark.parametrize("script", sorted(SCRIPT.parent.glob("*.py")), ids=lambda path: path.stem)
+def test_what_a_benchmark_imports_of_bench_is_there(script):
+    """They are run by hand, so nothing else notices what was renamed."""
+    tree = ast.parse(script.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "bench":
+            module = importlib.import_module(node.module)
+            for alias in node.names:
+                assert hasattr(module, alias.name) or importlib.util.find_spec(f"{node.module}.{alias.name}")
