@@ -86,13 +86,44 @@ def machine_reference_s(*, size: int = 384, repeats: int = 9) -> float:
     return min(times)
 
 
+_VECTORS = {"avx512f": "AVX-512", "avx2": "AVX2", "avx": "AVX", "asimd": "NEON"}
+"""Sets of instructions as Linux names them, the widest first, and as people do."""
+
+
 def _cpu() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    """The processor, with what tells two of one name apart: instructions, caches and clock.
+
+    Virtual machines of one provider are all of one name; the widest vectors, the sizes of the caches, and the
+    BogoMIPS (on x86 the nominal clock, which does not vary while a machine runs) are facts that do not drift, so a
+    machine is always the same one.
+    """
+    facts = _cpuinfo()
+    name = facts.get("model name") or platform.processor() or platform.machine()
+    features = set((facts.get("flags") or facts.get("Features") or "").split())
+    vectors = next((text for flag, text in _VECTORS.items() if flag in features), None)
+    stepping = " ".join(facts[key] for key in ("cpu family", "model", "stepping") if key in facts)
+    clock = facts.get("bogomips") or facts.get("BogoMIPS")
+    extras = [stepping and f"model {stepping}", vectors, *_caches(), clock and f"{float(clock):.0f} BogoMIPS"]
+    return ", ".join([name, *(extra for extra in extras if extra)])
+
+
+def _cpuinfo() -> dict[str, str]:
+    """What Linux says of the first processor; empty elsewhere."""
+    path = Path("/proc/cpuinfo")
+    if not path.exists():
+        return {}
+    lines = path.read_text().partition("\n\n")[0].splitlines()
+    return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+
+
+def _caches() -> list[str]:
+    """The sizes of the first processor's caches of level 2 and 3, as ``L2 2048K``."""
+    found = []
+    for folder in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
+        level, size = (folder / name for name in ("level", "size"))
+        if size.exists() and (number := level.read_text().strip()) != "1":
+            found.append(f"L{number} {size.read_text().strip()}")
+    return found
 
 
 def _gpu(device: str) -> dict[str, str | None]:

@@ -6,6 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from bench.data.base import DatasetKind, FloatArray, FloatArray32, Sequences
+from bench.data.elementary import sin
 from bench.data.generated import Seeded, generated_sequences, stream
 
 _ROUNDING = 1e-6
@@ -50,8 +51,7 @@ def load(parameters: DenoiseSine, seed: int) -> Sequences:
 def _waves(parameters: DenoiseSine) -> FloatArray:
     """``[offsets, T]``: the clean sequence of every offset."""
     places = np.arange(parameters.last_offset + 1)[:, None] + np.arange(parameters.length)
-    waves: FloatArray = np.sin(2 * np.pi * places / parameters.period)
-    return waves
+    return sin(np.asarray(2 * np.pi * places / parameters.period, np.float64))
 
 
 def posterior_mean(noisy: FloatArray32, waves: FloatArray, spread: float) -> FloatArray:

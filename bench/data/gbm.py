@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from bench.data.base import DatasetKind, FloatArray, Series
+from bench.data.elementary import exp
 from bench.data.generated import Length, Seeded, generated, stream
 
 
@@ -29,7 +30,7 @@ def load(parameters: Gbm, seed: int) -> Series:
     mean, sigma = parameters.drift, parameters.volatility
     log_returns = mean - sigma**2 / 2 + sigma * stream(seed, "gbm").standard_normal(parameters.length - 1)
     with np.errstate(over="ignore"):  # an overflow is refused, with its place, by `Series`
-        values = parameters.start * np.exp(np.concatenate([[0.0], np.cumsum(log_returns)]))[:, None]
+        values = parameters.start * exp(np.concatenate([[0.0], np.cumsum(log_returns)]))[:, None]
     source = f"S' = S exp(μ - σ²/2 + σ N(0, 1)), μ = {mean}, σ = {sigma}, S₀ = {parameters.start}, {len(values)} points"
 
     def best(horizon: int) -> FloatArray:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from itertools import accumulate, repeat
-from math import ceil, cos
+from math import ceil
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from bench.data.base import DatasetKind, FloatArray, Parameters, Series
+from bench.data.elementary import cos
 from bench.data.generated import always, generated
 
 _MOST_STEPS = 10_000_000  # seconds of solving, and 1.6 GB on the way
@@ -62,8 +63,9 @@ def solve(parameters: Oscillator) -> tuple[FloatArray, FloatArray]:
     """
     step, drag = parameters.step, -2 * parameters.damping
     times = list(accumulate(repeat(step, ceil(parameters.duration / step) - 1), initial=0.0))
-    force = [parameters.force * cos(t * parameters.frequency) for t in times]
-    force_between = [parameters.force * cos((t + step * 0.5) * parameters.frequency) for t in times]
+    grid = np.array(times)
+    force = (parameters.force * cos(grid * parameters.frequency)).tolist()
+    force_between = (parameters.force * cos((grid + step * 0.5) * parameters.frequency)).tolist()
     x, v = parameters.position, parameters.velocity
     positions = [x]
     for start, between, end in zip(force, force_between, force[1:], strict=False):
@@ -78,7 +80,7 @@ def solve(parameters: Oscillator) -> tuple[FloatArray, FloatArray]:
         x = x + (k1x + 2 * k2x + 2 * k3x + k4x) / 6
         v = v + (k1v + 2 * k2v + 2 * k3v + k4v) / 6
         positions.append(x)
-    return np.array(times), np.array(positions)
+    return grid, np.array(positions)
 
 
 OSCILLATOR = DatasetKind("a damped, forced oscillator, solved by Runge-Kutta", Oscillator, load)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from bench.data.base import DatasetKind, Parameters, Series
+from bench.data.elementary import exp, sin
 from bench.data.generated import Length, Seeded, Spread, Step, Stop, always, generated, stream
 from bench.data.linear import tones, white
 
@@ -78,7 +79,7 @@ def load_sine(parameters: Sine, _seed: int) -> Series:
         t, grid = _times(parameters.length, step), f"0, {step}, …"
     else:
         t, grid = np.linspace(0, parameters.stop, parameters.length), f"0 … {parameters.stop}"
-    clean = np.sin(t).astype(parameters.precision).astype(np.float64)[:, None]
+    clean = sin(t).astype(parameters.precision).astype(np.float64)[:, None]
     rounded = "" if parameters.precision == "float64" else f", rounded to {parameters.precision}"
     source = f"sin t, t = {grid}, {parameters.length} points{rounded}"
     return generated(clean, source, time=t, best=always(clean), autocovariance=tones((1.0, 1.0), step=t[1] - t[0]))
@@ -88,7 +89,7 @@ def load_noisy_sine(parameters: NoisySine, seed: int) -> Series:
     """``sin t + N(0, noise²)`` at ``t = 0, step, 2 step, …``; the defaults are ``t = arange(0, 100, 0.1)``."""
     seed = parameters.data_seed(seed)
     t = _times(parameters.length, parameters.step)
-    clean = np.sin(t)[:, None]
+    clean = sin(t)[:, None]
     values = clean + parameters.noise * stream(seed, "noisy-sine").standard_normal(clean.shape)
     source = f"sin t + N(0, {parameters.noise}²), t = 0, {parameters.step}, …, {parameters.length} points"
     known = tones((1.0, 1.0), step=parameters.step, noise=parameters.noise)
@@ -107,14 +108,14 @@ def load_damped_multisine(parameters: DampedMultisine, seed: int) -> Series:
 
 def damped_multisine(t: Signal) -> Signal:
     """The damped sum of seven sines and products of sines at the times `t` ``[N]``."""
-    damped: Signal = np.exp(-t / 100) * (
-        np.sin(t)
-        + 0.5 * np.sin(t / 10)
-        + 0.25 * np.sin(2 * t)
-        + 0.1 * np.sin(3 * t)
-        + 0.5 * np.sin(t / 20) * np.sin(t / 15)
-        + 0.1 * np.sin(t / 5) ** 2
-        + 0.15 * np.sin(t / 8) * np.sin(t / 12) * np.sin(t / 20)
+    damped: Signal = exp(-t / 100) * (
+        sin(t)
+        + 0.5 * sin(t / 10)
+        + 0.25 * sin(2 * t)
+        + 0.1 * sin(3 * t)
+        + 0.5 * sin(t / 20) * sin(t / 15)
+        + 0.1 * sin(t / 5) ** 2
+        + 0.15 * sin(t / 8) * sin(t / 12) * sin(t / 20)
     )
     return damped
 

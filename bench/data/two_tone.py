@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from bench.data.base import DatasetKind, Series
+from bench.data.elementary import cos, sin
 from bench.data.generated import Length, Seeded, Spread, Stop, always, generated, stream
 from bench.data.linear import tones
 
@@ -24,7 +25,7 @@ def load(parameters: TwoTone, seed: int) -> Series:
     """``sin 2t + ½ cos t + N(0, noise²)`` at ``linspace(0, stop, length)``."""
     seed = parameters.data_seed(seed)
     t = np.linspace(0, parameters.stop, parameters.length)
-    clean = (np.sin(2 * t) + 0.5 * np.cos(t))[:, None]
+    clean = (sin(2 * t) + 0.5 * cos(t))[:, None]
     values = clean + parameters.noise * stream(seed, "two-tone").standard_normal(clean.shape)
     source = f"sin 2t + .5 cos t + N(0, {parameters.noise}²), t = 0 … {parameters.stop}, {parameters.length} points"
     covariance = tones((1.0, 2.0), (0.5, 1.0), step=t[1] - t[0], noise=parameters.noise)

@@ -117,3 +117,39 @@ def test_torch_tells_threads_and_determinism_where_it_is_loaded(monkeypatch: pyt
 
     monkeypatch.setitem(sys.modules, "torch", Torch)
     assert module._torch_flags() == {"threads": 3, "deterministic_algorithms": True}
+
+
+CPUINFO = """\
+processor\t: 0
+cpu family\t: 25
+model\t\t: 17
+model name\t: AMD EPYC
+stepping\t: 1
+bogomips\t: 5200.00
+flags\t\t: fpu sse2 {flags}
+
+processor\t: 1
+model name\t: another
+"""
+
+
+def test_machines_of_one_name_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cpu(flags: str, caches: dict[str, str]) -> str:
+        monkeypatch.setattr(module, "_cpuinfo", lambda: dict(_pairs(CPUINFO.format(flags=flags).partition("\n\n")[0])))
+        monkeypatch.setattr(module, "_caches", lambda: [f"L{level} {size}" for level, size in caches.items()])
+        return module._cpu()
+
+    wide = cpu("avx avx2 avx512f", {"2": "1024K", "3": "32768K"})
+    assert wide == "AMD EPYC, model 25 17 1, AVX-512, L2 1024K, L3 32768K, 5200 BogoMIPS"
+    others = [cpu("avx avx2", {"2": "1024K", "3": "32768K"}), cpu("avx avx2 avx512f", {"2": "512K", "3": "32768K"})]
+    assert len({wide, *others}) == 3
+
+
+def _pairs(text: str) -> Iterator[tuple[str, str]]:
+    for line in text.splitlines():
+        key, _, value = line.partition(":")
+        yield key.strip(), value.strip()
+
+
+def test_this_machine_has_a_name_that_stays() -> None:
+    assert module._cpu() == module._cpu() != ""
