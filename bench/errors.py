@@ -20,6 +20,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+DISTRIBUTION = "sequence-bench"
+"""What pip calls this project: the name in ``pyproject.toml``. The package and the command are `bench`."""
+
+
+def pip_install(extra: str) -> str:
+    """The command that installs an extra of this project, to be quoted in a message."""
+    return f'pip install "{DISTRIBUTION}[{extra}]"'
+
 
 class BenchError(Exception):
     """The root: catch this to catch everything that `bench` raises on purpose."""

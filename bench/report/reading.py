@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bench.errors import pip_install
+
 TERMS = (
     (
         "RMSE",
@@ -41,7 +43,7 @@ TERMS = (
     (
         "Model confidence set",
         "The models that the test targets cannot rule out as the best: it holds the best one with the stated "
-        'confidence. The seeds stay as they are. Shown where bench[stats] is installed (pip install "bench[stats]").',
+        f"confidence. The seeds stay as they are. Shown where the extra stats is installed ({pip_install('stats')}).",
     ),
     (
         "Average rank",

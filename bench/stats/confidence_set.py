@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.errors import InputError
+from bench.errors import InputError, pip_install
 from bench.seeds import integer
 from bench.stats.blocks import MINIMUM_BLOCKS, block_length
 from bench.stats.intervals import LEVEL, FloatArray
@@ -101,7 +101,7 @@ def _p_values(losses: FloatArray, length: int, *, level: float, resamples: int) 
         from arch.bootstrap import MCS
     except ImportError as error:
         raise InputError(
-            "expected the package `arch` for the model confidence set, found none; run `pip install 'bench[stats]'`"
+            f"expected the package `arch` for the model confidence set, found none; run `{pip_install('stats')}`"
         ) from error
     seed = integer(0, "confidence set", *losses.shape) % 2**32
     found = MCS(losses.T, size=1 - level, reps=resamples, block_size=length, method="R", seed=seed)

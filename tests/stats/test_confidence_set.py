@@ -18,7 +18,7 @@ def losses(*scales: float, points: int = 300, seed: int = 0) -> np.ndarray:
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "arch.bootstrap", None)
-    with pytest.raises(InputError, match=r"pip install 'bench\[stats\]'"):
+    with pytest.raises(InputError, match=r'pip install "sequence-bench\[stats\]"'):
         confidence_set(losses(1.0, 2.0))
 
 
