@@ -67,15 +67,17 @@ def naming_lines(name: str) -> Iterator[None]:
 
 
 def shipped() -> dict[str, Path]:
-    """Suite files by bare name: those in ``suites/`` here, then those beside the package in a checkout."""
-    folders = (Path(bench.__file__).parents[1] / "suites", Path("suites"))
+    """Suite files by bare name: those in ``suites/`` here, then those that come with the program."""
+    package = Path(bench.__file__).parent
+    installed = package / "suites"
+    folders = (installed if installed.is_dir() else package.parent / "suites", Path("suites"))
     return {path.stem: path for folder in folders for path in sorted(folder.glob("*.yaml"))}
 
 
 def suite_file(name: str) -> Path:
-    """The file of a suite, given as such or by the bare name of a shipped one."""
+    """The file of a suite, given as such or by the bare name of a shipped one; a file of that name comes first."""
     path = Path(name)
-    if path.suffix or path.name != name:
+    if path.is_file() or path.suffix or path.name != name:
         return path
     if name in (known := shipped()):
         return known[name]

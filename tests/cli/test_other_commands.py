@@ -78,6 +78,40 @@ def test_a_shipped_suite_is_found_by_its_name(bench: Bench, folder: Path) -> Non
     assert "8 cells, 0 stored" in bench("run", "tiny", "--dry-run").out
 
 
+@pytest.mark.usefixtures("fakes")
+def test_a_suite_that_comes_with_the_program_is_found_from_any_folder(bench: Bench) -> None:
+    assert "15 cells, 0 stored" in bench("run", "quick", "--dry-run").out
+
+
+@pytest.mark.usefixtures("fakes")
+def test_a_file_comes_before_a_shipped_suite_of_its_name(bench: Bench, folder: Path) -> None:
+    (folder / "quick").mkdir()
+    assert "15 cells, 0 stored" in bench("run", "quick", "--dry-run").out
+    (folder / "quick").rmdir()
+    (folder / "tiny.yaml").rename(folder / "quick")
+    assert "8 cells, 0 stored" in bench("run", "quick", "--dry-run").out
+
+
+def test_an_unknown_suite_is_one_line_with_those_that_come_with_the_program(bench: Bench) -> None:
+    ended = bench("run", "quikc", "--dry-run")
+    known = ", ".join(sorted(path.stem for path in (Path(__file__).parents[2] / "suites").glob("*.yaml")))
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err == (
+        f"unknown suite 'quikc'; did you mean 'quick'? (known: {known}); "
+        "a file is given with its path, such as suites/quikc.yaml\n"
+    )
+
+
+@pytest.mark.usefixtures("fakes")
+def test_a_path_in_a_suite_that_is_found_by_its_name_begins_at_its_file(bench: Bench, folder: Path) -> None:
+    (folder / "suites").mkdir()
+    dataset = "{id: own, kind: file, path: own.csv, column: load}"
+    text = (folder / "tiny.yaml").read_text().replace("{id: wave, kind: sine, length: 90}", dataset)
+    (folder / "suites" / "mine.yaml").write_text(text)
+    (folder / "suites" / "own.csv").write_text("\n".join(["load", *map(str, range(80))]) + "\n")
+    assert "8 cells, 0 stored, 8 to run:" in bench("run", "mine", "--dry-run").out
+
+
 def test_schema_is_json(bench: Bench) -> None:
     assert "datasets" in json.loads(bench("schema").out)["properties"]
 
