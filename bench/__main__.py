@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import suppress
 
-from bench.cli.interrupts import leaving
-from bench.cli.streams import lasting
+from bench.cli.terminal import lasting, leaving
 
 
 def main() -> None:

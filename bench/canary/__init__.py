@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from bench.canary.base import Canary
-from bench.canary.causality import CAUSALITY
-from bench.canary.gbm import GBM
-from bench.canary.permuted import PERMUTED
-from bench.canary.scaler import SCALER
+from bench.canary.causality import CAUSALITY, SCALER
+from bench.canary.chance import GBM, PERMUTED
 
 CANARIES: dict[str, Canary] = {"causality": CAUSALITY, "permuted": PERMUTED, "gbm": GBM, "scaler": SCALER}

@@ -1,12 +1,23 @@
-"""What a canary is, and what it may say."""
+"""What a canary is, what it may say, and how far numbers moved that should be equal.
+
+What a canary is, and what it may say.
+
+How far numbers moved that should be equal, digit for digit.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+import numpy as np
+from numpy.typing import ArrayLike
+
 from bench.canary.pieces import Pieces
+from bench.protocol.windows import Examples, Windows
+from bench.training.members import Fit
 
 
 class Verdict(StrEnum):
@@ -56,3 +67,76 @@ class Canary:
     summary: str
     check: Callable[[Pieces], Outcome]
     own_data: bool = False
+
+
+_AT_ONCE = 4096  # windows
+
+
+@dataclass(frozen=True)
+class Move:
+    """What was compared, what was done to the data, and by how much that moved it; 0 where it did not."""
+
+    what: str
+    cause: str
+    size: float
+
+
+def judged(moves: Sequence[Move], *, where: str, besides: str = "") -> Outcome:
+    """Whether anything moved; `where` was compared, and what there is to say `besides`."""
+    moved = [move for move in moves if move.size > 0]
+    if not moved:
+        return Outcome(Verdict.QUIET, f"{len(moves)} comparisons {where}: nothing moved{besides}", 0.0)
+    worst = max(moved, key=lambda move: move.size)
+    return Outcome(
+        Verdict.SANG,
+        f"{worst.cause} moved {worst.what} by {worst.size:.3g}; "
+        f"{len(moved)} of {len(moves)} comparisons: {', '.join(dict.fromkeys(move.what for move in moved))}",
+        worst.size,
+    )
+
+
+def distance(before: ArrayLike, after: ArrayLike) -> float:
+    """The largest difference; infinite where there is no number for it, such as between arrays of two shapes."""
+    before, after = np.asarray(before, np.float64), np.asarray(after, np.float64)
+    if np.array_equal(before, after, equal_nan=True):
+        return 0.0
+    if before.shape != after.shape:
+        return math.inf
+    largest = float(np.max(np.abs(before - after)))
+    return math.inf if math.isnan(largest) else largest
+
+
+def windows_distance(before: Windows, after: Windows, count: int, *, targets: bool = False) -> float:
+    """The `distance` of the inputs, and of the `targets` where asked, of the first `count` windows.
+
+    Of a long series, those are the last ones, and every k-th of all: no more than fit into memory.
+    """
+    if before.places != after.places:
+        return math.inf
+    sizes = [0.0]
+    for which in (slice(max(0, count - _AT_ONCE), count), slice(0, count, 1 + count // _AT_ONCE)):
+        sizes.append(distance(before.inputs(which), after.inputs(which)))
+        if targets:
+            sizes.append(distance(before.targets(which), after.targets(which)))
+    return max(sizes)
+
+
+def examples_distance(before: Examples, after: Examples) -> float:
+    """The `distance` of all inputs and targets, a few at a time."""
+    if len(before) != len(after):
+        return math.inf
+    sizes = [0.0]
+    for start in range(0, len(before), _AT_ONCE):
+        which = slice(start, start + _AT_ONCE)
+        sizes.append(distance(before.inputs(which), after.inputs(which)))
+        sizes.append(distance(before.targets(which), after.targets(which)))
+    return max(sizes)
+
+
+def fit_distance(before: Fit, after: Fit) -> float:
+    """How far the course of two trainings differs."""
+
+    def course(fit: Fit) -> list[float]:
+        return [fit.epochs, fit.best_epoch, fit.validation_mse, *fit.train_losses, *fit.validation_mses]
+
+    return distance(course(before), course(after))

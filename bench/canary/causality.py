@@ -1,34 +1,172 @@
-"""Change everything from a time t on: windows, scaler, training and predictions up to t must not move.
+"""Change what comes later, or what is tested: windows, scaler, training and predictions must not move.
+
+Causality of independent sequences: those that are tested must not reach training, nor each other, nor the past.
+
+Sequences have no time between them: what comes after train are the validation sequences, then the test sequences.
+Within one that is denoised there is time, and each answer may depend on the steps up to its own. All comparisons are
+exact, as for a series: batches keep their sizes, so that honest arithmetic is the same.
+
+Change everything from a time t on: windows, scaler, training and predictions up to t must not move.
 
 All comparisons are exact: the same operations run on the same numbers in the same order, and what comes later
 may not even change the rounding.
+
+Refit the scaler with the test part multiplied by 1000: train and validation windows must not move.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.canary import independent
-from bench.canary.base import Canary, Outcome
-from bench.canary.moves import Move, distance, fit_distance, judged, windows_distance
-from bench.canary.pieces import Pieces, windows_of
-from bench.canary.twins import changed_from
-from bench.data.base import FloatArray, Sequences
-from bench.data.windows import Windows, evaluation_windows
-from bench.running.prepared import Prepared
-from bench.training.trained import Trained
+from bench.arrays import FloatArray
+from bench.canary.base import (
+    Canary,
+    Move,
+    Outcome,
+    Verdict,
+    distance,
+    examples_distance,
+    fit_distance,
+    judged,
+    windows_distance,
+)
+from bench.canary.pieces import (
+    Pieces,
+    changed_from,
+    multiplied_from,
+    windows_of,
+    with_larger,
+    with_other_inputs,
+    with_other_targets,
+)
+from bench.data.base import Sequences, Series
+from bench.protocol.prepare import Prepared
+from bench.protocol.windows import Examples, Selection, Windows, evaluation_windows
+from bench.training.fit import Trained
+
+_PREDICTED = 500  # sequences of each part, at most
+
+FUTURE = "; steps were not compared: bidirectional reads the future by design"
+
+
+def check_sequences(pieces: Pieces) -> Outcome:
+    """Train, change sequences, and compare; then train on a twin with another test part as well."""
+    cell = _ExaminedSequences.of(pieces)
+    moves = [*cell.other_sequences_later(), *cell.trained_on_a_twin(), *cell.each_alone()]
+    if pieces.sequences.task != "denoise":
+        return judged(moves, where="of parts and predictions")
+    if pieces.cell.model.parameters.get("bidirectional"):
+        return judged(moves, where="of parts and predictions", besides=FUTURE)
+    return judged([*moves, *cell.steps_after()], where="of parts, predictions and steps")
+
+
+@dataclass(frozen=True, eq=False)
+class _ExaminedSequences:
+    """A cell as it is: prepared and trained, with its predictions for some sequences of each part."""
+
+    pieces: Pieces
+    prepared: Prepared
+    trained: Trained
+    predictions: dict[str, FloatArray]  # part → [K, points, D]
+
+    @classmethod
+    def of(cls, pieces: Pieces) -> _ExaminedSequences:
+        prepared = pieces.prepare(pieces.sequences)
+        trained = pieces.train(prepared)
+        return cls(pieces, prepared, trained, _sequence_predictions(trained, prepared))
+
+    def other_sequences_later(self) -> Iterator[Move]:
+        """The scaler and every part that lies before the sequences that are others."""
+        cut = self.prepared.cut
+        changes = (
+            (cut.train_end, "validation and test", ("train",)),
+            (cut.validation_end, "test", ("train", "validation")),
+        )
+        for start, later, known in changes:
+            after, cause = self.pieces.prepare(self._others(slice(start, None))), f"other {later} sequences"
+            yield Move("scaler", cause, distance(self.prepared.scaler.offset, after.scaler.offset))
+            yield Move("scaler", cause, distance(self.prepared.scaler.scale, after.scaler.scale))
+            again = _selections(after)
+            for part, selection in _selections(self.prepared).items():
+                if part in known:
+                    yield Move(f"{part} sequences", cause, examples_distance(selection, again[part]))
+
+    def trained_on_a_twin(self) -> Iterator[Move]:
+        """Training beside other test sequences must end with the same weights."""
+        cause = "other test sequences"
+        twin = self.pieces.prepare(self._others(self.prepared.cut.test))
+        trained = self.pieces.train(twin)
+        yield Move("training", cause, max(map(fit_distance, self.trained.fits, trained.fits)))
+        again = _sequence_predictions(trained, self.prepared)
+        for part, predictions in self.predictions.items():
+            yield Move(f"the trained model's {part} predictions", cause, distance(predictions, again[part]))
+        ours, theirs = self.pieces.tune(self.prepared), self.pieces.tune(twin)
+        if ours and theirs:
+            pairs = zip(ours.trials, theirs.trials, strict=True)
+            yield Move("tuning", cause, max(fit_distance(one.fit, other.fit) for one, other in pairs))
+
+    def each_alone(self) -> Iterator[Move]:
+        """Predictions of one test sequence depend neither on the others beside it nor on any target."""
+        first, seed = self.prepared.cut.test.start, self.pieces.cell.seed
+        before = self._by_sequence(self.predictions["test"])
+        for kept in (0, 1):
+            rows = slice(first + 1 - kept, self.prepared.cut.test.stop, 2)
+            if before[:, kept::2].size and len(before[0]) > 1:
+                after = self._test_predictions(self._others(rows))
+                size = distance(before[:, kept::2], after[:, kept::2])
+                yield Move("test predictions", "other values of every second test sequence", size)
+        blind = self._test_predictions(with_other_targets(self.pieces.sequences, self.prepared.cut.test, seed))
+        yield Move("test predictions", "other test targets", distance(before, blind))
+
+    def steps_after(self) -> Iterator[Move]:
+        """What is said of the steps up to t, when the steps after t are others."""
+        steps, seed = self.pieces.sequences.inputs.shape[1], self.pieces.cell.seed
+        before = self._by_sequence(self.predictions["test"])
+        for t in sorted({1, steps // 2, steps - 1} & set(range(1, steps))):
+            twin = with_other_inputs(self.pieces.sequences, self.prepared.cut.test, seed, after=t)
+            size = distance(before[:, :, :t], self._test_predictions(twin)[:, :, :t])
+            yield Move("test predictions", f"other steps after step {t}", size)
+
+    def _others(self, rows: slice) -> Sequences:
+        seed = self.pieces.cell.seed
+        return with_other_targets(with_other_inputs(self.pieces.sequences, rows, seed), rows, seed)
+
+    def _test_predictions(self, twin: Sequences) -> FloatArray:
+        prepared = self.pieces.prepare(twin, scaler=self.prepared.scaler)
+        return self._by_sequence(self.trained.predict(_selections(prepared, most=_PREDICTED)["test"]))
+
+    def _by_sequence(self, predictions: FloatArray) -> FloatArray:
+        """``[K, N, U, D]``."""
+        return predictions.reshape(len(predictions), -1, *self.pieces.sequences.targets.shape[1:])
+
+
+def _sequence_predictions(trained: Trained, prepared: Prepared) -> dict[str, FloatArray]:
+    return {part: trained.predict(each) for part, each in _selections(prepared, most=_PREDICTED).items()}
+
+
+def _selections(prepared: Prepared, *, most: int | None = None) -> dict[str, Selection]:
+    """The sequences of each part, or the first of them, as many as `most`."""
+    parts = {"train": prepared.data.train, "validation": prepared.data.validation, "test": prepared.test}
+    return {
+        part: dataclasses.replace(each, places=each.places[:most])
+        for part, each in parts.items()
+        if isinstance(each, Selection)
+    }
+
 
 _TRAIN_POINTS = 1000  # predicted at the end of the train part, at most
 
 
-def check(pieces: Pieces) -> Outcome:
+def check_causality(pieces: Pieces) -> Outcome:
     """Train once, change the series from several times t on, and compare; then train on a twin as well."""
     if isinstance(pieces.source, Sequences):
-        return independent.check(pieces)
+        return check_sequences(pieces)
     cell = _Examined.of(pieces)
     times = cell.times()
     moves = [move for t in times for move in cell.compare(t)]
@@ -122,4 +260,44 @@ def _from(t: int) -> str:
     return f"other values from point {t} on"
 
 
-CAUSALITY = Canary("causality", "other values from a time t on: nothing up to t may move", check)
+CAUSALITY = Canary("causality", "other values from a time t on: nothing up to t may move", check_causality)
+
+
+FACTOR = 1000.0
+
+
+def check_scaler(pieces: Pieces) -> Outcome:
+    """Prepare the cell twice and compare all that training may see, digit for digit."""
+    source = pieces.source
+    before = pieces.prepare(source)
+    held_out = before.cut.test
+    if isinstance(source, Series):
+        values: NDArray[Any] = source.values
+        twin: Series | Sequences = multiplied_from(source, before.cut.validation_end, FACTOR)
+    else:
+        values, twin = source.inputs, with_larger(source, held_out, FACTOR)
+    if not np.nan_to_num(values[held_out]).any():
+        return Outcome(Verdict.DOES_NOT_APPLY, "every test point is 0, and stays 0 when it is multiplied")
+    return _compared(before, pieces.prepare(twin))
+
+
+def _compared(before: Prepared, after: Prepared) -> Outcome:
+    offset, scale = (distance(getattr(before.scaler, of), getattr(after.scaler, of)) for of in ("offset", "scale"))
+    what = "windows" if isinstance(before.source, Series) else "sequences"
+    sizes = {"the scaler": max(offset, scale), f"train {what}": _distance(before.data.train, after.data.train)}
+    if before.data.validation is not None and after.data.validation is not None:
+        sizes[f"validation {what}"] = _distance(before.data.validation, after.data.validation)
+    largest = max(sizes.values())
+    if largest > 0:
+        moved = ", ".join(f"{what} by {size:.3g}" for what, size in sizes.items() if size > 0)
+        return Outcome(Verdict.SANG, f"the test part times {FACTOR:g} moved {moved}; fit it on the train part", largest)
+    return Outcome(Verdict.QUIET, f"{len(before.data.train)} train {what} did not move", largest)
+
+
+def _distance(before: Examples, after: Examples) -> float:
+    if isinstance(before, Windows) and isinstance(after, Windows):
+        return windows_distance(before, after, len(before), targets=True)
+    return examples_distance(before, after)
+
+
+SCALER = Canary("scaler", "the test part times 1000: the scaler and the windows before it must not move", check_scaler)

@@ -10,11 +10,11 @@ from typing import Any
 
 from bench.canary.base import Canary, Outcome, Verdict
 from bench.canary.pieces import Budget, Pieces
+from bench.cells import Cell
 from bench.data.base import Sequences, Series
 from bench.errors import BenchError
-from bench.running.failures import classified
-from bench.running.prepared import load_data
-from bench.suite.cells import Cell
+from bench.protocol.prepare import load_data
+from bench.running.rows import classified
 
 
 @dataclass(frozen=True)

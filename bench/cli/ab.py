@@ -1,12 +1,237 @@
-"""``bench ab`` as it may be typed."""
+"""``bench ab``: measure until every verdict is there or the time is over, and say what it was.
+
+What ``bench ab`` says: a Markdown table, which a step summary shows, and the reasons for its exit status.
+
+Carry out ``bench ab``: measure until every verdict is there or the time is over, and say what was found.
+
+``bench ab`` as it may be typed.
+"""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from statistics import median
+from typing import Annotated, Literal
 
 import typer
+
+from bench.ab.agent import CALIBRATION
+from bench.ab.rounds import Pair, Session, Shared
+from bench.ab.speed import Conclusion, Ratio, Speed, Target, concluded, is_look
+from bench.ab.worktree import asked, base_of, head_of, repository_of
+from bench.cells import expand
+from bench.cli.listing import loaded
+from bench.cli.terminal import ending
+from bench.errors import InputError
+from bench.running.plan import only
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Everything that there is to say.
+
+    Parameters
+    ----------
+    target
+        What was asked for.
+    conclusion, pairs, seconds
+        What came of it, the raw numbers, and how long they took.
+    shared
+        What could be compared, and what could not.
+    sides
+        The commits of base and head.
+    """
+
+    target: Target
+    conclusion: Conclusion
+    pairs: list[Pair]
+    seconds: float
+    shared: Shared
+    sides: tuple[str, str]
+
+
+def status(found: Measured) -> int:
+    """0 nothing is slower, 1 something is, 2 some of it cannot be compared, 3 undecided: the machine is too noisy."""
+    conclusion = found.conclusion
+    if conclusion.having(Speed.SLOWER) and not conclusion.unequal:
+        return 1
+    if found.shared.lost:
+        return 2
+    return 3 if conclusion.unequal or conclusion.having(Speed.UNDECIDED) else 0
+
+
+def written(found: Measured) -> str:
+    """All of it as Markdown."""
+    base, head = found.sides
+    count = found.conclusion.count
+    lines = [
+        f"Speed of `{head}` against `{base}`: {count} pairs of processes in {found.seconds:.0f} s.",
+        "",
+        "| work | base | head | ratio | interval | verdict |",
+        "|---|---|---|---|---|---|",
+        *(_line(found, name, ratio) for name, ratio in found.conclusion.ratios.items()),
+        _line(found, CALIBRATION, found.conclusion.calibration),
+        *(f"| {name} | | | | | not comparable |" for name in found.shared.lost),
+        *(f"| {name} | | | | | new |" for name in found.shared.new),
+        *(f"| {name} | | | | | not judged |" for name in found.shared.small),
+        "",
+        *reasons(found),
+    ]
+    return "\n".join(lines)
+
+
+def reasons(found: Measured) -> Iterator[str]:
+    """A sentence for everything that decides the exit status, or one that says that nothing does."""
+    for name, why in (*found.shared.lost.items(), *found.shared.new.items(), *found.shared.small.items()):
+        yield f"{name}: {why}."
+    for package, same in found.shared.external.items():
+        yield f"{package} is not of this repository: {'equal on both sides' if same else 'each side has its own'}."
+    conclusion, limit = found.conclusion, f"{found.target.slowdown:.0%}"
+    if conclusion.unequal:
+        ratio = conclusion.calibration
+        yield (
+            f"Cannot decide: the calibration, which neither side changes, took {_change(ratio)} in the head's process. "
+            "This machine treats the two sides differently; end other work on it, or use another."
+        )
+        return
+    for name in conclusion.having(Speed.SLOWER):
+        yield f"**Slower**: {name} takes {_change(conclusion.ratios[name])}."
+    open_names = conclusion.having(Speed.UNDECIDED)
+    if open_names and not conclusion.having(Speed.SLOWER):
+        yield _undecided(found, open_names)
+    if status(found) == 0:
+        yield f"Nothing is slower by {limit}, which would have been seen with probability {found.target.power:g}."
+
+
+def _undecided(found: Measured, names: list[str]) -> str:
+    """How far the measuring got, and what would help."""
+    needed = max(found.conclusion.ratios[name].pairs for name in names)
+    minutes = needed * found.seconds / found.conclusion.count / 60
+    return (
+        f"Cannot decide: this machine is too noisy to tell a slowdown of {found.target.slowdown:.0%} from none within "
+        f"the time limit, for {', '.join(names)}. At this noise it takes about {needed} pairs, {minutes:.0f} min: "
+        "raise --time-limit, end other work on the machine, or ask for a larger --slowdown."
+    )
+
+
+def _change(ratio: Ratio) -> str:
+    low, high = (f"{100 * (bound - 1):+.1f} %" for bound in (ratio.low, ratio.high))
+    return f"{abs(ratio.value - 1):.1%} {'longer' if ratio.value > 1 else 'less'} ({low} to {high})"
+
+
+def _line(found: Measured, name: str, ratio: Ratio) -> str:
+    base, head = (_time(median(seconds[name] for seconds in side)) for side in _sides(found))
+    verdict = ratio.verdict.value if name != CALIBRATION else "differs" if found.conclusion.unequal else "equal"
+    return f"| {name} | {base} | {head} | {ratio.value:.3f} | {ratio.low:.3f} – {ratio.high:.3f} | {verdict} |"
+
+
+def _sides(found: Measured) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
+    return [dict(pair.base_s) for pair in found.pairs], [dict(pair.head_s) for pair in found.pairs]
+
+
+def _time(seconds: float) -> str:
+    for factor, unit in ((1.0, "s"), (1e3, "ms")):
+        if seconds * factor >= 1:
+            return f"{seconds * factor:.3g} {unit}"
+    return f"{seconds * 1e6:.3g} µs"
+
+
+@dataclass(frozen=True)
+class Request:
+    """The options of ``bench ab``, as typed."""
+
+    base_ref: str
+    suite: str
+    only: tuple[str, ...]
+    slowdown: float
+    power: float
+    time_limit_s: float
+    environment: Literal["auto", "shared", "own"]
+    output: Path | None
+
+
+def compared(request: Request) -> int:
+    """Carry out `request` and return the exit status."""
+    suite = loaded(request.suite)
+    target = Target(request.slowdown, request.power, suite.gate.alpha)
+    cells = only(list(expand(suite)), request.only)
+    if request.output:
+        _check(request.output)
+    repository = repository_of(Path.cwd())
+    with ending() as check, base_of(repository, request.base_ref, environment=request.environment) as base:
+        session = Session(base, head_of(repository), asked(cells, base.root.parent / "cells"))  # gone with the base
+        _tell(f"base {base.commit}, head {session.head.commit}: starting both")
+        began = time.monotonic()
+        shared = session.shared()
+        _tell(f"{len(shared.names) - 1} works, at most {request.time_limit_s:.0f} s")
+        spent = time.monotonic() - began
+        found = decided(session.pairs(shared.names), target, limit_s=request.time_limit_s - spent, check=check)
+    measured = Measured(target, *found, shared=shared, sides=(base.commit, session.head.commit))
+    text = written(measured)
+    typer.echo(text)
+    if request.output:
+        request.output.parent.mkdir(parents=True, exist_ok=True)
+        with request.output.open("a", encoding="utf-8") as file:
+            file.write(text + "\n")
+    return status(measured)
+
+
+def _check(output: Path) -> None:
+    """See that `output` can be written, before anything is measured."""
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with output.open("a", encoding="utf-8"):
+            pass
+    except OSError as error:
+        raise InputError(f"--output {output}: expected a file that can be written: {error.strerror}") from error
+
+
+def decided(
+    pairs: Iterable[Pair], target: Target, *, limit_s: float, check: Callable[[], None]
+) -> tuple[Conclusion, list[Pair], float]:
+    """Measure pairs until all is settled, or the next one would end after `limit_s`; two are the fewest.
+
+    Returns
+    -------
+    tuple
+        The conclusion, every pair, and the seconds that they took.
+    """
+    began = before = time.monotonic()
+    found: list[Pair] = []
+    look = 0
+    for pair in pairs:
+        check()
+        found.append(pair)
+        now = time.monotonic()
+        last = now - began + (now - before) > limit_s
+        before = now
+        if len(found) > 1 and (last or is_look(len(found))):
+            look += 1
+            conclusion = _concluded(found, target, look)
+            _tell(f"{len(found)} pairs of processes in {now - began:.0f} s: {_open(conclusion)}")
+            if last or conclusion.settled:
+                return conclusion, found, now - began
+    raise AssertionError("pairs do not end")
+
+
+def _concluded(found: list[Pair], target: Target, look: int) -> Conclusion:
+    samples = {name: [pair.log_ratios[name] for pair in found] for name in found[0].log_ratios}
+    return concluded(samples, samples.pop(CALIBRATION), target, look=look)
+
+
+def _open(conclusion: Conclusion) -> str:
+    if conclusion.unequal:
+        return "the calibration differs"
+    widest = max(conclusion.ratios.values(), key=lambda ratio: ratio.high / ratio.low)
+    return f"the widest interval is {widest.low:.3f} – {widest.high:.3f}"
+
+
+def _tell(line: str) -> None:
+    typer.echo(line, err=True)
 
 
 class Environment(StrEnum):
@@ -36,8 +261,6 @@ def ab(  # noqa: PLR0913 - one parameter for each option
     Exit status: 0 nothing is slower; 1 something is; 2 it cannot be compared; 3 the machine is too noisy to decide
     within the time limit.
     """
-    from bench.cli.side_by_side import Request, compared
-
     request = Request(
         base_ref=base_ref,
         suite=suite,

@@ -10,7 +10,7 @@ import typer
 
 import bench
 from bench.cli.ab import ab
-from bench.cli.baseline import baseline
+from bench.cli.compare import baseline
 
 app = typer.Typer(
     help="Honest comparison of sequence architectures.",
@@ -119,7 +119,7 @@ def run(  # noqa: PLR0913 - one parameter for each option
     Exit status: 0 every cell is ok; 1 some did not finish, each named with its reason; 2 the input is wrong;
     130 interrupted (finished cells are kept).
     """
-    from bench.cli.running import Request, run_suite
+    from bench.cli.run import Request, run_suite
 
     request = Request(
         suite=suite,
@@ -155,7 +155,7 @@ def probe(  # noqa: PLR0913 - one parameter for each option
     Let nothing else run meanwhile. A case whose models are all stored for this machine is not measured again. Exit
     status as of run.
     """
-    from bench.cli.probing import ProbeRequest, probe_suite
+    from bench.cli.probe import ProbeRequest, probe_suite
 
     request = ProbeRequest(
         suite=suite,
@@ -178,7 +178,7 @@ def report(
     output: Annotated[Path, typer.Option(help="Its folder, named after the suite, is made in here.")] = Path("reports"),
 ) -> None:
     """Write the report of a results folder again."""
-    from bench.cli.reading import write_report
+    from bench.cli.report import write_report
 
     typer.echo(write_report(results, output))
 
@@ -194,7 +194,7 @@ def show(
     csv: Annotated[bool, typer.Option("--csv", help="Every column with every digit, as CSV.")] = False,
 ) -> None:
     """Print the rows that a cell's numbers come from."""
-    from bench.cli.showing import show as rows
+    from bench.cli.report import show as rows
 
     typer.echo(rows(cell, results, table=table and table.value, csv=csv))
 
@@ -220,7 +220,7 @@ def compare(
     Exit status with --gate: 0 nothing got worse; 1 a cell or one of its replicates got worse, vanished or no longer
     finishes; 2 some or all of it cannot be compared. Without, 0 unless nothing can be compared.
     """
-    from bench.cli.comparing import compare_results
+    from bench.cli.compare import compare_results
 
     forms = [form.value for form in format or ()]
     raise typer.Exit(compare_results(old, new, suite=suite, gate=gate, forms=forms, outputs=output or []))
@@ -237,7 +237,7 @@ def history(
     output: Annotated[Path, typer.Option(help="Folder of the page.")] = Path("reports/history"),
 ) -> None:
     """Find when results changed over many runs, and by how much; cells that were set aside count too."""
-    from bench.cli.history import written_history
+    from bench.cli.compare import written_history
 
     typer.echo(written_history(folders, metric=metric.value, level=level, output=output))
 

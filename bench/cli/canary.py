@@ -12,11 +12,10 @@ from bench.canary import CANARIES
 from bench.canary.base import Verdict
 from bench.canary.pieces import Budget
 from bench.canary.watch import Finding, watch
-from bench.cli.lines import aligned
+from bench.cells import Cell, expand
 from bench.cli.listing import loaded
-from bench.report.text import plural
-from bench.running.selection import only
-from bench.suite.cells import Cell, expand
+from bench.running.plan import only
+from bench.text import aligned, plural
 
 
 def watched(suite: str, filters: Sequence[str]) -> int:

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Sequence
 
 import typer
 
-from bench.cli.lines import aligned
-from bench.data.fetch import Held, fetch, verify
-from bench.data.pins import PINNED
+from bench.data.pinned import PINNED, Held, fetch, verify
 from bench.registry import lookup
+from bench.text import aligned
 
 
 def fetched(names: Sequence[str]) -> int:

@@ -17,12 +17,11 @@ from typing import Literal
 import typer
 
 from bench.cli.data import examined
-from bench.cli.lines import columns
-from bench.cli.running import cpu_count
-from bench.data.fetch import cache_folder
-from bench.data.pins import PINNED
-from bench.environment import machine_reference_s
-from bench.running.devices import gpu_driver_found
+from bench.cli.run import cpu_count
+from bench.data.pinned import PINNED, cache_folder
+from bench.running.workers import gpu_driver_found
+from bench.store.environment import machine_reference_s
+from bench.text import columns
 
 _LIBRARIES = ("numpy", "pyarrow", "pydantic", "torch", "numba", "optuna", "scipy", "pandas", "seaborn", "rich", "typer")
 _ENOUGH_BYTES = 1 << 30

@@ -8,16 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import bench
-from bench.cli.lines import columns
+from bench.cells import expand
 from bench.data import dataset_kinds
 from bench.errors import DatasetsError, InputError, Problem, SuiteError
 from bench.models import model_kinds
 from bench.registry import unknown
-from bench.report.text import plural
-from bench.suite.cells import expand
-from bench.suite.export import json_schema
+from bench.spec import Suite
+from bench.suite.json_schema import json_schema
 from bench.suite.load import dataset_places, load
-from bench.suite.spec import Suite
+from bench.text import columns, plural
 
 
 def listing(what: str) -> str:
@@ -25,7 +24,7 @@ def listing(what: str) -> str:
     if what == "suites":
         return _suites()
     if what == "metrics":
-        from bench.training.metrics import METRICS
+        from bench.protocol.metrics import METRICS
 
         return columns([(name, f"{each.better} is better", each.summary) for name, each in METRICS.items()])
     kinds = dataset_kinds() if what == "datasets" else model_kinds()

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from bench.data.adding import ADDING
 from bench.data.base import DatasetKind
-from bench.data.denoise import DENOISE_SINE
-from bench.data.digits import DIGITS
-from bench.data.file import FILE
-from bench.data.gbm import GBM
-from bench.data.mnist import MNIST
-from bench.data.oscillator import OSCILLATOR
-from bench.data.recall import RECALL
-from bench.data.stocks import stock
-from bench.data.synthetic import DAMPED_MULTISINE, NOISY_SINE, RANDOM, SINE
-from bench.data.two_tone import TWO_TONE
+from bench.data.files import FILE
+from bench.data.formulas import DAMPED_MULTISINE, GBM, NOISY_SINE, OSCILLATOR, RANDOM, RECALL, SINE, TWO_TONE
+from bench.data.images import DIGITS, MNIST
+from bench.data.pinned import stock
+from bench.data.sequences import ADDING, DENOISE_SINE
 from bench.registry import extended
 
 DATASETS: dict[str, DatasetKind] = {

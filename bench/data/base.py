@@ -1,20 +1,25 @@
-"""The contract between a source of data and everything that reads it."""
+"""The contract between a source of data and everything that reads it.
+
+The contract between a source of data and everything that reads it.
+
+SHA-256 of files and of generated values.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from bench.arrays import FloatArray, FloatArray32
 from bench.errors import DataError
 from bench.tasks import Task
-
-FloatArray = NDArray[np.float64]
-FloatArray32 = NDArray[np.float32]
 
 LARGEST = 1e150
 """The largest magnitude of a value: errors are squared, and squares beyond 1.8e308 are no float64."""
@@ -194,3 +199,31 @@ class DatasetKind:
     steps: Callable[[Any], int] | None = None
     variable: Callable[[Any], bool] | None = None
     values: tuple[int, int] | None = None
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of the bytes of the file at `path`, read in pieces.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{path}: expected a file that can be read, got: {error.strerror}; mend it") from error
+
+
+def values_sha256(values: FloatArray) -> str:
+    """SHA-256 of `values` as little-endian float64 in C order, the same on every machine."""
+    return hashlib.sha256(np.ascontiguousarray(values, dtype="<f8").data).hexdigest()
+
+
+def arrays_sha256(*arrays: FloatArray32) -> str:
+    """SHA-256 of `arrays`, one after the other, as little-endian float32 in C order."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array, dtype="<f4").data)
+    return digest.hexdigest()

@@ -1,7 +1,14 @@
-"""The arrays of one call, by name, and copying between them.
+"""The arrays of one call, and weights packed into panels of whole vectors.
+
+The arrays of one call, by name, and copying between them.
 
 Each is contiguous and has two dimensions, members and all the rest, but for slots and sums, which are flat. One of no
 elements stands for one that is absent; an operand with a first dimension of 1 is shared by all members.
+
+Weights between `torch.nn`'s layout and panels of whole vectors; what pads them is zero.
+
+Column ``block · padded + unit`` of a packed matrix belongs to one unit of one block. The input's weights carry the
+biases as their first row, which the kernels multiply by a column of ones.
 """
 
 from __future__ import annotations
@@ -11,8 +18,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.kernels.compiled import inner
+from bench.kernels.compiled import inner, part
 from bench.kernels.simd import VECTOR_BYTES, get, load, put, store
+from bench.kernels.sizes import GRU, Plan, panel_width, round_up
 
 Array = NDArray[Any]
 
@@ -74,7 +82,7 @@ class Head(NamedTuple):
     losses: Array  # [K, 1]
     d_w: Array  # [K, outputs · H]
     d_b: Array  # [K, outputs]
-    sums: Array  # [K · groups · head_size]: see `bench.kernels.head`
+    sums: Array  # [K · groups · head_size]: see `bench.kernels.passes`
 
 
 class Arrays(NamedTuple):
@@ -134,3 +142,103 @@ def add(source: Array, start: int, target: Array, place: int, count: int) -> Non
         store(target, place + i, load(target, place + i) + load(source, start + i))
     for i in range(whole, count):
         put(target, place + i, get(target, place + i) + get(source, start + i))
+
+
+columns_width = inner(panel_width)
+padded_to = inner(round_up)
+
+
+@inner
+def first_row(plan: Plan, block: int) -> int:
+    """The row of `torch.nn`'s weights where a block begins.
+
+    A GRU's blocks are: candidate from the state, reset, update, candidate from the input; torch orders its gates
+    reset, update, candidate.
+    """
+    gate = (block + 2) % 3 if plan.code == GRU else block
+    return gate * plan.hidden
+
+
+@inner
+def _pack_columns(plan: Plan, w: tuple[Array, int, int], blocks: tuple[int, int], out: tuple[Array, int, int]) -> None:
+    """``Wᵀ`` of the blocks ``first … last - 1`` into panels.
+
+    `w` is ``(array, start, columns)``; `out` is ``(array, rows of a panel, row to start from)``.
+    """
+    source, start, columns = w
+    target, rows, offset = out
+    first, last = blocks
+    width = plan.panel
+    for block in range(first, last):
+        for unit in range(plan.hidden):
+            place = start + (first_row(plan, block) + unit) * columns
+            panel, lane = divmod(block * plan.padded + unit, width)
+            goal = (panel * rows + offset) * width + lane
+            for column in range(columns):
+                put(target, goal + column * width, get(source, place + column))
+
+
+@part
+def pack_state_weights(plan: Plan, w: Array, k: int, out: Array) -> None:
+    """``Wᵀ``, panels of H rows, for the forward pass."""
+    _pack_columns(plan, (w, member(w, k), plan.hidden), (0, plan.hidden_blocks), (out, plan.hidden, 0))
+
+
+@part
+def pack_input_weights(plan: Plan, operands: Operands, k: int, out: Array) -> None:
+    """``[bias; Wᵀ; 0]``, panels of `inputs` rows, for the forward pass."""
+    w = (operands.w_x, member(operands.w_x, k), plan.channels)
+    _pack_columns(plan, w, (plan.input_block, plan.blocks), (out, plan.inputs, 1))
+    b_x, b_h = member(operands.b_x, k), member(operands.b_h, k)
+    for block in range(plan.blocks):
+        for unit in range(plan.hidden):
+            row = first_row(plan, block) + unit
+            panel, lane = divmod(block * plan.padded + unit, plan.panel)
+            by_state = get(operands.b_h, b_h + row) if block < plan.hidden_blocks else 0
+            by_input = get(operands.b_x, b_x + row) if block >= plan.input_block else 0
+            put(out, panel * plan.inputs * plan.panel + lane, by_state + by_input)
+
+
+@inner
+def pack_rows(plan: Plan, w: tuple[Array, int, int], blocks: tuple[int, int], out: Array) -> None:
+    """``W`` of the blocks ``first … last - 1``, panels of whole vectors, for the backward pass; `w` as above."""
+    source, start, columns = w
+    first, last = blocks
+    width = columns_width(padded_to(columns, plan.lanes), plan.lanes)
+    rows = (last - first) * plan.padded
+    for block in range(first, last):
+        for unit in range(plan.hidden):
+            place = start + (first_row(plan, block) + unit) * columns
+            goal = ((block - first) * plan.padded + unit) * width
+            for left in range(0, columns, width):
+                copy(source, place + left, out, goal, min(width, columns - left))
+                goal += rows * width
+
+
+@inner
+def sum_parts(parts: Array, k: int, size: int, groups: int) -> int:
+    """Add the groups' parts of member `k` into the first, in their order; where that starts."""
+    start = k * groups * size
+    for group in range(1, groups):
+        add(parts, start + group * size, parts, start, size)
+    return start
+
+
+@part
+def unpack_gradients(plan: Plan, sums: Sums, k: int, out: Gradients) -> None:
+    """Add up the groups' parts for member `k`, into `torch.nn`'s layout."""
+    width, height = plan.blocks * plan.padded, plan.gates * plan.hidden
+    by_state = sum_parts(sums.by_state, k, plan.hidden_blocks * plan.padded * plan.padded, plan.groups)
+    by_input = sum_parts(sums.by_input, k, plan.inputs * width, plan.groups)
+    for block in range(plan.blocks):
+        for unit in range(plan.hidden):
+            column, row = block * plan.padded + unit, k * height + first_row(plan, block) + unit
+            bias = get(sums.by_input, by_input + column)
+            if block < plan.hidden_blocks:
+                put(out.b_h, row, bias)
+                copy(sums.by_state, by_state + column * plan.padded, out.w_h, row * plan.hidden, plan.hidden)
+            if block >= plan.input_block:
+                put(out.b_x, row, bias)
+                for channel in range(plan.channels):
+                    source = by_input + (channel + 1) * width + column
+                    put(out.w_x, row * plan.channels + channel, get(sums.by_input, source))

@@ -8,22 +8,24 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from bench.kernels import gru, lstm, rnn
-from bench.kernels.arrays import Array, Arrays, Gradients, Operands, Sums, member, scratch, zeros
-from bench.kernels.compiled import inner, part
-from bench.kernels.pack import columns_width, pack_rows, padded_to
-from bench.kernels.plan import GRU, LSTM, Plan
-from bench.kernels.product import Extent, Matrix, Panels, add_product, add_transposed, set_sum
-from bench.kernels.tile import (
-    Tile,
-    add_step,
-    in_slot,
-    inputs_at,
-    load_rows,
-    part_of,
-    store_rows,
-    store_step,
+from bench.kernels import equations
+from bench.kernels.arrays import (
+    Array,
+    Arrays,
+    Gradients,
+    Operands,
+    Sums,
+    columns_width,
+    member,
+    pack_rows,
+    padded_to,
+    scratch,
+    zeros,
 )
+from bench.kernels.compiled import inner, part
+from bench.kernels.forward import Tile, add_step, in_slot, inputs_at, load_rows, part_of, store_rows, store_step
+from bench.kernels.product import Extent, Matrix, Panels, add_product, add_transposed, set_sum
+from bench.kernels.sizes import GRU, LSTM, Plan
 
 CHUNK = 128  # rows × steps whose products go into the weights' gradients at once
 
@@ -89,11 +91,11 @@ def _derive(plan: Plan, slots: Array, places: tuple[int, int], room: Room, start
     """The gradients to one step's products, into ``room.d_a`` from `start` on."""
     out = (room.d_a, start)
     if plan.code == LSTM:
-        lstm.backward_step(plan, slots, places, (room.d_h, room.d_c), out)
+        equations.lstm_backward(plan, slots, places, (room.d_h, room.d_c), out)
     elif plan.code == GRU:
-        gru.backward_step(plan, slots, places, room.d_h, out)
+        equations.gru_backward(plan, slots, places, room.d_h, out)
     else:
-        rnn.backward_step(plan, slots, places[0], room.d_h, out)
+        equations.rnn_backward(plan, slots, places[0], room.d_h, out)
 
 
 @part

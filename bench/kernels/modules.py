@@ -19,8 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bench.errors import InputError
-from bench.kernels.call import GATES
-from bench.kernels.recurrent import Outputs, Weights, recurrent
+from bench.kernels.dispatch import GATES, Outputs, Weights, recurrent
 
 State = Tensor | tuple[Tensor, Tensor]
 
@@ -61,7 +60,7 @@ class LayerOptions:
 
 
 class Layers(nn.Module):
-    """Layers of one kind of cell; `cell` is a name of `bench.kernels.recurrent`.
+    """Layers of one kind of cell; `cell` is a name of `bench.kernels.dispatch`.
 
     Stacked, that is with weights ``[K, …]``, inputs are ``[K, B, T, C]``, or ``[1, B, T, C]`` for all members, and
     a dimension ``K`` follows the first of every state.

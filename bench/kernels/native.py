@@ -1,9 +1,28 @@
-"""The compiled kernels on tensors: allocates what they write, and spreads the groups of a bank over threads."""
+"""The compiled kernels on tensors: buffers that are used again, threads, and the groups of a bank spread over them.
+
+Large buffers that are used again.
+
+What the forward pass keeps for the backward pass is large and lives for a moment. Memory of that size goes back to the
+system each time, and each of its pages costs a fault when it is touched anew: a fifth of a training step.
+
+Running a kernel's tasks on as many threads as torch uses, `torch.get_num_threads()`.
+
+Kernels hold no interpreter lock, so Python's own threads do; numba's are neither safe to call from two threads nor
+after a fork. The caller's thread works too: with one thread, no other is started.
+
+The compiled kernels on tensors: allocates what they write, and spreads the groups of a bank over threads.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,12 +31,105 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.kernels.arrays import Arrays, Gradients, Head, Operands, Results, Sums, Upstream
-from bench.kernels.call import Inputs, Options
-from bench.kernels.head import LOSSES
-from bench.kernels.memory import buffer
-from bench.kernels.passes import BACKWARD, FORWARD, TRAIN, run_pass
-from bench.kernels.plan import Plan, Sizes, head_size, make_plan
-from bench.kernels.threads import parts_of, run
+from bench.kernels.dispatch import Inputs, Options
+from bench.kernels.passes import BACKWARD, FORWARD, LOSSES, TRAIN, run_pass
+from bench.kernels.sizes import Plan, Sizes, head_size, make_plan
+
+ALIGNMENT = 64  # bytes of a cache line
+MOST_FREE_BYTES = 1 << 28
+"""Above it buffers are given back to the system."""
+
+_free: list[NDArray[np.uint8]] = []
+_returned: deque[NDArray[np.uint8]] = deque()  # no longer in use, and not yet in `_free`
+_lock = threading.Lock()
+
+
+def buffer(size: int, dtype: torch.dtype) -> Tensor:
+    """A flat tensor of `size` arbitrary numbers, whose memory is used again once nothing refers to it."""
+    length = size * dtype.itemsize
+    raw = _take(length + ALIGNMENT)
+    start = -raw.ctypes.data % ALIGNMENT
+    view = raw[start : start + length]
+    tensor = torch.from_numpy(view).view(dtype)  # keeps `view` alive as long as its storage
+    weakref.finalize(view, _give, raw).atexit = False
+    return tensor
+
+
+def release() -> None:
+    """Give all buffers that are not in use back to the system."""
+    with _lock:
+        _collect()
+        _free.clear()
+
+
+def _take(length: int) -> NDArray[np.uint8]:
+    """The smallest free buffer of at least `length` bytes and at most four times as many, or a new one."""
+    with _lock:
+        _collect()
+        fits = [index for index, raw in enumerate(_free) if length <= raw.size <= 4 * length]
+        if fits:
+            return _free.pop(min(fits, key=lambda index: _free[index].size))
+    return np.empty(length, np.uint8)
+
+
+def _give(raw: NDArray[Any]) -> None:
+    """Return a buffer; the garbage collector may call this at any moment, also while this thread has the lock."""
+    _returned.append(raw)
+    if _lock.acquire(blocking=False):
+        try:
+            _collect()
+        finally:
+            _lock.release()
+
+
+def _collect() -> None:
+    """Make free what was returned; the caller has the lock."""
+    while _returned:
+        _free.append(_returned.popleft())
+    while sum(raw.size for raw in _free) > MOST_FREE_BYTES:
+        _free.pop(0)  # the one unused for longest
+
+
+PARTS = 4
+"""Shares per thread: a thread that is held up by other processes leaves its shares to the others."""
+
+LEAST_WORK = 4_000_000
+"""Floating-point operations below which a second thread costs more than it saves."""
+
+
+def run(kernel: Callable[[int, int], None], tasks: int, work: int) -> None:
+    """Call ``kernel(first, last)`` for ranges that cover ``0 … tasks - 1``; `work` is in floating-point operations."""
+    shares = parts_of(tasks, work)
+    if shares == 1:
+        kernel(0, tasks)
+        return
+    threads = min(torch.get_num_threads(), tasks)
+    bounds = [tasks * share // shares for share in range(shares + 1)]
+    ranges = iter(list(pairwise(bounds)))  # a list's iterator gives each item to one thread only
+    others = [_executor(os.getpid(), threads - 1).submit(_work, kernel, ranges) for _ in range(threads - 1)]
+    try:
+        _work(kernel, ranges)
+    finally:
+        for other in others:
+            other.result()
+
+
+def parts_of(tasks: int, work: int) -> int:
+    """How many calls `run` makes."""
+    threads = min(torch.get_num_threads(), tasks)
+    return 1 if threads == 1 or work < LEAST_WORK else min(tasks, PARTS * threads)
+
+
+def _work(kernel: Callable[[int, int], None], ranges: Iterator[tuple[int, int]]) -> None:
+    for first, last in ranges:
+        kernel(first, last)
+
+
+@lru_cache(maxsize=1)
+def _executor(process: int, threads: int) -> ThreadPoolExecutor:
+    """The threads of this process: the child of a fork inherits the object but no thread, and makes its own."""
+    return ThreadPoolExecutor(threads, thread_name_prefix=f"bench-kernels-{process}")
+
 
 DTYPES: Mapping[torch.dtype, np.dtype[Any]] = {torch.float32: np.dtype(np.float32), torch.float64: np.dtype(np.float64)}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from bench.kernels.call import Inputs, Options
+from bench.kernels.dispatch import Inputs, Options
 
 
 def apply(options: Options, inputs: Inputs) -> tuple[Tensor, Tensor, Tensor]:

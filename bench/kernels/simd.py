@@ -4,7 +4,7 @@ Whether a loop over arrays runs on vectors is left to the compiler, which gives 
 arrays do not overlap. Written with explicit vectors, a loop runs on them always, at any size.
 
 Only code compiled by numba can hold a vector. There are ``+ - * /`` between vectors, or a vector and a number, and
-the functions below; `bench.kernels.squash` has `tanh` and `sigmoid`.
+the functions below; `bench.kernels.equations` has `tanh` and `sigmoid`.
 """
 
 from __future__ import annotations

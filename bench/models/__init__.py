@@ -10,8 +10,11 @@ from bench.models.parameters import (
     RecurrentParameters,
     RNNParameters,
     SeasonalNaiveParameters,
+    refuse_both_ways,
+    refuse_every_step,
+    refuse_other_values,
+    refuse_variable,
 )
-from bench.models.shapes import refuse_both_ways, refuse_every_step, refuse_other_values, refuse_variable
 from bench.registry import extended
 from bench.tasks import Task
 
@@ -28,7 +31,7 @@ MODELS: dict[str, ModelKind] = {
     "persistence": ModelKind(
         summary="the last value again: the reference every forecaster must beat",
         parameters=NoParameters,
-        builder="bench.models.simple:Persistence",
+        builder="bench.models.naive:Persistence",
         gradient=False,
         tasks=frozenset({"forecast", "denoise"}),
         refusals=(refuse_other_values, refuse_variable),
@@ -36,21 +39,21 @@ MODELS: dict[str, ModelKind] = {
     "drift": ModelKind(
         summary="the last value plus the mean one-step change of the train part",
         parameters=NoParameters,
-        builder="bench.models.simple:Drift",
+        builder="bench.models.naive:Drift",
         gradient=False,
         refusals=(refuse_other_values, refuse_variable),
     ),
     "mean": ModelKind(
         summary="the mean of the train part; of classes, their shares",
         parameters=NoParameters,
-        builder="bench.models.simple:Mean",
+        builder="bench.models.naive:Mean",
         gradient=False,
         tasks=_EVERY_TASK,
     ),
     "seasonal-naive": ModelKind(
         summary="the value one season ago",
         parameters=SeasonalNaiveParameters,
-        builder="bench.models.seasonal:SeasonalNaive",
+        builder="bench.models.naive:SeasonalNaive",
         gradient=False,
         refusals=(refuse_other_values, refuse_variable),
     ),
@@ -66,7 +69,7 @@ MODELS: dict[str, ModelKind] = {
     "logistic-regression": ModelKind(
         summary="multinomial logistic regression on all of the window",
         parameters=NoParameters,
-        builder="bench.models.logistic:LogisticRegression",
+        builder="bench.models.linear:LogisticRegression",
         tasks=frozenset({"classify"}),
         search={"learning_rate": FloatRange(1e-4, 1e-1, log=True)},
         refusals=(refuse_variable,),

@@ -7,13 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from bench.arrays import FloatArray
 from bench.tasks import Task
 
-FloatArray = NDArray[np.float64]
 Batches = Callable[[], Iterator[tuple[FloatArray, FloatArray]]]
 """Each call starts one pass over the train windows: pairs of inputs ``[B, T, C]`` and targets ``[B, H, C]``."""
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.kernels.linear import Linear, map_losses
+from bench.kernels.fused import Linear, map_losses
 from bench.models.base import Shape
 from bench.models.parameters import EncoderDecoderParameters
 from bench.models.recurrent import recurrent_layers
@@ -64,7 +64,7 @@ class EncoderDecoder(nn.Module):
         The loss of each member ``[K]`` and its gradients to the parameters, in their order, from ``[K, B, T, C]`` and
         ``[K, B, H, C]``.
         """
-        from bench.kernels.walk import Walk  # imports what compiles
+        from bench.kernels.fused import Walk  # imports what compiles
 
         encoder = Walk(self.encoder, x)
         decoder = Walk(self.decoder, _fed(x, targets), tuple(map(self._add_directions, encoder.states)))

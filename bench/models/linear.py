@@ -1,19 +1,25 @@
-"""Linear autoregression with a ridge penalty, fitted from moments: never all windows at once.
+"""Linear models in closed form or by gradient: autoregression, and logistic regression.
+
+Linear autoregression with a ridge penalty, fitted from moments: never all windows at once.
 
 Every step of the horizon has its own coefficients over all `T · C` inputs (direct multi-step forecasting); to denoise,
 every step has its own over the inputs up to it, so that it knows no more than a network that walks there.
 With standardised inputs `z`, minimise mean squared error + alpha · ‖w‖². Standardising makes the forecast follow
 any change of units, and alpha mean the same at every length of series (Hastie, Tibshirani & Friedman, *The
 Elements of Statistical Learning*, 2nd edition, section 3.4.1).
+
+Multinomial logistic regression: what can be said of a class without any order of the steps.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from torch import Tensor, nn
 
-from bench.models.base import Batches, FloatArray, Shape
-from bench.models.parameters import LinearARParameters
-from bench.models.shapes import answer_steps
+from bench.arrays import FloatArray
+from bench.kernels.fused import Linear
+from bench.models.base import Batches, Shape
+from bench.models.parameters import LinearARParameters, NoParameters, answer_steps
 
 _ROUNDING = 1e-13
 """Variation below this share, of an input's mean or of the largest eigenvalue, is rounding and is not fitted."""
@@ -86,3 +92,18 @@ def ridge(gram: FloatArray, cross: FloatArray, alpha: float) -> FloatArray:
     inverse = np.divide(1.0, values + alpha, out=np.zeros_like(values), where=kept)
     solution: FloatArray = vectors @ (inverse[:, None] * (vectors.T @ cross))
     return solution
+
+
+class LogisticRegression(nn.Module):
+    """A linear map of all `T · C` inputs to the logits of the classes."""
+
+    stackable = True
+
+    def __init__(self, _parameters: NoParameters, shape: Shape) -> None:
+        super().__init__()
+        self.head = Linear(shape.sequence_length * shape.channels, shape.targets[1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``[B, T, C]`` to ``[B, 1, D]``; stacked, ``[K, B, T, C]`` to ``[K, B, 1, D]``."""
+        logits: Tensor = self.head(x.flatten(-2)).unsqueeze(-2)
+        return logits

@@ -1,4 +1,9 @@
-"""What a suite may set for each kind of model. Imports no torch, so that checking and listing need none."""
+"""What a suite may set for each kind of model, and what of a shape some kinds cannot do. Imports no torch.
+
+What a suite may set for each kind of model. Imports no torch, so that checking and listing need none.
+
+What of a shape some models cannot do: declared by their kinds, said before anything is built. Imports no torch.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +12,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from bench.errors import InputError
-from bench.models.base import Parameters
+from bench.models.base import Parameters, Shape
 
 
 class NoParameters(Parameters):
@@ -116,3 +121,73 @@ class EncoderDecoderParameters(SizeParameters):
         description="What the decoder is fed inside the horizon when it predicts: its own last prediction, or the "
         "true past value (then its errors are one-step errors).",
     )
+
+
+def refuse_other_values(shape: Shape, _parameters: Parameters) -> None:
+    """Refuse targets that are not of the window's own channels, where those are repeated or continued.
+
+    Raises
+    ------
+    InputError
+        They are something else.
+    """
+    if shape.targets[1] != shape.channels:
+        raise InputError(
+            f"expected targets of the window's own {shape.channels} channels, got {shape.targets[1]} other "
+            "values; exclude this model for this dataset"
+        )
+
+
+def refuse_variable(shape: Shape, _parameters: Parameters) -> None:
+    """Refuse windows that end early.
+
+    Raises
+    ------
+    InputError
+        They may.
+    """
+    if shape.variable:
+        raise InputError(
+            "expected windows of one length, got some that end early; exclude this model for this dataset, or give its "
+            "sequences one length"
+        )
+
+
+def refuse_every_step(shape: Shape, _parameters: Parameters) -> None:
+    """Refuse to be asked for an output at every step.
+
+    Raises
+    ------
+    InputError
+        It is.
+    """
+    if shape.every_step:
+        raise InputError(
+            "expected targets after the window alone, got some at each of its steps; set supervision: last"
+        )
+
+
+def refuse_both_ways(shape: Shape, parameters: RecurrentParameters) -> None:
+    """Refuse recurrent layers that read backwards, or carry state, where windows or targets leave no sense to it.
+
+    Raises
+    ------
+    InputError
+        They do.
+    """
+    if shape.variable and (parameters.bidirectional or parameters.carries_state):
+        which = "bidirectional" if parameters.bidirectional else "carries_state"
+        raise InputError(
+            f"expected windows of one length, since {which} is true, got some that end early; leave {which} out, or "
+            "give the sequences one length"
+        )
+    if shape.every_step and shape.task == "forecast" and parameters.bidirectional:
+        raise InputError(
+            "expected targets after the window alone, since bidirectional is true and each step has seen the next, got "
+            "some at every step; leave bidirectional out, or set supervision: last"
+        )
+
+
+def answer_steps(shape: Shape) -> int:
+    """Steps of one target: all of the window to denoise, else the horizon, whatever else training may ask for."""
+    return shape.sequence_length if shape.task == "denoise" else shape.horizon

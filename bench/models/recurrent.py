@@ -11,12 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.kernels import last_state
-from bench.kernels.linear import Linear, map_losses
+from bench.kernels.dispatch import Weights
+from bench.kernels.fused import Linear, map_losses
 from bench.kernels.modules import GRU, LSTM, RNN, Layers, State
-from bench.kernels.recurrent import Weights
 from bench.models.base import Shape
-from bench.models.keras import keras_dense, keras_layers
+from bench.models.keras_layers import keras_dense, keras_layers
 from bench.models.parameters import RecurrentParameters, RNNParameters, SizeParameters
 
 LAYERS: Mapping[str, Callable[..., Layers]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
@@ -121,14 +120,14 @@ class Recurrent(nn.Module):
         if self.every_step:
             return self._at_every_step(x, targets, loss)
         if self.layers.options.num_layers > 1 or self.layers.directions > 1:
-            from bench.kernels import many_layers  # imports what compiles
+            from bench.kernels import fused  # imports what compiles
 
-            return many_layers.losses_and_gradients(self.layers, x, targets.flatten(2), head, loss=loss)
+            return fused.layered_losses_and_gradients(self.layers, x, targets.flatten(2), head, loss=loss)
         weights = Weights(*self.layers.parameters())
-        return last_state.losses_and_gradients(self.layers.cell, x, targets.flatten(2), weights, head, loss=loss)
+        return fused.losses_and_gradients(self.layers.cell, x, targets.flatten(2), weights, head, loss=loss)
 
     def _at_every_step(self, x: Tensor, targets: Tensor, loss: str) -> tuple[Tensor, tuple[Tensor, ...]]:
-        from bench.kernels.walk import Walk  # imports what compiles
+        from bench.kernels.fused import Walk  # imports what compiles
 
         walk = Walk(self.layers, x)
         states = walk.output  # [K, B, T, directions · hidden]

@@ -1,13 +1,19 @@
-"""What is measured, and what is found: frozen values that go to the probe's process and back. Imports no torch."""
+"""What is measured, and what is found: frozen values that go to the probe's process and back.
+
+What is measured, and what is found: frozen values that go to the probe's process and back. Imports no torch.
+
+What the near side asks and the far side answers. Imports no torch.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from bench.models.base import Shape
+from bench.running.plan import Blocked
 
 PREDICT_BATCH = 1024
 """Windows in one call where throughput is measured; the batch that validation and test are predicted in."""
@@ -66,7 +72,7 @@ class Facts:
     values
         Quantities that are not repeated: parameters, FLOPs, peak memory.
     environment
-        Where and with what, as `bench.environment.environment` tells it.
+        Where and with what, as `bench.store.environment.environment` tells it.
     """
 
     implementation: str
@@ -77,3 +83,14 @@ class Facts:
 
 Sample = Mapping[str, float]
 """Quantity → its value in one round."""
+
+
+class Question(NamedTuple):
+    """`facts` come first: asking for them builds the model and warms it up."""
+
+    workload: Workload
+    what: Literal["facts", "sample"]
+
+
+Answer = Facts | Sample | Blocked
+"""What is known of the workload, one round of samples, or why there are none."""

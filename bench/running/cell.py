@@ -1,5 +1,9 @@
 """``run_cell(cell) -> rows``: the whole path of one cell, from its spec to its rows.
 
+Peak memory of a stretch of code in this process.
+
+``run_cell(cell) -> rows``: the whole path of one cell, from its spec to its rows.
+
 A function from values to values: it runs anywhere, neither prints nor writes, and what goes wrong becomes rows
 with a status and a reason.
 """
@@ -7,26 +11,49 @@ with a status and a reason.
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bench.data.base import FloatArray
-from bench.memory import peak_bytes, reset_peak
+from bench.arrays import FloatArray
+from bench.cells import Cell
 from bench.models import model_kinds
 from bench.models.base import ModelKind
+from bench.protocol.prepare import Compared, Prepared, load_data, prepare
 from bench.registry import lookup
-from bench.running.failures import classified
-from bench.running.prepared import Compared, Prepared, load_data, prepare
-from bench.running.rows import Ledger, as_json, known
-from bench.schema import ADVICE, Rows, Status
-from bench.suite.cells import Cell
+from bench.running.rows import Ledger, as_json, classified, known
+from bench.store.schema import ADVICE, Rows, Status
+from bench.training.fit import Trained, shapes, train
 from bench.training.members import Fit, Member, TrainingData
-from bench.training.shapes import shapes
-from bench.training.trained import Trained, train
-from bench.tuning.candidates import Candidate, resolve, space
+from bench.tuning.study import Candidate, resolve, space
+
+_STATUS = Path("/proc/self/status")
+_CLEAR = Path("/proc/self/clear_refs")
+
+
+def reset_peak() -> None:
+    """Begin a new peak where the system can (Linux); elsewhere the peak is that of the whole process."""
+    if _CLEAR.exists():
+        try:
+            _CLEAR.write_text("5")
+        except PermissionError:  # a hardened container: the process's peak stands, which is never too small
+            return
+
+
+def peak_bytes() -> int:
+    """Largest resident set since `reset_peak`, in bytes."""
+    if _STATUS.exists():
+        for line in _STATUS.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def run_cell(cell: Cell, *, device: str = "cpu") -> Rows:
@@ -95,8 +122,7 @@ def _candidate(
     """The hyperparameters to train with: tuned where there is something to tune; `None` if all trials diverged."""
     if not (cell.tuning and space(kind, cell)):
         return resolve(kind, cell)
-    from bench.tuning.rows import trial_row
-    from bench.tuning.study import tune
+    from bench.tuning.study import trial_row, tune
 
     tuned = tune(
         kind,

@@ -1,16 +1,264 @@
-"""Decide what to run: the cells that are wanted minus those that are stored."""
+"""Decide what to run: the cells that are wanted minus those that are stored, once their data were looked at.
+
+``KEY=GLOB`` filters over cells.
+
+Look at the data before anything runs, in this process and without torch.
+
+About how long cells take: a default rate, corrected by what cells of the same kind took before.
+
+Decide what to run: the cells that are wanted minus those that are stored.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint
 from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
 
-from bench.running.estimate import START_S, Estimator, left_s
-from bench.running.preflight import Blocked, Preflight
-from bench.schema import Status
+import pyarrow as pa
+
+from bench.cells import Cell, named
+from bench.data import dataset_kinds
+from bench.data.base import DatasetKind
+from bench.errors import DatasetsError, InputError
+from bench.models import model_kinds
+from bench.protocol.prepare import Outline, outline
+from bench.registry import lookup, third_party, unknown
+from bench.running.rows import classified
+from bench.spec import Entry
 from bench.store import ASIDE, Place, Stored, stored
-from bench.suite.cells import Cell
+from bench.store.schema import Status
+
+KEYS: Mapping[str, Callable[[Cell], str]] = {
+    "dataset": lambda cell: cell.dataset.id,
+    "model": lambda cell: cell.model.id,
+    "sequence_length": lambda cell: str(cell.sequence_length),
+    "horizon": lambda cell: str(cell.horizon),
+}
+
+
+def only(cells: Sequence[Cell], filters: Sequence[str]) -> list[Cell]:
+    """The cells that match: any of the globs given for one key, and every key given.
+
+    Parameters
+    ----------
+    cells
+        In the order of the suite, which is kept.
+    filters
+        Such as ``"dataset=noisy*"``; none keeps every cell.
+
+    Raises
+    ------
+    InputError
+        A filter is not ``KEY=GLOB``, its key is unknown, it matches nothing, or all of them together do.
+    """
+    globs: dict[str, list[str]] = {}
+    for text in filters:
+        key, glob = _parsed(text)
+        present = sorted({KEYS[key](cell) for cell in cells})
+        if not any(named(value, glob) for value in present):
+            hint = f"; {_hint(key, glob)}" if any(value.startswith(glob) for value in present) else ""
+            raise InputError(f"--only {text}: matches no {key} of this suite (it has: {', '.join(present)}){hint}")
+        globs.setdefault(key, []).append(glob)
+    chosen = [cell for cell in cells if _matches(cell, globs)]
+    if not chosen:
+        raise InputError(f"--only {' --only '.join(filters)}: no cell of this suite matches all of these")
+    return chosen
+
+
+def _parsed(text: str) -> tuple[str, str]:
+    key, separator, glob = text.partition("=")
+    if not separator or not glob:
+        raise InputError(f"--only {text}: expected KEY=GLOB, such as --only 'model=lstm*' (keys: {', '.join(KEYS)})")
+    if key not in KEYS:
+        raise InputError(f"--only {text}: {unknown(key, KEYS, 'key')}")
+    return key, glob
+
+
+def _hint(key: str, beginning: str) -> str:
+    return f"for all that begin so: --only '{key}={beginning}*'"
+
+
+def _matches(cell: Cell, globs: Mapping[str, Sequence[str]]) -> bool:
+    return all(any(named(KEYS[key](cell), glob) for glob in choices) for key, choices in globs.items())
+
+
+class Blocked(NamedTuple):
+    """How a cell ends that cannot begin."""
+
+    status: Status
+    reason: str
+
+
+@dataclass
+class Preflight:
+    """What is known of the datasets of a run.
+
+    Parameters
+    ----------
+    blocked
+        Dataset id → how its cells end without having begun, and why: data that cannot be had, a plug-in that raises.
+    outlines
+        Cell id → what it trains on, for those whose data was loaded.
+    """
+
+    blocked: dict[str, Blocked] = field(default_factory=dict)
+    outlines: dict[str, Outline] = field(default_factory=dict)
+
+    def identify(self, cells: Sequence[Cell]) -> list[Cell]:
+        """`cells` with what decides their identity beside the suite: data fingerprints and plugin versions.
+
+        Raises
+        ------
+        DatasetsError
+            Data files hold something else than they should; one line for each.
+        """
+        fingerprints: dict[str, str | None] = {}
+
+        def fingerprint(entry: Entry, kind: DatasetKind) -> None:
+            if kind.fingerprint:
+                fingerprints[entry.id] = kind.fingerprint(_parameters(entry, kind))
+
+        self._each_dataset(cells, fingerprint)
+        plugins = {group: third_party(group) for group in ("bench.datasets", "bench.models")}
+        return [
+            dataclasses.replace(
+                cell, data_sha256=fingerprints.get(cell.dataset.id), plugins=_distributions(cell, plugins)
+            )
+            for cell in cells
+        ]
+
+    def check(self, cells: Sequence[Cell]) -> None:
+        """Load the datasets of `cells` once each, and see that they are well formed and long enough for every cell.
+
+        Raises
+        ------
+        DatasetsError
+            They are not; one line for each problem.
+        """
+
+        def load(entry: Entry, kind: DatasetKind) -> None:
+            concerned = [cell for cell in cells if cell.dataset.id == entry.id]
+            data = kind.load(_parameters(entry, kind), concerned[0].seed)
+            # The longest window comes first: its message says how many points are enough for all.
+            for cell in sorted(concerned, key=lambda cell: -cell.sequence_length - cell.horizon):
+                self.outlines[cell.id] = outline(cell, data)
+
+        self._each_dataset(cells, load)
+        pa.default_memory_pool().release_unused()  # the process that waits for the others needs no series
+
+    def train_windows(self, cell: Cell) -> int:
+        """How many examples `cell` trains on; 0 where its data was not loaded."""
+        known = self.outlines.get(cell.id)
+        return known.train if known else 0
+
+    def _each_dataset(self, cells: Sequence[Cell], look: Callable[[Entry, DatasetKind], None]) -> None:
+        """`look` at each dataset that can be had, in the order of the cells; ids are unique within a suite."""
+        kinds = dataset_kinds()
+        problems: dict[str, str] = {}
+        for entry in {cell.dataset.id: cell.dataset for cell in cells}.values():
+            if entry.id in self.blocked:
+                continue
+            try:
+                look(entry, lookup(kinds, entry.kind, "dataset"))
+            except Exception as error:  # a plug-in may raise anything; the other datasets go on
+                if problem := _problem(error):
+                    problems[entry.id] = problem
+                else:
+                    self.blocked[entry.id] = Blocked(*classified(error))
+        if problems:
+            raise DatasetsError(problems)
+
+
+def _problem(error: Exception) -> str | None:
+    """What the user has to mend before anything runs; `None` where the other datasets can go on without this one."""
+    if isinstance(error, InputError):
+        return str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return (
+            f"{error.filename}: expected a file that can be read: {error.strerror}; mend its permissions, or its path"
+        )
+    if isinstance(error, MemoryError | OverflowError):
+        came = " ".join(f"{type(error).__name__}: {error}".split())
+        return f"expected a series that fits into memory and float64, got {came}; lower its length or its parameters"
+    return None
+
+
+def _parameters(entry: Entry, kind: DatasetKind) -> Any:
+    return entry.parsed(kind.parameters)
+
+
+def _distributions(cell: Cell, plugins: Mapping[str, Mapping[str, EntryPoint]]) -> dict[str, str]:
+    """Distributions outside of bench that the cell's kinds come from, and their versions."""
+    used = {"bench.datasets": cell.dataset.kind, "bench.models": cell.model.kind}
+    points = (plugins[group].get(kind) for group, kind in used.items())
+    return {point.dist.name: point.dist.version for point in points if point is not None and point.dist is not None}
+
+
+START_S = 3.0
+"""A worker's first seconds: a fresh interpreter that imports torch."""
+
+_CLOSED_FORM_S = 0.05
+_STEP_S = 5.0e-8
+"""Seconds of one time step of one window through forward and backward pass, beside the arithmetic."""
+_FLOP_S = 2.0e-11
+"""Seconds of one floating-point operation of a small network on one core."""
+_GATES = {"rnn": 1, "gru": 3, "lstm": 4}
+_STOPS_AT = 0.6
+"""Early stopping and pruning leave about this part of the epochs."""
+
+
+class Estimator:
+    """Seconds by cell, from a default and from what was observed."""
+
+    def __init__(self) -> None:
+        self._kinds = model_kinds()
+        self._ratios: dict[tuple[object, ...], list[float]] = {}
+
+    def observe(self, cell: Cell, train_windows: int, seconds: float) -> None:
+        """`cell` took `seconds`: similar cells are taken to be as much slower or faster than the default."""
+        ratio = seconds / self.default_s(cell, train_windows)
+        for key in self._keys(cell):
+            self._ratios.setdefault(key, []).append(ratio)
+
+    def seconds(self, cell: Cell, train_windows: int) -> float:
+        """About how long `cell` takes."""
+        known = next((self._ratios[key] for key in self._keys(cell) if key in self._ratios), [1.0])
+        return self.default_s(cell, train_windows) * median(known)
+
+    def _keys(self, cell: Cell) -> list[tuple[object, ...]]:
+        """What similar cells share, from the most similar to the least."""
+        dataset, model, kind = cell.dataset.id, cell.model.id, cell.model.kind
+        return [("cell", dataset, model), ("model", model), ("kind", kind), ("all", self._kinds[kind].gradient)]
+
+    def default_s(self, cell: Cell, train_windows: int) -> float:
+        """The estimate before anything is known: windows × steps × passes, at the rates given above."""
+        kind = self._kinds[cell.model.kind]
+        if not kind.gradient:
+            return _CLOSED_FORM_S
+        tuning, epochs = cell.tuning, cell.training.epochs
+        passes = cell.seeds * epochs
+        if tuning and kind.search:
+            passes += tuning.trials * (tuning.epochs or epochs)
+        step_s = _STEP_S + _FLOP_S * _flops_of_a_step(cell.model)
+        return _CLOSED_FORM_S + _STOPS_AT * passes * train_windows * cell.sequence_length * step_s
+
+
+def left_s(cells: Iterable[float], jobs: int) -> float:
+    """Seconds until `jobs` workers have ended cells of these seconds: never less than the longest of them."""
+    each = list(cells)
+    return max([sum(each) / jobs, *each])
+
+
+def _flops_of_a_step(model: Entry) -> float:
+    """Forward and backward pass of a recurrent layer; a model without these parameters is taken for the like."""
+    numbers = {name: value for name, value in model.parameters.items() if isinstance(value, int)}
+    gates = _GATES.get(str(model.parameters.get("cell", model.kind)), 4)
+    return float(12 * gates * numbers.get("layers", 1) * numbers.get("hidden_size", 32) ** 2)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,15 @@
-"""The rows that one cell becomes, as tables of the schema. Imports no torch."""
+"""The rows that one cell becomes, as tables of the schema. Imports no torch.
+
+What an error says about a cell: a status, and a reason in one line.
+
+The rows that one cell becomes, as tables of the schema. Imports no torch.
+"""
 
 from __future__ import annotations
 
 import json
 import math
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,14 +19,32 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from bench.arrays import FloatArray
+from bench.cells import CODE_VERSION, Cell
 from bench.data import dataset_kinds
-from bench.data.base import FloatArray
-from bench.environment import environment
+from bench.errors import DataError, DataUnavailable, InputError, OutOfTime
 from bench.models import model_kinds
-from bench.running.failures import classified
-from bench.schema import SCHEMAS, Rows, Status, table
-from bench.suite.cells import CODE_VERSION, Cell
+from bench.store.environment import environment
+from bench.store.schema import ADVICE, SCHEMAS, Rows, Status, table
 from bench.training.members import Fit
+
+
+def classified(error: Exception) -> tuple[Status, str]:
+    """The status and the one-line reason of what ended a cell."""
+    text = " ".join(str(error).split())
+    if isinstance(error, DataUnavailable):
+        return Status.UNAVAILABLE, text
+    if isinstance(error, DataError):
+        return Status.INVALID_DATA, text
+    if isinstance(error, InputError):  # only a model on its data can tell, such as a period longer than the window
+        return Status.FAILED, text
+    if isinstance(error, OutOfTime):
+        return Status.OUT_OF_TIME, f"{text}; {ADVICE[Status.OUT_OF_TIME]}"
+    if isinstance(error, MemoryError) or "out of memory" in text.lower() or "can't allocate memory" in text.lower():
+        return Status.OUT_OF_MEMORY, f"{text or 'memory ran out'}; {ADVICE[Status.OUT_OF_MEMORY]}"
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{place.filename.rpartition('/')[2]}:{place.lineno}"
+    return Status.FAILED, f"{type(error).__name__} at {where}: {text}; {ADVICE[Status.FAILED]}"
 
 
 def failed(cell: Cell, status: Status, reason: str, *, device: str = "cpu") -> Rows:

@@ -9,11 +9,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bench.stats.blocks import loss_ratio, mean_difference
-from bench.stats.diebold_mariano import diebold_mariano
-from bench.stats.holm import holm
-from bench.stats.intervals import FloatArray
-from bench.stats.paired import Paired, paired
+from bench.arrays import FloatArray
+from bench.stats.paired import Paired, holm, paired
+from bench.stats.window_tests import diebold_mariano, loss_ratio, mean_difference
 
 Window = tuple[FloatArray, FloatArray]
 """The losses of both sides at the same test targets, ``[T]`` each, means over replicates, in the order of time."""

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bench.arrays import FloatArray
 from bench.errors import InputError, pip_install
 from bench.seeds import integer
-from bench.stats.blocks import MINIMUM_BLOCKS, block_length
-from bench.stats.intervals import LEVEL, FloatArray
+from bench.stats.bootstrap import LEVEL
 from bench.stats.paired import ROUNDING
+from bench.stats.window_tests import MINIMUM_BLOCKS, block_length
 
 RESAMPLES = 1000
 _MOST = 4000
@@ -48,7 +49,7 @@ def confidence_set(
         Means over replicates. Models must be complete: `None` is returned where a loss is not finite, where the
         targets fill fewer than `MINIMUM_BLOCKS` blocks, and where the losses of two models differ by a constant.
     horizon
-        Steps ahead: sets the length of the blocks, as in `bench.stats.blocks`.
+        Steps ahead: sets the length of the blocks, as in `bench.stats.window_tests`.
     level
         How likely the set is to hold the best model.
     resamples

@@ -1,4 +1,10 @@
-"""Paired comparison over replicates: what fresh seeds can tell about two errors, for every cell at once.
+"""Paired comparison over replicates, Holm's correction, and how many replicates a comparison takes.
+
+Holm's correction: many claims in one report, and the chance that any of them is false kept at its level.
+
+How many replicates a paired comparison takes.
+
+Paired comparison over replicates: what fresh seeds can tell about two errors, for every cell at once.
 
 Values are arrays ``[..., seeds]``, usually of MSE. A replicate that is not finite on either side is missing: the pair
 is left out, and `count` says how many are left. Signs are of ``new - old``, so below 0 the new error is smaller.
@@ -12,9 +18,80 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
+from numpy.typing import ArrayLike
+from scipy.special import nctdtr, ndtri, stdtr, stdtrit
 
-from bench.stats.intervals import LEVEL, BoolArray, FloatArray, IntArray
+from bench.arrays import BoolArray, FloatArray, IntArray
+from bench.stats.bootstrap import LEVEL
+
+
+def holm(p: FloatArray) -> FloatArray:
+    """The p-values of one family, corrected; in any shape, and the same shape comes back.
+
+    NaN is a claim that could not be tested: it stays NaN and does not count among the others.
+
+    References
+    ----------
+    S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6 (1979).
+    """
+    adjusted = np.full(p.shape, np.nan)
+    tested = ~np.isnan(p)
+    order = np.argsort(p[tested], kind="stable")
+    ranked = p[tested][order] * np.arange(len(order), 0, -1)
+    corrected = np.empty(len(order))
+    corrected[order] = np.minimum(np.maximum.accumulate(ranked), 1.0)
+    adjusted[tested] = corrected
+    return adjusted
+
+
+POWER = 0.8
+"""How often the comparison should find a difference that is there."""
+
+_BEFORE = 6  # so many replicates before the approximate number, which large effects undercut, the search begins
+_MANY = 100_000  # from here on two replicates more or less no longer matter
+
+
+def detection(effect: ArrayLike, count: ArrayLike, *, level: float = LEVEL) -> FloatArray:
+    """The power of the two-sided paired t-test over `count` replicates against the effect d_z `effect`.
+
+    From the noncentral t distribution; NaN below two replicates.
+    """
+    n, size = np.asarray(count, dtype=np.float64), np.abs(np.asarray(effect, dtype=np.float64))
+    freedom = np.where(n > 1, n - 1, np.nan)
+    limit, shift = stdtrit(freedom, (1 + level) / 2), size * np.sqrt(n)
+    other_side = np.nan_to_num(nctdtr(freedom, shift, -limit))  # so small for some effects that it underflows to NaN
+    return np.asarray(1 - nctdtr(freedom, shift, limit) + other_side, dtype=np.float64)
+
+
+def replicates(effect: ArrayLike, *, level: float = LEVEL, power: float = POWER) -> FloatArray:
+    """The smallest number of replicates, in all, that finds the effect d_z `effect` with probability `power`.
+
+    Infinite where the effect is 0, NaN where it is NaN. An effect estimated from few replicates is uncertain, so the
+    number is an order of magnitude: it tells "three more" from "three hundred".
+
+    Parameters
+    ----------
+    effect
+        Cohen's d_z, of any shape; its sign does not matter.
+    level
+        One minus the level of the test.
+    power
+        Between 0 and 1.
+
+    References
+    ----------
+    W. C. Guenther, The American Statistician 35 (1981): ``((z_a + z_b) / d)² + z_a² / 2``, from which the exact
+    number is reached in a few steps.
+    """
+    size = np.abs(np.asarray(effect, dtype=np.float64))
+    a, b = ndtri((1 + level) / 2), ndtri(power)
+    with np.errstate(divide="ignore"):
+        count: FloatArray = np.maximum(2.0, np.ceil(((a + b) / size) ** 2 + a**2 / 2 - _BEFORE))
+    for _ in range(2 * _BEFORE):
+        short = (count < _MANY) & (detection(size, np.minimum(count, _MANY), level=level) < power)
+        count = count + short
+    return count
+
 
 ROUNDING = 1e-12
 """Differences whose spread is below this share of the values do not vary: they are copies of one number."""
@@ -70,7 +147,7 @@ def paired(new: FloatArray, old: FloatArray, *, level: float = LEVEL) -> Paired:
     Student, Biometrika 6 (1908); E. C. Fieller, Journal of the Royal Statistical Society B 16 (1954), for the ratio;
     J. Cohen, "Statistical Power Analysis for the Behavioral Sciences" (1988), § 2.3.5, for d_z.
     """
-    pairs = Pairs.of(new, old)
+    pairs = ReplicatePairs.of(new, old)
     spread = np.where(pairs.constant, 0.0, pairs.deviation)
     margin = stdtrit(pairs.freedom, (1 + level) / 2) * spread / np.sqrt(pairs.count)
     statistic, p = pairs.t(0.0)
@@ -93,7 +170,7 @@ def paired(new: FloatArray, old: FloatArray, *, level: float = LEVEL) -> Paired:
 
 
 @dataclass(frozen=True, eq=False)
-class Pairs:
+class ReplicatePairs:
     """The moments of the pairs that both sides have, ``[...]`` each; NaN where there are too few.
 
     Parameters
@@ -123,7 +200,7 @@ class Pairs:
     superiority: FloatArray
 
     @classmethod
-    def of(cls, new: FloatArray, old: FloatArray) -> Pairs:
+    def of(cls, new: FloatArray, old: FloatArray) -> ReplicatePairs:
         """Of ``[..., seeds]`` `new` and `old`."""
         new, old = np.broadcast_arrays(np.asarray(new, dtype=np.float64), np.asarray(old, dtype=np.float64))
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows is not finite, hence missing
@@ -175,7 +252,7 @@ def _share(total: FloatArray, count: IntArray) -> FloatArray:
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def _fieller(pairs: Pairs, level: float) -> tuple[FloatArray, FloatArray]:
+def _fieller(pairs: ReplicatePairs, level: float) -> tuple[FloatArray, FloatArray]:
     """The ratios ρ that the t-test of ``new - ρ · old`` does not refuse.
 
     Solved for ``δ = ρ - 1`` as ``a δ² - 2 b δ + c ≤ 0``, which loses no digits where `new` and `old` are close.

@@ -10,8 +10,9 @@ import numpy as np
 from scipy.special import chdtrc
 from scipy.stats import rankdata, wilcoxon
 
-from bench.stats.holm import holm
-from bench.stats.intervals import LEVEL, BoolArray, FloatArray
+from bench.arrays import BoolArray, FloatArray
+from bench.stats.bootstrap import LEVEL
+from bench.stats.paired import holm
 
 FEWEST = 2
 """Datasets, and models, that a test over ranks takes."""

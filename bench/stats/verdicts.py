@@ -11,9 +11,10 @@ from itertools import islice
 import numpy as np
 from scipy.special import ndtr, stdtr
 
+from bench.arrays import BoolArray, FloatArray
+from bench.stats.bootstrap import LEVEL
 from bench.stats.claims import Claim, Finding, by_replicate, corrected, findings
-from bench.stats.intervals import LEVEL, BoolArray, FloatArray
-from bench.stats.paired import Pairs
+from bench.stats.paired import ReplicatePairs
 
 ALPHA = 1 - LEVEL
 
@@ -172,14 +173,14 @@ def at_floor(subjects: Sequence[Subject]) -> FloatArray:
     return np.where(known & ~_fixed(subjects), stdtr(pairs.freedom, pairs.t(NEAR_FLOOR)[0]), np.nan)
 
 
-def _against_floor(subjects: Sequence[Subject]) -> tuple[Pairs, BoolArray]:
+def _against_floor(subjects: Sequence[Subject]) -> tuple[ReplicatePairs, BoolArray]:
     """The errors beside their noise floors, and where there is one above 0."""
     floors = [np.full(len(s.claim.new), np.nan) if s.floor is None else s.floor for s in subjects]
-    pairs = Pairs.of(by_replicate([subject.claim.new for subject in subjects]), by_replicate(floors))
+    pairs = ReplicatePairs.of(by_replicate([subject.claim.new for subject in subjects]), by_replicate(floors))
     return pairs, np.asarray(pairs.base > 0)
 
 
-def _excess(pairs: Pairs, known: BoolArray) -> FloatArray:
+def _excess(pairs: ReplicatePairs, known: BoolArray) -> FloatArray:
     """How far errors are above the noise floor, as a share of it."""
     share = np.full(known.shape, np.nan)
     np.divide(pairs.difference, pairs.base, out=share, where=known)

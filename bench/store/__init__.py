@@ -18,10 +18,20 @@ writer that is killed loses at most what it had not made final: the next one end
 other file is ever deleted: a part without its part of `runs` is not stored, but stays until that cell is run again.
 """
 
-from bench.store.gathering import Gathered, gather
-from bench.store.reader import Place, Stored, cell_ids, read, read_cell, stored, summary
-from bench.store.suite import read_suite, write_suite
-from bench.store.writer import ASIDE, Writer, writing
+from bench.store.read import (
+    Gathered,
+    Place,
+    Stored,
+    cell_ids,
+    gather,
+    read,
+    read_cell,
+    read_suite,
+    stored,
+    summary,
+    write_suite,
+)
+from bench.store.write import ASIDE, Writer, writing
 
 __all__ = [
     "ASIDE",

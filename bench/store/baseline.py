@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import StoreError
-from bench.schema import SCHEMAS, Status
-from bench.store.part import part_of
-from bench.store.reader import Place, cell_ids, read
+from bench.store.read import Place, cell_ids, part_of, read
+from bench.store.schema import SCHEMAS, Status
 
 LIMIT = 1_000_000
 """Bytes of all parts together: what a repository can hold without regret."""

@@ -10,10 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.data.examples import Examples, Selection
-from bench.data.windows import Windows
 from bench.models.base import Shape
-from bench.suite.spec import AsPublished, Training
+from bench.protocol.windows import Examples, Selection, Windows
+from bench.spec import AsPublished, Training
 
 EVALUATION_BATCH = 1024
 

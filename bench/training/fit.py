@@ -1,14 +1,30 @@
-"""Fit a bank: best weights by validation, early stopping and divergence for each member on its own."""
+"""Fit members of any kind: best weights by validation, early stopping and divergence for each on its own.
+
+Fit a bank: best weights by validation, early stopping and divergence for each member on its own.
+
+One way to train members of any kind: gradient banks and closed forms give the same value back.
+
+The shapes that data and recurrent layers have, for the `shapes` column of `runs`.
+"""
 
 from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from bench.schema import ADVICE, Status
-from bench.suite.spec import Training
+import numpy as np
+
+from bench.arrays import FloatArray
+from bench.models.base import ClosedForm, ModelKind, Shape
+from bench.protocol.windows import Examples
+from bench.spec import AsPublished, Training
+from bench.store.schema import ADVICE, Status
+from bench.tasks import Task
 from bench.training.bank import Bank
-from bench.training.members import Fit, Observer, never_stop
+from bench.training.members import Fit, Member, Observer, TrainingData, never_stop
 
 
 def fit(bank: Bank, *, observer: Observer = never_stop) -> list[Fit]:
@@ -66,3 +82,158 @@ def _goes_on(k: int, fit: Fit, settings: Training, observer: Observer) -> bool:
     done = tired or fit.epochs == settings.epochs
     fit.pruned = stop and not done  # who has finished is not pruned
     return not (done or stop)
+
+
+if TYPE_CHECKING:
+    from bench.training.bank import Bank
+
+CLOSED_FORM_BATCH = 8192
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Fitted members of one group.
+
+    Parameters
+    ----------
+    fits
+        One for each member, in order.
+    predict
+        ``predict(examples)`` gives ``[K, points, D]`` in scaled units.
+    parameter_count
+        Fitted numbers in one member.
+    how
+        How the members were stepped, for the `bank` column of `runs`.
+    teacher_forced
+        Whether prediction is fed true past values inside the horizon.
+    """
+
+    fits: list[Fit]
+    predict: Callable[[Examples], FloatArray]
+    parameter_count: int
+    how: str
+    teacher_forced: bool = False
+
+
+def train(
+    kind: ModelKind,
+    members: Sequence[Member],
+    data: TrainingData,
+    *,
+    device: str = "cpu",
+    deadline: float = math.inf,
+    observer: Observer = never_stop,
+) -> Trained:
+    """Train `members`, which must be of one group, on `data`.
+
+    Raises
+    ------
+    OutOfTime
+        `deadline` (`time.monotonic()`) passed.
+    """
+    shape = shape_of(data, members[0].training)
+    if not kind.gradient:
+        return _closed_form(kind, shape, members, data)
+    from bench.training.bank import split_bank  # torch: only where a gradient is needed
+
+    banks: list[Bank] = []
+    fits: list[Fit] = []
+    for bank in split_bank(kind, shape, members, data=data, device=device, deadline=deadline):
+        fits += fit(bank, observer=_shifted(observer, len(fits)))
+        banks.append(bank)
+
+    def predict(examples: Examples) -> FloatArray:
+        return np.concatenate([bank.predict(examples) for bank in banks])
+
+    return Trained(fits, predict, bank.parameter_count, how=bank.how, teacher_forced=bank.teacher_forced_prediction)
+
+
+def shape_of(data: TrainingData, training: Training) -> Shape:
+    """What a model is told about `data`."""
+    train = data.train
+    return Shape(
+        train.sequence_length,
+        train.horizon,
+        train.channels,
+        task=train.task,
+        outputs=None if train.outputs == train.channels else train.outputs,
+        every_step=_wants_every_step(train.task, training, data.as_published),
+        variable=train.variable,
+    )
+
+
+def _wants_every_step(task: Task, training: Training, as_published: AsPublished) -> bool:
+    if task == "forecast":
+        return training.supervision == "every-step" or as_published.targets == "same-at-every-step"
+    return task == "denoise"
+
+
+def _shifted(observer: Observer, first: int) -> Observer:
+    return lambda k, epoch, validation_mse: observer(first + k, epoch, validation_mse)
+
+
+def _closed_form(kind: ModelKind, shape: Shape, members: Sequence[Member], data: TrainingData) -> Trained:
+    models: list[ClosedForm] = [kind.build(member.parameters, shape) for member in members]
+    fits = [_fit_closed_form(model, data) for model in models]
+
+    def predict(examples: Examples) -> FloatArray:
+        return np.stack([predict_closed_form(model, examples) for model in models])
+
+    return Trained(fits, predict, models[0].parameter_count(), how="closed form")
+
+
+def _fit_closed_form(model: ClosedForm, data: TrainingData) -> Fit:
+    started = time.perf_counter()
+    model.fit(lambda: batches(data.train))
+    fit = Fit()
+    if data.validation is not None:
+        fit.validation_mse = float(
+            np.mean((predict_closed_form(model, data.validation) - data.validation.truth()) ** 2)
+        )
+    fit.fit_s = time.perf_counter() - started
+    return fit
+
+
+def predict_closed_form(model: ClosedForm, examples: Examples) -> FloatArray:
+    """``[points, D]`` in scaled units."""
+    return examples.assemble(np.concatenate([model.predict(x) for x, _ in batches(examples)]))
+
+
+def batches(examples: Examples) -> Iterator[tuple[FloatArray, FloatArray]]:
+    """One pass over `examples` in order: pairs of inputs ``[B, T, C]`` and targets ``[B, U, D]``."""
+    for start in range(0, len(examples), CLOSED_FORM_BATCH):
+        which = slice(start, start + CLOSED_FORM_BATCH)
+        yield examples.inputs(which), examples.targets(which)
+
+
+def shapes(kind: ModelKind, member: Member, data: TrainingData) -> dict[str, list[int]]:
+    """Of the train examples, and of what the first recurrent layers give for one full batch of them.
+
+    The layers run on torch's device `meta`, which knows shapes and computes nothing.
+    """
+    examples = data.train
+    steps, values = examples.targets(slice(0, 1)).shape[1:]
+    found = {
+        "train_inputs": [len(examples), examples.sequence_length, examples.channels],
+        "train_targets": [len(examples), steps, values],
+    }
+    return {**found, **_of_layers(kind, member, data)} if kind.gradient else found
+
+
+def _of_layers(kind: ModelKind, member: Member, data: TrainingData) -> dict[str, list[int]]:
+    import torch  # only where a gradient is needed
+
+    from bench.kernels.modules import Layers
+    from bench.training.bank import initialised
+    from bench.training.batches import Epochs
+
+    module = initialised(kind, shape_of(data, member.training), member).to("meta")
+    layers = next((part for part in module.modules() if isinstance(part, Layers)), None)
+    if layers is None:
+        return {}
+    layers.options = replace(layers.options, last_only=False)
+    batch = Epochs(len(data.train), member.training, data.as_published).size
+    x = torch.empty(batch, data.train.sequence_length, layers.input_size, device="meta")
+    output, state = layers(x)
+    hidden = state[0] if isinstance(state, tuple) else state
+    return {"outputs": list(output.shape), "h_n": list(hidden.shape)}

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bench import seeds
-from bench.data.examples import Examples
 from bench.models.base import Parameters
-from bench.schema import Status
-from bench.suite.spec import PROTOCOL, AsPublished, Training
+from bench.protocol.windows import Examples
+from bench.spec import PROTOCOL, AsPublished, Training
+from bench.store.schema import Status
 
 OWN_SETTINGS = frozenset({"learning_rate", "weight_decay", "clip_norm"})
 """Training settings in which the members of one bank may differ; they share every other, and their shape."""

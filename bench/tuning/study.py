@@ -1,25 +1,87 @@
-"""One Optuna study: trials are asked for in batches and trained together as banks."""
+"""One Optuna study: trials are requested in batches and trained together as banks.
+
+From a search space to candidates: the hyperparameters of one trial, resolved.
+
+A finished trial as a row of `trials`.
+
+One Optuna study: trials are asked for in batches and trained together as banks.
+"""
 
 from __future__ import annotations
 
+import json
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+    distribution_to_json,
+)
 from optuna.trial import Trial, TrialState
 
 from bench import seeds
-from bench.models.base import Choice, FloatRange, ModelKind, SearchRange
-from bench.schema import Status
-from bench.suite.cells import Cell
-from bench.suite.spec import Tuning
+from bench.cells import Cell
+from bench.models.base import Choice, FloatRange, ModelKind, Parameters, SearchRange
+from bench.spec import Training, Tuning
+from bench.store.schema import Status
+from bench.training.fit import train
 from bench.training.members import Fit, Member, TrainingData, group
-from bench.training.trained import train
-from bench.tuning.candidates import Candidate, defaults, resolve, space
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One set of hyperparameters: those of the model and those of its training."""
+
+    parameters: Parameters
+    training: Training
+
+    def values(self) -> dict[str, Any]:
+        """Everything that a fit with this candidate depends on, for the `hyperparameters` column."""
+        return {**self.parameters.model_dump(mode="json"), **self.training.model_dump(mode="json")}
+
+
+def space(kind: ModelKind, cell: Cell) -> dict[str, SearchRange]:
+    """What tuning may vary: the kind's search space without what the suite states of this model."""
+    return {name: choices for name, choices in kind.search.items() if name not in cell.model.stated}
+
+
+def resolve(kind: ModelKind, cell: Cell, overrides: Mapping[str, Any] | None = None) -> Candidate:
+    """The cell's own hyperparameters with `overrides` in place: each belongs to the model or to its training."""
+    overrides = dict(overrides or {})
+    own = {name: overrides.pop(name) for name in list(overrides) if name in kind.parameters.model_fields}
+    parameters = cell.model.parsed(kind.parameters, **own)
+    training = Training.model_validate({**cell.training.model_dump(), **overrides})
+    return Candidate(parameters, training)
+
+
+def defaults(kind: ModelKind, cell: Cell) -> dict[str, Any]:
+    """The cell's own value for every name in its search space: the first trial."""
+    values = resolve(kind, cell).values()
+    return {name: values[name] for name in space(kind, cell)}
+
+
+def trial_row(trial: FinishedTrial) -> dict[str, Any]:
+    """The columns of `trials` that the trial decides."""
+    fit = trial.fit
+    distributions = {name: distribution_to_json(value) for name, value in trial.distributions.items()}
+    return {
+        "trial": trial.number,
+        "state": trial.state,
+        "validation_mse_scaled": fit.validation_mse if trial.state != "failed" else None,
+        "epochs": fit.epochs,
+        "parameters": json.dumps(trial.overrides, sort_keys=True),
+        "distributions": json.dumps(distributions, sort_keys=True),
+        "validation_curve": fit.validation_mses,
+        "duration_s": fit.fit_s,
+    }
+
 
 STATES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
 

@@ -47,7 +47,7 @@ def main(words: list[str]) -> int:
 
 def measured(passes: int) -> Ratios:
     """The ratios of so many passes."""
-    from bench.environment import libraries
+    from bench.store.environment import libraries
 
     found = [one_pass(*QUICK, "-k", "not large", str(HERE))]
     forwards = [each["fullname"] for each in found[0]["benchmarks"]]

@@ -76,9 +76,9 @@ def bank_step(setting: Setting, members: int) -> Callable[[], None]:
 
     from bench.models import MODELS
     from bench.models.base import Shape
-    from bench.suite.spec import Training
-    from bench.training.fused import Fused
+    from bench.spec import Training
     from bench.training.members import Member
+    from bench.training.steppers import Fused
 
     kind = MODELS[setting.kind]
     parameters = kind.parameters(hidden_size=setting.hidden)
@@ -155,7 +155,7 @@ def machine() -> str:
     """What was measured on, in one line."""
     import torch
 
-    from bench.environment import environment
+    from bench.store.environment import environment
 
     found = environment("cpu")
     return (

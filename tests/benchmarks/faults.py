@@ -11,14 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.data.base import FloatArray, Series
-from bench.data.windows import Parts, Scaler, Windows, train_windows
+from bench.arrays import FloatArray
+from bench.cells import Cell
+from bench.data.base import Series
 from bench.models import MODELS
 from bench.models.base import Shape
 from bench.models.parameters import RecurrentParameters, RNNParameters
 from bench.models.recurrent import Recurrent
-from bench.running import prepared
-from bench.suite.cells import Cell
+from bench.protocol import prepare
+from bench.protocol.windows import Parts, Scaler, Windows, train_windows
 from bench.training.batches import TensorWindows
 
 
@@ -106,19 +107,19 @@ def _move_windows(by: int) -> Callable[[], None]:
 
 
 def _leak_the_scale() -> None:
-    prepare = prepared._of_series
+    of_series = prepare._of_series
 
-    def leaking(cell: Cell, series: Series, scaler: Scaler | None) -> prepared.Prepared:
-        return prepare(cell, series, scaler or Scaler.fit(cell.training.scaler, series.values))
+    def leaking(cell: Cell, series: Series, scaler: Scaler | None) -> prepare.Prepared:
+        return of_series(cell, series, scaler or Scaler.fit(cell.training.scaler, series.values))
 
-    prepared._of_series = leaking
+    prepare._of_series = leaking
 
 
 def _train_on_the_test() -> None:
     def leaking(values: FloatArray, cut: Parts, sequence_length: int, horizon: int) -> Windows:
         return train_windows(values, Parts(cut.n, cut.n, cut.n), sequence_length, horizon)
 
-    prepared.train_windows = leaking
+    prepare.train_windows = leaking
 
 
 FAULTS: Mapping[str, Fault] = {

@@ -23,8 +23,9 @@ import pyarrow as pa
 from performance import placed
 from speed_gate import speed
 
-from bench.compare import Comparison, Verdict, compare
-from bench.suite.spec import Suite
+from bench.comparing.decision import compare
+from bench.comparing.outcomes import Comparison, Verdict
+from bench.spec import Suite
 
 ROOT = Path(__file__).parents[2]
 REPORT = ROOT / "reports/gate.md"
@@ -71,7 +72,7 @@ def pool(fault: str | None, root: int) -> pa.Table:
     """`POOL` replicates of every cell under the root seed `root`, by fresh processes that hold the `fault`."""
     from faults import FAULTS, Fault
 
-    from bench.suite.cells import expand
+    from bench.cells import expand
 
     suite = the_suite()
     change = (FAULTS[fault] if fault else Fault("none")).alter
@@ -168,7 +169,7 @@ SECTIONS: Mapping[str, Callable[[], list[str]]] = {"accuracy": accuracy, "speed"
 
 def machine() -> str:
     """Where and on which code a section was measured."""
-    from bench.environment import environment
+    from bench.store.environment import environment
 
     known = environment("cpu")
     return f"{known['cpu']}, {os.cpu_count()} cores, commit {known['git_commit']}"

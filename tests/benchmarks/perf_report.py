@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.report.render import render
-from bench.report.source import Source
-from bench.report.summary import summarise
+from bench.reporting.render import render
+from bench.reporting.source import Source
+from bench.reporting.summary import summarise
 
 DATASETS = {"small": 1, "large": 10}
 LENGTHS = (5, 10, 20, 30, 50, 100)

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bench import store
-from bench.schema import PREDICTIONS, table
+from bench.store.schema import PREDICTIONS, table
 
 ROWS, SEEDS = 100_000, 10
 

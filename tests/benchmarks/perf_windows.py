@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.data.windows import Parts, train_windows
+from bench.protocol.windows import Parts, train_windows
 from bench.training.batches import TensorWindows
 
 POINTS, LENGTH, HORIZON = 5_000_000, 30, 1

@@ -75,7 +75,7 @@ def _ms(seconds: float) -> str:
 
 
 def _machine() -> str:
-    from bench.environment import environment
+    from bench.store.environment import environment
 
     found = environment("cpu")
     cores, load = len(os.sched_getaffinity(0)), os.getloadavg()[0]

@@ -18,13 +18,13 @@ from unittest import mock
 import torch
 from torch import Tensor, nn
 
+from bench.cells import Cell, expand
 from bench.data import DATASETS
 from bench.models import MODELS, recurrent
 from bench.running.cell import run_cell
-from bench.suite.cells import Cell, expand
 from bench.suite.load import load
 from bench.training import bank
-from bench.training.looped import Looped
+from bench.training.steppers import Looped
 
 SUITE = """
 name: parts

@@ -18,9 +18,9 @@ from torch import nn
 
 from bench.models import MODELS
 from bench.models.base import Shape
-from bench.suite.spec import Training
-from bench.training.fused import Fused
+from bench.spec import Training
 from bench.training.members import Member
+from bench.training.steppers import Fused
 
 ROUNDS = 7
 ROUND_S = 0.03

@@ -18,16 +18,15 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.ab.agent import CALIBRATION
+from bench.ab.process import Agent
+from bench.ab.rounds import measured_pair, shared
+from bench.ab.speed import Speed, Target, concluded, is_look
+from bench.ab.worktree import Side, asked, base_of, head_of
+from bench.cells import Cell, expand
 from bench.data import dataset_kinds
 from bench.models import model_kinds
-from bench.running.ab.agent import CALIBRATION
-from bench.running.ab.cells import asked
-from bench.running.ab.process import Agent
-from bench.running.ab.session import measured_pair, shared
-from bench.running.ab.worktree import Side, base_of, head_of
-from bench.running.selection import only
-from bench.stats.speed import Speed, Target, concluded, is_look
-from bench.suite.cells import Cell, expand
+from bench.running.plan import only
 from bench.suite.load import load
 
 ROOT = Path(__file__).parents[2]
@@ -71,7 +70,7 @@ def measured(limit_s: float) -> Samples:
     found: dict[float, dict[str, list[float]]] = {slowdown: {} for slowdown in SLOWDOWNS}
     RAW.parent.mkdir(exist_ok=True)
     with base_of(ROOT, "HEAD", environment="shared") as tree:
-        with (tree.root / "bench/training/fused.py").open("a") as file:
+        with (tree.root / "bench/training/steppers.py").open("a") as file:
             file.write(SHIM)
         _carry_kernels(ROOT / "bench/kernels", tree.root / "bench/kernels")
         cells = asked(_cells(), tree.root.parent / "cells")

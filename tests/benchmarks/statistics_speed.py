@@ -10,19 +10,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from bench import schema
-from bench.stats.blocks import mean_difference
+from bench.stats.aggregates import aggregate, learnable_fraction, skill
+from bench.stats.bootstrap import mean
 from bench.stats.claims import Claim
-from bench.stats.diebold_mariano import diebold_mariano
-from bench.stats.floors import learnable_fraction, skill
-from bench.stats.interquartile import aggregate
-from bench.stats.intervals import mean
-from bench.stats.machines import several
-from bench.stats.paired import paired
-from bench.stats.power import replicates
+from bench.stats.paired import paired, replicates
 from bench.stats.ranks import ranks
-from bench.stats.table import grid
 from bench.stats.verdicts import Subject, against_best, against_persistence
+from bench.stats.window_tests import diebold_mariano, mean_difference
+from bench.store import schema
+from bench.store.grid import grid, several
 
 CELLS, MODELS, SEEDS, TARGETS = 300, 10, 10, 200
 

@@ -12,15 +12,15 @@ import pytest
 import torch
 
 from bench.canary.pieces import Budget, Pieces
+from bench.cells import Cell
 from bench.data import DATASETS
 from bench.data.base import Sequences
-from bench.data.pins import PINNED, Pinned
+from bench.data.pinned import PINNED, Pinned
 from bench.models import MODELS
 from bench.models.base import ModelKind
 from bench.models.parameters import NoParameters
-from bench.running.prepared import load_data
-from bench.suite.cells import Cell
-from bench.suite.spec import Entry, Split, Training, Tuning
+from bench.protocol.prepare import load_data
+from bench.spec import Entry, Split, Training, Tuning
 
 BUDGET = Budget(epochs=2, windows_per_epoch=64, trials=2, rounds=2, test_points=150)
 PRICES = "TSLA", "GOOGL", "DJI", "A", "GOOG"

@@ -12,12 +12,11 @@ import pytest
 
 from bench.canary import CANARIES
 from bench.canary.base import Outcome, Verdict
-from bench.canary.pieces import Pieces
-from bench.canary.twins import changed_from
+from bench.canary.pieces import Pieces, changed_from
 from bench.canary.watch import ask
 from bench.data import DATASETS
 from bench.models import MODELS
-from bench.suite.spec import Split, Tuning
+from bench.spec import Split, Tuning
 
 PAIRS = [
     (dataset, model) for dataset, kind in DATASETS.items() for model, able in MODELS.items() if kind.task in able.tasks

@@ -11,9 +11,7 @@ from scipy.stats import binom, chisquare
 
 from bench.canary import CANARIES
 from bench.canary.base import Verdict
-from bench.canary.fair import ALPHA, Fair, Round, claims, judged
-from bench.canary.gbm import motion
-from bench.canary.permuted import permuted
+from bench.canary.chance import ALPHA, Fair, Round, claims, judged, motion, permuted
 from bench.canary.pieces import Budget, Pieces
 from bench.data.base import Provenance, Series
 

@@ -11,9 +11,9 @@ import pytest
 from bench.canary import CANARIES
 from bench.canary.base import Verdict
 from bench.canary.pieces import Budget, Pieces
-from bench.data.windows import Parts, Scaler, Windows, evaluation_windows, train_windows
-from bench.running import prepared as prepared_module
-from bench.suite.spec import Tuning
+from bench.protocol import prepare as prepared_module
+from bench.protocol.windows import Parts, Scaler, Windows, evaluation_windows, train_windows
+from bench.spec import Tuning
 from bench.training import batches
 from bench.training.members import TrainingData
 from bench.tuning import study

@@ -11,13 +11,12 @@ from scipy.stats import binom
 
 from bench.canary import CANARIES
 from bench.canary.base import Verdict
-from bench.canary.drawn import coins, places
-from bench.canary.pieces import Budget, Pieces
-from bench.canary.twins import with_larger, with_other_inputs, with_other_targets
+from bench.canary.chance import coins, places
+from bench.canary.pieces import Budget, Pieces, with_larger, with_other_inputs, with_other_targets
 from bench.canary.watch import ask, watch
 from bench.data.base import Provenance, Sequences
-from bench.running import prepared as prepared_module
-from bench.suite.spec import AsPublished, Split
+from bench.protocol import prepare as prepared_module
+from bench.spec import AsPublished, Split
 
 Plant = pytest.MonkeyPatch
 

@@ -10,16 +10,14 @@ import numpy as np
 import pytest
 
 from bench.canary import CANARIES
-from bench.canary.base import Canary, Outcome, Verdict
-from bench.canary.moves import distance
-from bench.canary.pieces import Budget, Pieces
-from bench.canary.twins import changed_from, multiplied_from
+from bench.canary.base import Canary, Outcome, Verdict, distance
+from bench.canary.pieces import Budget, Pieces, changed_from, multiplied_from
 from bench.canary.watch import ask, watch
+from bench.cells import Cell
 from bench.data.base import Provenance, Series
 from bench.errors import DataUnavailable
-from bench.running import prepared as prepared_module
-from bench.suite.cells import Cell
-from bench.suite.spec import Split, Training
+from bench.protocol import prepare as prepared_module
+from bench.spec import Split, Training
 
 QUIET = Canary("quiet", "", lambda pieces: Outcome(Verdict.QUIET, str(len(pieces.series))))
 OWN = Canary("own", "", lambda pieces: Outcome(Verdict.QUIET, "never loads"), own_data=True)
@@ -99,7 +97,7 @@ def test_what_diverges_could_not_be_checked(pieces: Callable[..., Pieces]) -> No
 def test_what_a_model_raises_is_told_in_one_line(
     pieces: Callable[..., Pieces], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bench.models.simple.Mean.predict", lambda self, x: 1 / 0)
+    monkeypatch.setattr("bench.models.naive.Mean.predict", lambda self, x: 1 / 0)
     verdict, words = said("causality", pieces(model="mean"))
     assert verdict is Verdict.COULD_NOT_RUN
     assert words.startswith("ZeroDivisionError at ")

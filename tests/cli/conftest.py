@@ -8,8 +8,8 @@ from typing import NamedTuple
 import pytest
 
 from bench.__main__ import main
-from bench.cli import running
-from bench.running.engines import start
+from bench.cli import run
+from bench.running.workers import start
 
 
 class Ended(NamedTuple):
@@ -65,4 +65,4 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
     def inline(_name: str, *, jobs: int, device: str) -> object:
         return start("inline", jobs=jobs, device=device, target="fake_cells:run_cell")
 
-    monkeypatch.setattr(running, "start", inline)
+    monkeypatch.setattr(run, "start", inline)

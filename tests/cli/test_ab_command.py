@@ -14,10 +14,9 @@ import numpy as np
 import psutil
 import pytest
 
-from bench.cli.side_by_side import decided
-from bench.cli.speed_table import Measured, status, written
-from bench.running.ab.session import Pair, Shared
-from bench.stats.speed import Target
+from bench.ab.rounds import Pair, Shared
+from bench.ab.speed import Target
+from bench.cli.ab import Measured, decided, status, written
 
 ROOT = Path(__file__).parents[2]
 TARGET = Target()
@@ -111,7 +110,7 @@ def test_a_folder_without_a_repository_is_refused(bench: Bench, monkeypatch: pyt
 def test_a_wrong_option_is_one_line_before_anything_is_made(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, arguments: list[str], blamed: str
 ) -> None:
-    monkeypatch.setattr("bench.cli.side_by_side.base_of", None)
+    monkeypatch.setattr("bench.cli.ab.base_of", None)
     said = bench("ab", "HEAD", "--suite", "tiny.yaml", *arguments)
     assert (said.status, said.out, said.err.count("\n")) == (2, "", 1)
     assert said.err.startswith(blamed)

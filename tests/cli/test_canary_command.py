@@ -9,7 +9,7 @@ import pytest
 from bench.canary.base import Outcome, Verdict
 from bench.canary.watch import Finding
 from bench.cli.canary import status
-from bench.data.windows import Scaler
+from bench.protocol.windows import Scaler
 
 LINES = """\
 wave     mean         3  1  causality  quiet           80 comparisons at 10 times t: nothing moved

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from bench import store
-from bench.schema import SCHEMAS
+from bench.store.schema import SCHEMAS
 
 SUITE = """\
 name: real

@@ -17,10 +17,9 @@ import bench as package
 from bench.cli import data, doctor
 from bench.cli.doctor import Finding
 from bench.data import DATASETS
-from bench.data.fetch import Held
-from bench.data.pins import PINNED
+from bench.data.pinned import PINNED, Held
 from bench.models import MODELS
-from bench.training.metrics import METRICS
+from bench.protocol.metrics import METRICS
 
 Bench = Callable[..., Any]
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from bench.cli import probing, reading
-from bench.running.probing.session import run
-from bench.store.probes import read_probes
+from bench.cli import probe, report
+from bench.probe.session import run
+from bench.store.read import read_probes
 
 Bench = Callable[..., Any]
 
@@ -23,7 +23,7 @@ def fake_probe(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Processes answer at once, with made-up numbers; the log of what they were asked."""
     monkeypatch.syspath_prepend(Path(__file__).parents[1] / "probe" / "fakes")
     monkeypatch.setenv("FAKE_PROBE_LOG", str(tmp_path / "log"))
-    monkeypatch.setattr(probing, "run", partial(run, target="fake_probe:answer"))
+    monkeypatch.setattr(probe, "run", partial(run, target="fake_probe:answer"))
     return tmp_path / "log"
 
 
@@ -50,11 +50,11 @@ def test_a_probe_writes_the_report_of_stored_results_again(
     bench: Bench, fakes: None, fake_probe: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = ("--only", "model=mean", "--only", "dataset=noise", "--only", "sequence_length=3")
-    monkeypatch.setattr(probing, "write_report", lambda results: f"the page of {results}")
+    monkeypatch.setattr(probe, "write_report", lambda results: f"the page of {results}")
     assert bench("run", "tiny.yaml", "--no-report", *one).status == 0
-    before = reading._stamp(Path("results/tiny"))
+    before = report._stamp(Path("results/tiny"))
     assert "report" not in bench("probe", "tiny.yaml", "--repeats", "1", "--no-report", *one).out
-    assert reading._stamp(Path("results/tiny")) != before  # a report made before the probe is not up to date
+    assert report._stamp(Path("results/tiny")) != before  # a report made before the probe is not up to date
     ended = bench("probe", "tiny.yaml", *one)
     assert ended.out.endswith(f"report:  the page of {Path('results/tiny')}\n")
 

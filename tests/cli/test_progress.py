@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
+from bench.cells import Cell
+from bench.cli.progress import duration, sink, told
 from bench.errors import InputError
-from bench.progress import duration, sink, told
-from bench.running.events import Advanced, Finished, Planned, Started
-from bench.schema import Status
-from bench.suite.cells import Cell
-from bench.suite.spec import Entry, Split, Training
+from bench.running.runner import Advanced, Finished, Planned, Started
+from bench.spec import Entry, Split, Training
+from bench.store.schema import Status
 
 CELL = Cell(
     suite="s",

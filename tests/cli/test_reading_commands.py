@@ -21,13 +21,13 @@ pytestmark = pytest.mark.usefixtures("real_cells")
 @pytest.fixture
 def real_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cells are real, and run in this process."""
-    from bench.cli import running
-    from bench.running.engines import start
+    from bench.cli import run
+    from bench.running.workers import start
 
     def inline(_name: str, *, jobs: int, device: str) -> object:
         return start("inline", jobs=jobs, device=device, target="bench.running.cell:run_cell")
 
-    monkeypatch.setattr(running, "start", inline)
+    monkeypatch.setattr(run, "start", inline)
 
 
 PROGRAM_WITHOUT_TORCH = """
@@ -188,8 +188,8 @@ def test_a_refusal_is_written_in_the_forms_that_are_asked_for(bench: Bench, fold
 def test_results_of_other_code_are_cautioned_against(
     monkeypatch: pytest.MonkeyPatch, commits: tuple[str, ...], here: str | None, dirty: bool | None, warned: bool
 ) -> None:
-    from bench import environment
-    from bench.cli.comparing import stale
+    from bench.cli.compare import stale
+    from bench.store import environment
 
     monkeypatch.setattr(environment, "checkout", lambda: {"git_commit": here, "git_dirty": dirty})
     told = stale(commits)
@@ -210,9 +210,9 @@ def test_the_history_of_runs_is_a_page(bench: Bench, folder: Path) -> None:
 
 def test_every_metric_and_form_can_be_asked_for() -> None:
     from bench.cli.app import Format, Measured
-    from bench.compare.exporters import FORMATS
-    from bench.compare.metrics import MEASURES
-    from bench.suite.spec import Thresholds
+    from bench.comparing.decision import MEASURES
+    from bench.comparing.formats import FORMATS
+    from bench.spec import Thresholds
 
     assert [form.value for form in Format] == list(FORMATS)
     assert [metric.value for metric in Measured] == list(MEASURES) == list(Thresholds.model_fields)

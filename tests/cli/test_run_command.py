@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from bench import store
-from bench.cli import reading, running
+from bench.cli import report, run
 from bench.cli.app import Progress
-from bench.data import stocks
+from bench.cli.progress import SINKS
+from bench.data import pinned
 from bench.errors import DataUnavailable
-from bench.progress import SINKS
 
 Bench = Callable[..., Any]
 pytestmark = pytest.mark.usefixtures("fakes")
@@ -25,15 +25,15 @@ def reports(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The results folders that a report was made of; the pages are empty."""
     made: list[Path] = []
 
-    def write(results: Path, into: Path = reading.REPORTS) -> Path:
+    def write(results: Path, into: Path = report.REPORTS) -> Path:
         made.append(results)
         page = into / "tiny" / "index.html"
         page.parent.mkdir(parents=True, exist_ok=True)
         page.touch()
-        page.with_name(".stamp").write_text(reading._stamp(results))
+        page.with_name(".stamp").write_text(report._stamp(results))
         return page
 
-    monkeypatch.setattr(running, "write_report", write)
+    monkeypatch.setattr(run, "write_report", write)
     return made
 
 
@@ -242,7 +242,7 @@ def test_a_dry_run_counts_each_cell_once(bench: Bench, folder: Path, monkeypatch
     def unavailable(_name: str) -> Path:
         raise DataUnavailable("bring it")
 
-    monkeypatch.setattr(stocks, "locate", unavailable)
+    monkeypatch.setattr(pinned, "locate", unavailable)
     (folder / "tiny.yaml").write_text(
         (folder / "tiny.yaml").read_text().replace("{id: wave, kind: sine, length: 90}", "TSLA")
     )

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bench import store
-from bench.schema import SCHEMAS, table
+from bench.store.schema import SCHEMAS, table
 
 Bench = Callable[..., Any]
 

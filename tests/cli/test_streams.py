@@ -13,7 +13,7 @@ import pytest
 
 import bench as package
 from bench import store
-from bench.cli.interrupts import Interrupt, raising
+from bench.cli.terminal import Interrupt, raising
 
 RUN = ("run", "tiny.yaml", "--no-report", "--only", "sequence_length=3", "--jobs", "1")
 
@@ -58,7 +58,7 @@ import signal, sys
 class Interrupting:
     @staticmethod
     def find_spec(name, path=None, target=None):
-        if name == "bench.cli.running":
+        if name == "bench.cli.run":
             signal.raise_signal(signal.SIGINT)
 
 sys.meta_path.insert(0, Interrupting)
@@ -88,8 +88,8 @@ def test_an_interrupt_that_was_dropped_is_raised_at_the_next_check() -> None:
 
 def test_a_second_interrupt_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
     left: list[int] = []
-    monkeypatch.setattr("bench.cli.interrupts._leave", lambda number, frame: left.append(number))
-    monkeypatch.setattr("bench.cli.interrupts._SAME_S", -1.0)
+    monkeypatch.setattr("bench.cli.terminal._leave", lambda number, frame: left.append(number))
+    monkeypatch.setattr("bench.cli.terminal._SAME_S", -1.0)
     interrupt = Interrupt()
     with pytest.raises(KeyboardInterrupt):
         interrupt(signal.SIGINT, None)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.cli.table import results_table
-from bench.schema import table
+from bench.cli.results_table import results_table
+from bench.store.schema import table
 
 
 def _row(model: str, seed: int, rmse: float | None, **other: Any) -> dict[str, Any]:

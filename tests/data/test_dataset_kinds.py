@@ -66,7 +66,7 @@ def plug_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_plug_in_is_listed_beside_the_built_in_kinds(plug_in) -> None:
-    plug_in("plug_sine", "from bench.data.synthetic import SINE as KIND\n", "other-sine = plug_sine:KIND")
+    plug_in("plug_sine", "from bench.data.formulas import SINE as KIND\n", "other-sine = plug_sine:KIND")
     kinds = dataset_kinds()
     assert list(kinds) == [*DATASETS, "other-sine"]
     assert kinds["other-sine"] is DATASETS["sine"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from bench.data.denoise import DENOISE_SINE, DenoiseSine, posterior_mean
+from bench.data.sequences import DENOISE_SINE, DenoiseSine, posterior_mean
 
 
 def test_the_defaults_are_the_published_sequences() -> None:

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.data.fetch import cache_folder, fetch, locate, verify
-from bench.data.pins import PINNED, Pinned
+from bench.data.pinned import PINNED, Pinned, cache_folder, fetch, locate, verify
 from bench.errors import DataError, DataUnavailable, InputError
 
 CONTENT = b"Date,Close\r\n2020-01-02,1.5\r\n"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.data.gbm import GBM, Gbm
+from bench.data.formulas import GBM, Gbm
 from bench.errors import DataError
 from bench.seeds import generator
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.data.idx import read_idx
+from bench.data.images import read_idx
 from bench.errors import DataError
 
 

@@ -15,12 +15,10 @@ from sklearn.datasets import load_digits
 from sklearn.neighbors import KNeighborsClassifier
 
 from bench.data import DATASETS
-from bench.data import digits as digits_module
+from bench.data import images as digits_module
 from bench.data.base import Sequences
-from bench.data.digits import Digits
-from bench.data.images import one_hot
-from bench.data.mnist import Mnist
-from bench.data.pins import PINNED, Pinned
+from bench.data.images import Digits, Mnist, one_hot
+from bench.data.pinned import PINNED, Pinned
 from bench.errors import DataError
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bench.data import DATASETS
-from bench.data.linear import linear_floor, tones, white
+from bench.data.covariance import linear_floor, tones, white
 
 
 def test_an_autoregression_is_forecast_from_its_last_point() -> None:

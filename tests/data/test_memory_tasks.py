@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from bench.data.adding import ADDING, Adding
-from bench.data.recall import RECALL, Recall
+from bench.data.formulas import RECALL, Recall
+from bench.data.sequences import ADDING, Adding
 from bench.seeds import generator
 
 

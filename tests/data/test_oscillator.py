@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 from scipy.integrate import solve_ivp
 
-from bench.data.oscillator import OSCILLATOR, Oscillator, solve
+from bench.data.formulas import OSCILLATOR, Oscillator, solve
 
 Signal = NDArray[np.float64]
 

@@ -8,9 +8,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from bench.data.oscillator import OSCILLATOR, Oscillator
-from bench.data.synthetic import SINE, Sine
-from bench.data.two_tone import TWO_TONE, TwoTone
+from bench.data.formulas import OSCILLATOR, SINE, TWO_TONE, Oscillator, Sine, TwoTone
 
 
 def test_sixteen_cycles() -> None:

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from bench.data import DATASETS
-from bench.data.pins import PINNED, Pinned
-from bench.data.stocks import Stock
+from bench.data.pinned import PINNED, Pinned, Stock
 from bench.errors import DataError
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "stocks"

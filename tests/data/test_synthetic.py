@@ -9,16 +9,7 @@ import pytest
 from pydantic import ValidationError
 from scipy import stats
 
-from bench.data.synthetic import (
-    DAMPED_MULTISINE,
-    NOISY_SINE,
-    RANDOM,
-    SINE,
-    DampedMultisine,
-    NoisySine,
-    Random,
-    Sine,
-)
+from bench.data.formulas import DAMPED_MULTISINE, NOISY_SINE, RANDOM, SINE, DampedMultisine, NoisySine, Random, Sine
 from bench.seeds import generator
 
 

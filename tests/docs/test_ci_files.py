@@ -71,8 +71,8 @@ def test_the_workflow_is_one(path):
 
 
 def test_every_form_and_verdict_is_described():
-    from bench.compare import Verdict
-    from bench.compare.exporters import FORMATS
+    from bench.comparing.formats import FORMATS
+    from bench.comparing.outcomes import Verdict
 
     text = PAGE.read_text()
     assert [name for name in [*FORMATS, *Verdict] if f"`{name}`" not in text] == []

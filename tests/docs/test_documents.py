@@ -7,7 +7,7 @@ import pytest
 
 from bench.data import DATASETS
 from bench.models import MODELS
-from bench.schema import ALL, Status
+from bench.store.schema import ALL, Status
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,7 +38,7 @@ def test_every_canary_is_described():
 
 
 def test_every_setting_is_described():
-    from bench.suite import spec
+    from bench import spec
 
     text = (ROOT / "docs" / "suites.md").read_text()
     names = "Suite Split Training Tuning Exclusion AsPublished System Overrides Published Gate Thresholds"
@@ -47,9 +47,8 @@ def test_every_setting_is_described():
 
 
 def test_every_verdict_and_departure_of_published_systems_is_described():
-    from bench.published.values import Outcome
-    from bench.suite.published import Claim
-    from bench.suite.spec import AsPublished
+    from bench.replication.findings import Outcome
+    from bench.spec import AsPublished, Claim
 
     text = (ROOT / "docs" / "published.md").read_text()
     assert [verdict for verdict in Outcome if verdict.value.split()[0] not in text] == []

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from bench.kernels.compiled import waiting
-from bench.kernels.recurrent import Weights, recurrent
+from bench.kernels.dispatch import Weights, recurrent
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = """

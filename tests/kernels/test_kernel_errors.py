@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from bench.errors import InputError
-from bench.kernels import operator, reference
-from bench.kernels.recurrent import Weights, implementation, recurrent
+from bench.kernels import autograd, reference
+from bench.kernels.dispatch import Weights, implementation, recurrent
 
 K, B, T, C, H = 2, 3, 4, 5, 6
 SHAPES = {
@@ -74,9 +74,9 @@ def test_the_tensors_that_are_replaced_fit():
 @pytest.mark.parametrize(
     ("choice", "dtype", "expected"),
     [
-        (None, torch.float32, operator),
-        ("auto", torch.float64, operator),
-        ("numba", torch.float32, operator),
+        (None, torch.float32, autograd),
+        ("auto", torch.float64, autograd),
+        ("numba", torch.float32, autograd),
         ("auto", torch.bfloat16, reference),
         ("reference", torch.float32, reference),
     ],

@@ -6,16 +6,16 @@ import threading
 import pytest
 import torch
 
-from bench.kernels import memory
-from bench.kernels.recurrent import Weights, recurrent
+from bench.kernels import native
+from bench.kernels.dispatch import Weights, recurrent
 
 
 @pytest.fixture(autouse=True)
 def empty():
     gc.collect()
-    memory.release()
+    native.release()
     yield
-    memory.release()
+    native.release()
 
 
 def loss(x, weights):
@@ -23,67 +23,67 @@ def loss(x, weights):
 
 
 def test_a_buffer_is_used_again_after_its_life():
-    first = memory.buffer(1000, torch.float32)
+    first = native.buffer(1000, torch.float32)
     place = first.data_ptr()
-    assert place % memory.ALIGNMENT == 0
+    assert place % native.ALIGNMENT == 0
     assert first.shape == (1000,)
     del first
-    assert memory.buffer(990, torch.float32).data_ptr() == place
+    assert native.buffer(990, torch.float32).data_ptr() == place
 
 
 def test_a_view_keeps_its_buffer():
-    tensor = memory.buffer(1000, torch.float64)
+    tensor = native.buffer(1000, torch.float64)
     place, view = tensor.data_ptr(), tensor[10:20].view(2, 5)
     view.fill_(3)
     array = tensor.numpy()
     del tensor
-    other = memory.buffer(1000, torch.float64)
+    other = native.buffer(1000, torch.float64)
     assert other.data_ptr() != place
     del view
-    third = memory.buffer(1000, torch.float64)
+    third = native.buffer(1000, torch.float64)
     assert third.data_ptr() not in (place, other.data_ptr())
     del array
-    assert memory.buffer(1000, torch.float64).data_ptr() == place
+    assert native.buffer(1000, torch.float64).data_ptr() == place
 
 
 def test_a_buffer_much_too_large_is_left_alone():
-    large = memory.buffer(100_000, torch.float32)
+    large = native.buffer(100_000, torch.float32)
     place = large.data_ptr()
     del large
-    assert memory.buffer(100, torch.float32).data_ptr() != place
+    assert native.buffer(100, torch.float32).data_ptr() != place
 
 
 def test_release_forgets_what_is_free():
-    tensor = memory.buffer(5000, torch.float32)
+    tensor = native.buffer(5000, torch.float32)
     del tensor
-    assert len(memory._free) == 1
-    memory.release()
-    assert memory._free == []
+    assert len(native._free) == 1
+    native.release()
+    assert native._free == []
 
 
 def test_no_more_is_kept_than_the_limit(monkeypatch):
-    monkeypatch.setattr(memory, "MOST_FREE_BYTES", 10_000)
-    tensors = [memory.buffer(1000, torch.float32) for _ in range(5)]
+    monkeypatch.setattr(native, "MOST_FREE_BYTES", 10_000)
+    tensors = [native.buffer(1000, torch.float32) for _ in range(5)]
     tensors.clear()
-    assert sum(raw.size for raw in memory._free) <= 10_000
-    assert len(memory._free) == 2
+    assert sum(raw.size for raw in native._free) <= 10_000
+    assert len(native._free) == 2
 
 
 def test_a_buffer_may_die_while_its_thread_looks_for_another(monkeypatch):
     """The garbage collector runs at any allocation, also at one inside the lock."""
-    monkeypatch.setattr(memory, "_lock", threading.Lock())  # one that only this test could leave locked
-    tensors = [memory.buffer(1000, torch.float32)]
+    monkeypatch.setattr(native, "_lock", threading.Lock())  # one that only this test could leave locked
+    tensors = [native.buffer(1000, torch.float32)]
 
     def die():
-        with memory._lock:
+        with native._lock:
             tensors.clear()
 
     thread = threading.Thread(target=die, daemon=True)
     thread.start()
     thread.join(timeout=10)
     assert not thread.is_alive(), "waits for itself"
-    memory.buffer(1000, torch.float32)
-    assert not memory._returned
+    native.buffer(1000, torch.float32)
+    assert not native._returned
 
 
 def test_two_forward_passes_alive_at_once_have_their_own_gradients():
@@ -108,7 +108,7 @@ def test_a_graph_may_be_walked_back_twice():
 def test_what_was_kept_is_free_after_the_backward_pass():
     weights = Weights(torch.randn(1, 24, 3).requires_grad_(), torch.randn(1, 24, 6))
     total = loss(torch.randn(1, 9, 5, 3), weights)
-    assert memory._free == []
+    assert native._free == []
     total.backward()
     del total
-    assert len(memory._free) == 1
+    assert len(native._free) == 1

@@ -8,9 +8,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bench.errors import InputError
-from bench.kernels import threads
-from bench.kernels.last_state import LOSSES, losses_and_gradients
-from bench.kernels.recurrent import Weights
+from bench.kernels import native
+from bench.kernels.dispatch import Weights
+from bench.kernels.fused import LOSSES, losses_and_gradients
 
 GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3}
 
@@ -107,7 +107,7 @@ def test_float32_equals_torch_in_float64(case):
 @pytest.mark.parametrize("loss", sorted(LOSSES))
 @pytest.mark.parametrize("cell", sorted(GATES))
 def test_a_bank_gives_each_member_what_it_gets_alone(cell, loss, monkeypatch):
-    monkeypatch.setattr(threads, "LEAST_WORK", 0)
+    monkeypatch.setattr(native, "LEAST_WORK", 0)
     x, target, weights, head = tensors(Case(cell, batch=75, hidden=17), torch.float32)
     torch.set_num_threads(2)
     try:

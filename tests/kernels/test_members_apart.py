@@ -6,8 +6,8 @@ import threading
 import pytest
 import torch
 
-from bench.kernels import threads
-from bench.kernels.recurrent import Weights, recurrent
+from bench.kernels import native
+from bench.kernels.dispatch import Weights, recurrent
 
 GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3}
 MEMBERS, BATCH, STEPS, CHANNELS, HIDDEN = 5, 75, 9, 3, 17
@@ -45,14 +45,14 @@ def test_a_bank_gives_each_member_what_it_gets_alone(cell, dtype):
 
 @pytest.mark.parametrize("cell", sorted(GATES))
 def test_the_number_of_threads_changes_nothing(cell, monkeypatch):
-    seen, work = set(), threads._work
+    seen, work = set(), native._work
 
     def seen_at_work(*arguments):
         seen.add(threading.get_ident())
         work(*arguments)
 
-    monkeypatch.setattr(threads, "_work", seen_at_work)
-    monkeypatch.setattr(threads, "LEAST_WORK", 0)
+    monkeypatch.setattr(native, "_work", seen_at_work)
+    monkeypatch.setattr(native, "LEAST_WORK", 0)
     flat = operands(cell, torch.float32)
     on_one = run(cell, flat)
     assert not seen

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.autograd import gradcheck, gradgradcheck
 
-from bench.kernels.recurrent import Weights, recurrent
+from bench.kernels.dispatch import Weights, recurrent
 
 GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3}
 MEMBERS, BATCH, STEPS, CHANNELS, HIDDEN = 2, 2, 3, 2, 3

@@ -6,7 +6,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bench.kernels.recurrent import Outputs, Weights, recurrent
+from bench.kernels.dispatch import Outputs, Weights, recurrent
 
 GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3}
 SHAREABLE = ("x", "h", "c", "weight_ih", "bias_ih", "bias_hh")

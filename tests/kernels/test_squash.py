@@ -5,8 +5,8 @@ import pytest
 from numba import njit
 from scipy.special import expit
 
+from bench.kernels.equations import sigmoid, tanh
 from bench.kernels.simd import VECTOR_BYTES, load, store
-from bench.kernels.squash import sigmoid, tanh
 
 
 @njit

@@ -9,11 +9,8 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from bench.errors import InputError
-from bench.kernels.last_state import LOSSES, SLOPES
-from bench.kernels.linear import map_losses
-from bench.kernels.many_layers import losses_and_gradients
+from bench.kernels.fused import LOSSES, SLOPES, Walk, layered_losses_and_gradients, map_losses
 from bench.kernels.modules import GRU, LSTM, RNN
-from bench.kernels.walk import Walk
 from bench.models.base import Shape
 from bench.models.encoder_decoder import EncoderDecoder
 from bench.models.parameters import EncoderDecoderParameters
@@ -113,7 +110,7 @@ def test_layers_their_map_and_loss(case):
     expected = torch.autograd.grad(losses.sum(), [*layers.parameters(), *head])
 
     reseed(case, layers)
-    found, gradients = losses_and_gradients(layers, x, target, head, loss=case.loss)
+    found, gradients = layered_losses_and_gradients(layers, x, target, head, loss=case.loss)
     close([found, *gradients], [losses.detach(), *expected])
 
 
@@ -158,4 +155,4 @@ def test_a_head_of_the_wrong_width():
     layers, draw = bank(Case(bidirectional=True))
     head = draw(3, OUTPUTS, 5), draw(3, OUTPUTS)
     with pytest.raises(InputError, match=r"head weight: expected \[K, O, H\] = \[3, 3, 10\], got \[3, 3, 5\]"):
-        losses_and_gradients(layers, draw(3, BATCH, STEPS, CHANNELS), draw(3, BATCH, OUTPUTS), head, loss="mse")
+        layered_losses_and_gradients(layers, draw(3, BATCH, STEPS, CHANNELS), draw(3, BATCH, OUTPUTS), head, loss="mse")

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.arrays import FloatArray
 from bench.errors import InputError
 from bench.models import MODELS
-from bench.models.base import Batches, ClosedForm, FloatArray, Shape
+from bench.models.base import Batches, ClosedForm, Shape
 
 CLOSED_FORMS = [name for name, kind in MODELS.items() if not kind.gradient]
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from bench.models import MODELS
 from bench.models.base import Shape
-from bench.models.keras import keras_layers
+from bench.models.keras_layers import keras_layers
 from bench.models.parameters import RecurrentParameters
 from bench.models.recurrent import Recurrent
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.linear_model import Ridge
 
-from bench.models.base import FloatArray, Shape
+from bench.arrays import FloatArray
+from bench.models.base import Shape
 from bench.models.linear import LinearAR, moments
 from bench.models.parameters import LinearARParameters
 

@@ -15,7 +15,7 @@ from bench.errors import InputError
 from bench.models import MODELS, model_kinds
 from bench.models.base import Choice, ModelKind, SearchRange
 from bench.models.parameters import NoParameters
-from bench.suite.spec import Training
+from bench.spec import Training
 
 NAMES = ["persistence", "drift", "mean", "seasonal-naive", "linear-ar", "logistic-regression"]
 NAMES += ["rnn", "lstm", "gru", "encoder-decoder"]

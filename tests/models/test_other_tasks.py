@@ -7,9 +7,10 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression, Ridge
 
+from bench.arrays import FloatArray
 from bench.errors import InputError
 from bench.models import MODELS
-from bench.models.base import Batches, FloatArray, Shape
+from bench.models.base import Batches, Shape
 
 DENOISE = Shape(6, 1, 2, "denoise", 2, every_step=True)
 

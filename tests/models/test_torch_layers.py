@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.kernels.linear import Linear
+from bench.kernels.fused import Linear
 from bench.kernels.modules import Layers
 from bench.models import MODELS
 from bench.models.base import Shape
-from bench.models.deployed import with_torch_layers
-from bench.training.fused import why_not
+from bench.models.torch_layers import with_torch_layers
+from bench.training.steppers import why_not
 
 torch.set_num_threads(1)
 

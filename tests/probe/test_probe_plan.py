@@ -9,18 +9,18 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from bench.environment import libraries
+from bench.cells import Cell
 from bench.errors import StoreError
 from bench.models import MODELS
 from bench.models.base import Shape
-from bench.running.preflight import Preflight
-from bench.running.probing.plan import Setting, Wanted, prepare
+from bench.probe.probe_plan import Setting, Wanted, prepare
+from bench.running.plan import Preflight
 from bench.running.rows import failed as failed_cell
-from bench.schema import Status, table
+from bench.spec import Entry, Split, Training, Tuning
 from bench.store import writing
-from bench.store.probes import read_probes
-from bench.suite.cells import Cell
-from bench.suite.spec import Entry, Split, Training, Tuning
+from bench.store.environment import libraries
+from bench.store.read import read_probes
+from bench.store.schema import Status, table
 
 SETTING = Setting("cpu", threads=1, repeats=2)
 

@@ -8,16 +8,16 @@ from pathlib import Path
 import pyarrow.compute as pc
 import pytest
 
+from bench.cells import Cell
 from bench.models.base import Shape
+from bench.probe.probe_plan import ProbePlan, Setting, Wanted
+from bench.probe.session import run
 from bench.probe.workload import Workload
-from bench.running.events import Advanced, Event, Finished, Planned, Started
-from bench.running.preflight import Blocked
-from bench.running.probing.plan import ProbePlan, Setting, Wanted
-from bench.running.probing.session import run
-from bench.schema import Status
-from bench.store.probes import read_probes
-from bench.suite.cells import Cell
-from bench.suite.spec import Entry, Split, Training
+from bench.running.plan import Blocked
+from bench.running.runner import Advanced, Event, Finished, Planned, Started
+from bench.spec import Entry, Split, Training
+from bench.store.read import read_probes
+from bench.store.schema import Status
 
 TARGET = "fake_probe:answer"
 SETTING = Setting("cpu", threads=3, repeats=2)

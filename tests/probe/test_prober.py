@@ -10,14 +10,11 @@ import torch
 
 from bench.models import MODELS
 from bench.models.base import Shape
-from bench.probe import clock
-from bench.probe.clock import Timer, synchroniser
+from bench.probe import prober
 from bench.probe.flops import FORMULAS
-from bench.probe.prober import Prober, derived
-from bench.probe.subjects import Network, subject
-from bench.probe.workload import Workload
-from bench.running.engines.worker import Worker
-from bench.running.probing.asking import Answer, Question
+from bench.probe.prober import Network, Prober, Timer, derived, subject, synchroniser
+from bench.probe.workload import Answer, Question, Workload
+from bench.running.workers import Worker
 
 SHAPE = Shape(5, 2, 1)
 TIMED = {"latency_s", "windows_per_s", "fit_s", "machine_reference_s"}
@@ -30,8 +27,8 @@ def workload(kind: str, *, shape: Shape = SHAPE, **parameters: Any) -> Workload:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of one call: what is found is the same, its noise is not."""
-    monkeypatch.setattr(clock, "WARM_S", 0.0)
-    monkeypatch.setattr(clock, "BLOCK_S", 0.0)
+    monkeypatch.setattr(prober, "WARM_S", 0.0)
+    monkeypatch.setattr(prober, "BLOCK_S", 0.0)
 
 
 @pytest.mark.parametrize(
@@ -105,9 +102,9 @@ def test_a_sample_is_the_mean_over_a_block_and_waits_for_the_device(monkeypatch:
         now += 0.002  # the device is still at work when the last call returns
         waits += 1
 
-    monkeypatch.setattr(clock.time, "perf_counter", lambda: now)
+    monkeypatch.setattr(prober.time, "perf_counter", lambda: now)
     timer = Timer(call, synchronise)
-    assert timer.calls == round(clock.BLOCK_S / 0.008)  # in warm-up each call waits twice
+    assert timer.calls == round(prober.BLOCK_S / 0.008)  # in warm-up each call waits twice
     waits = 0
     assert timer.sample() == pytest.approx(0.004 + 0.002 / timer.calls)
     assert waits == 4  # about the block, and about the call before it that is not timed
@@ -123,7 +120,7 @@ def test_only_a_gpu_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_peak_memory_is_that_of_the_model_in_a_fresh_process() -> None:
     large = Workload("rnn", '{"hidden_size":1400}', Shape(1, 1, 1), 1, 1, 1, 1, 1)
-    worker: Worker[Question, Answer] = Worker("bench.running.probing.far:answer", "cpu")
+    worker: Worker[Question, Answer] = Worker("bench.probe.prober:answer", "cpu")
     try:
         facts: Any = worker.call(Question(large, "facts"))
     finally:

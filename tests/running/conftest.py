@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.suite.cells import Cell
-from bench.suite.spec import Entry, Split, Training
+from bench.cells import Cell
+from bench.spec import Entry, Split, Training
 
 
 def cell_of(model: str = "persistence", *, dataset: str = "random", length: int = 3, seeds: int = 2) -> Cell:

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import torch
 
+from bench.cells import Cell
 from bench.data import DATASETS
 from bench.models import MODELS
+from bench.protocol import prepare as prepared_module
 from bench.running import cell as cell_module
-from bench.running import prepared as prepared_module
 from bench.running import rows as rows_module
 from bench.running.cell import run_cell
-from bench.schema import SCHEMAS, Status
-from bench.suite.cells import Cell
-from bench.suite.spec import Entry, Split, Training, Tuning
+from bench.spec import Entry, Split, Training, Tuning
+from bench.store.schema import SCHEMAS, Status
 
 VOLATILE = {"fit_s", "predict_s", "tuning_s", "peak_memory_bytes", "machine_reference_s", "started_at", "duration_s"}
 
@@ -174,8 +174,8 @@ class TestFailures:
         import bench.tuning.study as study_module
 
         def diverged(kind, bank, data, **options):
+            from bench.training.fit import Trained
             from bench.training.members import Fit
-            from bench.training.trained import Trained
 
             return Trained([Fit(status=Status.DIVERGED) for _ in bank], lambda windows: None, 0, how="as one")
 

@@ -8,18 +8,17 @@ import numpy as np
 import pytest
 import torch
 
+from bench.cells import Cell
 from bench.data import DATASETS
-from bench.data.examples import Selection
-from bench.data.windows import Scaler, check_length, divided, evaluation_windows, train_windows
 from bench.errors import DataError
 from bench.models import MODELS
+from bench.protocol.prepare import load_data, prepare
+from bench.protocol.windows import Scaler, Selection, check_length, divided, evaluation_windows, train_windows
 from bench.running.cell import run_cell
-from bench.running.prepared import load_data, prepare
-from bench.suite.cells import Cell
-from bench.suite.spec import AsPublished, Entry, Split, Training
+from bench.spec import AsPublished, Entry, Split, Training
 from bench.training.batches import Epochs, TensorWindows, targets_ahead
+from bench.training.fit import shape_of, train
 from bench.training.members import Member, TrainingData
-from bench.training.trained import shape_of, train
 
 
 def prepare_data(cell):

@@ -18,14 +18,12 @@ import psutil
 import pytest
 
 from bench import store
+from bench.cells import Cell
 from bench.errors import InputError
-from bench.running.engines import ENGINES, start
-from bench.running.engines.base import Engine
-from bench.running.engines.gate import Gate
 from bench.running.plan import prepare
-from bench.running.run import run
-from bench.schema import Status
-from bench.suite.cells import Cell
+from bench.running.runner import run
+from bench.running.workers import ENGINES, Engine, Gate, start
+from bench.store.schema import Status
 
 MakeCell = Callable[..., Cell]
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.running.estimate import Estimator, left_s
-from bench.suite.cells import Cell
-from bench.suite.spec import Entry, Training, Tuning
+from bench.cells import Cell
+from bench.running.plan import Estimator, left_s
+from bench.spec import Entry, Training, Tuning
 
 MakeCell = Callable[..., Cell]
 

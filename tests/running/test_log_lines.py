@@ -5,10 +5,10 @@ import logging
 import torch
 
 from bench.models.base import Parameters, Shape
-from bench.suite.spec import Training
+from bench.spec import Training
 from bench.training.bank import _say_once, _stepper
-from bench.training.looped import Looped
 from bench.training.members import Member
+from bench.training.steppers import Looped
 
 
 class Odd(torch.nn.Module):

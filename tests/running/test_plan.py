@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 
 from bench import store
+from bench.cells import Cell
 from bench.data.base import DatasetKind, Parameters, Provenance, Series
 from bench.errors import DataError, DataUnavailable, InputError
-from bench.running import preflight
+from bench.running import plan
 from bench.running.plan import Plan, prepare
 from bench.running.rows import failed
-from bench.schema import Status
-from bench.suite.cells import Cell
-from bench.suite.spec import Entry
+from bench.spec import Entry
+from bench.store.schema import Status
 
 MakeCell = Callable[..., Cell]
 
@@ -54,7 +54,7 @@ class Sources:
 @pytest.fixture
 def sources(monkeypatch: pytest.MonkeyPatch) -> dict[str, Sources]:
     made = {"one": Sources(), "two": Sources()}
-    monkeypatch.setattr(preflight, "dataset_kinds", lambda: {name: source.kind() for name, source in made.items()})
+    monkeypatch.setattr(plan, "dataset_kinds", lambda: {name: source.kind() for name, source in made.items()})
     return made
 
 

@@ -15,16 +15,15 @@ from pathlib import Path
 import pytest
 
 from bench import store
+from bench.cells import Cell
 from bench.data import DATASETS
 from bench.errors import DataUnavailable, StoreError
-from bench.running import preflight
-from bench.running.engines import start
-from bench.running.events import Event, Finished, Planned, Started
+from bench.running import plan
 from bench.running.plan import prepare
-from bench.running.run import STUDIES, Outcome, run
-from bench.schema import SCHEMAS, Status
-from bench.suite.cells import Cell
-from bench.suite.spec import Tuning
+from bench.running.runner import STUDIES, Event, Finished, Outcome, Planned, Started, run
+from bench.running.workers import start
+from bench.spec import Tuning
+from bench.store.schema import SCHEMAS, Status
 
 MakeCell = Callable[..., Cell]
 IGNORED = {"started_at", "machine_reference_s", "host", "fit_s", "git_dirty"}
@@ -127,7 +126,7 @@ def test_unavailable_data_is_a_row_that_never_hides_results(
         return "abc"
 
     kind = dataclasses.replace(DATASETS["random"], fingerprint=fingerprint)
-    monkeypatch.setattr(preflight, "dataset_kinds", lambda: {"random": kind})
+    monkeypatch.setattr(plan, "dataset_kinds", lambda: {"random": kind})
 
     def statuses() -> list[object]:
         return [row["status"] for row in _rows(tmp_path, "runs")]

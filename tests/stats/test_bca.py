@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.stats.bca import bca
+from bench.stats.bootstrap import bca
 
 
 @pytest.mark.parametrize("reach", [1.96, 6.0, 18.0, 60.0])

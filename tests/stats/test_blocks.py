@@ -11,9 +11,8 @@ from scipy import stats
 from scipy.signal import lfilter
 
 from bench.seeds import generator
-from bench.stats.blocks import MINIMUM_BLOCKS, block_length, loss_ratio, mean_difference
-from bench.stats.diebold_mariano import diebold_mariano
-from bench.stats.intervals import RESAMPLES, expanded_levels
+from bench.stats.bootstrap import RESAMPLES, expanded_levels
+from bench.stats.window_tests import MINIMUM_BLOCKS, block_length, diebold_mariano, loss_ratio, mean_difference
 
 losses = arrays(np.float64, 40, elements=st.floats(0.01, 100))
 

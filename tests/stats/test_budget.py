@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from bench.stats.budget import budget
+from bench.stats.tuning import budget
 
 
 @settings(deadline=None)

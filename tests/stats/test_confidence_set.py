@@ -7,7 +7,7 @@ import pytest
 
 from bench.errors import InputError
 from bench.stats.confidence_set import confidence_set
-from bench.stats.diebold_mariano import diebold_mariano
+from bench.stats.window_tests import diebold_mariano
 
 
 def losses(*scales: float, points: int = 300, seed: int = 0) -> np.ndarray:

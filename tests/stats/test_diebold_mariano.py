@@ -11,8 +11,7 @@ from scipy import stats
 from scipy.signal import lfilter
 from statsmodels.tsa.stattools import acovf
 
-from bench.stats.blocks import mean_difference
-from bench.stats.diebold_mariano import ForecastTest, diebold_mariano
+from bench.stats.window_tests import ForecastTest, diebold_mariano, mean_difference
 
 losses = arrays(np.float64, (2, 30), elements=st.floats(0.01, 100))
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.stats.floors import learnable_fraction, skill
+from bench.stats.aggregates import learnable_fraction, skill
 
 
 def test_skill_against_a_constant_is_a_t_interval() -> None:

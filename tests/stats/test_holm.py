@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from statsmodels.stats.multitest import multipletests
 
-from bench.stats.holm import holm
+from bench.stats.paired import holm
 
 
 @settings(deadline=None)

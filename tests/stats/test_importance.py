@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from bench.stats.importance import importance
+from bench.stats.tuning import importance
 
 
 def test_the_shares_of_the_ishigami_function_are_the_known_ones() -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from bench.stats.interquartile import aggregate, interquartile_mean
+from bench.stats.aggregates import aggregate, interquartile_mean
 
 
 @settings(deadline=None)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from bench.stats.intervals import Interval, expanded_levels, mean
+from bench.stats.bootstrap import Interval, expanded_levels, mean
 
 samples = arrays(np.float64, st.tuples(st.integers(1, 4), st.integers(2, 6)), elements=st.floats(-1e3, 1e3))
 

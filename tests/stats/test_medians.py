@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from bench.stats.medians import median
+from bench.stats.aggregates import median
 
 samples = st.lists(st.floats(0.1, 10), min_size=1, max_size=40, unique=True)
 

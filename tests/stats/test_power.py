@@ -5,8 +5,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.power import TTestPower
 
-from bench.stats.paired import paired
-from bench.stats.power import detection, replicates
+from bench.stats.paired import detection, paired, replicates
 
 EFFECTS = [0.1, 0.2, 0.5, 0.8, 1.0, 2.0, -0.5]
 

@@ -6,10 +6,9 @@ from scipy import stats
 from scipy.signal import lfilter
 from statsmodels.stats.multitest import multipletests
 
-from bench.stats.blocks import mean_difference
 from bench.stats.claims import Claim, corrected, findings
-from bench.stats.diebold_mariano import diebold_mariano
 from bench.stats.verdicts import Kind, Subject, against_best, against_persistence, at_floor, below_floor
+from bench.stats.window_tests import diebold_mariano, mean_difference
 
 TARGETS = 300
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bench.schema import Rows, table
+from bench.store.schema import Rows, table
 
 
 def rows_of(cell_id: str, *, replicates: int = 2, curves: int = 3, **runs: Any) -> Rows:

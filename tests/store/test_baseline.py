@@ -8,8 +8,8 @@ import pytest
 
 from bench import store
 from bench.errors import StoreError
-from bench.schema import SCHEMAS, table
 from bench.store import baseline
+from bench.store.schema import SCHEMAS, table
 
 
 def put(folder: Path, cell_id: str, **columns: Any) -> None:

@@ -12,8 +12,8 @@ import pytest
 
 from bench import store
 from bench.errors import StoreError
-from bench.schema import SCHEMAS, Rows
-from bench.store import part as module
+from bench.store import read as module
+from bench.store.schema import SCHEMAS, Rows
 
 MakeRows = Callable[..., Rows]
 OTHERS = ("trials", "curves", "predictions")

@@ -9,7 +9,7 @@ import pytest
 
 from bench import store
 from bench.errors import StoreError
-from bench.schema import ALL, Rows, table
+from bench.store.schema import ALL, Rows, table
 
 Make = Callable[..., Rows]
 

@@ -12,7 +12,7 @@ import pytest
 
 from bench import store
 from bench.errors import StoreError
-from bench.schema import ADDED, ALL, KEY, RUNS, Rows
+from bench.store.schema import ADDED, ALL, KEY, RUNS, Rows
 
 MakeRows = Callable[..., Rows]
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from bench import store
 from bench.errors import StoreError
-from bench.schema import SCHEMAS, Rows, Status, table
+from bench.store.schema import SCHEMAS, Rows, Status, table
 
 _VALUES: dict[pa.DataType, st.SearchStrategy[Any]] = {
     pa.string(): st.text(max_size=20),

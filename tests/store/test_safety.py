@@ -17,8 +17,8 @@ import pytest
 
 from bench import store
 from bench.errors import StoreError
-from bench.schema import SCHEMAS, Rows, table
-from bench.store import writer as module
+from bench.store import write as module
+from bench.store.schema import SCHEMAS, Rows, table
 
 MakeRows = Callable[..., Rows]
 

@@ -8,7 +8,7 @@ from itertools import product
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.suite.spec import Entry
+from bench.spec import Entry
 
 
 def entries(load_text, datasets="[noise]", models="[net]", head="name: s\n"):

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from bench.errors import SuiteError
-from bench.suite.export import json_schema
+from bench.suite.json_schema import json_schema
 from bench.suite.load import load
 
 jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed")

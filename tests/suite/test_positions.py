@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from bench.errors import SuiteError
 from bench.suite.load import load
-from bench.suite.located import Problems
-from bench.suite.positions import read, scalar
+from bench.suite.yaml import Problems, read, scalar
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 LEAVES = (

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from bench.cells import expand
 from bench.data import DATASETS
 from bench.models import MODELS
-from bench.suite.cells import expand
-from bench.suite.export import json_schema
+from bench.suite.json_schema import json_schema
 from bench.suite.load import load
-from bench.suite.located import Problems
-from bench.suite.positions import read
+from bench.suite.yaml import Problems, read
 
 FOLDER = Path(__file__).parents[2] / "suites"
 FILES = sorted(FOLDER.glob("*.yaml"))

@@ -12,7 +12,7 @@ from hypothesis import settings as checked
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from bench.suite.cells import expand
+from bench.cells import expand
 from bench.suite.load import load
 
 COUNT = st.integers(1, 2**31 - 1)

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from bench.suite.cells import expand
-from bench.suite.spec import Suite
+from bench.cells import expand
+from bench.spec import Suite
 
 TEXT = """\
 name: tutorials
@@ -74,7 +74,7 @@ def test_the_json_schema_takes_it(load_text, registries):
     jsonschema = pytest.importorskip("jsonschema")
     from ruamel.yaml import YAML
 
-    from bench.suite.export import json_schema
+    from bench.suite.json_schema import json_schema
 
     schema = json_schema(**registries)
     content = json.loads(json.dumps(YAML(typ="safe", pure=True).load(TEXT)))

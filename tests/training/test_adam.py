@@ -8,8 +8,7 @@ import torch
 from torch import nn
 
 from bench.training import adam as adam_module
-from bench.training.adam import Adam, Rates
-from bench.training.stacked import Stacked
+from bench.training.adam import Adam, Rates, Stacked
 
 K = 3
 

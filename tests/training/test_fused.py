@@ -7,19 +7,18 @@ import pytest
 import torch
 from torch import nn
 
-from bench.data.windows import Parts, evaluation_windows, train_windows
 from bench.models import MODELS
 from bench.models.base import ModelKind, Parameters, Shape
 from bench.models.encoder_decoder import EncoderDecoder
 from bench.models.recurrent import Recurrent
-from bench.schema import Status
-from bench.suite.spec import Training
+from bench.protocol.windows import Parts, evaluation_windows, train_windows
+from bench.spec import Training
+from bench.store.schema import Status
+from bench.training import bank
 from bench.training import bank as bank_module
-from bench.training import capacity
 from bench.training.bank import Bank
-from bench.training.fit import fit
+from bench.training.fit import fit, train
 from bench.training.members import Member, TrainingData
-from bench.training.trained import train
 
 LENGTH, HORIZON = 7, 3
 SHAPE = Shape(LENGTH, HORIZON, 1)
@@ -230,11 +229,11 @@ def test_a_bank_too_large_for_memory_is_split_and_gives_the_same(data, monkeypat
     one = members("lstm", count=5)
     whole = train(MODELS["lstm"], one, data)
     module = MODELS["lstm"].build(one[0].parameters, SHAPE)
-    needed = capacity.members_at_once(module, SHAPE, SETTINGS.batch_size, torch.device("cpu"))
+    needed = bank.members_at_once(module, SHAPE, SETTINGS.batch_size, torch.device("cpu"))
     assert needed > 1000
-    free = capacity._free_bytes(torch.device("cpu"))
-    monkeypatch.setattr(capacity, "_free_bytes", lambda device: free * 2.5 / needed)
-    assert capacity.members_at_once(module, SHAPE, SETTINGS.batch_size, torch.device("cpu")) == 2
+    free = bank._free_bytes(torch.device("cpu"))
+    monkeypatch.setattr(bank, "_free_bytes", lambda device: free * 2.5 / needed)
+    assert bank.members_at_once(module, SHAPE, SETTINGS.batch_size, torch.device("cpu")) == 2
     seen = []
     split = train(MODELS["lstm"], one, data, observer=lambda k, epoch, error: bool(seen.append(k)))
     assert sorted(set(seen)) == [0, 1, 2, 3, 4]

@@ -13,7 +13,7 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from bench.schema import table
+from bench.store.schema import table
 from bench.tuning.journal import record, study_name
 
 ROW = {

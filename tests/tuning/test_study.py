@@ -9,17 +9,15 @@ import optuna
 import pytest
 import torch
 
-from bench.data.windows import Parts, evaluation_windows, train_windows
+from bench.cells import Cell
 from bench.errors import OutOfTime
 from bench.models import MODELS
-from bench.schema import table
-from bench.suite.cells import Cell
-from bench.suite.spec import Entry, Split, Training, Tuning
+from bench.protocol.windows import Parts, evaluation_windows, train_windows
+from bench.spec import Entry, Split, Training, Tuning
+from bench.store.schema import table
 from bench.training.members import TrainingData
-from bench.tuning.candidates import defaults, resolve, space
 from bench.tuning.journal import record, study_name
-from bench.tuning.rows import trial_row
-from bench.tuning.study import tune
+from bench.tuning.study import defaults, resolve, space, trial_row, tune
 
 LENGTH = 6
 

@@ -7,11 +7,10 @@ import json
 import os
 from pathlib import Path
 
-from bench.environment import environment
-from bench.probe.workload import Facts
-from bench.running.preflight import Blocked
-from bench.running.probing.asking import Answer, Question
-from bench.schema import Status
+from bench.probe.workload import Answer, Facts, Question
+from bench.running.plan import Blocked
+from bench.store.environment import environment
+from bench.store.schema import Status
 
 asked = itertools.count(1)
 

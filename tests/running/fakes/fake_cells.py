@@ -7,9 +7,9 @@ import signal
 import time
 from pathlib import Path
 
+from bench.cells import Cell
 from bench.running.rows import failed
-from bench.schema import Rows, Status, table
-from bench.suite.cells import Cell
+from bench.store.schema import Rows, Status, table
 
 
 def run_cell(cell: Cell, *, device: str) -> Rows:

@@ -1,0 +1,150 @@
+"""The near side: one fresh process that times the code of one side."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import IO, Any, NamedTuple, cast
+
+from bench.ab import agent
+from bench.ab.worktree import Side, external, last_lines
+from bench.errors import InputError
+from bench.running.workers import THREAD_COUNTS
+
+
+class Offer(NamedTuple):
+    """What a side can do.
+
+    Parameters
+    ----------
+    what
+        Name of a work → what it consists of.
+    refused
+        Name of a work, or of a cell with all its works → why it cannot be had.
+    alike
+        Name of a work → a text that is the same for works of which one tells enough.
+    """
+
+    what: Mapping[str, Mapping[str, Any]]
+    refused: Mapping[str, str]
+    alike: Mapping[str, str] = MappingProxyType({})
+
+
+class Ready(NamedTuple):
+    """What a side has made ready.
+
+    Parameters
+    ----------
+    seconds
+        Name of a work → seconds of one call, to a first approximation.
+    refused
+        Name of a work → why it failed.
+    external
+        A package of plug-ins that is of no side → where it lies.
+    """
+
+    seconds: Mapping[str, float]
+    refused: Mapping[str, str] = MappingProxyType({})
+    external: Mapping[str, str] = MappingProxyType({})
+
+
+class Agent:
+    """One process of `side`, which starts to look at the cells at once; see `offer`, `make`, `ready`.
+
+    Parameters
+    ----------
+    side
+        Whose code it runs.
+    cells
+        A folder that `asked` has written.
+    """
+
+    def __init__(self, side: Side, cells: Path) -> None:
+        self._side = side
+        self._errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - see `close`
+        self._process = subprocess.Popen(  # noqa: S603 - this project's own program
+            [side.python, "-P", agent.__file__, str(cells.resolve())],
+            env={**os.environ, **dict.fromkeys(THREAD_COUNTS, "1"), "PYTHONPATH": _path(side)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            bufsize=1,
+        )
+        self._asks, self._told = cast(IO[str], self._process.stdin), cast(IO[str], self._process.stdout)
+
+    def offer(self) -> Offer:
+        """Wait until it knows what it can do.
+
+        Raises
+        ------
+        InputError
+            It ended first: the last lines that it wrote; or it runs another installation than its own.
+        """
+        told = self._answer()
+        ours, found = self._side.root / "bench" / "__init__.py", Path(told["bench"])
+        if ours.exists() and not found.samefile(ours):
+            raise InputError(f"{self._side.name}: expected the code in {ours.parent}, got {found.parent}; uninstall it")
+        return Offer(told["what"], told["refused"], told["alike"])
+
+    def make(self, names: Sequence[str]) -> None:
+        """Have it build the works `names` and warm them up."""
+        self._ask(json.dumps(list(names)))
+
+    def ready(self) -> Ready:
+        """Wait until it has done so.
+
+        Raises
+        ------
+        InputError
+            It ended first; or a module of the repository came from elsewhere than its own tree.
+        """
+        told = self._answer()
+        return Ready(told["seconds"], told["refused"], external(self._side, told["modules"], told["plugins"]))
+
+    def seconds(self, name: str) -> float:
+        """Of one call of the work `name`, from one block."""
+        self._ask(name)
+        return float(self._answer())
+
+    def close(self) -> None:
+        """End the process now."""
+        self._process.kill()
+        self._process.communicate()
+        self._errors.close()
+
+    def _ask(self, line: str) -> None:
+        try:
+            self._asks.write(f"{line}\n")
+        except OSError:
+            raise self._ended() from None
+
+    def _answer(self) -> Any:
+        line = self._told.readline()
+        if not line:
+            raise self._ended()
+        return json.loads(line)
+
+    def _ended(self) -> InputError:
+        status = self._process.wait()
+        self._errors.seek(0)
+        said = last_lines(self._errors.read())
+        which = f"{self._side.name} ({self._side.commit})"
+        return InputError(f"{which} cannot be measured: its process ended with exit status {status}\n{said}".strip())
+
+
+def _path(side: Side) -> str:
+    """Where modules are found: first in the side's own folders, and in none of the working tree's if that is another.
+
+    What is installed in an environment of its own needs no ``src/``, which may lack what the installation has built.
+    """
+    given = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    elsewhere = [entry for entry in given if not Path(entry).resolve().is_relative_to(side.repository)]
+    sources = [str(side.root / "src")] if (side.root / "src").is_dir() and side.environment is None else []
+    registration = [str(side.registration)] if side.registration else []
+    return os.pathsep.join([*sources, str(side.root), *registration, *elsewhere])

@@ -1,0 +1,176 @@
+"""A suite expands into cells; the identity of a cell is a hash of its content.
+
+Suite → cells. A cell's identity is a hash of its content.
+
+One cell → a suite of its own, in the words of the file: what another version of the code can read by itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import cached_property
+from itertools import chain, product
+from typing import Any
+
+from bench.spec import PROTOCOL, AsPublished, Entry, Exclusion, Settings, Split, Suite, System, Training, Tuning
+
+CODE_VERSION = 1
+"""Raise it when a change of the code changes results: stored cells of another version are run again."""
+
+PUBLISHED = " as published"
+"""Ends the id of a model that runs as it was published."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One dataset × model × sequence length × horizon: the unit that is run, cached, retried, failed.
+
+    `data_sha256` is the fingerprint of the data file behind the dataset, `None` for generated data.
+    `plugins` holds the versions of third-party distributions that the cell's kinds come from.
+    """
+
+    suite: str
+    dataset: Entry
+    model: Entry
+    sequence_length: int
+    horizon: int
+    seeds: int
+    seed: int
+    split: Split
+    training: Training
+    tuning: Tuning | None
+    as_published: AsPublished = PROTOCOL
+    fresh_data: bool = False
+    time_limit_s: float | None = None
+    data_sha256: str | None = None
+    plugins: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def spec(self) -> str:
+        """The resolved content that decides the results, as canonical JSON; the suite's name is not in it.
+
+        Which parameters were stated only matters to tuning: where nothing is tuned, a default written out is no
+        other content. A file is known by its bytes, wherever it lies.
+        """
+        dataset = self.dataset.model_dump(exclude={"stated"})
+        if self.data_sha256:
+            dataset["parameters"].pop("path", None)
+        content: dict[str, Any] = {
+            "dataset": dataset,
+            "model": self.model.model_dump(exclude=None if self.tuning else {"stated"}),
+            "sequence_length": self.sequence_length,
+            "horizon": self.horizon,
+            "seeds": self.seeds,
+            "seed": self.seed,
+            "split": self.split.model_dump(),
+            "training": self.training.model_dump(),
+            "tuning": self.tuning.model_dump() if self.tuning else None,
+            "as_published": self.as_published.model_dump(),
+            "fresh_data": self.fresh_data,
+            "time_limit_s": self.time_limit_s,
+            "data_sha256": self.data_sha256,
+            "plugins": self.plugins,
+            "code_version": CODE_VERSION,
+        }
+        return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+    @cached_property
+    def id(self) -> str:
+        """16 hexadecimal digits of the SHA-256 of `spec`."""
+        return hashlib.sha256(self.spec.encode()).hexdigest()[:16]
+
+    @property
+    def key(self) -> dict[str, str | int]:
+        """The columns that every table of results begins with."""
+        return {
+            "cell_id": self.id,
+            "suite": self.suite,
+            "dataset": self.dataset.id,
+            "model": self.model.id,
+            "sequence_length": self.sequence_length,
+            "horizon": self.horizon,
+        }
+
+    @property
+    def title(self) -> str:
+        """For people: never used to find or name anything."""
+        return f"{self.dataset.id} × {self.model.id}, L={self.sequence_length}, h={self.horizon}"
+
+
+def expand(suite: Suite) -> Iterator[Cell]:
+    """Every cell of `suite` that no exclusion matches, in the order of the file: the cross product, then systems."""
+    cells = chain(_product(suite, suite.datasets, suite.models), *(_of_system(suite, each) for each in suite.systems))
+    yield from (cell for cell in cells if not any(_matches(cell, rule) for rule in suite.exclude))
+
+
+def _product(settings: Settings, datasets: Sequence[Entry], models: Sequence[Entry]) -> Iterator[Cell]:
+    for dataset, model, length, horizon in product(datasets, models, settings.sequence_lengths, settings.horizons):
+        yield Cell(
+            suite=settings.name,
+            dataset=dataset,
+            model=model,
+            sequence_length=length,
+            horizon=horizon,
+            seeds=settings.seeds,
+            seed=settings.seed,
+            split=settings.split,
+            training=settings.training,
+            tuning=settings.tuning or None,
+            as_published=settings.as_published,
+            fresh_data=settings.fresh_data,
+            time_limit_s=settings.time_limit_s,
+        )
+
+
+def _of_system(suite: Suite, system: System) -> Iterator[Cell]:
+    """Each model on each dataset: as published, then under the protocol; then the references there."""
+    lengths = system.sequence_lengths or suite.sequence_lengths
+    base = suite.model_copy(update={"sequence_lengths": lengths, "horizons": system.horizons or suite.horizons})
+    published = [model.model_copy(update={"id": f"{model.id}{PUBLISHED}"}) for model in system.models]
+    yield from _product(
+        system.settings.over(base).model_copy(update={"tuning": False}), system.named_datasets, published
+    )
+    if system.protocol:
+        models = [*system.models, *(each for each in suite.references if each not in system.models)]
+        yield from _product(system.protocol.over(base), system.named_datasets, models)
+
+
+def named(name: str, pattern: str) -> bool:
+    """Whether `pattern` is `name` itself, or a glob that matches it."""
+    return name == pattern or fnmatchcase(name, pattern)
+
+
+def _matches(cell: Cell, rule: Exclusion) -> bool:
+    return (
+        (rule.dataset is None or named(cell.dataset.id, rule.dataset))
+        and (rule.model is None or named(cell.model.id, rule.model))
+        and rule.sequence_length in (None, cell.sequence_length)
+        and rule.horizon in (None, cell.horizon)
+    )
+
+
+_SECTIONS = ("split", "training", "as_published", "tuning")
+
+
+def alone(cell: Cell) -> str:
+    """The text of a suite that has only `cell`; what its own file does not state is left to the reader's defaults."""
+    content: dict[str, Any] = {
+        "name": cell.suite,
+        "datasets": [_entry(cell.dataset)],
+        "models": [_entry(cell.model)],
+        "sequence_lengths": [cell.sequence_length],
+        "horizons": [cell.horizon],
+        **{name: getattr(cell, name) for name in ("seeds", "seed", "fresh_data", "time_limit_s")},
+    }
+    for name in _SECTIONS:
+        section = getattr(cell, name)
+        content[name] = section.model_dump(mode="json", exclude_unset=True) if section else False
+    return json.dumps(content, indent=1, ensure_ascii=False)
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    return {"id": entry.id, "kind": entry.kind, **{name: entry.parameters[name] for name in entry.stated}}

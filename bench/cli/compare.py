@@ -1,0 +1,205 @@
+"""``bench compare``, ``bench history`` and ``bench baseline``: result sets held against each other, without torch.
+
+``bench compare``, which needs no torch: verdicts, written in as many forms as are asked for.
+
+``bench history``: what became of a metric over many runs.
+
+``bench baseline``: the committed results that a gate compares with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.cli.listing import loaded, shipped
+from bench.errors import InputError, StoreError
+from bench.spec import Gate
+from bench.text import columns
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from bench.comparing import Comparison
+    from bench.store.baseline import Asked
+    from bench.store.read import Place
+
+
+def compare_results(
+    old: Path, new: Path, *, suite: str | None, gate: bool, forms: Sequence[str], outputs: Sequence[Path]
+) -> int:
+    """Compare two results folders, write every form to its place, and return the exit status.
+
+    Parameters
+    ----------
+    suite
+        The suite whose gate says what counts; `None` for the shipped suite that the results name, where there is one.
+    gate
+        Whether the verdict decides the exit status.
+    forms, outputs
+        Names of `bench.comparing.formats.FORMATS`, and where each goes; those without a file to standard output. One
+        that none names is Markdown.
+
+    Raises
+    ------
+    InputError
+        The two cannot be compared; that has then been written in every form that was asked for.
+    """
+    from bench.comparing.formats import FORMATS, REFUSALS
+    from bench.comparing.outcomes import Verdict
+
+    places = list(zip_longest(forms or ["md"], outputs))
+    if len(outputs) > len(forms or ["md"]):
+        raise InputError(f"--output: expected one for each --format at most, got {len(outputs)} for {len(forms) or 1}")
+    try:
+        found = _compared(old, new, suite, gate=gate)
+    except InputError as error:
+        for form, output in places:
+            if forms or output:
+                _put(REFUSALS[form](str(error)), output)
+        raise
+    for form, output in places:
+        _put(FORMATS[form](found), output)
+    return {Verdict.REGRESSED: 1, Verdict.NOT_COMPARABLE: 2}.get(found.verdict, 0) if gate else 0
+
+
+def _compared(old: Path, new: Path, suite: str | None, *, gate: bool) -> Comparison:
+    from bench.comparing.decision import compare_folders
+
+    limits, origin = _limits(suite, new)
+    found = compare_folders(old, new, limits, gate_file=origin)
+    return replace(found, cautions=stale(found.new_commits)) if gate else found
+
+
+def stale(commits: Sequence[str]) -> tuple[str, ...]:
+    """What to say where results are not of the code that is checked out here."""
+    from bench.store.environment import checkout
+    from bench.text import commit, listed
+
+    here = checkout()
+    if not commits or here["git_commit"] is None:
+        return ()
+    current = commit(here["git_commit"], dirty=here["git_dirty"])
+    if list(commits) == [current]:
+        return ()
+    return (
+        f"the new results are of commit {listed(commits)}, and the code here is {current}: "
+        "run the suite again with --fresh to judge this code",
+    )
+
+
+def _limits(suite: str | None, new: Path) -> tuple[Gate, str]:
+    """What counts as a change, and the file that says so; empty for the defaults."""
+    if suite is None:
+        known = shipped()
+        suite = next((name for name in _suites(new) if name in known), None)
+    if suite is None:
+        return Gate(), ""
+    return loaded(suite).gate, (shipped()[suite].as_posix() if suite in shipped() else suite)
+
+
+def _suites(results: Path) -> list[str]:
+    """The suites that the rows of `results` name; the comparison says what is wrong with a folder without any."""
+    from bench import store
+    from bench.errors import StoreError
+
+    try:
+        return sorted(store.read(results, "runs")["suite"].unique().to_pylist())
+    except StoreError:
+        return []
+
+
+def _put(text: str, output: Path | None) -> None:
+    if output is None:
+        typer.echo(text)
+        return
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"--output {output}: expected a file to write: {error.strerror}; name another") from error
+
+
+def written_history(folders: Sequence[Path], *, metric: str, level: float, output: Path) -> str:
+    """Write the page of `folders` into `output`; the table of steps, and where the page is."""
+    from bench.comparing.changes import steps
+    from bench.comparing.history import read
+    from bench.comparing.history_page import COLUMNS, failures, row, statement, write
+
+    series = read(folders, metric)
+    found = [step for one in series for step in steps(one, level=level)]
+    page = write(series, found, output, level=level)
+    table = [columns([COLUMNS, *map(row, found)]), ""] if found else []
+    return "\n".join([*table, statement(series, found), *failures(series), f"page: {page}"])
+
+
+baseline = typer.Typer(help="The committed results that a gate compares with.", no_args_is_help=True)
+
+_Folder = Annotated[Path, typer.Option("--baseline", help="Where the baseline lies.")]
+
+
+@baseline.command()
+def update(
+    results: Annotated[Path, typer.Argument(help="A results folder.")] = Path("results/ci"),
+    *,
+    folder: _Folder = Path("results/baseline"),
+) -> None:
+    """Make the runs of a results folder the baseline: all that its suite asks for, every replicate ok, small."""
+    from bench.store.baseline import keep
+
+    left_out = keep(results, folder, _asked(results))
+    typer.echo(_shown(folder))
+    if left_out:
+        typer.echo(f"left out, since the suite has no such cell: {'; '.join(left_out)}", err=True)
+
+
+@baseline.command()
+def show(*, folder: _Folder = Path("results/baseline")) -> None:
+    """Show the baseline's errors and where they come from."""
+    typer.echo(_shown(folder))
+
+
+def _asked(results: Path) -> dict[Place, Asked] | None:
+    """What the suite of the last run into `results` asks for; `None` where the folder does not hold it."""
+    from bench.cells import expand
+    from bench.spec import Suite
+    from bench.store import read_suite
+    from bench.store.baseline import Asked
+
+    text = read_suite(results)
+    if text is None:
+        return None
+    cells = expand(Suite.model_validate_json(text))
+    return {
+        (cell.dataset.id, cell.model.id, cell.sequence_length, cell.horizon): Asked(range(cell.seeds), cell.spec)
+        for cell in cells
+    }
+
+
+def _shown(folder: Path) -> str:
+    """What the baseline in `folder` holds."""
+    from bench.cli.results_table import results_table
+    from bench.store import read
+    from bench.store.baseline import size_bytes
+
+    runs = read(folder, "runs").sort_by([(name, "ascending") for name in ("dataset", "model", "seed")])
+    if not runs.num_rows:
+        raise StoreError(f"{folder}: expected a baseline, got an empty folder; `bench baseline update` makes one")
+    ids = runs["cell_id"].unique().to_pylist()
+    facts = {
+        "suites": _values(runs["suite"]),
+        "commits": _values(runs["git_commit"]) or "not known",
+        "uncommitted changes": _values(runs["git_dirty"]) or "not known",
+        "code versions": _values(runs["code_version"]),
+        "cells": f"{len(ids)}, with {runs.num_rows} replicates, {size_bytes(folder) / 1000:.0f} kB in {folder}",
+    }
+    return "\n".join([results_table(runs, ids), "", *(f"{name}: {value}" for name, value in facts.items())])
+
+
+def _values(column: pa.ChunkedArray) -> str:
+    return ", ".join(sorted(str(value) for value in column.unique().to_pylist() if value is not None))

@@ -1,0 +1,83 @@
+"""``bench probe``: what each model of a suite costs, measured apart from any run."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from bench.cells import expand
+from bench.cli.listing import loaded, naming_lines
+from bench.cli.progress import sink
+from bench.cli.report import write_report
+from bench.cli.run import cpu_count
+from bench.cli.terminal import STATUS, raising
+from bench.probe.probe_plan import Setting, prepare
+from bench.probe.session import run
+from bench.reporting.cost_tables import shown
+from bench.reporting.costs import costs
+from bench.running.plan import only
+from bench.running.runner import Event
+from bench.running.workers import resolved
+from bench.store.read import read_probes
+from bench.text import columns
+
+
+@dataclass(frozen=True)
+class ProbeRequest:
+    """The options of ``bench probe``, as typed; `None` where nothing was."""
+
+    suite: str
+    results: Path | None
+    only: tuple[str, ...]
+    repeats: int
+    threads: int
+    device: str
+    fresh: bool
+    progress: str
+    report: bool
+
+
+def probe_suite(request: ProbeRequest) -> int:
+    """Carry out `request` and return the exit status."""
+    suite = loaded(request.suite)
+    folder = request.results or Path("results", suite.name)
+    setting = Setting(resolved(request.device), request.threads, request.repeats)
+    with naming_lines(request.suite):
+        plan = prepare(only(list(expand(suite)), request.only), folder, setting, fresh=request.fresh)
+    quiet = request.progress == "jsonl"
+    if plan.pending and (warning := _busy()):
+        typer.echo(warning, err=True)
+    with raising() as interrupt, sink(request.progress) as show:
+
+        def listen(event: Event) -> None:
+            show(event)
+            interrupt.check()
+
+        try:
+            run(plan, listen, suite=suite)
+        except KeyboardInterrupt:
+            typer.echo(f"interrupted: finished probes are kept in {folder}; the same command goes on", err=True)
+            return STATUS
+    titles = {cell.id: cell.title for cell in plan.cells}
+    found = [cost for cost in costs(read_probes(folder, machine=setting.machine)) if cost.cell_id in titles]
+    typer.echo(columns(shown(found)), err=quiet)
+    lost = [cost for cost in found if cost.reason]
+    for cost in lost:
+        typer.echo(f"{titles[cost.cell_id]}: {cost.reason}", err=True)
+    typer.echo(f"\nresults: {folder}", err=quiet)
+    if request.report:
+        typer.echo(f"report:  {write_report(folder)}", err=quiet)
+    return int(bool(lost))
+
+
+def _busy() -> str:
+    """A warning where other work is going on: it would be measured too."""
+    if not hasattr(os, "getloadavg"):
+        return ""
+    load, cores = os.getloadavg()[0], cpu_count()
+    if load < 0.5 * cores:
+        return ""
+    return f"the load of this machine is {load:.1f} on {cores} CPUs: end other work, or its noise is in the intervals"

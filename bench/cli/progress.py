@@ -1,0 +1,165 @@
+"""How a run shows itself while it goes on: live on a terminal, timed lines elsewhere, or JSON lines for programs.
+
+Each sink is a context manager that gives a listener for the events of `bench.running.runner`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import fields
+from typing import Any
+
+import typer
+
+from bench.cells import Cell
+from bench.errors import InputError
+from bench.running.runner import Advanced, Event, Finished, Listener, Planned, Started
+from bench.store.schema import Status
+from bench.text import plural
+
+_QUIET_S = 5.0
+
+
+def sink(name: str) -> AbstractContextManager[Listener]:
+    """The sink `name`: ``auto``, ``rich``, ``plain``, ``jsonl`` or ``none``.
+
+    ``jsonl`` writes to standard output, for a pipe; the others write to standard error.
+
+    Raises
+    ------
+    InputError
+        There is no such sink.
+    """
+    if name == "auto":
+        name = "rich" if sys.stderr.isatty() else "plain"
+    if name not in SINKS:
+        raise InputError(f"--progress {name}: expected one of auto, {', '.join(SINKS)}")
+    return SINKS[name]()
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: ``0.4 s``, ``35 s``, ``12 min``, ``3 h 20 min``.
+
+    >>> [duration(seconds) for seconds in (0.42, 35.4, 725, 12000)]
+    ['0.4 s', '35 s', '12 min', '3 h 20 min']
+    """
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    if seconds < 119.5:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def told(event: Event) -> str:
+    """An event in one line."""
+    if isinstance(event, Planned):
+        return f"{event.pending} of {plural(event.total, 'cell')} to run, about {duration(event.remaining_s)}"
+    if isinstance(event, Started):
+        return f"start  {event.cell.title}"
+    if isinstance(event, Advanced):
+        what = f"{event.cell.dataset.id}, L={event.cell.sequence_length}, h={event.cell.horizon}"
+        return f"round {event.done} of {event.pending}  {what}{_left(event.remaining_s)}"
+    line = f"{event.done}/{event.pending}  {event.cell.title}: {event.status}, {duration(event.seconds)}"
+    if event.status is not Status.OK:
+        line += f": {event.reason}"
+    return line + _left(event.remaining_s)
+
+
+def _left(seconds: float) -> str:
+    return f"; about {duration(seconds)} left" if seconds >= 0.05 else ""
+
+
+@contextmanager
+def _none() -> Iterator[Listener]:
+    yield lambda _: None
+
+
+@contextmanager
+def _plain() -> Iterator[Listener]:
+    """A line for each event but `Started`, with the time since the start; none where there is nothing to run.
+
+    Rounds come fast: one is told where nothing has been for a while.
+    """
+    began = last = time.monotonic()
+
+    def listen(event: Event) -> None:
+        nonlocal last
+        now = time.monotonic()
+        soon = isinstance(event, Advanced) and now - last < _QUIET_S
+        if not isinstance(event, Started) and event.pending and not soon:
+            last, passed = now, int(now - began)
+            typer.echo(f"[{passed // 60:3d}:{passed % 60:02d}] {told(event)}", err=True)
+
+    yield listen
+
+
+@contextmanager
+def _jsonl() -> Iterator[Listener]:
+    """One JSON object for each event; keys are the event's fields, a cell is its key columns."""
+
+    def listen(event: Event) -> None:
+        typer.echo(json.dumps(as_json(event), ensure_ascii=False))
+
+    yield listen
+
+
+def as_json(event: Event) -> dict[str, Any]:
+    """An event as plain values; `event` names its class."""
+    values: dict[str, Any] = {"event": type(event).__name__.lower()}
+    for field in fields(event):
+        value = getattr(event, field.name)
+        values |= value.key if isinstance(value, Cell) else {field.name: value}
+    return values
+
+
+@contextmanager
+def _rich() -> Iterator[Listener]:
+    """A bar with a count-down, the cells that run, and a line for each that is not ok."""
+    from rich import progress as bars
+    from rich.console import Console
+    from rich.text import Text
+
+    ends = time.monotonic()
+
+    class Left(bars.ProgressColumn):
+        """What is left, counted down between events."""
+
+        def render(self, _task: bars.Task) -> Text:
+            return Text(f"about {duration(max(ends - time.monotonic(), 0.0))} left", style="cyan")
+
+    count, clock = bars.MofNCompleteColumn(), bars.TimeElapsedColumn()
+    cells = bars.TextColumn("{task.description}", markup=False)  # an id may hold brackets
+    console = Console(stderr=True)
+    with bars.Progress(bars.BarColumn(), count, clock, Left(), cells, console=console, transient=True) as progress:
+        bar = progress.add_task("")
+        running: dict[str, str] = {}
+
+        def listen(event: Event) -> None:
+            nonlocal ends
+            if isinstance(event, Started):
+                running[event.cell.id] = event.cell.title
+            else:
+                ends = time.monotonic() + event.remaining_s
+            if isinstance(event, Planned):
+                progress.update(bar, total=event.pending)
+            if isinstance(event, Finished):
+                running.pop(event.cell.id, None)
+                progress.update(bar, completed=event.done)
+                if event.status is not Status.OK:
+                    console.print(told(event), style="yellow", markup=False, highlight=False)
+            progress.update(bar, description=" · ".join(running.values()))
+
+        yield listen
+
+
+SINKS: dict[str, Callable[[], AbstractContextManager[Listener]]] = {
+    "rich": _rich,
+    "plain": _plain,
+    "jsonl": _jsonl,
+    "none": _none,
+}

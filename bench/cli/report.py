@@ -1,0 +1,166 @@
+"""``bench report`` and ``bench show``, which need no torch.
+
+``bench report``, which needs no torch.
+
+``bench show``: the rows of one cell in one table, found by the beginning of its id.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+import bench
+from bench.errors import InputError
+from bench.reporting.export import rows_csv
+from bench.store import cell_ids, read_cell
+from bench.store.read import read_probes
+from bench.store.schema import ALL
+from bench.text import NOTHING, columns, listed, number
+
+REPORTS = Path("reports")
+_STAMP = ".stamp"
+
+
+def write_report(results: Path, reports: Path = REPORTS) -> Path:
+    """Make the report of `results` in a folder within `reports`, and return its page."""
+    from bench.reporting.render import write
+
+    stamp = _stamp(results)
+    page = write(results, reports)
+    page.with_name(_STAMP).write_text(stamp, encoding="utf-8")
+    return page
+
+
+def up_to_date(page: Path, results: Path) -> bool:
+    """Whether `page` was made from `results` as they are now."""
+    stamp = page.with_name(_STAMP)
+    return page.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == _stamp(results)
+
+
+def _stamp(results: Path) -> str:
+    """Which results a report is of, and their state: every change moves a part into or out of runs/ or probes/."""
+    folders = [results / name for name in ("runs", "probes")]
+    changed = max((folder.stat().st_mtime_ns for folder in folders if folder.is_dir()), default=0)
+    return f"bench {bench.__version__}, {results.resolve()}, changed {changed}\n"
+
+
+RESULTS = Path("results")
+"""Where results folders lie when none is named."""
+
+_SEEDS = 10
+"""Replicates beside each other, so that a line fits on a screen."""
+_MADE_BY = {
+    **dict.fromkeys(ALL, "the cell has nothing to tell there, or was never run"),
+    "probes": "`bench probe` makes them",
+}
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def show(beginning: str, results: Path | None, *, table: str | None, csv: bool) -> str:
+    """Every row of `table` of the cell whose id begins with `beginning`.
+
+    Parameters
+    ----------
+    results
+        A results folder; `None` for every folder in ``results/``.
+    table
+        One of `bench.store.schema.ALL`; `None` for `runs`, or `probes` of a cell that was never run.
+    csv
+        All columns with every digit, instead of what fits on a screen.
+
+    Raises
+    ------
+    InputError
+        No stored cell begins so, or several do; or it has no row in `table`.
+    """
+    folder, cell_id = _found(beginning, results)
+    table = table or ("runs" if cell_id in cell_ids(folder) else "probes")
+    found = _read(folder, table, cell_id)
+    if not found.num_rows:
+        raise InputError(f"{folder}: expected rows of {table} for cell {cell_id}, got none; {_MADE_BY[table]}")
+    if csv:
+        return rows_csv(found).rstrip("\n")
+    rows = found.to_pylist()
+    blocks = _replicates(sorted(rows, key=lambda row: row["seed"])) if table == "runs" else _below_each_other(rows)
+    return "\n\n".join([columns(list(_shared(rows, folder))), *map(columns, blocks)])
+
+
+def _read(folder: Path, table: str, cell_id: str) -> pa.Table:
+    """The rows of one cell; of a cell that was never run, none."""
+    if table == "probes":
+        probes = read_probes(folder)
+        return probes.filter(pc.equal(probes["cell_id"], cell_id))
+    return read_cell(folder, table, cell_id) if cell_id in cell_ids(folder) else ALL[table].empty_table()
+
+
+def _found(beginning: str, results: Path | None) -> tuple[Path, str]:
+    """The folder and the id of the only cell whose id begins with `beginning`."""
+    if results and not _holds_cells(results):
+        raise InputError(f"{results}: expected a results folder with runs/ in it; `bench run` makes one")
+    folders = [results] if results else sorted(filter(_holds_cells, RESULTS.glob("*")))
+    if not folders:
+        raise InputError("results/: expected results folders in it, got none; name one with --results")
+    if not beginning:
+        raise InputError("expected the beginning of a cell's id, got nothing; a report names them")
+    places = [(folder, cell_id) for folder in folders for cell_id in _known(folder)]
+    fitting = [place for place in places if place[1].startswith(beginning)]
+    where = str(results) if results else listed([str(folder) for folder in folders])
+    if not fitting:
+        raise InputError(
+            f"{where}: expected the beginning of a stored cell's id, got {beginning!r}; a report names them"
+        )
+    if len(fitting) > 1:
+        several = ", ".join(f"{cell_id} in {folder}" for folder, cell_id in fitting[:3])
+        more = f" and {len(fitting) - 3} more" if len(fitting) > 3 else ""
+        raise InputError(f"{where}: {beginning!r} begins {several}{more}; give more of the id, or --results")
+    return fitting[0]
+
+
+def _holds_cells(folder: Path) -> bool:
+    return any((folder / name).is_dir() for name in ("runs", "probes"))
+
+
+def _known(folder: Path) -> list[str]:
+    """The cells that were run or probed: a probe's part is named by its cell and its machine."""
+    probed = (name.rpartition("-")[0] for name in cell_ids(folder, "probes"))
+    return sorted({*cell_ids(folder), *probed})
+
+
+def _shared(rows: Sequence[Mapping[str, Any]], folder: Path) -> Iterator[tuple[str, str]]:
+    """What is the same in every row, and known."""
+    yield "results", str(folder)
+    for name in rows[0]:
+        if name not in _apart(rows) and rows[0][name] not in (None, ""):
+            yield name, _text(rows[0][name])
+
+
+def _apart(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The columns that differ between rows; the number of a replicate always does."""
+    return [name for name in rows[0] if name == "seed" or any(row[name] != rows[0][name] for row in rows)]
+
+
+def _replicates(rows: Sequence[Mapping[str, Any]]) -> Iterator[list[list[str]]]:
+    """What differs, a line for each column and some replicates beside each other."""
+    for start in range(0, len(rows), _SEEDS):
+        block = rows[start : start + _SEEDS]
+        yield [
+            [name, *(number(row[name]) if isinstance(row[name], float) else _text(row[name]) for row in block)]
+            for name in _apart(rows)
+        ]
+
+
+def _below_each_other(rows: Sequence[Mapping[str, Any]]) -> Iterator[list[list[str]]]:
+    """What differs, a line for each row."""
+    names = _apart(rows)
+    yield [names, *([_text(row[name]) for name in names] for row in rows)]
+
+
+def _text(value: object) -> str:
+    """`value` with every digit, and with nothing that a terminal would obey."""
+    return NOTHING if value is None else _CONTROL.sub("\ufffd", str(value))

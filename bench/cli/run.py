@@ -1,0 +1,141 @@
+"""``bench run``: from a suite file to stored cells, a report, and a table of results."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import typer
+
+from bench.cells import Cell, expand
+from bench.cli.listing import loaded, naming_lines
+from bench.cli.progress import duration, sink
+from bench.cli.report import REPORTS, up_to_date, write_report
+from bench.cli.results_table import results_table
+from bench.cli.terminal import STATUS, Interrupt, raising
+from bench.errors import InputError
+from bench.running.plan import Plan, only, prepare
+from bench.running.runner import Event, Outcome, run
+from bench.running.workers import resolved, start
+from bench.spec import Suite
+from bench.store import read
+from bench.store.schema import Status
+from bench.text import columns, plural
+
+
+@dataclass(frozen=True)
+class Request:
+    """The options of ``bench run``, as typed; `None` where nothing was."""
+
+    suite: str
+    results: Path | None
+    jobs: int | None
+    device: str
+    only: tuple[str, ...]
+    fresh: bool
+    failed_only: bool
+    seed: int | None
+    progress: str
+    report: bool
+    dry_run: bool
+
+
+def run_suite(request: Request) -> int:
+    """Carry out `request` and return the exit status."""
+    if request.fresh and request.failed_only:
+        raise InputError("--fresh and --failed-only: expected one of them; --fresh runs the failed cells too")
+    device = request.device if request.device == "auto" else resolved(request.device)
+    suite = loaded(request.suite)
+    if request.seed is not None:
+        suite = suite.model_copy(update={"seed": request.seed})
+    folder = request.results or Path("results", suite.name)
+    cells = only(list(expand(suite)), request.only)
+    with naming_lines(request.suite):
+        plan = prepare(cells, folder, fresh=request.fresh, failed_only=request.failed_only)
+    jobs = min(request.jobs or cpu_count(), max(len(plan.pending), 1))
+    if request.dry_run:
+        typer.echo(_foreseen(plan, jobs))
+        return 0
+    if device == "auto":
+        device = "cpu" if plan.nothing_to_do else resolved(device)
+    with raising() as interrupt:
+        try:
+            outcome = _carried_out(plan, suite, request, jobs=jobs, device=device, interrupt=interrupt)
+            status = _concluded(plan, outcome, report=request.report, quiet=request.progress == "jsonl")
+            interrupt.check()
+        except KeyboardInterrupt:
+            typer.echo(f"interrupted: finished cells are kept in {folder}; the same command goes on", err=True)
+            return STATUS
+    return status
+
+
+def _carried_out(
+    plan: Plan, suite: Suite, request: Request, *, jobs: int, device: str, interrupt: Interrupt
+) -> Outcome:
+    """Run `plan` and show how it goes."""
+    begin = partial(start, "processes", jobs=jobs, device=device)
+    with sink(request.progress) as show:
+
+        def listen(event: Event) -> None:
+            show(event)
+            interrupt.check()
+
+        return run(plan, begin, jobs=jobs, device=device, listener=listen, suite=suite)
+
+
+def cpu_count() -> int:
+    """The CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _foreseen(plan: Plan, jobs: int) -> str:
+    """What a run would do, cell by cell, and about how long it would take."""
+    pending = {cell.id for cell in plan.pending}
+    to_run = [cell for cell in plan.pending if not plan.blocked(cell)]
+    kept = plan.stored.keys() - pending
+    rows = []
+    for cell in plan.cells:
+        if blocked := plan.blocked(cell):
+            rows.append((cell.title, f"{blocked.status}: {blocked.reason}"))
+        elif cell.id in pending:
+            rows.append((cell.title, f"to run, about {duration(plan.seconds(cell))}"))
+        else:
+            known = plan.stored.get(cell.id)
+            rows.append((cell.title, f"stored: {known.status}" if known else "never run"))
+    count = sum(plan.blocked(cell) is not None for cell in plan.pending)
+    without = f", {count} without data" if count else ""
+    return (
+        f"{columns(rows)}\n\n{plural(len(plan.cells), 'cell')}, {len(kept)} stored, {len(to_run)} to run{without}: "
+        f"about {duration(plan.estimate_s(jobs))} with --jobs {jobs}"
+    )
+
+
+def _concluded(plan: Plan, outcome: Outcome, *, report: bool, quiet: bool) -> int:
+    """Print results, what did not finish and where the report is; the exit status."""
+    if (plan.folder / "runs").is_dir():
+        typer.echo(results_table(read(plan.folder, "runs"), [cell.id for cell in plan.cells]), err=quiet)
+    problems = _problems(plan.cells, outcome)
+    if problems:
+        head = f"\n{len(problems)} of {plural(len(plan.cells), 'cell')} did not finish:"
+        typer.echo("\n".join([head, *problems]), err=True)
+    typer.echo(f"\nresults: {plan.folder}", err=quiet)
+    if report and outcome:
+        page = REPORTS / plan.cells[0].suite / "index.html"
+        if not up_to_date(page, plan.folder):
+            page = write_report(plan.folder)
+        typer.echo(f"report:  {page}", err=quiet)
+    return int(bool(problems))
+
+
+def _problems(cells: Sequence[Cell], outcome: Outcome) -> list[str]:
+    lines = []
+    for cell in cells:
+        what = outcome.get(cell.id)
+        if what is None:
+            lines.append(f"{cell.title}: never run; leave out --failed-only")
+        elif what.status is not Status.OK:
+            lines.append(f"{cell.title}: {what.status}: {what.reason}")
+    return lines

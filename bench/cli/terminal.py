@@ -1,0 +1,179 @@
+"""Control-C, and standard streams that may break, while the work goes on.
+
+Control-C, from the first moment on and never lost.
+
+Python's own handler raises `KeyboardInterrupt` wherever the program just is. Within a callback of the import system
+the exception is printed and dropped, and while modules are imported it becomes a traceback.
+
+Standard streams that may break while the work goes on: the reader of a pipe leaves, a disk is full.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import TextIO, cast
+
+STATUS = 130
+"""128 + SIGINT, as shells have it."""
+
+_SAME_S = 1.0
+"""Interrupts this close together are one: some parents pass on what the terminal has already sent."""
+
+
+class Interrupt:
+    """Whether the user has asked to stop.
+
+    The first interrupt raises `KeyboardInterrupt`, a later one ends the program at once.
+    """
+
+    def __init__(self) -> None:
+        self._came: float | None = None
+
+    def check(self) -> None:
+        """Raise again what was dropped on its way.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            There was an interrupt.
+        """
+        if self._came is not None:
+            raise KeyboardInterrupt
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """The signal's handler."""
+        now = time.monotonic()
+        if self._came is None:
+            self._came = now
+            raise KeyboardInterrupt
+        if now - self._came > _SAME_S:
+            _leave(number, frame)
+
+
+@contextmanager
+def leaving() -> Iterator[None]:
+    """Within the block an interrupt ends the program at once: nothing is under way that could be lost."""
+    with _handled_by(_leave):
+        yield
+
+
+@contextmanager
+def raising() -> Iterator[Interrupt]:
+    """Within the block an interrupt is a `KeyboardInterrupt`; `Interrupt.check`, called now and then, sees to it."""
+    interrupt = Interrupt()
+    with _handled_by(interrupt):
+        yield interrupt
+
+
+@contextmanager
+def ending() -> Iterator[Callable[[], None]]:
+    """Within the block an interrupt, a closed terminal or a request to end raises `SystemExit`, once.
+
+    What it leaves is put away. What is ignored already, as under ``nohup``, stays so. Later ones are ignored, so that
+    nothing is left behind. The function that it gives raises again what was dropped on its way.
+    """
+    from bench.ab.worktree import ASKING
+
+    came: list[int] = []
+
+    def check() -> None:
+        if came:
+            raise SystemExit(128 + came[0])
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        if not came:
+            came.append(number)
+            check()
+
+    before = {number: signal.signal(number, handle) for number in ASKING if signal.getsignal(number) != signal.SIG_IGN}
+    try:
+        yield check
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    with suppress(OSError):  # whoever reads standard error may have left
+        os.write(2, b"interrupted\n")
+    os._exit(STATUS)
+
+
+class Raw(io.FileIO):
+    """A descriptor that swallows what it cannot write, and remembers why."""
+
+    broken: OSError | None = None
+
+    def write(self, data: bytes | bytearray | memoryview, /) -> int:  # type: ignore[override]  # any buffer
+        """Write `data`, or drop it where that cannot be done."""
+        if self.broken is None:
+            try:
+                return super().write(data)
+            except OSError as error:
+                self.broken = error
+        return memoryview(data).nbytes
+
+
+@contextmanager
+def lasting() -> Iterator[list[str]]:
+    """Within the block a standard stream that breaks is silent from then on.
+
+    Yields
+    ------
+    list of str
+        Filled at the end of the block: a line for each stream that lost something. A pipe whose reader has left
+        is none of these: nobody wants the rest.
+    """
+    before = sys.stdout, sys.stderr
+    problems: list[str] = []
+    sys.stdout, out = _replaced(sys.stdout)
+    sys.stderr, err = _replaced(sys.stderr)
+    try:
+        yield problems
+    finally:
+        for stream, raw, name in ((sys.stdout, out, "standard output"), (sys.stderr, err, "standard error")):
+            stream.flush()
+            if raw is not None and raw.broken is not None and not isinstance(raw.broken, BrokenPipeError):
+                problems.append(f"{name}: expected to be written to, got {raw.broken.strerror}; give it another place")
+        sys.stdout, sys.stderr = before
+
+
+def _replaced(stream: TextIO | None) -> tuple[TextIO, Raw | None]:
+    """A stream to the same place that never raises, and its `Raw`, which `None` stands for where it needs none."""
+    if stream is None:  # closed before the program began
+        return Path(os.devnull).open("w", encoding="utf-8"), None
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="replace")  # a terminal that cannot show × still gets its results
+        if not stream.isatty() and _has_descriptor(stream):
+            stream.flush()
+            raw = Raw(stream.fileno(), "wb", closefd=False)
+            buffer = io.BufferedWriter(cast(io.RawIOBase, raw))  # typeshed wants more of it than is used
+            return io.TextIOWrapper(
+                buffer, encoding=stream.encoding, errors="replace", line_buffering=stream.line_buffering
+            ), raw
+    return stream, None
+
+
+def _has_descriptor(stream: TextIO) -> bool:
+    try:
+        stream.fileno()
+    except OSError:  # a stand-in that lies in memory
+        return False
+    return True

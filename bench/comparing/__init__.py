@@ -1,0 +1,19 @@
+"""Two result sets → what changed between them, cell by cell.
+
+`compare` takes tables and returns frozen values; `bench.comparing.formats` writes them for people and programs.
+"""
+
+from bench.comparing.decision import compare, compare_folders
+from bench.comparing.outcomes import ALARMS, CellChange, Comparison, MetricChange, Place, Side, Verdict
+
+__all__ = [
+    "ALARMS",
+    "CellChange",
+    "Comparison",
+    "MetricChange",
+    "Place",
+    "Side",
+    "Verdict",
+    "compare",
+    "compare_folders",
+]

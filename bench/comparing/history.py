@@ -1,0 +1,173 @@
+"""Results folders → for each cell, what became of a metric from run to run."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pyarrow as pa
+
+from bench import store
+from bench.comparing.decision import MEASURES
+from bench.comparing.outcomes import Place
+from bench.comparing.pairs import Settings, settings
+from bench.errors import InputError
+from bench.store import ASIDE
+from bench.store.schema import Status
+
+_PLACE = ["dataset", "model", "sequence_length", "horizon"]
+DEPTH = 6
+"""Folders, at most, between a folder that is named and the results in it: artifacts keep the path of what they hold."""
+
+_EARLY = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Point:
+    """One run of one cell.
+
+    Parameters
+    ----------
+    commit
+        Of the code; empty where it is not known.
+    time
+        When it began; `None` where it is not known.
+    value
+        The mean over its replicates, the geometric one for an error.
+    replicates
+        How many it is of: those that are ok and whose value is finite.
+    failed
+        How many are neither.
+    settings
+        What else decides its results.
+    """
+
+    commit: str
+    time: datetime | None
+    value: float
+    replicates: int
+    failed: int
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One run of one cell of which no replicate is ok; see `Point`."""
+
+    commit: str
+    time: datetime | None
+    failed: int
+
+
+@dataclass(frozen=True)
+class Series:
+    """The runs of one cell on the same data, in the order of time, and those that failed."""
+
+    suite: str
+    place: Place
+    metric: str
+    data: str
+    points: tuple[Point, ...]
+    failures: tuple[Failure, ...] = ()
+
+    @property
+    def partial(self) -> tuple[Point, ...]:
+        """The points that are not of all their replicates."""
+        return tuple(point for point in self.points if point.failed)
+
+
+_Key = tuple[str, Place, str]
+"""Suite, cell and data."""
+_Run = tuple[str, datetime | None]
+R = TypeVar("R", Point, Failure)
+
+
+def read(folders: Sequence[Path], metric: str) -> list[Series]:
+    """The series of `metric` in results folders, sorted by suite and place.
+
+    A folder also stands for the results folders in it, up to `DEPTH` folders deep, and for its cells that were set
+    aside. A run that several folders hold counts once. Runs on other data make a series of their own; a failed run
+    whose data is not known belongs to the cell's last one, and a cell that always failed is a series without points.
+
+    Raises
+    ------
+    StoreError
+        A folder cannot be read.
+    InputError
+        A folder holds no results, or no replicate has the metric.
+    """
+    tables = [store.read(shelf, "runs") for folder in folders for shelf in _shelves(folder)]
+    points: dict[_Key, dict[_Run, Point]] = defaultdict(dict)
+    failures: dict[_Key, dict[_Run, Failure]] = defaultdict(dict)
+    for runs in tables:
+        for key, run in _runs(runs, metric):
+            if isinstance(run, Point):
+                points[key].setdefault((run.commit, run.time), run)
+            else:
+                failures[key].setdefault((run.commit, run.time), run)
+    if not points:
+        raise InputError(f"expected replicates with a value of {metric}, found none; name other folders or --metric")
+    last = {key[:2]: key for key in sorted(points, key=lambda key: max(time or _EARLY for _, time in points[key]))}
+    for key in failures.keys() - points.keys():
+        if other := last.get(key[:2]):
+            failures[other] |= failures.pop(key)
+    return [
+        Series(*key[:2], metric, key[2], _in_time(points[key].values()), _in_time(failures[key].values()))
+        for key in sorted(points.keys() | failures.keys())
+    ]
+
+
+def _in_time(runs: Iterable[R]) -> tuple[R, ...]:
+    return tuple(sorted(runs, key=lambda run: run.time or _EARLY))
+
+
+def _shelves(folder: Path) -> list[Path]:
+    """The results folders that `folder` stands for."""
+    tops = list(_tops(folder, DEPTH))
+    if not tops:
+        raise InputError(
+            f"{folder}: expected results, or folders of results in it, {DEPTH} deep at most, found none; "
+            "`bench run` makes some"
+        )
+    return [shelf for top in tops for shelf in (top, top / ASIDE) if (shelf / "runs").is_dir()]
+
+
+def _tops(folder: Path, depth: int) -> Iterator[Path]:
+    """`folder` where it holds results, else those in it that do, down to `depth`."""
+    if (folder / "runs").is_dir():
+        yield folder
+    elif depth and folder.is_dir():
+        for each in sorted(folder.iterdir()):
+            if not each.name.startswith("."):
+                yield from _tops(each, depth - 1)
+
+
+def _runs(runs: pa.Table, metric: str) -> Iterator[tuple[_Key, Point | Failure]]:
+    """Each run of a cell in `runs` that has values of `metric`, or has failed."""
+    for cell_id in runs["cell_id"].unique().to_pylist():
+        rows = runs.filter(pa.compute.equal(runs["cell_id"], cell_id))
+        first = rows.slice(0, 1).to_pylist()[0]
+        place = Place(*(first[name] for name in _PLACE))
+        ok = [row for row in rows.select(["status", metric]).to_pylist() if row["status"] == Status.OK]
+        stated = np.array([row[metric] for row in ok if row[metric] is not None])
+        values = stated[np.isfinite(stated)] if len(stated) else stated
+        failed = len(rows) - len(ok) + len(stated) - len(values)
+        commit = first["git_commit"] or ""
+        time = min((time for time in rows["started_at"].to_pylist() if time), default=None)
+        key = first["suite"], place, f"{first['data_sha256'] or ''} {first['test_points'] or ''}"
+        if len(values):
+            value = _mean(values, metric)
+            yield key, Point(commit, time, value, len(values), failed, settings(rows, _PLACE)[place])
+        elif failed:
+            yield key, Failure(commit, time, failed)
+
+
+def _mean(values: np.ndarray[tuple[int], np.dtype[np.float64]], metric: str) -> float:
+    if not MEASURES[metric].relative:
+        return float(values.mean())
+    return float(np.exp(np.log(np.maximum(values, np.finfo(float).tiny)).mean()))

@@ -1,0 +1,274 @@
+"""Real files known by address and SHA-256: found in a folder, in the cache, or downloaded; daily closes among them.
+
+The real files that `bench` knows: where each is published, and the SHA-256 that it must have.
+
+Find a pinned file: in the user's folder, in the cache, on the network. Its SHA-256 is checked each time.
+
+Download one pinned file into the cache. Imported only when the network is needed: pooch and requests are slow.
+
+Daily prices, as published, from pinned files in two dialects: ``Date,…,Close,…`` and ``date,…,close,…``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+import pooch
+import requests
+from pydantic import Field
+
+from bench.data.base import DatasetKind, Parameters, Provenance, Series, file_sha256
+from bench.data.files import check, header, read_delimited
+from bench.errors import DataError, DataUnavailable
+from bench.registry import lookup
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """One published file.
+
+    Parameters
+    ----------
+    file
+        Its name, in the user's folder and in the cache.
+    address
+        Where it is published; the address names the commit, so its content does not move.
+    sha256
+        SHA-256 of its bytes.
+    """
+
+    file: str
+    address: str
+    sha256: str
+
+
+_COURSE = (
+    "https://raw.githubusercontent.com/indohito/EE241/e5b8089d45518a71f2507ff3ddbd3d00d8f0042e/Lab4_Report_Template"
+)
+_SP500 = (
+    "https://raw.githubusercontent.com/CNuge/kaggle-code/f1109438d6cfb3ffdaa7d4480437cfbaaedd3236/"
+    "stock_data/individual_stocks_5yr"
+)
+_MNIST = "https://raw.githubusercontent.com/fgnt/mnist/ae608a02b796c9ee908c082585a5f006fe05258e"
+
+
+def _pin(folder: str, file: str, sha256: str) -> Pinned:
+    return Pinned(file=file, address=f"{folder}/{file}", sha256=sha256)
+
+
+PINNED: dict[str, Pinned] = {
+    "TSLA": _pin(_COURSE, "TSLA.csv", "1c675cb2d603fc9e1d31460beb782219ff8c5e68819541ce329e9318cf69f3f7"),
+    "GOOGL": _pin(_COURSE, "GOOGL.csv", "e4386d17f7fd8352afad21cf81a7ab5ede9fd236262b60cc9d69d67dbbb0b1c2"),
+    "DJI": _pin(_COURSE, "DJI.csv", "2fe19782dfffbabc172e59cce891c6c7c17151adf70bd33630f60fa08110a411"),
+    "A": _pin(_SP500, "A_data.csv", "2747366eee726574c15f35c3241076da7aaf2b3ca6bf255fdc3a22625b1c62e3"),
+    "GOOG": _pin(_SP500, "GOOG_data.csv", "6bf738cf40b866f2dfb9c879e5b7062fc75eaeaf8c8112ea1b03a71ad833c8da"),
+    "mnist-train-images": _pin(
+        _MNIST, "train-images-idx3-ubyte.gz", "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"
+    ),
+    "mnist-train-labels": _pin(
+        _MNIST, "train-labels-idx1-ubyte.gz", "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"
+    ),
+    "mnist-test-images": _pin(
+        _MNIST, "t10k-images-idx3-ubyte.gz", "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"
+    ),
+    "mnist-test-labels": _pin(
+        _MNIST, "t10k-labels-idx1-ubyte.gz", "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Held:
+    """How one pinned file is held on this machine.
+
+    Parameters
+    ----------
+    name, file
+        Its name in `PINNED`, and the file's.
+    state
+        ``ok``; ``absent``, neither in a folder of BENCH_DATA nor in the cache; ``damaged``, another SHA-256
+        or unreadable.
+    path
+        Where it is; `None` where it is absent.
+    advice
+        What is wrong and what to do; empty where nothing is.
+    """
+
+    name: str
+    file: str
+    state: Literal["ok", "absent", "damaged"]
+    path: Path | None = None
+    advice: str = ""
+
+
+def locate(name: str) -> Path:
+    """The file pinned as `name`, verified.
+
+    The folders of BENCH_DATA (separated by ``os.pathsep``) and their subfolders one level down come first, then
+    the cache, then the network.
+
+    Raises
+    ------
+    DataError
+        The file in the user's folder has another SHA-256, or a file cannot be read.
+    DataUnavailable
+        It is in none of these places; the message gives the two ways to provide it.
+    """
+    pinned = lookup(PINNED, name, "pinned file")
+    if (given := _given(pinned)) is not None:
+        if (sha256 := file_sha256(given)) != pinned.sha256:
+            raise DataError(_differs(given, pinned, sha256))
+        return given
+    cached = cache_folder() / pinned.file
+    if cached.is_file() and file_sha256(cached) == pinned.sha256:
+        return cached
+    return _download(pinned, cached)
+
+
+def verify(name: str) -> Held:
+    """How the file pinned as `name` is held here; asks no network."""
+    pinned = lookup(PINNED, name, "pinned file")
+    path = None
+    try:
+        path = _given(pinned) or cache_folder() / pinned.file
+        if not path.is_file():
+            return Held(name, pinned.file, "absent", advice=_WAYS)
+        sha256 = file_sha256(path)
+    except DataError as error:
+        return Held(name, pinned.file, "damaged", path, str(error))
+    if sha256 != pinned.sha256:
+        return Held(name, pinned.file, "damaged", path, _differs(path, pinned, sha256))
+    return Held(name, pinned.file, "ok", path)
+
+
+def fetch(names: Iterable[str] = tuple(PINNED)) -> Iterator[Held]:
+    """Provide each of the files, downloading those that are not at hand; one result as each is done."""
+    for name in names:
+        try:
+            locate(name)
+        except DataUnavailable as error:
+            yield Held(name, PINNED[name].file, "absent", advice=str(error))
+        except DataError:
+            yield verify(name)  # it finds the same, and does not raise
+        else:
+            yield verify(name)
+
+
+def cache_folder() -> Path:
+    """BENCH_CACHE, or the user's cache folder of the operating system."""
+    if named := os.environ.get("BENCH_CACHE"):
+        return Path(named)
+    import pooch  # slow, and most runs find their files without it
+
+    return Path(pooch.os_cache("bench"))
+
+
+_WAYS = "name a folder that holds it in BENCH_DATA, or run `bench data fetch` with a network"
+
+
+def _given(pinned: Pinned) -> Path | None:
+    """The file in the first folder of BENCH_DATA that has it."""
+    for folder in _folders():
+        try:
+            for path in (folder / pinned.file, *sorted(folder.glob(f"*/{pinned.file}"))):
+                if path.is_file():
+                    return path
+        except OSError as error:  # a name that is too long, a folder that may not be entered
+            raise DataError(f"BENCH_DATA: expected folders that can be read, got {folder}: {error.strerror}") from error
+    return None
+
+
+def _folders() -> list[Path]:
+    return [Path(part) for part in os.environ.get("BENCH_DATA", "").split(os.pathsep) if part]
+
+
+def _download(pinned: Pinned, cached: Path) -> Path:
+
+    try:
+        return download(pinned, cached.parent)
+    except DataUnavailable as error:
+        folders = [f"{folder}" if folder.is_dir() else f"{folder}, which is no folder" for folder in _folders()]
+        given = f"not in BENCH_DATA ({'; '.join(folders)})" if folders else "BENCH_DATA names no folder"
+        held = "damaged in" if cached.is_file() else "not in"
+        raise DataUnavailable(
+            f"{pinned.file}: {given}, {held} the cache ({cached.parent}), and {error}; {_WAYS}"
+        ) from error
+
+
+def _differs(path: Path, pinned: Pinned, sha256: str) -> str:
+    return (
+        f"{path}: expected SHA-256 {pinned.sha256}, got {sha256}; replace it with the file of {pinned.address} "
+        "(line ends count), or remove it"
+    )
+
+
+_CONNECT_S = 5
+_READ_S = 30
+_RETRIES = 2
+_CHUNK_BYTES = 1 << 16
+
+pooch.get_logger().setLevel("ERROR")  # only the command line prints
+
+
+def download(pinned: Pinned, folder: Path) -> Path:
+    """The file in `folder`, written beside, verified by SHA-256, and renamed.
+
+    Raises
+    ------
+    DataUnavailable
+        The address cannot be reached, or sent something else, or the folder cannot be written; the message is the
+        reason alone.
+    """
+    registry = {pinned.file: f"sha256:{pinned.sha256}"}
+    cache = pooch.create(
+        path=folder, base_url="", registry=registry, urls={pinned.file: pinned.address}, retry_if_failed=_RETRIES
+    )
+    try:
+        return Path(cache.fetch(pinned.file, downloader=_get))
+    except ValueError as error:  # pooch's word for a checksum that differs
+        raise DataUnavailable(f"what {pinned.address} sent has not the pinned SHA-256 {pinned.sha256}") from error
+    except OSError as error:  # requests' errors are of this kind too
+        raise DataUnavailable(" ".join(str(error).split())) from error
+
+
+def _get(address: str, output: str, _caller: pooch.Pooch) -> None:
+    """What pooch calls to download; no connection at all is not tried again, so being offline is known at once."""
+    try:
+        with requests.get(address, stream=True, timeout=(_CONNECT_S, _READ_S)) as response:
+            response.raise_for_status()
+            with Path(output).open("wb") as file:
+                for chunk in response.iter_content(_CHUNK_BYTES):
+                    file.write(chunk)
+    except requests.exceptions.ConnectionError as error:
+        raise DataUnavailable(f"no connection to {urlsplit(address).netloc}") from error
+
+
+class Stock(Parameters):
+    """Parameters of a stock."""
+
+    column: Literal["open", "high", "low", "close", "adj close", "volume"] = Field("close", description="The values.")
+
+
+def stock(name: str, summary: str) -> DatasetKind:
+    """The dataset of the file pinned as `name`."""
+    return DatasetKind(summary, Stock, partial(_load, name), partial(_fingerprint, name))
+
+
+def _load(name: str, parameters: Stock, _seed: int) -> Series:
+    path = locate(name)
+    names = {column.lower(): column for column in header(path)}
+    column = names.get(parameters.column, parameters.column)
+    columns = read_delimited(path, column, names["date"])
+    check(columns, column, max_gap=None)
+    provenance = Provenance(source=f"{PINNED[name].address}, column {column!r}", sha256=PINNED[name].sha256)
+    return Series(values=columns.values[:, None], provenance=provenance, time=columns.time)
+
+
+def _fingerprint(name: str, _parameters: Stock) -> str:
+    return PINNED[name].sha256

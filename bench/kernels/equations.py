@@ -1,0 +1,214 @@
+"""The equations of the cells, forward and back: RNN, LSTM and GRU, with their activations.
+
+tanh and the logistic function on vectors: fast and nearly exact in float32, exact in float64.
+
+In float32, tanh is ``x P(x²) / Q(x²)`` with polynomials of degree 3 and 4, fitted for the least relative error on
+|x| < 7.8 (Remez; linear programming) and constant beyond. Absolute and relative error are below 5e-7, rounding
+included. A library function would be called once per lane and cost several times the products. float64 serves to
+check gradients, so there each lane goes through the C library.
+
+The simple cell, Elman 1990: ``h' = tanh(a)`` or ``max(a, 0)``, with ``a`` the sum of both products and biases.
+
+A slot holds only the hidden state: it is written over ``a``.
+
+The long short-term memory, Hochreiter & Schmidhuber 1997 with the forget gate of Gers et al. 2000.
+
+``i, f, o = σ(a)``, ``g = tanh(a)``, ``c' = f c + i g``, ``h' = o tanh(c')``. A slot holds ``i, f, g, o, c', h'``;
+``tanh(c')`` is cheaper to compute again than to keep.
+
+The gated recurrent unit, Cho et al. 2014, with the reset gate after the product as in torch and cuDNN.
+
+``r, z = σ(a)``, ``n = tanh(p + r q)`` with ``q`` the state's product and bias and ``p`` the input's,
+``h' = n + z (h - n)``. A slot holds ``q, r, z, n, h'``; ``n`` is written over ``p``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+# llvmlite, which numba is made of, carries no type information
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba.core import types
+
+from bench.kernels.arrays import Array
+from bench.kernels.compiled import inner, intrinsic
+from bench.kernels.simd import Vector, load, maximum_zero, store, where_positive
+from bench.kernels.sizes import RNN_TANH, Plan
+
+_LIMIT = 7.8
+_NUMERATOR = (0.9999998158243792, 0.12937711398248372, 0.002964227376772244, 1.1577358165332932e-05)
+_DENOMINATOR = (1.0, 0.4627092408852415, 0.02386886618832915, 0.00024057147307763539, 2.5080906771981507e-07)
+_FLAGS = ("contract",)
+
+
+def _constant(vector: Any, value: float) -> Any:
+    return ir.Constant(vector, [value] * vector.count)
+
+
+def _polynomial(builder: Any, x: Any, coefficients: Sequence[float]) -> Any:
+    """Horner's scheme; the constant comes first in `coefficients`."""
+    total = _constant(x.type, coefficients[-1])
+    for coefficient in coefficients[-2::-1]:
+        product = builder.fmul(total, x, flags=_FLAGS)
+        total = builder.fadd(product, _constant(x.type, coefficient), flags=_FLAGS)
+    return total
+
+
+def _scaled_tanh(builder: Any, x: Any, scale: float) -> Any:
+    """``scale · tanh(scale · x)``, with the scale inside the coefficients."""
+    for comparison, limit in ((">", _LIMIT / scale), ("<", -_LIMIT / scale)):
+        bound = _constant(x.type, limit)
+        # an ordered comparison is false for what is not a number, which so stays visible
+        x = builder.select(builder.fcmp_ordered(comparison, x, bound), bound, x)
+    square = builder.fmul(x, x)
+    numerator = [value * scale ** (2 * power + 2) for power, value in enumerate(_NUMERATOR)]
+    denominator = [value * scale ** (2 * power) for power, value in enumerate(_DENOMINATOR)]
+    above = builder.fmul(x, _polynomial(builder, square, numerator))
+    return builder.fdiv(above, _polynomial(builder, square, denominator))
+
+
+def _each_lane(context: Any, builder: Any, vector: Vector, x: Any, function: Any) -> Any:
+    """`function` of the C library, lane by lane."""
+    scalar = context.get_function(function, vector.element(vector.element))
+    for lane in range(vector.lanes):
+        position = ir.IntType(32)(lane)
+        x = builder.insert_element(x, scalar(builder, [builder.extract_element(x, position)]), position)
+    return x
+
+
+@intrinsic
+def tanh(_typing: Any, x: Any) -> Any:
+    """The hyperbolic tangent of a vector."""
+
+    def generate(context: Any, builder: Any, _sig: Any, args: Any) -> Any:
+        if x.element == types.float32:
+            return _scaled_tanh(builder, args[0], 1.0)
+        return _each_lane(context, builder, x, args[0], math.tanh)
+
+    return x(x), generate
+
+
+@intrinsic
+def sigmoid(_typing: Any, x: Any) -> Any:
+    """The logistic function of a vector: ``1 / (1 + exp(-x)) = 1/2 + tanh(x / 2) / 2``."""
+
+    def generate(context: Any, builder: Any, _sig: Any, args: Any) -> Any:
+        kind = args[0].type
+        if x.element == types.float32:
+            return builder.fadd(_scaled_tanh(builder, args[0], 0.5), _constant(kind, 0.5))
+        one = _constant(kind, 1.0)
+        power = _each_lane(context, builder, x, builder.fneg(args[0]), math.exp)
+        return builder.fdiv(one, builder.fadd(one, power))
+
+    return x(x), generate
+
+
+@inner
+def rnn_forward(plan: Plan, slots: Array, now: int) -> None:
+    """Activate the products of the slot at `now`."""
+    for i in range(now, now + plan.tile * plan.padded, plan.lanes):
+        a = load(slots, i)
+        if plan.code == RNN_TANH:
+            store(slots, i, tanh(a))
+        else:
+            store(slots, i, maximum_zero(a))
+
+
+@inner
+def rnn_backward(plan: Plan, slots: Array, now: int, d_h: Array, out: tuple[Array, int]) -> None:
+    """From the gradient to ``h'`` the one to ``a``, written to `out`."""
+    d_a, start = out
+    for i in range(0, plan.tile * plan.padded, plan.lanes):
+        h, d = load(slots, now + i), load(d_h, i)
+        if plan.code == RNN_TANH:
+            store(d_a, start + i, d * (1.0 - h * h))
+        else:
+            store(d_a, start + i, where_positive(h, d))
+
+
+@inner
+def lstm_forward(plan: Plan, slots: Array, now: int, before: int) -> None:
+    """Activate the products of the slot at `now`, given the slot at `before`."""
+    width = plan.padded
+    for row in range(0, plan.tile * 6 * width, 6 * width):
+        for unit in range(row, row + width, plan.lanes):
+            at = now + unit
+            i, f = sigmoid(load(slots, at)), sigmoid(load(slots, at + width))
+            g, o = tanh(load(slots, at + 2 * width)), sigmoid(load(slots, at + 3 * width))
+            c = f * load(slots, before + unit + 4 * width) + i * g
+            store(slots, at, i)
+            store(slots, at + width, f)
+            store(slots, at + 2 * width, g)
+            store(slots, at + 3 * width, o)
+            store(slots, at + 4 * width, c)
+            store(slots, at + 5 * width, o * tanh(c))
+
+
+@inner
+def lstm_backward(
+    plan: Plan, slots: Array, places: tuple[int, int], d_states: tuple[Array, Array], out: tuple[Array, int]
+) -> None:
+    """From the gradients to ``h'`` and ``c'`` those to the products and to ``c``.
+
+    `places` are the slots at this step and before it.
+    """
+    now, before = places
+    d_h, d_c = d_states
+    d_a, start = out
+    width = plan.padded
+    for row in range(plan.tile):
+        for unit in range(0, width, plan.lanes):
+            at, state, target = now + row * 6 * width + unit, row * width + unit, start + row * 4 * width + unit
+            i, f = load(slots, at), load(slots, at + width)
+            g, o = load(slots, at + 2 * width), load(slots, at + 3 * width)
+            t = tanh(load(slots, at + 4 * width))
+            d = load(d_h, state)
+            d_cell = load(d_c, state) + d * o * (1.0 - t * t)
+            c = load(slots, before + row * 6 * width + unit + 4 * width)
+            store(d_a, target, d_cell * g * i * (1.0 - i))
+            store(d_a, target + width, d_cell * c * f * (1.0 - f))
+            store(d_a, target + 2 * width, d_cell * i * (1.0 - g * g))
+            store(d_a, target + 3 * width, d * t * o * (1.0 - o))
+            store(d_c, state, d_cell * f)
+
+
+@inner
+def gru_forward(plan: Plan, slots: Array, now: int, before: int) -> None:
+    """Activate the products of the slot at `now`, given the slot at `before`."""
+    width = plan.padded
+    for row in range(0, plan.tile * 5 * width, 5 * width):
+        for unit in range(row, row + width, plan.lanes):
+            at = now + unit
+            r, z = sigmoid(load(slots, at + width)), sigmoid(load(slots, at + 2 * width))
+            n = tanh(load(slots, at + 3 * width) + r * load(slots, at))
+            h = load(slots, before + unit + 4 * width)
+            store(slots, at + width, r)
+            store(slots, at + 2 * width, z)
+            store(slots, at + 3 * width, n)
+            store(slots, at + 4 * width, n + z * (h - n))
+
+
+@inner
+def gru_backward(plan: Plan, slots: Array, places: tuple[int, int], d_h: Array, out: tuple[Array, int]) -> None:
+    """From the gradient to ``h'`` those to the products, and in `d_h` the part to ``h`` that passes no product.
+
+    `places` are the slots at this step and before it.
+    """
+    now, before = places
+    d_a, start = out
+    width = plan.padded
+    for row in range(plan.tile):
+        for unit in range(0, width, plan.lanes):
+            at, state, target = now + row * 5 * width + unit, row * width + unit, start + row * 4 * width + unit
+            q, r = load(slots, at), load(slots, at + width)
+            z, n = load(slots, at + 2 * width), load(slots, at + 3 * width)
+            h = load(slots, before + row * 5 * width + unit + 4 * width)
+            d = load(d_h, state)
+            d_n = d * (1.0 - z) * (1.0 - n * n)
+            store(d_a, target, d_n * r)
+            store(d_a, target + width, d_n * q * r * (1.0 - r))
+            store(d_a, target + 2 * width, d * (h - n) * z * (1.0 - z))
+            store(d_a, target + 3 * width, d_n)
+            store(d_h, state, d * z)

@@ -1,0 +1,242 @@
+"""One cell's data: loaded, split, scaled, and ready for training and for the test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from bench import seeds
+from bench.arrays import FloatArray, FloatArray32
+from bench.cells import Cell
+from bench.data import dataset_kinds
+from bench.data.base import Sequences, Series
+from bench.errors import DataError
+from bench.models.base import Shape
+from bench.protocol.scoring import Answers, Reference
+from bench.protocol.windows import (
+    Examples,
+    Parts,
+    Scaler,
+    Selection,
+    Windows,
+    check_length,
+    divided,
+    evaluation_windows,
+    train_windows,
+)
+from bench.registry import lookup
+from bench.spec import Split
+from bench.training.fit import shape_of
+from bench.training.members import TrainingData
+
+
+class Compared(Protocol):
+    """What the test part is compared with: a `Reference`, or `Answers`."""
+
+    def errors(self, prediction: FloatArray) -> dict[str, Any]:
+        """The error columns of `runs`."""
+
+    def columns(self, prediction: FloatArray) -> dict[str, Any]:
+        """The columns of `predictions`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """One cell's data.
+
+    Parameters
+    ----------
+    source, cut
+        The series or sequences, in original units, and their parts.
+    data
+        What training may see, in scaled units.
+    test
+        The test part, in scaled units.
+    scaler, inverse
+        Of the inputs; and from scaled predictions ``[…, points, D]`` to original units.
+    compared
+        ``compared(teacher_forced)`` is what test predictions are measured against.
+    """
+
+    source: Series | Sequences
+    cut: Parts
+    scaler: Scaler
+    data: TrainingData
+    test: Examples
+    inverse: Callable[[FloatArray], FloatArray]
+    compared: Callable[[bool], Compared]
+
+    def provenance(self) -> dict[str, Any]:
+        """The columns of `runs` that say what the data was."""
+        origin, validation = self.source.provenance, self.data.validation
+        return {
+            "data_source": origin.source,
+            "data_sha256": origin.sha256,
+            "data_seed": origin.seed,
+            "train_windows": len(self.data.train),
+            "validation_points": 0 if validation is None else validation.points,
+            "test_points": self.test.points,
+        }
+
+
+def load_data(cell: Cell, replicate: int = 0) -> Series | Sequences:
+    """What `cell` is about; of one `replicate`, where each has its own: the first has the suite's.
+
+    Raises
+    ------
+    DataError
+        It is not well formed, or not what the cell was planned for.
+    DataUnavailable
+        It cannot be had.
+    """
+    kind = lookup(dataset_kinds(), cell.dataset.kind, "dataset")
+    seed = seeds.integer(cell.seed, "data", replicate) if cell.fresh_data and replicate else cell.seed
+    source: Series | Sequences = kind.load(cell.dataset.parsed(kind.parameters), seed)
+    if cell.data_sha256 not in (None, source.provenance.sha256):
+        raise DataError(
+            f"{cell.dataset.id}: expected data with SHA-256 {cell.data_sha256}, got {source.provenance.sha256}: "
+            "the file changed after the run began; run again"
+        )
+    return source
+
+
+def prepare(cell: Cell, source: Series | Sequences, *, scaler: Scaler | None = None) -> Prepared:
+    """Cut and scale `source` as `cell` says.
+
+    Parameters
+    ----------
+    cell, source
+        What to run, and its data.
+    scaler
+        One that is fitted already; `None` fits one on the train part.
+
+    Raises
+    ------
+    DataError
+        There is too little of it.
+    """
+    if isinstance(source, Sequences):
+        return _of_sequences(cell, source, scaler)
+    return _of_series(cell, source, scaler)
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What `cell` would train on, without preparing it.
+
+    Parameters
+    ----------
+    train, validation
+        Examples.
+    shape
+        What a model is told about them.
+    """
+
+    train: int
+    validation: int
+    shape: Shape
+
+
+def outline(cell: Cell, source: Series | Sequences) -> Outline:
+    """What `cell` would train on.
+
+    Raises
+    ------
+    DataError
+        There is too little of it.
+    """
+    if isinstance(source, Sequences):
+        cut = parts_of(cell, source)
+        data, _ = _selections(cell, cut, source, source.inputs, source.targets)
+    else:
+        cut = _cut(cell, source)
+        data, _ = _windows(cell, cut, source.values)
+    return Outline(len(data.train), len(data.validation or ()), shape_of(data, cell.training))
+
+
+def _cut(cell: Cell, series: Series) -> Parts:
+    return check_length(
+        len(series),
+        cell.split,
+        cell.sequence_length,
+        cell.horizon,
+        as_published=cell.as_published,
+        source=series.provenance.source,
+    )
+
+
+def _windows(cell: Cell, cut: Parts, values: FloatArray) -> tuple[TrainingData, Windows]:
+    """Views of ``values`` ``[N, C]`` for training, and for the test."""
+    window = cell.sequence_length, cell.horizon
+    validation = evaluation_windows(values, cut.validation, *window)
+    data = TrainingData(train_windows(values, cut, *window), validation or None, cell.as_published)
+    return data, evaluation_windows(values, cut.test, *window)
+
+
+def _selections(
+    cell: Cell, cut: Parts, sequences: Sequences, inputs: FloatArray32, targets: FloatArray32
+) -> tuple[TrainingData, Selection]:
+    """Parts of all ``inputs`` ``[N, T, C]`` and ``targets`` ``[N, U, D]`` for training, and for the test."""
+    variable = bool(np.isnan(inputs).any())
+    train, validation, test = (
+        Selection(inputs, targets, range(part.start, part.stop), sequences.task, variable)
+        for part in (cut.train, cut.validation, cut.test)
+    )
+    return TrainingData(train, validation or None, cell.as_published), test
+
+
+def _of_series(cell: Cell, series: Series, scaler: Scaler | None) -> Prepared:
+    cut = _cut(cell, series)
+    fitted = series.values if cell.as_published.scaler == "series" else series.values[cut.train]
+    scaler = scaler or Scaler.fit(cell.training.scaler, fitted)
+    data, test = _windows(cell, cut, scaler.transform(series.values))
+
+    def compared(teacher_forced: bool) -> Reference:  # noqa: FBT001 - its only argument
+        return Reference(series, cut, test, teacher_forced)
+
+    return Prepared(series, cut, scaler, data, test, scaler.inverse, compared)
+
+
+def parts_of(cell: Cell, sequences: Sequences) -> Parts:
+    """The parts of independent sequences; a test part that the data comes with is theirs.
+
+    Raises
+    ------
+    DataError
+        A part would be empty.
+    """
+    split = cell.split if sequences.test is None else Split(validation=cell.split.validation, test=sequences.test)
+    # Sequences have no windows to lose or to cut by.
+    departures = cell.as_published.model_copy(update={"windows": "all", "split": "points"})
+    if cell.as_published.split == "none":
+        return Parts(len(sequences), 0, len(sequences))
+    return divided(len(sequences), split, departures, 0, source=sequences.provenance.source)
+
+
+def _of_sequences(cell: Cell, sequences: Sequences, scaler: Scaler | None) -> Prepared:
+    cut, task = parts_of(cell, sequences), sequences.task
+    part = slice(None) if cell.as_published.scaler == "series" else cut.train
+    scaler = scaler or _fitted(cell.training.scaler, sequences.inputs[part])
+    inputs, targets = scaled(scaler, sequences.inputs), sequences.targets
+    if task == "denoise":
+        targets = scaled(scaler, targets)
+    data, test = _selections(cell, cut, sequences, inputs, targets)
+    inverse = scaler.inverse if task == "denoise" else lambda prediction: prediction
+    return Prepared(sequences, cut, scaler, data, test, inverse, lambda _forced: Answers(sequences, cut, test))
+
+
+def _fitted(kind: str, inputs: Any) -> Scaler:
+    """A scaler fitted on ``inputs`` ``[N, T, C]``; steps after the end of a sequence do not count."""
+    values = inputs.reshape(-1, inputs.shape[-1])
+    present = ~np.isnan(values).any(axis=1)
+    return Scaler.fit(kind, values if present.all() else values[present])
+
+
+def scaled(scaler: Scaler, values: Any) -> Any:
+    """``[N, U, D]`` float32 in scaled units; the very array where nothing changes."""
+    if not scaler.offset.any() and (scaler.scale == 1).all():
+        return values
+    return ((values - scaler.offset.astype(np.float32)) / scaler.scale.astype(np.float32)).astype(np.float32)

@@ -1,0 +1,211 @@
+"""What forecasts of the test part are measured against: persistence, noise floors, clean sequences, classes.
+
+What answers about independent sequences are measured against: clean sequences, classes, values.
+
+What forecasts of the test part of a series are measured against.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from bench.arrays import FloatArray
+from bench.data.base import Sequences, Series
+from bench.data.covariance import linear_floor
+from bench.protocol import metrics
+from bench.protocol.windows import Parts, Scaler, Selection, Windows
+from bench.running.rows import as_text, flat
+from bench.store.schema import ADVICE, Status
+
+SHOWN = 100
+"""How many test sequences `predictions` holds: they are there to be looked at."""
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """The truth on the test part and the answers that need no model, in original units.
+
+    Parameters
+    ----------
+    sequences, cut, test
+        All sequences, their parts, and the test part of them.
+    """
+
+    sequences: Sequences
+    cut: Parts
+    test: Selection
+
+    @cached_property
+    def truth(self) -> FloatArray:
+        """``[points, D]``; of classes, one-hot."""
+        return self._rows(self.sequences.targets)
+
+    @cached_property
+    def persistence(self) -> FloatArray:
+        """``[points, D]``, the answer that a model must beat.
+
+        To denoise, the noisy value itself; to classify or forecast, the mean of the train part, which for classes
+        is their shares (the climatology of Brier's score).
+        """
+        if self.sequences.task == "denoise":
+            return self._rows(self.sequences.inputs)
+        mean = self.sequences.targets[self.cut.train].mean(axis=0, dtype=np.float64)
+        return np.broadcast_to(mean, (self.test.points, mean.shape[-1]))
+
+    @cached_property
+    def best(self) -> FloatArray | None:
+        """``[points, D]``: the best possible answer; `None` where the world made the data."""
+        return None if self.sequences.best is None else self._rows(self.sequences.best())
+
+    def _rows(self, array: Any) -> FloatArray:
+        """The test part of ``[N, U, D]`` as ``[points, D]``."""
+        return np.asarray(array[self.cut.test], np.float64).reshape(-1, array.shape[-1])
+
+    @cached_property
+    def scaler(self) -> Scaler:
+        """The unit of scaled errors: 1 for probabilities, else the range of the targets before the test part."""
+        known = self.sequences.targets[self.cut.known].reshape(-1, self.sequences.targets.shape[-1])
+        return Scaler.fit("none" if self.sequences.task == "classify" else "minmax", known.astype(np.float64))
+
+    def errors(self, prediction: FloatArray) -> dict[str, Any]:
+        """The error columns of `runs` for a finite ``prediction`` ``[points, D]``; empty is `None`."""
+        with np.errstate(over="ignore"):  # what overflows is said in the row
+            values = pooled(self.truth, prediction, self.persistence, best=self.best, scaler=self.scaler)
+        if self.sequences.task == "classify":
+            values["accuracy"] = metrics.accuracy(self.truth, prediction)
+            values["log_loss"] = metrics.log_loss(self.truth, prediction)
+        return as_columns(values)
+
+    def columns(self, prediction: FloatArray) -> dict[str, Any]:
+        """The columns of `predictions`, for the first `SHOWN` test sequences."""
+        steps, values = self.sequences.targets.shape[1:]
+        shown = min(len(self.test), SHOWN)
+        first = shown * steps
+        return {
+            "index": np.repeat(np.arange(self.cut.validation_end, self.cut.validation_end + shown), steps * values),
+            "time": pa.nulls(first * values, pa.string()),
+            "channel": np.tile(np.arange(values), first),
+            "step": np.repeat(self.test.steps()[:first], values),
+            "truth": flat(self.truth[:first]),
+            "prediction": flat(prediction[:first]),
+            "persistence": flat(self.persistence[:first]),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """The truth on the test part and the forecasts that need no model, in original units.
+
+    Parameters
+    ----------
+    series, cut, test
+        The series, its parts, and the test windows over it.
+    teacher_forced
+        Whether the model is shown the true value before each target; then persistence is shown it too.
+    """
+
+    series: Series
+    cut: Parts
+    test: Windows
+    teacher_forced: bool = False
+
+    @property
+    def truth(self) -> FloatArray:
+        """``[points, C]``."""
+        return self.series.values[self.cut.test]
+
+    @cached_property
+    def persistence(self) -> FloatArray:
+        """``[points, C]``: the last value that the model was shown, again."""
+        back = 1 if self.teacher_forced else self.test.steps()
+        last: FloatArray = self.series.values[np.arange(self.cut.n)[self.cut.test] - back]
+        return last
+
+    @cached_property
+    def best(self) -> FloatArray | None:
+        """``[points, C]``: the best possible forecast; `None` where the world made the data."""
+        if self.series.best is None:
+            return None
+        steps = np.ones_like(self.test.steps()) if self.teacher_forced else self.test.steps()
+        forecast = np.empty_like(self.truth)
+        for step in np.unique(steps):
+            chosen = steps == step
+            forecast[chosen] = self.series.best(int(step))[self.cut.test][chosen]
+        return forecast
+
+    @cached_property
+    def linear(self) -> float | None:
+        """The expected squared error of the best linear forecast; `None` where the covariance is not known."""
+        if self.series.autocovariance is None:
+            return None
+        by_step = linear_floor(self.series.autocovariance, self.test.sequence_length, self.test.horizon)
+        return float(by_step[self.test.steps() - 1].mean())
+
+    @cached_property
+    def scaler(self) -> Scaler:
+        """The unit of scaled errors: the range of all points before the test part.
+
+        It takes train and validation together, so that scaled errors of two suites compare whatever their
+        validation part; the models' inputs are scaled by the train part alone.
+        """
+        return Scaler.fit("minmax", self.series.values[self.cut.known])
+
+    def errors(self, prediction: FloatArray) -> dict[str, Any]:
+        """The error columns of `runs` for a finite ``prediction`` ``[points, C]``; empty is `None`."""
+        truth, persistence = self.truth, self.persistence
+        with np.errstate(over="ignore"):  # what overflows is said in the row
+            direction = metrics.directional_accuracy(truth, prediction, persistence)
+            values = pooled(truth, prediction, persistence, best=self.best, scaler=self.scaler)
+        linear = {} if self.linear is None else {"linear_floor_mse": self.linear}
+        return as_columns({**values, **linear, "directional_accuracy": direction})
+
+    def columns(self, prediction: FloatArray) -> dict[str, Any]:
+        """The columns of `predictions`."""
+        channels = prediction.shape[1]
+        index = np.arange(self.cut.n)[self.cut.test]
+        return {
+            "index": np.repeat(index, channels),
+            "time": as_text(self.series.time, np.repeat(index, channels)),
+            "channel": np.tile(np.arange(channels), len(index)),
+            "step": np.repeat(self.test.steps(), channels),
+            "truth": flat(self.truth),
+            "prediction": flat(prediction),
+            "persistence": flat(self.persistence),
+        }
+
+
+def pooled(
+    truth: FloatArray, prediction: FloatArray, persistence: FloatArray, *, best: FloatArray | None, scaler: Scaler
+) -> dict[str, float]:
+    """Errors over all targets, each ``[points, D]`` in original units; NaN is empty."""
+    scaled = scaler.transform(truth), scaler.transform(prediction)
+    values = {
+        "rmse": metrics.rmse(truth, prediction),
+        "mse": metrics.mse(truth, prediction),
+        "mae": metrics.mae(truth, prediction),
+        "r2": metrics.r2(truth, prediction),
+        "rmse_scaled": metrics.rmse(*scaled),
+        "mse_scaled": metrics.mse(*scaled),
+        "error_scale": scaler.scale.item() if scaler.scale.size == 1 else math.nan,
+        "persistence_mse": metrics.mse(truth, persistence),
+        "skill": metrics.skill(truth, prediction, persistence),
+    }
+    if best is not None:
+        values["noise_floor_mse"] = metrics.mse(truth, best)
+        values["learnable_fraction"] = metrics.learnable_fraction(truth, prediction, persistence, best=best)
+    return values
+
+
+def as_columns(values: Mapping[str, float]) -> dict[str, Any]:
+    """`values` as columns of `runs`; where one exceeds float64, the columns `status` and `reason` instead."""
+    if infinite := [name for name, value in values.items() if math.isinf(value)]:
+        reason = f"{infinite[0]} of the test predictions exceeds float64; {ADVICE[Status.DIVERGED]}"
+        return {"status": Status.DIVERGED.value, "reason": reason}
+    return {name: None if math.isnan(value) else value for name, value in values.items()}

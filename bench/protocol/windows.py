@@ -1,0 +1,407 @@
+"""Chronological splits, scaling fitted on the train part, and windows that are views of the series.
+
+Chronological splits, scaling fitted on the train part, and windows that are views of the series.
+
+A window is its place: the index of its first target. Its inputs are the `sequence_length` points before that
+place and its targets the `horizon` points from it on. Inputs may reach back across a boundary between parts;
+targets never cross one. Nothing here grows with series × sequence length.
+
+What training and prediction see of data: windows over one series or independent sequences, by one interface.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from bench.arrays import FloatArray
+from bench.errors import DataError
+from bench.spec import PROTOCOL, AsPublished, Part, Split
+from bench.tasks import Task
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The boundaries of a series of `n` points: train | validation | test.
+
+    `lost` targets at the end of each part are left out, as some published systems do, and the first `apart` of the
+    validation and of the test part; under the protocol none is.
+    """
+
+    train_end: int
+    validation_end: int
+    n: int
+    lost: int = 0
+    apart: int = 0
+
+    @property
+    def train(self) -> slice:
+        """The points that models and scalers are fitted on."""
+        return slice(0, self.train_end)
+
+    @property
+    def validation(self) -> slice:
+        """The points that choose epochs and hyperparameters."""
+        start = self.train_end + self.apart
+        return slice(start, max(start, self.validation_end - self.lost))
+
+    @property
+    def test(self) -> slice:
+        """The points that are opened once, at the end."""
+        return slice(self.validation_end + self.apart, self.n - self.lost)
+
+    @property
+    def known(self) -> slice:
+        """The points before the test part; where nothing was held out, those of train."""
+        return slice(0, max(self.train_end, self.validation_end))
+
+
+def divided(n: int, split: Split, as_published: AsPublished, sequence_length: int, *, source: str = "") -> Parts:
+    """The parts of `n` points under the protocol, or with the departures of `as_published`; `source` as for `parts`.
+
+    Raises
+    ------
+    DataError
+        A part would be empty.
+    """
+    lost = int(as_published.windows == "minus-one")
+    if as_published.split == "none":
+        return Parts(n, sequence_length, n, lost)
+    first = sequence_length if as_published.split == "windows" else 0
+    if as_published.validation == "none":
+        cut = _cut(n - first, 0, _points(split.test, n - first), source=source, least=0)
+    else:
+        cut = parts(n - first, split, source=source)
+    apart = sequence_length if as_published.split == "apart" else 0
+    return Parts(first + cut.train_end, first + cut.validation_end, n, lost, apart)
+
+
+def parts(n: int, split: Split, *, source: str = "") -> Parts:
+    """Cut `n` points as `split` says; fractions are rounded to the nearest point.
+
+    Parameters
+    ----------
+    n, split
+        How many points there are, and what part of them is what.
+    source
+        Where the points come from, for messages: `Provenance.source`.
+
+    Raises
+    ------
+    DataError
+        A part would be empty.
+    """
+    return _cut(n, _points(split.validation, n), _points(split.test, n), source=source, least=1)
+
+
+def _cut(n: int, validation: int, test: int, *, source: str, least: int) -> Parts:
+    """The parts of these sizes; of `validation`, at `least` this many."""
+    train = n - validation - test
+    if min(train, test) < 1 or validation < least:
+        raise DataError(
+            f"{_named(source)}a series of {n} points cannot be split into train {train}, validation {validation}, "
+            f"test {test}: every part needs at least 1 point; give a longer series or smaller parts"
+        )
+    return Parts(train, train + validation, n)
+
+
+def _named(source: str) -> str:
+    return f"{source}: " if source else ""
+
+
+def _points(part: Part, n: int) -> int:
+    return part if isinstance(part, int) else round(part * n)
+
+
+def check_length(
+    n: int,
+    split: Split,
+    sequence_length: int,
+    horizon: int,
+    *,
+    as_published: AsPublished = PROTOCOL,
+    source: str = "",
+) -> Parts:
+    """The parts of a series that has at least one train window; `as_published` and `source` as for `divided`.
+
+    Raises
+    ------
+    DataError
+        The series is too short for this split, sequence length and horizon; the message says how many points
+        are needed.
+    """
+    cut = divided(n, split, as_published, sequence_length, source=source)
+    needed = sequence_length + horizon + cut.lost
+    if cut.train_end < needed:
+        raise DataError(
+            f"{_named(source)}{n} points leave {cut.train_end} for train after validation "
+            f"{cut.validation_end - cut.train_end} and test {n - cut.validation_end}, but one window of "
+            f"sequence_length {sequence_length} + horizon {horizon} needs {needed}: give a longer series, "
+            "a shorter sequence_length or smaller parts"
+        )
+    held_out = {"validation": cut.validation_end - cut.train_end, "test": n - cut.validation_end}
+    for name, points in held_out.items():
+        if cut.apart and 0 < points < needed:
+            raise DataError(
+                f"{_named(source)}{name} has {points} points, but one window of sequence_length {sequence_length} + "
+                f"horizon {horizon} needs {needed} of its own (split: apart): give more, or a shorter sequence_length"
+            )
+    return cut
+
+
+@dataclass(frozen=True, eq=False)
+class Scaler:
+    """An affine map per channel: scaled = (original - offset) / scale."""
+
+    offset: FloatArray  # [C]
+    scale: FloatArray  # [C], positive
+
+    @classmethod
+    def fit(cls, kind: str, values: FloatArray) -> Scaler:
+        """Fit on ``values`` ``[N, C]``.
+
+        `minmax` maps them onto [0, 1], `symmetric` onto [-1, 1], `standard` to mean 0 and deviation 1, and `none`
+        leaves them as they are. A channel that never changes keeps its unit: its scale is 1.
+        """
+        low, high = values.min(axis=0), values.max(axis=0)
+        offset, scale = {
+            "minmax": lambda: (low, high - low),
+            "symmetric": lambda: ((low + high) / 2, (high - low) / 2),
+            "standard": lambda: (values.mean(axis=0), values.std(axis=0)),
+            "none": lambda: (np.zeros_like(low), np.ones_like(low)),
+        }[kind]()
+        return cls(offset, np.where(scale > 0, scale, 1.0))
+
+    def transform(self, values: FloatArray) -> FloatArray:
+        """Original units to scaled units; the last axis holds the channels."""
+        return (values - self.offset) / self.scale
+
+    def inverse(self, values: FloatArray) -> FloatArray:
+        """Scaled units to original units."""
+        return values * self.scale + self.offset
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """Windows over one scaled series, by the places of their first targets.
+
+    Parameters
+    ----------
+    values
+        ``[N, C]`` the whole series in scaled units, shared and never copied.
+    places
+        The index of the first target of each window.
+    end
+        The first index past the last target.
+    sequence_length, horizon
+        Points in, points out.
+    """
+
+    values: FloatArray
+    places: range
+    end: int
+    sequence_length: int
+    horizon: int
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @property
+    def task(self) -> Task:
+        """Windows over a series are there to forecast it."""
+        return "forecast"
+
+    @property
+    def channels(self) -> int:
+        """`C`."""
+        return int(self.values.shape[1])
+
+    @property
+    def outputs(self) -> int:
+        """All channels are forecast."""
+        return self.channels
+
+    @property
+    def variable(self) -> bool:
+        """Windows of a series are all of one length."""
+        return False
+
+    @property
+    def points(self) -> int:
+        """How many distinct points are targets."""
+        return self.end - self.places.start
+
+    def inputs(self, which: slice | NDArray[np.int64]) -> FloatArray:
+        """``[B, T, C]``: a view for a slice, a gathered batch for an array of window numbers."""
+        views: FloatArray = sliding_window_view(self.values, self.sequence_length, axis=0)  # [N - T + 1, C, T]
+        if isinstance(which, slice):
+            chosen = self.places[which]
+            rows = slice(chosen.start - self.sequence_length, chosen.stop - self.sequence_length, chosen.step)
+            return views[rows].swapaxes(1, 2)
+        gathered: FloatArray = views[self._places(which) - self.sequence_length]
+        return gathered.swapaxes(1, 2)
+
+    def targets(self, which: slice | NDArray[np.int64]) -> FloatArray:
+        """``[B, H, C]``; where the last window overruns `end`, its last target is repeated and never counted."""
+        steps = self._places(which)[:, None] + np.arange(self.horizon)  # [B, H]
+        targets: FloatArray = self.values[np.minimum(steps, self.end - 1)]
+        return targets
+
+    def _places(self, which: slice | NDArray[np.int64]) -> NDArray[np.int64]:
+        if isinstance(which, slice):
+            chosen = self.places[which]
+            return np.arange(chosen.start, chosen.stop, chosen.step)
+        return self.places.start + which * self.places.step
+
+    def truth(self) -> FloatArray:
+        """``[points, C]``: every target once, in time order. Needs windows that tile (`evaluation_windows`)."""
+        return self.values[self.places.start : self.end]
+
+    def assemble(self, predictions: FloatArray) -> FloatArray:
+        """Lay window predictions ``[W, H, C]`` side by side: ``[points, C]``; the overrun is cut off."""
+        return predictions.reshape(-1, self.channels)[: self.points]
+
+    def steps(self) -> NDArray[np.int64]:
+        """``[points]``: how far each target lies ahead of the last input, 1 … horizon."""
+        return np.arange(self.points) % self.horizon + 1
+
+
+def train_windows(values: FloatArray, cut: Parts, sequence_length: int, horizon: int) -> Windows:
+    """Every window whose inputs and targets all lie in the train part."""
+    end = cut.train_end - cut.lost
+    return Windows(values, range(sequence_length, end - horizon + 1), end, sequence_length, horizon)
+
+
+def evaluation_windows(values: FloatArray, part: slice, sequence_length: int, horizon: int) -> Windows:
+    """Windows that predict every point of `part` exactly once: a new one begins every `horizon` points."""
+    return Windows(values, range(part.start, part.stop, horizon), part.stop, sequence_length, horizon)
+
+
+class Examples(Protocol):
+    """Numbered inputs and targets of one part of the data, in scaled units.
+
+    `U` is the number of target steps of an example and `D` the number of values at each.
+    """
+
+    def __len__(self) -> int: ...
+
+    @property
+    def task(self) -> Task:
+        """What is asked."""
+
+    @property
+    def sequence_length(self) -> int:
+        """`T`."""
+
+    @property
+    def horizon(self) -> int:
+        """Points to forecast; 1 where something else is asked."""
+
+    @property
+    def channels(self) -> int:
+        """`C`, values at each input step."""
+
+    @property
+    def outputs(self) -> int:
+        """`D`, values at each target step."""
+
+    @property
+    def variable(self) -> bool:
+        """Whether inputs may end early: NaN after their end."""
+
+    @property
+    def points(self) -> int:
+        """How many distinct points are targets."""
+
+    def inputs(self, which: slice | NDArray[np.int64]) -> FloatArray:
+        """``[B, T, C]``."""
+
+    def targets(self, which: slice | NDArray[np.int64]) -> FloatArray:
+        """``[B, U, D]``."""
+
+    def truth(self) -> FloatArray:
+        """``[points, D]``: every target once, in order."""
+
+    def assemble(self, predictions: FloatArray) -> FloatArray:
+        """Predictions ``[W, U, D]`` of all examples as ``[points, D]``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """Some of many independent sequences, by their numbers.
+
+    Parameters
+    ----------
+    all_inputs, all_targets
+        ``[N, T, C]`` and ``[N, U, D]`` float32 of all sequences, scaled; shared and never copied.
+    places
+        Which of them.
+    task
+        What is asked.
+    """
+
+    all_inputs: NDArray[np.float32]
+    all_targets: NDArray[np.float32]
+    places: range
+    task: Task
+    variable: bool = False
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @property
+    def sequence_length(self) -> int:
+        """`T`."""
+        return int(self.all_inputs.shape[1])
+
+    @property
+    def horizon(self) -> int:
+        """Always 1."""
+        return 1
+
+    @property
+    def channels(self) -> int:
+        """`C`."""
+        return int(self.all_inputs.shape[2])
+
+    @property
+    def outputs(self) -> int:
+        """`D`."""
+        return int(self.all_targets.shape[2])
+
+    @property
+    def points(self) -> int:
+        """Target steps of all these sequences."""
+        return len(self.places) * int(self.all_targets.shape[1])
+
+    def inputs(self, which: slice | NDArray[np.int64]) -> FloatArray:
+        """``[B, T, C]``."""
+        return self._taken(self.all_inputs, which)
+
+    def targets(self, which: slice | NDArray[np.int64]) -> FloatArray:
+        """``[B, U, D]``."""
+        return self._taken(self.all_targets, which)
+
+    def _taken(self, array: NDArray[np.float32], which: slice | NDArray[np.int64]) -> FloatArray:
+        rows = self.places[which] if isinstance(which, slice) else self.places.start + which
+        return (
+            array[rows.start : rows.stop].astype(np.float64)
+            if isinstance(rows, range)
+            else array[rows].astype(np.float64)
+        )
+
+    def truth(self) -> FloatArray:
+        """``[points, D]``."""
+        return self.targets(slice(None)).reshape(-1, self.outputs)
+
+    def assemble(self, predictions: FloatArray) -> FloatArray:
+        """``[W, U, D]`` as ``[points, D]``."""
+        return predictions.reshape(-1, self.outputs)
+
+    def steps(self) -> NDArray[np.int64]:
+        """``[points]``: the step of each target in its sequence, from 1."""
+        return np.tile(np.arange(1, self.all_targets.shape[1] + 1), len(self))

@@ -1,0 +1,147 @@
+"""Results → the files of the page of published systems.
+
+The page of published systems: a card for each, with its verdicts, its pictures and the protocol's own result.
+
+Cards → the text of the HTML page and of the Markdown page.
+
+Results → the files of the page of published systems.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from bench.replication import card_tables
+from bench.replication.card_pictures import draw
+from bench.replication.card_tables import TERMS, Verdicts, answer, results
+from bench.replication.cards import Card, cards
+from bench.replication.evidence_rows import Tables
+from bench.replication.findings import Held
+from bench.reporting import tables as report_tables
+from bench.reporting.export import cell_commands, cell_rows
+from bench.reporting.figures.svg import Picture
+from bench.reporting.page import environment, shell
+from bench.reporting.source import Source
+from bench.reporting.summary import summarise
+from bench.reporting.tabular import Table
+from bench.reporting.values import Summary
+from bench.spec import System
+from bench.text import slug
+
+
+@dataclass(frozen=True)
+class View:
+    """One card as it is shown; `anchor` is its name within the page."""
+
+    anchor: str
+    card: Card
+    short: str
+    departures: list[tuple[str, str]]
+    statements: tuple[str, ...]
+    findings: Table
+    results: Table
+    claims: Table | None
+    pictures: tuple[Picture, ...]
+
+
+def files(
+    found: Sequence[Card], rows: Tables, summary: Summary, *, names: tuple[str, str], left_out: Sequence[str] = ()
+) -> dict[str, str | bytes]:
+    """The files of the page: path within its folder → content; the HTML page itself comes last.
+
+    Parameters
+    ----------
+    found
+        The cards.
+    rows
+        What they were made from.
+    summary
+        Of the same rows: verdicts against persistence, provenance.
+    names
+        Of the HTML page and of the Markdown page.
+    left_out
+        The cards of which nothing was run.
+    """
+    verdicts = {cell.cell_id: cell for section in summary.sections for cell in section.cells if cell.cell_id}
+    views = [_view(card, rows, verdicts) for card in found]
+    values = _values(views, found, summary, left_out=left_out)
+    page, text = names
+    markdown = environment().get_template("published.md.j2").render(**values)
+    return {
+        **{f"figures/{picture.name}.svg": picture.file() for view in views for picture in view.pictures},
+        text: re.sub(r"\n{3,}", "\n\n", markdown),
+        page: environment().get_template("published.html.j2").render(**values, **shell(tables=True)),
+    }
+
+
+def _view(card: Card, rows: Tables, verdicts: Verdicts) -> View:
+    anchor = slug(card.id)
+    return View(
+        anchor=anchor,
+        card=card,
+        short=card_tables.in_short(card),
+        departures=card_tables.departures(card),
+        statements=tuple(statement for system in card.systems for statement in system.published.statements),
+        findings=card_tables.findings(card, anchor),
+        results=results(card, anchor, verdicts),
+        claims=card_tables.claims(card, anchor),
+        pictures=draw(card, rows),
+    )
+
+
+def _values(
+    views: Sequence[View], found: Sequence[Card], summary: Summary, *, left_out: Sequence[str]
+) -> Mapping[str, object]:
+    return {
+        "summary": summary,
+        "views": views,
+        "answer": answer(found, left_out),
+        "overview": card_tables.overview(found),
+        "failures": report_tables.failures(summary),
+        "rows": cell_rows(summary),
+        "cell_commands": cell_commands(summary),
+        "terms": TERMS,
+        "commands": (f"bench run suites/{summary.suite}.yaml", *summary.commands[1:]),
+    }
+
+
+def parted(source: Source) -> tuple[Source, Source]:
+    """What belongs to the published systems, and all else."""
+    return source.parted(_datasets(source.systems))
+
+
+def render(source: Source, *, names: tuple[str, str]) -> dict[str, str | bytes]:
+    """The files of the page: path within its folder → content.
+
+    A card is a report of its own: it is there if something of it was run, and its claims are corrected together, so
+    that it says the same whether or not others stand beside it.
+
+    Parameters
+    ----------
+    source
+        What belongs to its published systems.
+    names
+        Of the HTML page and of the Markdown page.
+    """
+    here = set(source.rows["runs"]["dataset"].unique().to_pylist())
+    run = {system.card for system in source.systems if here.intersection(_datasets([system]))}
+    systems = [system for system in source.systems if system.card in run]
+    left_out = list(dict.fromkeys(system.card for system in source.systems if system.card not in run))
+    families = {dataset: system.card for system in systems for dataset in _datasets([system])}
+    summary = summarise(source.parted(_datasets(systems))[0], families)
+    found = Tables(source.rows, dict(_better(summary)))
+    return files(cards(systems, found), found, summary, names=names, left_out=left_out)
+
+
+def _datasets(systems: Sequence[System]) -> list[str]:
+    return [dataset.id for system in systems for dataset in system.named_datasets]
+
+
+def _better(summary: Summary) -> Iterator[tuple[str, Held]]:
+    """Each cell that was tested: whether it is shown to err less than persistence (a leak is not), or more."""
+    for section in summary.sections:
+        for cell in section.cells:
+            if cell.cell_id and (cell.worse or cell.skilled is not None):
+                yield cell.cell_id, Held.FAILS if cell.worse else Held.HOLDS if cell.skilled else Held.OPEN

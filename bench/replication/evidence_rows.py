@@ -1,0 +1,270 @@
+"""The stored rows of one cell, as arrays over its replicates.
+
+The errors of a cell beside those of persistence on the same targets, both pooled over replicates.
+
+The one-step forecasts among the stored predictions of one cell, and their delay.
+
+The stored rows of one cell, as arrays over its replicates.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bench.arrays import FloatArray
+from bench.replication.findings import Held, Spread
+from bench.stats.aggregates import skill
+from bench.stats.delay import MOST, Delay, delay
+from bench.store.grid import codes
+from bench.store.schema import Status
+
+
+def ratio(cell: Evidence) -> float | None:
+    """The RMSE of `cell` over that of persistence; `None` where one is not known, or persistence makes no error."""
+    mse, persistence = cell.mean("mse"), cell.mean("persistence_mse")
+    return float(np.sqrt(mse / persistence)) if mse is not None and persistence else None
+
+
+def skill_of(cell: Evidence) -> float | None:
+    """``1 - MSE / MSE(persistence)``."""
+    found = ratio(cell)
+    return None if found is None else 1 - found**2
+
+
+def in_numbers(cell: Evidence) -> str:
+    """Both errors, and the skill with its interval over replicates."""
+    mse, persistence = cell.numbers["mse"], cell.numbers["persistence_mse"]
+    error, reference = (f"{float(np.sqrt(np.mean(numbers))):.4g}" for numbers in (mse, persistence))
+    found = skill(mse, persistence)
+    value, low, high = (float(number) for number in (found.value, found.low, found.high))
+    over = f" [{low:.3g}, {high:.3g}]" if np.isfinite(low) else ""
+    return f"RMSE {error}, persistence {reference}, skill {value:.3g}{over}"
+
+
+@dataclass(frozen=True, eq=False)
+class OneStep:
+    """The one-step forecasts of one replicate.
+
+    A decoder that is fed its own forecasts makes one for each window, at its first step; one that is fed true past
+    values makes one for every point. The later steps of a window know nothing new: laid end to end, they would lag by
+    as much as the window is long, whatever the model.
+
+    Parameters
+    ----------
+    truth
+        ``[T]``, of every point of the test part.
+    prediction, last, target
+        ``[W]``: the forecasts, the value known last before each, and what it is a forecast of.
+    every
+        Points from one forecast to the next.
+    """
+
+    truth: FloatArray
+    prediction: FloatArray
+    last: FloatArray
+    target: FloatArray
+    every: int
+
+    @property
+    def delay(self) -> Delay | None:
+        """Its lag behind the truth, of one window at most."""
+        return delay(self.truth, self.prediction, every=self.every, most=MOST if self.every == 1 else self.every)
+
+
+def one_step(cell: Evidence, tables: Tables) -> Iterator[OneStep]:
+    """Of each replicate of a forecast of real data: of data that we make, the noise floor says more."""
+    rows = tables.predictions(cell)
+    if cell.task != "forecast" or cell.mean("noise_floor_mse") is not None or rows is None or not rows.num_rows:
+        return
+    names = ("seed", "channel", "step", "truth", "prediction", "persistence")
+    columns = {name: rows[name].to_numpy() for name in names}
+    for seed in cell.seeds:
+        mask = (columns["seed"] == seed) & (columns["channel"] == 0)
+        own = {name: values[mask] for name, values in columns.items()}
+        if len(own["truth"]):
+            yield _of(own)
+
+
+def _of(own: dict[str, FloatArray]) -> OneStep:
+    shown_all = bool(np.array_equal(own["persistence"][1:], own["truth"][:-1]))
+    first = np.flatnonzero((own["step"] == own["step"].min()) | shown_all)
+    every = int(first[1] - first[0]) if len(first) > 1 else 1
+    return OneStep(own["truth"], own["prediction"][first], own["persistence"][first], own["truth"][first], every)
+
+
+def delay_of(cell: Evidence, tables: Tables) -> Delay | None:
+    """Of the replicate in the middle; `None` where no forecast of real data is stored."""
+    found = (forecasts.delay for forecasts in one_step(cell, tables))
+    known = sorted((each for each in found if each is not None), key=lambda each: (each.steps, each.correlation))
+    return known[len(known) // 2] if known else None
+
+
+Place = tuple[str, str]
+"""Dataset id, model id."""
+
+_NUMBERS = (
+    *("rmse", "mse", "mse_scaled", "mae", "r2", "persistence_mse", "noise_floor_mse", "accuracy", "log_loss"),
+    *("parameters", "test_points", "train_windows"),
+)
+_FACTS = ("cell_id", "dataset", "model", "sequence_length", "horizon", "task", "departures", "deterministic")
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """The finished replicates of one cell.
+
+    Parameters
+    ----------
+    cell_id, dataset, model, sequence_length, horizon, task, departures
+        As in the table of runs.
+    spec
+        The resolved cell.
+    seeds
+        ``[replicates]``, of those that finished.
+    asked
+        How many replicates were asked for.
+    reason
+        Why the first that did not finish did not; empty where all did.
+    numbers
+        Column → ``[replicates]``; NaN where there is no value.
+    shapes
+        Name → shape.
+    deterministic
+        One fit stands for every seed.
+    own_data
+        Each replicate has data of its own.
+    """
+
+    cell_id: str
+    dataset: str
+    model: str
+    sequence_length: int
+    horizon: int
+    task: str
+    departures: str
+    spec: Mapping[str, Any]
+    seeds: tuple[int, ...]
+    asked: int
+    reason: str
+    numbers: Mapping[str, FloatArray]
+    shapes: Mapping[str, tuple[int, ...]]
+    deterministic: bool
+    own_data: bool = False
+
+    def mean(self, column: str) -> float | None:
+        """Over the replicates that have a number in `column`; `None` where none has."""
+        present = self.numbers[column][np.isfinite(self.numbers[column])]
+        return float(present.mean()) if len(present) else None
+
+    def spread(self, column: str) -> Spread | None:
+        """Of the replicates that have a number in `column`; `None` where none has."""
+        found, mse = Spread.of(self.numbers[column]), self.mean("mse")
+        return replace(found, mean=float(np.sqrt(mse))) if found and column == "rmse" and mse is not None else found
+
+
+class Tables:
+    """The tables of a result set, by cell.
+
+    Parameters
+    ----------
+    tables
+        `runs`, `curves`, `predictions` and, where it was measured, `probes`.
+    better
+        Cell id → whether it is shown to err less than persistence; only cells that were tested.
+    """
+
+    def __init__(self, tables: Mapping[str, pa.Table], better: Mapping[str, Held] | None = None) -> None:
+        self._tables = tables
+        self._better = better or {}
+        self._runs = _split(tables["runs"], ("dataset", "model"))
+        self._curves = _split(tables["curves"], ("cell_id",))
+        self._predictions = _split(tables["predictions"], ("cell_id",))
+
+    def evidence(self, dataset: str, model: str) -> list[Evidence]:
+        """Of each sequence length and horizon, in that order."""
+        rows = self._runs.get((dataset, model))
+        cells = _split(rows, ("sequence_length", "horizon")) if rows is not None else {}
+        return [_evidence(cells[key]) for key in sorted(cells)]
+
+    def models(self, dataset: str) -> list[str]:
+        """Those with rows on `dataset`, sorted."""
+        return sorted(model for own, model in self._runs if own == dataset)
+
+    def losses(self, found: Evidence, epoch: int) -> FloatArray:
+        """``[replicates]``: the train loss of each finished replicate at `epoch`; NaN where it has no such epoch."""
+        rows = self._curves.get((found.cell_id,))
+        by_seed: dict[int, float] = {}
+        if rows is not None:
+            own = rows.filter(pc.equal(rows["epoch"], epoch))
+            by_seed = dict(zip(own["seed"].to_pylist(), own["train_loss"].to_pylist(), strict=True))
+        return np.array([_number(by_seed.get(seed)) for seed in found.seeds])
+
+    def predictions(self, found: Evidence) -> pa.Table | None:
+        """The stored predictions of the finished replicates, ordered by seed, index and step."""
+        rows = self._predictions.get((found.cell_id,))
+        if rows is None:
+            return None
+        own = rows.filter(pc.is_in(rows["seed"], value_set=pa.array(found.seeds, rows["seed"].type)))
+        return own.sort_by([("seed", "ascending"), ("index", "ascending"), ("step", "ascending")])
+
+    def better_than_persistence(self, found: Evidence) -> Held:
+        """Whether it is shown to err less, or more."""
+        return self._better.get(found.cell_id, Held.NOT_MEASURED)
+
+    def probes(self) -> pa.Table | None:
+        """What the probe measured, on the machine with the most samples; `None` where nothing was."""
+        rows = self._tables.get("probes")
+        if rows is None or not rows.num_rows:
+            return None
+        machines, counts = np.unique(codes(rows), return_counts=True)
+        return rows.filter(pa.array(codes(rows) == machines[counts.argmax()]))
+
+
+def _evidence(rows: pa.Table) -> Evidence:
+    status = rows["status"].to_pylist()
+    ok = rows.filter(pa.array([each == Status.OK for each in status])).sort_by("seed")
+    first = rows.select([*_FACTS, "spec", "shapes"]).slice(0, 1).to_pylist()[0]
+    reasons = (reason for each, reason in zip(status, rows["reason"].to_pylist(), strict=True) if each != Status.OK)
+    spec = json.loads(first["spec"] or "{}")
+    shapes = next((text for text in ok["shapes"].to_pylist() if text), "{}")
+    return Evidence(
+        cell_id=first["cell_id"],
+        dataset=first["dataset"],
+        model=first["model"],
+        sequence_length=first["sequence_length"],
+        horizon=first["horizon"],
+        task=first["task"] or "forecast",
+        departures=first["departures"] or "",
+        spec=spec,
+        seeds=tuple(ok["seed"].to_pylist()),
+        asked=rows.num_rows,
+        reason=next(reasons, "") or "",
+        numbers={name: np.array([_number(value) for value in ok[name].to_pylist()]) for name in _NUMBERS},
+        shapes={name: tuple(shape) for name, shape in json.loads(shapes).items()},
+        deterministic=bool(first["deterministic"]),
+        own_data=bool(spec.get("fresh_data")) and len(set(ok["data_sha256"].to_pylist())) > 1,
+    )
+
+
+def _number(value: float | None) -> float:
+    return np.nan if value is None else float(value)
+
+
+def _split(rows: pa.Table, by: tuple[str, ...]) -> dict[tuple[Any, ...], pa.Table]:
+    """The rows of each distinct key."""
+    return dict(_groups(rows, by))
+
+
+def _groups(rows: pa.Table, by: tuple[str, ...]) -> Iterator[tuple[tuple[Any, ...], pa.Table]]:
+    places: dict[tuple[Any, ...], list[int]] = {}
+    for place, key in enumerate(zip(*(rows[name].to_pylist() for name in by), strict=True)):
+        places.setdefault(key, []).append(place)
+    for key, own in places.items():
+        yield key, rows.take(pa.array(own, pa.int64()))

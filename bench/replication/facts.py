@@ -1,0 +1,221 @@
+"""One system on one dataset with one model → a verdict for each printed number, facts and errors alike.
+
+What the printed code must give, from its formula: counts that no training changes.
+
+Printed numbers that no training changes, parameters and shapes, against those that were recorded.
+
+One system on one dataset with one model → a verdict for each printed number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from math import prod
+
+import numpy as np
+
+from bench.replication.evidence_rows import Evidence, Tables
+from bench.replication.findings import LEAST, LEAST_IMAGES, Finding, Outcome, Printed, Spread, Trajectory
+from bench.replication.judge import below_floor, exact, follow, judge, not_stated, prediction
+from bench.replication.printed import accuracy, decimals, errors_on_test, train_losses
+from bench.spec import Published, Shape
+
+GATES = {"rnn": 0, "gru": 2, "lstm": 3}
+"""Gates of a cell: beside the candidate, each is one more block of weights."""
+
+
+def window_count(points: int, sequence_length: int, horizon: int = 1, *, lost: int = 0) -> int:
+    """Windows of `sequence_length` points, each with the `horizon` points after it, that `points` points give.
+
+    The usual slip, ``range(len - L - 1)``, loses one.
+    """
+    return points - sequence_length - horizon + 1 - lost
+
+
+def recurrent_parameters(
+    cell: str, inputs: int, hidden: int, *, layers: int = 1, directions: int = 1, biases: int = 2
+) -> int:
+    """Trained numbers of recurrent layers.
+
+    Each block of each layer and direction has ``hidden · (inputs + hidden)`` weights and `biases` vectors of biases:
+    torch keeps two, Keras one (of a GRU two). An RNN has one block, a GRU three, an LSTM four.
+    """
+    blocks = GATES[cell] + 1
+    widths = [inputs, *[directions * hidden] * (layers - 1)]
+    return sum(directions * blocks * hidden * (width + hidden + biases) for width in widths)
+
+
+def linear_parameters(inputs: int, outputs: int) -> int:
+    """Trained numbers of a linear map with a constant."""
+    return outputs * (inputs + 1)
+
+
+def gates(parameters: int, inputs: int, hidden: int, outputs: int) -> float:
+    """The gates of a one-layer network with a linear head, from the count of its parameters."""
+    block = recurrent_parameters("rnn", inputs, hidden)
+    return (parameters - linear_parameters(hidden, outputs)) / block - 1
+
+
+def facts(published: Published, found: Evidence) -> Iterator[Finding]:
+    """The verdicts on the printed parameters and shapes."""
+    if published.parameters is not None:
+        yield _parameters(published.parameters, found)
+    for name, shape in published.shapes.items():
+        yield _shape(name, shape, found)
+
+
+def shape_text(shape: Shape) -> str:
+    """A shape as it is written: of numbers in round brackets, with symbols in square ones.
+
+    >>> shape_text((1944, 5, 1))
+    '(1944, 5, 1)'
+    >>> shape_text(("N", "T", "H"))
+    '[N, T, H]'
+    """
+    sides = ", ".join(map(str, shape))
+    return f"[{sides}]" if any(isinstance(side, str) for side in shape) else f"({sides})"
+
+
+def symbols(found: Evidence) -> dict[str, int]:
+    """What the symbols of a printed shape stand for in the cell; those of its model as far as that has them."""
+    own = found.spec.get("model", {}).get("parameters", {})
+    size = found.spec.get("training", {}).get("batch_size")
+    windows = found.shapes.get("train_inputs", (0,))[0]
+    known = {
+        "N": windows if size == "all" else size and min(size, windows or size),
+        "T": found.sequence_length,
+        "H": own.get("hidden_size"),
+        "layers": own.get("layers"),
+        "directions": 2 if own.get("bidirectional") else 1,
+    }
+    return {name: value for name, value in known.items() if value}
+
+
+def _shape(name: str, printed: Shape, found: Evidence) -> Finding:
+    quantity, got = f"shape of {name}", found.shapes.get(name)
+    meant = _in_numbers(printed, symbols(found))
+    if meant is None:
+        return Finding(quantity, shape_text(printed), Outcome.NOT_RUN, note="its symbols stand for nothing here")
+    ours = None if got is None else shape_text(got)
+    finding = exact(quantity, shape_text(meant), ours, because=f"the code gives ours, not {shape_text(meant)}")
+    return replace(finding, published=shape_text(printed))
+
+
+def _in_numbers(printed: Shape, known: Mapping[str, int]) -> tuple[int, ...] | None:
+    """`printed` with the values of its symbols; `None` where one is not known."""
+    sides: list[int] = []
+    for side in printed:
+        factors = [known.get(each.strip()) for each in side.split("·")] if isinstance(side, str) else [side]
+        if None in factors:
+            return None
+        sides.append(prod(factor for factor in factors if factor is not None))
+    return tuple(sides)
+
+
+def _parameters(printed: int | tuple[int, ...], found: Evidence) -> Finding:
+    total = found.mean("parameters")
+    if isinstance(printed, int) or total is None:
+        text = str(printed) if isinstance(printed, int) else _sum_text(printed)
+        return exact("parameters", text, None if total is None else f"{total:.0f}")
+    parts = _parts(found)
+    known = parts is not None and sum(parts) == total
+    ours = _sum_text(parts) if parts is not None and known else f"{total:.0f}"
+    return exact("parameters", _sum_text(printed), ours, because="the layers and the linear map have ours")
+
+
+def _parts(found: Evidence) -> tuple[int, int] | None:
+    """Trained numbers of the recurrent layers and of the linear map, by their formulas; `None` of other models."""
+    model = found.spec.get("model", {})
+    if model.get("kind") not in GATES or not {"train_inputs", "train_targets"} <= found.shapes.keys():
+        return None
+    own = model["parameters"]
+    directions = 2 if own["bidirectional"] else 1
+    one_bias = own["layer"] == "keras" and model["kind"] != "gru"
+    inputs = found.shapes["train_inputs"][2]
+    _, steps, values = found.shapes["train_targets"]
+    layers = recurrent_parameters(
+        model["kind"],
+        inputs,
+        own["hidden_size"],
+        layers=own["layers"],
+        directions=directions,
+        biases=1 if one_bias else 2,
+    )
+    outputs = values if found.task == "denoise" else steps * values
+    return layers, linear_parameters(directions * own["hidden_size"], outputs)
+
+
+def _sum_text(parts: tuple[int, ...]) -> str:
+    return " + ".join(map(str, parts))
+
+
+NOTHING_HELD_OUT = "split: none"
+"""The departure that tests on the windows that were trained on."""
+
+_COLUMNS = {"test_rmse": "rmse", "test_l1": "mae"}
+
+
+def trajectory(published: Published, found: Evidence, tables: Tables) -> Trajectory | None:
+    """The verdict on the printed course of the training loss, where one was printed."""
+    printed = train_losses(published)
+    losses = {epoch: tables.losses(found, epoch) for epoch in printed}
+    return follow(printed, losses, least=least(found)) if printed else None
+
+
+def findings(published: Published, found: Evidence, tables: Tables) -> tuple[Finding, ...]:
+    """The verdicts on everything else that was printed, and the test error where it was not."""
+    return (*_errors(published, found), *facts(published, found), *_first(published, found, tables))
+
+
+def least(found: Evidence) -> int:
+    """Replicates that a verdict on this cell asks for."""
+    return LEAST_IMAGES if found.task == "classify" else LEAST
+
+
+def _errors(published: Published, found: Evidence) -> Iterator[Finding]:
+    enough = least(found)
+    given = accuracy(published)
+    if given is not None:
+        yield judge(given, _spread(found, "accuracy"), higher_is_better=True, least=enough)
+    printed = errors_on_test(published)
+    for key, number in printed.items():
+        finding = judge(number, _spread(found, _COLUMNS[key]), least=enough)
+        if key == "test_rmse":
+            finding = below_floor(finding, found.mean("noise_floor_mse"), int(found.mean("test_points") or 1))
+        yield finding
+    if not printed and given is None:
+        word, column = ("accuracy", "accuracy") if found.task == "classify" else ("MSE", "mse")
+        quantity = f"{word} on the training windows" if NOTHING_HELD_OUT in found.departures else f"test {word}"
+        yield not_stated(quantity, _spread(found, column), least=enough)
+
+
+def _first(published: Published, found: Evidence, tables: Tables) -> Iterator[Finding]:
+    """The first test target, and the prediction of it."""
+    if published.first_target is None and published.first_prediction is None:
+        return
+    truth, predicted = _first_values(found, tables)
+    if published.first_target is not None:
+        places = decimals([published.first_target])
+        text = f"{published.first_target:.{places}f}"
+        ours = None if truth is None else f"{truth:.{places}f}"
+        yield exact("first target", text, ours, because="the formula of the data gives ours")
+    if published.first_prediction is not None:
+        number = published.first_prediction
+        printed = Printed("prediction of the first target", number, number, decimals([number]))
+        yield prediction(printed, Spread.of(predicted), printed_target=published.first_target, target=truth)
+
+
+def _first_values(found: Evidence, tables: Tables) -> tuple[float | None, list[float]]:
+    """The first test target and its predictions."""
+    rows = tables.predictions(found)
+    if rows is None or not rows.num_rows:
+        return None, []
+    index, step = rows["index"].to_numpy(), rows["step"].to_numpy()
+    own = np.flatnonzero((index == index.min()) & (step == step[index == index.min()].min()))
+    own = own[rows["channel"].to_numpy()[own] == 0]
+    return float(rows["truth"].to_numpy()[own[0]]), rows["prediction"].to_numpy()[own].tolist()
+
+
+def _spread(found: Evidence, column: str) -> Spread | None:
+    return found.spread(column)

@@ -1,0 +1,232 @@
+"""What a printed number is held against, and what comes of it: frozen values.
+
+What a printed number is held against, and what comes of it: frozen values.
+
+A mean over few replicates with the interval that decides a claim.
+
+The cases of a claim → one verdict, and one sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from bench.arrays import FloatArray
+from bench.stats.bootstrap import LEVEL
+from bench.stats.paired import paired
+
+LEAST = 20
+"""Replicates that a verdict asks for: with fewer, the ends of the central 95 % are those of a handful of values."""
+
+LEAST_IMAGES = 3
+"""Replicates that a verdict on images asks for: their accuracy differs little from seed to seed, and costs much."""
+
+CENTRAL = (0.025, 0.975)
+"""The quantiles between which the central 95 % of the replicates lie."""
+
+
+class Outcome(StrEnum):
+    """What becomes of a printed number."""
+
+    REPRODUCED = "reproduced"
+    BETTER = "better than published"
+    WORSE = "worse than published"
+    CANNOT_BE = "cannot be"
+    NOT_STATED = "not stated"
+    NOT_RUN = "not run"
+
+
+class Held(StrEnum):
+    """What becomes of a claim in words."""
+
+    HOLDS = "holds"
+    FAILS = "does not hold"
+    OPEN = "cannot be told"
+    NOT_MEASURED = "not measured"
+
+
+@dataclass(frozen=True)
+class Printed:
+    """A number as it was printed, or a range of them.
+
+    Parameters
+    ----------
+    quantity
+        What it is of.
+    low, high
+        Equal unless a range was printed.
+    decimals
+        How many were printed.
+    """
+
+    quantity: str
+    low: float
+    high: float
+    decimals: int
+
+    @property
+    def tolerance(self) -> float:
+        """Half a unit of the last printed decimal."""
+        return float(0.5 * 10.0**-self.decimals)
+
+    @property
+    def text(self) -> str:
+        """As it was printed."""
+        ends = [f"{end:.{self.decimals}f}" for end in dict.fromkeys((self.low, self.high))]
+        return "–".join(ends)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The values of the finished replicates; `low` and `high` are the ends of their central 95 %.
+
+    `mean` is theirs, but of RMSEs the pooled one: the root of the mean squared error of all.
+    """
+
+    values: tuple[float, ...]
+    mean: float
+    low: float
+    high: float
+
+    @property
+    def count(self) -> int:
+        """How many replicates."""
+        return len(self.values)
+
+    @classmethod
+    def of(cls, values: ArrayLike) -> Spread | None:
+        """The spread of `values` ``[replicates]``; those that are not finite are missing, `None` where all are."""
+        array: FloatArray = np.asarray(values, dtype=np.float64)
+        present = array[np.isfinite(array)]
+        if not len(present):
+            return None
+        low, high = np.quantile(present, CENTRAL)
+        return cls(tuple(present.tolist()), float(present.mean()), float(low), float(high))
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A verdict on one quantity of one system.
+
+    Parameters
+    ----------
+    quantity
+        What it is of.
+    published
+        As it was printed; empty where nothing was.
+    outcome
+        The verdict.
+    ours
+        What the replicates give, where they are numbers that vary.
+    exact
+        What the printed code must give, where that is no matter of chance.
+    printed
+        The printed number itself, where it is one.
+    note
+        Why, and what to keep in mind.
+    """
+
+    quantity: str
+    published: str
+    outcome: Outcome
+    ours: Spread | None = None
+    exact: str = ""
+    printed: Printed | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """A verdict on a printed course of the training loss: on each epoch, and on the whole.
+
+    Parameters
+    ----------
+    epochs
+        Those printed.
+    findings
+        One for each of `epochs`.
+    outcome
+        Of the whole.
+    deviation, limit
+        The largest distance of the printed course from the replicates' mean over the epochs, in their standard
+        deviations of the logarithm, and the distance within which 95 % of the replicates stay; `None` where there
+        are too few to tell.
+    note
+        In words.
+    """
+
+    epochs: tuple[int, ...]
+    findings: tuple[Finding, ...]
+    outcome: Outcome
+    deviation: float | None
+    limit: float | None
+    note: str
+
+
+@dataclass(frozen=True)
+class ClaimFinding:
+    """A verdict on something that was said in words; `cases` says where it holds and where it does not."""
+
+    text: str
+    held: Held
+    sentence: str
+    cases: tuple[tuple[str, Held, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean with its interval; the ends are NaN with fewer than two values, so that no comparison with them holds."""
+
+    value: float
+    low: float
+    high: float
+    count: int
+
+    @property
+    def text(self) -> str:
+        """In brackets the interval, where there is one."""
+        return f"{self.value:.3g}{self.over('.3g')}"
+
+    def over(self, form: str) -> str:
+        """The interval alone, its ends in the format `form`."""
+        return f" [{self.low:{form}}, {self.high:{form}}]" if np.isfinite(self.low) else ""
+
+
+def mean(new: FloatArray, old: FloatArray | float = 0.0, *, level: float = LEVEL) -> Mean:
+    """The mean of ``new - old``, ``[replicates]`` each, with Student's interval.
+
+    Not a bootstrap's: that never leaves the range of the values, which holds the mean of `n` symmetric ones with a
+    probability of ``1 - 2^(1 - n)`` at most, below any level that a family of claims asks of few replicates.
+    """
+    found = paired(new, np.broadcast_to(old, np.shape(new)), level=level)
+    return Mean(float(found.difference), float(found.low), float(found.high), int(found.count))
+
+
+def level_of(intervals: int) -> float:
+    """The level of each of so many intervals, which all hold together at `LEVEL` (Bonferroni)."""
+    return 1 - (1 - LEVEL) / max(1, intervals)
+
+
+Case = tuple[str, Held, str]
+"""Where, the verdict there, and the numbers."""
+
+
+def over(cases: Sequence[Case]) -> Held:
+    """Of a claim that was made without a limit: one case against it is enough."""
+    held = {each for _, each, _ in cases}
+    if held <= {Held.NOT_MEASURED}:
+        return Held.NOT_MEASURED
+    return Held.FAILS if Held.FAILS in held else Held.HOLDS if held == {Held.HOLDS} else Held.OPEN
+
+
+def sentence(cases: Sequence[Case]) -> str:
+    """For how many cases it holds."""
+    if not cases:
+        return "nothing that could decide it was measured"
+    counts = [(held, sum(each is held for _, each, _ in cases)) for held in Held]
+    return f"of {len(cases)} cases it " + ", ".join(f"{held} in {count}" for held, count in counts if count)

@@ -1,0 +1,396 @@
+"""Claims in words, decided by the cells of their system's card.
+
+Which of two cells takes longer to train, by the probe's samples.
+
+The largest fall from one point to the next in the test part, and the errors there.
+
+A forecast that looks like the truth: whether it is close to it, and whether it comes late.
+
+What a poor published result rests on: how it was trained, or the data.
+
+Claims in words, decided by the cells of their system's card.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bench.arrays import FloatArray
+from bench.replication.evidence_rows import Evidence, OneStep, Tables, delay_of, in_numbers, one_step, ratio
+from bench.replication.facts import GATES, gates
+from bench.replication.findings import Case, ClaimFinding, Held, level_of, mean, over, sentence
+from bench.spec import Claim
+from bench.stats.aggregates import Median, median
+from bench.stats.delay import Delay
+from bench.stats.paired import paired
+
+QUANTITY = "step_s"
+"""What the probe calls the seconds of one step of training."""
+
+
+def slower(one: Median, other: Median) -> Held:
+    """Whether `one` takes longer than `other`: their intervals lie apart. Without both it cannot be told."""
+    if one.bounds is None or other.bounds is None:
+        return Held.OPEN
+    apart, reverse = one.bounds[0] > other.bounds[1], one.bounds[1] < other.bounds[0]
+    return Held.HOLDS if apart else Held.FAILS if reverse else Held.OPEN
+
+
+def in_milliseconds(found: Median) -> str:
+    """The median with its interval, or with the number of samples, which are too few for one."""
+    if found.bounds is None:
+        return f"{1e3 * found.value:.3g} ms (samples: {found.count}, too few for an interval)"
+    low, high = found.bounds
+    return f"{1e3 * found.value:.3g} ms [{1e3 * low:.3g}, {1e3 * high:.3g}]"
+
+
+def step_times(probes: pa.Table, cell: Evidence) -> Median | None:
+    """The seconds of one step of training of the model of `cell`; `None` where they were not measured."""
+    wanted = {
+        "dataset": cell.dataset,
+        "model": cell.model,
+        "sequence_length": cell.sequence_length,
+        "quantity": QUANTITY,
+    }
+    own = probes
+    for name, value in wanted.items():
+        own = own.filter(pc.equal(own[name], value))
+    samples = own["value"].drop_null().to_numpy()
+    return median(samples) if len(samples) else None
+
+
+def sudden_drop(text: str, cells: Sequence[Evidence], tables: Tables) -> ClaimFinding:
+    """The verdict on "fails at a sudden drop", from the one-step forecasts of `cells`.
+
+    It holds where the error at the largest fall of the test part is larger than that of persistence, which is the
+    fall itself, and larger than the network's own typical error, the median of the others: both with the whole
+    interval over replicates; all intervals of the claim hold together.
+    """
+    cases = list(_cases(cells, tables))
+    return ClaimFinding(text, over(cases), sentence(cases), tuple(cases))
+
+
+def _cases(cells: Sequence[Evidence], tables: Tables) -> Iterator[Case]:
+    found = [(cell, np.array([_errors(one) for one in one_step(cell, tables)])) for cell in cells]
+    falling = [(cell, errors) for cell, errors in found if len(errors) and errors[0, 2] > 0]
+    level = level_of(2 * len(falling))
+    for cell, errors in falling:
+        yield _case(f"{cell.dataset}, {cell.model}", *errors.T, level=level)
+
+
+def _errors(own: OneStep) -> tuple[float, float, float]:
+    """At the largest fall, of a typical point elsewhere, and the fall."""
+    falls, errors = own.last - own.target, np.abs(own.prediction - own.target)
+    there = int(np.argmax(falls))
+    return float(errors[there]), float(np.median(np.delete(errors, there))), float(falls[there])
+
+
+def _case(label: str, there: FloatArray, typical: FloatArray, fall: FloatArray, *, level: float) -> Case:
+    beyond = [mean(there, fall, level=level), mean(there, typical, level=level)]
+    larger = [Held.HOLDS if gap.low > 0 else Held.FAILS if gap.high < 0 else Held.OPEN for gap in beyond]
+    held = over([("", each, "") for each in larger])
+    text = (
+        f"error {mean(there, level=level).text} at the largest fall of the test part, by {fall.mean():.3g}, "
+        f"which is the error of persistence there; elsewhere typically {typical.mean():.3g}"
+    )
+    return label, held, text
+
+
+LITTLE = 2
+"""Points that a little delay may have."""
+
+
+def alike(text: str, cells: Sequence[Evidence], tables: Tables) -> tuple[ClaimFinding, ClaimFinding]:
+    """The verdicts on "matches closely, with a little delay": one on closeness, one on the delay.
+
+    Closeness is held against repeating the last value, which looks close on every slow series. The delay is that of
+    one-step forecasts.
+    """
+    close = [(_label(cell), tables.better_than_persistence(cell), in_numbers(cell)) for cell in cells]
+    late = list(_late(cells, tables))
+    return (
+        ClaimFinding(f"{text}: closeness", over(close), _closeness(close, cells), tuple(close)),
+        ClaimFinding(f"{text}: delay", over(late), "; ".join([sentence(late), *_repeats(cells, tables)]), tuple(late)),
+    )
+
+
+def _label(cell: Evidence) -> str:
+    return f"{cell.dataset}, {cell.model}"
+
+
+def _closeness(close: Sequence[Case], cells: Sequence[Evidence]) -> str:
+    """How many err less than persistence, and how large the errors are beside its."""
+    if not close:
+        return sentence(close)
+    less, more = (sum(held is each for _, held, _ in close) for each in (Held.HOLDS, Held.FAILS))
+    told = (
+        f"of {len(close)} forecasts {less} are shown to err less than repeating the last value, and {more} to err more"
+    )
+    ratios = [known for cell in cells if (known := ratio(cell)) is not None]
+    return f"{told}; their RMSE is {min(ratios):.3g} to {max(ratios):.3g} times as large as its" if ratios else told
+
+
+def _late(cells: Sequence[Evidence], tables: Tables) -> Iterator[Case]:
+    for cell in cells:
+        found = delay_of(cell, tables)
+        if found is not None:
+            yield _label(cell), _little(found), told(found)
+
+
+def _little(found: Delay) -> Held:
+    if not found.told:
+        return Held.OPEN
+    return Held.HOLDS if 0 < found.steps <= LITTLE else Held.FAILS
+
+
+def told(found: Delay) -> str:
+    """The delay in numbers."""
+    steps = f"{found.steps} {'step' if abs(found.steps) == 1 else 'steps'}"
+    return (
+        f"{steps} at a correlation of {found.correlation:.2f}, where chance gives up to {found.chance:.2f}; "
+        f"without lag {found.at_zero:.2f}"
+    )
+
+
+def _repeats(cells: Sequence[Evidence], tables: Tables) -> list[str]:
+    """In how many cells the one-step forecasts follow the last value more closely than the one they are of."""
+    followed = [found for cell in cells if (found := _follows_last(cell, tables)) is not None]
+    if not followed:
+        return []
+    counted = (
+        f"in {sum(followed)} of {len(followed)} the one-step forecasts lie, but for a constant, nearer to the last "
+        "known value than to the one they are of"
+    )
+    most = 2 * sum(followed) > len(followed)
+    return [f"{counted}: the curves look alike because the last value is repeated" if most else counted]
+
+
+def _follows_last(cell: Evidence, tables: Tables) -> bool | None:
+    found = list(one_step(cell, tables))
+    if not found:
+        return None
+    from_last = np.mean([np.var(each.prediction - each.last) for each in found])
+    from_target = np.mean([np.var(each.prediction - each.target) for each in found])
+    return bool(from_last < from_target)
+
+
+ASKED_TWICE = "targets: same-at-every-step"
+"""The departure that asks every step of a window for the one value after it."""
+
+SAME_RATIO = 1.05
+"""Below this ratio of two RMSEs the target is not what makes a network fail."""
+
+_WORSE = {Held.HOLDS: Held.FAILS, Held.FAILS: Held.HOLDS}
+
+_SAYS = {
+    Held.HOLDS: "worse than repeating the last value",
+    Held.FAILS: "better than it",
+    Held.OPEN: "not shown to differ from it",
+    Held.NOT_MEASURED: "not tested against it",
+}
+
+
+def rests_on(text: str, cells: Sequence[Evidence], protocol: Sequence[Evidence], tables: Tables) -> ClaimFinding:
+    """The verdict on "the network fails", from the `cells` of its card as published.
+
+    Each is held against persistence, and the same networks under the protocol beside them: these say whether it is
+    the training that fails. The network whose every step is asked for the one value after the window is held against
+    the same one that is asked at the last step only, replicate by replicate.
+    """
+    if not cells:
+        return ClaimFinding(text, Held.NOT_MEASURED, "no replicate finished")
+    own = [_ablation_case(cell, tables) for cell in cells]
+    others = [_ablation_case(cell, tables, how=", protocol") for cell in protocol]
+    parts = [_says("as published", own), *([_says("under the protocol", others)] if others else [])]
+    return ClaimFinding(text, over(own), "; ".join([*parts, *_target_says(cells)]), (*own, *others))
+
+
+def _ablation_case(cell: Evidence, tables: Tables, *, how: str = "") -> Case:
+    better = tables.better_than_persistence(cell)
+    return f"{cell.dataset}, {cell.model}{how}", _WORSE.get(better, better), in_numbers(cell)
+
+
+def _says(how: str, cases: Sequence[Case]) -> str:
+    tally = Counter(held for _, held, _ in cases)
+    counted = ", ".join(f"{tally[held]} {words}" for held, words in _SAYS.items() if tally[held])
+    return f"{how}, of {len(cases)} {'network' if len(cases) == 1 else 'networks'} {counted}"
+
+
+def _target_says(cells: Sequence[Evidence]) -> list[str]:
+    """How much larger the error is where every step is asked for the same value; nothing where that was not run."""
+    asked = next((cell for cell in cells if ASKED_TWICE in cell.departures), None)
+    plain = next((cell for cell in cells if cell.departures and ASKED_TWICE not in cell.departures), None)
+    if asked is None or plain is None:
+        return []
+    shared = sorted(set(asked.seeds) & set(plain.seeds))
+    mse = [dict(zip(cell.seeds, cell.numbers["mse"].tolist(), strict=True)) for cell in (asked, plain)]
+    found = paired(*(np.array([own[seed] for seed in shared]) for own in mse))
+    ends = (found.ratio, found.ratio_low, found.ratio_high)
+    return [_ratio_says(*(float(np.sqrt(np.maximum(number, 0.0))) for number in ends))]
+
+
+def _ratio_says(ratio: float, low: float, high: float) -> str:
+    """What follows of a ratio of RMSEs and its interval, whose ends are NaN where they are not known."""
+    over = f" [{low:.3g}, {high:.3g}]" if np.isfinite(low) else ""
+    told = f"asking every step for one value multiplies the RMSE by {ratio:.3g}{over}"
+    if high < SAME_RATIO:
+        return f"{told}: the target is not what fails"
+    if low > 1:
+        return f"{told}: part of the failure is the target, not the network"
+    return f"{told}: it cannot be told whether the target has to do with it"
+
+
+ALIKE = 0.05
+"""Two errors are alike where what is explained differs by less than this twentieth of what can be."""
+
+SOLVED = 0.9
+"""A task is solved where more than this share is explained of what can be."""
+
+
+@dataclass(frozen=True)
+class Rivals:
+    """The cells of one dataset, length and size that differ in the kind of the model alone: kind → cell."""
+
+    label: str
+    cells: Mapping[str, Evidence]
+
+
+def decide(
+    claim: Claim, cells: Sequence[Evidence], tables: Tables, *, protocol: Sequence[Evidence] = ()
+) -> tuple[ClaimFinding, ...]:
+    """The verdicts on what `claim` says.
+
+    Parameters
+    ----------
+    claim
+        What was said.
+    cells
+        Those of its card that ran as published and have a finished replicate.
+    tables
+        Where their rows are.
+    protocol
+        The same models on the same data under the protocol.
+    """
+    if claim.test == "rests-on":
+        return (rests_on(claim.text, cells, protocol, tables),)
+    if claim.test == "sudden-drop":
+        return (sudden_drop(claim.text, cells, tables),)
+    if claim.test == "delayed":
+        return alike(claim.text, cells, tables)
+    groups = [group for group in rivals(cells) if set(claim.models) <= group.cells.keys()]
+    cases = list(_TESTS[claim.test](claim, groups, tables)) if groups else []
+    return (ClaimFinding(claim.text, over(cases), sentence(cases), tuple(cases)),)
+
+
+def rivals(cells: Sequence[Evidence]) -> list[Rivals]:
+    """The cells, those together that differ in the kind of their model alone."""
+    found: dict[tuple[object, ...], dict[str, Evidence]] = {}
+    labels: dict[tuple[object, ...], str] = {}
+    for cell in cells:
+        model = cell.spec.get("model", {})
+        size = {name: model["parameters"][name] for name in ("hidden_size", "layers") if name in model["parameters"]}
+        key = (cell.dataset, cell.sequence_length, cell.horizon, cell.departures, json.dumps(size, sort_keys=True))
+        found.setdefault(key, {})[model.get("kind", "")] = cell
+        labels[key] = f"{cell.dataset}, length {cell.sequence_length}, {size.get('hidden_size', '?')} units"
+    return [Rivals(labels[key], own) for key, own in found.items()]
+
+
+def _training_time(claim: Claim, groups: Sequence[Rivals], tables: Tables) -> Iterator[Case]:
+    probes = tables.probes()
+    for group in groups if probes is not None else ():
+        medians = [step_times(probes, group.cells[kind]) for kind in claim.models]
+        known = [median for median in medians if median is not None]
+        if len(known) == len(medians):
+            text = ", ".join(f"{kind} {in_milliseconds(m)}" for kind, m in zip(claim.models, known, strict=True))
+            yield group.label, _all(slower(later, earlier) for earlier, later in pairwise(known)), text
+
+
+def _equal_errors(claim: Claim, groups: Sequence[Rivals], tables: Tables) -> Iterator[Case]:  # noqa: ARG001 - one signature
+    for label, low, high, text in _gaps(claim, groups):
+        apart = low > ALIKE or high < -ALIKE
+        yield label, Held.HOLDS if low > -ALIKE and high < ALIKE else Held.FAILS if apart else Held.OPEN, text
+
+
+def _no_worse(claim: Claim, groups: Sequence[Rivals], tables: Tables) -> Iterator[Case]:  # noqa: ARG001 - one signature
+    for label, low, high, text in _gaps(claim, groups):
+        yield label, Held.HOLDS if low > -ALIKE else Held.FAILS if high < -ALIKE else Held.OPEN, text
+
+
+def _gaps(claim: Claim, groups: Sequence[Rivals]) -> Iterator[tuple[str, float, float, str]]:
+    """Of each case, the interval of what the first kind explains more than the second, and the numbers in words."""
+    level = level_of(len(groups))
+    for group in groups:
+        first, second = (_explained(group.cells[kind]) for kind in claim.models[:2])
+        gap = mean(*_paired(first, second), level=level)
+        names = f"{claim.models[0]} less {claim.models[1]}"
+        yield group.label, gap.low, gap.high, f"{names} {gap.value:+.3f}{gap.over('+.3f')}, {gap.count} pairs"
+
+
+def _short_memory(claim: Claim, groups: Sequence[Rivals], tables: Tables) -> Iterator[Case]:  # noqa: ARG001 - one signature
+    level = level_of(2 * len(groups))
+    for group in groups:
+        weak, strong = claim.models[:2]
+        states = {kind: _solves(_explained(group.cells[kind]), level) for kind in (weak, strong)}
+        if states[strong][0] is not True or states[weak][0] is None:
+            held = Held.OPEN
+        else:
+            held = Held.FAILS if states[weak][0] else Held.HOLDS
+        yield group.label, held, ", ".join(f"{kind} {text}" for kind, (_, text) in states.items())
+
+
+def _gates(claim: Claim, groups: Sequence[Rivals], tables: Tables) -> Iterator[Case]:  # noqa: ARG001 - one signature
+    for group in groups:
+        counted = {kind: _counted(group.cells[kind]) for kind in claim.models}
+        text = ", ".join(f"{kind} {count:g}" for kind, count in counted.items())
+        right = all(count == GATES[kind] for kind, count in counted.items())
+        yield group.label, Held.HOLDS if right else Held.FAILS, f"from the parameters: {text}"
+
+
+_TESTS: Mapping[str, Callable[[Claim, Sequence[Rivals], Tables], Iterator[Case]]] = {
+    "training-time": _training_time,
+    "equal-errors": _equal_errors,
+    "no-worse": _no_worse,
+    "short-memory": _short_memory,
+    "gates": _gates,
+}
+
+
+def _explained(cell: Evidence) -> dict[int, float]:
+    """By seed: R² as a share of that of the best possible forecast, which is 1 where its error is not known."""
+    r2, mse, floor = (cell.numbers[name] for name in ("r2", "mse", "noise_floor_mse"))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        best = np.where(np.isfinite(floor) & (r2 < 1), 1 - floor * (1 - r2) / mse, 1.0)
+    return dict(zip(cell.seeds, (r2 / best).tolist(), strict=True))
+
+
+def _paired(first: Mapping[int, float], second: Mapping[int, float]) -> tuple[FloatArray, FloatArray]:
+    """The values of the replicates that both have."""
+    shared = sorted(first.keys() & second.keys())
+    return np.array([first[seed] for seed in shared]), np.array([second[seed] for seed in shared])
+
+
+def _solves(values: Mapping[int, float], level: float) -> tuple[bool | None, str]:
+    """Whether the mean of `values` is above or below `SOLVED`; `None` where its interval holds that."""
+    found = mean(np.array(list(values.values())), level=level)
+    state = True if found.low > SOLVED else False if found.high < SOLVED else None
+    return state, f"{found.value:.3f}{found.over('.3f')}"
+
+
+def _counted(cell: Evidence) -> float:
+    parameters = cell.mean("parameters")
+    inputs = cell.shapes["train_inputs"][2]
+    hidden = cell.spec["model"]["parameters"]["hidden_size"]
+    return gates(int(parameters or 0), inputs, hidden, cell.shapes["train_targets"][2])
+
+
+def _all(parts: Iterator[Held]) -> Held:
+    found = set(parts)
+    return Held.FAILS if Held.FAILS in found else Held.OPEN if Held.OPEN in found else Held.HOLDS

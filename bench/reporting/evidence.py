@@ -1,0 +1,169 @@
+"""Stored predictions, curves and trials → what they can tell about the cells of one dataset.
+
+Stored curves → the losses of one cell by epoch.
+
+Stored trials → what tuning was worth: the best validation error by budget, and which hyperparameters mattered.
+
+Stored predictions → what the test window can tell about a cell, and the piece of it that is drawn.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bench.arrays import FloatArray, IntArray
+from bench.reporting.values import Bounds, Curves, Trace, Tuned
+from bench.stats.tuning import budget, importance
+from bench.stats.verdicts import ALPHA
+from bench.stats.window_tests import loss_ratio
+
+
+def curves(rows: pa.Table) -> Curves:
+    """The curves of one cell from its rows of `bench.store.schema.CURVES`, of which there is at least one."""
+    _, seed = np.unique(rows["seed"].to_numpy(), return_inverse=True)
+    epochs, place = np.unique(rows["epoch"].to_numpy(), return_inverse=True)
+    losses = np.full((2, seed.max() + 1, len(epochs)), np.nan)
+    for part, name in enumerate(("train_loss", "validation_mse_scaled")):
+        losses[part, seed, place] = rows[name].to_numpy()
+    return Curves(
+        model=rows["model"][0].as_py(),
+        sequence_length=rows["sequence_length"][0].as_py(),
+        epoch=epochs.astype(np.float64),
+        train=losses[0],
+        validation=losses[1],
+    )
+
+
+def tuned(rows: pa.Table) -> Tuned:
+    """The trials of one cell, of which there is at least one; those that failed or were pruned count as paid for."""
+    complete = np.array([state == "complete" for state in rows["state"].to_pylist()], dtype=np.bool_)
+    errors = np.where(complete, rows["validation_mse_scaled"].to_numpy(), np.nan)
+    found = budget(errors)
+    return Tuned(
+        model=rows["model"][0].as_py(),
+        sequence_length=rows["sequence_length"][0].as_py(),
+        trials=found.trials.astype(np.float64),
+        expected=found.expected,
+        low=found.low,
+        high=found.high,
+        mattered=_mattered(rows, errors),
+    )
+
+
+def _mattered(rows: pa.Table, errors: FloatArray) -> tuple[tuple[str, float], ...]:
+    """The hyperparameters that explain more of the error than chance, with their shares of its variance."""
+    chosen: list[dict[str, Any]] = [json.loads(text or "{}") for text in rows["parameters"].to_pylist()]
+    names = dict.fromkeys(name for own in chosen for name in own)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = importance({name: [own.get(name) for own in chosen] for name in names}, np.log(errors))
+    return tuple((name, item.share) for name, item in found.items() if item.p < ALPHA)
+
+
+@dataclass(frozen=True, eq=False)
+class Losses:
+    """The squared errors of one cell at each test target, original units, in the order of the series.
+
+    Parameters
+    ----------
+    index
+        ``[T]``: positions in the series.
+    model, persistence
+        ``[T]``: means over replicates and channels.
+    horizon
+        Steps ahead.
+    """
+
+    index: IntArray
+    model: FloatArray
+    persistence: FloatArray
+    horizon: int
+
+
+def losses(predictions: pa.Table) -> Losses | None:
+    """The losses of one cell; `None` where a stored value or its squared error is not finite."""
+    index = predictions["index"].to_numpy()
+    truth = predictions["truth"].to_numpy()
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is not finite, and is refused below
+        model = (predictions["prediction"].to_numpy() - truth) ** 2
+        persistence = (predictions["persistence"].to_numpy() - truth) ** 2
+    if not (np.isfinite(model).all() and np.isfinite(persistence).all()):
+        return None
+    points, place, count = np.unique(index, return_inverse=True, return_counts=True)
+    return Losses(
+        index=points.astype(np.int64),
+        model=np.bincount(place, model) / count,
+        persistence=np.bincount(place, persistence) / count,
+        horizon=predictions["horizon"][0].as_py(),
+    )
+
+
+def skill_in_window(cell: Losses) -> Bounds | None:
+    """The interval of the skill against persistence under resampling of the test targets."""
+    low, high = loss_ratio(cell.model, cell.persistence, horizon=cell.horizon)
+    return None if np.isnan(low) else (1 - high, 1 - low)
+
+
+def trace(predictions: pa.Table, *, alone: bool = False) -> Trace:
+    """The test targets of one cell, first channel.
+
+    Parameters
+    ----------
+    predictions
+        Its rows.
+    alone
+        Each replicate has data of its own: the first one is shown, and no other.
+    """
+    seed = pc.min(predictions["seed"]).as_py() if alone else None
+    shown = predictions if seed is None else predictions.filter(pc.equal(predictions["seed"], seed))
+    first = shown.filter(pc.equal(shown["channel"], 0)).sort_by([("seed", "ascending")])
+    index, place = np.unique(first["index"].to_numpy(), return_inverse=True)
+    seeds, replicate = np.unique(first["seed"].to_numpy(), return_inverse=True)
+    by_seed = np.full((len(seeds), len(index)), np.nan)
+    by_seed[replicate, place] = first["prediction"].to_numpy()
+    one = np.unique(place, return_index=True)[1]  # a row for each target: what is the same for every replicate
+    truth, median = first["truth"].to_numpy()[one], np.nanmedian(by_seed, axis=0)
+    one_step = first["horizon"][0].as_py() == 1  # windows laid end to end lag by as much as they are long, all of them
+    return Trace(
+        model=first["model"][0].as_py(),
+        sequence_length=first["sequence_length"][0].as_py(),
+        time=_times(first["time"], index, one),
+        truth=truth,
+        persistence=first["persistence"].to_numpy()[one],
+        median=median,
+        low=np.nanmin(by_seed, axis=0),
+        high=np.nanmax(by_seed, axis=0),
+        delay=delay(median, truth) if one_step else None,
+        seed=seed,
+    )
+
+
+def delay(prediction: FloatArray, truth: FloatArray, longest: int = 20) -> int:
+    """By how many points `truth` has to be shifted to lie closest to `prediction`, ``[T]`` each: 0 is on time.
+
+    Every shift up to `longest` is judged on the same predictions, by the mean squared difference.
+    """
+    longest = min(longest, len(truth) // 2)
+    judged = prediction[longest:]
+    shifted = [truth[longest - shift : len(truth) - shift] for shift in range(longest + 1)]
+    with np.errstate(over="ignore", invalid="ignore"):
+        distance = [float(np.mean((judged - series) ** 2)) for series in shifted]
+    return int(np.argmin(distance)) if np.isfinite(distance).all() else 0
+
+
+def _times(column: pa.ChunkedArray, index: IntArray, one: IntArray) -> np.ndarray[tuple[int], np.dtype[np.generic]]:
+    """The stored times as datetime64 or numbers; positions in the series where there are none."""
+    if column.null_count:
+        return index
+    text = np.asarray(column.to_pylist(), dtype=np.str_)[one]
+    for kind in (np.float64, "datetime64[us]"):
+        try:
+            return text.astype(kind)
+        except ValueError:
+            continue
+    return index

@@ -1,0 +1,176 @@
+"""Every cell with its replicates and the command that shows its rows, as a table and as CSV.
+
+The table that every number leads to: each stored cell with its replicates and the command that prints them.
+
+Values as CSV: full precision, units in the names of the columns, and nothing that a spreadsheet would calculate.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise, takewhile
+from pathlib import PurePath
+from shlex import quote as shell
+from urllib.parse import quote
+
+import pyarrow as pa
+
+from bench.reporting.source import by_cell
+from bench.reporting.tabular import LENGTH, Column, Entry, Table, length
+from bench.reporting.values import Bounds, CellSummary, Estimate, Summary
+from bench.text import count, csv_safe, number
+
+ROW_COLUMNS = (
+    *("seed", "status", "reason", "rmse", "mse", "mae", "skill", "learnable_fraction", "validation_mse_scaled"),
+    *("epochs", "fit_s", "predict_s"),
+)
+"""Of `runs`, what the CSV of a cell repeats; ``bench show --csv`` prints all of them."""
+
+_DIGITS = 10
+_SHORTEST = 6
+
+
+def cell_rows(summary: Summary) -> Table:
+    """One row for each stored cell, whose anchor is ``cell-`` and its id, with the values of its replicates."""
+    table = cell_commands(summary)
+    rows = by_cell(summary.replicates)
+    columns = (Column("RMSE of each seed", kind="prose"), Column("Values", kind="text"))
+    values = [
+        (
+            Entry(_by_seed(cell) or cell.note),
+            Entry("CSV", download=(f"{cell.cell_id}.csv", _data(rows[cell.cell_id or ""]))),
+        )
+        for _, cell in _stored(summary)
+    ]
+    found = tuple((*row, *more) for row, more in zip(table.rows, values, strict=True))
+    return replace(table, columns=(*table.columns, *columns), rows=found)
+
+
+def cell_commands(summary: Summary) -> Table:
+    """One row for each stored cell, and the command that prints its replicates."""
+    digits = _unique([cell.cell_id or "" for _, cell in _stored(summary)])
+    found = [
+        (
+            Entry(title, anchor=f"cell-{cell.cell_id}"),
+            Entry(cell.model),
+            length(cell),
+            Entry(f"{count(cell.finished)} of {count(cell.replicates)}", cell.finished, hint=cell.note),
+            Entry(f"bench show {(cell.cell_id or '')[:digits]}"),
+        )
+        for title, cell in _stored(summary)
+    ]
+    columns = (
+        *(Column("Dataset", kind="text"), Column("Model", kind="text"), LENGTH),
+        Column("Seeds", "ok"),
+        Column("Command", kind="code"),
+    )
+    return Table("rows", "The rows of every cell", columns, tuple(found), below=_where(summary))
+
+
+def _stored(summary: Summary) -> list[tuple[str, CellSummary]]:
+    """The cells that have rows, each with the title of its section."""
+    return [(section.title, cell) for section in summary.sections for cell in section.cells if cell.cell_id]
+
+
+def _unique(cell_ids: Sequence[str]) -> int:
+    """How many characters tell the ids apart: two that share some are neighbours in order."""
+    ordered = sorted(cell_ids)
+    return max([_SHORTEST, *(_shared(one, other) + 1 for one, other in pairwise(ordered))])
+
+
+def _shared(one: str, other: str) -> int:
+    """How many characters both begin with."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+
+
+def _by_seed(cell: CellSummary) -> str:
+    if cell.deterministic and cell.rmse_by_seed:
+        return f"{number(cell.rmse_by_seed[0])}, one fit for every seed"
+    return ", ".join(number(value) for value in cell.rmse_by_seed)
+
+
+def _data(rows: pa.Table) -> str:
+    """The rows of one cell as the address of a CSV file."""
+    ordered = rows.select(ROW_COLUMNS).sort_by("seed")
+    shown = pa.table({name: _rounded(ordered[name]) for name in ROW_COLUMNS})
+    return "data:text/csv;charset=utf-8," + quote(rows_csv(shown), safe=",.-_")
+
+
+def _rounded(column: pa.ChunkedArray) -> Sequence[object]:
+    return [float(f"{v:.{_DIGITS}g}") if isinstance(v, float) else v for v in column.to_pylist()]
+
+
+def _where(summary: Summary) -> str:
+    """Where the commands find the rows."""
+    named: Mapping[bool, str] = {True: "", False: f" with --results {shell(summary.folder)}"}
+    default = PurePath(summary.folder).parent == PurePath("results")
+    return f"Run the commands where this report was made{named[default]}; --csv prints every column with every digit."
+
+
+COLUMNS = (
+    *("dataset", "model", "sequence_length", "horizon", "cell_id", "state", "seeds_finished", "seeds", "chosen"),
+    *("rmse", "rmse_low", "rmse_high", "rmse_scaled", "mae", "skill", "skill_low", "skill_high"),
+    *("skill_window_low", "skill_window_high", "learnable_fraction", "learnable_low", "learnable_high"),
+    *(
+        "directional_accuracy",
+        "accuracy",
+        "log_loss",
+        "verdict",
+        "fit_s",
+        "predict_s",
+        "tuning_s",
+        "peak_memory_bytes",
+        "parameters",
+    ),
+    *("epochs", "hyperparameters", "note"),
+)
+
+
+def to_csv(summary: Summary) -> str:
+    """Every cell of `summary`; an empty field is a value that is missing, and `note` says why."""
+    return _written(COLUMNS, (_values(cell) for section in summary.sections for cell in section.cells))
+
+
+def rows_csv(rows: pa.Table, names: Sequence[str] | None = None) -> str:
+    """Rows of a results table: the columns `names`, or all of them."""
+    names = names or rows.column_names
+    return _written(names, zip(*(rows[name].to_pylist() for name in names), strict=True))
+
+
+def _written(names: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
+    text = io.StringIO()
+    # A name in quotes stays one field also where a spreadsheet separates fields by semicolons.
+    writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    writer.writerow(names)
+    writer.writerows([_field(value) for value in row] for row in rows)
+    return text.getvalue()
+
+
+def _values(cell: CellSummary) -> list[object]:
+    cost = cell.cost
+    return [
+        *(cell.dataset, cell.model, cell.sequence_length, cell.horizon, cell.cell_id, cell.state.value),
+        *(cell.finished, cell.replicates, cell.chosen),
+        *(*_estimate(cell.rmse), cell.rmse_scaled, cell.mae, *_estimate(cell.skill)),
+        *(*_bounds(cell.skill_in_window), *_estimate(cell.learnable_fraction)),
+        *(cell.directional_accuracy, cell.accuracy, cell.log_loss, cell.verdict.value),
+        *(cost.fit_s, cost.predict_s, cost.tuning_s, cost.peak_memory_bytes, cost.parameters, cost.epochs),
+        *("; ".join(f"{name}={value}" for name, value in cell.hyperparameters), cell.note),
+    ]
+
+
+def _estimate(estimate: Estimate | None) -> tuple[object, ...]:
+    return (None, None, None) if estimate is None else (estimate.value, *_bounds(estimate.interval))
+
+
+def _bounds(pair: Bounds | None) -> tuple[object, ...]:
+    return pair or (None, None)
+
+
+def _field(value: object) -> object:
+    if value is None or isinstance(value, int | float):
+        return value
+    return csv_safe(str(value))

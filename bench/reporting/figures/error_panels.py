@@ -1,0 +1,154 @@
+"""Error of every model on one dataset, by sequence length where there are several."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from bench.reporting.figures.layout import Panels, name_width, short
+from bench.reporting.figures.style import INK, MUTED, WIDE, Look, log_if_wide, wide
+from bench.reporting.figures.svg import Picture, picture
+from bench.reporting.values import Bounds, CellSummary, Section, Verdict
+from bench.text import number, significant
+
+_BELOW = 0.24  # of a row: where replicates are drawn, clear of the interval
+
+
+def draw_errors(section: Section, look: Mapping[str, Look], name: str) -> Picture | None:
+    """RMSE with its interval over seeds; persistence and the noise floor as lines."""
+    cells = [cell for cell in section.cells if cell.rmse and cell.verdict is not Verdict.REFERENCE]
+    if not cells:
+        return None
+    several = len({cell.sequence_length for cell in section.cells}) > 1
+    figure = _by_length(section, cells, look) if several else _by_model(section, cells, look)
+    title = f"Error on {section.title}" + (" by sequence length" if several else "")
+    return picture(figure, name=f"errors-{name}", title=title, alt=_alt(section, cells))
+
+
+def _by_length(section: Section, cells: Sequence[CellSummary], look: Mapping[str, Look]) -> Figure:
+    """A line for each model; beside each other, so that intervals do not cover each other."""
+    lengths = sorted({cell.sequence_length for cell in section.cells})
+    models = list(dict.fromkeys(cell.model for cell in cells))
+    lines = _lines(section, cells)
+    layout = Panels(count=1, height=2.5, labels=[*map(short, models), *(line.label for line in lines)], above=0.1)
+    figure, (axes,) = layout.figure()
+    offsets = (np.arange(len(models)) - (len(models) - 1) / 2) * min(0.06, 0.5 / len(models))
+    for name, offset in zip(models, offsets, strict=True):
+        own = [cell for cell in cells if cell.model == name]
+        x = [lengths.index(cell.sequence_length) + offset for cell in own]
+        axes.plot(x, [_value(cell) for cell in own], color=look[name].color, linewidth=1, alpha=0.5)
+        for place, cell in zip(x, own, strict=True):
+            _estimate(axes, cell, look[name], at=place)
+    for line in lines:
+        if line.shown:
+            axes.axhline(line.value, **line.dashes)
+    axes.set_xticks(range(len(lengths)), [str(length) for length in lengths])
+    axes.set_xlim(-0.5, len(lengths) - 0.5)
+    axes.set_xlabel("sequence length (points)")
+    axes.grid(visible=False, axis="x")
+    axes.set_ylabel(section.words.axis)
+    axes.margins(y=0.08)
+    log_if_wide(axes, "y", _drawn(cells))
+    layout.legend(figure, [*(_handle(look[name]) for name in models), *(line.handle() for line in lines)])
+    return figure
+
+
+def _by_model(section: Section, cells: Sequence[CellSummary], look: Mapping[str, Look]) -> Figure:
+    """A row for each model, with the error of every replicate."""
+    names = [cell.model for cell in cells]
+    lines = _lines(section, cells)
+    labels = [line.label for line in lines]
+    layout = Panels(count=1, height=0.31 * len(cells) + 0.25, left=name_width(names), labels=labels, above=0.1)
+    figure, (axes,) = layout.figure()
+    for y, cell in enumerate(cells):
+        below = [y + _BELOW] * len(cell.rmse_by_seed)
+        axes.scatter(cell.rmse_by_seed, below, s=12, color=look[cell.model].color, alpha=0.35, linewidth=0)
+        _estimate(axes, cell, look[cell.model], at=y, upright=False)
+    for line in lines:
+        if line.shown:
+            axes.axvline(line.value, **line.dashes)
+    axes.set_yticks(range(len(cells)), [short(name) for name in names])
+    axes.set_ylim(len(cells) - 0.4, -0.6)
+    axes.set_xlabel(section.words.axis)
+    log_if_wide(axes, "x", _drawn(cells))
+    if lines:
+        layout.legend(figure, [line.handle() for line in lines])
+    return figure
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A reference error; one too far away to be shown beside the others is told in the legend alone."""
+
+    label: str
+    value: float
+    shown: bool
+    dashes: dict[str, Any]
+
+    def handle(self) -> Line2D:
+        return Line2D([], [], **self.dashes)
+
+
+def _lines(section: Section, cells: Sequence[CellSummary]) -> list[_Line]:
+    low, high = _shown_range(_drawn(cells))
+    found = []
+    for name, value in _references(section).items():
+        shown = low <= value <= high
+        label = f"{name} {significant(value)}" + ("" if shown else ", off the scale")
+        color, style = (MUTED, (0, (5, 3))) if name == "persistence" else (INK, (0, (1, 2)))
+        found.append(_Line(label, value, shown, {"color": color, "linestyle": style, "linewidth": 1.2, "zorder": 1}))
+    return found
+
+
+def _shown_range(errors: Sequence[float]) -> tuple[float, float]:
+    """How far from the errors a reference may lie without pressing them together."""
+    low, high = min(errors), max(errors)
+    if wide(errors):
+        return low / WIDE, high * WIDE
+    room = max(high - low, 0.05 * high)
+    return low - room, high + room
+
+
+def _references(section: Section) -> dict[str, float]:
+    values = {"persistence": section.persistence_rmse, "noise floor": section.noise_floor_rmse}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _drawn(cells: Sequence[CellSummary]) -> list[float]:
+    """Every error that is drawn."""
+    return [value for cell in cells for value in (_value(cell), *cell.rmse_by_seed, *_interval(cell))]
+
+
+def _value(cell: CellSummary) -> float:
+    return cell.rmse.value if cell.rmse else float("nan")
+
+
+def _interval(cell: CellSummary) -> Bounds | tuple[()]:
+    return cell.rmse.interval or () if cell.rmse else ()
+
+
+def _estimate(axes: Axes, cell: CellSummary, look: Look, *, at: float, upright: bool = True) -> None:
+    """A marker at the value and a bar over its interval."""
+    ends, place = list(_interval(cell)), [at] * len(_interval(cell))
+    axes.plot(*((place, ends) if upright else (ends, place)), color=look.color, linewidth=2, solid_capstyle="butt")
+    dot = (at, _value(cell)) if upright else (_value(cell), at)
+    axes.plot(*([value] for value in dot), marker=look.marker, color=look.color, markeredgecolor="none")
+
+
+def _handle(look: Look) -> Line2D:
+    return Line2D([], [], color=look.color, marker=look.marker, linewidth=1, markeredgecolor="none")
+
+
+def _alt(section: Section, cells: Sequence[CellSummary]) -> str:
+    parts = []
+    for name in dict.fromkeys(cell.model for cell in cells):
+        values = [f"{number(_value(cell))} at {cell.sequence_length}" for cell in cells if cell.model == name]
+        parts.append(f"{name} {', '.join(values)}")
+    lines = [f"{name} {number(value)}" for name, value in _references(section).items()]
+    return f"{section.words.axis} by model and sequence length. {'; '.join([*parts, *lines])}."

@@ -1,0 +1,149 @@
+"""How every picture looks: one theme, one colour and marker for each model, scales that read as plain numbers.
+
+Log scales with ticks that read as plain numbers.
+
+How every picture looks: one theme, and for each model one colour and marker on all of them.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import matplotlib as mpl
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+from bench.reporting.values import Model
+from bench.text import number
+
+WIDE = 30.0
+"""Values further apart than this factor go on a log scale."""
+
+
+def wide(values: Sequence[float]) -> bool:
+    """Whether `values` are all positive and far apart."""
+    return min(values) > 0 and max(values) > WIDE * min(values)
+
+
+def log_if_wide(axes: Axes, side: Literal["x", "y"], values: Sequence[float]) -> None:
+    """A log scale where the `values` are `wide`."""
+    if wide(values):
+        log(axes, side, values)
+    else:
+        _axis(axes, side).set_major_locator(MaxNLocator(6))
+
+
+def log(axes: Axes, side: Literal["x", "y"], values: Sequence[float]) -> None:
+    """A log scale for positive `values`; with under two decades also 2 and 5 are marked."""
+    axes.set(**{f"{side}scale": "log"})
+    axis = _axis(axes, side)
+    steps = (1.0, 2.0, 5.0) if max(values) < 100 * min(values) else (1.0,)
+    axis.set_major_locator(LogLocator(subs=steps, numticks=12))
+    axis.set_minor_locator(NullLocator())  # a tick that nobody sees takes as long to draw
+    axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+
+
+def _axis(axes: Axes, side: Literal["x", "y"]) -> Axis:
+    return axes.xaxis if side == "x" else axes.yaxis
+
+
+# The page's own colours. In a picture they become CSS variables, so that one serves a light and a dark page; a PDF is
+# printed in them as they stand.
+INK = "#1d2429"
+MUTED = "#59646c"
+GRID = "#e1e5e7"
+
+_REFERENCE_MARKER = "d"
+_MARKERS = "os^DvPX*<>h"
+_PALETTE = [0, 1, 2, 3, 4, 9, 5]  # of seaborn's "colorblind", without its grey (persistence), faint pink and yellow
+
+_SIZES = {
+    "font.size": 9.5,
+    "axes.titlesize": 10,
+    "axes.labelsize": 9,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "legend.fontsize": 9,
+    "axes.titlepad": 6,
+    "axes.titley": 1.0,  # there is nothing above a panel to keep clear of, which takes long to find out
+    "axes.labelpad": 4,
+    "xtick.major.size": 3,
+    "ytick.major.size": 0,
+    "xtick.minor.size": 0,
+    "ytick.minor.size": 0,
+    "xtick.major.width": 0.7,
+    "axes.linewidth": 0.7,
+    "grid.linewidth": 0.6,
+    "lines.markersize": 5.5,
+}
+_THEME = {
+    "text.color": INK,
+    "axes.labelcolor": MUTED,
+    "axes.titlecolor": INK,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": MUTED,
+    "ytick.labelcolor": MUTED,
+    "axes.edgecolor": GRID,
+    "grid.color": GRID,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.facecolor": "none",
+    "figure.facecolor": "none",
+    "savefig.facecolor": "none",
+    "legend.frameon": False,
+    "legend.labelcolor": INK,
+    "axes.spines.left": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.formatter.use_mathtext": False,
+    "axes.formatter.useoffset": False,
+    "axes.formatter.limits": (-5, 7),
+    "text.parse_math": False,  # a `$` in a name is a dollar
+    "text.usetex": False,
+    "font.family": ["sans-serif"],
+    "font.sans-serif": ["DejaVu Sans"],
+    "svg.fonttype": "none",  # text stays text: it can be read aloud, searched and copied
+    "svg.hashsalt": "bench",
+    "pdf.fonttype": 42,
+    "path.simplify": True,
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one model is drawn."""
+
+    color: str
+    marker: str
+
+
+def looks(models: Sequence[Model]) -> Mapping[str, Look]:
+    """A colour and a marker for each model, by its place among the models; grey for persistence.
+
+    Colour and marker go round with different periods, so 77 models differ in one or the other.
+    """
+    palette = sns.color_palette("colorblind").as_hex()
+    found = {model.name: Look(MUTED, _REFERENCE_MARKER) for model in models if model.reference}
+    drawn = [model.name for model in models if not model.reference]
+    for place, name in enumerate(drawn):
+        color = palette[_PALETTE[place % len(_PALETTE)]]
+        found[name] = Look(color, _MARKERS[place % len(_MARKERS)])
+    return found
+
+
+@contextmanager
+def theme() -> Iterator[None]:
+    """The look of all pictures, for the length of a ``with`` block; matplotlib's own settings come back after it."""
+    settings: dict[Any, Any] = {**sns.axes_style("ticks"), **sns.plotting_context("paper"), **_SIZES, **_THEME}
+    with mpl.rc_context(settings), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the reader's own font has it
+        yield

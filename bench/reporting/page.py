@@ -1,0 +1,214 @@
+"""Summary and pictures → the text of the HTML page and of the Markdown page, by templates.
+
+What every page is made with: the templates, their filters, and what makes a page whole in one file.
+
+Summary → pictures. Numbers come from the summary alone, so that pictures and tables cannot differ.
+
+Summary and pictures → the text of the HTML page and of the Markdown page, by templates.
+"""
+
+from __future__ import annotations
+
+import base64
+import gc
+import gzip
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import resources
+
+import itables
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from bench import __version__, text
+from bench.reporting import cost_tables, tables
+from bench.reporting.cost_tables import model_table
+from bench.reporting.export import cell_commands, cell_rows
+from bench.reporting.figures.error_panels import draw_errors
+from bench.reporting.figures.pareto_front import draw_cost, draw_front
+from bench.reporting.figures.prediction_panels import draw_predictions
+from bench.reporting.figures.rank_diagram import draw_ranks
+from bench.reporting.figures.skill import draw_skill
+from bench.reporting.figures.style import looks, theme
+from bench.reporting.figures.svg import Picture
+from bench.reporting.figures.training_curves import draw_curves, draw_tuning
+from bench.reporting.sentences import TERMS
+from bench.reporting.tables import errors
+from bench.reporting.tabular import Table
+from bench.reporting.values import Model, Section, Summary
+from bench.text import slug
+
+
+def shell(*, tables: bool) -> dict[str, object]:
+    """The style, the script with its hash and, where there are `tables`, what sorts them."""
+    script = _file("report.js")
+    return {
+        "style": Markup(_file("report.css")),  # noqa: S704 - a file of this package
+        "script": Markup(script),  # noqa: S704 - a file of this package
+        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        "datatables": _datatables() if tables else "",
+        "version": __version__,
+    }
+
+
+def environment() -> Environment:
+    """The templates of the package `bench.reporting`; those that make HTML escape what they show."""
+    environment = Environment(
+        loader=PackageLoader("bench.reporting"),
+        autoescape=select_autoescape(["html.j2"]),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters |= {
+        "count": text.count,
+        "significant": text.significant,
+        "plural": text.plural,
+        "md": text.markdown,
+        "svg": lambda picture: Markup(picture.svg),  # noqa: S704 - drawn here; the texts in it are escaped
+    }
+    return environment
+
+
+def _file(name: str) -> str:
+    return resources.files("bench.reporting").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _datatables() -> str:
+    """The table library of itables' offline bundle, packed: 0.24 MB instead of 0.8, unpacked by the browser.
+
+    Its style sheet stays behind: the page's own has the few rules that are needed.
+    """
+    source = resources.files(itables).joinpath("html", "dt_bundle.js").read_bytes()
+    return base64.b64encode(gzip.compress(source, mtime=0)).decode()
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """All pictures of a report; those of `sections` in the order of the summary's sections."""
+
+    overview: tuple[Picture, ...]
+    sections: tuple[tuple[Picture, ...], ...]
+
+    def __iter__(self) -> Iterator[Picture]:
+        """Every picture, in reading order."""
+        yield from self.overview
+        for own in self.sections:
+            yield from own
+
+
+def draw(summary: Summary) -> Pictures:
+    """Every picture for which the summary holds something to show."""
+    look = looks(summary.models)
+    with theme(), _frozen():
+        overview = _present(
+            drawer(summary, look) for drawer in (draw_ranks, draw_front, draw_skill, draw_tuning, draw_cost)
+        )
+        sections = tuple(
+            _present(
+                drawer(section, look, f"{place:02}-{slug(section.title)}")
+                for drawer in (draw_errors, draw_predictions, draw_curves)
+            )
+            for place, section in enumerate(summary.sections, start=1)
+        )
+    return Pictures(overview, sections)
+
+
+def _present(pictures: Iterable[Picture | None]) -> tuple[Picture, ...]:
+    return tuple(picture for picture in pictures if picture is not None)
+
+
+@contextmanager
+def _frozen() -> Iterator[None]:
+    """Keep the collector from what was read before.
+
+    Every figure is many thousand short-lived objects, and each of its rounds would look at the whole summary again:
+    a quarter of the time of all pictures.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+@dataclass(frozen=True)
+class Part:
+    """One dataset's part of a page; `anchor` is its name within the page."""
+
+    anchor: str
+    section: Section
+    table: Table
+    pictures: tuple[Picture, ...]
+
+    @property
+    def tests(self) -> list[str]:
+        """What was tested on this dataset, in words."""
+        chosen = [cell for cell in self.section.cells if cell.chosen]
+        return [text for cell in chosen for text in (cell.why, cell.why_not_best) if text]
+
+
+@dataclass(frozen=True)
+class ModelPart:
+    """One model's part of a page."""
+
+    anchor: str
+    model: Model
+    table: Table
+
+
+FIRST = ("ranks", "front")
+"""The pictures beside the ranking."""
+
+
+def html(summary: Summary, pictures: Pictures, *, csv: str) -> str:
+    """The page: one file that asks for nothing from outside, which its content security policy makes sure of."""
+    template = environment().get_template("report.html.j2")
+    return template.render(**_values(summary, pictures), **shell(tables=bool(summary.sections)), csv=_encoded(csv))
+
+
+def markdown(summary: Summary, pictures: Pictures) -> str:
+    """The same content as Markdown; the pictures are the files in ``figures/``."""
+    rendered = environment().get_template("report.md.j2").render(**_values(summary, pictures))
+    return re.sub(r"\n{3,}", "\n\n", rendered)
+
+
+def _values(summary: Summary, pictures: Pictures) -> dict[str, object]:
+    parts = []
+    for place, (section, own) in enumerate(zip(summary.sections, pictures.sections, strict=True), start=1):
+        anchor = f"{place:02}-{text.slug(section.title)}"
+        parts.append(Part(anchor, section, errors(section, name=f"errors-{anchor}"), own))
+    return {
+        "summary": summary,
+        "pictures": pictures.overview,
+        "parts": parts,
+        "overview": tables.overview(summary),
+        "ranking": tables.ranking(summary),
+        "choice": tables.by_dataset(summary),
+        "rows": cell_rows(summary),
+        "cell_commands": cell_commands(summary),
+        "first": [picture for picture in pictures.overview if picture.name in FIRST],
+        "model_parts": _model_parts(summary),
+        "costs": tables.costs(summary),
+        "failures": tables.failures(summary),
+        "terms": TERMS,
+        "probes": cost_tables.tables(summary.probes),
+        "not_probed": cost_tables.NOT_PROBED,
+    }
+
+
+def _model_parts(summary: Summary) -> list[ModelPart]:
+    parts = []
+    for place, model in enumerate(summary.models, start=1):
+        anchor = f"model-{place:02}-{text.slug(model.name)}"
+        own = model_table(summary, model, name=f"cells-{anchor}")
+        if own.rows:
+            parts.append(ModelPart(anchor, model, own))
+    return parts
+
+
+def _encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()

@@ -1,0 +1,97 @@
+"""A results folder → its report: one self-contained HTML file, Markdown with its figures, and the values as CSV."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from bench.errors import InputError, StoreError
+from bench.replication import card_page as published
+from bench.reporting.export import to_csv
+from bench.reporting.page import draw, html, markdown
+from bench.reporting.source import Source, read
+from bench.reporting.summary import summarise
+from bench.reporting.values import Summary
+
+
+def write(results: Path, reports: Path) -> Path:
+    """Read the result set in the folder `results` and write its report.
+
+    Parameters
+    ----------
+    results
+        A results folder.
+    reports
+        Where reports go: this one into ``reports/<suite>/``, or under the name of `results` where the rows name no
+        suite or several.
+
+    Returns
+    -------
+    Path
+        The report: ``index.html``. Beside it are ``report.md`` with ``figures/``, and ``cells.csv``.
+
+    Raises
+    ------
+    StoreError
+        The folder holds no results, or none that can be read; or the report cannot be written.
+    InputError
+        The rows hold two results for one replicate, or a suite's name that is not one for a folder.
+    """
+    source = read(results)
+    folder = reports / _name(source.suites, results)
+    files = _files(source)
+    try:
+        _put(folder, files)
+    except OSError as error:
+        reason = f"got {error.filename}: {error.strerror}"
+        raise StoreError(f"{folder}: expected a folder to write to, {reason}; name another folder") from error
+    return folder / "index.html"
+
+
+def _files(source: Source) -> dict[str, str | bytes]:
+    """Those of the page of published systems, and of the page on what belongs to none of them; either may be empty."""
+    own, others = published.parted(source)
+    if not own.rows["runs"].num_rows:
+        return render(summarise(others))
+    alone = not others.rows["runs"].num_rows
+    names = ("index.html", "report.md") if alone else ("published.html", "published.md")
+    found = published.render(own, names=names)
+    return found if alone else {**found, **render(summarise(others))}
+
+
+def render(summary: Summary) -> dict[str, str | bytes]:
+    """The files of a report: path within its folder → content; the page itself comes last."""
+    pictures = draw(summary)
+    csv = to_csv(summary)
+    return {
+        **{f"figures/{picture.name}.svg": picture.file() for picture in pictures},
+        **{f"figures/{picture.name}.pdf": picture.pdf for picture in pictures},
+        "cells.csv": csv,
+        "report.md": markdown(summary, pictures),
+        "index.html": html(summary, pictures, csv=csv),
+    }
+
+
+def _name(suites: Sequence[str], results: Path) -> str:
+    name = suites[0] if len(suites) == 1 else results.resolve().name
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise InputError(f"{results}: expected a suite's name of letters, digits, '.', '_' and '-', got {name!r}")
+    return name
+
+
+def _put(folder: Path, files: Mapping[str, str | bytes]) -> None:
+    """Write `files` into `folder`, and remove the figures of an earlier report whose suite had other datasets."""
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        _write(folder / name, content)
+    for path in (folder / "figures").iterdir():
+        if path.suffix in {".svg", ".pdf"} and f"figures/{path.name}" not in files:
+            path.unlink()
+
+
+def _write(path: Path, content: str | bytes) -> None:
+    """Write beside, then rename: a reader sees the old file or the new one."""
+    beside = path.with_name(f".{path.name}.tmp")
+    beside.write_bytes(content.encode() if isinstance(content, str) else content)
+    beside.replace(path)

@@ -1,0 +1,130 @@
+"""A results folder → what a report is made from: the rows that can be read, and the suite they belong to.
+
+A table by cell.
+
+A results folder → what a report is made from: the rows that can be read, and the suite that asked for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import ValidationError
+
+from bench import store
+from bench.cells import expand
+from bench.errors import StoreError
+from bench.spec import Suite, System
+from bench.store.read import NAME as SUITE
+from bench.store.read import Place
+from bench.store.schema import Rows
+
+
+def by_cell(table: pa.Table) -> Mapping[str, pa.Table]:
+    """The rows of each cell, by cell id."""
+    return dict(_slices(table))
+
+
+def _slices(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+    codes = _codes(table)
+    if (np.diff(codes) < 0).any():  # the store gives cells in order: then nothing has to move
+        table = table.take(pa.array(np.argsort(codes, kind="stable")))
+        codes = np.sort(codes)
+    edges = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(codes)]
+    for start, end in pairwise(edges):
+        if end > start:
+            yield table["cell_id"][start].as_py(), table.slice(start, end - start)
+
+
+def _codes(table: pa.Table) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    ids = pc.unique(table["cell_id"])
+    return np.asarray(pc.index_in(table["cell_id"], value_set=ids), dtype=np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """What a report is made from.
+
+    Parameters
+    ----------
+    rows
+        `runs`, `trials`, `curves` and `predictions` of `bench.store.schema`, one cell for each place of the product;
+        any of them may be empty. `probes` where there are any.
+    folder
+        Where they were read from, as the user wrote it.
+    systems
+        The published systems that are among them.
+    asked
+        The places that the suite has a cell for; `None` where the folder does not tell its suite.
+    unreadable
+        Why something of the folder is missing from all this, and what to do: a line for each.
+    """
+
+    rows: Rows
+    folder: str
+    systems: Sequence[System] = ()
+    asked: frozenset[Place] | None = None
+    unreadable: Sequence[str] = ()
+
+    @property
+    def suites(self) -> list[str]:
+        """The names that the rows have for their suite: those of what was run, or else of what was probed."""
+        tables = [self.rows[name] for name in ("runs", "probes") if name in self.rows]
+        names = (sorted(table["suite"].unique().to_pylist()) for table in tables)
+        return next(filter(None, names), [])
+
+    def parted(self, datasets: Sequence[str]) -> tuple[Source, Source]:
+        """What belongs to `datasets`, and all else."""
+        names = pa.array(datasets, pa.string())
+        masks = {name: pc.is_in(table["dataset"], value_set=names) for name, table in self.rows.items()}
+        own = {name: table.filter(masks[name]) for name, table in self.rows.items()}
+        others = {name: table.filter(pc.invert(masks[name])) for name, table in self.rows.items()}
+        known = self.asked is not None
+        asked = frozenset(place for place in self.asked or () if place[0] in datasets)
+        return (
+            replace(self, rows=own, asked=asked if known else None),
+            replace(self, rows=others, asked=(self.asked or frozenset()) - asked if known else None),
+        )
+
+
+def read(results: Path) -> Source:
+    """What the folder `results` holds.
+
+    Raises
+    ------
+    StoreError
+        It is no results folder, or holds nothing that can be read.
+    """
+    gathered = store.gather(results)
+    suite, problem = _suite(results)
+    return Source(
+        rows=gathered.tables,
+        folder=results.as_posix(),
+        systems=suite.systems if suite else (),
+        asked=frozenset(_places(suite)) if suite else None,
+        unreadable=(*([problem] if problem else []), *gathered.unreadable),
+    )
+
+
+def _suite(results: Path) -> tuple[Suite | None, str]:
+    """The suite of the last run, or why it is not known; neither where the folder does not tell it."""
+    try:
+        text = store.read_suite(results)
+        return (Suite.model_validate_json(text) if text else None), ""
+    except StoreError as error:
+        return None, str(error)
+    except ValidationError:
+        return None, (
+            f"{results / SUITE}: expected a suite as this version of bench writes it; `bench run` writes it again"
+        )
+
+
+def _places(suite: Suite) -> Iterator[Place]:
+    for cell in expand(suite):
+        yield cell.dataset.id, cell.model.id, cell.sequence_length, cell.horizon

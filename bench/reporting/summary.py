@@ -1,0 +1,295 @@
+"""`Source` → `Summary`: all that figures and templates see."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import PurePath
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from bench.arrays import BoolArray, FloatArray
+from bench.reporting import provenance
+from bench.reporting.costs import ProbedCell, costs
+from bench.reporting.evidence import Losses, curves, losses, trace, tuned
+from bench.reporting.judging import (
+    Against,
+    Evidence,
+    Families,
+    against,
+    best_of,
+    best_set,
+    choose_lengths,
+    judged,
+    others,
+)
+from bench.reporting.ranking import rank, standings
+from bench.reporting.sentences import OTHER_DATA, answers, statement
+from bench.reporting.source import Source, by_cell
+from bench.reporting.summary_cells import cells
+from bench.reporting.values import CellSummary, Counts, Curves, Model, Section, State, Summary, Trace, Verdict
+from bench.store import Place
+from bench.store.grid import Grid, grid
+from bench.store.schema import KEY
+from bench.text import listed, plural
+
+__all__ = ["summarise"]
+
+_NAMED = 6
+"""So many missing cells are named; the tables show all."""
+
+
+def summarise(source: Source, families: Families = MappingProxyType({})) -> Summary:
+    """The summary of one result set.
+
+    Parameters
+    ----------
+    source
+        What it is made from.
+    families
+        Dataset → the part of the page whose claims are corrected together; by default all are.
+    """
+    tables = source.rows
+    runs = tables["runs"]
+    layout = grid(runs)
+    models = _models(layout)
+    sections = _Sections(source, layout, models, families).all()
+    ranking = rank(sections, models)
+    probes = _probes(source)
+    standing = standings(sections, [row.model for row in ranking.ranks], probes)
+    absent = _absent(source)
+    counts = _counts(layout, sections, absent=len(absent), probed=len({probe.cell_id for probe in probes}))
+    return Summary(
+        suite=", ".join(source.suites) or PurePath(source.folder).name,
+        answers=answers(sections, ranking, standing, counts=counts, seeds=len(layout.seeds)),
+        models=models,
+        sequence_lengths=tuple(sorted({case.sequence_length for case in layout.cases})),
+        sections=sections,
+        ranking=ranking,
+        standings=standing,
+        failures=provenance.failures(runs),
+        cautions=(*_leaks(sections), *_unstored(source, absent), *provenance.cautions(runs)),
+        setting=provenance.settings(runs),
+        environments=provenance.environments(runs),
+        probes=probes,
+        counts=counts,
+        commands=provenance.commands(source.folder),
+        replicates=runs,
+        folder=source.folder,
+    )
+
+
+def _probes(source: Source) -> tuple[ProbedCell, ...]:
+    """What was probed, but for cells that are no longer of the suite: a probe outlives its cell."""
+    if "probes" not in source.rows:
+        return ()
+    stored = _stored(source.rows["runs"])
+    asked = stored.keys() if source.asked is None else stored.keys() | source.asked
+    found = costs(source.rows["probes"])
+    return tuple(cell for cell in found if cell.place in asked and stored.get(cell.place, cell.cell_id) == cell.cell_id)
+
+
+def _stored(runs: pa.Table) -> dict[Place, str]:
+    """The id of the cell at each place."""
+    rows = runs.select(KEY).group_by(KEY, use_threads=False).aggregate([]).to_pylist()
+    return {(row["dataset"], row["model"], row["sequence_length"], row["horizon"]): row["cell_id"] for row in rows}
+
+
+def _absent(source: Source) -> list[Place]:
+    """What the suite has a cell for, and the results no row."""
+    return sorted((source.asked or frozenset()) - _stored(source.rows["runs"]).keys())
+
+
+def _unstored(source: Source, absent: Sequence[Place]) -> Iterator[str]:
+    """What is not here, and what to do about it."""
+    yield from source.unreadable
+    if absent:
+        named = list(dict.fromkeys(f"{model} on {dataset} at {length}" for dataset, model, length, _ in absent))
+        more = [f"{len(named) - _NAMED} more"] if len(named) > _NAMED else []
+        some = listed([*named[:_NAMED], *more])
+        have = "has" if len(absent) == 1 else "have"
+        yield f"{plural(len(absent), 'cell')} of the suite {have} no row: {some}. `bench run` makes what is missing."
+
+
+def _leaks(sections: Sequence[Section]) -> list[str]:
+    chosen = [(section.title, cell) for section in sections for cell in section.cells if cell.chosen]
+    return [f"On {title} {cell.why}" for title, cell in chosen if cell.verdict is Verdict.LEAK]
+
+
+def _models(layout: Grid) -> tuple[Model, ...]:
+    """Persistence first, then what draws no random number, then what is trained; by name within each."""
+    deterministic: BoolArray = np.asarray(layout.deterministic().any(axis=0))
+    found = []
+    for m, name in enumerate(layout.models):
+        kind = _kind(layout, m) or name
+        reference = kind == "persistence"
+        found.append((not reference, not deterministic[m], name, Model(name, kind, reference)))
+    return tuple(model for *_, model in sorted(found, key=lambda item: item[:3]))
+
+
+def _kind(layout: Grid, m: int) -> str:
+    rows = layout.row[:, m][layout.row[:, m] >= 0]
+    spec: dict[str, Any] = json.loads(layout.runs["spec"][int(rows[0])].as_py() or "{}")
+    return str(spec.get("model", {}).get("kind", ""))
+
+
+def _counts(layout: Grid, sections: Sequence[Section], *, absent: int, probed: int) -> Counts:
+    states = [cell.state for section in sections for cell in section.cells]
+    return Counts(
+        cells=sum(state is not State.MISSING for state in states) + absent,
+        stored=sum(state is not State.MISSING for state in states),
+        probed=probed,
+        finished=sum(state is State.OK for state in states),
+        replicates=layout.runs.num_rows,
+        replicates_finished=int(layout.ok.sum()),
+    )
+
+
+class _Sections:
+    """Builds the sections; holds what they share."""
+
+    def __init__(self, source: Source, layout: Grid, models: Sequence[Model], families: Families) -> None:
+        tables = source.rows
+        self.families = families
+        self.runs = tables["runs"]
+        self.models = models
+        self.predictions = by_cell(tables["predictions"])
+        self.curves = by_cell(tables["curves"])
+        self.trials = by_cell(tables["trials"])
+        self.own_data = provenance.own_data(self.runs)
+        one_series = {cell_id: rows for cell_id, rows in self.predictions.items() if cell_id not in self.own_data}
+        self.losses = _losses(one_series)  # there is no test window that replicates with data of their own share
+        references = frozenset(model.name for model in models if model.reference)
+        self.cells = cells(layout, self.losses, references, asked=source.asked, own_data=self.own_data)
+        self.evidence = Evidence.of(layout, self.losses, _kinds(self.runs), own_data=self.own_data)
+        self.references = _reference_errors(layout)
+        self.linear_floors = _linear_floors(layout)
+        self.tasks = _tasks(self.runs)
+        self.different_data = frozenset(provenance.different_data(self.runs))
+        self.mixed_data = frozenset(provenance.mixed_data(self.runs))
+        self.several_horizons = len({case.horizon for case in layout.cases}) > 1
+
+    def all(self) -> tuple[Section, ...]:
+        facts = provenance.data_facts(self.runs)
+        own = defaultdict(list)
+        for cell in self.cells:
+            own[cell.dataset, cell.horizon].append(cell)
+        order = sorted(own, key=lambda place: (place[0].casefold(), *place))
+        compared = [place for place in order if place[0] not in self.different_data]
+        found = {place: self._chosen(own[place]) for place in order}
+        found |= dict(
+            zip(compared, judged((found[place] for place in compared), self.evidence, self.families), strict=True)
+        )
+        held = self._held([found[place] for place in compared if place[0] not in self.mixed_data])
+        return tuple(self._section(found[place], facts=facts[place[0]], held=held) for place in order)
+
+    def _chosen(self, own: Sequence[CellSummary]) -> tuple[CellSummary, ...]:
+        order = {model.name: place for place, model in enumerate(self.models)}
+        return choose_lengths(sorted(own, key=lambda cell: (order[cell.model], cell.sequence_length)))
+
+    def _held(self, sections: Sequence[Sequence[CellSummary]]) -> Mapping[str | None, Against]:
+        """Every chosen cell against the best one of its dataset."""
+        best = [(best_of(own), own) for own in sections]
+        return against([(top, others(own, top)) for top, own in best if top], self.evidence, self.families)
+
+    def _section(
+        self, own: Sequence[CellSummary], *, facts: tuple[str, str, int | None], held: Mapping[str | None, Against]
+    ) -> Section:
+        dataset, horizon = own[0].dataset, own[0].horizon
+        same_data = dataset not in self.different_data | self.mixed_data
+        found = tuple(
+            replace(cell, why_not_best=held[cell.cell_id].sentence) if cell.cell_id in held else cell for cell in own
+        )
+        best = best_of(found) if same_data else None
+        near = [cell for cell in others(found, best) if not held[cell.cell_id].larger] if best else []
+        untested = tuple(cell.model for cell in near if not held[cell.cell_id].tested)
+        rivals = tuple(cell.model for cell in near)
+        persistence, floor = self.references[dataset, horizon]
+        return Section(
+            title=f"{dataset} (horizon {horizon})" if self.several_horizons else dataset,
+            dataset=dataset,
+            horizon=horizon,
+            source=facts[0],
+            data_sha256=facts[1],
+            test_points=facts[2],
+            persistence_rmse=persistence,
+            noise_floor_rmse=floor,
+            linear_floor_rmse=self.linear_floors[dataset, horizon],
+            cells=found,
+            best=best,
+            rivals=rivals,
+            untested=untested,
+            same_data=same_data,
+            statement=statement(found, best, rivals, untested=untested, persistence_rmse=persistence)
+            if same_data
+            else OTHER_DATA,
+            curves=tuple(self._curves(found)),
+            tuned=tuple(tuned(rows) for cell in found if cell.chosen and (rows := self.trials.get(cell.cell_id or ""))),
+            trace=None if self.tasks.get(dataset) == "classify" else self._trace(found),
+            best_set=best_set(found, self.losses) if same_data else "",
+            task=self.tasks.get(dataset) or "forecast",
+        )
+
+    def _curves(self, found: Sequence[CellSummary]) -> Iterator[Curves]:
+        """Of the models that are trained by gradient descent, at their chosen length."""
+        for cell in found:
+            rows = self.curves.get(cell.cell_id or "")
+            if cell.chosen and not cell.deterministic and rows is not None:
+                yield curves(rows)
+
+    def _trace(self, found: Sequence[CellSummary]) -> Trace | None:
+        """Of the best model that is not persistence itself, which is drawn beside it anyway."""
+        reference = {model.name for model in self.models if model.reference}
+        drawn = best_of([cell for cell in found if cell.model not in reference]) or best_of(found)
+        cell_id = (drawn.cell_id if drawn else None) or ""
+        rows = self.predictions.get(cell_id)
+        return None if rows is None else trace(rows, alone=cell_id in self.own_data)
+
+
+def _kinds(runs: pa.Table) -> dict[str, str]:
+    """The kind of each dataset."""
+    first = runs.group_by("dataset").aggregate([("spec", "min")]).to_pylist()
+    return {row["dataset"]: str(json.loads(row["spec_min"] or "{}").get("dataset", {}).get("kind")) for row in first}
+
+
+def _tasks(runs: pa.Table) -> dict[str, str | None]:
+    """The task of each dataset."""
+    rows = runs.group_by("dataset").aggregate([("task", "min")]).to_pylist()
+    return {row["dataset"]: row["task_min"] for row in rows}
+
+
+def _losses(predictions: Mapping[str, pa.Table]) -> dict[str, Losses]:
+    found = {cell_id: losses(rows) for cell_id, rows in predictions.items()}
+    return {cell_id: item for cell_id, item in found.items() if item is not None}
+
+
+def _reference_errors(layout: Grid) -> dict[tuple[str, int], tuple[float | None, float | None]]:
+    """For each dataset and horizon the RMSE of persistence and of the noise floor."""
+    arrays = [layout.values(name) for name in ("persistence_mse", "noise_floor_mse")]
+    found: dict[tuple[str, int], tuple[float | None, float | None]] = {}
+    for place in dict.fromkeys((case.dataset, case.horizon) for case in layout.cases):
+        own = [i for i, case in enumerate(layout.cases) if (case.dataset, case.horizon) == place]
+        persistence, floor = (_root_median(array[own]) for array in arrays)
+        found[place] = (persistence, floor)
+    return found
+
+
+def _linear_floors(layout: Grid) -> dict[tuple[str, int], dict[int, float]]:
+    """For each dataset and horizon the RMSE of the best linear forecast, by sequence length."""
+    values = layout.values("linear_floor_mse")
+    found: dict[tuple[str, int], dict[int, float]] = defaultdict(dict)
+    for i, case in enumerate(layout.cases):
+        rmse = _root_median(values[i])
+        if rmse is not None:
+            found[case.dataset, case.horizon][case.sequence_length] = rmse
+    return found
+
+
+def _root_median(values: FloatArray) -> float | None:
+    present = values[np.isfinite(values)]
+    return float(np.sqrt(np.median(present))) if len(present) else None

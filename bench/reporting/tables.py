@@ -1,0 +1,349 @@
+"""Summary → tables of text: one content for HTML and Markdown, so that they cannot differ.
+
+The table of one dataset: every cell's error, skill and verdict.
+
+Summary → tables of text: one content for HTML and Markdown, so that they cannot differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from bench.reporting.judging import OTHER_LENGTH
+from bench.reporting.ranking import left_out
+from bench.reporting.tabular import (
+    LENGTH,
+    MARKS,
+    NO_FLOOR,
+    NO_SKILL,
+    NO_TIME,
+    NOT_TUNED,
+    Column,
+    Entry,
+    Table,
+    length,
+    measured,
+    nothing,
+)
+from bench.reporting.values import Bounds, CellSummary, Estimate, Rank, Section, Standing, State, Summary, Verdict
+from bench.text import NOTHING, bounds, count, decimals, listed, mebibytes, number, percent, seconds, significant
+
+_WORDS: Mapping[Verdict, str] = {
+    **{verdict: str(verdict) for verdict in Verdict},
+    Verdict.SKILL: "better",
+    Verdict.REFERENCE: "reference",
+    Verdict.WORSE: "worse",
+}
+"""Under the heading "against persistence"."""
+
+_BY_SEED = "BCa bootstrap over the seeds; the test window stays as it is."
+_AT_CHOSEN = "✓: the model's best length on validation. Bold: the smallest error among these."
+_IN_WINDOW = "Block bootstrap over the test targets; the seeds stay as they are."
+
+
+_CLASSES = (
+    Column("Accuracy", "mean over seeds", hint="The share of test sequences whose class got the highest probability."),
+    Column("Log-loss", "mean over seeds", hint="−log of the probability given to the true class, in nats."),
+)
+
+
+def errors(section: Section, *, name: str) -> Table:
+    """Every cell of one dataset; without the columns that would say the same in every row."""
+    shows = _Shows(
+        places=decimals(end for cell in section.cells for end in _ends(cell.rmse)),
+        skill_places=3 if all(end > -1 for cell in section.cells for end in _ends(cell.skill)) else 2,
+        lengths=len({cell.sequence_length for cell in section.cells}) > 1,
+        rivals=section.rivals,
+        untested=section.untested,
+        learnable=any(cell.learnable_fraction for cell in section.cells),
+        classes=section.task == "classify",
+    )
+    columns = [
+        Column("Model", kind="text"),
+        LENGTH if shows.lengths else None,
+        *(_CLASSES if shows.classes else ()),
+        Column("RMSE", section.words.unit, hint="Over all test targets and seeds."),
+        Column("95 % interval", "over seeds", hint=_BY_SEED),
+        Column("Skill", hint="1 − MSE / MSE of persistence."),
+        Column("95 % interval", "over seeds", hint="Fieller's, of the ratio of the means over seeds."),
+        Column("95 % interval", "over test window", hint=_IN_WINDOW),
+        Column("Learnable", hint="How much of the way from persistence to the noise floor.")
+        if shows.learnable
+        else None,
+        Column("Verdict", "against persistence", kind="text"),
+        Column("Error", "against the smallest", kind="text"),
+    ]
+    return Table(
+        name,
+        f"Errors on {section.title}",
+        tuple(column for column in columns if column),
+        tuple(_error_row(cell, best=section.best is cell, shows=shows) for cell in section.cells),
+        below=" ".join([_AT_CHOSEN if shows.lengths else "Bold: the smallest error.", *_notes(section.cells)]),
+    )
+
+
+def _notes(cells: Sequence[CellSummary]) -> list[str]:
+    """Why something is missing, each reason once."""
+    noted: dict[str, list[str]] = {}
+    for cell in cells:
+        if cell.note:
+            noted.setdefault(cell.note, []).append(f"{cell.model} at {cell.sequence_length}")
+    return [
+        f"{'Every cell' if len(names) == len(cells) else listed(names)}: {note.rstrip('.')}."
+        for note, names in noted.items()
+    ]
+
+
+@dataclass(frozen=True)
+class _Shows:
+    """Decimals, and the columns that a table of errors has."""
+
+    places: int | None
+    skill_places: int
+    rivals: Sequence[str]
+    untested: Sequence[str]
+    lengths: bool
+    learnable: bool
+    classes: bool
+
+
+def _ends(estimate: Estimate | None) -> list[float]:
+    return [estimate.value, *(estimate.interval or ())] if estimate else []
+
+
+def _error_row(cell: CellSummary, *, best: bool, shows: _Shows) -> tuple[Entry, ...]:
+    spread = cell.note or (_ONE_FIT if cell.deterministic else _ONE_SEED)
+    window = cell.note or (_ITSELF if cell.verdict is Verdict.REFERENCE else _NO_WINDOW)
+    rmse, skill, learnable = cell.rmse, cell.skill, cell.learnable_fraction
+    of_how_many = f", {cell.finished} of {cell.replicates} seeds" if cell.state is State.PARTIAL else ""
+    entries = [
+        Entry(cell.model, strong=best),
+        length(cell, mark="✓" if cell.chosen else "") if shows.lengths else None,
+        *(_of_classes(cell) if shows.classes else ()),
+        Entry(number(rmse.value, shows.places), rmse.value, strong=best, cell=cell.cell_id)
+        if rmse
+        else nothing(cell.note or _NO_ERROR),
+        _bounds(rmse.interval if rmse else None, shows.places, otherwise=spread),
+        Entry(number(skill.value, shows.skill_places), skill.value) if skill else nothing(cell.note or NO_SKILL),
+        _bounds(skill.interval if skill else None, shows.skill_places, otherwise=spread),
+        _bounds(cell.skill_in_window, shows.skill_places, otherwise=window),
+        _learnable(learnable, cell.note) if shows.learnable else None,
+        Entry(_WORDS[cell.verdict] + of_how_many, hint=cell.note or cell.why, mark=MARKS[cell.verdict]),
+        _against(cell, best=best, shows=shows),
+    ]
+    return tuple(entry for entry in entries if entry)
+
+
+def _of_classes(cell: CellSummary) -> tuple[Entry, Entry]:
+    shares, nats = partial(percent, places=1), partial(number, places=3)
+    why = cell.note or _NO_ERROR
+    return measured(cell.accuracy, shares, otherwise=why), measured(cell.log_loss, nats, otherwise=why)
+
+
+def _against(cell: CellSummary, *, best: bool, shows: _Shows) -> Entry:
+    if best:
+        return Entry("the smallest")
+    if not cell.why_not_best:
+        return nothing(cell.note or OTHER_LENGTH)
+    near = "not tested" if cell.model in shows.untested else "not told from it"
+    return Entry(near if cell.model in shows.rivals else "larger", hint=cell.why_not_best)
+
+
+_ONE_FIT = "one fit stands for every seed"
+_ONE_SEED = "one replicate shows no spread"
+_ITSELF = "persistence against itself"
+_NO_WINDOW = "the predictions are not stored, are too few for an interval, or are of other data for each seed"
+_NO_ERROR = "no error is stored"
+
+
+def _bounds(pair: Bounds | None, places: int | None, *, otherwise: str) -> Entry:
+    return Entry(bounds(pair, places)) if pair else nothing(otherwise)
+
+
+def _learnable(estimate: Estimate | None, note: str) -> Entry:
+    return Entry(percent(estimate.value), estimate.value) if estimate else nothing(note or NO_FLOOR)
+
+
+_NAMES = (Column("Dataset", kind="text"), Column("Model", kind="text"))
+
+
+def overview(summary: Summary) -> Table:
+    """Skill of every model on every dataset, each at its chosen sequence length."""
+    rows = [
+        (Entry(section.title), *(_skill_entry(section, model.name) for model in summary.models))
+        for section in summary.sections
+    ]
+    shown = {entry.mark for row in rows for entry in row}
+    legend = " · ".join(f"{mark} {verdict}" for verdict, mark in MARKS.items() if mark in shown)
+    return Table(
+        name="overview",
+        caption="Skill against persistence",
+        columns=(Column("Dataset", kind="text"), *(Column(model.name) for model in summary.models)),
+        rows=tuple(rows),
+        below=f"1 is no error, 0 is as good as persistence. Bold: the smallest error. {legend}.",
+    )
+
+
+def _skill_entry(section: Section, model: str) -> Entry:
+    cell = section.chosen(model)
+    if cell is None:
+        own = [cell for cell in section.cells if cell.model == model]
+        told = next((cell for cell in own if cell.verdict is Verdict.UNFINISHED), own[0])
+        return Entry(NOTHING, hint=told.note, mark=MARKS[told.verdict])
+    value = cell.skill.value if cell.skill else None
+    return Entry(
+        number(value, 2),
+        order=value,
+        hint=f"{cell.verdict}, sequence length {cell.sequence_length}",
+        strong=section.best is cell,
+        cell=cell.cell_id,
+        mark=MARKS[cell.verdict],
+    )
+
+
+def ranking(summary: Summary) -> Table:
+    """The models in order, over all datasets."""
+    standing = {item.model: item for item in summary.standings}
+    rows = [
+        (
+            Entry(row.model, mark="◆" if row.model in standing and standing[row.model].on_front else ""),
+            measured(row.average, partial(number, places=1), otherwise="no dataset was finished by every ranked model"),
+            _relative(standing.get(row.model)),
+            Entry(f"{row.with_skill} of {row.tested}", row.with_skill)
+            if row.tested
+            else nothing("could not be tested"),
+            measured(_fit_s(row, standing.get(row.model)), seconds, otherwise=NO_TIME),
+        )
+        for row in summary.ranking.ranks
+    ]
+    columns = (
+        Column("Model", kind="text"),
+        Column("Average", "rank", hint="1 is the smallest error on every dataset."),
+        Column(
+            "Error [95 %]",
+            "of persistence's",
+            hint="RMSE as a share of persistence's: the interquartile mean over datasets and seeds, "
+            "with its stratified bootstrap interval over seeds.",
+        ),
+        Column("Beats it", "datasets", hint="Better than persistence, of the datasets where it could be tested."),
+        Column("Fit", _source(summary), hint="Time to fit one model: the geometric mean over datasets."),
+    )
+    lost = left_out([row.model for row in summary.ranking.ranks], summary.standings)
+    notes = [
+        summary.ranking.note,
+        f"Without an error over all datasets, for want of a replicate: {listed(lost)}." if lost else "",
+        "◆: every other model with an error as small takes longer to fit.",
+    ]
+    return Table("ranking", "Models by average rank", columns, tuple(rows), below=" ".join(filter(None, notes)))
+
+
+def _source(summary: Summary) -> str:
+    return "by the probe" if any(standing.probed for standing in summary.standings) else "as run"
+
+
+def _fit_s(row: Rank, standing: Standing | None) -> float | None:
+    return standing.fit_s if standing else row.fit_s
+
+
+def _relative(standing: Standing | None) -> Entry:
+    if standing is None:
+        return nothing("a replicate is lost, persistence makes no error, or no dataset was finished by every model")
+    error = standing.error
+    interval = f" {bounds(error.interval, 2)}" if error.interval else ""
+    return Entry(number(error.value, 2) + interval, error.value)
+
+
+def by_dataset(summary: Summary) -> Table:
+    """Which model for which data."""
+    rows = [_choice(section) for section in summary.sections]
+    columns = (
+        Column("Dataset", kind="text"),
+        Column("Smallest error", kind="text"),
+        Column("RMSE", summary.words.unit),
+        Column("Skill", hint="1 − MSE / MSE of persistence."),
+        Column("Learnt", "of what can be", hint="How much of the way from persistence to the noise floor."),
+        Column("Not shown to be worse", kind="prose"),
+        Column("Quickest of these", "time to fit one seed", kind="text"),
+    )
+    return Table("choice", "Which model for which data", columns, tuple(rows))
+
+
+def _choice(section: Section) -> tuple[Entry, ...]:
+    best = section.best
+    if best is None or best.rmse is None:
+        return (Entry(section.title), *(nothing(section.statement) for _ in range(6)))
+    near = [best, *(cell for name in section.rivals if (cell := section.chosen(name)))]
+    timed = [(cell.cost.fit_s, cell.model) for cell in near if cell.cost.fit_s is not None]
+    skill, learnt = best.skill, best.learnable_fraction
+    return (
+        Entry(section.title),
+        Entry(best.model, strong=True, hint=str(best.verdict), mark=MARKS[best.verdict]),
+        Entry(significant(best.rmse.value), best.rmse.value, cell=best.cell_id),
+        Entry(number(skill.value, 2), skill.value, cell=best.cell_id)
+        if skill
+        else nothing("persistence makes no error"),
+        Entry(percent(learnt.value), learnt.value, cell=best.cell_id) if learnt else nothing(NO_FLOOR),
+        Entry(listed(section.rivals) or "no other model: every error is shown to be larger"),
+        Entry(f"{min(timed)[1]}, {seconds(min(timed)[0])}") if timed else nothing(NO_TIME),
+    )
+
+
+def costs(summary: Summary) -> Table:
+    """Time, memory and size of every finished cell."""
+    rows = [
+        (
+            *names,
+            replace(measured(cell.cost.fit_s, seconds, otherwise=NO_TIME), cell=cell.cell_id),
+            measured(cell.cost.predict_s, seconds, otherwise=NO_TIME),
+            measured(cell.cost.tuning_s, seconds, otherwise=NOT_TUNED),
+            measured(cell.cost.peak_memory_bytes, mebibytes),
+            measured(cell.cost.parameters, count),
+            measured(cell.cost.epochs, number),
+        )
+        for names, cell in _finished(summary)
+    ]
+    columns = (
+        *_NAMES,
+        LENGTH,
+        Column("Fit", "one seed, median", hint="Its share of the time of all seeds trained together."),
+        Column("Predict", "test part, median"),
+        Column("Tuning", "all trials"),
+        Column("Peak memory", "process"),
+        Column("Parameters"),
+        Column("Epochs", "median"),
+    )
+    return Table("costs", "Time, memory and size", columns, tuple(rows))
+
+
+def _finished(summary: Summary) -> Iterator[tuple[tuple[Entry, ...], CellSummary]]:
+    """The cells that have results, each with the entries that name it."""
+    for section in summary.sections:
+        for cell in section.cells:
+            if cell.finished:
+                yield (Entry(section.title), Entry(cell.model), length(cell)), cell
+
+
+def failures(summary: Summary) -> Table:
+    """What did not finish, and what to do about it."""
+    titles = {(section.dataset, section.horizon): section.title for section in summary.sections}
+    rows = [
+        (
+            Entry(titles[failure.dataset, failure.horizon]),
+            Entry(failure.model),
+            Entry(count(failure.sequence_length), failure.sequence_length),
+            Entry(failure.status),
+            Entry(str(failure.replicates), failure.replicates),
+            Entry(failure.reason + (f" — {failure.advice}" if failure.advice else "")),
+        )
+        for failure in summary.failures
+    ]
+    columns = (
+        *_NAMES,
+        LENGTH,
+        Column("Status", kind="text"),
+        Column("Seeds"),
+        Column("Why, and what to do", kind="prose"),
+    )
+    return Table("failures", "What did not finish", columns, tuple(rows))

@@ -1,0 +1,470 @@
+"""What templates and figures see: plain frozen values, no table and no statistics.
+
+A value and its interval.
+
+What the pictures of one dataset are drawn from: plain frozen values.
+
+What is found over all datasets: plain frozen values.
+
+What templates and figures see: plain frozen values, no table and no statistics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from bench.arrays import FloatArray
+from bench.reporting.costs import ProbedCell
+from bench.tasks import Words, words
+
+Bounds = tuple[float, float]
+"""The low and the high end of a 95 % interval."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value over replicates; `interval` is `None` where one replicate, or copies of one, show no spread."""
+
+    value: float
+    interval: Bounds | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """The losses of one cell's replicates by epoch, scaled units.
+
+    Parameters
+    ----------
+    epoch
+        ``[epochs]``, from 1.
+    train, validation
+        ``[seeds, epochs]``; NaN after a replicate has stopped.
+    """
+
+    model: str
+    sequence_length: int
+    epoch: FloatArray
+    train: FloatArray
+    validation: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Tuned:
+    """What the trials of one cell found, scaled units.
+
+    Parameters
+    ----------
+    trials
+        ``[trials]``: 1 … as many as there are.
+    expected, low, high
+        ``[trials]``: the best validation error to expect of so many, with its interval; NaN where it cannot be told.
+    mattered
+        The hyperparameters that explain more of the error than chance, with their shares of its variance.
+    """
+
+    model: str
+    sequence_length: int
+    trials: FloatArray
+    expected: FloatArray
+    low: FloatArray
+    high: FloatArray
+    mattered: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """The test part: truth, persistence and one model's predictions, original units.
+
+    Parameters
+    ----------
+    time
+        ``[T]``: datetime64, or positions in the series.
+    truth, persistence
+        ``[T]``.
+    model
+        Whose predictions these are.
+    median, low, high
+        ``[T]``: over replicates; low and high are the extremes.
+    delay
+        By how many points the truth has to be shifted to lie closest to the median; `None` for forecasts of several
+        steps.
+    seed
+        The one replicate that is shown, where each has data of its own; else `None`.
+    """
+
+    model: str
+    sequence_length: int
+    time: NDArray[Any]
+    truth: FloatArray
+    persistence: FloatArray
+    median: FloatArray
+    low: FloatArray
+    high: FloatArray
+    delay: int | None
+    seed: int | None = None
+
+    @property
+    def alone(self) -> str:
+        """What the title of the picture adds where one replicate is shown; else nothing."""
+        return "" if self.seed is None else f", seed {self.seed} alone: each seed has data of its own"
+
+
+@dataclass(frozen=True)
+class Rank:
+    """One model's place.
+
+    Parameters
+    ----------
+    average
+        Of its ranks by error, 1 for the smallest; `None` where no section was finished by every ranked model.
+    smallest_error, with_skill, tested
+        Sections where it has the smallest error, where it beats persistence, and where that could be tested.
+    fit_s
+        Median over sections.
+    """
+
+    model: str
+    average: float | None
+    smallest_error: int
+    with_skill: int
+    tested: int
+    fit_s: float | None
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The models in order, the best first.
+
+    Parameters
+    ----------
+    sections
+        How many the ranks were taken over.
+    groups
+        Models that are not separated from each other over the sections, by Wilcoxon's tests with Holm's correction.
+    friedman_p
+        Of the test that all models are alike; `None` where it cannot be made.
+    separable
+        Whether so many sections could separate two of so many models at all.
+    over
+        The same in words.
+    note
+        What was left out, and why.
+    """
+
+    ranks: tuple[Rank, ...]
+    sections: int
+    over: str
+    note: str
+    groups: tuple[tuple[str, ...], ...] = ()
+    friedman_p: float | None = None
+    separable: bool = False
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One model over all datasets.
+
+    Parameters
+    ----------
+    error
+        As a share of that of persistence: the interquartile mean over datasets and seeds, with its interval over seeds.
+    fit_s
+        Of one seed, the geometric mean over datasets; `None` where it was not measured on all of them.
+    probed
+        Whether that is the probe's time, apart from any other work; else it is the run's, beside other cells.
+    on_front
+        Every other model with an error as small takes longer to fit.
+    """
+
+    model: str
+    error: Estimate
+    fit_s: float | None
+    probed: bool
+    on_front: bool
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A reader's question, and what the results say to it."""
+
+    question: str
+    sentences: tuple[str, ...]
+
+
+__all__ = [
+    "Bounds",
+    "CellSummary",
+    "Cost",
+    "Counts",
+    "Environment",
+    "Estimate",
+    "Failure",
+    "FloatArray",
+    "Model",
+    "Section",
+    "State",
+    "Summary",
+    "Verdict",
+]
+
+
+class Verdict(StrEnum):
+    """What a cell shows against persistence."""
+
+    SKILL = "better than persistence"
+    NO_SKILL = "no skill shown"
+    WORSE = "worse than persistence"
+    REFERENCE = "the reference"
+    FLOOR = "at the noise floor"
+    LEAK = "suspected leak"
+    UNTESTED = "not tested"
+    OTHER_LENGTH = "at another length"
+    UNFINISHED = "not finished"
+    NO_ROW = "no row"
+
+
+class State(StrEnum):
+    """How much of a cell there is."""
+
+    OK = "ok"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one cell took. Seconds are medians over replicates; `None` where they were not measured on one machine."""
+
+    fit_s: float | None = None
+    predict_s: float | None = None
+    tuning_s: float | None = None
+    peak_memory_bytes: int | None = None
+    parameters: int | None = None
+    epochs: float | None = None
+
+
+@dataclass(frozen=True)
+class CellSummary:
+    """One dataset × model × sequence length × horizon.
+
+    Parameters
+    ----------
+    finished, replicates
+        How many replicates are ok, out of how many that were asked for.
+    note
+        Why something is missing; empty where nothing is.
+    deterministic
+        One fit stands for every seed.
+    chosen
+        The model's sequence length that is best on validation.
+    rmse
+        Original units; the square root of the mean squared error over all targets and replicates.
+    rmse_by_seed
+        Original units, for each finished replicate.
+    skill, learnable_fraction
+        Means over replicates, with their intervals over seeds.
+    skill_in_window
+        The interval of the skill under resampling of the test targets.
+    skilled
+        Whether its error is shown to be smaller than that of persistence; `None` where that was not tested, or a leak
+        is suspected.
+    worse
+        Whether its error is shown to be larger than that of persistence.
+    why, why_not_best
+        The tests against persistence, and against the best model on the same data, in words.
+    """
+
+    cell_id: str | None
+    dataset: str
+    model: str
+    sequence_length: int
+    horizon: int
+    state: State
+    finished: int
+    replicates: int
+    note: str = ""
+    deterministic: bool = False
+    chosen: bool = False
+    rmse: Estimate | None = None
+    rmse_by_seed: tuple[float, ...] = ()
+    rmse_scaled: float | None = None
+    mae: float | None = None
+    skill: Estimate | None = None
+    skill_in_window: Bounds | None = None
+    learnable_fraction: Estimate | None = None
+    directional_accuracy: float | None = None
+    accuracy: float | None = None
+    log_loss: float | None = None
+    validation_mse_scaled: float | None = None
+    verdict: Verdict = Verdict.UNFINISHED
+    skilled: bool | None = None
+    worse: bool = False
+    why: str = ""
+    why_not_best: str = ""
+    cost: Cost = Cost()
+    hyperparameters: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Section:
+    """One dataset at one horizon.
+
+    Parameters
+    ----------
+    persistence_rmse, noise_floor_rmse
+        Original units; `None` where unknown.
+    linear_floor_rmse
+        Of the best linear forecast at each sequence length where it is known, original units.
+    cells
+        Every model × sequence length, those without a row among them.
+    best
+        The chosen cell with the smallest error.
+    rivals
+        The models whose error is not shown to be larger than the best one's.
+    untested
+        Those of them that could not be held against it.
+    same_data
+        Whether all cells saw the same values. Where not, no claim is made: there is no best cell.
+    statement
+        The finding in words.
+    best_set
+        Among which models the best one is, in words; empty where the test targets do not tell.
+    task
+        What is asked of the data.
+    """
+
+    title: str
+    dataset: str
+    horizon: int
+    source: str
+    data_sha256: str
+    test_points: int | None
+    persistence_rmse: float | None
+    noise_floor_rmse: float | None
+    linear_floor_rmse: Mapping[int, float]
+    cells: tuple[CellSummary, ...]
+    best: CellSummary | None
+    rivals: tuple[str, ...]
+    untested: tuple[str, ...]
+    same_data: bool
+    statement: str
+    curves: tuple[Curves, ...]
+    tuned: tuple[Tuned, ...]
+    trace: Trace | None
+    best_set: str = ""
+    task: str = "forecast"
+
+    @property
+    def words(self) -> Words:
+        """How to speak of its errors."""
+        return words([self.task])
+
+    def chosen(self, model: str) -> CellSummary | None:
+        """The cell of `model` at the sequence length chosen on validation, if one of its cells finished."""
+        return next((cell for cell in self.cells if cell.model == model and cell.chosen), None)
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model of the suite; `reference` is persistence."""
+
+    name: str
+    kind: str
+    reference: bool
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Replicates that ended alike, for one reason."""
+
+    dataset: str
+    model: str
+    sequence_length: int
+    horizon: int
+    cell_id: str
+    status: str
+    replicates: int
+    reason: str
+    advice: str
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Where rows were made: `facts` are shown as they are."""
+
+    cells: int
+    machine: str
+    facts: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many there are.
+
+    Parameters
+    ----------
+    cells, stored
+        Those that the suite asks for, where it is known, or that have rows; and those that have rows.
+    probed
+        Cells that were probed.
+    """
+
+    cells: int
+    stored: int
+    probed: int
+    finished: int
+    replicates: int
+    replicates_finished: int
+
+
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """A whole result set, ready to be shown.
+
+    Parameters
+    ----------
+    answers
+        The findings over all sections.
+    cautions
+        What to keep in mind before believing a number.
+    setting
+        How everything was run, where it was the same for all.
+    replicates
+        The rows of `runs`.
+    folder
+        Where they were read from, as the user wrote it.
+    """
+
+    suite: str
+    answers: tuple[Answer, ...]
+    models: tuple[Model, ...]
+    sequence_lengths: tuple[int, ...]
+    sections: tuple[Section, ...]
+    ranking: Ranking
+    standings: tuple[Standing, ...]
+    failures: tuple[Failure, ...]
+    cautions: tuple[str, ...]
+    setting: Mapping[str, str]
+    environments: tuple[Environment, ...]
+    probes: tuple[ProbedCell, ...]
+    counts: Counts
+    commands: tuple[str, ...]
+    replicates: pa.Table = field(repr=False)
+    folder: str
+
+    @property
+    def words(self) -> Words:
+        """How to speak of the errors of all sections."""
+        return words(section.task for section in self.sections)
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """Everything that the answers say."""
+        return tuple(sentence for answer in self.answers for sentence in answer.sentences)

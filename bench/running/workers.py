@@ -1,0 +1,404 @@
+"""Where cells run: worker processes, or this one; the death of a worker concerns the cell that it ran alone.
+
+Which device cells run on; torch is asked only where there may be a GPU.
+
+Let many go through side by side, or one alone.
+
+One warm process that answers one question at a time, such as a cell with its rows; both sides of it.
+
+The contract between the runner and whatever runs cells.
+
+Cells one after another in this process: for debuggers and profilers.
+
+Cells side by side in warm local processes; the death of one concerns the cell that it ran and no other.
+
+Where cells run: one small protocol, several engines, each imported when it is first asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+import os
+import re
+import shutil
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection
+from threading import Condition, Lock
+from typing import Any, Generic, Protocol, TypeVar
+
+from bench.cells import Cell
+from bench.errors import InputError
+from bench.registry import lookup
+from bench.running.rows import failed
+from bench.store.schema import ADVICE, Rows, Status
+
+
+def resolved(name: str) -> str:
+    """`name` as a torch device: ``auto`` is ``cuda`` where torch can use one, else ``cpu``.
+
+    Raises
+    ------
+    InputError
+        Another word, or a GPU that torch cannot use here.
+    """
+    if name == "cpu" or (name == "auto" and not gpu_driver_found()):
+        return "cpu"
+    if name != "auto" and not re.fullmatch(r"cuda(:\d+)?", name):
+        raise InputError(f"--device {name}: expected auto, cpu, cuda or cuda:INDEX")
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name == "auto":
+        return "cuda" if count else "cpu"
+    index = int(name.partition(":")[2] or 0)
+    if index >= count:
+        raise InputError(
+            f"--device {name}: torch {torch.__version__} finds {count} CUDA devices here; use --device cpu, or install "
+            "a build of torch for CUDA and the NVIDIA driver (`bench doctor` says more)"
+        )
+    return name
+
+
+def gpu_driver_found() -> bool:
+    """Whether an NVIDIA driver is installed: its own program comes with it."""
+    return shutil.which("nvidia-smi") is not None
+
+
+class Gate:
+    """A lock with two ways to hold it: beside others, or alone; who waits to be alone goes before newcomers."""
+
+    def __init__(self) -> None:
+        self._changed = Condition()
+        self._inside = 0
+        self._alone = False
+
+    @contextmanager
+    def beside(self) -> Iterator[None]:
+        """Hold it together with others."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._alone)
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._inside -= 1
+                self._changed.notify_all()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold it when all others have left, and keep them out."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._alone)
+            self._alone = True
+            self._changed.wait_for(lambda: self._inside == 0)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._alone = False
+                self._changed.notify_all()
+
+
+Q = TypeVar("Q")
+A = TypeVar("A")
+
+THREAD_COUNTS = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+
+
+class WorkerDiedError(Exception):
+    """The process ended without an answer.
+
+    Parameters
+    ----------
+    exit_code
+        As of `multiprocessing.Process`: minus the signal's number where a signal ended it.
+    """
+
+    def __init__(self, exit_code: int | None) -> None:
+        self.exit_code = exit_code
+        super().__init__(exit_code)
+
+
+class Worker(Generic[Q, A]):
+    """The near side: starts the process and talks to it.
+
+    A fresh interpreter (``spawn``) has no thread or lock of this process in an unknown state, as a fork would.
+    Not safe to start in two threads at once, for it sets the environment meanwhile.
+
+    Parameters
+    ----------
+    target
+        ``"module:function"`` of what answers there: ``function(question, device=device)``.
+    device
+        A torch device.
+    threads
+        How many threads the libraries there may use.
+    """
+
+    def __init__(self, target: str, device: str, *, threads: int = 1) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, target, device), daemon=True)
+        with _threads(threads), _interrupts_blocked():
+            self._process.start()
+        theirs.close()  # so that the end of the process is the end of the pipe
+
+    def call(self, question: Q) -> A:
+        """Ask there and wait for the answer.
+
+        Raises
+        ------
+        WorkerDiedError
+            The process ended first.
+        InputError
+            The process cannot import what it should run.
+        """
+        try:
+            self._pipe.send(question)
+            answer: A | InputError = self._pipe.recv()
+        except (EOFError, OSError) as error:
+            self._process.join()
+            raise WorkerDiedError(self._process.exitcode) from error
+        if isinstance(answer, InputError):
+            raise answer
+        return answer
+
+    def kill(self) -> None:
+        """End the process now, whatever it does."""
+        self._process.kill()
+
+    def join(self) -> None:
+        """Wait for the end of the process."""
+        self._process.join()
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Libraries read these when they are loaded, so they are set before the process starts."""
+    before = {name: os.environ.get(name) for name in THREAD_COUNTS}
+    os.environ.update(dict.fromkeys(THREAD_COUNTS, str(count)))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Control-C reaches every process of the terminal; a new one inherits that it is blocked, from its first moment."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # its start, which would come with the process's, unblocks interrupts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _serve(pipe: Connection, target: str, device: str) -> None:
+    """The far side: answers, until the pipe or the parent ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    while True:
+        try:
+            question = pipe.recv()
+        except EOFError:
+            return
+        try:
+            answer = imported(target)
+        except InputError as error:
+            pipe.send(error)
+        else:
+            pipe.send(answer(question, device=device))
+
+
+def _end_with_the_parent() -> None:
+    """A parent that was killed cannot end its workers; each ends itself."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+RUN_CELL = "bench.running.warm:run_cell"
+"""What every engine runs, by address: importing it imports torch, which the process of the runner can do without."""
+
+
+class Engine(Protocol):
+    """Runs cells, like an executor of `concurrent.futures`; every engine runs the same function."""
+
+    def submit(self, cell: Cell) -> Future[Rows]:
+        """Begin `cell`, or queue it.
+
+        The future holds rows, whatever becomes of the cell. An exception in it is a fault of the engine, or
+        tells that the engine was closed, or is the `InputError` of what cannot be imported.
+        """
+
+    def close(self) -> None:
+        """End at once what still runs and free everything held; may be called twice."""
+
+
+def imported(address: str) -> Any:
+    """What lies at ``"module:name"``.
+
+    Raises
+    ------
+    InputError
+        It cannot be imported: something is wrong with the installation, and with no cell.
+    """
+    module, name = address.split(":")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except Exception as error:
+        came = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(
+            f"{module}: expected a module that can be imported, got {came}; mend the installation (`bench doctor` "
+            "says more) and run again"
+        ) from error
+
+
+class InlineEngine:
+    """Runs each cell within `submit`."""
+
+    def __init__(self, target: str, *, device: str, jobs: int) -> None:
+        del jobs  # always one at a time
+        self._run_cell = imported(target)
+        self._device = device
+
+    def submit(self, cell: Cell) -> Future[Rows]:
+        """Run `cell` now."""
+        future: Future[Rows] = Future()
+        future.set_result(self._run_cell(cell, device=self._device))
+        return future
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class ProcessEngine:
+    """`jobs` threads here, each waiting on a worker process of its own.
+
+    A pool of `concurrent.futures` gives up all its work when one process dies. Here the dead process is
+    replaced, its cell is tried once more while nothing else runs (it may have died of its neighbours' memory),
+    and if that fails too the cell becomes rows that say why.
+    """
+
+    def __init__(self, target: str, *, device: str, jobs: int) -> None:
+        self._target = target
+        self._device = device
+        self._threads = ThreadPoolExecutor(jobs, thread_name_prefix="cell")
+        self._gate = Gate()
+        self._lock = Lock()  # guards what follows
+        self._idle: list[Worker[Cell, Rows]] = []
+        self._workers: set[Worker[Cell, Rows]] = set()
+        self._closed = False
+
+    def submit(self, cell: Cell) -> Future[Rows]:
+        """Run `cell` on the next free worker."""
+        return self._threads.submit(self._run, cell)
+
+    def close(self) -> None:
+        """Kill the workers: an idle one has nothing to lose, a busy one's cell is not wanted any more."""
+        with self._lock:
+            self._closed = True
+            for worker in self._workers:
+                worker.kill()
+        self._threads.shutdown(cancel_futures=True)
+        for worker in self._workers:
+            worker.join()
+
+    def _run(self, cell: Cell) -> Rows:
+        try:
+            with self._gate.beside():
+                return self._call(cell)
+        except WorkerDiedError:
+            pass
+        try:
+            with self._gate.alone():
+                return self._call(cell)
+        except WorkerDiedError as death:
+            return failed(cell, *_classified(death.exit_code), device=self._device)
+
+    def _call(self, cell: Cell) -> Rows:
+        worker = self._take()
+        try:
+            rows = worker.call(cell)
+        except WorkerDiedError:
+            with self._lock:
+                self._workers.discard(worker)
+                if self._closed:
+                    raise CancelledError from None
+            raise
+        with self._lock:
+            self._idle.append(worker)
+        return rows
+
+    def _take(self) -> Worker[Cell, Rows]:
+        with self._lock:
+            if self._closed:
+                raise CancelledError
+            if self._idle:
+                return self._idle.pop()
+            worker: Worker[Cell, Rows] = Worker(self._target, self._device)
+            self._workers.add(worker)
+            return worker
+
+
+def _classified(exit_code: int | None) -> tuple[Status, str]:
+    """What the end of a worker says about its cell."""
+    if exit_code == -9:  # by number: Windows has no SIGKILL
+        return Status.OUT_OF_MEMORY, (
+            "its process was killed twice (SIGKILL), the second time while it ran alone, as systems do when memory "
+            f"runs out; {ADVICE[Status.OUT_OF_MEMORY]}; `--failed-only` runs the cell again"
+        )
+    name = signal.Signals(-exit_code).name if exit_code and exit_code < 0 else f"exit code {exit_code}"
+    return Status.FAILED, f"its process ended twice without an answer ({name}); {ADVICE[Status.FAILED]}"
+
+
+ENGINES = {
+    "processes": "bench.running.workers:ProcessEngine",
+    "inline": "bench.running.workers:InlineEngine",
+}
+
+
+def start(name: str, *, jobs: int, device: str, target: str = RUN_CELL) -> Engine:
+    """The engine `name`, ready for cells.
+
+    Parameters
+    ----------
+    name
+        One of `ENGINES`.
+    jobs
+        How many cells it may run at the same time.
+    device
+        The torch device that cells are run on.
+    target
+        ``"module:function"`` of what is called with each cell, as `bench.running.cell.run_cell`; every process
+        of the engine imports it by this name.
+
+    Raises
+    ------
+    InputError
+        There is no such engine, or it cannot be imported.
+    """
+    engine: Engine = imported(lookup(ENGINES, name, "engine"))(target, device=device, jobs=jobs)
+    return engine

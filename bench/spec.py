@@ -1,0 +1,416 @@
+"""What a suite file says, as frozen values; loading is in `bench.suite.load`, expansion in `bench.cells`.
+
+The kinds of values that the settings of a suite are made of.
+
+What a published system was printed with.
+
+What a suite file says, as frozen values. Loading is in `load`, expansion in `cells`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
+
+_LARGEST = 2**31 - 1  # the results store counts as int32
+FOLDER = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$"
+
+
+def _is_false(value: object) -> object:
+    if value is not False:  # without this, 0 == False would pass as the literal
+        raise ValueError("expected false")
+    return value
+
+
+def _is_one_line(text: str) -> str:
+    if not text.isprintable() or text != text.strip():
+        raise ValueError(f"expected one line of text, with no space around it, got {text!r}")
+    return text
+
+
+def names_a_folder(text: str) -> str:
+    """`text`, which must be fit to be the name of a folder."""
+    if not re.fullmatch(FOLDER, text):
+        raise ValueError(
+            f"expected 1 to 60 letters, digits, '.', '_' or '-', the first a letter or digit, got {text!r}"
+        )
+    return text
+
+
+Count = Annotated[int, Field(ge=1, le=_LARGEST)]
+Part = (
+    Annotated[int, Field(ge=1, le=_LARGEST, description="a count of points")]
+    | Annotated[float, Field(gt=0, lt=1, description="a fraction of them")]
+)
+"""A part of a series."""
+
+Off = Annotated[Literal[False], BeforeValidator(_is_false)]
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_is_one_line)]
+"""What an entry is called. Any one line of text: it is shown, and never used as the name of a file."""
+
+
+class Frozen(BaseModel):
+    """A value that refuses unknown keys and never changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+SYMBOLS = ("N", "T", "H", "layers", "directions")
+"""What a printed shape may say instead of numbers: sequences in a batch, steps, units, and those of the layers."""
+
+_PRODUCT = rf"^({'|'.join(SYMBOLS)})( ?· ?({'|'.join(SYMBOLS)}))*$"
+
+
+def _epoch(key: object) -> int:
+    if not re.fullmatch("[1-9][0-9]{0,8}", str(key)):
+        raise ValueError(f"expected an epoch, a whole number ≥ 1, got {key}")
+    return int(str(key))  # JSON has no other keys than text
+
+
+def _is_range_of_shares(value: tuple[float, float]) -> tuple[float, float]:
+    low, high = value
+    if not (0 <= low <= 1 and 0 <= high <= 1):
+        raise ValueError(f"expected shares from 0 to 1, got {low:g} and {high:g}; divide what is in percent by 100")
+    if low > high:
+        raise ValueError(f"expected the lower end first, got {low:g} and {high:g}; turn them round")
+    return value
+
+
+Epoch = Annotated[int, BeforeValidator(_epoch)]
+Error = Annotated[float, Field(ge=0)]
+Accuracy = Annotated[tuple[float, float], AfterValidator(_is_range_of_shares)]
+Side = Count | Annotated[str, Field(pattern=_PRODUCT)]
+"""One side of a shape: a number, or a product of symbols such as ``layers · directions``."""
+Shape = Annotated[tuple[Side, ...], Field(min_length=1)]
+Shaped = Literal["train_inputs", "train_targets", "outputs", "h_n"]
+Parts = Annotated[tuple[Count, ...], Field(min_length=2, max_length=2)]
+
+
+class Claim(Frozen):
+    """Something said in words that numbers can decide."""
+
+    text: Name = Field(description="What was said.")
+    test: Literal[
+        "training-time", "gates", "equal-errors", "no-worse", "short-memory", "rests-on", "sudden-drop", "delayed"
+    ] = Field(
+        description="How it is decided: each next kind of model takes longer in training; its gates are counted; two "
+        "kinds err alike; the first errs no more than the second; the first fails where the second does not; what a "
+        "poor result rests on; it errs most at the largest fall; a forecast is close, and comes late."
+    )
+    models: tuple[Name, ...] = Field((), description="Kinds of models, in the order of the claim.")
+
+
+class Published(Frozen):
+    """The numbers that a system was published with; of each family, the printed decimals are the tolerance."""
+
+    train_loss: dict[Epoch, Error] = Field({}, description="Epoch → training loss, in the units it was trained in.")
+    test_rmse: Error | None = Field(None, description="Root mean squared error on the test part, original units.")
+    test_l1: Error | None = Field(None, description="Mean absolute error on the test part, original units.")
+    accuracy: Accuracy | None = Field(None, description="Share of test examples named right: from, to.")
+    parameters: Count | Parts | None = Field(
+        None, description="Trained numbers: of all, or of the recurrent layers and of the linear map."
+    )
+    shapes: dict[Shaped, Shape] = Field(
+        {},
+        description="Shape of train_inputs, train_targets, outputs (of the recurrent layers) or h_n; a side is a "
+        "number, or a product of N, T, H, layers and directions.",
+    )
+    first_target: float | None = Field(None, description="The first test target, original units.")
+    first_prediction: float | None = Field(None, description="The prediction of it.")
+    statements: tuple[Name, ...] = Field((), description="What was said in words.")
+    claims: tuple[Claim, ...] = Field((), description="What was said in words, where numbers can decide it.")
+
+
+P = TypeVar("P", bound=BaseModel)
+
+
+class Split(Frozen):
+    """The chronological parts of a series: train, then validation, then test."""
+
+    validation: Part = Field(0.1, description="Validation part: a fraction, or a count of points.")
+    test: Part = Field(0.2, description="Test part, at the end of the series: a fraction, or a count of points.")
+
+    @model_validator(mode="after")
+    def _leaves_a_train_part(self) -> Split:
+        fractions = sum(part for part in (self.validation, self.test) if isinstance(part, float))
+        if fractions >= 1:
+            raise ValueError(f"validation and test take {fractions:g} of the series; leave some of it for train")
+        return self
+
+
+class Training(Frozen):
+    """How a member is trained by gradient descent (Adam)."""
+
+    epochs: Count = Field(100, description="Passes over the train windows, at most.")
+    batch_size: Count | Literal["all"] = Field(
+        64, description="Windows in one gradient step; all for one step per epoch (full batch)."
+    )
+    windows_per_epoch: Count | None = Field(
+        None, description="Train windows drawn afresh for each epoch, without replacement; null for all of them."
+    )
+    learning_rate: float = Field(1e-3, gt=0, description="Adam's step size.")
+    weight_decay: float = Field(0.0, ge=0, description="L2 penalty, as in torch.optim.Adam.")
+    early_stopping: Count | Off = Field(
+        10, description="Stop after this many epochs without a better validation error; false trains every epoch."
+    )
+    clip_norm: float | None = Field(1.0, gt=0, description="Largest norm of a member's gradient; null for none.")
+    loss: Literal["mse", "mae", "huber"] = Field("mse", description="What gradient descent minimises.")
+    scaler: Literal["minmax", "symmetric", "standard", "none"] = Field(
+        "minmax",
+        description="Scaling fitted on train: to [0, 1], to [-1, 1], to mean 0 and deviation 1, or none.",
+    )
+    supervision: Literal["last", "every-step"] = Field(
+        "last",
+        description="Targets of a forecast: those after the window, or also the next value at each of its steps.",
+    )
+
+
+class AsPublished(Frozen):
+    """Departures from the protocol that published systems make; each marks the cell's rows `as published`."""
+
+    scaler: Literal["train", "series"] = Field("train", description="Points that the scaler is fitted on.")
+    split: Literal["points", "apart", "windows", "none"] = Field(
+        "points",
+        description="What is cut into parts: the points; the points, and no window reaches back across a cut; the "
+        "windows (then parts share points); nothing (every window is trained on, and tested on).",
+    )
+    windows: Literal["all", "minus-one"] = Field(
+        "all", description="Windows of each part: all, or len - L - 1 of them (the last is lost)."
+    )
+    validation: Literal["chooses", "watched", "none"] = Field(
+        "chooses",
+        description="Validation part: chooses the epoch whose weights are kept; is watched, and the last weights are "
+        "kept; or belongs to train.",
+    )
+    order: Literal["shuffled", "in-order"] = Field("shuffled", description="Order of the train windows in an epoch.")
+    last_batch: Literal["kept", "dropped"] = Field("kept", description="The last train batch where it is not full.")
+    targets: Literal["own", "same-at-every-step"] = Field(
+        "own", description="Targets of outputs at every step: their own, or the one value after the window for all."
+    )
+
+    @property
+    def departures(self) -> tuple[str, ...]:
+        """The options that depart from the protocol, as ``option: value``."""
+        given = self.model_dump()
+        return tuple(
+            f"{name}: {given[name]}" for name, field in AsPublished.model_fields.items() if given[name] != field.default
+        )
+
+
+PROTOCOL = AsPublished()
+"""No departure."""
+
+
+class Tuning(Frozen):
+    """One study per cell, on the validation part only; every architecture has the same budget."""
+
+    trials: Count = Field(20, description="Hyperparameter sets to try.")
+    batch: Count = Field(8, description="Trials asked for and trained together as banks.")
+    epochs: Count | None = Field(None, description="Epochs of one trial, at most; null for the training's epochs.")
+    sampler: Literal["tpe", "random"] = Field("tpe", description="How the next trials are chosen.")
+    pruner: Literal["hyperband", "median", "none"] = Field("hyperband", description="How poor trials end early.")
+
+
+Effect = Annotated[float, Field(gt=0, lt=10)] | None
+"""The smallest change of a metric that counts; null where the metric is not looked at."""
+
+
+class Thresholds(Frozen):
+    """The smallest change that counts, metric by metric; null where a metric is not looked at.
+
+    Errors by their ratio: 0.02 is 2 %. The others by their difference: 0.02 is two hundredths.
+    """
+
+    rmse: Effect = Field(0.02, description="Smallest relative change of the RMSE that counts.")
+    mae: Effect = Field(None, description="Smallest relative change of the MAE that counts.")
+    skill: Effect = Field(None, description="Smallest difference in skill that counts.")
+    r2: Effect = Field(None, description="Smallest difference in R² that counts.")
+    directional_accuracy: Effect = Field(None, description="Smallest difference in directional accuracy that counts.")
+
+    @model_validator(mode="after")
+    def _looks_at_something(self) -> Thresholds:
+        if not self.stated():
+            raise ValueError("expected a threshold for at least one metric")
+        return self
+
+    def stated(self) -> dict[str, float]:
+        """The metrics that are looked at, with their thresholds."""
+        return {name: value for name, value in self if value is not None}
+
+
+class Gate(Frozen):
+    """When a comparison with earlier results of this suite fails; no part of what a cell is."""
+
+    thresholds: Thresholds = Field(Thresholds(), description="The smallest change that counts, metric by metric.")
+    alpha: float = Field(
+        0.01,
+        gt=0,
+        lt=0.5,
+        description="Chance of a false alarm in one comparison, over all its cells and metrics (Holm).",
+    )
+
+
+class Entry(Frozen):
+    """One dataset or model of a suite, resolved: every parameter has its value.
+
+    `stated` names the parameters that the suite file gave; tuning leaves those as they are.
+    """
+
+    id: Name = Field(description="What results and reports call it; the kind's name where it is left out.")
+    kind: str
+    parameters: dict[str, Any]
+    stated: tuple[str, ...] = ()
+
+    def parsed(self, kind: type[P], **changes: Any) -> P:
+        """The parameters as a value of their kind's class, with `changes` in place; both are plain JSON values."""
+        return kind.model_validate_json(json.dumps({**self.parameters, **changes}))
+
+
+class Exclusion(Frozen):
+    """Cells to leave out: those that match every key given here; strings may be globs."""
+
+    dataset: str | None = Field(None, description="The id of a dataset; may be a glob.")
+    model: str | None = Field(None, description="The id of a model; may be a glob.")
+    sequence_length: Count | None = Field(None, description="One of sequence_lengths.")
+    horizon: Count | None = Field(None, description="One of horizons.")
+
+    @model_validator(mode="after")
+    def _names_something(self) -> Exclusion:
+        if not self.model_fields_set:
+            raise ValueError("expected at least one of dataset, model, sequence_length, horizon")
+        return self
+
+
+class Settings(Frozen):
+    """Everything in a suite but its datasets and models."""
+
+    name: Annotated[str, AfterValidator(names_a_folder)] = Field(
+        description="Names the folders of results and reports.", json_schema_extra={"pattern": FOLDER}
+    )
+    sequence_lengths: Annotated[tuple[Count, ...], Field(min_length=1)] = Field(
+        (30,), description="Points in an input window; one cell for each."
+    )
+    horizons: Annotated[tuple[Count, ...], Field(min_length=1)] = Field(
+        (1,), description="Points to predict; one cell for each."
+    )
+    seeds: Count = Field(
+        10, description="Replicates of each cell: the tuned model is trained on this many fresh seeds."
+    )
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = Field(0, description="Root of every random stream.")
+    fresh_data: bool = Field(
+        default=False,
+        description="Whether each replicate is trained and tested on data of its own seed; false for one series for "
+        "all, which pairs models over replicates.",
+    )
+    split: Split = Field(Split(), description="The chronological parts: train, then validation, then test.")
+    training: Training = Field(Training(), description="How models with weights are trained.")
+    as_published: AsPublished = Field(
+        PROTOCOL, description="Departures from the protocol; they mark every row `as published`."
+    )
+    tuning: Tuning | Off = Field(Tuning(), description="The tuning budget of every cell; false for no tuning.")
+    time_limit_s: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="Seconds for one cell, at most; null for no limit."
+    )
+    exclude: tuple[Exclusion, ...] = Field((), description="Cells to leave out of the cross product.")
+    gate: Gate = Field(Gate(), description="When `bench compare` says that results have become worse.")
+
+    @field_validator("sequence_lengths", "horizons")
+    @classmethod
+    def _no_repeats(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        repeated = sorted({item for item in value if value.count(item) > 1})
+        if repeated:
+            raise ValueError(f"{repeated[0]} is given twice")
+        return value
+
+
+class Overrides(Frozen):
+    """Settings of some cells, in place of the suite's; of a section, the keys that are given."""
+
+    seeds: Count | None = Field(None, description="Replicates of each cell.")
+    fresh_data: bool | None = Field(None, description="Whether each replicate has data of its own seed.")
+    split: Split | None = Field(None, description="The chronological parts.")
+    training: Training | None = Field(None, description="How models with weights are trained.")
+    tuning: Tuning | Off | None = Field(None, description="The tuning budget; false for no tuning.")
+    as_published: AsPublished | None = Field(None, description="Departures from the protocol.")
+
+    def over(self, settings: Settings) -> Settings:
+        """`settings` with these in place."""
+        changes: dict[str, Any] = {}
+        for name in self.model_fields_set:
+            mine, theirs = getattr(self, name), getattr(settings, name)
+            if isinstance(mine, Frozen) and isinstance(theirs, Frozen):
+                mine = type(mine).model_validate({**dict(theirs), **mine.model_dump(exclude_unset=True)})
+            changes[name] = mine
+        return settings.model_copy(update=changes)
+
+
+class SystemSettings(Frozen):
+    """Everything in a system but its datasets and models."""
+
+    id: Name = Field(description="What results and reports call it.")
+    title: Name = Field(description="What it is, in a few words.")
+    sequence_lengths: Annotated[tuple[Count, ...], Field(min_length=1)] | None = Field(
+        None, description="Points in an input window; null for the suite's."
+    )
+    horizons: Annotated[tuple[Count, ...], Field(min_length=1)] | None = Field(
+        None, description="Points to predict; null for the suite's."
+    )
+    settings: Overrides = Field(Overrides(), description="Of the run as published, in place of the suite's.")
+    protocol: Overrides | Off = Field(
+        Overrides(), description="Of the run under the protocol, in place of the suite's; false for no such run."
+    )
+    published: Published = Field(Published(), description="What was printed.")
+
+
+class System(SystemSettings):
+    """A published system: its data, its models, how it was run, and what was printed."""
+
+    datasets: Annotated[tuple[Entry, ...], Field(min_length=1)] = Field(
+        description="Names of datasets, or mappings with a kind and its parameters."
+    )
+    models: Annotated[tuple[Entry, ...], Field(min_length=1)] = Field(
+        description="Names of models, or mappings with a kind and its parameters."
+    )
+
+    @property
+    def card(self) -> str:
+        """What it shares a card with: the first word of its id."""
+        return self.id.split()[0]
+
+    @property
+    def named_datasets(self) -> tuple[Entry, ...]:
+        """The datasets, each under the system's id, with its own behind it where there are several."""
+        several = len(self.datasets) > 1
+        names = (f"{self.id} {dataset.id}" if several else self.id for dataset in self.datasets)
+        return tuple(
+            dataset.model_copy(update={"id": name}) for dataset, name in zip(self.datasets, names, strict=True)
+        )
+
+
+class Suite(Settings):
+    """One suite: datasets × models × sequence lengths × horizons, and how each cell is tuned and trained.
+
+    Beside the cross product, or instead of it, `systems` each add cells of their own.
+    """
+
+    datasets: tuple[Entry, ...] = Field(
+        (), description="Names of datasets, or mappings with a kind and its parameters."
+    )
+    models: tuple[Entry, ...] = Field((), description="Names of models, or mappings with a kind and its parameters.")
+    systems: tuple[System, ...] = Field((), description="Published systems: run as published, and under the protocol.")
+    references: tuple[Entry, ...] = Field(
+        (), description="Models that run on the data of every system under the protocol, beside the system's own."
+    )

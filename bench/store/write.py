@@ -1,0 +1,252 @@
+"""Writing a results folder: to a temporary file, verified, synced, then moved to its place.
+
+A lock on a folder that the operating system releases when its holder dies, however it dies.
+
+Writing a results folder: beside, verified, synced, then moved to its place.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bench.errors import StoreError
+from bench.store.read import cell_ids, part_of, probe_part, stored
+from bench.store.schema import ALL, SCHEMAS, Rows
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Hold the lock file `path` for the length of a ``with`` block.
+
+    The file stays behind, on purpose: deleting it would let two processes lock two files of one name.
+
+    Raises
+    ------
+    StoreError
+        Another process holds it; the message names that process.
+    """
+    with path.open("a+b") as file:
+        try:
+            _lock(file)
+        except OSError as error:
+            raise StoreError(
+                f"{path.parent}: expected to be the only writer, but {_holder(file)} is writing there; "
+                "wait until it ends, or give another folder with --results"
+            ) from error
+        file.truncate(0)
+        file.write(b"\0" + f"process {os.getpid()}".encode())
+        file.flush()
+        yield
+
+
+def _holder(file: BinaryIO) -> str:
+    file.seek(1)  # the first byte is what Windows locks against reading
+    return file.read(100).decode(errors="replace") or "another process"
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(file: BinaryIO) -> None:
+        file.seek(0)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+else:
+    import fcntl
+
+    def _lock(file: BinaryIO) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+TABLES = (*(name for name in SCHEMAS if name != "runs"), "runs")
+"""The order in which parts take their place; `runs` is the commit mark."""
+
+ASIDE = "superseded"
+"""The folder, within a results folder, of cells that were set aside; it is laid out like a results folder."""
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[Writer]:
+    """The one writer of `folder`, which is made where it does not exist.
+
+    Raises
+    ------
+    StoreError
+        As `read`; or another process writes there; or the folder cannot be written.
+    """
+    with _writable(folder):
+        _prepare(folder)
+    with exclusive(folder / ".lock"):
+        shelves = (folder, folder / ASIDE)
+        for shelf in shelves:
+            stored(shelf)  # refuses what it cannot read before anything is moved or cleared
+        with _writable(folder):
+            for shelf in shelves:
+                _recover(shelf)
+        yield Writer(folder)
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Puts cells into a results folder; made by `writing`."""
+
+    folder: Path
+
+    def put(self, rows: Rows) -> None:
+        """Store the rows of one cell, in place of older rows of the same cell id."""
+        cell_id = _only_cell(rows)
+        with _writable(self.folder):
+            staged = _stage(self.folder, cell_id)
+            for name in TABLES:
+                _write(staged, name, rows[name])
+            _commit(self.folder, cell_id)
+
+    def put_probe(self, rows: pa.Table, machine: str) -> None:
+        """Store the probe of one cell on `machine`, in place of an older one there."""
+        (cell_id,) = rows["cell_id"].unique().to_pylist()
+        place = probe_part(self.folder, cell_id, machine)
+        with _writable(self.folder):
+            staged = _stage(self.folder, place.stem)
+            _write(staged, "probes", rows)
+            place.parent.mkdir(exist_ok=True)
+            (staged / "probes").replace(place)
+            _sync(place.parent)
+            staged.rmdir()
+
+    def supersede(self, cell_id: str) -> None:
+        """Set a cell aside: its rows are no longer read, and `restore` brings them back."""
+        with _writable(self.folder):
+            _move(cell_id, self.folder, self.folder / ASIDE)
+
+    def restore(self, wanted: Iterable[str]) -> None:
+        """Bring back those of the cells `wanted` that were set aside and are not stored."""
+        aside = set(cell_ids(self.folder / ASIDE)) - set(cell_ids(self.folder))
+        with _writable(self.folder):
+            for cell_id in sorted(aside.intersection(wanted)):
+                _move(cell_id, self.folder / ASIDE, self.folder)
+
+
+@contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"{error.filename or folder}: cannot be written ({error.strerror or error}); make room or mend the "
+            "permissions, or give another folder with --results; what was stored before is kept"
+        ) from error
+
+
+def _prepare(shelf: Path) -> None:
+    for name in (*TABLES, ".pending"):
+        (shelf / name).mkdir(parents=True, exist_ok=True)
+
+
+def _only_cell(rows: Mapping[str, pa.Table]) -> str:
+    found = {cell_id for name in TABLES for cell_id in rows[name]["cell_id"].unique().to_pylist()}
+    if len(found) != 1 or not rows["runs"].num_rows:
+        raise ValueError(f"expected the rows of one cell, with at least one run; found cells {sorted(found)}")
+    return str(found.pop())
+
+
+def _stage(shelf: Path, cell_id: str) -> Path:
+    path = shelf / ".pending" / f"{cell_id}.tmp"
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir()
+    return path
+
+
+def _write(staged: Path, name: str, rows: pa.Table) -> None:
+    """Write one part beside its place and read it back; of no rows too, so that every folder has its columns."""
+    part = staged / name
+    if not rows.schema.equals(ALL[name]):
+        raise ValueError(f"expected the schema of {name!r}, got {rows.schema}")
+    pq.write_table(rows.cast(ALL[name]), part, compression="zstd", write_page_checksum=True)
+    with pq.ParquetFile(part, page_checksum_verification=True) as file:
+        if not file.schema_arrow.equals(ALL[name]) or file.read().num_rows != rows.num_rows:
+            raise StoreError(f"{part}: what was written does not read back; check the disk")
+    _sync(part)
+
+
+def _commit(shelf: Path, cell_id: str) -> None:
+    """Make what is staged final; from here on a killed writer loses nothing."""
+    final = shelf / ".pending" / cell_id
+    staged = final.with_suffix(".tmp")
+    _sync(staged)
+    staged.rename(final)
+    _sync(final.parent)
+    _place(shelf, cell_id)
+
+
+def _place(shelf: Path, cell_id: str) -> None:
+    """Move final parts to their places; may be cut off at any point and called again."""
+    final = shelf / ".pending" / cell_id
+    for name in TABLES:
+        staged, place = final / name, part_of(shelf, name, cell_id)
+        if staged.exists():  # else an earlier call has moved it
+            staged.replace(place)
+            _sync(place.parent)
+    final.rmdir()
+
+
+def _move(cell_id: str, source: Path, target: Path) -> None:
+    if not part_of(source, "runs", cell_id).exists():
+        return  # moved before: there is nothing here that may replace what is there
+    _prepare(target)
+    staged = _stage(target, cell_id)
+    for name in TABLES:
+        shutil.copyfile(part_of(source, name, cell_id), staged / name)
+        _sync(staged / name)
+    _commit(target, cell_id)
+    _remove(source, cell_id)
+
+
+def _remove(shelf: Path, cell_id: str) -> None:
+    """Delete the parts of a cell that is stored elsewhere, under a note by which `_recover` ends this if need be."""
+    note = shelf / ".pending" / f"{cell_id}.moved"
+    note.parent.mkdir(exist_ok=True)
+    note.touch()
+    _sync(note.parent)
+    part_of(shelf, "runs", cell_id).unlink()
+    _sync(shelf / "runs")
+    _clear(shelf, note)
+
+
+def _clear(shelf: Path, note: Path) -> None:
+    """Delete what is left of a cell that was moved; all of it is kept where its `runs` part still stands."""
+    if not part_of(shelf, "runs", note.stem).exists():
+        for name in TABLES:
+            part_of(shelf, name, note.stem).unlink(missing_ok=True)
+            _sync(shelf / name)
+    note.unlink()
+
+
+def _recover(shelf: Path) -> None:
+    """End what an earlier writer made final, and clear what it did not; what no writer noted is not touched."""
+    pending = shelf / ".pending"
+    for path in sorted(pending.iterdir()) if pending.exists() else ():
+        if path.suffix == ".tmp":
+            shutil.rmtree(path)
+        elif path.suffix == ".moved":
+            _clear(shelf, path)
+        else:
+            _place(shelf, path.name)
+
+
+def _sync(path: Path) -> None:
+    if path.is_dir() and os.name == "nt":
+        return  # Windows cannot open a folder
+    descriptor = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

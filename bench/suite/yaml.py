@@ -1,0 +1,250 @@
+"""YAML in which every value knows its place.
+
+Values that know their place in a file, and the problems found there.
+
+YAML in which every value knows its place.
+
+ruamel.yaml reads the text down to its nodes, which carry marks; the values are built here, by the core schema
+of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema): ``1e-3`` is a number, ``no`` and ``2024-01-01`` are
+text, and a key given twice is a problem, not a silent choice.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, StreamMark
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.reader import ReaderError
+
+from bench.errors import Problem, SuiteError
+
+
+class Place(NamedTuple):
+    """A line and a column of a file, from 1; 0 where there is none to name."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True)
+class Problems:
+    """Everything found wrong in one file so far; the same thing at the same place counts once."""
+
+    file: str
+    found: set[Problem] = field(default_factory=set)
+
+    def add(self, place: Place, message: str) -> None:
+        """Note that what begins at `place` is wrong, in one line."""
+        self.found.add(Problem(self.file, place.line, place.column, " ".join(message.split())))
+
+    def places(self) -> frozenset[Place]:
+        """Where something is known to be wrong: what follows from it there need not be told."""
+        return frozenset(Place(problem.line, problem.column) for problem in self.found)
+
+    def check(self) -> None:
+        """Raise what was found, if anything, as one `SuiteError`."""
+        if self.found:
+            raise SuiteError(tuple(self.found))
+
+    def stop(self, place: Place, message: str) -> NoReturn:
+        """Add one more and raise all of them: there is no going on after it."""
+        self.add(place, message)
+        raise SuiteError(tuple(self.found))
+
+
+@dataclass(frozen=True)
+class Value:
+    """A value of the file and the place where it begins.
+
+    Parameters
+    ----------
+    place
+        Of the value; of its anchor, where it is an alias.
+    content
+        `None`, a bool, int, float or str; a tuple of `Value`; or a dict of `Value`.
+    keys
+        Of a mapping: where each key begins.
+    """
+
+    place: Place
+    content: Any
+    keys: Mapping[str, Place] = field(default_factory=dict)
+
+    def plain(self) -> Any:
+        """The value without places: what JSON would hold."""
+        if isinstance(self.content, dict):
+            return {key: value.plain() for key, value in self.content.items()}
+        if isinstance(self.content, tuple):
+            return [value.plain() for value in self.content]
+        return self.content
+
+
+Scalar = bool | int | float | str | None
+
+_TAG = "tag:yaml.org,2002:"
+_CONSTANTS: Mapping[str, bool | None] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_INTEGER = re.compile(r"[-+]?[0-9]+")
+_OTHER_BASE = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
+_REAL = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+
+_DIGITS = 40  # of a whole number: no setting needs more, and Python refuses to read thousands of them
+_DEPTH = 30  # an alias that contains itself never ends
+_VALUES = 100_000  # ten lines of aliases to aliases can ask for billions
+
+
+def read(path: Path, problems: Problems) -> Value | None:
+    """The content of the YAML file at `path`; `None` for a file that says nothing.
+
+    What is wrong with single values is added to `problems`, and reading goes on. A file that cannot be read,
+    or is not YAML, raises `SuiteError` at once.
+    """
+    node = _compose(_text(path, problems), problems)
+    return None if node is None else _Builder(problems).build(node)
+
+
+def _text(path: Path, problems: Problems) -> str:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        problems.stop(Place(0, 0), f"expected a suite file that can be read: {error.strerror}")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before, byte = error.object[: error.start], error.object[error.start]
+        problems.stop(_end_of(before.decode()), f"expected text in UTF-8, got the byte 0x{byte:02x}")
+
+
+def _compose(text: str, problems: Problems) -> Node | None:
+    reader = YAML(typ="safe", pure=True)
+    reader.composer.warn_double_anchors = False  # YAML 1.2 lets a name be anchored anew
+    try:
+        node: Node | None = reader.compose(text)
+    except ReaderError as error:
+        problems.stop(_end_of(text[: error.position]), f"not YAML: the character U+{ord(text[error.position]):04X}")
+    except MarkedYAMLError as error:
+        problem = ", ".join(filter(None, (error.context, error.problem)))
+        problems.stop(_place(error.problem_mark or error.context_mark), f"not YAML: {problem}")
+    except RecursionError:
+        problems.stop(Place(1, 1), "expected a suite, got lists or mappings nested hundreds deep")
+    return node
+
+
+def scalar(text: str) -> Scalar:
+    """What the unquoted `text` stands for in the core schema of YAML 1.2; `ValueError` where it is no value here."""
+    if text in _CONSTANTS:
+        return _CONSTANTS[text]
+    if _NOT_FINITE.fullmatch(text):
+        raise ValueError(f"expected a finite number, got {text}")
+    if _INTEGER.fullmatch(text) or _OTHER_BASE.fullmatch(text):
+        if len(text) > _DIGITS:
+            raise ValueError(f"expected a number of at most {_DIGITS} digits, got {len(text)}")
+        return int(text, 10 if _INTEGER.fullmatch(text) else 0)
+    if _REAL.fullmatch(text):
+        if math.isinf(number := float(text)):
+            raise ValueError(f"expected a number that fits in 64 bits, got {text:.40}")
+        return number
+    return text
+
+
+class _Builder:
+    """Nodes → values; counts what it builds, so that aliases cannot ask for more than memory holds."""
+
+    def __init__(self, problems: Problems) -> None:
+        self.problems = problems
+        self.count = 0
+
+    def build(self, node: Node, depth: int = 0) -> Value:
+        place = _place(node.start_mark)
+        self.count += 1
+        if depth > _DEPTH or self.count > _VALUES:
+            limit = f"{_DEPTH} levels" if depth > _DEPTH else f"{_VALUES} values"
+            self.problems.stop(place, f"expected at most {limit}, got more; does an alias contain itself?")
+        if isinstance(node, MappingNode) and node.tag == _TAG + "map":
+            return self._mapping(node, depth)
+        if isinstance(node, SequenceNode) and node.tag == _TAG + "seq":
+            return Value(place, tuple(self.build(item, depth + 1) for item in node.value))
+        tag = str(node.tag)
+        if isinstance(node, ScalarNode) and (_is_text(node) or (tag.startswith(_TAG) and not node.style)):
+            return Value(place, self._scalar(node))
+        self.problems.add(place, f"expected a value without a tag, got {tag.replace(_TAG, '!!')}")
+        return Value(place, None)
+
+    def _mapping(self, node: MappingNode, depth: int) -> Value:
+        content: dict[str, Value] = {}
+        keys: dict[str, Place] = {}
+        merged: list[Value] = []
+        for key_node, value_node in node.value:
+            if _is_empty(value_node):  # its own mark is that of whatever comes next
+                value_node.start_mark = key_node.start_mark
+            value = self.build(value_node, depth + 1)
+            if key_node.tag == _TAG + "merge":
+                merged += self._merged(value)
+                continue
+            key, place = self._key(key_node), _place(key_node.start_mark)
+            if key in content:
+                self.problems.add(place, f"the key {key!r} is given twice, first on line {keys[key].line}")
+            elif key is not None:
+                content[key], keys[key] = value, place
+        for other in merged:  # a mapping's own keys come before merged ones, the first merged before the next
+            content = {**other.content, **content}
+            keys = {**other.keys, **keys}
+        return Value(_place(node.start_mark), content, keys)
+
+    def _merged(self, value: Value) -> list[Value]:
+        mappings = value.content if isinstance(value.content, tuple) else (value,)
+        for other in mappings:
+            if not isinstance(other.content, dict):
+                self.problems.add(other.place, "<<: expected an alias of a mapping, or a list of them")
+        return [mapping for mapping in mappings if isinstance(mapping.content, dict)]
+
+    def _key(self, node: Node) -> str | None:
+        if isinstance(node, ScalarNode):
+            return self._text(node)
+        self.problems.add(_place(node.start_mark), "expected a key that is a name, got a list or a mapping")
+        return None
+
+    def _scalar(self, node: ScalarNode) -> Scalar:
+        text = self._text(node)
+        if text is None or _is_text(node):
+            return text
+        try:
+            return scalar(text)
+        except ValueError as error:
+            self.problems.add(_place(node.start_mark), str(error))
+            return None
+
+    def _text(self, node: ScalarNode) -> str | None:
+        text: str = node.value
+        try:  # "\ud83d\ude00" is one character, as in JSON; half of such a pair is none
+            return text.encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError:
+            self.problems.add(_place(node.start_mark), f"expected text, got half of a character in {text!a:.60}")
+            return None
+
+
+def _is_text(node: Node) -> bool:
+    return bool(node.tag == _TAG + "str")  # quoted, or neither a number nor a constant
+
+
+def _is_empty(node: Node) -> bool:
+    return isinstance(node, ScalarNode) and not node.value and not node.style
+
+
+def _place(mark: StreamMark) -> Place:
+    return Place(mark.line + 1, mark.column + 1)
+
+
+def _end_of(text: str) -> Place:
+    return Place(text.count("\n") + 1, len(text) - text.rfind("\n"))

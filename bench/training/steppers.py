@@ -1,0 +1,336 @@
+"""How the members of a bank are stepped: as one over stacked weights, or one after another.
+
+The contract between a bank and what holds its weights: how members are stepped, one by one or as one.
+
+Members stepped one after another, each an ordinary module with an optimiser of torch.
+
+For modules that cannot be stacked; and the reference that the fused form is held against.
+
+Members stepped as one: their weights stacked, one call of the model for all, one pass of Adam.
+
+The members do not meet: each one's loss depends on its own weights alone, so the gradient of the sum of the losses
+holds each member's own gradient, and a member that diverges spoils nobody else's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from bench.kernels.dispatch import compiled
+from bench.kernels.fused import LOSSES
+from bench.kernels.modules import Layers
+from bench.models.base import Shape
+from bench.spec import Training
+from bench.training.adam import Adam, Rates, Stacked
+from bench.training.members import Member
+
+CROSS_ENTROPY = "cross-entropy"
+
+
+class Stepper(Protocol):
+    """K members: weights, optimiser and dropout streams.
+
+    `L` counts the live members, those of the last `select`; all are live at first.
+    """
+
+    how: str
+    """How the members are stepped, for the `bank` column of `runs`."""
+
+    def select(self, live: Sequence[int]) -> None:
+        """Go on with these live members alone, given in increasing order; `restore` brings the others back."""
+
+    def step(self, x: Tensor, y: Tensor) -> Tensor:
+        """One step of gradient descent on ``x`` ``[L, B, T, C]`` and ``y`` ``[L, B, U, D]``: the losses ``[L]``."""
+
+    def predict(self, x: Tensor, y: Tensor) -> Tensor:
+        """``[L, B, U, D]`` from inputs ``[B, T, C]`` that all see; `y` is for teacher-forced prediction."""
+
+    def reset_state(self) -> None:
+        """Begin from zero where modules carry state from batch to batch; called before each epoch."""
+
+    def keep(self, members: Sequence[int]) -> None:
+        """Remember the present weights of `members`, which are live, as their best."""
+
+    def restore(self) -> None:
+        """Make all members live, each with its best weights."""
+
+
+def arguments(module: nn.Module, x: Tensor, y: Tensor, *, forced: bool) -> tuple[Tensor, ...]:
+    """What `module` is called with: its inputs, and the targets where it is `forced` and takes them."""
+    return (x, y) if forced and getattr(module, "takes_targets", False) else (x,)
+
+
+def loss_of(shape: Shape, training: Training) -> str:
+    """What is minimised: the suite's loss, or the cross-entropy of classes."""
+    return CROSS_ENTROPY if shape.task == "classify" else training.loss
+
+
+def member_losses(name: str, output: Tensor, y: Tensor) -> Tensor:
+    """The loss of each member, ``[L]``: of values, or of logits against ``y`` that is one-hot.
+
+    Raises
+    ------
+    ValueError
+        The output has not the shape of the targets.
+    """
+    if output.shape[1:] != y.shape[1:]:
+        raise ValueError(f"a model returned {list(output.shape[1:])}; expected [B, U, D] = {list(y.shape[1:])}")
+    if name == CROSS_ENTROPY:
+        return -(y * functional.log_softmax(output, dim=-1)).sum(-1).flatten(1).mean(1)
+    return LOSSES[name](output, y, reduction="none").flatten(1).mean(1)
+
+
+def forces_prediction(module: nn.Module) -> bool:
+    """Whether the module's prediction is fed true past values inside the horizon."""
+    return bool(getattr(module, "teacher_forced_prediction", False))
+
+
+def carries_state(module: nn.Module) -> bool:
+    """Whether the module starts a batch of training from the state that the batch before ended in."""
+    return bool(getattr(module, "carries_state", False))
+
+
+def streams(seeds: Sequence[int], device: torch.device) -> list[torch.Generator]:
+    """A generator of dropout for each member."""
+    return [torch.Generator(device).manual_seed(seed) for seed in seeds]
+
+
+class Looped:
+    """`Stepper` over K modules."""
+
+    how = "one by one"
+
+    def __init__(
+        self, modules: Sequence[nn.Module], members: Sequence[Member], device: torch.device, *, loss: str | None = None
+    ) -> None:
+        self.members = tuple(members)
+        self._loss = loss or members[0].training.loss
+        self.modules = [module.to(device) for module in modules]
+        self.optimisers = [_adam(module, member) for module, member in zip(self.modules, members, strict=True)]
+        self.best = [deepcopy(module.state_dict()) for module in self.modules]
+        self.live = list(range(len(members)))
+        self.device = device
+        self._dropout = [g.get_state() for g in streams([member.integer("dropout") for member in members], device)]
+
+    def select(self, live: Sequence[int]) -> None:
+        """Go on with these members alone."""
+        self.live = list(live)
+
+    def step(self, x: Tensor, y: Tensor) -> Tensor:
+        """One step of each live member: the losses ``[L]``."""
+        return torch.stack([self._step(k, x[row], y[row]) for row, k in enumerate(self.live)])
+
+    def _step(self, k: int, x: Tensor, y: Tensor) -> Tensor:
+        module, training = self.modules[k].train(), self.members[k].training
+        with self._drawing_from(k):
+            output = module(*arguments(module, x, y, forced=True))
+        loss = member_losses(self._loss, output[None], y[None])[0]
+        self.optimisers[k].zero_grad(set_to_none=True)
+        loss.backward()
+        if training.clip_norm is not None:
+            nn.utils.clip_grad_norm_(module.parameters(), training.clip_norm)
+        self.optimisers[k].step()
+        return loss.detach()
+
+    @torch.inference_mode()
+    def predict(self, x: Tensor, y: Tensor) -> Tensor:
+        """``[L, B, U, D]``."""
+        modules = [self.modules[k].eval() for k in self.live]
+        return torch.stack([module(*arguments(module, x, y, forced=forces_prediction(module))) for module in modules])
+
+    def reset_state(self) -> None:
+        """Begin from zero where modules carry state from batch to batch."""
+        for k in self.live:
+            if carries_state(self.modules[k]):
+                self.modules[k].reset_state()  # type: ignore[operator]
+
+    def keep(self, members: Sequence[int]) -> None:
+        """Remember the present weights of `members` as their best."""
+        for k in members:
+            self.best[k] = deepcopy(self.modules[k].state_dict())
+
+    def restore(self) -> None:
+        """Make all members live, each with its best weights."""
+        self.live = list(range(len(self.members)))
+        for module, best in zip(self.modules, self.best, strict=True):
+            module.load_state_dict(best)
+
+    @contextmanager
+    def _drawing_from(self, k: int) -> Iterator[None]:
+        """Let torch's global generator stand for member `k`'s dropout stream."""
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+            _set_state(self._dropout[k], self.device)
+            yield
+            self._dropout[k] = _state(self.device)
+
+
+def _adam(module: nn.Module, member: Member) -> torch.optim.Optimizer:
+    settings = member.training
+    return torch.optim.Adam(
+        module.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+    )
+
+
+def _set_state(state: Tensor, device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state, device)
+    else:
+        torch.set_rng_state(state)
+
+
+def _state(device: torch.device) -> Tensor:
+    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
+
+
+class Fused:
+    """`Stepper` over stacked weights."""
+
+    def __init__(
+        self, modules: Sequence[nn.Module], members: Sequence[Member], device: torch.device, *, loss: str | None = None
+    ) -> None:
+        self.members = tuple(members)
+        self._loss = loss or members[0].training.loss
+        self.module = modules[0].to(device)
+        self.device = device
+        stackable = getattr(self.module, "stackable", False)
+        self.how = "as one" if stackable else "as one, by vmap"
+        self._call = _as_one if stackable else _by_vmap
+        self._generators = streams([member.integer("dropout") for member in members], device)
+        self.best = Stacked.of(modules).to(device)
+        self.adam = Adam(self.best.to(device), _rates(members, device))
+        self.live = list(range(len(members)))
+        self._bind()
+
+    def select(self, live: Sequence[int]) -> None:
+        """Go on with these members alone."""
+        if list(live) != self.live:
+            self.adam = self.adam.rows(self._index([self.live.index(k) for k in live]))
+            self.live = list(live)
+            self._bind()
+
+    def step(self, x: Tensor, y: Tensor) -> Tensor:
+        """One step of all live members: the losses ``[L]``."""
+        self.module.train()
+        if getattr(self.module, "without_autograd", False) and compiled(x):
+            losses, gradients = self.module.losses_and_gradients(x, y, self._loss)  # type: ignore[operator]
+        else:
+            losses, gradients = self._by_autograd(x, y)
+        self.adam.step(gradients)
+        return losses  # type: ignore[no-any-return]
+
+    def _by_autograd(self, x: Tensor, y: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        output = self._call(self.module, *arguments(self.module, x, y, forced=True))
+        losses = member_losses(self._loss, output, y)
+        leaves = self.adam.weights.leaves
+        return losses.detach(), torch.autograd.grad(losses.sum(), leaves, allow_unused=True, materialize_grads=True)
+
+    @torch.no_grad()
+    def predict(self, x: Tensor, y: Tensor) -> Tensor:
+        """``[L, B, U, D]``."""
+        self.module.eval()
+        forced = forces_prediction(self.module)
+        return self._call(self.module, *arguments(self.module, x[None], y[None], forced=forced))
+
+    def reset_state(self) -> None:
+        """Begin from zero where modules carry state from batch to batch."""
+        if carries_state(self.module):
+            self.module.reset_state()  # type: ignore[operator]
+
+    def keep(self, members: Sequence[int]) -> None:
+        """Remember the present weights of `members` as their best."""
+        rows = self.adam.weights.rows(self._index([self.live.index(k) for k in members]))
+        self.best.put(self._index(members), rows)
+
+    def restore(self) -> None:
+        """Make all members live, each with its best weights."""
+        self.adam = Adam(self.best.to(self.device), _rates(self.members, self.device))
+        self.live = list(range(len(self.members)))
+        self._bind()
+
+    def _bind(self) -> None:
+        """Let the module compute with the stacked weights of the live members, and with their dropout streams."""
+        names = [name for name, _ in self.module.named_parameters()]
+        for name, leaf in zip(names, self.adam.weights.leaves, strict=True):
+            owner, _, own = name.rpartition(".")
+            self.module.get_submodule(owner)._parameters[own] = leaf  # type: ignore[assignment]  # a plain tensor, [L, …]
+        for part in self.module.modules():
+            if isinstance(part, Layers):
+                part.draw_from([self._generators[k] for k in self.live])
+
+    def _index(self, members: Sequence[int]) -> Tensor:
+        return torch.tensor(list(members), device=self.device)
+
+
+def why_not(module: nn.Module, shape: Shape) -> str | None:
+    """Why members of this module cannot be stepped as one; `None` where they can."""
+    if getattr(module, "stackable", False):
+        return None
+    return next(_obstacles(module), None) or _what_vmap_says(module, shape)
+
+
+def _obstacles(module: nn.Module) -> Iterator[str]:
+    for name, part in module.named_modules():
+        if isinstance(part, Layers) and part.options.dropout > 0:
+            yield f"{name} has dropout, whose random stream would depend on the other members"
+        if isinstance(part, nn.RNNBase):
+            yield f"{name or type(part).__name__} is a torch.nn.{type(part).__name__}; bench.kernels has one that can"
+        if isinstance(part, nn.modules.dropout._DropoutNd) and part.p > 0:
+            yield f"{name} is a dropout, whose random stream would depend on the other members"
+    if next(module.buffers(), None) is not None:
+        yield "it has buffers, which training may change"
+    if not all(weight.requires_grad for weight in module.parameters()):
+        yield "it has weights that are not to be trained"
+    if len(list(module.named_parameters(remove_duplicate=False))) > len(list(module.parameters())):
+        yield "it uses a weight in two places"
+
+
+def _what_vmap_says(module: nn.Module, shape: Shape) -> str | None:
+    """Why `torch.vmap` refuses the module, tried on two members and two windows; `None` where it does not."""
+    weights = {name: torch.stack([weight.detach()] * 2) for name, weight in module.named_parameters()}
+    x = torch.zeros(2, 2, shape.sequence_length, shape.channels)
+    y = torch.zeros(2, 2, *shape.targets)
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            _vmapped(module.train(), weights, *arguments(module, x, y, forced=True))
+    except RuntimeError as error:
+        return f"torch.vmap refuses it ({str(error).strip().splitlines()[0]})"
+    return None
+
+
+def _as_one(module: nn.Module, *inputs: Tensor) -> Tensor:
+    """The output ``[L, B, U, D]`` of a module that takes members first, inputs ``[L, B, …]`` or ``[1, B, …]``."""
+    output: Tensor = module(*inputs)
+    return output
+
+
+def _by_vmap(module: nn.Module, *inputs: Tensor) -> Tensor:
+    """The same of a module that knows nothing of members."""
+    weights: dict[str, Tensor] = dict(module.named_parameters())
+    members = len(next(iter(weights.values())))
+    return _vmapped(module, weights, *(tensor.expand(members, *tensor.shape[1:]) for tensor in inputs))
+
+
+def _vmapped(module: nn.Module, weights: dict[str, Tensor], *inputs: Tensor) -> Tensor:
+    def one(own: dict[str, Tensor], *inputs: Tensor) -> Tensor:
+        output: Tensor = torch.func.functional_call(module, own, inputs)
+        return output
+
+    return torch.vmap(one)(weights, *inputs)
+
+
+def _rates(members: Sequence[Member], device: torch.device) -> Rates:
+    settings = [member.training for member in members]
+    columns = (
+        [one.learning_rate for one in settings],
+        [one.weight_decay for one in settings],
+        [math.inf if one.clip_norm is None else one.clip_norm for one in settings],
+    )
+    return Rates(*(torch.tensor(column, dtype=torch.float32, device=device) for column in columns))

@@ -1,0 +1,73 @@
+"""Faults planted for real, in the models and in the windows: the gate sees each in the cell that is there for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from bench.cells import Cell, expand
+from bench.comparing.decision import compare
+from bench.comparing.outcomes import ALARMS, Verdict
+from bench.data import DATASETS
+from bench.models import MODELS
+from bench.protocol import prepare
+from bench.protocol.windows import Windows
+from bench.running.cell import run_cell
+from bench.suite.load import load
+
+ROOT = Path(__file__).parents[2]
+SUITE = load(ROOT / "suites/ci.yaml", datasets=DATASETS, models=MODELS)
+
+
+@pytest.fixture
+def faults(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The faults, each of which is gone after the test."""
+    monkeypatch.syspath_prepend(ROOT / "tests/benchmarks")
+    import faults
+
+    from bench.training.batches import TensorWindows
+
+    for name, kind in MODELS.items():
+        monkeypatch.setitem(MODELS, name, kind)
+    monkeypatch.setattr(Windows, "inputs", Windows.inputs)
+    for name in ("_of_series", "train_windows"):
+        monkeypatch.setattr(prepare, name, getattr(prepare, name))
+    monkeypatch.setattr(TensorWindows, "__init__", TensorWindows.__init__)
+    return faults.FAULTS
+
+
+def cell_of(dataset: str, model: str) -> Cell:
+    (cell,) = (cell for cell in expand(SUITE) if (cell.dataset.id, cell.model.id) == (dataset, model))
+    return cell
+
+
+@pytest.mark.parametrize(
+    ("name", "dataset", "model", "verdict"),
+    [
+        ("window-late", "walk", "persistence", Verdict.LEAK),
+        ("window-late", "noise", "gru", Verdict.LEAK),
+        ("window-early", "walk", "persistence", Verdict.REGRESSED),
+        ("state-dropped", "wave", "gru", Verdict.REGRESSED),
+        ("learning-rate", "wave", "rnn", Verdict.REGRESSED),
+        ("scaler", "growth", "relu-rnn", Verdict.REGRESSED),
+        ("test-windows", "walk", "linear-ar", Verdict.LEAK),
+        ("test-windows", "noise", "linear-ar", Verdict.LEAK),
+    ],
+)
+def test_a_planted_fault_is_caught(faults: Any, name: str, dataset: str, model: str, verdict: Verdict) -> None:
+    cell = cell_of(dataset, model)
+    before: pa.Table = run_cell(cell)["runs"]
+    faults[name].plant()
+    after: pa.Table = run_cell(faults[name].alter(cell))["runs"]
+    found = compare({"runs": before}, {"runs": after}, SUITE.gate)
+    assert [each.verdict for each in found.cells] == [verdict]
+    assert verdict in ALARMS
+
+
+def test_equal_code_gives_equal_numbers() -> None:
+    cell = cell_of("wave", "gru")
+    (found,) = compare(*({"runs": run_cell(cell)["runs"]} for _ in range(2)), SUITE.gate).cells
+    assert (found.verdict, found.metrics[0].effect.value) == (Verdict.EQUIVALENT, 0.0)

@@ -1,0 +1,71 @@
+"""The verdict on a whole course of the training loss, against simulation."""
+
+import numpy as np
+import pytest
+
+from bench.replication.findings import Outcome, Printed
+from bench.replication.judge import follow
+
+EPOCHS = (10, 20, 30, 40, 50)
+MIDDLE = np.array([0.5, 0.2, 0.1, 0.05, 0.02])
+
+
+def courses(rng, count, spread=0.2):
+    """Losses whose logarithms wander together, as those of neighbouring epochs do."""
+    shared = rng.normal(size=(count, 1))
+    return MIDDLE * np.exp(spread * (0.7 * shared + 0.7 * rng.normal(size=(count, len(EPOCHS)))))
+
+
+def verdict(printed, ours, places=9):
+    losses = {epoch: ours[:, place] for place, epoch in enumerate(EPOCHS)}
+    numbers = {epoch: Printed("", value, value, places) for epoch, value in zip(EPOCHS, printed, strict=True)}
+    return follow(numbers, losses)
+
+
+def test_a_course_like_the_others_is_reproduced_as_often_as_stated():
+    rng = np.random.default_rng(0)
+    trials = [verdict(courses(rng, 1)[0], courses(rng, 20)).outcome for _ in range(300)]
+    share = np.mean([outcome is Outcome.REPRODUCED for outcome in trials])
+    assert 0.88 <= share <= 0.99  # 95 %, less the little that 20 replicates miss
+
+
+def test_a_course_far_below_is_worse_than_published_and_one_far_above_better():
+    ours = courses(np.random.default_rng(1), 20)
+    below, above = verdict(MIDDLE / 4, ours), verdict(MIDDLE * 4, ours)
+    assert (below.outcome, above.outcome) == (Outcome.WORSE, Outcome.BETTER)
+    assert below.deviation > below.limit
+    assert {finding.outcome for finding in below.findings} == {Outcome.WORSE}
+    assert below.note == "of 5 printed epochs 5 worse than published"
+
+
+def test_one_epoch_far_outside_refuses_the_course():
+    ours = courses(np.random.default_rng(2), 20)
+    printed = MIDDLE.copy()
+    printed[3] *= 5
+    found = verdict(printed, ours)
+    assert found.outcome is Outcome.BETTER
+    assert found.note == "of 5 printed epochs 4 reproduced, 1 better than published"
+
+
+def test_coarse_printing_is_no_deviation():
+    ours = courses(np.random.default_rng(3), 20, spread=1e-6)
+    assert verdict(np.round(MIDDLE + 0.004, 2), ours, places=2).outcome is Outcome.REPRODUCED
+    assert verdict(MIDDLE + 0.004, ours).outcome is Outcome.BETTER
+
+
+def test_few_replicates_are_judged_epoch_by_epoch():
+    found = verdict(MIDDLE * 4, courses(np.random.default_rng(4), 2))
+    assert (found.outcome, found.limit) == (Outcome.BETTER, None)
+
+
+def test_an_epoch_that_no_replicate_has_is_not_judged():
+    found = follow({10: Printed("", 1.0, 1.0, 1)}, {10: np.array([np.nan])})
+    assert found.outcome is Outcome.NOT_RUN
+
+
+@pytest.mark.parametrize("factor", [1.0, 3.0])
+def test_scale_does_not_matter(factor):
+    ours = courses(np.random.default_rng(5), 20)
+    one = verdict(MIDDLE * 1.3, ours)
+    other = verdict(MIDDLE * 1.3 * factor, ours * factor)
+    assert other.deviation == pytest.approx(one.deviation, rel=1e-6)

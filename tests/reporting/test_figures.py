@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from xml.etree import ElementTree as ET
+
+import matplotlib as mpl
+import pytest
+
+from bench.reporting.figures.style import looks
+from bench.reporting.page import Pictures, draw
+from bench.reporting.source import Source
+from bench.reporting.summary import summarise
+from bench.reporting.values import Model, Summary
+from bench.store.schema import Rows, Status
+
+Fake = Callable[..., Rows]
+HOSTILE = '<script>alert(1)</script> $x_1$ id="a" #1d2429 1.23456'
+
+
+@pytest.fixture(scope="module")
+def summary() -> Callable[..., Summary]:
+    return lambda rows: summarise(Source(rows, "results/fake"))
+
+
+@pytest.fixture(scope="module")
+def hostile(fake: Fake, summary: Callable[[Rows], Summary]) -> Pictures:
+    return draw(summary(fake(datasets=[HOSTILE, "TSLA"], models=["persistence", "lstm", HOSTILE])))
+
+
+def test_every_picture_is_well_formed_and_names_its_parts_once(hostile: Pictures) -> None:
+    pictures = list(hostile)
+    assert [picture.name.split("-")[0] for picture in pictures] == [
+        *("ranks", "front", "skill", "cost"),
+        *("errors", "predictions", "curves") * 2,
+    ]
+    assert len({picture.name for picture in pictures}) == len(pictures)
+    names: list[str] = []
+    for picture in pictures:
+        ET.fromstring(picture.file())
+        root = ET.fromstring(picture.svg)
+        own = [element.get("id") for element in root.iter() if element.get("id")]
+        names += own
+        used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', picture.svg))
+        assert used <= set(own)
+    assert len(set(names)) == len(names)
+
+
+def test_every_picture_is_a_pdf_with_fonts_that_journals_take(hostile: Pictures) -> None:
+    for picture in hostile:
+        assert picture.pdf.startswith(b"%PDF-1")
+        assert b"/FontFile2" in picture.pdf, "TrueType, embedded"
+        assert b"/Type3" not in picture.pdf
+        assert b"/CreationDate" not in picture.pdf, "equal results give equal files"
+
+
+def test_pictures_ask_for_nothing_and_run_nothing(hostile: Pictures) -> None:
+    for picture in hostile:
+        assert "<script" not in picture.svg
+        assert not re.search(r'(href|src)="(?!#)', picture.file())
+        assert re.findall(r"https?://[^\"' ]*", picture.file()) == ["http://www.w3.org/2000/svg"]
+
+
+def test_names_are_shown_as_they_are(fake: Fake, summary: Callable[[Rows], Summary]) -> None:
+    name = 'a$b$_1 id="x" 1.23456'
+    cost = draw(summary(fake(datasets=[name]))).overview[-1]
+    texts = [element.text for element in ET.fromstring(cost.svg).iter() if element.tag.endswith("text")]
+    assert name in texts
+
+
+def test_any_alphabet_and_any_control_character_can_be_drawn(fake: Fake, summary: Callable[[Rows], Summary]) -> None:
+    made = draw(summary(fake(datasets=["日経 \x07\x1b"], lengths=(30,))))
+    for picture in made:
+        ET.fromstring(picture.file())
+    for picture in made.sections[0]:
+        assert "日経" in picture.file()
+
+
+def test_every_picture_has_a_title_and_says_in_words_what_it_shows(hostile: Pictures) -> None:
+    for picture in hostile:
+        root = ET.fromstring(picture.svg)
+        assert root.get("role") == "img"
+        assert root.get("aria-label") == f"{picture.title}. {picture.alt}"
+        assert len(picture.alt) > 40
+        told = ET.fromstring(picture.file())
+        assert [told[0].text, told[1].text] == [picture.title, picture.alt]
+
+
+def test_page_colours_are_variables_and_text_is_text(hostile: Pictures) -> None:
+    for picture in hostile:
+        assert "var(--ink)" in picture.svg
+        assert "#59646c" not in picture.svg
+        assert "<text" in picture.svg
+        assert "DejaVu" not in picture.svg
+
+
+def test_drawing_leaves_matplotlib_as_it_was_and_repeats_itself(fake: Fake, summary: Callable[[Rows], Summary]) -> None:
+    import matplotlib.pyplot as plt
+
+    found = summary(fake(datasets=["noisy-sine"]))
+    before = dict(mpl.rcParams)
+    first = list(draw(found))
+    assert dict(mpl.rcParams) == before
+    assert plt.get_fignums() == []
+    assert list(draw(found)) == first
+
+
+def test_a_model_looks_the_same_whatever_it_is_drawn_with() -> None:
+    models = [Model("persistence", "persistence", True), *(Model(f"m{i}", "gru", False) for i in range(20))]
+    found = looks(models)
+    assert len({(look.color, look.marker) for look in found.values()}) == len(models)
+    assert looks(models[:5]) == {name: found[name] for name in list(found)[:5]}
+
+
+def test_one_length_is_drawn_by_model_and_several_by_length(fake: Fake, summary: Callable[[Rows], Summary]) -> None:
+    by_model = draw(summary(fake(datasets=["gbm"], lengths=(30,)))).sections[0][0]
+    by_length = draw(summary(fake(datasets=["gbm"], lengths=(10, 30, 100)))).sections[0][0]
+    assert by_model.title == "Error on gbm"
+    assert by_length.title == "Error on gbm by sequence length"
+    assert ">sequence length (points)<" in by_length.svg
+    assert ">sequence length (points)<" not in by_model.svg
+
+
+def test_a_reference_far_away_is_told_and_not_drawn(fake: Fake, summary: Callable[[Rows], Summary]) -> None:
+    found = summary(fake(datasets=["noisy-sine"], lengths=(30,)))
+    (section,) = found.sections
+    far = replace(found, sections=(replace(section, persistence_rmse=1000.0),))
+    assert "persistence 1000, off the scale" in draw(far).sections[0][0].svg
+    assert "off the scale" not in draw(summary(fake(datasets=["gbm"], lengths=(30,)))).sections[0][0].svg
+
+
+def test_what_there_is_not_is_not_drawn(fake: Fake, summary: Callable[[Rows], Summary]) -> None:
+    assert list(draw(summary(fake(datasets=[])))) == []
+    lost = {("gbm", model): (Status.FAILED, "x") for model in ("persistence", "lstm")}
+    assert list(draw(summary(fake(datasets=["gbm"], models=["persistence", "lstm"], failures=lost)))) == []
+    half = draw(summary(fake(datasets=["gbm", "noisy-sine"], models=["persistence", "lstm"], failures=lost)))
+    assert [len(own) for own in half.sections] == [0, 3]
+
+
+def test_a_skill_far_below_zero_keeps_the_others_readable(fake: Fake, summary: Callable[[Rows], Summary]) -> None:
+    found = summary(fake(datasets=["noisy-sine"], lengths=(30,)))
+    (section,) = found.sections
+    poor = tuple(
+        replace(cell, skill=replace(cell.skill, value=-87.5, interval=(-90.0, -85.0)))
+        if cell.model == "rnn" and cell.skill
+        else cell
+        for cell in section.cells
+    )
+    (svg,) = (p.svg for p in draw(replace(found, sections=(replace(section, cells=poor),))) if p.name == "skill")
+    assert ">−87.5<" in svg
+    ticks = [float(text.replace("−", "-")) for text in re.findall(r">(−?\d\.\d+)<", svg)]
+    assert min(ticks) >= -1.2

@@ -1,0 +1,106 @@
+"""A results folder → a report that says what is missing from it, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from bench import store
+from bench.cells import expand
+from bench.reporting.render import write
+from bench.reporting.source import Source, read
+from bench.reporting.summary import summarise
+from bench.reporting.summary_cells import LEFT_OUT, NOT_RUN
+from bench.reporting.values import State, Verdict
+from bench.spec import Entry, Suite
+from bench.store.schema import SCHEMAS, Rows, table
+
+SUITE = Suite(
+    name="fake",
+    datasets=(Entry(id="gbm", kind="gbm", parameters={}),),
+    models=tuple(Entry(id=name, kind=name, parameters={}) for name in ("persistence", "gru", "lstm")),
+    sequence_lengths=(10,),
+)
+
+
+@pytest.fixture
+def rows(fake: Callable[..., Rows]) -> Rows:
+    return fake(datasets=["gbm"], models=["persistence", "gru", "lstm"], lengths=(10,), absent=[("gbm", "lstm", 10)])
+
+
+def stored(folder: Path, rows: Rows, suite: Suite | None) -> Path:
+    """`rows` as a results folder, a part for each cell."""
+    with store.writing(folder) as writer:
+        for cell_id in rows["runs"]["cell_id"].unique().to_pylist():
+            writer.put({name: of_cell(rows[name], cell_id) for name in SCHEMAS})
+    if suite:
+        store.write_suite(folder, suite.model_dump_json())
+    return folder
+
+
+def of_cell(rows: pa.Table, cell_id: str) -> pa.Table:
+    return rows.filter(pc.equal(rows["cell_id"], cell_id))
+
+
+def test_the_suite_tells_what_has_no_row(tmp_path: Path, rows: Rows) -> None:
+    found = summarise(read(stored(tmp_path, rows, SUITE)))
+    assert (found.counts.cells, found.counts.stored) == (3, 2)
+    assert "1 cell of the suite has no row: lstm on gbm at 10. `bench run` makes what is missing." in found.cautions
+    assert any("1 of 3 cells of the suite have no row yet" in sentence for sentence in found.sentences)
+
+
+def test_a_cell_without_a_row_is_not_marked_as_one_that_failed(fake: Callable[..., Rows]) -> None:
+    absent = [("gbm", "lstm", 30), ("gbm", "gru", 30)]
+    rows = fake(datasets=["gbm"], models=["persistence", "gru", "lstm"], lengths=(10, 30), absent=absent)
+    asked = frozenset({("gbm", "lstm", 30, 1)})
+    (section,) = summarise(Source(rows, "results/fake", asked=asked)).sections
+    found = {(c.model, c.sequence_length): c for c in section.cells if c.state is State.MISSING}
+    assert {place: (c.verdict, c.note) for place, c in found.items()} == {
+        ("gru", 30): (Verdict.NO_ROW, LEFT_OUT),
+        ("lstm", 30): (Verdict.NO_ROW, NOT_RUN),
+    }
+
+
+def test_a_torn_part_costs_its_cell_and_not_the_report(tmp_path: Path, rows: Rows) -> None:
+    folder = stored(tmp_path / "fake", rows, None)
+    part = min((folder / "trials").iterdir())
+    part.write_bytes(b"torn")
+    page = write(folder, tmp_path / "reports").read_text()
+    assert f"trials/{part.name}: expected a whole Parquet file, but it is torn" in page
+    assert "1 of 1 cell complete" in page
+
+
+def test_a_suite_that_cannot_be_read_costs_what_it_tells_alone(tmp_path: Path, rows: Rows) -> None:
+    folder = stored(tmp_path, rows, None)
+    store.write_suite(folder, '{"name": ')
+    source = read(folder)
+    assert (source.asked, source.systems) == (None, ())
+    assert source.unreadable == (
+        f"{folder}/suite.json: expected a suite as this version of bench writes it; `bench run` writes it again",
+    )
+
+
+def test_a_folder_that_was_probed_and_never_run_shows_the_cost(tmp_path: Path) -> None:
+    cell = next(cell for cell in expand(SUITE) if cell.model.id == "gru")
+    sample = {**cell.key, "status": "ok", "quantity": "step_s", "repeat": 0, "value": 0.005, "implementation": "GRU"}
+    folder = tmp_path / "anything"
+    with store.writing(folder) as writer:
+        writer.put_probe(table("probes", [sample]), "here")
+    store.write_suite(folder, SUITE.model_dump_json())
+    page = write(folder, tmp_path / "reports")
+    assert page.parent.name == "fake", "the probes name their suite"
+    text = page.with_name("report.md").read_text()
+    assert "not one cell has been run" in text
+    assert "The cost of 1 cell was probed" in text
+    assert "5.00 ms" in text
+    assert f"bench show {cell.id} --table probes" in text
+
+
+def test_every_cell_of_the_markdown_page_has_its_command(tmp_path: Path, rows: Rows) -> None:
+    text = write(stored(tmp_path / "fake", rows, SUITE), tmp_path / "reports").with_name("report.md").read_text()
+    for cell_id in rows["runs"]["cell_id"].unique().to_pylist():
+        assert f"bench show {cell_id[:6]}" in text

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from bench.store.schema import Rows
+
+PROGRAM = """
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"torch", "optuna", "numba"}:
+            raise ModuleNotFoundError(f"No module named {name!r}")
+sys.meta_path.insert(0, Absent())
+from pathlib import Path
+import pyarrow.parquet as pq
+import bench.compare, bench.stats.budget, bench.stats.confidence_set, bench.stats.importance
+import bench.stats.interquartile, bench.stats.floors, bench.stats.power, bench.stats.verdicts
+from bench.compare.exporters import to_markdown
+from bench.report.render import render, write
+from bench.report.source import Source
+from bench.report.summary import summarise
+rows = {name: pq.read_table(f"{name}.parquet") for name in ("runs", "trials", "curves", "predictions")}
+page = render(summarise(Source(rows, "results/fake")))["index.html"]
+assert "has the smallest error" in page
+print(to_markdown(bench.comparing.decision(rows, rows)).splitlines()[2])
+"""
+
+
+def test_reading_works_where_nothing_that_makes_results_is_installed(fake: Callable[..., Rows], tmp_path: Path) -> None:
+    for name, rows in fake(datasets=["noisy-sine"], lengths=(30,)).items():
+        pq.write_table(rows, tmp_path / f"{name}.parquet")
+    root = Path(__file__).parents[2]
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-c", PROGRAM],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1", "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == "5 cells in both: 5 equivalent.\n"

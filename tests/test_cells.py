@@ -1,0 +1,170 @@
+"""Suite → cells: which, in what order, and what their identity depends on."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from fnmatch import fnmatchcase
+from itertools import product
+
+import pytest
+
+from bench.cells import Cell, expand
+from bench.spec import AsPublished, Entry, Split, Training, Tuning
+
+TEXT = """\
+name: golden
+datasets: [noise, {id: loud, kind: noise, noise: 0.5}]
+models: [last, {id: deep, kind: net, layers: [2, 3], dropout: 0.1}]
+sequence_lengths: [10, 30]
+horizons: [1, 5]
+seeds: 3
+split: {test: 100}
+training: {epochs: 7, learning_rate: 1e-2}
+tuning: {trials: 4}
+"""
+
+
+def ids(suite):
+    return [cell.id for cell in expand(suite)]
+
+
+def test_cells_come_in_the_order_of_the_file(load_text):
+    found = [(c.dataset.id, c.model.id, c.sequence_length, c.horizon) for c in expand(load_text(TEXT))]
+    models = ("last", "deep-layers=2", "deep-layers=3")
+    assert found == list(product(("noise", "loud"), models, (10, 30), (1, 5)))
+    assert len(set(ids(load_text(TEXT)))) == len(found) == 24
+
+
+@pytest.mark.parametrize(
+    ("rule", "gone"),
+    [
+        ("{model: 'deep*', sequence_length: 10}", lambda d, m, length, h: m.startswith("deep") and length == 10),
+        ("{dataset: loud}", lambda d, m, length, h: d == "loud"),
+        ("{dataset: '[ln]o?*', model: last, horizon: 5}", lambda d, m, length, h: (m, h) == ("last", 5)),
+        ("{horizon: 1}", lambda d, m, length, h: h == 1),
+        ("{model: 'deep-layers=[3]'}", lambda d, m, length, h: m == "deep-layers=3"),
+    ],
+)
+def test_exclusions_take_out_what_matches_every_key(load_text, rule, gone):
+    everything = [(c.dataset.id, c.model.id, c.sequence_length, c.horizon) for c in expand(load_text(TEXT))]
+    left = [
+        (c.dataset.id, c.model.id, c.sequence_length, c.horizon)
+        for c in expand(load_text(TEXT + f"exclude: [{rule}]\n"))
+    ]
+    assert left == [cell for cell in everything if not gone(*cell)]
+    assert 0 < len(left) < len(everything)
+
+
+def test_an_id_that_looks_like_a_glob_excludes_itself(load_text):
+    text = "name: s\ndatasets: [{id: 'a[1]', kind: noise}, prices]\nmodels: [last]\nexclude: [{dataset: 'a[1]'}]\n"
+    assert not fnmatchcase("a[1]", "a[1]")
+    assert [cell.dataset.id for cell in expand(load_text(text))] == ["prices"]
+
+
+def test_the_identity_of_one_cell_is_pinned(load_text):
+    """Where this fails, every stored result would be run again: undo what changed, or mean it and pin the new one."""
+    cell = list(expand(load_text(TEXT)))[6]
+    assert cell.title == "noise × deep-layers=2, L=30, h=1"
+    assert cell.id == "fc45f5b2af9b769c"
+
+
+CELL = Cell(
+    suite="s",
+    dataset=Entry(id="noise", kind="noise", parameters={"noise": 0.1}),
+    model=Entry(id="net", kind="net", parameters={"layers": 1}),
+    sequence_length=10,
+    horizon=1,
+    seeds=3,
+    seed=0,
+    split=Split(),
+    training=Training(),
+    tuning=Tuning(),
+)
+
+OTHER = {
+    "dataset": [CELL.dataset.model_copy(update={key: value}) for key, value in
+                {"id": "x", "kind": "x", "parameters": {"noise": 0.2}}.items()],
+    "model": [CELL.model.model_copy(update={key: value}) for key, value in
+              {"id": "x", "kind": "x", "parameters": {"layers": 2}, "stated": ("layers",)}.items()],
+    "sequence_length": [11],
+    "horizon": [2],
+    "seeds": [4],
+    "seed": [1],
+    "split": [Split(validation=0.2), Split(test=0.1), Split(test=100)],
+    "tuning": [None],
+    "as_published": [AsPublished(order="in-order"), AsPublished(scaler="series")],
+    "fresh_data": [True],
+    "time_limit_s": [60.0],
+    "data_sha256": ["0" * 64],
+    "plugins": [{"other": "1.0"}],
+}  # fmt: skip
+
+VALUES = {
+    "epochs": 7, "batch_size": 7, "windows_per_epoch": 7, "learning_rate": 0.7, "weight_decay": 0.7,
+    "early_stopping": 7, "clip_norm": None, "loss": "mae", "scaler": "standard", "supervision": "every-step",
+    "trials": 7, "batch": 7, "sampler": "random", "pruner": "none",
+}  # fmt: skip
+
+
+def variants():
+    for name, values in OTHER.items():
+        for value in values:
+            yield f"{name}={value}"[:60], replace(CELL, **{name: value})
+    for name, model in (("training", Training), ("tuning", Tuning)):
+        for key in model.model_fields:
+            yield f"{name}.{key}", replace(CELL, **{name: model(**{key: VALUES[key]})})
+
+
+def test_every_field_that_can_change_a_result_changes_the_identity():
+    found = dict(variants())
+    assert {field.name for field in fields(Cell)} == {*OTHER, "training", "suite"}
+    assert len({CELL.id, *(cell.id for cell in found.values())}) == 1 + len(found)
+
+
+def test_the_name_of_the_suite_is_no_part_of_it():
+    assert replace(CELL, suite="another").id == CELL.id
+
+
+def test_order_comments_and_style_are_no_part_of_it(load_text):
+    other = """\
+# The same.
+tuning:
+  trials: 4
+split: {validation: 0.1, "test": 100}
+training: {learning_rate: 0.01, epochs: 7, loss: mse}
+seeds: 0x3
+horizons:
+  - 1
+  - 5
+sequence_lengths: [10, 30]
+models: [last, {dropout: 1.0e-1, layers: [2, 3], kind: net, id: deep}]
+datasets: [{kind: noise, length: 1000}, {noise: .5, kind: noise, id: loud}]
+name: another
+"""
+    assert ids(load_text(other)) == ids(load_text(TEXT))
+
+
+def test_a_default_written_out_only_matters_where_tuning_would_vary_it(load_text):
+    text = "name: s\ndatasets: [noise]\nmodels: [{}]\ntuning: {}\n"
+    bare, stated = "net", "{kind: net, cell: lstm}"
+    off = [load_text(text.format(model, "false")) for model in (bare, stated)]
+    on = [load_text(text.format(model, "{trials: 3}")) for model in (bare, stated)]
+    assert ids(off[0]) == ids(off[1])
+    assert ids(on[0]) != ids(on[1])
+
+
+def test_a_file_is_known_by_its_bytes_wherever_it_lies() -> None:
+    def lying_at(path: str, sha256: str) -> str:
+        entry = Entry(id="mine", kind="file", parameters={"path": path, "column": "x"})
+        return replace(CELL, dataset=entry, data_sha256=sha256).id
+
+    assert lying_at("/a/mine.csv", "0" * 64) == lying_at("/b/mine.csv", "0" * 64)
+    assert lying_at("/a/mine.csv", "0" * 64) != lying_at("/a/mine.csv", "1" * 64)
+
+
+def test_what_counts_as_worse_is_no_part_of_a_cell(load_text):
+    text = "name: s\ndatasets: [noise]\nmodels: [net]\n"
+    plain, gated = (
+        list(expand(load_text(each))) for each in (text, text + "gate: {thresholds: {rmse: 0.5}, alpha: 0.2}\n")
+    )
+    assert [cell.id for cell in plain] == [cell.id for cell in gated]
