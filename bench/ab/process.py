@@ -12,7 +12,9 @@ from types import MappingProxyType
 from typing import IO, Any, NamedTuple, cast
 
 from bench.ab import agent
+from bench.ab.agent import TITLES
 from bench.ab.worktree import Side, external, last_lines
+from bench.cells import Cell, alone
 from bench.errors import InputError
 from bench.running.workers import THREAD_COUNTS
 
@@ -148,3 +150,13 @@ def _path(side: Side) -> str:
     sources = [str(side.root / "src")] if (side.root / "src").is_dir() and side.environment is None else []
     registration = [str(side.registration)] if side.registration else []
     return os.pathsep.join([*sources, str(side.root), *registration, *elsewhere])
+
+
+def asked(cells: Sequence[Cell], folder: Path) -> Path:
+    """Write each of `cells` into `folder`, which is made, as a suite of its own, and return it."""
+    folder.mkdir(parents=True)
+    for k, cell in enumerate(cells):
+        (folder / f"{k}.yaml").write_text(alone(cell), encoding="utf-8")
+    titles = [cell.title for cell in cells]
+    (folder / TITLES).write_text(json.dumps(titles), encoding="utf-8")
+    return folder

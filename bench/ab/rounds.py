@@ -24,8 +24,9 @@ from typing import NamedTuple
 
 from bench.ab.agent import CALIBRATION
 from bench.ab.process import Agent, Offer, Ready
-from bench.ab.worktree import Side, deferred
+from bench.ab.worktree import Side
 from bench.errors import InputError
+from bench.signals import deferred
 
 FLOOR_S = 1e-5
 """Works that take less on both sides are not judged: there a tenth is what a call from another place may cost."""

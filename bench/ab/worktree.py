@@ -7,16 +7,12 @@ Signals wait while something is made or put away that must not be left half done
 Whether a side runs its own code: where each of its modules came from.
 
 The plug-ins that the base registers, where it runs with packages that were installed for the head.
-
-The base: a commit in a working tree and an environment of its own, both gone afterwards.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -27,40 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.ab.agent import TITLES
-from bench.cells import Cell, alone
 from bench.errors import InputError
-
-
-def asked(cells: Sequence[Cell], folder: Path) -> Path:
-    """Write each of `cells` into `folder`, which is made, as a suite of its own, and return it."""
-    folder.mkdir(parents=True)
-    for k, cell in enumerate(cells):
-        (folder / f"{k}.yaml").write_text(alone(cell), encoding="utf-8")
-    titles = [cell.title for cell in cells]
-    (folder / TITLES).write_text(json.dumps(titles), encoding="utf-8")
-    return folder
-
-
-ASKING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-"""What asks a program to end; the last one, where there is such, says that its terminal was closed."""
-
-
-@contextmanager
-def deferred() -> Iterator[None]:
-    """Within the block no request to end is heard; one that came is heard after it.
-
-    A process that is started meanwhile inherits this; one that is killed ends all the same.
-    """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ASKING)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
+from bench.signals import deferred
 
 _INSTALLED = {"site-packages", "dist-packages"}
 

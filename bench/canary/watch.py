@@ -9,12 +9,16 @@ from itertools import groupby
 from typing import Any
 
 from bench.canary.base import Canary, Outcome, Verdict
+from bench.canary.causality import CAUSALITY, SCALER
+from bench.canary.chance import GBM, PERMUTED
 from bench.canary.pieces import Budget, Pieces
 from bench.cells import Cell
 from bench.data.base import Sequences, Series
 from bench.errors import BenchError
 from bench.protocol.prepare import load_data
 from bench.running.rows import classified
+
+CANARIES: dict[str, Canary] = {"causality": CAUSALITY, "permuted": PERMUTED, "gbm": GBM, "scaler": SCALER}
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,10 @@ from typing import Annotated, Literal
 import typer
 
 from bench.ab.agent import CALIBRATION
+from bench.ab.process import asked
 from bench.ab.rounds import Pair, Session, Shared
 from bench.ab.speed import Conclusion, Ratio, Speed, Target, concluded, is_look
-from bench.ab.worktree import asked, base_of, head_of, repository_of
+from bench.ab.worktree import base_of, head_of, repository_of
 from bench.cells import expand
 from bench.cli.listing import loaded
 from bench.cli.terminal import ending

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 import torch
 import typer
 
-from bench.canary import CANARIES
 from bench.canary.base import Verdict
 from bench.canary.pieces import Budget
-from bench.canary.watch import Finding, watch
+from bench.canary.watch import CANARIES, Finding, watch
 from bench.cells import Cell, expand
 from bench.cli.listing import loaded
 from bench.running.plan import only

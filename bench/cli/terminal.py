@@ -80,7 +80,7 @@ def ending() -> Iterator[Callable[[], None]]:
     What it leaves is put away. What is ignored already, as under ``nohup``, stays so. Later ones are ignored, so that
     nothing is left behind. The function that it gives raises again what was dropped on its way.
     """
-    from bench.ab.worktree import ASKING
+    from bench.signals import END_SIGNALS
 
     came: list[int] = []
 
@@ -93,7 +93,9 @@ def ending() -> Iterator[Callable[[], None]]:
             came.append(number)
             check()
 
-    before = {number: signal.signal(number, handle) for number in ASKING if signal.getsignal(number) != signal.SIG_IGN}
+    before = {
+        number: signal.signal(number, handle) for number in END_SIGNALS if signal.getsignal(number) != signal.SIG_IGN
+    }
     try:
         yield check
     finally:

@@ -4,8 +4,6 @@ Where the level of a series changes: hierarchical division by energy statistics 
 
 No law of the values is assumed, and the chance of seeing a change in a series without one is the level asked for, since
 every division is tested by permutation. That takes points: with fewer than nine no division can be significant at 1 %.
-
-When a series changed its level, and by how much.
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 The metrics that a comparison can look at, and how two values of one are held against each other.
 
-Paired replicates → verdicts: one family of tests, whose chance of a false alarm is known.
-
 A change for the worse or the better needs both an effect above its margin and a paired t-test that is significant
 after Holm's correction, hence an interval that excludes 0. Equivalence is no absence of a difference: it is shown by
 two one-sided tests that the effect lies within the margin. What shows neither is undecided.

@@ -1,8 +1,6 @@
 """Series and their steps → one self-contained HTML page.
 
 Series as small multiples: every run a dot, every level a line, every step marked.
-
-Series and their steps → one self-contained HTML page.
 """
 
 from __future__ import annotations

@@ -1,7 +1,5 @@
 """The contract between a source of data and everything that reads it.
 
-The contract between a source of data and everything that reads it.
-
 SHA-256 of files and of generated values.
 """
 

@@ -10,20 +10,26 @@ from typing import NamedTuple
 
 from bench.kernels import equations
 from bench.kernels.arrays import (
-    Array,
     Arrays,
     Gradients,
     Operands,
     Sums,
+    Tile,
+    add_step,
     columns_width,
+    in_slot,
+    inputs_at,
+    load_rows,
     member,
     pack_rows,
     padded_to,
+    part_of,
     scratch,
+    store_rows,
+    store_step,
     zeros,
 )
-from bench.kernels.compiled import inner, part
-from bench.kernels.forward import Tile, add_step, in_slot, inputs_at, load_rows, part_of, store_rows, store_step
+from bench.kernels.compiled import Array, inner, part
 from bench.kernels.product import Extent, Matrix, Panels, add_product, add_transposed, set_sum
 from bench.kernels.sizes import GRU, LSTM, Plan
 

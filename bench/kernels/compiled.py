@@ -17,6 +17,10 @@ from typing import Any, ParamSpec, TypeVar, cast
 import numpy as np
 from filelock import FileLock
 from numba import extending, njit
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -4,8 +4,6 @@ One call of a recurrent operator: its tensors, what it asks for, and whether the
 
 ``K`` counts members of the bank, ``B`` rows of the batch, ``T`` steps, ``C`` channels, ``H`` hidden units. A tensor
 whose first dimension is 1 is shared by all members.
-
-The recurrent operators: one bank of layers, one direction, done by what suits the device.
 """
 
 from __future__ import annotations
@@ -17,9 +15,17 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from bench.errors import InputError
 from bench.registry import lookup
+
+LOSSES: dict[str, Callable[..., Tensor]] = {
+    "mse": functional.mse_loss,
+    "mae": functional.l1_loss,
+    "huber": functional.huber_loss,
+}
+
 
 GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3}
 """The cells, and how many gates each has."""

@@ -32,8 +32,7 @@ from typing import Any
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import types
 
-from bench.kernels.arrays import Array
-from bench.kernels.compiled import inner, intrinsic
+from bench.kernels.compiled import Array, inner, intrinsic
 from bench.kernels.simd import Vector, load, maximum_zero, store, where_positive
 from bench.kernels.sizes import RNN_TANH, Plan
 

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bench.errors import InputError
-from bench.kernels.dispatch import Inputs, Options, Weights, check, compiled, recurrent
+from bench.kernels.dispatch import LOSSES, Inputs, Options, Weights, check, compiled, recurrent
 from bench.kernels.modules import Layers
 from bench.kernels.native import run_backward, run_forward, run_training
 from bench.registry import lookup
@@ -152,12 +152,6 @@ def _way_down(way: _Layer, d_output: Tensor | None, d_states: Sequence[Tensor], 
 def _side_by_side(tensors: Sequence[Tensor]) -> Tensor:
     return tensors[0] if len(tensors) == 1 else torch.cat(list(tensors), dim=-1)
 
-
-LOSSES: dict[str, Callable[..., Tensor]] = {
-    "mse": functional.mse_loss,
-    "mae": functional.l1_loss,
-    "huber": functional.huber_loss,
-}
 
 SLOPES: dict[str, Callable[[Tensor], Tensor]] = {
     "mse": lambda error: 2 * error,

@@ -12,10 +12,24 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from bench.kernels.arrays import Array, Arrays, Head, Results, copy, member, scratch, sum_parts, unpack_gradients, zeros
+from bench.kernels.arrays import (
+    Arrays,
+    Head,
+    Results,
+    Tile,
+    copy,
+    in_slot,
+    member,
+    part_of,
+    scratch,
+    sum_parts,
+    tile_at,
+    unpack_gradients,
+    zeros,
+)
 from bench.kernels.backward import Room, backward_room, backward_tile, begin_back, pack_backward
-from bench.kernels.compiled import entry, inner, part
-from bench.kernels.forward import Packed, Tile, forward_tile, in_slot, pack_forward, packed_room, part_of, tile_at
+from bench.kernels.compiled import Array, entry, inner, part
+from bench.kernels.forward import Packed, forward_tile, pack_forward, packed_room
 from bench.kernels.product import Matrix
 from bench.kernels.simd import VECTOR_BYTES, get, load, put, store, total
 from bench.kernels.sizes import Plan, head_size

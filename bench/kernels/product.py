@@ -22,10 +22,7 @@ from numba.core import cgutils, types
 from numpy.typing import NDArray
 
 from bench.kernels.compiled import inner, intrinsic
-from bench.kernels.simd import VECTOR_BYTES, address, broadcast, load_vector, store_vector
-
-ROWS = 4 if VECTOR_BYTES == 32 else 8
-"""Rows of a full block: with two vectors a row, 16 sums where there are 32 registers and 8 where there are 16."""
+from bench.kernels.simd import ROWS, VECTOR_BYTES, address, broadcast, load_vector, store_vector
 
 _INDEX = ir.IntType(64)
 

@@ -27,6 +27,9 @@ from bench.kernels.compiled import intrinsic
 _FEATURES = frozenset((vars(config)["CPU_FEATURES"] or get_host_cpu_features()).split(","))
 VECTOR_BYTES = 64 if "+avx512f" in _FEATURES else 32 if "+avx" in _FEATURES else 16
 
+ROWS = 4 if VECTOR_BYTES == 32 else 8
+"""Rows of a full block: with two vectors a row, 16 sums where there are 32 registers and 8 where there are 16."""
+
 
 class Vector(types.Type):
     """`VECTOR_BYTES` bytes of `element`, a numba float type. A number where a vector is expected fills one."""

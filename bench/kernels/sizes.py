@@ -25,8 +25,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bench.kernels.product import ROWS
-from bench.kernels.simd import VECTOR_BYTES
+from bench.kernels.simd import ROWS, VECTOR_BYTES
 
 RNN_TANH, RNN_RELU, LSTM, GRU = range(4)
 

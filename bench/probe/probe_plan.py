@@ -17,8 +17,8 @@ from bench.cells import Cell
 from bench.models import model_kinds
 from bench.probe.workload import Workload
 from bench.registry import lookup
-from bench.running.plan import Blocked, Preflight
-from bench.running.rows import as_json
+from bench.running.plan import Preflight
+from bench.running.rows import Blocked, as_json
 from bench.spec import Training
 from bench.store import read
 from bench.store.environment import libraries, machine_id

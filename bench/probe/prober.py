@@ -6,8 +6,6 @@ What is timed: one network with `torch.nn`'s own layers and Adam, or one model i
 
 The speed of a bank, apart from that of a single network: what a run trains with.
 
-Measure one workload in this process, which should be fresh and do nothing else.
-
 The far side: one workload in one fresh process.
 
 torch is imported here, so that the process's environment tells it and its memory is not the model's.
@@ -33,12 +31,10 @@ from bench.probe.flops import FORMULAS
 from bench.probe.workload import PREDICT_BATCH, Answer, Facts, Question, Sample, Workload
 from bench.protocol.windows import Examples, Selection, Windows
 from bench.registry import lookup
-from bench.running.cell import peak_bytes, reset_peak
-from bench.running.plan import Blocked
-from bench.running.rows import classified
+from bench.running.rows import Blocked, classified
 from bench.seeds import generator
 from bench.spec import Training
-from bench.store.environment import environment, machine_reference_s
+from bench.store.environment import environment, machine_reference_s, peak_bytes, reset_peak
 from bench.training.bank import members_at_once
 from bench.training.fit import batches, predict_closed_form
 from bench.training.members import Member

@@ -25,7 +25,7 @@ import pyarrow as pa
 from bench.cells import CODE_VERSION
 from bench.probe.probe_plan import ProbePlan, Setting, Wanted, case_of
 from bench.probe.workload import Answer, Facts, Question, Sample
-from bench.running.plan import Blocked
+from bench.running.rows import Blocked
 from bench.running.runner import Advanced, Finished, Listener, Planned, Started
 from bench.running.workers import Worker, WorkerDiedError
 from bench.spec import Suite

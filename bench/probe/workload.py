@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
 
 from bench.models.base import Shape
-from bench.running.plan import Blocked
+from bench.running.rows import Blocked
 
 PREDICT_BATCH = 1024
 """Windows in one call where throughput is measured; the batch that validation and test are predicted in."""

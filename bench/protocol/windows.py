@@ -1,7 +1,5 @@
 """Chronological splits, scaling fitted on the train part, and windows that are views of the series.
 
-Chronological splits, scaling fitted on the train part, and windows that are views of the series.
-
 A window is its place: the index of its first target. Its inputs are the `sequence_length` points before that
 place and its targets the `horizon` points from it on. Inputs may reach back across a boundary between parts;
 targets never cross one. Nothing here grows with series × sequence length.

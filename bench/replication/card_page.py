@@ -3,8 +3,6 @@
 The page of published systems: a card for each, with its verdicts, its pictures and the protocol's own result.
 
 Cards → the text of the HTML page and of the Markdown page.
-
-Results → the files of the page of published systems.
 """
 
 from __future__ import annotations

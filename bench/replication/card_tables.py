@@ -3,8 +3,6 @@
 Verdicts on published numbers in words and marks.
 
 A card → the table of the errors of its cells, as published and under the protocol.
-
-A card → its tables of text: one content for HTML and Markdown.
 """
 
 from __future__ import annotations

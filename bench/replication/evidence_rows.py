@@ -3,8 +3,6 @@
 The errors of a cell beside those of persistence on the same targets, both pooled over replicates.
 
 The one-step forecasts among the stored predictions of one cell, and their delay.
-
-The stored rows of one cell, as arrays over its replicates.
 """
 
 from __future__ import annotations

@@ -1,7 +1,5 @@
 """What a printed number is held against, and what comes of it: frozen values.
 
-What a printed number is held against, and what comes of it: frozen values.
-
 A mean over few replicates with the interval that decides a claim.
 
 The cases of a claim → one verdict, and one sentence.

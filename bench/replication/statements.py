@@ -7,8 +7,6 @@ The largest fall from one point to the next in the test part, and the errors the
 A forecast that looks like the truth: whether it is close to it, and whether it comes late.
 
 What a poor published result rests on: how it was trained, or the data.
-
-Claims in words, decided by the cells of their system's card.
 """
 
 from __future__ import annotations

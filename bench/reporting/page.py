@@ -3,8 +3,6 @@
 What every page is made with: the templates, their filters, and what makes a page whole in one file.
 
 Summary → pictures. Numbers come from the summary alone, so that pictures and tables cannot differ.
-
-Summary and pictures → the text of the HTML page and of the Markdown page, by templates.
 """
 
 from __future__ import annotations

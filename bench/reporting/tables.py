@@ -1,8 +1,6 @@
 """Summary → tables of text: one content for HTML and Markdown, so that they cannot differ.
 
 The table of one dataset: every cell's error, skill and verdict.
-
-Summary → tables of text: one content for HTML and Markdown, so that they cannot differ.
 """
 
 from __future__ import annotations

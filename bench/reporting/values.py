@@ -5,8 +5,6 @@ A value and its interval.
 What the pictures of one dataset are drawn from: plain frozen values.
 
 What is found over all datasets: plain frozen values.
-
-What templates and figures see: plain frozen values, no table and no statistics.
 """
 
 from __future__ import annotations

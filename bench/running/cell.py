@@ -2,8 +2,6 @@
 
 Peak memory of a stretch of code in this process.
 
-``run_cell(cell) -> rows``: the whole path of one cell, from its spec to its rows.
-
 A function from values to values: it runs anywhere, neither prints nor writes, and what goes wrong becomes rows
 with a status and a reason.
 """
@@ -11,10 +9,8 @@ with a status and a reason.
 from __future__ import annotations
 
 import math
-import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,34 +22,11 @@ from bench.models.base import ModelKind
 from bench.protocol.prepare import Compared, Prepared, load_data, prepare
 from bench.registry import lookup
 from bench.running.rows import Ledger, as_json, classified, known
+from bench.store.environment import peak_bytes, reset_peak
 from bench.store.schema import ADVICE, Rows, Status
 from bench.training.fit import Trained, shapes, train
 from bench.training.members import Fit, Member, TrainingData
 from bench.tuning.study import Candidate, resolve, space
-
-_STATUS = Path("/proc/self/status")
-_CLEAR = Path("/proc/self/clear_refs")
-
-
-def reset_peak() -> None:
-    """Begin a new peak where the system can (Linux); elsewhere the peak is that of the whole process."""
-    if _CLEAR.exists():
-        try:
-            _CLEAR.write_text("5")
-        except PermissionError:  # a hardened container: the process's peak stands, which is never too small
-            return
-
-
-def peak_bytes() -> int:
-    """Largest resident set since `reset_peak`, in bytes."""
-    if _STATUS.exists():
-        for line in _STATUS.read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def run_cell(cell: Cell, *, device: str = "cpu") -> Rows:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 
@@ -28,7 +28,7 @@ from bench.errors import DatasetsError, InputError
 from bench.models import model_kinds
 from bench.protocol.prepare import Outline, outline
 from bench.registry import lookup, third_party, unknown
-from bench.running.rows import classified
+from bench.running.rows import Blocked, classified
 from bench.spec import Entry
 from bench.store import ASIDE, Place, Stored, stored
 from bench.store.schema import Status
@@ -85,13 +85,6 @@ def _hint(key: str, beginning: str) -> str:
 
 def _matches(cell: Cell, globs: Mapping[str, Sequence[str]]) -> bool:
     return all(any(named(KEYS[key](cell), glob) for glob in choices) for key, choices in globs.items())
-
-
-class Blocked(NamedTuple):
-    """How a cell ends that cannot begin."""
-
-    status: Status
-    reason: str
 
 
 @dataclass

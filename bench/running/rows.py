@@ -1,8 +1,6 @@
 """The rows that one cell becomes, as tables of the schema. Imports no torch.
 
 What an error says about a cell: a status, and a reason in one line.
-
-The rows that one cell becomes, as tables of the schema. Imports no torch.
 """
 
 from __future__ import annotations
@@ -13,7 +11,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -162,3 +160,10 @@ def known(value: float) -> float | None:
 def flat(values: FloatArray) -> FloatArray:
     """``[points, C]`` as one column, point by point."""
     return np.ascontiguousarray(values).reshape(-1)
+
+
+class Blocked(NamedTuple):
+    """How a cell ends that cannot begin."""
+
+    status: Status
+    reason: str

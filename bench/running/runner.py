@@ -1,8 +1,6 @@
 """Carry out a plan: submit, collect, store. The one writer of a results folder.
 
 What a run tells while it goes on; who listens decides how to show it.
-
-Carry out a plan: submit, collect, store. The one writer of a results folder.
 """
 
 from __future__ import annotations

@@ -1,7 +1,5 @@
 """Bootstrap intervals over replicates, for every cell at once.
 
-Bootstrap intervals over replicates, for every cell at once.
-
 Values are arrays ``[..., seeds]``; one that is not finite is a replicate that is missing, and is left out. The same
 resamples of the replicates serve every cell, drawn from a fixed generator: equal input gives equal intervals.
 

@@ -1,8 +1,6 @@
 """A suite file → `Suite`, or every problem in it at once, each with file:line:column.
 
 One dataset or model of a suite file → entries: names looked up, parameters checked and completed.
-
-A suite file → `Suite`, or every problem in it at once, each with file:line:column.
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 Values that know their place in a file, and the problems found there.
 
-YAML in which every value knows its place.
-
 ruamel.yaml reads the text down to its nodes, which carry marks; the values are built here, by the core schema
 of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema): ``1e-3`` is a number, ``no`` and ``2024-01-01`` are
 text, and a key given twice is a problem, not a silent choice.

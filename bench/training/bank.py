@@ -1,8 +1,6 @@
 """A bank: K members of one architecture and one shape, trained together by one interface.
 
 How many members fit in memory at once.
-
-A bank: K members of one architecture and one shape, trained together by one interface.
 """
 
 from __future__ import annotations

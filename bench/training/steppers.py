@@ -24,8 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bench.kernels.dispatch import compiled
-from bench.kernels.fused import LOSSES
+from bench.kernels.dispatch import LOSSES, compiled
 from bench.kernels.modules import Layers
 from bench.models.base import Shape
 from bench.spec import Training

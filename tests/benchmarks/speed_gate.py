@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 
 from bench.ab.agent import CALIBRATION
-from bench.ab.process import Agent
+from bench.ab.process import Agent, asked
 from bench.ab.rounds import measured_pair, shared
 from bench.ab.speed import Speed, Target, concluded, is_look
-from bench.ab.worktree import Side, asked, base_of, head_of
+from bench.ab.worktree import Side, base_of, head_of
 from bench.cells import Cell, expand
 from bench.data import dataset_kinds
 from bench.models import model_kinds

@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 
-from bench.canary import CANARIES
 from bench.canary.base import Outcome, Verdict
 from bench.canary.pieces import Pieces, changed_from
-from bench.canary.watch import ask
+from bench.canary.watch import CANARIES, ask
 from bench.data import DATASETS
 from bench.models import MODELS
 from bench.spec import Split, Tuning

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy.stats import binom, chisquare
 
-from bench.canary import CANARIES
 from bench.canary.base import Verdict
 from bench.canary.chance import ALPHA, Fair, Round, claims, judged, motion, permuted
 from bench.canary.pieces import Budget, Pieces
+from bench.canary.watch import CANARIES
 from bench.data.base import Provenance, Series
 
 VALUES = np.random.default_rng(5).lognormal(size=(40, 1))

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench.canary import CANARIES
 from bench.canary.base import Verdict
 from bench.canary.pieces import Budget, Pieces
+from bench.canary.watch import CANARIES
 from bench.protocol import prepare as prepared_module
 from bench.protocol.windows import Parts, Scaler, Windows, evaluation_windows, train_windows
 from bench.spec import Tuning

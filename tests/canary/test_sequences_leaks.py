@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from bench.canary import CANARIES
 from bench.canary.base import Verdict
 from bench.canary.chance import coins, places
 from bench.canary.pieces import Budget, Pieces, with_larger, with_other_inputs, with_other_targets
-from bench.canary.watch import ask, watch
+from bench.canary.watch import CANARIES, ask, watch
 from bench.data.base import Provenance, Sequences
 from bench.protocol import prepare as prepared_module
 from bench.spec import AsPublished, Split

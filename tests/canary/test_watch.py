@@ -9,10 +9,9 @@ from functools import partial
 import numpy as np
 import pytest
 
-from bench.canary import CANARIES
 from bench.canary.base import Canary, Outcome, Verdict, distance
 from bench.canary.pieces import Budget, Pieces, changed_from, multiplied_from
-from bench.canary.watch import ask, watch
+from bench.canary.watch import CANARIES, ask, watch
 from bench.cells import Cell
 from bench.data.base import Provenance, Series
 from bench.errors import DataUnavailable

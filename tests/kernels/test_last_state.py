@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from bench.errors import InputError
 from bench.kernels import native
-from bench.kernels.dispatch import Weights
-from bench.kernels.fused import LOSSES, losses_and_gradients
+from bench.kernels.dispatch import LOSSES, Weights
+from bench.kernels.fused import losses_and_gradients
 
 GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3}
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from bench.errors import InputError
-from bench.kernels.fused import LOSSES, SLOPES, Walk, layered_losses_and_gradients, map_losses
+from bench.kernels.dispatch import LOSSES
+from bench.kernels.fused import SLOPES, Walk, layered_losses_and_gradients, map_losses
 from bench.kernels.modules import GRU, LSTM, RNN
 from bench.models.base import Shape
 from bench.models.encoder_decoder import EncoderDecoder

@@ -13,7 +13,7 @@ from bench.models.base import Shape
 from bench.probe.probe_plan import ProbePlan, Setting, Wanted
 from bench.probe.session import run
 from bench.probe.workload import Workload
-from bench.running.plan import Blocked
+from bench.running.rows import Blocked
 from bench.running.runner import Advanced, Event, Finished, Planned, Started
 from bench.spec import Entry, Split, Training
 from bench.store.read import read_probes

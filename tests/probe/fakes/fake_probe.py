@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from bench.probe.workload import Answer, Facts, Question
-from bench.running.plan import Blocked
+from bench.running.rows import Blocked
 from bench.store.environment import environment
 from bench.store.schema import Status
 
