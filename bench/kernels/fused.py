@@ -20,16 +20,15 @@ both directions of a top layer that has two.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
 from bench.errors import InputError
 from bench.kernels.dispatch import LOSSES, Inputs, Options, Weights, check, compiled, recurrent
-from bench.kernels.modules import Layers
+from bench.kernels.modules import Layers, map_losses
 from bench.kernels.native import run_backward, run_forward, run_training
 from bench.registry import lookup
 
@@ -153,14 +152,6 @@ def _side_by_side(tensors: Sequence[Tensor]) -> Tensor:
     return tensors[0] if len(tensors) == 1 else torch.cat(list(tensors), dim=-1)
 
 
-SLOPES: dict[str, Callable[[Tensor], Tensor]] = {
-    "mse": lambda error: 2 * error,
-    "mae": torch.sign,
-    "huber": lambda error: error.clamp(-1, 1),
-}
-"""The derivatives of `LOSSES`, before the mean, by the error."""
-
-
 def losses_and_gradients(
     cell: str, x: Tensor, target: Tensor, weights: Weights, head: tuple[Tensor, Tensor], *, loss: str
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -231,41 +222,6 @@ def _by_autograd(
         output = state @ leaves[-2].mT + leaves[-1].unsqueeze(1)
         losses = LOSSES[loss](output, target.expand_as(output), reduction="none").flatten(1).mean(1)
         return losses.detach(), torch.autograd.grad(losses.sum(), leaves)
-
-
-class Linear(nn.Linear):
-    """As `torch.nn.Linear`; stacked, that is with weights ``[K, …]``, it maps ``[K, …, in]`` or ``[1, …, in]``."""
-
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's name
-        """Map the last dimension."""
-        if self.weight.ndim == 2:
-            return functional.linear(input, self.weight, self.bias)
-        output = input.flatten(1, -2) @ self.weight.mT  # [K, rows, out]
-        if self.bias is not None:
-            output = output + self.bias.unsqueeze(1)
-        return output.view(len(output), *input.shape[1:-1], -1)
-
-
-def map_losses(
-    values: Tensor, target: Tensor, head: tuple[Tensor, Tensor], loss: str
-) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
-    """The losses ``[K]`` of a linear map, and the gradients to what it maps and to its weights.
-
-    Parameters
-    ----------
-    values, target
-        ``[K, rows, in]`` and ``[K, rows, out]``.
-    head
-        Weights ``[K, out, in]`` and biases ``[K, out]``.
-    loss
-        As of `bench.kernels.fused.losses_and_gradients`.
-    """
-    weight, bias = head
-    with torch.no_grad():
-        output = values @ weight.mT + bias.unsqueeze(1)
-        losses = LOSSES[loss](output, target.expand_as(output), reduction="none").flatten(1).mean(1)
-        slope = SLOPES[loss](output - target) / output[0].numel()  # [K, rows, out]
-        return losses, slope @ weight, (slope.mT @ values, slope.sum(1))
 
 
 Gradients = tuple[Tensor, ...]

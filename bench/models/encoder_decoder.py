@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.kernels.fused import Linear, map_losses
+from bench.kernels.modules import Linear, map_losses
 from bench.models.base import Shape
 from bench.models.parameters import EncoderDecoderParameters
 from bench.models.recurrent import recurrent_layers

@@ -17,7 +17,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from bench.arrays import FloatArray
-from bench.kernels.fused import Linear
+from bench.kernels.modules import Linear
 from bench.models.base import Batches, Shape
 from bench.models.parameters import LinearARParameters, NoParameters, answer_steps
 

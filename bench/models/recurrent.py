@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.kernels.dispatch import Weights
-from bench.kernels.fused import Linear, map_losses
-from bench.kernels.modules import GRU, LSTM, RNN, Layers, State
+from bench.kernels.modules import GRU, LSTM, RNN, Layers, Linear, State, map_losses
 from bench.models.base import Shape
 from bench.models.keras_layers import keras_dense, keras_layers
 from bench.models.parameters import RecurrentParameters, RNNParameters, SizeParameters
@@ -116,12 +115,12 @@ class Recurrent(nn.Module):
         The loss of each member ``[K]`` and its gradients to the parameters, in their order, from ``[K, B, T, C]`` and
         ``[K, B, H, D]``.
         """
+        from bench.kernels import fused  # imports what compiles
+
         head = self.head.weight, self.head.bias
         if self.every_step:
             return self._at_every_step(x, targets, loss)
         if self.layers.options.num_layers > 1 or self.layers.directions > 1:
-            from bench.kernels import fused  # imports what compiles
-
             return fused.layered_losses_and_gradients(self.layers, x, targets.flatten(2), head, loss=loss)
         weights = Weights(*self.layers.parameters())
         return fused.losses_and_gradients(self.layers.cell, x, targets.flatten(2), weights, head, loss=loss)

@@ -13,8 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.kernels.fused import Linear
-from bench.kernels.modules import Layers
+from bench.kernels.modules import Layers, Linear
 
 _LAYERS: Mapping[str, type[nn.RNNBase]] = {"rnn_tanh": nn.RNN, "rnn_relu": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 

@@ -9,7 +9,7 @@ from torch.func import functional_call, grad, jacrev, stack_module_state, vjp
 
 from bench.kernels import modules
 from bench.kernels.dispatch import Weights, recurrent
-from bench.kernels.fused import Linear
+from bench.kernels.modules import Linear
 
 MEMBERS, BATCH, STEPS, INPUT, HIDDEN = 3, 4, 5, 2, 6
 LAYERS = {

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from bench.errors import InputError
-from bench.kernels.dispatch import LOSSES
-from bench.kernels.fused import SLOPES, Walk, layered_losses_and_gradients, map_losses
-from bench.kernels.modules import GRU, LSTM, RNN
+from bench.kernels.dispatch import LOSSES, SLOPES
+from bench.kernels.fused import Walk, layered_losses_and_gradients
+from bench.kernels.modules import GRU, LSTM, RNN, map_losses
 from bench.models.base import Shape
 from bench.models.encoder_decoder import EncoderDecoder
 from bench.models.parameters import EncoderDecoderParameters

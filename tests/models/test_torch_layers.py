@@ -10,8 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.kernels.fused import Linear
-from bench.kernels.modules import Layers
+from bench.kernels.modules import Layers, Linear
 from bench.models import MODELS
 from bench.models.base import Shape
 from bench.models.torch_layers import with_torch_layers
