@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from bench.arrays import FloatArray
 from bench.data.base import Sequences, Series
 from bench.data.covariance import linear_floor
 from bench.protocol import metrics
 from bench.protocol.windows import Parts, Scaler, Selection, Windows
-from bench.running.rows import as_text, flat
 from bench.store.schema import ADVICE, Status
 
 SHOWN = 100
@@ -209,3 +209,18 @@ def as_columns(values: Mapping[str, float]) -> dict[str, Any]:
         reason = f"{infinite[0]} of the test predictions exceeds float64; {ADVICE[Status.DIVERGED]}"
         return {"status": Status.DIVERGED.value, "reason": reason}
     return {name: None if math.isnan(value) else value for name, value in values.items()}
+
+
+def as_text(time: NDArray[Any] | None, index: NDArray[np.int64]) -> pa.Array:
+    """The `time` column at `index`: ISO 8601 for dates, numbers as written, null where the series has none."""
+    if time is None:
+        return pa.nulls(len(index), pa.string())
+    chosen = time[index]
+    if np.issubdtype(chosen.dtype, np.datetime64):
+        return pa.array(np.datetime_as_string(chosen), pa.string())
+    return pa.array([repr(float(value)) for value in chosen], pa.string())
+
+
+def flat(values: FloatArray) -> FloatArray:
+    """``[points, C]`` as one column, point by point."""
+    return np.ascontiguousarray(values).reshape(-1)

@@ -13,11 +13,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from bench.arrays import FloatArray
 from bench.cells import CODE_VERSION, Cell
 from bench.data import dataset_kinds
 from bench.errors import DataError, DataUnavailable, InputError, OutOfTime
@@ -142,24 +140,9 @@ def as_json(values: Mapping[str, Any]) -> str:
     return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def as_text(time: NDArray[Any] | None, index: NDArray[np.int64]) -> pa.Array:
-    """The `time` column at `index`: ISO 8601 for dates, numbers as written, null where the series has none."""
-    if time is None:
-        return pa.nulls(len(index), pa.string())
-    chosen = time[index]
-    if np.issubdtype(chosen.dtype, np.datetime64):
-        return pa.array(np.datetime_as_string(chosen), pa.string())
-    return pa.array([repr(float(value)) for value in chosen], pa.string())
-
-
 def known(value: float) -> float | None:
     """`value`, or `None` for one that is not finite."""
     return value if math.isfinite(value) else None
-
-
-def flat(values: FloatArray) -> FloatArray:
-    """``[points, C]`` as one column, point by point."""
-    return np.ascontiguousarray(values).reshape(-1)
 
 
 class Blocked(NamedTuple):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from bench.errors import InputError
-from bench.kernels import autograd, reference
+from bench.kernels import autograd, dispatch
 from bench.kernels.dispatch import Weights, implementation, recurrent
 
 K, B, T, C, H = 2, 3, 4, 5, 6
@@ -74,18 +74,18 @@ def test_the_tensors_that_are_replaced_fit():
 @pytest.mark.parametrize(
     ("choice", "dtype", "expected"),
     [
-        (None, torch.float32, autograd),
-        ("auto", torch.float64, autograd),
-        ("numba", torch.float32, autograd),
-        ("auto", torch.bfloat16, reference),
-        ("reference", torch.float32, reference),
+        (None, torch.float32, autograd.apply),
+        ("auto", torch.float64, autograd.apply),
+        ("numba", torch.float32, autograd.apply),
+        ("auto", torch.bfloat16, dispatch.in_torch),
+        ("reference", torch.float32, dispatch.in_torch),
     ],
 )
 def test_what_computes(choice, dtype, expected, monkeypatch):
     monkeypatch.delenv("BENCH_KERNELS", raising=False)
     if choice:
         monkeypatch.setenv("BENCH_KERNELS", choice)
-    assert implementation(torch.zeros(1, dtype=dtype)) is expected.apply
+    assert implementation(torch.zeros(1, dtype=dtype)) is expected
 
 
 @pytest.mark.parametrize(

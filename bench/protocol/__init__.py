@@ -1,0 +1,1 @@
+"""What makes a number trustworthy: splits and scaling, what forecasts are measured against, and errors."""
