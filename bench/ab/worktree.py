@@ -26,6 +26,9 @@ from typing import Any, Literal
 from bench.errors import InputError
 from bench.signals import deferred
 
+_IMPORTED = ("bench/cells.py", "bench/suite/load.py", "bench/running/cell.py", "bench/probe/prober.py")
+"""Modules of the base that the agent imports."""
+
 _INSTALLED = {"site-packages", "dist-packages"}
 
 
@@ -204,7 +207,8 @@ def base_of(repository: Path, ref: str, *, environment: Environment = "auto") ->
     Raises
     ------
     InputError
-        There is no such commit, or it cannot be installed: the last lines of what git or pip said.
+        There is no such commit, its modules lie elsewhere, or it cannot be installed: the last lines of what git or
+        pip said.
     """
     commit = _commit(repository, ref)
     with ExitStack() as stack:
@@ -213,11 +217,22 @@ def base_of(repository: Path, ref: str, *, environment: Environment = "auto") ->
             stack.callback(_put_away, repository, folder)
         tree = folder / TREE
         git(repository, *_NO_HOOKS, "worktree", "add", "--detach", str(tree), commit)
+        _check_layout(tree, ref)
         own = environment == "own" or (environment == "auto" and requirements(tree) != requirements(repository))
         environment_folder = folder / "environment" if own else None
         python = _installed(tree, environment_folder) if environment_folder else sys.executable
         registration = None if own else registered(tree, repository, folder / "registration")
         yield Side("base", python, tree, repository, commit[:10], environment_folder, registration)
+
+
+def _check_layout(tree: Path, ref: str) -> None:
+    """The agent imports the base's modules by the names that they have here."""
+    missing = [path for path in _IMPORTED if not (tree / path).is_file()]
+    if missing and (tree / "bench").is_dir():
+        raise InputError(
+            f"{ref}: expected a commit whose package is laid out as this one, got one without {missing[0]}; "
+            "compare with a later commit"
+        )
 
 
 def requirements(root: Path) -> tuple[Any, str]:

@@ -121,6 +121,17 @@ def test_a_base_that_cannot_be_built_tells_why(repository: Path, temporary: Path
     assert nothing_is_left(repository, temporary)
 
 
+def test_a_base_with_another_layout_is_refused(repository: Path, temporary: Path) -> None:
+    """Its modules could not be imported by the names that they have here."""
+    (repository / "bench").mkdir()
+    (repository / "bench" / "__init__.py").touch()
+    git(repository, "add", "bench")
+    git(repository, "commit", "--quiet", "-m", "another layout")
+    with pytest.raises(InputError, match=r"HEAD: expected a commit whose package is laid out as this one, .*cells\.py"):
+        base_of(repository, "HEAD").__enter__()
+    assert nothing_is_left(repository, temporary)
+
+
 def test_git_tells_its_last_lines(repository: Path) -> None:
     with pytest.raises(InputError, match="not a git command"):
         git(repository, "nonsense")
