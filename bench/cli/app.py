@@ -9,8 +9,6 @@ from typing import Annotated
 import typer
 
 import bench
-from bench.cli.ab import ab
-from bench.cli.compare import baseline
 
 app = typer.Typer(
     help="Honest comparison of sequence architectures.",
@@ -20,8 +18,8 @@ app = typer.Typer(
 )
 data = typer.Typer(help="The real data files: pinned by address and SHA-256.", no_args_is_help=True)
 app.add_typer(data, name="data")
+baseline = typer.Typer(help="The committed results that a gate compares with.", no_args_is_help=True)
 app.add_typer(baseline, name="baseline")
-app.command()(ab)
 
 
 class Progress(StrEnum):
@@ -302,3 +300,72 @@ def verify(names: Annotated[list[str] | None, typer.Argument(help="Which files. 
     from bench.cli.data import verified
 
     raise typer.Exit(verified(names or []))
+
+
+class Environment(StrEnum):
+    """Where the base runs."""
+
+    AUTO = "auto"
+    SHARED = "shared"
+    OWN = "own"
+
+
+@app.command()
+def ab(  # noqa: PLR0913 - one parameter for each option
+    base_ref: Annotated[str, typer.Argument(metavar="BASE_REF", help="A branch, tag or commit of this repository.")],
+    *,
+    suite: Annotated[str, typer.Option(help="Whose models and windows are timed.")] = "suites/ci.yaml",
+    only: Annotated[list[str] | None, typer.Option(metavar="KEY=GLOB", help="Only these cells; as for run.")] = None,
+    slowdown: Annotated[float, typer.Option(min=0.01, max=10.0, help="Growth of time that must not pass.")] = 0.1,
+    power: Annotated[float, typer.Option(min=0.5, max=0.999, help="Chance, at least, that it does not.")] = 0.95,
+    time_limit: Annotated[float, typer.Option(min=1.0, metavar="SECONDS", help="For measuring.")] = 600.0,
+    environment: Annotated[
+        Environment,
+        typer.Option(help="Where the base runs; auto: in this environment if base and head ask for the same packages."),
+    ] = Environment.AUTO,
+    output: Annotated[Path | None, typer.Option(help="Also write the table to this file, at its end.")] = None,
+) -> None:
+    """Say whether this working tree is slower than another commit: both run side by side, in turn, until it is sure.
+
+    Exit status: 0 nothing is slower; 1 something is; 2 it cannot be compared; 3 the machine is too noisy to decide
+    within the time limit.
+    """
+    from bench.cli.ab import Request, compared
+
+    request = Request(
+        base_ref=base_ref,
+        suite=suite,
+        only=tuple(only or ()),
+        slowdown=slowdown,
+        power=power,
+        time_limit_s=time_limit,
+        environment=environment.value,
+        output=output,
+    )
+    raise typer.Exit(compared(request))
+
+
+_Baseline = Annotated[Path, typer.Option("--baseline", help="Where the baseline lies.")]
+
+
+@baseline.command("update")
+def update_baseline(
+    results: Annotated[Path, typer.Argument(help="A results folder.")] = Path("results/ci"),
+    *,
+    folder: _Baseline = Path("results/baseline"),
+) -> None:
+    """Make the runs of a results folder the baseline: all that its suite asks for, every replicate ok, small."""
+    from bench.cli.compare import updated_baseline
+
+    shown, left_out = updated_baseline(results, folder)
+    typer.echo(shown)
+    if left_out:
+        typer.echo(f"left out, since the suite has no such cell: {'; '.join(left_out)}", err=True)
+
+
+@baseline.command("show")
+def show_baseline(*, folder: _Baseline = Path("results/baseline")) -> None:
+    """Show the baseline's errors and where they come from."""
+    from bench.cli.compare import shown_baseline
+
+    typer.echo(shown_baseline(folder))

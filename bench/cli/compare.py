@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -138,33 +138,15 @@ def written_history(folders: Sequence[Path], *, metric: str, level: float, outpu
     return "\n".join([*table, statement(series, found), *failures(series), f"page: {page}"])
 
 
-baseline = typer.Typer(help="The committed results that a gate compares with.", no_args_is_help=True)
-
-_Folder = Annotated[Path, typer.Option("--baseline", help="Where the baseline lies.")]
-
-
-@baseline.command()
-def update(
-    results: Annotated[Path, typer.Argument(help="A results folder.")] = Path("results/ci"),
-    *,
-    folder: _Folder = Path("results/baseline"),
-) -> None:
-    """Make the runs of a results folder the baseline: all that its suite asks for, every replicate ok, small."""
+def updated_baseline(results: Path, folder: Path) -> tuple[str, list[str]]:
+    """Make the runs in `results` the baseline in `folder`: what it holds then, and the cells that were left out."""
     from bench.store.baseline import keep
 
-    left_out = keep(results, folder, _asked(results))
-    typer.echo(_shown(folder))
-    if left_out:
-        typer.echo(f"left out, since the suite has no such cell: {'; '.join(left_out)}", err=True)
+    left_out = keep(results, folder, _requested(results))
+    return shown_baseline(folder), list(left_out)
 
 
-@baseline.command()
-def show(*, folder: _Folder = Path("results/baseline")) -> None:
-    """Show the baseline's errors and where they come from."""
-    typer.echo(_shown(folder))
-
-
-def _asked(results: Path) -> dict[Place, Asked] | None:
+def _requested(results: Path) -> dict[Place, Asked] | None:
     """What the suite of the last run into `results` asks for; `None` where the folder does not hold it."""
     from bench.cells import expand
     from bench.spec import Suite
@@ -181,7 +163,7 @@ def _asked(results: Path) -> dict[Place, Asked] | None:
     }
 
 
-def _shown(folder: Path) -> str:
+def shown_baseline(folder: Path) -> str:
     """What the baseline in `folder` holds."""
     from bench.cli.results_table import results_table
     from bench.store import read

@@ -35,7 +35,7 @@ ROW = {
 HELD = """
 import os, pathlib, signal, sys
 import optuna.storages.journal._file as file
-from bench.schema import table
+from bench.store.schema import table
 from bench.tuning.journal import record
 
 file.os.fsync = lambda descriptor: os.kill(os.getpid(), signal.SIGKILL)  # an append ends here, its lock held

@@ -11,7 +11,7 @@ from bench.data import dataset_kinds
 from bench.models import model_kinds
 from bench.suite.load import load
 
-SUITES = Path(__file__).parents[1] / "suites"
+SUITES = Path(__file__).parents[2] / "suites"
 
 
 def cells(path: Path) -> list:
