@@ -97,7 +97,7 @@ def html(series: Sequence[Series], found: Sequence[Step], *, level: float) -> st
     """The page; cells with a step come first."""
     order = sorted(series, key=lambda one: not any(step.series is one for step in found))
     environment = Environment(
-        loader=PackageLoader("bench.comparing.history", ""),
+        loader=PackageLoader("bench.comparing", ""),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,

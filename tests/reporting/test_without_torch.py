@@ -18,16 +18,17 @@ class Absent:
 sys.meta_path.insert(0, Absent())
 from pathlib import Path
 import pyarrow.parquet as pq
-import bench.compare, bench.stats.budget, bench.stats.confidence_set, bench.stats.importance
-import bench.stats.interquartile, bench.stats.floors, bench.stats.power, bench.stats.verdicts
-from bench.compare.exporters import to_markdown
-from bench.report.render import render, write
-from bench.report.source import Source
-from bench.report.summary import summarise
+import bench.comparing, bench.stats.aggregates, bench.stats.confidence_set, bench.stats.delay
+import bench.stats.tuning, bench.stats.verdicts
+from bench.comparing import compare
+from bench.comparing.markdown import to_markdown
+from bench.reporting.render import render, write
+from bench.reporting.source import Source
+from bench.reporting.summary import summarise
 rows = {name: pq.read_table(f"{name}.parquet") for name in ("runs", "trials", "curves", "predictions")}
 page = render(summarise(Source(rows, "results/fake")))["index.html"]
 assert "has the smallest error" in page
-print(to_markdown(bench.comparing.decision(rows, rows)).splitlines()[2])
+print(to_markdown(compare(rows, rows)).splitlines()[2])
 """
 
 
