@@ -258,7 +258,7 @@ def _delay(run: Run | None) -> Entry:
     if run is None or run.delay is None:
         return nothing("not measured")
     found = run.delay
-    return Entry(f"{found.steps}", found.steps, hint=told(found)) if found.told else nothing(told(found))
+    return Entry(f"{found.steps}", found.steps, hint=told(found)) if found.significant else nothing(told(found))
 
 
 def _spread(cell: Evidence, column: str) -> Entry:

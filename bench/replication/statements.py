@@ -144,7 +144,7 @@ def _late(cells: Sequence[Evidence], tables: Tables) -> Iterator[Case]:
 
 
 def _little(found: Delay) -> Held:
-    if not found.told:
+    if not found.significant:
         return Held.OPEN
     return Held.HOLDS if 0 < found.steps <= LITTLE else Held.FAILS
 

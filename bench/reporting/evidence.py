@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from bench.arrays import FloatArray, IntArray
 from bench.reporting.values import Bounds, Curves, Trace, Tuned
+from bench.stats.delay import delay
 from bench.stats.tuning import budget, importance
 from bench.stats.verdicts import ALPHA
 from bench.stats.window_tests import loss_ratio
@@ -138,22 +139,9 @@ def trace(predictions: pa.Table, *, alone: bool = False) -> Trace:
         median=median,
         low=np.nanmin(by_seed, axis=0),
         high=np.nanmax(by_seed, axis=0),
-        delay=delay(median, truth) if one_step else None,
+        delay=delay(truth, median) if one_step else None,
         seed=seed,
     )
-
-
-def delay(prediction: FloatArray, truth: FloatArray, longest: int = 20) -> int:
-    """By how many points `truth` has to be shifted to lie closest to `prediction`, ``[T]`` each: 0 is on time.
-
-    Every shift up to `longest` is judged on the same predictions, by the mean squared difference.
-    """
-    longest = min(longest, len(truth) // 2)
-    judged = prediction[longest:]
-    shifted = [truth[longest - shift : len(truth) - shift] for shift in range(longest + 1)]
-    with np.errstate(over="ignore", invalid="ignore"):
-        distance = [float(np.mean((judged - series) ** 2)) for series in shifted]
-    return int(np.argmin(distance)) if np.isfinite(distance).all() else 0
 
 
 def _times(column: pa.ChunkedArray, index: IntArray, one: IntArray) -> np.ndarray[tuple[int], np.dtype[np.generic]]:

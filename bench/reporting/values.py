@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from bench.arrays import FloatArray
 from bench.reporting.costs import ProbedCell
+from bench.stats.delay import Delay
 from bench.tasks import Words, words
 
 Bounds = tuple[float, float]
@@ -90,8 +91,7 @@ class Trace:
     median, low, high
         ``[T]``: over replicates; low and high are the extremes.
     delay
-        By how many points the truth has to be shifted to lie closest to the median; `None` for forecasts of several
-        steps.
+        Of the median behind the truth; `None` for forecasts of several steps, and where the median does not move.
     seed
         The one replicate that is shown, where each has data of its own; else `None`.
     """
@@ -104,8 +104,13 @@ class Trace:
     median: FloatArray
     low: FloatArray
     high: FloatArray
-    delay: int | None
+    delay: Delay | None
     seed: int | None = None
+
+    @property
+    def late_steps(self) -> int:
+        """How many points the median comes late; 0 where it is not shown to."""
+        return self.delay.steps if self.delay and self.delay.late else 0
 
     @property
     def alone(self) -> str:

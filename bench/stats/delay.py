@@ -38,21 +38,22 @@ class Delay:
     chance: float
 
     @property
-    def told(self) -> bool:
-        """Whether the best lag is more than chance gives."""
+    def significant(self) -> bool:
+        """Whether the best lag correlates more than chance gives."""
         return self.correlation > self.chance
 
     @property
     def late(self) -> bool:
-        """Whether it is told, and the prediction comes after the truth."""
-        return self.told and self.steps > 0
+        """Whether it is significant, and the prediction comes after the truth."""
+        return self.significant and self.steps > 0
 
 
 def delay(truth: FloatArray, prediction: FloatArray, *, every: int = 1, most: int = MOST) -> Delay | None:
-    """The delay of `prediction` behind `truth`; `None` where they are too short or do not move.
+    """The delay of `prediction` behind `truth`; `None` where they are too short, not finite or do not move.
 
-    Moves, ``x[t] - x[t - every]``, are correlated, not levels: the levels of a slow series are alike at every lag, and
-    their best lag is decided by chance; their moves are alike only where one is the other, moved.
+    Moves, ``x[t] - x[t - every]``, are correlated, not levels: the levels of a slow series are similar at every lag,
+    and their best lag is decided by chance, between independent random walks too; moves are similar only where one
+    series is the other, shifted.
 
     Parameters
     ----------
@@ -63,14 +64,22 @@ def delay(truth: FloatArray, prediction: FloatArray, *, every: int = 1, most: in
     most
         Points in either direction within which the best lag is looked for.
     """
-    moves, moved = truth[every:] - truth[:-every], np.diff(prediction)
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is not finite, and has no delay
+        moves, moved = truth[every:] - truth[:-every], np.diff(prediction)
     pairs = len(moved) - -(-most // every)
-    if pairs < _FEWEST or not moves.std() or not moved.std():
+    if pairs < _FEWEST or not (_varies(moves) and _varies(moved)):
         return None
     lags = range(-most, most + 1)
     found = {lag: _correlation(moves, moved, lag, every) for lag in lags}
     best = max(found, key=lambda lag: found[lag])
     return Delay(best, found[best], found[0], _chance(pairs, len(lags)))
+
+
+def _varies(moves: FloatArray) -> bool:
+    """Whether they are finite and not all the same; an infinite variance counts as not finite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        variance = float(moves.var()) * len(moves)
+    return 0 < variance < np.inf
 
 
 def _correlation(moves: FloatArray, moved: FloatArray, lag: int, every: int) -> float:
@@ -79,7 +88,8 @@ def _correlation(moves: FloatArray, moved: FloatArray, lag: int, every: int) -> 
     known = (places >= 0) & (places < len(moves))
     own, other = moves[places[known]], moved[known]
     centred, others = own - own.mean(), other - other.mean()
-    scale = float(np.sqrt((centred @ centred) * (others @ others)))
+    with np.errstate(over="ignore"):  # then no lag stands out
+        scale = float(np.sqrt((centred @ centred) * (others @ others)))
     return float(centred @ others) / scale if scale else 0.0
 
 

@@ -5,8 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.reporting.evidence import delay, losses, skill_in_window, trace
+from bench.arrays import FloatArray
+from bench.reporting.evidence import losses, skill_in_window, trace
 from bench.reporting.source import by_cell
+from bench.reporting.values import Trace
+from bench.stats.delay import delay
 from bench.stats.window_tests import loss_ratio
 from bench.store.schema import table
 
@@ -93,13 +96,38 @@ def test_windows_laid_end_to_end_have_no_delay() -> None:
     assert trace(table("predictions", [{**row, "horizon": 6} for row in made])).delay is None
 
 
+def forecasts(truth: FloatArray, prediction: FloatArray) -> Trace:
+    """The trace of one-step forecasts."""
+    made = [
+        {**row, "truth": truth[row["index"] - 100], "prediction": prediction[row["index"] - 100]}
+        for row in rows(seeds=1, points=len(truth), channels=1)
+    ]
+    return trace(table("predictions", made))
+
+
 @pytest.mark.parametrize("shift", [0, 1, 3])
-def test_a_delay_is_found_in_noise(shift: int) -> None:
+def test_a_delay_is_found_under_noise(shift: int) -> None:
     rng = np.random.default_rng(shift)
     truth = rng.normal(size=400).cumsum()
     late = np.concatenate([truth[:shift], truth[: len(truth) - shift]])
-    assert delay(late + 0.1 * rng.normal(size=400), truth) == shift
-    assert delay(np.full(400, np.nan), truth) == 0
+    assert forecasts(truth, late + 0.1 * rng.normal(size=400)).late_steps == shift
+
+
+@pytest.mark.parametrize("value", [0.0, 1 / 3, 1e200])
+def test_a_constant_forecast_is_never_late(value: float) -> None:
+    for truth in np.random.default_rng(4).normal(size=(20, 200)).cumsum(axis=1):
+        for constant in (value, truth.mean()):
+            assert forecasts(truth, np.full(200, constant)).delay is None
+
+
+def test_what_is_not_finite_or_overflows_is_not_late() -> None:
+    truth = np.random.default_rng(5).normal(size=200).cumsum()
+    assert delay(truth, np.full(200, np.nan)) is None
+    assert delay(truth, np.where(np.arange(200) % 7, np.roll(truth, 1), np.inf)) is None
+    assert delay(truth, 1e200 * np.roll(truth, 1)) is None
+    found = delay(1e120 * truth, 1e120 * np.roll(truth, 1))
+    assert found is not None
+    assert not found.late
 
 
 def test_times_are_dates_or_numbers_where_the_series_has_them() -> None:

@@ -18,8 +18,9 @@ class Absent:
 sys.meta_path.insert(0, Absent())
 from pathlib import Path
 import pyarrow.parquet as pq
-import bench.comparing, bench.stats.tuning, bench.stats.confidence_set
-import bench.stats.aggregates, bench.stats.paired, bench.stats.verdicts
+import bench.comparing, bench.stats.aggregates, bench.stats.confidence_set, bench.stats.delay
+import bench.stats.tuning, bench.stats.verdicts
+from bench.comparing import compare
 from bench.comparing.markdown import to_markdown
 from bench.reporting.render import render, write
 from bench.reporting.source import Source
@@ -27,7 +28,7 @@ from bench.reporting.summary import summarise
 rows = {name: pq.read_table(f"{name}.parquet") for name in ("runs", "trials", "curves", "predictions")}
 page = render(summarise(Source(rows, "results/fake")))["index.html"]
 assert "has the smallest error" in page
-print(to_markdown(bench.comparing.compare(rows, rows)).splitlines()[2])
+print(to_markdown(compare(rows, rows)).splitlines()[2])
 """
 
 

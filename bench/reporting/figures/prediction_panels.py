@@ -106,12 +106,11 @@ def _labels(axes: Axes, trace: Trace) -> None:
 def _alt(trace: Trace) -> str:
     truth, median, persistence = (each[-DRAWN:] for each in (trace.truth, trace.median, trace.persistence))
     error, reference = (float(np.sqrt(np.mean((each - truth) ** 2))) for each in (median, persistence))
-    late = (
-        f"They lie closest to the truth {plural(trace.delay, 'point')} before: they come late. " if trace.delay else ""
-    )
+    steps = trace.late_steps
+    late = f"Their moves correlate best with those of the truth {plural(steps, 'point')} before: they come late. "
     whose = f"{trace.model}'s median over seeds" if trace.seed is None else f"{trace.model}'s seed {trace.seed}"
     return (
-        f"The last {len(truth)} of {plural(len(trace.truth), 'test target')}. {late}"
+        f"The last {len(truth)} of {plural(len(trace.truth), 'test target')}. {late if steps else ''}"
         f"On these the root mean squared error of {whose} is {number(error)}, "
         f"that of persistence {number(reference)}, in original units."
     )
