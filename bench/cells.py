@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
 from itertools import chain, product
-from typing import Any
+from typing import Any, ClassVar
 
 from bench.spec import PROTOCOL, AsPublished, Entry, Exclusion, Settings, Split, Suite, System, Training, Tuning
 
@@ -23,6 +23,52 @@ CODE_VERSION = 1
 
 PUBLISHED = " as published"
 """Ends the id of a model that runs as it was published."""
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Case:
+    """What the models of one comparison share: the cells of one case differ in their model alone."""
+
+    dataset: str
+    horizon: int
+    sequence_length: int
+
+    @property
+    def title(self) -> str:
+        """For people: never used to find or name anything."""
+        return f"{self.dataset}, L={self.sequence_length}, h={self.horizon}"
+
+    def key(self, model: str) -> CellKey:
+        """The cell of `model` in this case."""
+        return CellKey(self.dataset, model, self.sequence_length, self.horizon)
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class CellKey:
+    """The names of a cell, which stay when its content, and so its id, changes; a suite has one cell for each."""
+
+    COLUMNS: ClassVar[tuple[str, ...]] = ("dataset", "model", "sequence_length", "horizon")
+    """The columns of every table of results that hold it."""
+
+    dataset: str
+    model: str
+    sequence_length: int
+    horizon: int
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> CellKey:
+        """The key in `row`, which has at least the columns `COLUMNS`."""
+        return cls(*(row[name] for name in cls.COLUMNS))
+
+    @property
+    def title(self) -> str:
+        """For people: never used to find or name anything."""
+        return f"{self.dataset} × {self.model}, L={self.sequence_length}, h={self.horizon}"
+
+    @property
+    def case(self) -> Case:
+        """The key without the model."""
+        return Case(self.dataset, self.horizon, self.sequence_length)
 
 
 @dataclass(frozen=True)
@@ -84,21 +130,19 @@ class Cell:
         return hashlib.sha256(self.spec.encode()).hexdigest()[:16]
 
     @property
-    def key(self) -> dict[str, str | int]:
+    def key(self) -> CellKey:
+        """Its names."""
+        return CellKey(self.dataset.id, self.model.id, self.sequence_length, self.horizon)
+
+    @property
+    def columns(self) -> dict[str, str | int]:
         """The columns that every table of results begins with."""
-        return {
-            "cell_id": self.id,
-            "suite": self.suite,
-            "dataset": self.dataset.id,
-            "model": self.model.id,
-            "sequence_length": self.sequence_length,
-            "horizon": self.horizon,
-        }
+        return {"cell_id": self.id, "suite": self.suite, **asdict(self.key)}
 
     @property
     def title(self) -> str:
         """For people: never used to find or name anything."""
-        return f"{self.dataset.id} × {self.model.id}, L={self.sequence_length}, h={self.horizon}"
+        return self.key.title
 
 
 def expand(suite: Suite) -> Iterator[Cell]:

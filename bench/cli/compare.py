@@ -25,9 +25,9 @@ from bench.text import columns
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from bench.cells import CellKey
     from bench.comparing import Comparison
-    from bench.store.baseline import Asked
-    from bench.store.read import Place
+    from bench.store.baseline import Requested
 
 
 def compare_results(
@@ -146,21 +146,18 @@ def updated_baseline(results: Path, folder: Path) -> tuple[str, list[str]]:
     return shown_baseline(folder), list(left_out)
 
 
-def _requested(results: Path) -> dict[Place, Asked] | None:
+def _requested(results: Path) -> dict[CellKey, Requested] | None:
     """What the suite of the last run into `results` asks for; `None` where the folder does not hold it."""
     from bench.cells import expand
     from bench.spec import Suite
     from bench.store import read_suite
-    from bench.store.baseline import Asked
+    from bench.store.baseline import Requested
 
     text = read_suite(results)
     if text is None:
         return None
     cells = expand(Suite.model_validate_json(text))
-    return {
-        (cell.dataset.id, cell.model.id, cell.sequence_length, cell.horizon): Asked(range(cell.seeds), cell.spec)
-        for cell in cells
-    }
+    return {cell.key: Requested(range(cell.seeds), cell.spec) for cell in cells}
 
 
 def shown_baseline(folder: Path) -> str:

@@ -62,7 +62,7 @@ def told(event: Event) -> str:
     if isinstance(event, Started):
         return f"start  {event.cell.title}"
     if isinstance(event, Advanced):
-        what = f"{event.cell.dataset.id}, L={event.cell.sequence_length}, h={event.cell.horizon}"
+        what = event.cell.key.case.title
         return f"round {event.done} of {event.pending}  {what}{_left(event.remaining_s)}"
     line = f"{event.done}/{event.pending}  {event.cell.title}: {event.status}, {duration(event.seconds)}"
     if event.status is not Status.OK:
@@ -113,7 +113,7 @@ def as_json(event: Event) -> dict[str, Any]:
     values: dict[str, Any] = {"event": type(event).__name__.lower()}
     for field in fields(event):
         value = getattr(event, field.name)
-        values |= value.key if isinstance(value, Cell) else {field.name: value}
+        values |= value.columns if isinstance(value, Cell) else {field.name: value}
     return values
 
 

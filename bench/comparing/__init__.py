@@ -4,14 +4,13 @@
 """
 
 from bench.comparing.decision import compare, compare_folders
-from bench.comparing.outcomes import ALARMS, CellChange, Comparison, MetricChange, Place, Side, Verdict
+from bench.comparing.outcomes import ALARMS, CellChange, Comparison, MetricChange, Side, Verdict
 
 __all__ = [
     "ALARMS",
     "CellChange",
     "Comparison",
     "MetricChange",
-    "Place",
     "Side",
     "Verdict",
     "compare",

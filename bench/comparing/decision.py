@@ -24,7 +24,8 @@ from scipy.special import stdtr
 
 from bench import store
 from bench.arrays import BoolArray, FloatArray, IntArray
-from bench.comparing.outcomes import CellChange, Comparison, MetricChange, Place, Side, Verdict, worst
+from bench.cells import CellKey
+from bench.comparing.outcomes import CellChange, Comparison, MetricChange, Side, Verdict, worst
 from bench.comparing.pairs import Pairs, ResultSet, check_pair, differences, other_targets
 from bench.errors import InputError, StoreError
 from bench.reporting.values import Estimate
@@ -392,7 +393,7 @@ def _cells(pairs: Pairs, gate: Gate) -> tuple[CellChange, ...]:
     )
 
 
-def _cell(place: Place, pairs: Pairs, *, metrics: tuple[MetricChange, ...], paired: int) -> CellChange:
+def _cell(place: CellKey, pairs: Pairs, *, metrics: tuple[MetricChange, ...], paired: int) -> CellChange:
     old, new = pairs.old.sides[place], pairs.new.sides[place]
     same_machine = bool(old.machine) and old.machine == new.machine
     return CellChange(
@@ -429,5 +430,5 @@ def _notes(old: Side, new: Side, *, paired: int, metrics: Sequence[MetricChange]
     return notes
 
 
-def _where(cells: Sequence[CellChange], condition: Callable[[CellChange], bool]) -> tuple[Place, ...]:
+def _where(cells: Sequence[CellChange], condition: Callable[[CellChange], bool]) -> tuple[CellKey, ...]:
     return tuple(cell.place for cell in cells if condition(cell))

@@ -29,9 +29,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from xml.etree import ElementTree as ET
 
+from bench.cells import CellKey
 from bench.comparing.decision import MEASURES
 from bench.comparing.markdown import effect_of, further, to_markdown
-from bench.comparing.outcomes import CellChange, Comparison, MetricChange, Place, Verdict
+from bench.comparing.outcomes import CellChange, Comparison, MetricChange, Verdict
 from bench.text import markdown
 
 SHOWN = 10
@@ -43,7 +44,7 @@ _IN_PROPERTIES = {**_IN_MESSAGES, ":": "%3A", ",": "%2C"}
 def to_annotations(comparison: Comparison) -> str:
     """One line for each alarm or cell that cannot be compared; a notice where there is none."""
     problems = _problems(comparison)
-    lines = [_told("error", comparison, str(place), why) for place, why in problems.items()]
+    lines = [_told("error", comparison, place.title, why) for place, why in problems.items()]
     warnings = [_told("warning", comparison, comparison.suite, caution) for caution in comparison.cautions]
     if len(lines) > SHOWN:
         more = f"{len(lines) - SHOWN + 1} more cells got worse or cannot be compared; the summary lists them"
@@ -52,7 +53,7 @@ def to_annotations(comparison: Comparison) -> str:
     return "\n".join([*(lines or quiet), *warnings])
 
 
-def _problems(comparison: Comparison) -> dict[Place, str]:
+def _problems(comparison: Comparison) -> dict[CellKey, str]:
     cells = {cell.place: cell for cell in comparison.cells}
     found = {
         place: f"{what}{effect_of(cells[place]) if place in cells else ''}"
@@ -86,7 +87,7 @@ LONGEST = 1024
 def to_bencher(comparison: Comparison) -> str:
     """One benchmark for each cell that was compared, one measure for each metric, with its interval if it has one."""
     content = {
-        f"{comparison.suite}: {cell.place}"[:LONGEST]: {
+        f"{comparison.suite}: {cell.place.title}"[:LONGEST]: {
             metric.metric.replace("_", "-"): _values(metric) for metric in cell.metrics
         }
         for cell in comparison.cells
@@ -115,7 +116,7 @@ def _entry(suite: str, cell: CellChange, metric: MetricChange) -> dict[str, str 
     bounds = metric.new.interval
     spread = {"range": f"± {(bounds[1] - bounds[0]) / 2:.4g}"} if bounds else {}
     return {
-        "name": f"{suite}: {cell.place} ({metric.metric})",
+        "name": f"{suite}: {cell.place.title} ({metric.metric})",
         "unit": "original units",
         "value": metric.new.value,
         **spread,
@@ -167,8 +168,8 @@ def _document(suite: ET.Element) -> str:
     return ET.tostring(root, encoding="unicode", xml_declaration=True)
 
 
-def _case(suite: ET.Element, place: Place) -> ET.Element:
-    return ET.SubElement(suite, "testcase", classname=_text(place.dataset), name=_text(place), time="0")
+def _case(suite: ET.Element, place: CellKey) -> ET.Element:
+    return ET.SubElement(suite, "testcase", classname=_text(place.dataset), name=_text(place.title), time="0")
 
 
 def _of_cell(case: ET.Element, cell: CellChange, comparison: Comparison) -> None:

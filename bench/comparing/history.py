@@ -13,14 +13,13 @@ import numpy as np
 import pyarrow as pa
 
 from bench import store
+from bench.cells import CellKey
 from bench.comparing.decision import MEASURES
-from bench.comparing.outcomes import Place
 from bench.comparing.pairs import Settings, settings
 from bench.errors import InputError
 from bench.store import ASIDE
 from bench.store.schema import Status
 
-_PLACE = ["dataset", "model", "sequence_length", "horizon"]
 DEPTH = 6
 """Folders, at most, between a folder that is named and the results in it: artifacts keep the path of what they hold."""
 
@@ -69,7 +68,7 @@ class Series:
     """The runs of one cell on the same data, in the order of time, and those that failed."""
 
     suite: str
-    place: Place
+    place: CellKey
     metric: str
     data: str
     points: tuple[Point, ...]
@@ -81,7 +80,7 @@ class Series:
         return tuple(point for point in self.points if point.failed)
 
 
-_Key = tuple[str, Place, str]
+_Key = tuple[str, CellKey, str]
 """Suite, cell and data."""
 _Run = tuple[str, datetime | None]
 R = TypeVar("R", Point, Failure)
@@ -152,7 +151,7 @@ def _runs(runs: pa.Table, metric: str) -> Iterator[tuple[_Key, Point | Failure]]
     for cell_id in runs["cell_id"].unique().to_pylist():
         rows = runs.filter(pa.compute.equal(runs["cell_id"], cell_id))
         first = rows.slice(0, 1).to_pylist()[0]
-        place = Place(*(first[name] for name in _PLACE))
+        place = CellKey.of(first)
         ok = [row for row in rows.select(["status", metric]).to_pylist() if row["status"] == Status.OK]
         stated = np.array([row[metric] for row in ok if row[metric] is not None])
         values = stated[np.isfinite(stated)] if len(stated) else stated
@@ -162,7 +161,7 @@ def _runs(runs: pa.Table, metric: str) -> Iterator[tuple[_Key, Point | Failure]]
         key = first["suite"], place, f"{first['data_sha256'] or ''} {first['test_points'] or ''}"
         if len(values):
             value = _mean(values, metric)
-            yield key, Point(commit, time, value, len(values), failed, settings(rows, _PLACE)[place])
+            yield key, Point(commit, time, value, len(values), failed, settings(rows)[place])
         elif failed:
             yield key, Failure(commit, time, failed)
 

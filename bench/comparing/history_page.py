@@ -58,8 +58,7 @@ def _panel(axes: Axes, series: Series, found: Sequence[Step]) -> None:
     axes.set_ylim(min(values) - 0.15 * span, max(values) + 0.15 * span)
     axes.plot(_between(series), [0.04] * len(series.failures), "x", color=_WORSE, markersize=4, transform=_low(axes))
     axes.locator_params(axis="both", nbins=4)
-    place = series.place
-    axes.set_title(short(f"{place.dataset} × {place.model}, L={place.sequence_length}, h={place.horizon}", 36))
+    axes.set_title(short(series.place.title, 36))
 
 
 def _between(series: Series) -> list[float]:
@@ -74,7 +73,7 @@ def _low(axes: Axes) -> Transform:
 
 
 def _alt(shown: Sequence[Series], found: Sequence[Step]) -> str:
-    told = [f"{step.series.place} from {number(step.before)} to {number(step.after)}" for step in found]
+    told = [f"{step.series.place.title} from {number(step.before)} to {number(step.after)}" for step in found]
     return f"{plural(len(shown), 'cell')}. " + ("; ".join(told) if told else "No step is seen") + "."
 
 
@@ -133,7 +132,7 @@ def statement(series: Sequence[Series], found: Sequence[Step]) -> str:
 
 def failures(series: Sequence[Series]) -> list[str]:
     """A sentence for each of `series` that lacks something: runs that failed, and values of some replicates alone."""
-    return [f"{one.place}: {'; '.join(told)}." for one in series if (told := list(_lacking(one)))]
+    return [f"{one.place.title}: {'; '.join(told)}." for one in series if (told := list(_lacking(one)))]
 
 
 def _lacking(one: Series) -> Iterator[str]:
@@ -166,7 +165,7 @@ def row(step: Step) -> tuple[str, ...]:
     relative = step.series.metric in ("rmse", "mae")
     told = f"{number(100 * change, 1)}\u202f%" if relative else number(change, 4)
     return (
-        str(step.series.place),
+        step.series.place.title,
         step.series.metric,
         point.commit[:12] or "not known",
         f"{point.time:%Y-%m-%d %H:%M}" if point.time else "not known",

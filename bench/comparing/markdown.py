@@ -101,7 +101,12 @@ def _lists(comparison: Comparison) -> list[str]:
         ("Finish again", comparison.mended),
     ):
         if places:
-            lines += [f"## {title}", "", *(f"- {markdown(place)}{_why(alarms.get(place))}" for place in places), ""]
+            lines += [
+                f"## {title}",
+                "",
+                *(f"- {markdown(place.title)}{_why(alarms.get(place))}" for place in places),
+                "",
+            ]
     return lines
 
 
@@ -143,7 +148,7 @@ def _rows(cell: CellChange) -> list[str]:
 def _row(cell: CellChange, numbers: Sequence[str], verdict: Verdict) -> str:
     more = f", {further(cell)}" if verdict is Verdict.UNDECIDED else ""
     times = [seconds(cell.old.fit_s), seconds(cell.new.fit_s)]
-    entries = [markdown(cell.place), *numbers, *times, f"{_MARKS[verdict]} {verdict}{more}"]
+    entries = [markdown(cell.place.title), *numbers, *times, f"{_MARKS[verdict]} {verdict}{more}"]
     return f"| {' | '.join(entries)} |"
 
 
@@ -189,7 +194,7 @@ def _legend(comparison: Comparison) -> str:
 
 
 def _notes(cells: Sequence[CellChange]) -> list[str]:
-    noted = [f"- {markdown(cell.place)}: {markdown('; '.join(cell.notes))}" for cell in cells if cell.notes]
+    noted = [f"- {markdown(cell.place.title)}: {markdown('; '.join(cell.notes))}" for cell in cells if cell.notes]
     return ["", "## Notes", "", *noted] if noted else []
 
 

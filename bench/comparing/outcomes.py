@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from bench.cells import CellKey
 from bench.reporting.values import Estimate
 from bench.text import runs_of
 
@@ -37,19 +38,6 @@ def worst(found: Collection[Verdict]) -> Verdict:
 
 ALARMS = frozenset({Verdict.REGRESSED, Verdict.LEAK})
 """The verdicts on a cell for which a gate closes."""
-
-
-@dataclass(frozen=True, order=True)
-class Place:
-    """What two result sets are paired by: the names of a cell, not its id, which hashes its content."""
-
-    dataset: str
-    model: str
-    sequence_length: int
-    horizon: int
-
-    def __str__(self) -> str:
-        return f"{self.dataset} × {self.model}, L={self.sequence_length}, h={self.horizon}"
 
 
 @dataclass(frozen=True)
@@ -153,7 +141,7 @@ class CellChange:
         The kinds of settings, in words, that are not the same in both.
     """
 
-    place: Place
+    place: CellKey
     old: Side
     new: Side
     paired: int
@@ -219,12 +207,12 @@ class Comparison:
     alpha: float
     thresholds: Mapping[str, float]
     cells: tuple[CellChange, ...]
-    appeared: tuple[Place, ...]
-    vanished: tuple[Place, ...]
-    failed: tuple[Place, ...]
-    thinned: tuple[Place, ...]
-    mended: tuple[Place, ...]
-    changed_data: tuple[Place, ...]
+    appeared: tuple[CellKey, ...]
+    vanished: tuple[CellKey, ...]
+    failed: tuple[CellKey, ...]
+    thinned: tuple[CellKey, ...]
+    mended: tuple[CellKey, ...]
+    changed_data: tuple[CellKey, ...]
     old_machines: tuple[str, ...]
     new_machines: tuple[str, ...]
     old_commits: tuple[str, ...]
@@ -243,7 +231,7 @@ class Comparison:
         """Whether no two times come from different machines."""
         return len({*self.old_machines, *self.new_machines}) <= 1
 
-    def alarms(self) -> dict[Place, str]:
+    def alarms(self) -> dict[CellKey, str]:
         """Why a gate closes: each place that got worse, with what became of it."""
         found = {cell.place: "; ".join(told) for cell in self.cells if (told := cell.alarms())}
         return dict.fromkeys(self.vanished, "vanished") | found

@@ -24,7 +24,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from bench.arrays import BoolArray, FloatArray, IntArray
-from bench.comparing.outcomes import Place, Side
+from bench.cells import CellKey
+from bench.comparing.outcomes import Side
 from bench.errors import InputError
 from bench.store.grid import MACHINE, MISSING, Grid, grid, label, timed
 from bench.store.schema import Status
@@ -47,11 +48,11 @@ Settings = Mapping[str, frozenset[str]]
 """For each key of `WORDS`, its values in the rows of one cell, as JSON; empty where no spec is stored."""
 
 
-def settings(runs: pa.Table, key: Sequence[str]) -> dict[Place, Settings]:
-    """The settings of each cell of `runs`, by its place, which the columns `key` make."""
-    specs: dict[Place, set[str]] = defaultdict(set)
-    for row in runs.group_by([*key, "spec"], use_threads=False).aggregate([]).to_pylist():
-        specs[Place(*(row[name] for name in key))] |= {row["spec"]} - {None}
+def settings(runs: pa.Table) -> dict[CellKey, Settings]:
+    """The settings of each cell of `runs`."""
+    specs: dict[CellKey, set[str]] = defaultdict(set)
+    for row in runs.group_by([*CellKey.COLUMNS, "spec"], use_threads=False).aggregate([]).to_pylist():
+        specs[CellKey.of(row)] |= {row["spec"]} - {None}
     return {place: _by_name([json.loads(text) for text in texts]) for place, texts in specs.items()}
 
 
@@ -96,7 +97,6 @@ def _alike(old: Sequence[float], new: Sequence[float]) -> bool:
     return bool(near.any(axis=1).all() and near.any(axis=0).all())
 
 
-_PLACE = ["dataset", "model", "sequence_length", "horizon"]
 _TESTED = ("data_sha256", "test_points", "persistence_mse", "noise_floor_mse", "error_scale")
 
 
@@ -104,8 +104,8 @@ _TESTED = ("data_sha256", "test_points", "persistence_mse", "noise_floor_mse", "
 class ResultSet:
     """The cells of one result set, by their place."""
 
-    sides: Mapping[Place, Side]
-    settings: Mapping[Place, Settings]
+    sides: Mapping[CellKey, Side]
+    settings: Mapping[CellKey, Settings]
     suites: tuple[str, ...]
     machines: tuple[str, ...]
     commits: tuple[str, ...]
@@ -123,39 +123,39 @@ class ResultSet:
         }
         names = tuple(sorted({name for own in machines.values() for name in own}))
         suites = tuple(sorted(runs["suite"].unique().to_pylist()))
-        return cls(sides, settings(runs, _PLACE), suites, names, _commits(runs), layout)
+        return cls(sides, settings(runs), suites, names, _commits(runs), layout)
 
     def has(self, metric: str) -> bool:
         """Whether any finished replicate has a value of `metric`."""
         return bool(np.isfinite(self.layout.values(metric)).any())
 
-    def values(self, metric: str, places: Sequence[Place], seeds: Sequence[int]) -> FloatArray:
+    def values(self, metric: str, places: Sequence[CellKey], seeds: Sequence[int]) -> FloatArray:
         """``[places, seeds]``: the column `metric`, NaN where a replicate is missing or not ok."""
         return self._picked(self.layout.values(metric), places, seeds)
 
-    def present(self, places: Sequence[Place], seeds: Sequence[int]) -> BoolArray:
+    def present(self, places: Sequence[CellKey], seeds: Sequence[int]) -> BoolArray:
         """``[places, seeds]``: which replicates there are, however they ended."""
         return np.asarray(self._picked((self.layout.row >= 0).astype(np.float64), places, seeds) == 1)
 
-    def ok(self, places: Sequence[Place], seeds: Sequence[int]) -> BoolArray:
+    def ok(self, places: Sequence[CellKey], seeds: Sequence[int]) -> BoolArray:
         """``[places, seeds]``: which replicates finished."""
         return np.asarray(self._picked(self.layout.ok.astype(np.float64), places, seeds) == 1)
 
-    def _picked(self, stored: FloatArray, places: Sequence[Place], seeds: Sequence[int]) -> FloatArray:
+    def _picked(self, stored: FloatArray, places: Sequence[CellKey], seeds: Sequence[int]) -> FloatArray:
         """``[places, seeds]`` out of ``[cells, models, seeds]``; NaN where there is none."""
-        case = {(c.dataset, c.sequence_length, c.horizon): i for i, c in enumerate(self.layout.cases)}
+        case = {each: i for i, each in enumerate(self.layout.cases)}
         model = {name: j for j, name in enumerate(self.layout.models)}
         column = [self.layout.seeds.index(seed) if seed in self.layout.seeds else -1 for seed in seeds]
         padded = np.pad(stored, ((0, 0), (0, 0), (0, 1)), constant_values=np.nan)  # -1 picks a missing one
-        rows = [padded[case[p.dataset, p.sequence_length, p.horizon], model[p.model], column] for p in places]
+        rows = [padded[case[p.case], model[p.model], column] for p in places]
         return np.array(rows).reshape(len(places), len(seeds))
 
 
-def _places(layout: Grid) -> Iterator[tuple[tuple[int, int], Place]]:
+def _places(layout: Grid) -> Iterator[tuple[tuple[int, int], CellKey]]:
     """Every place of the cross product, and where it is in ``[cells, models]``."""
     for c, case in enumerate(layout.cases):
         for m, model in enumerate(layout.models):
-            yield (c, m), Place(case.dataset, model, case.sequence_length, case.horizon)
+            yield (c, m), case.key(model)
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,13 +207,16 @@ class _Summaries:
         return f"{', '.join(counts)}: {first or 'no reason was stored'}"
 
 
-def _machines(runs: pa.Table) -> dict[Place, list[str]]:
+def _machines(runs: pa.Table) -> dict[CellKey, list[str]]:
     """The machines that timed each cell, each in one line."""
-    found: dict[Place, set[str]] = defaultdict(set)
+    found: dict[CellKey, set[str]] = defaultdict(set)
     for row in (
-        runs.filter(pa.array(timed(runs))).group_by([*_PLACE, *MACHINE], use_threads=False).aggregate([]).to_pylist()
+        runs.filter(pa.array(timed(runs)))
+        .group_by([*CellKey.COLUMNS, *MACHINE], use_threads=False)
+        .aggregate([])
+        .to_pylist()
     ):
-        found[Place(*(row[name] for name in _PLACE))].add(label(row))
+        found[CellKey.of(row)].add(label(row))
     return {place: sorted(names) for place, names in found.items()}
 
 
@@ -223,12 +226,12 @@ def _commits(runs: pa.Table) -> tuple[str, ...]:
     return tuple(sorted(commit(row["git_commit"], dirty=bool(row["git_dirty"])) for row in rows if row["git_commit"]))
 
 
-def _tested(runs: pa.Table) -> dict[Place, dict[str, list[Any]]]:
+def _tested(runs: pa.Table) -> dict[CellKey, dict[str, list[Any]]]:
     """The fingerprints of each cell's data and test targets: the values of each column of `_TESTED`."""
-    found: dict[Place, dict[str, set[Any]]] = defaultdict(lambda: {name: set() for name in _TESTED})
-    for row in runs.group_by([*_PLACE, *_TESTED], use_threads=False).aggregate([]).to_pylist():
+    found: dict[CellKey, dict[str, set[Any]]] = defaultdict(lambda: {name: set() for name in _TESTED})
+    for row in runs.group_by([*CellKey.COLUMNS, *_TESTED], use_threads=False).aggregate([]).to_pylist():
         for name in _TESTED:
-            found[Place(*(row[key] for key in _PLACE))][name] |= {row[name]} - {None}
+            found[CellKey.of(row)][name] |= {row[name]} - {None}
     return {place: {name: sorted(values) for name, values in own.items()} for place, own in found.items()}
 
 
@@ -238,7 +241,7 @@ class Pairs:
 
     old: ResultSet
     new: ResultSet
-    places: tuple[Place, ...]
+    places: tuple[CellKey, ...]
     seeds: tuple[int, ...]
 
     @classmethod
@@ -331,7 +334,7 @@ def _metrics(old: ResultSet, new: ResultSet, metrics: Iterable[str]) -> Iterator
 
 def _nothing_in_common(old: ResultSet, new: ResultSet) -> str:
     def names(found: ResultSet) -> str:
-        shown = [str(place) for place in sorted(found.sides)[:3]]
+        shown = [place.title for place in sorted(found.sides)[:3]]
         more = len(found.sides) - len(shown)
         return (listed(shown) or "no cell") + (f" and {more} more" if more else "")
 

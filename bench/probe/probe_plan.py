@@ -97,14 +97,9 @@ def prepare(cells: Sequence[Cell], folder: Path, setting: Setting, *, fresh: boo
     trained = _trained(folder)
     wanted = [_wanted(cell, preflight, trained.get(cell.id)) for cell in identified]
     done = {} if fresh else _rounds(read_probes(folder, machine=setting.machine))
-    lacking = {case_of(each.cell) for each in wanted if done.get(_key(each), 0) < setting.repeats}
-    pending = [each for each in wanted if case_of(each.cell) in lacking]
+    lacking = {each.cell.key.case for each in wanted if done.get(_key(each), 0) < setting.repeats}
+    pending = [each for each in wanted if each.cell.key.case in lacking]
     return ProbePlan(folder, setting, tuple(identified), tuple(pending))
-
-
-def case_of(cell: Cell) -> tuple[str, int, int]:
-    """What the models share that are measured together: where one is lacking, all are measured again."""
-    return cell.dataset.id, cell.sequence_length, cell.horizon
 
 
 def _key(wanted: Wanted) -> tuple[str, str | None]:

@@ -22,8 +22,8 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from bench.cells import CODE_VERSION
-from bench.probe.probe_plan import ProbePlan, Setting, Wanted, case_of
+from bench.cells import CODE_VERSION, Case
+from bench.probe.probe_plan import ProbePlan, Setting, Wanted
 from bench.probe.workload import Answer, Facts, Question, Sample
 from bench.running.rows import Blocked
 from bench.running.runner import Advanced, Finished, Listener, Planned, Started
@@ -76,7 +76,7 @@ def _implementation(quantity: str, facts: Facts) -> str:
 
 def _common(wanted: Wanted, session: Session) -> dict[str, Any]:
     return {
-        **wanted.cell.key,
+        **wanted.cell.columns,
         "reason": "",
         "workload": wanted.workload.to_json() if wanted.workload else None,
         "parameters_from": wanted.parameters_from,
@@ -231,9 +231,9 @@ def _processes(subjects: Sequence[_Subject]) -> Iterator[None]:
 
 def _groups(pending: Sequence[Wanted]) -> Iterator[Sequence[Wanted]]:
     """Cells that differ in their model alone, `TOGETHER` at most."""
-    cases: dict[tuple[str, int, int], list[Wanted]] = {}
+    cases: dict[Case, list[Wanted]] = {}
     for wanted in pending:
-        cases.setdefault(case_of(wanted.cell), []).append(wanted)
+        cases.setdefault(wanted.cell.key.case, []).append(wanted)
     for cells in cases.values():
         for first in range(0, len(cells), TOGETHER):
             yield cells[first : first + TOGETHER]

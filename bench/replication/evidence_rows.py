@@ -104,9 +104,6 @@ def delay_of(cell: Evidence, tables: Tables) -> Delay | None:
     return known[len(known) // 2] if known else None
 
 
-Place = tuple[str, str]
-"""Dataset id, model id."""
-
 _NUMBERS = (
     *("rmse", "mse", "mse_scaled", "mae", "r2", "persistence_mse", "noise_floor_mse", "accuracy", "log_loss"),
     *("parameters", "test_points", "train_windows"),

@@ -16,7 +16,7 @@ from bench.data.base import DatasetKind
 from bench.models.base import ModelKind
 from bench.replication.findings import Printed
 from bench.spec import AsPublished, Claim, Entry, Published, Settings, Suite, System
-from bench.suite.yaml import Place, Problems, Value
+from bench.suite.yaml import Position, Problems, Value
 
 TEST_NUMBERS = {"test_rmse": "test RMSE", "test_l1": "test L1"}
 """The printed numbers that are errors on the test part, and what they are called."""
@@ -108,7 +108,7 @@ def check_possible(
             problems.add(place_of(value, path), text)
 
 
-def place_of(value: Value, path: Path) -> Place:
+def place_of(value: Value, path: Path) -> Position:
     """Where the file says what is at `path` of `value`, a key where that is last; else the nearest that it does say."""
     place = value.place
     for step in path:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from bench.cells import Case, CellKey
 from bench.stats.aggregates import Median, median
 from bench.store.grid import MACHINE, label
 from bench.store.schema import KEY, Status
@@ -58,14 +59,14 @@ class ProbedCell:
     started_at: datetime | None
 
     @property
-    def place(self) -> tuple[str, str, int, int]:
-        """Dataset, model, sequence length, horizon: where it stands in a suite."""
-        return self.dataset, self.model, self.sequence_length, self.horizon
+    def key(self) -> CellKey:
+        """Its names."""
+        return CellKey(self.dataset, self.model, self.sequence_length, self.horizon)
 
     @property
-    def case(self) -> tuple[str, int, int]:
+    def case(self) -> Case:
         """What it shares with the cells that differ in their model alone."""
-        return self.dataset, self.sequence_length, self.horizon
+        return self.key.case
 
     def value(self, quantity: str) -> float | None:
         """The median of `quantity`, where it was measured."""
@@ -117,7 +118,7 @@ def _cell(row: Mapping[str, Any]) -> ProbedCell:
 
 def of_older_sessions(cells: Sequence[ProbedCell]) -> frozenset[str]:
     """Ids of those of one machine's cells that were not measured in turn with the newest of their case."""
-    newest: dict[tuple[str, int, int], datetime] = {}
+    newest: dict[Case, datetime] = {}
     timed = [(cell, cell.started_at) for cell in cells if cell.started_at is not None]
     for cell, started in timed:
         newest[cell.case] = max(started, newest.get(cell.case, started))

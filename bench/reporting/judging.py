@@ -17,6 +17,7 @@ from types import MappingProxyType
 import numpy as np
 
 from bench.arrays import FloatArray
+from bench.cells import CellKey
 from bench.errors import InputError
 from bench.reporting.evidence import Losses
 from bench.reporting.values import CellSummary, Verdict
@@ -24,7 +25,7 @@ from bench.stats.claims import Claim, Window
 from bench.stats.confidence_set import confidence_set
 from bench.stats.verdicts import ALPHA, Kind, Subject, against_best, against_persistence
 from bench.stats.verdicts import Verdict as Outcome
-from bench.store.grid import Case, Grid
+from bench.store.grid import Grid
 from bench.text import listed, plural
 
 
@@ -128,9 +129,9 @@ class Evidence:
         Ids of the cells whose replicates each have data of their own: there the replicates decide alone.
     """
 
-    mse: Mapping[tuple[Case, str], FloatArray]
-    persistence: Mapping[tuple[Case, str], FloatArray]
-    floor: Mapping[tuple[Case, str], FloatArray]
+    mse: Mapping[CellKey, FloatArray]
+    persistence: Mapping[CellKey, FloatArray]
+    floor: Mapping[CellKey, FloatArray]
     losses: Mapping[str, Losses]
     martingales: frozenset[str]
     own_data: frozenset[str] = frozenset()
@@ -141,17 +142,17 @@ class Evidence:
     ) -> Evidence:
         """From the replicates; `kinds` names the kind of each dataset."""
         martingales = frozenset(dataset for dataset, kind in kinds.items() if kind in MARTINGALES)
-        mse, persistence, floor = (_by_place(grid, name) for name in ("mse", "persistence_mse", "noise_floor_mse"))
+        mse, persistence, floor = (_by_cell(grid, name) for name in ("mse", "persistence_mse", "noise_floor_mse"))
         return cls(mse, persistence, floor, losses, martingales, own_data)
 
     def subject(self, cell: CellSummary) -> Subject:
         """`cell` against persistence."""
-        own, floor, one = self._losses(cell), self.floor[_place(cell)], self._one_series(cell)
+        own, floor, one = self._losses(cell), self.floor[_key(cell)], self._one_series(cell)
         claim = Claim(
             cell.model,
             "persistence",
-            new=self.mse[_place(cell)],
-            old=self.persistence[_place(cell)],
+            new=self.mse[_key(cell)],
+            old=self.persistence[_key(cell)],
             window=(own.model, own.persistence) if own else None,
             horizon=cell.horizon,
             deterministic=cell.deterministic and one,
@@ -165,8 +166,8 @@ class Evidence:
         return Claim(
             cell.model,
             best.model,
-            new=self.mse[_place(cell)],
-            old=self.mse[_place(best)],
+            new=self.mse[_key(cell)],
+            old=self.mse[_key(best)],
             window=self._window(cell, best),
             horizon=cell.horizon,
             deterministic=cell.deterministic and best.deterministic and one,
@@ -194,13 +195,13 @@ class Evidence:
         return own.model, other.model
 
 
-def _by_place(grid: Grid, name: str) -> dict[tuple[Case, str], FloatArray]:
+def _by_cell(grid: Grid, name: str) -> dict[CellKey, FloatArray]:
     values = grid.values(name)
-    return {(case, m): values[i, j] for i, case in enumerate(grid.cases) for j, m in enumerate(grid.models)}
+    return {case.key(model): values[i, j] for i, case in enumerate(grid.cases) for j, model in enumerate(grid.models)}
 
 
-def _place(cell: CellSummary) -> tuple[Case, str]:
-    return Case(cell.dataset, cell.horizon, cell.sequence_length), cell.model
+def _key(cell: CellSummary) -> CellKey:
+    return CellKey(cell.dataset, cell.model, cell.sequence_length, cell.horizon)
 
 
 Families = Mapping[str, str]

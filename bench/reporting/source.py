@@ -18,11 +18,10 @@ import pyarrow.compute as pc
 from pydantic import ValidationError
 
 from bench import store
-from bench.cells import expand
+from bench.cells import CellKey, expand
 from bench.errors import StoreError
 from bench.spec import Suite, System
 from bench.store.read import NAME as SUITE
-from bench.store.read import Place
 from bench.store.schema import Rows
 
 
@@ -61,7 +60,7 @@ class Source:
     systems
         The published systems that are among them.
     asked
-        The places that the suite has a cell for; `None` where the folder does not tell its suite.
+        The cells that the suite has; `None` where the folder does not tell its suite.
     unreadable
         Why something of the folder is missing from all this, and what to do: a line for each.
     """
@@ -69,7 +68,7 @@ class Source:
     rows: Rows
     folder: str
     systems: Sequence[System] = ()
-    asked: frozenset[Place] | None = None
+    asked: frozenset[CellKey] | None = None
     unreadable: Sequence[str] = ()
 
     @property
@@ -86,7 +85,7 @@ class Source:
         own = {name: table.filter(masks[name]) for name, table in self.rows.items()}
         others = {name: table.filter(pc.invert(masks[name])) for name, table in self.rows.items()}
         known = self.asked is not None
-        asked = frozenset(place for place in self.asked or () if place[0] in datasets)
+        asked = frozenset(key for key in self.asked or () if key.dataset in datasets)
         return (
             replace(self, rows=own, asked=asked if known else None),
             replace(self, rows=others, asked=(self.asked or frozenset()) - asked if known else None),
@@ -107,7 +106,7 @@ def read(results: Path) -> Source:
         rows=gathered.tables,
         folder=results.as_posix(),
         systems=suite.systems if suite else (),
-        asked=frozenset(_places(suite)) if suite else None,
+        asked=frozenset(cell.key for cell in expand(suite)) if suite else None,
         unreadable=(*([problem] if problem else []), *gathered.unreadable),
     )
 
@@ -123,8 +122,3 @@ def _suite(results: Path) -> tuple[Suite | None, str]:
         return None, (
             f"{results / SUITE}: expected a suite as this version of bench writes it; `bench run` writes it again"
         )
-
-
-def _places(suite: Suite) -> Iterator[Place]:
-    for cell in expand(suite):
-        yield cell.dataset.id, cell.model.id, cell.sequence_length, cell.horizon

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from bench.arrays import BoolArray, FloatArray
+from bench.cells import CellKey
 from bench.reporting import provenance
 from bench.reporting.costs import ProbedCell, costs
 from bench.reporting.evidence import Losses, curves, losses, trace, tuned
@@ -33,7 +34,6 @@ from bench.reporting.sentences import OTHER_DATA, answers, statement
 from bench.reporting.source import Source, by_cell
 from bench.reporting.summary_cells import cells
 from bench.reporting.values import CellSummary, Counts, Curves, Model, Section, State, Summary, Trace, Verdict
-from bench.store import Place
 from bench.store.grid import Grid, grid
 from bench.store.schema import KEY
 from bench.text import listed, plural
@@ -91,25 +91,25 @@ def _probes(source: Source) -> tuple[ProbedCell, ...]:
     stored = _stored(source.rows["runs"])
     asked = stored.keys() if source.asked is None else stored.keys() | source.asked
     found = costs(source.rows["probes"])
-    return tuple(cell for cell in found if cell.place in asked and stored.get(cell.place, cell.cell_id) == cell.cell_id)
+    return tuple(cell for cell in found if cell.key in asked and stored.get(cell.key, cell.cell_id) == cell.cell_id)
 
 
-def _stored(runs: pa.Table) -> dict[Place, str]:
-    """The id of the cell at each place."""
+def _stored(runs: pa.Table) -> dict[CellKey, str]:
+    """The id of each cell."""
     rows = runs.select(KEY).group_by(KEY, use_threads=False).aggregate([]).to_pylist()
-    return {(row["dataset"], row["model"], row["sequence_length"], row["horizon"]): row["cell_id"] for row in rows}
+    return {CellKey.of(row): row["cell_id"] for row in rows}
 
 
-def _absent(source: Source) -> list[Place]:
+def _absent(source: Source) -> list[CellKey]:
     """What the suite has a cell for, and the results no row."""
     return sorted((source.asked or frozenset()) - _stored(source.rows["runs"]).keys())
 
 
-def _unstored(source: Source, absent: Sequence[Place]) -> Iterator[str]:
+def _unstored(source: Source, absent: Sequence[CellKey]) -> Iterator[str]:
     """What is not here, and what to do about it."""
     yield from source.unreadable
     if absent:
-        named = list(dict.fromkeys(f"{model} on {dataset} at {length}" for dataset, model, length, _ in absent))
+        named = list(dict.fromkeys(f"{key.model} on {key.dataset} at {key.sequence_length}" for key in absent))
         more = [f"{len(named) - _NAMED} more"] if len(named) > _NAMED else []
         some = listed([*named[:_NAMED], *more])
         have = "has" if len(absent) == 1 else "have"

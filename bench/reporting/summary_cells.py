@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from bench.arrays import FloatArray
+from bench.cells import CellKey
 from bench.reporting.evidence import Losses, skill_in_window
 from bench.reporting.values import CellSummary, Cost, Estimate, State, Verdict
 from bench.stats.aggregates import learnable_fraction, skill
@@ -25,9 +26,6 @@ NO_ROW = "no row: the suite leaves this cell out, or it has not been run yet"
 LEFT_OUT = "no row: the suite leaves this cell out"
 NOT_RUN = "no row, though the suite asks for this cell: `bench run` makes it"
 
-Asked = tuple[str, str, int, int]
-"""Dataset, model, sequence length, horizon."""
-
 _TIMES = ("fit_s", "predict_s", "tuning_s")
 _MEANS = ("mae", "directional_accuracy", "accuracy", "log_loss", "validation_mse_scaled")
 _FIRST = ("cell_id", "hyperparameters", "spec")
@@ -38,7 +36,7 @@ def cells(
     losses: Mapping[str, Losses],
     references: frozenset[str],
     *,
-    asked: Collection[Asked] | None,
+    asked: Collection[CellKey] | None,
     own_data: frozenset[str],
 ) -> tuple[CellSummary, ...]:
     """Every case × model of `grid`, in the grid's order.
@@ -52,7 +50,7 @@ def cells(
     references
         The models that are persistence itself.
     asked
-        The places that the suite has a cell for, where that is known: it says why one has no row.
+        The cells that the suite has a cell for, where that is known: it says why one has no row.
     own_data
         Ids of the cells whose replicates each have data of their own: they are no copies, whatever the model.
     """
@@ -64,7 +62,8 @@ def cells(
     )
 
 
-Place = tuple[int, int]
+Index = tuple[int, int]
+"""Of a case and of a model."""
 Nested = list[list[Any]]
 """``[cells][models]``: an array as Python's own values, which are read one by one many times faster."""
 
@@ -101,18 +100,18 @@ class _Arrays:
             numbers=_numbers(grid),
         )
 
-    def estimate(self, name: str, place: Place) -> Estimate | None:
+    def estimate(self, name: str, place: Index) -> Estimate | None:
         c, m = place
         value, low, high = (part[c][m] for part in self.intervals[name])
         if math.isnan(value):
             return None
         return Estimate(value, None if math.isnan(low) or self.copies[c][m] else (low, high))
 
-    def number(self, name: str, place: Place) -> float | None:
+    def number(self, name: str, place: Index) -> float | None:
         value: float = self.numbers[name][place[0]][place[1]]
         return None if math.isnan(value) else value
 
-    def whole(self, name: str, place: Place) -> int | None:
+    def whole(self, name: str, place: Index) -> int | None:
         value = self.number(name, place)
         return None if value is None else int(value)
 
@@ -167,11 +166,11 @@ def _over(statistic: Callable[..., FloatArray], values: FloatArray) -> FloatArra
 
 def _cell(
     arrays: _Arrays,
-    place: Place,
+    place: Index,
     *,
     losses: Mapping[str, Losses],
     references: frozenset[str],
-    asked: Collection[Asked] | None,
+    asked: Collection[CellKey] | None,
 ) -> CellSummary:
     c, m = place
     case, model = arrays.grid.cases[c], arrays.grid.models[m]
@@ -179,7 +178,7 @@ def _cell(
     known = losses.get(first["cell_id"] or "")
     state, note = _state(arrays, place)
     if state is State.MISSING and asked is not None:
-        there = (case.dataset, model, case.sequence_length, case.horizon) in asked
+        there = case.key(model) in asked
         note = NOT_RUN if there else LEFT_OUT
     window = skill_in_window(known) if known and model not in references else None
     return CellSummary(
@@ -210,14 +209,14 @@ def _cell(
     )
 
 
-def _verdict(arrays: _Arrays, place: Place, *, reference: bool) -> Verdict:
+def _verdict(arrays: _Arrays, place: Index, *, reference: bool) -> Verdict:
     """Before anything is tested."""
     if not arrays.finished[place[0]][place[1]]:
         return Verdict.UNFINISHED if arrays.replicates[place[0]][place[1]] else Verdict.NO_ROW
     return Verdict.REFERENCE if reference else Verdict.UNTESTED
 
 
-def _state(arrays: _Arrays, place: Place) -> tuple[State, str]:
+def _state(arrays: _Arrays, place: Index) -> tuple[State, str]:
     """How much of the cell there is, and why there is no more."""
     finished, replicates = arrays.finished[place[0]][place[1]], arrays.replicates[place[0]][place[1]]
     if not replicates:
@@ -232,7 +231,7 @@ def _state(arrays: _Arrays, place: Place) -> tuple[State, str]:
     return (State.PARTIAL if finished else State.FAILED), f"{counts}: {reason}"
 
 
-def _cost(arrays: _Arrays, place: Place) -> Cost:
+def _cost(arrays: _Arrays, place: Index) -> Cost:
     one_machine = arrays.one_machine[place[0]][place[1]]
     times = {name: arrays.number(name, place) if one_machine else None for name in _TIMES}
     return Cost(

@@ -21,7 +21,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from bench.cells import Cell, named
+from bench.cells import Cell, CellKey, named
 from bench.data import dataset_kinds
 from bench.data.base import DatasetKind
 from bench.errors import DatasetsError, InputError
@@ -30,7 +30,7 @@ from bench.protocol.prepare import Outline, outline
 from bench.registry import lookup, third_party, unknown
 from bench.running.rows import Blocked, classified
 from bench.spec import Entry
-from bench.store import ASIDE, Place, Stored, stored
+from bench.store import ASIDE, Stored, stored
 from bench.store.schema import Status
 
 KEYS: Mapping[str, Callable[[Cell], str]] = {
@@ -271,7 +271,7 @@ class Plan:
     restored
         Ids of cells that were set aside earlier and are wanted again.
     others
-        Stored cells that are not wanted, by the place of the wanted cell that will stand for them, then by id:
+        Stored cells that are not wanted, by the key of the wanted cell that will stand for them, then by id:
         their data, settings or code have changed since.
     """
 
@@ -280,24 +280,24 @@ class Plan:
     stored: Mapping[str, Stored]
     pending: tuple[Cell, ...]
     restored: frozenset[str]
-    others: Mapping[Place, Mapping[str, Stored]]
+    others: Mapping[CellKey, Mapping[str, Stored]]
     preflight: Preflight
     estimator: Estimator
 
     @property
     def outdated(self) -> list[str]:
-        """Those of `others` whose place is taken already."""
+        """Those of `others` whose key is taken already."""
         return sorted(cell_id for what in self.stored.values() for cell_id in self.outdated_by(what))
 
     def outdated_by(self, what: Stored) -> list[str]:
         """Those of `others` that `what` stands for: a cell without its data hides no results."""
-        others = self.others.get(what.place, {})
+        others = self.others.get(what.key, {})
         empty = what.status is Status.UNAVAILABLE
         return [cell_id for cell_id, other in others.items() if not empty or other.status is Status.UNAVAILABLE]
 
     def is_hidden(self, what: Stored) -> bool:
-        """Whether older results say more at this place than `what` does."""
-        return len(self.outdated_by(what)) < len(self.others.get(what.place, {}))
+        """Whether older results say more of this key than `what` does."""
+        return len(self.outdated_by(what)) < len(self.others.get(what.key, {}))
 
     @property
     def nothing_to_do(self) -> bool:
@@ -360,11 +360,6 @@ def prepare(cells: Sequence[Cell], folder: Path, *, fresh: bool = False, failed_
     )
 
 
-def place_of(cell: Cell) -> Place:
-    """Where `cell` stands in a results folder."""
-    return cell.dataset.id, cell.model.id, cell.sequence_length, cell.horizon
-
-
 def _is_pending(known: Stored | None, *, failed_only: bool) -> bool:
     """Data that was unavailable may have come since; what failed otherwise would fail again."""
     if failed_only:
@@ -376,11 +371,11 @@ def _wanted(known: Mapping[str, Stored], wanted: Mapping[str, Cell]) -> dict[str
     return {cell_id: what for cell_id, what in known.items() if cell_id in wanted}
 
 
-def _others(everything: Mapping[str, Stored], wanted: Mapping[str, Cell]) -> dict[Place, dict[str, Stored]]:
-    found: dict[Place, dict[str, Stored]] = {place_of(cell): {} for cell in wanted.values()}
+def _others(everything: Mapping[str, Stored], wanted: Mapping[str, Cell]) -> dict[CellKey, dict[str, Stored]]:
+    found: dict[CellKey, dict[str, Stored]] = {cell.key: {} for cell in wanted.values()}
     for cell_id, what in everything.items():
-        if cell_id not in wanted and what.place in found:
-            found[what.place][cell_id] = what
+        if cell_id not in wanted and what.key in found:
+            found[what.key][cell_id] = what
     return found
 
 

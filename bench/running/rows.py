@@ -85,7 +85,7 @@ class Ledger:
         """The same prediction for each of `seeds`; each column holds one value per target."""
         for seed in seeds:
             n = len(columns["truth"])
-            filled = {**{name: [value] * n for name, value in self.cell.key.items()}, "seed": [seed] * n, **columns}
+            filled = {**{name: [value] * n for name, value in self.cell.columns.items()}, "seed": [seed] * n, **columns}
             schema = SCHEMAS["predictions"]
             self.predictions.append(pa.table({name: filled[name] for name in schema.names}, schema=schema))
 
@@ -104,11 +104,11 @@ class Ledger:
             return bare._tables({})
 
     def _tables(self, known: Mapping[str, Any]) -> Rows:
-        common = {**self.cell.key, **self._provenance(), **known}
+        common = {**self.cell.columns, **self._provenance(), **known}
         return {
             "runs": table("runs", [{**common, **run} for run in sorted(self.runs, key=lambda run: int(run["seed"]))]),
-            "trials": table("trials", [{**self.cell.key, **trial} for trial in self.trials]),
-            "curves": table("curves", [{**self.cell.key, **point} for point in self.curves]),
+            "trials": table("trials", [{**self.cell.columns, **trial} for trial in self.trials]),
+            "curves": table("curves", [{**self.cell.columns, **point} for point in self.curves]),
             "predictions": pa.concat_tables(self.predictions) if self.predictions else table("predictions", []),
         }
 

@@ -20,7 +20,6 @@ other file is ever deleted: a part without its part of `runs` is not stored, but
 
 from bench.store.read import (
     Gathered,
-    Place,
     Stored,
     cell_ids,
     gather,
@@ -36,7 +35,6 @@ from bench.store.write import ASIDE, Writer, writing
 __all__ = [
     "ASIDE",
     "Gathered",
-    "Place",
     "Stored",
     "Writer",
     "cell_ids",

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.cells import CellKey
 from bench.errors import StoreError
-from bench.store.read import Place, cell_ids, part_of, read
+from bench.store.read import cell_ids, part_of, read
 from bench.store.schema import SCHEMAS, Status
 
 LIMIT = 1_000_000
@@ -19,19 +20,19 @@ LIMIT = 1_000_000
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a suite asks for at one place: replicates of these seeds, by this content as canonical JSON."""
+class Requested:
+    """What a suite requests of one cell: replicates of these seeds, by this content as canonical JSON."""
 
     seeds: range
     spec: str
 
 
-def keep(results: Path, baseline: Path, asked: Mapping[Place, Asked] | None = None) -> list[str]:
+def keep(results: Path, baseline: Path, requested: Mapping[CellKey, Requested] | None = None) -> list[str]:
     """Make `baseline` hold the `runs` of `results`, byte for byte, in place of those that it holds.
 
     Parameters
     ----------
-    asked
+    requested
         What must be there, and nothing else is kept; `None` where it is not known: then all is kept.
 
     Returns
@@ -42,13 +43,13 @@ def keep(results: Path, baseline: Path, asked: Mapping[Place, Asked] | None = No
     Raises
     ------
     StoreError
-        `results` cannot be read, is empty, lacks some of what was `asked`, has replicates that are not ok, or is too
-        large; or `baseline` is a results folder of its own, or of another suite.
+        `results` cannot be read, is empty, lacks some of what was `requested`, has replicates that are not ok, or
+        is too large; or `baseline` is a results folder of its own, or of another suite.
     """
     cells = _cells(results)
-    kept = {cell_id: rows for cell_id, rows in cells.items() if asked is None or _place(rows) in asked}
+    kept = {cell_id: rows for cell_id, rows in cells.items() if requested is None or _key(rows) in requested}
     _check_worth(results, kept)
-    _check_whole(results, kept, asked or {})
+    _check_whole(results, kept, requested or {})
     _check_target(baseline, _suites(kept))
     parts = {part_of(baseline, "runs", each): part_of(results, "runs", each).read_bytes() for each in kept}
     if (size := sum(map(len, parts.values()))) > LIMIT:
@@ -56,7 +57,7 @@ def keep(results: Path, baseline: Path, asked: Mapping[Place, Asked] | None = No
             f"{results}: expected {LIMIT} bytes of runs at most for a baseline, got {size}; run a smaller suite"
         )
     _replace(baseline, parts)
-    return [_title(_place(rows)) for cell_id, rows in cells.items() if cell_id not in kept]
+    return [_key(rows).title for cell_id, rows in cells.items() if cell_id not in kept]
 
 
 def size_bytes(baseline: Path) -> int:
@@ -90,14 +91,8 @@ def _cells(results: Path) -> dict[str, _Rows]:
     return found
 
 
-def _place(rows: _Rows) -> Place:
-    first = rows[0]
-    return first["dataset"], first["model"], first["sequence_length"], first["horizon"]
-
-
-def _title(place: Place) -> str:
-    dataset, model, sequence_length, horizon = place
-    return f"{dataset} × {model}, L={sequence_length}, h={horizon}"
+def _key(rows: _Rows) -> CellKey:
+    return CellKey.of(rows[0])
 
 
 def _suites(cells: Mapping[str, _Rows]) -> list[str]:
@@ -120,9 +115,9 @@ def _check_worth(results: Path, cells: Mapping[str, _Rows]) -> None:
         raise StoreError(f"{results}: expected results of one suite, got {', '.join(suites)}; keep one in each folder")
 
 
-def _check_whole(results: Path, cells: Mapping[str, _Rows], asked: Mapping[Place, Asked]) -> None:
+def _check_whole(results: Path, cells: Mapping[str, _Rows], requested: Mapping[CellKey, Requested]) -> None:
     """A cell that the baseline lacks is watched by nobody."""
-    if problems := list(_differences({_place(rows): rows for rows in cells.values()}, asked)):
+    if problems := list(_differences({_key(rows): rows for rows in cells.values()}, requested)):
         more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
         raise StoreError(
             f"{results}: expected all that its suite asks for, got {'; '.join(problems[:3])}{more}; "
@@ -130,16 +125,16 @@ def _check_whole(results: Path, cells: Mapping[str, _Rows], asked: Mapping[Place
         )
 
 
-def _differences(cells: Mapping[Place, _Rows], asked: Mapping[Place, Asked]) -> Iterator[str]:
-    for place, wanted in asked.items():
-        rows = cells.get(place, [])
+def _differences(cells: Mapping[CellKey, _Rows], requested: Mapping[CellKey, Requested]) -> Iterator[str]:
+    for key, wanted in requested.items():
+        rows = cells.get(key, [])
         seeds = {row["seed"] for row in rows}
         if not rows:
-            yield f"no {_title(place)}"
+            yield f"no {key.title}"
         elif seeds != set(wanted.seeds):
-            yield f"{len(seeds & set(wanted.seeds))} of {len(wanted.seeds)} seeds of {_title(place)}"
+            yield f"{len(seeds & set(wanted.seeds))} of {len(wanted.seeds)} seeds of {key.title}"
         elif any(row["spec"] and _content(row["spec"]) != _content(wanted.spec) for row in rows):
-            yield f"other settings, or code of another version, in {_title(place)}"
+            yield f"other settings, or code of another version, in {key.title}"
 
 
 def _content(spec: str) -> dict[str, Any]:

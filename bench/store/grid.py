@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from bench.arrays import BoolArray, FloatArray, IntArray
+from bench.cells import Case
 from bench.errors import InputError
 from bench.store import schema
 from bench.store.schema import Status
@@ -26,15 +27,6 @@ MISSING = "missing"
 """The status of a replicate that has no row."""
 
 _CASE = ["dataset", "horizon", "sequence_length"]
-
-
-@dataclass(frozen=True, order=True)
-class Case:
-    """What the models of one comparison share: the cells of one case differ in their model alone."""
-
-    dataset: str
-    horizon: int
-    sequence_length: int
 
 
 @dataclass(frozen=True, eq=False)

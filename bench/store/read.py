@@ -22,6 +22,7 @@ from typing import TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bench.cells import CellKey
 from bench.errors import StoreError
 from bench.store.schema import ADDED, ALL, PROBES, SCHEMAS, VERSION, Rows, Status
 
@@ -147,11 +148,9 @@ def _remedy(part: Path) -> str:
     return f"delete {'it' if mark == part else mark}, and `bench run` makes that cell again"
 
 
-Place = tuple[str, str, int, int]
-"""Dataset id, model id, sequence length, horizon: one stored cell at each place."""
-
 _SUMMARY = [
-    *("dataset", "model", "sequence_length", "horizon", "status", "reason"),
+    *CellKey.COLUMNS,
+    *("status", "reason"),
     *("fit_s", "predict_s", "tuning_s", "deterministic", "train_windows"),
 ]
 
@@ -162,8 +161,8 @@ class Stored:
 
     Parameters
     ----------
-    place
-        Dataset id, model id, sequence length, horizon.
+    key
+        The names of the cell.
     status, reason
         Of the first replicate that is not ok; `Status.OK` and an empty text where all are.
     seconds
@@ -172,7 +171,7 @@ class Stored:
         How many windows it was fitted on; `None` where it never came to that.
     """
 
-    place: Place
+    key: CellKey
     status: Status
     reason: str
     seconds: float
@@ -252,7 +251,7 @@ def summary(runs: pa.Table) -> Stored:
     fits = rows[:1] if first["deterministic"] else rows  # one fit, told in the row of every seed
     spent = sum((row["fit_s"] or 0.0) + (row["predict_s"] or 0.0) for row in fits)
     return Stored(
-        place=(first["dataset"], first["model"], first["sequence_length"], first["horizon"]),
+        key=CellKey.of(first),
         status=Status(first["status"]),
         reason=first["reason"] or "",
         seconds=spent + (first["tuning_s"] or 0.0),

@@ -11,9 +11,9 @@ from bench.errors import InputError
 from bench.models.base import ModelKind, Shape
 from bench.registry import unknown
 from bench.spec import Entry, Settings, Suite, System
-from bench.suite.yaml import Place, Problems, Value
+from bench.suite.yaml import Position, Problems, Value
 
-Located = list[tuple[Place, Entry]]
+Located = list[tuple[Position, Entry]]
 """Entries, and where the file names them."""
 
 
@@ -23,8 +23,8 @@ def check_nothing_twice(found: Mapping[str, Located], problems: Problems, *, tun
     Where models are `tuned`, one whose parameters are stated differs from one that has them by default.
     """
     for key, located in found.items():
-        ids: dict[str, Place] = {}
-        contents: dict[str, tuple[Place, str]] = {}
+        ids: dict[str, Position] = {}
+        contents: dict[str, tuple[Position, str]] = {}
         for place, entry in located:
             stated = entry.stated if tuned and key == "models" else ()
             content = json.dumps([entry.kind, entry.parameters, stated], sort_keys=True)
@@ -73,7 +73,7 @@ def check_some_cell(suite: Suite, root: Value, problems: Problems) -> None:
         problems.stop(place, f"exclude: expected some cell to be left, got all {every} excluded")
 
 
-def check_systems(systems: Sequence[tuple[Place, System]], datasets: Located, problems: Problems) -> None:
+def check_systems(systems: Sequence[tuple[Position, System]], datasets: Located, problems: Problems) -> None:
     """No two systems, nor a system and a dataset, whose results would go by one name."""
     names = {entry.id: place for place, entry in datasets}
     for place, system in systems:
@@ -90,7 +90,7 @@ def check_cells(
     suite: Suite,
     datasets: Mapping[str, DatasetKind],
     models: Mapping[str, ModelKind],
-    places: Mapping[str, Place],
+    places: Mapping[str, Position],
     problems: Problems,
 ) -> None:
     """Each model can do the task of the datasets it meets, and serve the windows of its cells."""

@@ -28,7 +28,7 @@ from bench.suite.checks import (
     check_systems,
 )
 from bench.suite.validate import check, combinations, keys_within, shown
-from bench.suite.yaml import Place, Problems, Value, read
+from bench.suite.yaml import Position, Problems, Value, read
 
 
 class Kind(Protocol):
@@ -71,7 +71,7 @@ class Resolver:
     folder: Path
     problems: Problems
 
-    def entries(self, value: Value) -> list[tuple[Place, Entry]]:
+    def entries(self, value: Value) -> list[tuple[Position, Entry]]:
         """What `value`, a name or a mapping, stands for, with the place of each id; less what is wrong."""
         if isinstance(value.content, str):
             value = Value(value.place, {"kind": value})
@@ -90,7 +90,7 @@ class Resolver:
         found = (self._entry(place, head, suffix, parameters) for suffix, parameters in self._parameters(value, head))
         return [(place, entry) for entry in found if entry]
 
-    def _head(self, place: Place, content: dict[str, Value]) -> _Head | None:
+    def _head(self, place: Position, content: dict[str, Value]) -> _Head | None:
         return check(Value(place, content), _Head, self.problems, label=self.what)
 
     def _parameters(self, value: Value, head: _Head) -> list[tuple[str, Value]]:
@@ -103,7 +103,7 @@ class Resolver:
         known = {key: parameter for key, parameter in content.items() if key in names}
         return list(combinations(Value(value.place, known, value.keys), schema, self.problems))
 
-    def _entry(self, place: Place, head: _Head, suffix: str, parameters: Value) -> Entry | None:
+    def _entry(self, place: Position, head: _Head, suffix: str, parameters: Value) -> Entry | None:
         name = (head.id or head.kind) + suffix
         named = self._head(place, {"kind": Value(place, head.kind), "id": Value(place, name)})
         kind = self.kinds[head.kind].parameters
@@ -145,7 +145,7 @@ def load(path: str | Path, *, datasets: Mapping[str, DatasetKind], models: Mappi
 
 def dataset_places(
     path: str | Path, *, datasets: Mapping[str, DatasetKind], models: Mapping[str, ModelKind]
-) -> dict[str, Place]:
+) -> dict[str, Position]:
     """Where the suite file at `path` names each dataset, by its id; those of a system at that one's ``datasets``.
 
     Raises
@@ -158,7 +158,7 @@ def dataset_places(
 
 def _loaded(
     path: Path, datasets: Mapping[str, DatasetKind], models: Mapping[str, ModelKind]
-) -> tuple[Suite, dict[str, Place]]:
+) -> tuple[Suite, dict[str, Position]]:
     problems = Problems(str(path))
     root = _mapping(path, problems)
     settings = _settings(root, Settings, Suite, problems)
@@ -197,7 +197,7 @@ def _loaded(
 def _mapping(path: Path, problems: Problems) -> Value:
     root = read(path, problems)
     if root is None or not isinstance(root.content, dict):
-        place, came = (root.place, shown(root.content)) if root else (Place(1, 1), "an empty file")
+        place, came = (root.place, shown(root.content)) if root else (Position(1, 1), "an empty file")
         problems.stop(place, f"expected a mapping with the keys name, datasets and models, got {came}")
     return root
 
@@ -247,13 +247,13 @@ def _systems(root: Value, resolvers: Mapping[str, Resolver], problems: Problems)
     return systems
 
 
-def _places(found: Mapping[str, Located], systems: list[tuple[Value, System]]) -> dict[str, Place]:
+def _places(found: Mapping[str, Located], systems: list[tuple[Value, System]]) -> dict[str, Position]:
     """Where the file names each model by its id and, for those of systems, each system's datasets."""
     places = {entry.id: place for key in ("models", "references") for place, entry in found[key]}
     return {**places, **{dataset.id: value.place for value, system in systems for dataset in system.named_datasets}}
 
 
-def _dataset_places(datasets: Located, systems: list[tuple[Value, System]]) -> dict[str, Place]:
+def _dataset_places(datasets: Located, systems: list[tuple[Value, System]]) -> dict[str, Position]:
     own = {entry.id: place for place, entry in datasets}
     for value, system in systems:
         own |= dict.fromkeys((each.id for each in system.named_datasets), place_of(value, ("datasets",)))

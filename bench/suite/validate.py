@@ -20,7 +20,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core.core_schema import ErrorType
 
 from bench.registry import unknown
-from bench.suite.yaml import Place, Problems, Value
+from bench.suite.yaml import Position, Problems, Value
 
 Schema = Mapping[str, Any]
 
@@ -212,7 +212,7 @@ class _Reporter:
     label: str
     noun: str
 
-    def messages(self, details: list[Any]) -> Iterator[tuple[Place, str]]:
+    def messages(self, details: list[Any]) -> Iterator[tuple[Position, str]]:
         told: list[Path] = []  # where something more telling was said than "expected this or that"
         values: dict[Path, list[Detail]] = {}
         for detail in details:
@@ -241,20 +241,20 @@ class _Reporter:
                 value = items[step]
         return tuple(path), value
 
-    def _of_key(self, detail: Detail, path: Path, mapping: Value) -> tuple[Place, str]:
+    def _of_key(self, detail: Detail, path: Path, mapping: Value) -> tuple[Position, str]:
         key, noun = detail["loc"][-1], "key" if path else self.noun
         if detail["type"] == "missing":
             return mapping.place, f"{self._prefix(path)}the {noun} {key!r} is missing"
         return mapping.keys[key], self._prefix(path) + unknown(key, keys_within(self.schema, path), noun)
 
-    def _of_named(self, detail: Detail, path: Path, mapping: Value) -> tuple[Place, str]:
+    def _of_named(self, detail: Detail, path: Path, mapping: Value) -> tuple[Position, str]:
         """Of a key that its mapping does not list, and that is none of those it may have."""
         key = detail["loc"][-2]
         named = (within(self.schema, path) or {}).get("propertyNames", {}).get("enum")
         text = unknown(key, named, "key") if named else _own_words(detail)
         return mapping.keys[key], self._prefix(path) + text
 
-    def _of_value(self, path: Path, reasons: list[Detail]) -> tuple[Place, str]:
+    def _of_value(self, path: Path, reasons: list[Detail]) -> tuple[Position, str]:
         value = self._walk(path)[1]
         if all(reason["type"] not in _GENERAL for reason in reasons):
             text = _own_words(reasons[0])

@@ -24,7 +24,7 @@ from ruamel.yaml.reader import ReaderError
 from bench.errors import Problem, SuiteError
 
 
-class Place(NamedTuple):
+class Position(NamedTuple):
     """A line and a column of a file, from 1; 0 where there is none to name."""
 
     line: int
@@ -38,20 +38,20 @@ class Problems:
     file: str
     found: set[Problem] = field(default_factory=set)
 
-    def add(self, place: Place, message: str) -> None:
+    def add(self, place: Position, message: str) -> None:
         """Note that what begins at `place` is wrong, in one line."""
         self.found.add(Problem(self.file, place.line, place.column, " ".join(message.split())))
 
-    def places(self) -> frozenset[Place]:
+    def places(self) -> frozenset[Position]:
         """Where something is known to be wrong: what follows from it there need not be told."""
-        return frozenset(Place(problem.line, problem.column) for problem in self.found)
+        return frozenset(Position(problem.line, problem.column) for problem in self.found)
 
     def check(self) -> None:
         """Raise what was found, if anything, as one `SuiteError`."""
         if self.found:
             raise SuiteError(tuple(self.found))
 
-    def stop(self, place: Place, message: str) -> NoReturn:
+    def stop(self, place: Position, message: str) -> NoReturn:
         """Add one more and raise all of them: there is no going on after it."""
         self.add(place, message)
         raise SuiteError(tuple(self.found))
@@ -71,9 +71,9 @@ class Value:
         Of a mapping: where each key begins.
     """
 
-    place: Place
+    place: Position
     content: Any
-    keys: Mapping[str, Place] = field(default_factory=dict)
+    keys: Mapping[str, Position] = field(default_factory=dict)
 
     def plain(self) -> Any:
         """The value without places: what JSON would hold."""
@@ -116,7 +116,7 @@ def _text(path: Path, problems: Problems) -> str:
     try:
         content = path.read_bytes()
     except OSError as error:
-        problems.stop(Place(0, 0), f"expected a suite file that can be read: {error.strerror}")
+        problems.stop(Position(0, 0), f"expected a suite file that can be read: {error.strerror}")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -135,7 +135,7 @@ def _compose(text: str, problems: Problems) -> Node | None:
         problem = ", ".join(filter(None, (error.context, error.problem)))
         problems.stop(_place(error.problem_mark or error.context_mark), f"not YAML: {problem}")
     except RecursionError:
-        problems.stop(Place(1, 1), "expected a suite, got lists or mappings nested hundreds deep")
+        problems.stop(Position(1, 1), "expected a suite, got lists or mappings nested hundreds deep")
     return node
 
 
@@ -181,7 +181,7 @@ class _Builder:
 
     def _mapping(self, node: MappingNode, depth: int) -> Value:
         content: dict[str, Value] = {}
-        keys: dict[str, Place] = {}
+        keys: dict[str, Position] = {}
         merged: list[Value] = []
         for key_node, value_node in node.value:
             if _is_empty(value_node):  # its own mark is that of whatever comes next
@@ -240,9 +240,9 @@ def _is_empty(node: Node) -> bool:
     return isinstance(node, ScalarNode) and not node.value and not node.style
 
 
-def _place(mark: StreamMark) -> Place:
-    return Place(mark.line + 1, mark.column + 1)
+def _place(mark: StreamMark) -> Position:
+    return Position(mark.line + 1, mark.column + 1)
 
 
-def _end_of(text: str) -> Place:
-    return Place(text.count("\n") + 1, len(text) - text.rfind("\n"))
+def _end_of(text: str) -> Position:
+    return Position(text.count("\n") + 1, len(text) - text.rfind("\n"))

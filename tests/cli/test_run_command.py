@@ -101,7 +101,7 @@ def test_another_seed_gives_other_cells_in_the_same_places(bench: Bench, folder:
     bench("run", "tiny.yaml", "--no-report", "--seed", "7")
     second = store.stored(folder / "results/tiny")
     assert not first.keys() & second.keys()
-    assert {what.place for what in first.values()} == {what.place for what in second.values()}
+    assert {what.key for what in first.values()} == {what.key for what in second.values()}
 
 
 @pytest.mark.parametrize(

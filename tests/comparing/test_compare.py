@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.cells import CellKey
 from bench.comparing.decision import compare, compare_folders
-from bench.comparing.outcomes import Comparison, Place, Verdict
+from bench.comparing.outcomes import Comparison, Verdict
 from bench.errors import InputError
 from bench.spec import Gate, Thresholds
 
 SEEDS = 8
-SINE = Place("sine", "lstm", 10, 1)
+SINE = CellKey("sine", "lstm", 10, 1)
 
 
 def verdicts(comparison: Comparison) -> dict[tuple[str, str], Verdict]:
@@ -114,10 +115,10 @@ def test_an_improvement_below_the_noise_floor_is_a_suspected_leak(replicates: An
 def test_cells_that_vanished_are_a_regression_and_those_that_appeared_are_not(replicates: Any, tables: Any) -> None:
     small, large = tables(replicates("sine", "lstm")), tables(replicates("sine", "lstm"), replicates("sine", "gru"))
     lost, won = compare(large, small), compare(small, large)
-    assert lost.vanished == won.appeared == (Place("sine", "gru", 10, 1),)
+    assert lost.vanished == won.appeared == (CellKey("sine", "gru", 10, 1),)
     assert [cell.place.model for cell in lost.cells] == ["lstm"]
     assert (lost.verdict, won.verdict) == (Verdict.REGRESSED, Verdict.EQUIVALENT)
-    assert lost.alarms() == {Place("sine", "gru", 10, 1): "vanished"}
+    assert lost.alarms() == {CellKey("sine", "gru", 10, 1): "vanished"}
 
 
 def test_a_new_failure_is_a_regression_and_its_reason_is_kept(replicates: Any, tables: Any) -> None:

@@ -110,8 +110,8 @@ def test_runs_that_failed_are_named_and_marked(tmp_path: Path) -> None:
     assert (len(gru.points), len(gru.failures)) == (0, 12)
     assert (len(lstm.points), len(lstm.failures)) == (9, 3)
     gone = [
-        f"{gru.place}: 12 of 12 runs failed or have no finite value.",
-        f"{lstm.place}: 3 of 12 runs failed or have no finite value.",
+        f"{gru.place.title}: 12 of 12 runs failed or have no finite value.",
+        f"{lstm.place.title}: 3 of 12 runs failed or have no finite value.",
     ]
     assert failures([gru, lstm]) == gone
     assert steps(gru) == []

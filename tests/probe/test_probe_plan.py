@@ -77,7 +77,7 @@ def test_a_stored_cell_is_probed_as_its_replicates_were_trained(tmp_path: Path) 
 
 def stored(wanted: Wanted, folder: Path, setting: Setting, *, rounds: int = 2, **columns: object) -> pa.Table:
     assert wanted.workload is not None
-    common = {**wanted.cell.key, "status": "ok", "workload": wanted.workload.to_json(), "quantity": "step_s"}
+    common = {**wanted.cell.columns, "status": "ok", "workload": wanted.workload.to_json(), "quantity": "step_s"}
     common |= {"libraries": json.dumps(libraries(), sort_keys=True), "value": 1.0, **columns}
     rows = table("probes", [{**common, "repeat": repeat} for repeat in range(rounds)])
     with writing(folder) as writer:

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pytest
 
 from bench import store
-from bench.cells import expand
+from bench.cells import CellKey, expand
 from bench.reporting.render import write
 from bench.reporting.source import Source, read
 from bench.reporting.summary import summarise
@@ -56,7 +56,7 @@ def test_the_suite_tells_what_has_no_row(tmp_path: Path, rows: Rows) -> None:
 def test_a_cell_without_a_row_is_not_marked_as_one_that_failed(fake: Callable[..., Rows]) -> None:
     absent = [("gbm", "lstm", 30), ("gbm", "gru", 30)]
     rows = fake(datasets=["gbm"], models=["persistence", "gru", "lstm"], lengths=(10, 30), absent=absent)
-    asked = frozenset({("gbm", "lstm", 30, 1)})
+    asked = frozenset({CellKey("gbm", "lstm", 30, 1)})
     (section,) = summarise(Source(rows, "results/fake", asked=asked)).sections
     found = {(c.model, c.sequence_length): c for c in section.cells if c.state is State.MISSING}
     assert {place: (c.verdict, c.note) for place, c in found.items()} == {
@@ -86,7 +86,14 @@ def test_a_suite_that_cannot_be_read_costs_what_it_tells_alone(tmp_path: Path, r
 
 def test_a_folder_that_was_probed_and_never_run_shows_the_cost(tmp_path: Path) -> None:
     cell = next(cell for cell in expand(SUITE) if cell.model.id == "gru")
-    sample = {**cell.key, "status": "ok", "quantity": "step_s", "repeat": 0, "value": 0.005, "implementation": "GRU"}
+    sample = {
+        **cell.columns,
+        "status": "ok",
+        "quantity": "step_s",
+        "repeat": 0,
+        "value": 0.005,
+        "implementation": "GRU",
+    }
     folder = tmp_path / "anything"
     with store.writing(folder) as writer:
         writer.put_probe(table("probes", [sample]), "here")

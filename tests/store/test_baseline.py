@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bench import store
+from bench.cells import CellKey
 from bench.errors import StoreError
 from bench.store import baseline
 from bench.store.schema import SCHEMAS, table
@@ -43,8 +44,8 @@ def test_an_update_leaves_nothing_of_the_old_baseline(tmp_path: Path) -> None:
     assert store.read(tmp_path / "kept", "runs")["cell_id"].to_pylist() == ["b"]
 
 
-def asked(*models: str, seeds: int = 1, **spec: Any) -> dict[Any, baseline.Asked]:
-    return {("d", model, 3, 1): baseline.Asked(range(seeds), content(**spec)) for model in models}
+def asked(*models: str, seeds: int = 1, **spec: Any) -> dict[Any, baseline.Requested]:
+    return {CellKey("d", model, 3, 1): baseline.Requested(range(seeds), content(**spec)) for model in models}
 
 
 def content(**spec: Any) -> str:

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.cells import Case
 from bench.errors import InputError
-from bench.store.grid import MISSING, Case, grid, label, several
+from bench.store.grid import MISSING, grid, label, several
 from bench.store.schema import table
 
 Key = tuple[str, str, int, int, int]  # dataset, model, sequence length, horizon, seed

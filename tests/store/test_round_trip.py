@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import store
+from bench.cells import CellKey
 from bench.errors import StoreError
 from bench.store.schema import SCHEMAS, Rows, Status, table
 
@@ -78,9 +79,9 @@ def test_stored_tells_each_cell_in_short(tmp_path: Path, make_rows: Callable[...
         writer.put(make_rows("c", deterministic=True, train_windows=70))
         writer.put(make_rows("b", model="n", status="diverged", reason="loss is NaN", fit_s=None))
     assert store.stored(tmp_path) == {
-        "a": store.Stored(("d", "m", 3, 1), Status.OK, "", 2 * (2.0 + 0.5) + 10.0, None),
-        "b": store.Stored(("d", "n", 3, 1), Status.DIVERGED, "loss is NaN", 2 * 0.5 + 10.0, None),
-        "c": store.Stored(("d", "m", 3, 1), Status.OK, "", 2.0 + 0.5 + 10.0, 70),
+        "a": store.Stored(CellKey("d", "m", 3, 1), Status.OK, "", 2 * (2.0 + 0.5) + 10.0, None),
+        "b": store.Stored(CellKey("d", "n", 3, 1), Status.DIVERGED, "loss is NaN", 2 * 0.5 + 10.0, None),
+        "c": store.Stored(CellKey("d", "m", 3, 1), Status.OK, "", 2.0 + 0.5 + 10.0, 70),
     }
 
 

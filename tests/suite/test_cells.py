@@ -5,11 +5,25 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from fnmatch import fnmatchcase
 from itertools import product
+from pathlib import Path
 
 import pytest
 
-from bench.cells import Cell, expand
+from bench.cells import Case, Cell, CellKey, expand
+from bench.data import dataset_kinds
+from bench.models import model_kinds
 from bench.spec import AsPublished, Entry, Split, Training, Tuning
+from bench.store.schema import KEY
+from bench.suite.load import load
+
+SUITES = Path(__file__).parents[2] / "suites"
+
+PINNED = {
+    "random × persistence, L=20, h=1": "c1d73c724ac8abaf",
+    "noisy-sine × persistence, L=20, h=1": "f76345d7f8dcd36c",
+    "gbm × persistence, L=20, h=1": "2676af043ac0aecd",
+    "gbm × gru, L=20, h=1": "6a377fd28e30f1aa",
+}
 
 TEXT = """\
 name: golden
@@ -66,6 +80,33 @@ def test_the_identity_of_one_cell_is_pinned(load_text):
     cell = list(expand(load_text(TEXT)))[6]
     assert cell.title == "noise × deep-layers=2, L=30, h=1"
     assert cell.id == "fc45f5b2af9b769c"
+
+
+def test_cells_of_a_shipped_suite_keep_their_ids():
+    """As above, with the kinds and the suite that are shipped."""
+    suite = load(SUITES / "quick.yaml", datasets=dataset_kinds(), models=model_kinds())
+    found = {cell.title: cell.id for cell in expand(suite)}
+    assert len(found) == 15
+    assert found.items() >= PINNED.items()
+
+
+def test_a_key_is_the_names_of_a_cell():
+    row = {"suite": "s", "dataset": "d", "model": "m", "sequence_length": 30, "horizon": 2, "seed": 0}
+    key = CellKey.of(row)
+    assert key == CellKey("d", "m", 30, 2)
+    assert key.title == "d × m, L=30, h=2"
+    assert key.case == Case("d", horizon=2, sequence_length=30)
+    assert (key.case.title, key.case.key("m")) == ("d, L=30, h=2", key)
+    assert CELL.key == CellKey("noise", "net", 10, 1)
+    assert CELL.columns == {
+        "cell_id": CELL.id,
+        "suite": "s",
+        "dataset": "noise",
+        "model": "net",
+        "sequence_length": 10,
+        "horizon": 1,
+    }
+    assert tuple(CELL.columns) == KEY
 
 
 CELL = Cell(
