@@ -31,7 +31,7 @@ from bench.seeds import generator
 from bench.spec import Split
 from bench.store.schema import Status
 from bench.training.fit import Trained, train
-from bench.tuning.study import resolve, space
+from bench.tuning.candidates import resolve, space
 
 
 def changed_from(series: Series, t: int, seed: int) -> Series:

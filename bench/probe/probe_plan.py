@@ -24,7 +24,7 @@ from bench.store import read
 from bench.store.environment import libraries, machine_id
 from bench.store.read import read_probes
 from bench.store.schema import Status
-from bench.tuning.study import resolve
+from bench.tuning.candidates import resolve
 
 
 @dataclass(frozen=True)

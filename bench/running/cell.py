@@ -26,7 +26,7 @@ from bench.store.environment import peak_bytes, reset_peak
 from bench.store.schema import ADVICE, Rows, Status
 from bench.training.fit import Trained, shapes, train
 from bench.training.members import Fit, Member, TrainingData
-from bench.tuning.study import Candidate, resolve, space
+from bench.tuning.candidates import Candidate, resolve, space
 
 
 def run_cell(cell: Cell, *, device: str = "cpu") -> Rows:

@@ -16,8 +16,9 @@ from bench.protocol.windows import Parts, evaluation_windows, train_windows
 from bench.spec import Entry, Split, Training, Tuning
 from bench.store.schema import table
 from bench.training.members import TrainingData
+from bench.tuning.candidates import defaults, resolve, space
 from bench.tuning.journal import record, study_name
-from bench.tuning.study import defaults, resolve, space, trial_row, tune
+from bench.tuning.study import trial_row, tune
 
 LENGTH = 6
 
