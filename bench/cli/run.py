@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,9 +18,8 @@ from bench.cli.results_table import results_table
 from bench.cli.terminal import STATUS, Interrupt, raising
 from bench.errors import InputError
 from bench.running.plan import Plan, only, prepare
-from bench.running.runner import Event, Outcome, run
+from bench.running.runner import Event, Listener, Outcome, run
 from bench.running.workers import resolved, start
-from bench.spec import Suite
 from bench.store import read
 from bench.store.schema import Status
 from bench.text import columns, plural
@@ -63,7 +62,10 @@ def run_suite(request: Request) -> int:
         device = "cpu" if plan.nothing_to_do else resolved(device)
     with raising() as interrupt:
         try:
-            outcome = _carried_out(plan, suite, request, jobs=jobs, device=device, interrupt=interrupt)
+            with sink(request.progress) as show:
+                begin = partial(start, "processes", jobs=jobs, device=device)
+                listen = _listener(show, interrupt)
+                outcome = run(plan, begin, jobs=jobs, device=device, listener=listen, suite=suite)
             status = _concluded(plan, outcome, report=request.report, quiet=request.progress == "jsonl")
             interrupt.check()
         except KeyboardInterrupt:
@@ -72,18 +74,14 @@ def run_suite(request: Request) -> int:
     return status
 
 
-def _carried_out(
-    plan: Plan, suite: Suite, request: Request, *, jobs: int, device: str, interrupt: Interrupt
-) -> Outcome:
-    """Run `plan` and show how it goes."""
-    begin = partial(start, "processes", jobs=jobs, device=device)
-    with sink(request.progress) as show:
+def _listener(show: Callable[[Event], None], interrupt: Interrupt) -> Listener:
+    """Shows each event, and ends the run where an interrupt was lost."""
 
-        def listen(event: Event) -> None:
-            show(event)
-            interrupt.check()
+    def listen(event: Event) -> None:
+        show(event)
+        interrupt.check()
 
-        return run(plan, begin, jobs=jobs, device=device, listener=listen, suite=suite)
+    return listen
 
 
 def cpu_count() -> int:

@@ -138,7 +138,11 @@ def run(
                 going.store(cell, failed(cell, *blocked, device=device))
         if going.waiting:
             with closing(start()) as engine:
-                going.through(engine)
+                while going.waiting or going.running:
+                    if waiting := going.begin():
+                        began = time.monotonic()
+                        going.running[engine.submit(waiting)] = waiting, began
+                    going.collect(timeout_s=0 if waiting else None)
     return {**plan.stored, **going.finished}
 
 
@@ -158,19 +162,16 @@ class _Run:
         runnable = (cell for cell in self.plan.pending if not self.plan.blocked(cell))
         self.waiting = sorted(runnable, key=self.plan.seconds)  # the longest is taken first, from the end
 
-    def through(self, engine: Engine) -> None:
-        """Run all that is waiting."""
-        while self.waiting or self.running:
-            if self.waiting and len(self.running) < self.jobs:
-                cell = self.waiting.pop()
-                self.listener(Started(cell))
-                began = time.monotonic()
-                self.running[engine.submit(cell)] = cell, began
-                self._collect(timeout_s=0)
-            else:
-                self._collect(timeout_s=None)
+    def begin(self) -> Cell | None:
+        """The cell to give to the engine now; `None` where it has all that it may have at a time."""
+        if not self.waiting or len(self.running) >= self.jobs:
+            return None
+        cell = self.waiting.pop()
+        self.listener(Started(cell))
+        return cell
 
-    def _collect(self, *, timeout_s: float | None) -> None:
+    def collect(self, *, timeout_s: float | None) -> None:
+        """Store what is finished; wait at most so long for one, or until there is one."""
         done, _ = wait(self.running, timeout_s, return_when=FIRST_COMPLETED)
         for future in done:
             cell, _ = self.running.pop(future)

@@ -1,18 +1,16 @@
 """Where cells run: worker processes, or this one; the death of a worker concerns the cell that it ran alone.
 
-Which device cells run on; torch is asked only where there may be a GPU.
+Processes are supervised by a pipe each and not by a pool of a library. `concurrent.futures` gives up all its work when
+one process dies. `pebble.ProcessPool` (5.2.3) names exit codes and replaces the dead, but its workers share one channel
+and its locks; measured with two workers:
 
-Let many go through side by side, or one alone.
+- one killed while it sends its rows keeps the lock: after 120 s its neighbour's cell fails and the pool takes no more;
+- one killed while all are idle: the pool takes no more;
+- one that ends with exit code 0 within a cell: the future never ends;
+- `stop` and `join` leave the futures of running cells without an end.
 
-One warm process that answers one question at a time, such as a cell with its rows; both sides of it.
-
-The contract between the runner and whatever runs cells.
-
-Cells one after another in this process: for debuggers and profilers.
-
-Cells side by side in warm local processes; the death of one concerns the cell that it ran and no other.
-
-Where cells run: one small protocol, several engines, each imported when it is first asked for.
+A pool for each worker would confine the first two to it, at three polling threads each (37 for the 12 processes of a
+probe), and would still need the blocked interrupts, thread counts and the end with the parent that are here.
 """
 
 from __future__ import annotations
@@ -23,6 +21,7 @@ import os
 import re
 import shutil
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
@@ -151,7 +150,7 @@ class Worker(Generic[Q, A]):
     def __init__(self, target: str, device: str, *, threads: int = 1) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, target, device), daemon=True)
+        self._process = context.Process(target=_serve, args=(theirs, target, device, threads), daemon=True)
         with _threads(threads), _interrupts_blocked():
             self._process.start()
         theirs.close()  # so that the end of the process is the end of the pipe
@@ -175,6 +174,11 @@ class Worker(Generic[Q, A]):
         if isinstance(answer, InputError):
             raise answer
         return answer
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process can be called."""
+        return self._process.is_alive()
 
     def kill(self) -> None:
         """End the process now, whatever it does."""
@@ -214,8 +218,8 @@ def _interrupts_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _serve(pipe: Connection, target: str, device: str) -> None:
-    """The far side: answers, until the pipe or the parent ends."""
+def _serve(pipe: Connection, target: str, device: str, threads: int) -> None:
+    """What the worker process does: answers, until the pipe or the parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     while True:
@@ -224,7 +228,7 @@ def _serve(pipe: Connection, target: str, device: str) -> None:
         except EOFError:
             return
         try:
-            answer = imported(target)
+            answer = _with_threads(target, threads)
         except InputError as error:
             pipe.send(error)
         else:
@@ -239,7 +243,7 @@ def _end_with_the_parent() -> None:
         os._exit(1)
 
 
-RUN_CELL = "bench.running.warm:run_cell"
+RUN_CELL = "bench.running.cell:run_cell"
 """What every engine runs, by address: importing it imports torch, which the process of the runner can do without."""
 
 
@@ -276,12 +280,23 @@ def imported(address: str) -> Any:
         ) from error
 
 
+def _with_threads(address: str, count: int) -> Any:
+    """What lies at `address`, in a process whose torch, if it came along, computes with `count` threads.
+
+    Numbers then depend on no thread count, and processes next to each other do not compete for cores.
+    """
+    function = imported(address)
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(count)
+    return function
+
+
 class InlineEngine:
     """Runs each cell within `submit`."""
 
     def __init__(self, target: str, *, device: str, jobs: int) -> None:
         del jobs  # always one at a time
-        self._run_cell = imported(target)
+        self._run_cell = _with_threads(target, 1)
         self._device = device
 
     def submit(self, cell: Cell) -> Future[Rows]:
@@ -297,9 +312,8 @@ class InlineEngine:
 class ProcessEngine:
     """`jobs` threads here, each waiting on a worker process of its own.
 
-    A pool of `concurrent.futures` gives up all its work when one process dies. Here the dead process is
-    replaced, its cell is tried once more while nothing else runs (it may have died of its neighbours' memory),
-    and if that fails too the cell becomes rows that say why.
+    A dead process is replaced, its cell is tried once more while nothing else runs (it may have died of its
+    neighbours' memory), and if that fails too the cell becomes rows that say why.
     """
 
     def __init__(self, target: str, *, device: str, jobs: int) -> None:
@@ -327,40 +341,42 @@ class ProcessEngine:
             worker.join()
 
     def _run(self, cell: Cell) -> Rows:
-        try:
-            with self._gate.beside():
-                return self._call(cell)
-        except WorkerDiedError:
-            pass
-        try:
-            with self._gate.alone():
-                return self._call(cell)
-        except WorkerDiedError as death:
-            return failed(cell, *_classified(death.exit_code), device=self._device)
-
-    def _call(self, cell: Cell) -> Rows:
-        worker = self._take()
-        try:
-            rows = worker.call(cell)
-        except WorkerDiedError:
-            with self._lock:
-                self._workers.discard(worker)
-                if self._closed:
-                    raise CancelledError from None
-            raise
-        with self._lock:
-            self._idle.append(worker)
-        return rows
+        exit_code = None
+        for entrance in (self._gate.beside, self._gate.alone):
+            with entrance():
+                worker = self._take()
+                try:
+                    rows = worker.call(cell)
+                except WorkerDiedError as death:
+                    self._discard(worker)
+                    exit_code = death.exit_code
+                else:
+                    self._give_back(worker)
+                    return rows
+        return failed(cell, *_classified(exit_code), device=self._device)
 
     def _take(self) -> Worker[Cell, Rows]:
         with self._lock:
             if self._closed:
                 raise CancelledError
-            if self._idle:
-                return self._idle.pop()
+            while self._idle:
+                idle = self._idle.pop()
+                if idle.alive:
+                    return idle
+                self._workers.discard(idle)  # it died between two cells: no matter of the next one
             worker: Worker[Cell, Rows] = Worker(self._target, self._device)
             self._workers.add(worker)
             return worker
+
+    def _give_back(self, worker: Worker[Cell, Rows]) -> None:
+        with self._lock:
+            self._idle.append(worker)
+
+    def _discard(self, worker: Worker[Cell, Rows]) -> None:
+        with self._lock:
+            self._workers.discard(worker)
+            if self._closed:
+                raise CancelledError
 
 
 def _classified(exit_code: int | None) -> tuple[Status, str]:

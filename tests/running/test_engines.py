@@ -81,7 +81,7 @@ def test_a_worker_that_starts_does_not_hear_interrupts(tmp_path: Path) -> None:
         f"""
 import os, signal, sys, time
 sys.path[:0] = {[*sys.path]!r}
-from bench.running.engines.worker import Worker
+from bench.running.workers import Worker
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, lambda *_: None)
     workers = []
@@ -115,12 +115,27 @@ def test_workers_are_warm_and_hold_one_thread(fakes: str, make_cell: MakeCell, m
     assert "NUMBA_NUM_THREADS" not in os.environ
 
 
+@pytest.mark.parametrize("name", ENGINES)
+def test_rows_tell_one_thread_of_torch_whatever_the_model_imports(make_cell: MakeCell, name: str) -> None:
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(before + 1)
+    try:
+        with closing(start(name, jobs=1, device="cpu")) as engine:
+            rows = engine.submit(make_cell("persistence", dataset="no data")).result(60)["runs"].to_pylist()
+    finally:
+        torch.set_num_threads(before)
+    assert [(row["threads"], row["deterministic_algorithms"]) for row in rows] == [(1, False)] * 2
+
+
 @pytest.mark.parametrize(
     ("action", "status", "reason"),
     [
         ("die:9", Status.OUT_OF_MEMORY, "SIGKILL"),
         ("die:15", Status.FAILED, "SIGTERM"),
         ("exit:3", Status.FAILED, "exit code 3"),
+        ("exit:0", Status.FAILED, "exit code 0"),
     ],
 )
 def test_the_death_of_a_worker_is_the_rows_of_its_cell_alone(
@@ -135,6 +150,24 @@ def test_the_death_of_a_worker_is_the_rows_of_its_cell_alone(
         for other in others:
             assert other.result(30)["runs"]["status"].to_pylist() == ["ok", "ok"]
         assert engine.submit(make_cell("after")).result(30)["runs"]["status"].to_pylist() == ["ok", "ok"]
+
+
+def test_a_worker_that_dies_while_it_sends_its_rows_hinders_no_other(fakes: str, make_cell: MakeCell) -> None:
+    with _engine(fakes, jobs=2) as engine:
+        futures = [engine.submit(make_cell(model, length=n)) for n in (1, 2) for model in ("die-sending", "a")]
+        told = [future.result(30)["runs"]["status"][0].as_py() for future in futures]
+    assert told == [Status.OUT_OF_MEMORY, "ok"] * 2
+
+
+def test_workers_that_die_idle_cost_no_cell(fakes: str, make_cell: MakeCell) -> None:
+    with _engine(fakes, jobs=2) as engine:
+        for _ in range(2):
+            futures = [engine.submit(make_cell("a", length=n)) for n in (1, 2)]
+            assert {future.result(30)["runs"]["status"][0].as_py() for future in futures} == {"ok"}
+            for process in psutil.Process().children():
+                if "spawn_main" in " ".join(process.cmdline()):
+                    process.kill()
+                    assert _within(10, lambda dead=process: dead.status() == psutil.STATUS_ZOMBIE)
 
 
 def test_a_cell_whose_worker_died_once_is_tried_again(fakes: str, make_cell: MakeCell, tmp_path: Path) -> None:
@@ -164,7 +197,7 @@ def test_a_worker_ends_when_its_parent_is_killed(fakes: str, tmp_path: Path) -> 
 import sys
 sys.path[:0] = {[str(Path(__file__).parent), *sys.path]!r}
 from conftest import cell_of
-from bench.running.engines import start
+from bench.running.workers import start
 if __name__ == "__main__":
     engine = start("processes", jobs=2, device="cpu", target="fake_cells:run_cell")
     idle = engine.submit(cell_of("a"))

@@ -179,9 +179,9 @@ sys.path[:0] = {path!r}
 from conftest import cell_of
 from pathlib import Path
 from functools import partial
-from bench.running.engines import start
 from bench.running.plan import prepare
-from bench.running.run import run
+from bench.running.runner import run
+from bench.running.workers import start
 
 if __name__ == "__main__":
     cells = [cell_of("a", length=length) for length in range(1, 7)]

@@ -27,9 +27,17 @@ def run_cell(cell: Cell, *, device: str) -> Rows:
     if action == "hang":
         Path(argument).write_text(str(os.getpid()))
         time.sleep(60)
+    if action == "die-sending":
+        return {"runs": DiesWhenSent()}
     if action == "sleep":
         time.sleep(float(argument))
     return ok_rows(cell, device)
+
+
+class DiesWhenSent:
+    def __reduce__(self) -> str:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return ""
 
 
 def ok_rows(cell: Cell, device: str) -> Rows:
