@@ -145,6 +145,61 @@ class Cell:
         return self.key.title
 
 
+@dataclass(frozen=True)
+class CellSpec:
+    """What `Cell.spec` says, read back from a row.
+
+    Parameters
+    ----------
+    content
+        Section → its value; a section that the version of the row did not write is not there.
+    """
+
+    content: Mapping[str, Any]
+
+    @classmethod
+    def from_json(cls, text: str | None) -> CellSpec:
+        """The spec as it is stored; one without sections where the row holds none."""
+        return cls(json.loads(text) if text else {})
+
+    @property
+    def dataset_kind(self) -> str:
+        """Empty where it is not stored; so are the others."""
+        return str(self._section("dataset").get("kind", ""))
+
+    @property
+    def model_kind(self) -> str:
+        """As in the registry."""
+        return str(self._section("model").get("kind", ""))
+
+    @property
+    def model_parameters(self) -> Mapping[str, Any]:
+        """All parameters of the model, as in the suite or by default."""
+        found: Mapping[str, Any] = self._section("model").get("parameters", {})
+        return found
+
+    @property
+    def training(self) -> Mapping[str, Any]:
+        """The settings of `Training`."""
+        return self._section("training")
+
+    @property
+    def fresh_data(self) -> bool:
+        """Whether each replicate has data of its own seed."""
+        return bool(self.content.get("fresh_data"))
+
+    @property
+    def portable(self) -> Mapping[str, Any]:
+        """The content without what only the machine that ran it knows: its data files and plugins."""
+        dataset = self._section("dataset")
+        parameters = {name: value for name, value in dataset["parameters"].items() if name != "path"}
+        own = {name: value for name, value in self.content.items() if name not in ("data_sha256", "plugins")}
+        return {**own, "dataset": {**dataset, "parameters": parameters}}
+
+    def _section(self, name: str) -> Mapping[str, Any]:
+        return self.content.get(name) or {}
+
+
 def expand(suite: Suite) -> Iterator[Cell]:
     """Every cell of `suite` that no exclusion matches, in the order of the file: the cross product, then systems."""
     cells = chain(_product(suite, suite.datasets, suite.models), *(_of_system(suite, each) for each in suite.systems))

@@ -24,7 +24,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from bench.arrays import BoolArray, FloatArray, IntArray
-from bench.cells import CellKey
+from bench.cells import CellKey, CellSpec
 from bench.comparing.outcomes import Side
 from bench.errors import InputError
 from bench.store.grid import MACHINE, MISSING, Grid, grid, label, timed
@@ -53,7 +53,7 @@ def settings(runs: pa.Table) -> dict[CellKey, Settings]:
     specs: dict[CellKey, set[str]] = defaultdict(set)
     for row in runs.group_by([*CellKey.COLUMNS, "spec"], use_threads=False).aggregate([]).to_pylist():
         specs[CellKey.of(row)] |= {row["spec"]} - {None}
-    return {place: _by_name([json.loads(text) for text in texts]) for place, texts in specs.items()}
+    return {place: _by_name([CellSpec.from_json(text) for text in texts]) for place, texts in specs.items()}
 
 
 def differences(old: Settings, new: Settings) -> tuple[str, ...]:
@@ -61,8 +61,9 @@ def differences(old: Settings, new: Settings) -> tuple[str, ...]:
     return tuple(word for name, word in WORDS.items() if old[name] and new[name] and old[name] != new[name])
 
 
-def _by_name(specs: Sequence[Mapping[str, object]]) -> Settings:
-    return {name: frozenset(_text(spec[name]) for spec in specs if name in spec) for name in WORDS}
+def _by_name(specs: Sequence[CellSpec]) -> Settings:
+    contents = [spec.content for spec in specs]
+    return {name: frozenset(_text(each[name]) for each in contents if name in each) for name in WORDS}
 
 
 def _text(value: object) -> str:

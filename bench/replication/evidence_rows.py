@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bench.arrays import FloatArray
+from bench.cells import CellSpec
 from bench.replication.findings import Held, Spread
 from bench.stats.aggregates import skill
 from bench.stats.delay import MOST, Delay, delay
@@ -144,7 +145,7 @@ class Evidence:
     horizon: int
     task: str
     departures: str
-    spec: Mapping[str, Any]
+    spec: CellSpec
     seeds: tuple[int, ...]
     asked: int
     reason: str
@@ -227,7 +228,7 @@ def _evidence(rows: pa.Table) -> Evidence:
     ok = rows.filter(pa.array([each == Status.OK for each in status])).sort_by("seed")
     first = rows.select([*_FACTS, "spec", "shapes"]).slice(0, 1).to_pylist()[0]
     reasons = (reason for each, reason in zip(status, rows["reason"].to_pylist(), strict=True) if each != Status.OK)
-    spec = json.loads(first["spec"] or "{}")
+    spec = CellSpec.from_json(first["spec"])
     shapes = next((text for text in ok["shapes"].to_pylist() if text), "{}")
     return Evidence(
         cell_id=first["cell_id"],
@@ -244,7 +245,7 @@ def _evidence(rows: pa.Table) -> Evidence:
         numbers={name: np.array([_number(value) for value in ok[name].to_pylist()]) for name in _NUMBERS},
         shapes={name: tuple(shape) for name, shape in json.loads(shapes).items()},
         deterministic=bool(first["deterministic"]),
-        own_data=bool(spec.get("fresh_data")) and len(set(ok["data_sha256"].to_pylist())) > 1,
+        own_data=spec.fresh_data and len(set(ok["data_sha256"].to_pylist())) > 1,
     )
 
 

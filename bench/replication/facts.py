@@ -79,8 +79,8 @@ def shape_text(shape: Shape) -> str:
 
 def symbols(found: Evidence) -> dict[str, int]:
     """What the symbols of a printed shape stand for in the cell; those of its model as far as that has them."""
-    own = found.spec.get("model", {}).get("parameters", {})
-    size = found.spec.get("training", {}).get("batch_size")
+    own = found.spec.model_parameters
+    size = found.spec.training.get("batch_size")
     windows = found.shapes.get("train_inputs", (0,))[0]
     known = {
         "N": windows if size == "all" else size and min(size, windows or size),
@@ -126,16 +126,16 @@ def _parameters(printed: int | tuple[int, ...], found: Evidence) -> Finding:
 
 def _parts(found: Evidence) -> tuple[int, int] | None:
     """Trained numbers of the recurrent layers and of the linear map, by their formulas; `None` of other models."""
-    model = found.spec.get("model", {})
-    if model.get("kind") not in GATES or not {"train_inputs", "train_targets"} <= found.shapes.keys():
+    kind = found.spec.model_kind
+    if kind not in GATES or not {"train_inputs", "train_targets"} <= found.shapes.keys():
         return None
-    own = model["parameters"]
+    own = found.spec.model_parameters
     directions = 2 if own["bidirectional"] else 1
-    one_bias = own["layer"] == "keras" and model["kind"] != "gru"
+    one_bias = own["layer"] == "keras" and kind != "gru"
     inputs = found.shapes["train_inputs"][2]
     _, steps, values = found.shapes["train_targets"]
     layers = recurrent_parameters(
-        model["kind"],
+        kind,
         inputs,
         own["hidden_size"],
         layers=own["layers"],

@@ -293,12 +293,12 @@ def rivals(cells: Sequence[Evidence]) -> list[Rivals]:
     found: dict[tuple[object, ...], dict[str, Evidence]] = {}
     labels: dict[tuple[object, ...], str] = {}
     for cell in cells:
-        model = cell.spec.get("model", {})
-        size = {name: model["parameters"][name] for name in ("hidden_size", "layers") if name in model["parameters"]}
+        own = cell.spec.model_parameters
+        size = {name: own[name] for name in ("hidden_size", "layers") if name in own}
         key = (cell.dataset, cell.sequence_length, cell.horizon, cell.departures, json.dumps(size, sort_keys=True))
-        found.setdefault(key, {})[model.get("kind", "")] = cell
+        found.setdefault(key, {})[cell.spec.model_kind] = cell
         labels[key] = f"{cell.dataset}, length {cell.sequence_length}, {size.get('hidden_size', '?')} units"
-    return [Rivals(labels[key], own) for key, own in found.items()]
+    return [Rivals(labels[key], group) for key, group in found.items()]
 
 
 def _training_time(claim: Claim, groups: Sequence[Rivals], tables: Tables) -> Iterator[Case]:
@@ -385,7 +385,7 @@ def _solves(values: Mapping[int, float], level: float) -> tuple[bool | None, str
 def _counted(cell: Evidence) -> float:
     parameters = cell.mean("parameters")
     inputs = cell.shapes["train_inputs"][2]
-    hidden = cell.spec["model"]["parameters"]["hidden_size"]
+    hidden = cell.spec.model_parameters["hidden_size"]
     return gates(int(parameters or 0), inputs, hidden, cell.shapes["train_targets"][2])
 
 

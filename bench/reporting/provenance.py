@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bench.cells import CellSpec
 from bench.reporting.values import Environment, Failure
 from bench.store import schema
 from bench.store.grid import MACHINE, label
@@ -94,12 +95,12 @@ def _facts(row: Mapping[str, Any]) -> dict[str, str]:
 
 def settings(runs: pa.Table) -> dict[str, str]:
     """How the cells were run: what is the same for all, and a word on what is not."""
-    specs = [json.loads(text) for text in pc.unique(runs["spec"]).to_pylist() if text]
+    specs = [CellSpec.from_json(text) for text in pc.unique(runs["spec"]).to_pylist()]
     found: dict[str, set[str]] = defaultdict(set)
     for spec in specs:
         for name in _SETTINGS:
-            if name in spec:
-                found[name].add(_setting(spec[name]))
+            if name in spec.content:
+                found[name].add(_setting(spec.content[name]))
     return {name: texts.pop() if len(texts) == 1 else "differs between cells" for name, texts in found.items()}
 
 
@@ -135,7 +136,7 @@ def own_data(runs: pa.Table) -> frozenset[str]:
     """Ids of the cells whose replicates each have data of their own, as the suite asked for."""
     known = _known(runs).group_by(["cell_id", "spec"]).aggregate([("data_sha256", "count_distinct")]).to_pylist()
     several = (row for row in known if row["data_sha256_count_distinct"] > 1)
-    return frozenset(row["cell_id"] for row in several if json.loads(row["spec"] or "{}").get("fresh_data"))
+    return frozenset(row["cell_id"] for row in several if CellSpec.from_json(row["spec"]).fresh_data)
 
 
 def _known(runs: pa.Table) -> pa.Table:

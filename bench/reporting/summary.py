@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePath
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from bench.arrays import BoolArray, FloatArray
-from bench.cells import CellKey
+from bench.cells import CellKey, CellSpec
 from bench.reporting import provenance
 from bench.reporting.costs import ProbedCell, costs
 from bench.reporting.evidence import Losses, curves, losses, trace, tuned
@@ -134,8 +132,7 @@ def _models(layout: Grid) -> tuple[Model, ...]:
 
 def _kind(layout: Grid, m: int) -> str:
     rows = layout.row[:, m][layout.row[:, m] >= 0]
-    spec: dict[str, Any] = json.loads(layout.runs["spec"][int(rows[0])].as_py() or "{}")
-    return str(spec.get("model", {}).get("kind", ""))
+    return CellSpec.from_json(layout.runs["spec"][int(rows[0])].as_py()).model_kind
 
 
 def _counts(layout: Grid, sections: Sequence[Section], *, absent: int, probed: int) -> Counts:
@@ -254,7 +251,7 @@ class _Sections:
 def _kinds(runs: pa.Table) -> dict[str, str]:
     """The kind of each dataset."""
     first = runs.group_by("dataset").aggregate([("spec", "min")]).to_pylist()
-    return {row["dataset"]: str(json.loads(row["spec_min"] or "{}").get("dataset", {}).get("kind")) for row in first}
+    return {row["dataset"]: CellSpec.from_json(row["spec_min"]).dataset_kind for row in first}
 
 
 def _tasks(runs: pa.Table) -> dict[str, str | None]:

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from bench.arrays import FloatArray
-from bench.cells import CellKey
+from bench.cells import CellKey, CellSpec
 from bench.reporting.evidence import Losses, skill_in_window
 from bench.reporting.values import CellSummary, Cost, Estimate, State, Verdict
 from bench.stats.aggregates import learnable_fraction, skill
@@ -253,6 +253,5 @@ def _root(estimate: Estimate | None) -> Estimate | None:
 def _hyperparameters(row: Mapping[str, Any], *, deterministic: bool) -> tuple[tuple[str, str], ...]:
     """What the cell was fitted with; a model that draws no random number uses no setting of gradient descent."""
     values: dict[str, Any] = json.loads(row["hyperparameters"] or "{}")
-    spec: dict[str, Any] = json.loads(row["spec"] or "{}")
-    unused = set(spec.get("training") or {}) - {"scaler"} if deterministic else set()
+    unused = set(CellSpec.from_json(row["spec"]).training) - {"scaler"} if deterministic else set()
     return tuple((name, setting(value)) for name, value in values.items() if name not in unused)

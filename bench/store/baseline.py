@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.cells import CellKey
+from bench.cells import CellKey, CellSpec
 from bench.errors import StoreError
 from bench.store.read import cell_ids, part_of, read
 from bench.store.schema import SCHEMAS, Status
@@ -133,15 +132,12 @@ def _differences(cells: Mapping[CellKey, _Rows], requested: Mapping[CellKey, Req
             yield f"no {key.title}"
         elif seeds != set(wanted.seeds):
             yield f"{len(seeds & set(wanted.seeds))} of {len(wanted.seeds)} seeds of {key.title}"
-        elif any(row["spec"] and _content(row["spec"]) != _content(wanted.spec) for row in rows):
+        elif any(row["spec"] and _differs(row["spec"], wanted.spec) for row in rows):
             yield f"other settings, or code of another version, in {key.title}"
 
 
-def _content(spec: str) -> dict[str, Any]:
-    """A spec without what only the machine that ran it knows: its data files and plugins."""
-    content: dict[str, Any] = json.loads(spec)
-    content["dataset"]["parameters"].pop("path", None)
-    return {name: value for name, value in content.items() if name not in ("data_sha256", "plugins")}
+def _differs(stored: str, wanted: str) -> bool:
+    return CellSpec.from_json(stored).portable != CellSpec.from_json(wanted).portable
 
 
 def _check_target(baseline: Path, suites: list[str]) -> None:

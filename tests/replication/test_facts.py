@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from bench.cells import CellSpec
 from bench.replication.evidence_rows import Evidence
 from bench.replication.facts import facts
 from bench.replication.findings import Outcome
@@ -23,7 +24,7 @@ def evidence(parameters=305, *, batch=32, shapes=None, **changes):
     facts = {"cell_id": "c", "dataset": "d", "model": "m", "sequence_length": 20, "horizon": 1, "task": "forecast"}
     numbers = {"parameters": np.array([float(parameters)])}
     rest = {"departures": "", "seeds": (0,), "asked": 1, "reason": "", "deterministic": False}
-    return Evidence(**facts, **rest, spec=spec, numbers=numbers, shapes={**inputs, **(shapes or {})})
+    return Evidence(**facts, **rest, spec=CellSpec(spec), numbers=numbers, shapes={**inputs, **(shapes or {})})
 
 
 def recorded(batch, size):

@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from bench.cells import CellSpec
 from bench.replication.evidence_rows import Evidence
 from bench.replication.findings import Held
 from bench.replication.statements import in_milliseconds, slower, step_times
@@ -33,7 +34,15 @@ def test_the_text_names_the_interval_or_the_lack_of_samples():
 
 
 def cell():
-    nothing = {"departures": "", "spec": {}, "seeds": (), "asked": 0, "reason": "", "numbers": {}, "shapes": {}}
+    nothing = {
+        "departures": "",
+        "spec": CellSpec({}),
+        "seeds": (),
+        "asked": 0,
+        "reason": "",
+        "numbers": {},
+        "shapes": {},
+    }
     place = {"cell_id": "c", "dataset": "d", "model": "m", "sequence_length": 8, "horizon": 1, "task": "forecast"}
     return Evidence(**place, **nothing, deterministic=False)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.cells import Case, Cell, CellKey, expand
+from bench.cells import Case, Cell, CellKey, CellSpec, expand
 from bench.data import dataset_kinds
 from bench.models import model_kinds
 from bench.spec import AsPublished, Entry, Split, Training, Tuning
@@ -88,6 +88,32 @@ def test_cells_of_a_shipped_suite_keep_their_ids():
     found = {cell.title: cell.id for cell in expand(suite)}
     assert len(found) == 15
     assert found.items() >= PINNED.items()
+
+
+def test_a_spec_is_read_back_by_name():
+    found = CellSpec.from_json(replace(CELL, fresh_data=True).spec)
+    assert (found.dataset_kind, found.model_kind, found.fresh_data) == ("noise", "net", True)
+    assert found.model_parameters == CELL.model.parameters
+    assert found.training == CELL.training.model_dump()
+    assert set(found.content) - set(found.portable) == {"data_sha256", "plugins"}
+
+
+@pytest.mark.parametrize("text", [None, "", "{}"])
+def test_a_row_without_a_spec_has_one_without_sections(text):
+    found = CellSpec.from_json(text)
+    assert (found.content, found.dataset_kind, found.model_kind, found.fresh_data) == ({}, "", "", False)
+    assert (found.model_parameters, found.training) == ({}, {})
+
+
+def test_where_a_file_lies_is_not_portable():
+    def lying_at(path: str, sha256: str | None) -> str:
+        entry = Entry(id="mine", kind="file", parameters={"path": path, "column": "x"})
+        return replace(CELL, dataset=entry, data_sha256=sha256).spec
+
+    here, there, there_too = lying_at("/a", None), lying_at("/b", None), lying_at("/b", "0" * 64)
+    assert here != there
+    assert CellSpec.from_json(here).portable == CellSpec.from_json(there).portable
+    assert CellSpec.from_json(here).portable == CellSpec.from_json(there_too).portable
 
 
 def test_a_key_is_the_names_of_a_cell():
