@@ -20,7 +20,7 @@ import numpy as np
 from bench.kernels.compiled import Array, inner, part
 from bench.kernels.product import Matrix
 from bench.kernels.simd import VECTOR_BYTES, get, load, put, store
-from bench.kernels.sizes import GRU, Plan, panel_width, round_up
+from bench.kernels.sizes import GRU, CallPlan, panel_width, round_up
 
 
 class Operands(NamedTuple):
@@ -147,7 +147,7 @@ padded_to = inner(round_up)
 
 
 @inner
-def first_row(plan: Plan, block: int) -> int:
+def first_row(plan: CallPlan, block: int) -> int:
     """The row of `torch.nn`'s weights where a block begins.
 
     A GRU's blocks are: candidate from the state, reset, update, candidate from the input; torch orders its gates
@@ -158,7 +158,9 @@ def first_row(plan: Plan, block: int) -> int:
 
 
 @inner
-def _pack_columns(plan: Plan, w: tuple[Array, int, int], blocks: tuple[int, int], out: tuple[Array, int, int]) -> None:
+def _pack_columns(
+    plan: CallPlan, w: tuple[Array, int, int], blocks: tuple[int, int], out: tuple[Array, int, int]
+) -> None:
     """``Wᵀ`` of the blocks ``first … last - 1`` into panels.
 
     `w` is ``(array, start, columns)``; `out` is ``(array, rows of a panel, row to start from)``.
@@ -177,13 +179,13 @@ def _pack_columns(plan: Plan, w: tuple[Array, int, int], blocks: tuple[int, int]
 
 
 @part
-def pack_state_weights(plan: Plan, w: Array, k: int, out: Array) -> None:
+def pack_state_weights(plan: CallPlan, w: Array, k: int, out: Array) -> None:
     """``Wᵀ``, panels of H rows, for the forward pass."""
     _pack_columns(plan, (w, member(w, k), plan.hidden), (0, plan.hidden_blocks), (out, plan.hidden, 0))
 
 
 @part
-def pack_input_weights(plan: Plan, operands: Operands, k: int, out: Array) -> None:
+def pack_input_weights(plan: CallPlan, operands: Operands, k: int, out: Array) -> None:
     """``[bias; Wᵀ; 0]``, panels of `inputs` rows, for the forward pass."""
     w = (operands.w_x, member(operands.w_x, k), plan.channels)
     _pack_columns(plan, w, (plan.input_block, plan.blocks), (out, plan.inputs, 1))
@@ -198,7 +200,7 @@ def pack_input_weights(plan: Plan, operands: Operands, k: int, out: Array) -> No
 
 
 @inner
-def pack_rows(plan: Plan, w: tuple[Array, int, int], blocks: tuple[int, int], out: Array) -> None:
+def pack_rows(plan: CallPlan, w: tuple[Array, int, int], blocks: tuple[int, int], out: Array) -> None:
     """``W`` of the blocks ``first … last - 1``, panels of whole vectors, for the backward pass; `w` as above."""
     source, start, columns = w
     first, last = blocks
@@ -223,7 +225,7 @@ def sum_parts(parts: Array, k: int, size: int, groups: int) -> int:
 
 
 @part
-def unpack_gradients(plan: Plan, sums: Sums, k: int, out: Gradients) -> None:
+def unpack_gradients(plan: CallPlan, sums: Sums, k: int, out: Gradients) -> None:
     """Add up the groups' parts for member `k`, into `torch.nn`'s layout."""
     width, height = plan.blocks * plan.padded, plan.gates * plan.hidden
     by_state = sum_parts(sums.by_state, k, plan.hidden_blocks * plan.padded * plan.padded, plan.groups)
@@ -252,7 +254,7 @@ class Tile(NamedTuple):
 
 
 @inner
-def tile_at(plan: Plan, k: int, index: int) -> Tile:
+def tile_at(plan: CallPlan, k: int, index: int) -> Tile:
     """Tile `index` of member `k`; where slots are not kept, all tiles use the same."""
     row = index * plan.tile
     slots = (k * plan.tiles + index) * plan.tile_size if plan.keep else 0
@@ -260,32 +262,32 @@ def tile_at(plan: Plan, k: int, index: int) -> Tile:
 
 
 @inner
-def part_of(plan: Plan, tile: Tile) -> int:
+def part_of(plan: CallPlan, tile: Tile) -> int:
     """The number of the tile's group, counted member after member."""
     return tile.k * plan.groups + tile.row // (plan.tile * plan.group)
 
 
 @inner
-def in_slot(plan: Plan, slots: Array, start: int, block: int) -> Matrix:
+def in_slot(plan: CallPlan, slots: Array, start: int, block: int) -> Matrix:
     """One block of the slot that starts at `start`, ``[tile, padded]``."""
     return Matrix(slots, start + block * plan.padded, plan.slot_blocks * plan.padded)
 
 
 @inner
-def inputs_at(plan: Plan, slots: Array, tile: Tile, step: int) -> Matrix:
+def inputs_at(plan: CallPlan, slots: Array, tile: Tile, step: int) -> Matrix:
     """The ones and inputs of one step, ``[tile, inputs]``, which lie behind the tile's slots."""
     start = tile.slots + (plan.steps + 1) * plan.slot_size
     return Matrix(slots, start + step * plan.tile * plan.inputs, plan.inputs)
 
 
 @inner
-def time_of(plan: Plan, step: int) -> int:
+def time_of(plan: CallPlan, step: int) -> int:
     """Where in the sequence the step is that is walked as number `step`."""
     return plan.steps - 1 - step if plan.reverse else step
 
 
 @inner
-def load_inputs(plan: Plan, x: Array, tile: Tile, slots: Array) -> None:
+def load_inputs(plan: CallPlan, x: Array, tile: Tile, slots: Array) -> None:
     """Write the ones and inputs of all steps; rows that only pad the tile are 0, so all that comes of them is 0."""
     channels, apart = plan.channels, plan.tile * plan.inputs
     out = inputs_at(plan, slots, tile, 0)
@@ -305,7 +307,7 @@ def load_inputs(plan: Plan, x: Array, tile: Tile, slots: Array) -> None:
 
 
 @inner
-def load_rows(plan: Plan, array: Array, tile: Tile, out: Matrix) -> None:
+def load_rows(plan: CallPlan, array: Array, tile: Tile, out: Matrix) -> None:
     """Write the tile's rows of an array ``[K, B, H]``."""
     start = member(array, tile.k) + tile.row * plan.hidden
     for row in range(tile.rows):
@@ -313,7 +315,7 @@ def load_rows(plan: Plan, array: Array, tile: Tile, out: Matrix) -> None:
 
 
 @inner
-def store_rows(plan: Plan, source: Matrix, tile: Tile, array: Array) -> None:
+def store_rows(plan: CallPlan, source: Matrix, tile: Tile, array: Array) -> None:
     """Write the tile's rows into an array ``[K, B, H]``."""
     place = (tile.k * plan.batch + tile.row) * plan.hidden
     for row in range(tile.rows):
@@ -321,7 +323,7 @@ def store_rows(plan: Plan, source: Matrix, tile: Tile, array: Array) -> None:
 
 
 @inner
-def store_step(plan: Plan, source: Matrix, tile: Tile, step: int, out: tuple[Array, int]) -> None:
+def store_step(plan: CallPlan, source: Matrix, tile: Tile, step: int, out: tuple[Array, int]) -> None:
     """Write the tile's rows of one step into an array ``[K, B, T, width]``."""
     array, width = out
     place = ((tile.k * plan.batch + tile.row) * plan.steps + time_of(plan, step)) * width
@@ -330,7 +332,7 @@ def store_step(plan: Plan, source: Matrix, tile: Tile, step: int, out: tuple[Arr
 
 
 @inner
-def add_step(plan: Plan, array: Array, tile: Tile, step: int, out: Matrix) -> None:
+def add_step(plan: CallPlan, array: Array, tile: Tile, step: int, out: Matrix) -> None:
     """Add the tile's rows of one step of an array ``[K, B, T, H]``."""
     start = ((tile.k * plan.batch + tile.row) * plan.steps + time_of(plan, step)) * plan.hidden
     for row in range(tile.rows):

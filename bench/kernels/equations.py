@@ -34,7 +34,7 @@ from numba.core import types
 
 from bench.kernels.compiled import Array, inner, intrinsic
 from bench.kernels.simd import Vector, load, maximum_zero, store, where_positive
-from bench.kernels.sizes import RNN_TANH, Plan
+from bench.kernels.sizes import RNN_TANH, CallPlan
 
 _LIMIT = 7.8
 _NUMERATOR = (0.9999998158243792, 0.12937711398248372, 0.002964227376772244, 1.1577358165332932e-05)
@@ -105,7 +105,7 @@ def sigmoid(_typing: Any, x: Any) -> Any:
 
 
 @inner
-def rnn_forward(plan: Plan, slots: Array, now: int) -> None:
+def rnn_forward(plan: CallPlan, slots: Array, now: int) -> None:
     """Activate the products of the slot at `now`."""
     for i in range(now, now + plan.tile * plan.padded, plan.lanes):
         a = load(slots, i)
@@ -116,7 +116,7 @@ def rnn_forward(plan: Plan, slots: Array, now: int) -> None:
 
 
 @inner
-def rnn_backward(plan: Plan, slots: Array, now: int, d_h: Array, out: tuple[Array, int]) -> None:
+def rnn_backward(plan: CallPlan, slots: Array, now: int, d_h: Array, out: tuple[Array, int]) -> None:
     """From the gradient to ``h'`` the one to ``a``, written to `out`."""
     d_a, start = out
     for i in range(0, plan.tile * plan.padded, plan.lanes):
@@ -128,7 +128,7 @@ def rnn_backward(plan: Plan, slots: Array, now: int, d_h: Array, out: tuple[Arra
 
 
 @inner
-def lstm_forward(plan: Plan, slots: Array, now: int, before: int) -> None:
+def lstm_forward(plan: CallPlan, slots: Array, now: int, before: int) -> None:
     """Activate the products of the slot at `now`, given the slot at `before`."""
     width = plan.padded
     for row in range(0, plan.tile * 6 * width, 6 * width):
@@ -147,7 +147,7 @@ def lstm_forward(plan: Plan, slots: Array, now: int, before: int) -> None:
 
 @inner
 def lstm_backward(
-    plan: Plan, slots: Array, places: tuple[int, int], d_states: tuple[Array, Array], out: tuple[Array, int]
+    plan: CallPlan, slots: Array, places: tuple[int, int], d_states: tuple[Array, Array], out: tuple[Array, int]
 ) -> None:
     """From the gradients to ``h'`` and ``c'`` those to the products and to ``c``.
 
@@ -174,7 +174,7 @@ def lstm_backward(
 
 
 @inner
-def gru_forward(plan: Plan, slots: Array, now: int, before: int) -> None:
+def gru_forward(plan: CallPlan, slots: Array, now: int, before: int) -> None:
     """Activate the products of the slot at `now`, given the slot at `before`."""
     width = plan.padded
     for row in range(0, plan.tile * 5 * width, 5 * width):
@@ -190,7 +190,7 @@ def gru_forward(plan: Plan, slots: Array, now: int, before: int) -> None:
 
 
 @inner
-def gru_backward(plan: Plan, slots: Array, places: tuple[int, int], d_h: Array, out: tuple[Array, int]) -> None:
+def gru_backward(plan: CallPlan, slots: Array, places: tuple[int, int], d_h: Array, out: tuple[Array, int]) -> None:
     """From the gradient to ``h'`` those to the products, and in `d_h` the part to ``h`` that passes no product.
 
     `places` are the slots at this step and before it.

@@ -25,8 +25,8 @@ from bench.kernels.arrays import (
     zeros,
 )
 from bench.kernels.compiled import Array, inner, part
-from bench.kernels.product import Extent, Matrix, Panels, set_sum
-from bench.kernels.sizes import GRU, LSTM, Plan
+from bench.kernels.product import Extent, Matrix, PackedPanels, set_sum
+from bench.kernels.sizes import GRU, LSTM, CallPlan
 
 
 class Packed(NamedTuple):
@@ -37,7 +37,7 @@ class Packed(NamedTuple):
 
 
 @part
-def packed_room(plan: Plan, like: Array) -> Packed:
+def packed_workspace(plan: CallPlan, like: Array) -> Packed:
     """Room for `Packed`."""
     return Packed(
         zeros(plan.hidden_blocks * plan.padded * plan.hidden, like),
@@ -46,13 +46,13 @@ def packed_room(plan: Plan, like: Array) -> Packed:
 
 
 @part
-def pack_forward(plan: Plan, operands: Operands, k: int, packed: Packed) -> None:
+def pack_forward(plan: CallPlan, operands: Operands, k: int, packed: Packed) -> None:
     """Pack the weights of member `k`."""
     pack_state_weights(plan, operands.w_h, k, packed.w_h)
     pack_input_weights(plan, operands, k, packed.w_x)
 
 
-class Step(NamedTuple):
+class ForwardStep(NamedTuple):
     """One step of a tile: the states before it, its inputs, and the slot that it fills."""
 
     hidden: Matrix
@@ -61,20 +61,20 @@ class Step(NamedTuple):
 
 
 @inner
-def _blocks(plan: Plan, packed: Packed, step: Step, span: tuple[int, int], fed: tuple[int, int]) -> None:
+def _blocks(plan: CallPlan, packed: Packed, step: ForwardStep, span: tuple[int, int], fed: tuple[int, int]) -> None:
     """The products of the blocks ``first … last - 1``, fed by so many hidden units and inputs."""
     first, last = span
     units, inputs = fed
     column, width = first * plan.padded, plan.panel
-    w_h = Panels(packed.w_h, column * plan.hidden, width, plan.hidden * width, width)
-    w_x = Panels(packed.w_x, column * plan.inputs, width, plan.inputs * width, width)
+    w_h = PackedPanels(packed.w_h, column * plan.hidden, width, plan.hidden * width, width)
+    w_x = PackedPanels(packed.w_x, column * plan.inputs, width, plan.inputs * width, width)
     out = Matrix(step.out.array, step.out.start + column, step.out.stride)
     extent = Extent(plan.tile, (last - first) * plan.padded, 0)
     set_sum(out, (step.hidden, w_h, units), (step.inputs, w_x, inputs), extent)
 
 
 @part
-def _products(plan: Plan, packed: Packed, step: Step, units: int) -> None:
+def _products(plan: CallPlan, packed: Packed, step: ForwardStep, units: int) -> None:
     """All products of one step and the biases; `units` is the hidden size, or 0 where the state is known to be 0."""
     if plan.code == GRU:
         _blocks(plan, packed, step, (0, 1), (units, 1))  # of the inputs only the ones: the bias
@@ -85,7 +85,7 @@ def _products(plan: Plan, packed: Packed, step: Step, units: int) -> None:
 
 
 @part
-def _activate(plan: Plan, slots: Array, now: int, before: int) -> None:
+def _activate(plan: CallPlan, slots: Array, now: int, before: int) -> None:
     if plan.code == LSTM:
         equations.lstm_forward(plan, slots, now, before)
     elif plan.code == GRU:
@@ -95,7 +95,7 @@ def _activate(plan: Plan, slots: Array, now: int, before: int) -> None:
 
 
 @part
-def forward_tile(plan: Plan, operands: Operands, results: Results, packed: Packed, tile: Tile) -> None:
+def forward_tile(plan: CallPlan, operands: Operands, results: Results, packed: Packed, tile: Tile) -> None:
     """Run one tile through all steps. ``results.slots`` is written from ``tile.slots`` on."""
     slots, top, size = results.slots, plan.slot_blocks - 1, plan.slot_size
     _begin(plan, operands, tile, slots)
@@ -103,7 +103,7 @@ def forward_tile(plan: Plan, operands: Operands, results: Results, packed: Packe
         before = tile.slots + step * size
         hidden, out = in_slot(plan, slots, before, top), in_slot(plan, slots, before + size, 0)
         units = plan.hidden if step > 0 or plan.initial else 0
-        _products(plan, packed, Step(hidden, inputs_at(plan, slots, tile, step), out), units)
+        _products(plan, packed, ForwardStep(hidden, inputs_at(plan, slots, tile, step), out), units)
         _activate(plan, slots, before + size, before)
         if results.y.size:
             store_step(plan, in_slot(plan, slots, before + size, top), tile, step, (results.y, plan.hidden))
@@ -115,7 +115,7 @@ def forward_tile(plan: Plan, operands: Operands, results: Results, packed: Packe
 
 
 @part
-def _begin(plan: Plan, operands: Operands, tile: Tile, slots: Array) -> None:
+def _begin(plan: CallPlan, operands: Operands, tile: Tile, slots: Array) -> None:
     """Write the tile's inputs and its initial state."""
     load_inputs(plan, operands.x, tile, slots)
     slots[tile.slots : tile.slots + plan.slot_size] = 0

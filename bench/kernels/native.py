@@ -33,7 +33,7 @@ from torch import Tensor
 from bench.kernels.arrays import Arrays, Gradients, Head, Operands, Results, Sums, Upstream
 from bench.kernels.dispatch import Inputs, Options
 from bench.kernels.passes import BACKWARD, FORWARD, LOSSES, TRAIN, run_pass
-from bench.kernels.sizes import Plan, Sizes, head_size, make_plan
+from bench.kernels.sizes import CallPlan, Sizes, head_size, make_plan
 
 ALIGNMENT = 64  # bytes of a cache line
 MOST_FREE_BYTES = 1 << 28
@@ -165,7 +165,7 @@ def _zeros(size: int, dtype: torch.dtype) -> NDArray[Any]:
     return np.zeros((1, size), DTYPES[dtype])
 
 
-def _plan(options: Options, inputs: Inputs) -> Plan:
+def _plan(options: Options, inputs: Inputs) -> CallPlan:
     members = max(tensor.shape[0] for tensor in inputs if tensor is not None)
     _, batch, steps, channels = inputs.x.shape
     sizes = Sizes(members, batch, steps, channels, inputs.weight_hh.shape[2])
@@ -173,7 +173,7 @@ def _plan(options: Options, inputs: Inputs) -> Plan:
     return make_plan(options.cell, sizes, dtype, reverse=options.reverse, initial=initial, keep=options.keep)
 
 
-def _operands(plan: Plan, inputs: Inputs) -> Operands:
+def _operands(plan: CallPlan, inputs: Inputs) -> Operands:
     dtype = inputs.x.dtype
     arrays = [flat(tensor, dtype) for tensor in inputs[:5]]
     none = _zeros(plan.gates * plan.hidden, dtype)
@@ -181,7 +181,7 @@ def _operands(plan: Plan, inputs: Inputs) -> Operands:
     return Operands(*arrays, *biases)
 
 
-def _new_sums(plan: Plan, dtype: torch.dtype) -> Sums:
+def _new_sums(plan: CallPlan, dtype: torch.dtype) -> Sums:
     parts = plan.members * plan.groups
     return Sums(
         np.zeros(parts * plan.hidden_blocks * plan.padded * plan.padded, DTYPES[dtype]),
@@ -189,7 +189,7 @@ def _new_sums(plan: Plan, dtype: torch.dtype) -> Sums:
     )
 
 
-def _new_weights(plan: Plan, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _new_weights(plan: CallPlan, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Room for the gradients to the weights and biases, one for each member."""
     members, rows = plan.members, plan.gates * plan.hidden
     shapes = ((members, rows, plan.channels), (members, rows, plan.hidden), (members, rows), (members, rows))
@@ -197,7 +197,7 @@ def _new_weights(plan: Plan, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor
     return w_x, w_h, b_x, b_h
 
 
-def _run(mode: int, plan: Plan, arrays: Arrays) -> None:
+def _run(mode: int, plan: CallPlan, arrays: Arrays) -> None:
     """Do one pass over all groups, on several threads where that pays."""
     kernel = run_pass(arrays.operands.x.dtype)
     rows = plan.members * plan.batch * plan.steps

@@ -27,12 +27,12 @@ from bench.kernels.arrays import (
     unpack_gradients,
     zeros,
 )
-from bench.kernels.backward import Room, backward_room, backward_tile, begin_back, pack_backward
+from bench.kernels.backward import BackwardWorkspace, backward_tile, backward_workspace, begin_back, pack_backward
 from bench.kernels.compiled import Array, entry, inner, part
-from bench.kernels.forward import Packed, forward_tile, pack_forward, packed_room
+from bench.kernels.forward import Packed, forward_tile, pack_forward, packed_workspace
 from bench.kernels.product import Matrix
 from bench.kernels.simd import VECTOR_BYTES, get, load, put, store, total
-from bench.kernels.sizes import Plan, head_size
+from bench.kernels.sizes import CallPlan, head_size
 
 LOSSES = {"mse": 0, "mae": 1, "huber": 2}
 """As `torch.nn.functional`'s mse_loss, l1_loss and huber_loss, with their defaults."""
@@ -44,7 +44,7 @@ part_size = inner(head_size)
 
 
 @part
-def pack_head(plan: Plan, head: Head, k: int, out: Array) -> None:
+def pack_head(plan: CallPlan, head: Head, k: int, out: Array) -> None:
     """The weights of member `k`, ``[outputs, padded]``."""
     for output in range(plan.outputs):
         copy(head.w, member(head.w, k) + output * plan.hidden, out, output * plan.padded, plan.hidden)
@@ -83,7 +83,7 @@ def _add_scaled(scale: float, a: tuple[Array, int], out: tuple[Array, int], size
 
 
 @part
-def tile_losses(plan: Plan, head: Head, w: Array, states: tuple[Matrix, Array], tile: Tile) -> None:
+def tile_losses(plan: CallPlan, head: Head, w: Array, states: tuple[Matrix, Array], tile: Tile) -> None:
     """Add the losses of a tile and its gradients to its part of the sums.
 
     `w` is packed; `states` are the last hidden state, and its gradient ``[tile, padded]`` that is added to.
@@ -108,7 +108,7 @@ def tile_losses(plan: Plan, head: Head, w: Array, states: tuple[Matrix, Array], 
 
 
 @part
-def unpack_head(plan: Plan, head: Head, k: int) -> None:
+def unpack_head(plan: CallPlan, head: Head, k: int) -> None:
     """Add up the groups' parts for member `k`."""
     width = plan.padded + plan.lanes
     start = sum_parts(head.sums, k, part_size(plan), plan.groups)
@@ -127,71 +127,71 @@ takes two thirds of the time of two passes, which wait for memory. It needs to k
 """
 
 
-class Desk(NamedTuple):
+class Workspace(NamedTuple):
     """What one thread works with, for the member at hand."""
 
     packed: Packed
-    room: Room
+    backward: BackwardWorkspace
     head: Array  # [outputs, padded]
     results: Results
 
 
 @part
-def _desk(plan: Plan, arrays: Arrays) -> Desk:
-    """An empty desk; slots that are not kept have room for one tile."""
+def _workspace(plan: CallPlan, arrays: Arrays) -> Workspace:
+    """An empty workspace; slots that are not kept have space for one tile."""
     results = arrays.results
     slots = results.slots if plan.keep else scratch(plan.tile_size, results.slots)
-    return Desk(
-        packed_room(plan, results.slots),
-        backward_room(plan, arrays.gradients),
+    return Workspace(
+        packed_workspace(plan, results.slots),
+        backward_workspace(plan, arrays.gradients),
         zeros(plan.outputs * plan.padded, results.slots),
         Results(results.y, results.h, results.c, slots),
     )
 
 
 @part
-def _take_member(mode: int, plan: Plan, arrays: Arrays, k: int, desk: Desk) -> None:
+def _take_member(mode: int, plan: CallPlan, arrays: Arrays, k: int, workspace: Workspace) -> None:
     """Pack the weights of member `k`."""
     if mode != BACKWARD:
-        pack_forward(plan, arrays.operands, k, desk.packed)
+        pack_forward(plan, arrays.operands, k, workspace.packed)
     if mode != FORWARD:
-        pack_backward(plan, arrays.operands, k, desk.room)
+        pack_backward(plan, arrays.operands, k, workspace.backward)
     if mode == TRAIN:
-        pack_head(plan, arrays.head, k, desk.head)
+        pack_head(plan, arrays.head, k, workspace.head)
 
 
 @part
-def _tile_pass(mode: int, plan: Plan, arrays: Arrays, desk: Desk, tile: Tile) -> None:
+def _tile_pass(mode: int, plan: CallPlan, arrays: Arrays, workspace: Workspace, tile: Tile) -> None:
     if mode != BACKWARD:
-        forward_tile(plan, arrays.operands, desk.results, desk.packed, tile)
+        forward_tile(plan, arrays.operands, workspace.results, workspace.packed, tile)
     if mode == FORWARD:
         return
-    begin_back(plan, arrays, desk.room, tile)
+    begin_back(plan, arrays, workspace.backward, tile)
     if mode == TRAIN:
         last = tile.slots + plan.steps * plan.slot_size
-        hidden = in_slot(plan, desk.results.slots, last, plan.slot_blocks - 1)
-        tile_losses(plan, arrays.head, desk.head, (hidden, desk.room.d_h), tile)
-    backward_tile(plan, arrays, desk.room, tile)
+        hidden = in_slot(plan, workspace.results.slots, last, plan.slot_blocks - 1)
+        tile_losses(plan, arrays.head, workspace.head, (hidden, workspace.backward.d_h), tile)
+    backward_tile(plan, arrays, workspace.backward, tile)
 
 
 @part
-def _groups(mode: int, plan: Plan, arrays: Arrays, first: int, last: int) -> None:
-    desk = _desk(plan, arrays)
-    held = Arrays(arrays.operands, desk.results, arrays.upstream, arrays.gradients, arrays.sums, arrays.head)
+def _groups(mode: int, plan: CallPlan, arrays: Arrays, first: int, last: int) -> None:
+    workspace = _workspace(plan, arrays)
+    held = Arrays(arrays.operands, workspace.results, arrays.upstream, arrays.gradients, arrays.sums, arrays.head)
     at_hand = -1
     for i in range(first, last):
         # what a forward pass wrote last may still be in the cache
         task = first + last - 1 - i if mode == BACKWARD else i
         k, group = divmod(task, plan.groups)
         if k != at_hand:
-            _take_member(mode, plan, held, k, desk)
+            _take_member(mode, plan, held, k, workspace)
             at_hand = k
         for index in range(group * plan.group, min((group + 1) * plan.group, plan.tiles)):
-            _tile_pass(mode, plan, held, desk, tile_at(plan, k, index))
+            _tile_pass(mode, plan, held, workspace, tile_at(plan, k, index))
 
 
 @entry
-def run_pass(mode: int, plan: Plan, arrays: Arrays, first: int, last: int, finish: int) -> None:
+def run_pass(mode: int, plan: CallPlan, arrays: Arrays, first: int, last: int, finish: int) -> None:
     """Do the groups ``first … last - 1`` of the bank, counted member after member.
 
     Backward and training passes leave sums; to `finish` makes those of all members gradients, when all is done.

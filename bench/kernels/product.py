@@ -155,7 +155,7 @@ class Matrix(NamedTuple):
     stride: int
 
 
-class Panels(NamedTuple):
+class PackedPanels(NamedTuple):
     """A right factor in a flat array: where it starts, the distances between its rows and panels, a panel's width."""
 
     array: NDArray[Any]
@@ -174,7 +174,9 @@ class Extent(NamedTuple):
 
 
 @inner
-def set_sum(out: Matrix, first: tuple[Matrix, Panels, int], second: tuple[Matrix, Panels, int], extent: Extent) -> None:
+def set_sum(
+    out: Matrix, first: tuple[Matrix, PackedPanels, int], second: tuple[Matrix, PackedPanels, int], extent: Extent
+) -> None:
     """``out = a₁ b₁ + a₂ b₂``, of ``(a, b, inner size)`` each; rows are whole blocks."""
     a1, b1, size1 = first
     a2, b2, size2 = second
@@ -192,7 +194,7 @@ def set_sum(out: Matrix, first: tuple[Matrix, Panels, int], second: tuple[Matrix
 
 
 @inner
-def add_product(out: Matrix, a: Matrix, b: Panels, extent: Extent) -> None:
+def add_product(out: Matrix, a: Matrix, b: PackedPanels, extent: Extent) -> None:
     """``out += a b``; rows are whole blocks."""
     for panel in range(extent.columns // b.width):
         right = Matrix(b.array, b.start + panel * b.step, b.stride)
@@ -206,7 +208,7 @@ def add_product(out: Matrix, a: Matrix, b: Panels, extent: Extent) -> None:
 
 
 @inner
-def add_transposed(out: Matrix, a: Matrix, b: Panels, extent: Extent) -> None:
+def add_transposed(out: Matrix, a: Matrix, b: PackedPanels, extent: Extent) -> None:
     """``out += aᵀ b``, with an even number of rows."""
     for panel in range(extent.columns // b.width):
         right = Matrix(b.array, b.start + panel * b.step, b.stride)

@@ -66,7 +66,7 @@ class Sizes(NamedTuple):
     hidden: int
 
 
-class Plan(NamedTuple):
+class CallPlan(NamedTuple):
     """All that a kernel is told beside its arrays: whole numbers, widths in elements."""
 
     code: int
@@ -103,7 +103,7 @@ def round_up(number: int, unit: int) -> int:
 
 
 @lru_cache(maxsize=1024)
-def make_plan(cell: str, sizes: Sizes, dtype: np.dtype[Any], *, reverse: bool, initial: bool, keep: bool) -> Plan:
+def make_plan(cell: str, sizes: Sizes, dtype: np.dtype[Any], *, reverse: bool, initial: bool, keep: bool) -> CallPlan:
     """The plan of one call."""
     lanes = VECTOR_BYTES // dtype.itemsize
     padded = round_up(sizes.hidden, lanes)
@@ -112,7 +112,7 @@ def make_plan(cell: str, sizes: Sizes, dtype: np.dtype[Any], *, reverse: bool, i
     group = max(GROUP // tile, -(-tiles // MOST_GROUPS))
     inputs = round_up(sizes.channels + 1, 2)
     slot_size = tile * LAYOUTS[cell].slot_blocks * padded
-    return Plan(
+    return CallPlan(
         *LAYOUTS[cell],
         *sizes,
         lanes=lanes,
@@ -131,7 +131,7 @@ def make_plan(cell: str, sizes: Sizes, dtype: np.dtype[Any], *, reverse: bool, i
     )
 
 
-def head_size(plan: Plan) -> int:
+def head_size(plan: CallPlan) -> int:
     """Elements of one part of the sums of `bench.kernels.passes`."""
     return plan.outputs * (plan.padded + plan.lanes) + plan.lanes
 
