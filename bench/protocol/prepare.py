@@ -21,16 +21,16 @@ from bench.protocol.windows import (
     Parts,
     Scaler,
     Selection,
+    TrainingData,
     Windows,
     check_length,
     divided,
     evaluation_windows,
+    shape_of,
     train_windows,
 )
 from bench.registry import lookup
 from bench.spec import Split
-from bench.training.fit import shape_of
-from bench.training.members import TrainingData
 
 
 class Compared(Protocol):

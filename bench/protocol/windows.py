@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from bench.arrays import FloatArray
 from bench.errors import DataError
-from bench.spec import PROTOCOL, AsPublished, Part, Split
+from bench.models.base import Shape
+from bench.spec import PROTOCOL, AsPublished, Part, Split, Training
 from bench.tasks import Task
 
 
@@ -403,3 +404,40 @@ class Selection:
     def steps(self) -> NDArray[np.int64]:
         """``[points]``: the step of each target in its sequence, from 1."""
         return np.tile(np.arange(1, self.all_targets.shape[1] + 1), len(self))
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The examples that training may see; there is no test part here to be tempted by.
+
+    Parameters
+    ----------
+    train, validation
+        The parts; validation is `None` where a published system had none.
+    as_published
+        Departures from the protocol.
+    """
+
+    train: Examples
+    validation: Examples | None
+    as_published: AsPublished = PROTOCOL
+
+
+def shape_of(data: TrainingData, training: Training) -> Shape:
+    """What a model is told about `data`."""
+    train = data.train
+    return Shape(
+        train.sequence_length,
+        train.horizon,
+        train.channels,
+        task=train.task,
+        outputs=None if train.outputs == train.channels else train.outputs,
+        every_step=_wants_every_step(train.task, training, data.as_published),
+        variable=train.variable,
+    )
+
+
+def _wants_every_step(task: Task, training: Training, as_published: AsPublished) -> bool:
+    if task == "forecast":
+        return training.supervision == "every-step" or as_published.targets == "same-at-every-step"
+    return task == "denoise"

@@ -20,12 +20,13 @@ from bench.cells import Cell
 from bench.models import model_kinds
 from bench.models.base import ModelKind
 from bench.protocol.prepare import Compared, Prepared, load_data, prepare
+from bench.protocol.windows import TrainingData
 from bench.registry import lookup
 from bench.running.rows import Ledger, as_json, classified, known
 from bench.store.environment import peak_bytes, reset_peak
 from bench.store.schema import ADVICE, Rows, Status
 from bench.training.fit import Trained, shapes, train
-from bench.training.members import Fit, Member, TrainingData
+from bench.training.members import Fit, Member
 from bench.tuning.candidates import Candidate, resolve, space
 
 

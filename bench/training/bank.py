@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from bench.arrays import FloatArray
 from bench.errors import OutOfTime
 from bench.models.base import ModelKind, Shape
-from bench.protocol.windows import Examples
+from bench.protocol.windows import Examples, TrainingData
 from bench.spec import Training
 from bench.training.batches import Epochs, OnDevice, Tensors, in_order, targets_ahead
-from bench.training.members import Member, TrainingData
+from bench.training.members import Member
 from bench.training.steppers import (
     Fused,
     Looped,

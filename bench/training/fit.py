@@ -19,12 +19,11 @@ import numpy as np
 
 from bench.arrays import FloatArray
 from bench.models.base import ClosedForm, ModelKind, Shape
-from bench.protocol.windows import Examples
-from bench.spec import AsPublished, Training
+from bench.protocol.windows import Examples, TrainingData, shape_of
+from bench.spec import Training
 from bench.store.schema import ADVICE, Status
-from bench.tasks import Task
 from bench.training.bank import Bank
-from bench.training.members import Fit, Member, Observer, TrainingData, never_stop
+from bench.training.members import Fit, Member, Observer, never_stop
 
 
 def fit(bank: Bank, *, observer: Observer = never_stop) -> list[Fit]:
@@ -146,26 +145,6 @@ def train(
         return np.concatenate([bank.predict(examples) for bank in banks])
 
     return Trained(fits, predict, bank.parameter_count, how=bank.how, teacher_forced=bank.teacher_forced_prediction)
-
-
-def shape_of(data: TrainingData, training: Training) -> Shape:
-    """What a model is told about `data`."""
-    train = data.train
-    return Shape(
-        train.sequence_length,
-        train.horizon,
-        train.channels,
-        task=train.task,
-        outputs=None if train.outputs == train.channels else train.outputs,
-        every_step=_wants_every_step(train.task, training, data.as_published),
-        variable=train.variable,
-    )
-
-
-def _wants_every_step(task: Task, training: Training, as_published: AsPublished) -> bool:
-    if task == "forecast":
-        return training.supervision == "every-step" or as_published.targets == "same-at-every-step"
-    return task == "denoise"
 
 
 def _shifted(observer: Observer, first: int) -> Observer:

@@ -10,8 +10,7 @@ import numpy as np
 
 from bench import seeds
 from bench.models.base import Parameters
-from bench.protocol.windows import Examples
-from bench.spec import PROTOCOL, AsPublished, Training
+from bench.spec import Training
 from bench.store.schema import Status
 
 OWN_SETTINGS = frozenset({"learning_rate", "weight_decay", "clip_norm"})
@@ -38,23 +37,6 @@ class Member:
     def integer(self, stream: str) -> int:
         """A seed for torch from this member's `stream`."""
         return seeds.integer(self.seed, stream, *self.name)
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """The examples that training may see; there is no test part here to be tempted by.
-
-    Parameters
-    ----------
-    train, validation
-        The parts; validation is `None` where a published system had none.
-    as_published
-        Departures from the protocol.
-    """
-
-    train: Examples
-    validation: Examples | None
-    as_published: AsPublished = PROTOCOL
 
 
 @dataclass

@@ -29,10 +29,11 @@ from optuna.trial import Trial, TrialState
 from bench import seeds
 from bench.cells import Cell
 from bench.models.base import Choice, FloatRange, ModelKind, SearchRange
+from bench.protocol.windows import TrainingData
 from bench.spec import Tuning
 from bench.store.schema import Status
 from bench.training.fit import train
-from bench.training.members import Fit, Member, TrainingData, group
+from bench.training.members import Fit, Member, group
 from bench.tuning.candidates import Candidate, defaults, resolve, space
 
 

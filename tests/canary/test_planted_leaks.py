@@ -12,10 +12,9 @@ from bench.canary.base import Verdict
 from bench.canary.pieces import Budget, Pieces
 from bench.canary.watch import CANARIES
 from bench.protocol import prepare as prepared_module
-from bench.protocol.windows import Parts, Scaler, Windows, evaluation_windows, train_windows
+from bench.protocol.windows import Parts, Scaler, TrainingData, Windows, evaluation_windows, train_windows
 from bench.spec import Tuning
 from bench.training import batches
-from bench.training.members import TrainingData
 from bench.tuning import study
 
 Plant = pytest.MonkeyPatch

@@ -13,12 +13,21 @@ from bench.data import DATASETS
 from bench.errors import DataError
 from bench.models import MODELS
 from bench.protocol.prepare import load_data, prepare
-from bench.protocol.windows import Scaler, Selection, check_length, divided, evaluation_windows, train_windows
+from bench.protocol.windows import (
+    Scaler,
+    Selection,
+    TrainingData,
+    check_length,
+    divided,
+    evaluation_windows,
+    shape_of,
+    train_windows,
+)
 from bench.running.cell import run_cell
 from bench.spec import AsPublished, Entry, Split, Training
 from bench.training.batches import Epochs, TensorWindows, targets_ahead
-from bench.training.fit import shape_of, train
-from bench.training.members import Member, TrainingData
+from bench.training.fit import train
+from bench.training.members import Member
 
 
 def prepare_data(cell):

@@ -14,12 +14,12 @@ from bench.errors import OutOfTime
 from bench.models import MODELS
 from bench.models.base import ModelKind, Parameters, Shape
 from bench.models.parameters import RecurrentParameters
-from bench.protocol.windows import Parts, evaluation_windows, train_windows
+from bench.protocol.windows import Parts, TrainingData, evaluation_windows, train_windows
 from bench.spec import Training
 from bench.store.schema import Status
 from bench.training.bank import Bank
 from bench.training.fit import fit, train
-from bench.training.members import Member, TrainingData, group
+from bench.training.members import Member, group
 
 LENGTH, HORIZON = 8, 2
 SHAPE = Shape(LENGTH, HORIZON, 1)

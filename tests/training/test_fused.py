@@ -11,14 +11,14 @@ from bench.models import MODELS
 from bench.models.base import ModelKind, Parameters, Shape
 from bench.models.encoder_decoder import EncoderDecoder
 from bench.models.recurrent import Recurrent
-from bench.protocol.windows import Parts, evaluation_windows, train_windows
+from bench.protocol.windows import Parts, TrainingData, evaluation_windows, train_windows
 from bench.spec import Training
 from bench.store.schema import Status
 from bench.training import bank
 from bench.training import bank as bank_module
 from bench.training.bank import Bank
 from bench.training.fit import fit, train
-from bench.training.members import Member, TrainingData
+from bench.training.members import Member
 
 LENGTH, HORIZON = 7, 3
 SHAPE = Shape(LENGTH, HORIZON, 1)

@@ -12,10 +12,9 @@ import torch
 from bench.cells import Cell
 from bench.errors import OutOfTime
 from bench.models import MODELS
-from bench.protocol.windows import Parts, evaluation_windows, train_windows
+from bench.protocol.windows import Parts, TrainingData, evaluation_windows, train_windows
 from bench.spec import Entry, Split, Training, Tuning
 from bench.store.schema import table
-from bench.training.members import TrainingData
 from bench.tuning.candidates import defaults, resolve, space
 from bench.tuning.journal import record, study_name
 from bench.tuning.study import trial_row, tune
