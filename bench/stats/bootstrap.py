@@ -109,7 +109,13 @@ def _weights(count: int, resamples: int) -> FloatArray:
 
 
 _TIE = 1e-12
-"""Resamples this close to the value, relative to their size, are equal to it but for rounding."""
+"""Resamples this close to the value, relative to their size, are equal to it but for rounding.
+
+`scipy.stats.bootstrap` compares them exactly, and is therefore not used: with 5 values, multiplying all by 1.1 moved
+an end of 63 % of its intervals, by up to 5 % of the range of the values. At the expanded level of two values its
+intervals are NaN, as they are for values that do not vary. Its cost would be no reason: 300 cells × 10 seeds take it 25
+to 37 ms, and this module 16 ms (cell by cell: 360 ms).
+"""
 
 
 def bca(

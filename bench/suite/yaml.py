@@ -157,7 +157,13 @@ def scalar(text: str) -> Scalar:
 
 
 class _Builder:
-    """Nodes → values; counts what it builds, so that aliases cannot ask for more than memory holds."""
+    """Nodes → values; counts what it builds, so that aliases cannot ask for more than memory holds.
+
+    The positions in ``.lc`` of ruamel's round-trip objects were tried instead and are not enough: an empty value has
+    the position of whatever comes next, and a document that is one scalar has none; a key given twice ends the load,
+    without the line of the first; ``1`` and ``true`` are one key, as to Python; and a mapping that contains itself
+    reads as one that is empty there.
+    """
 
     def __init__(self, problems: Problems) -> None:
         self.problems = problems
