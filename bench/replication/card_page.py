@@ -16,7 +16,6 @@ from bench.replication.card_pictures import draw
 from bench.replication.card_tables import TERMS, Verdicts, answer, results
 from bench.replication.cards import Card, cards
 from bench.replication.evidence_rows import Tables
-from bench.replication.findings import Held
 from bench.reporting import tables as report_tables
 from bench.reporting.export import cell_commands, cell_rows
 from bench.reporting.figures.svg import Picture
@@ -26,6 +25,7 @@ from bench.reporting.summary import summarise
 from bench.reporting.tabular import Table
 from bench.reporting.values import Summary
 from bench.spec import System
+from bench.stats.claims import ClaimOutcome
 from bench.text import slug
 
 
@@ -137,9 +137,9 @@ def _datasets(systems: Sequence[System]) -> list[str]:
     return [dataset.id for system in systems for dataset in system.named_datasets]
 
 
-def _better(summary: Summary) -> Iterator[tuple[str, Held]]:
-    """Each cell that was tested: whether it is shown to err less than persistence (a leak is not), or more."""
+def _better(summary: Summary) -> Iterator[tuple[str, ClaimOutcome]]:
+    """Of each cell: whether it is shown to err less than persistence (a leak is not), or more."""
     for section in summary.sections:
         for cell in section.cells:
-            if cell.cell_id and (cell.worse or cell.skilled is not None):
-                yield cell.cell_id, Held.FAILS if cell.worse else Held.HOLDS if cell.skilled else Held.OPEN
+            if cell.cell_id:
+                yield cell.cell_id, cell.beats_persistence

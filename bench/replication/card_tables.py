@@ -14,23 +14,29 @@ from dataclasses import dataclass
 from bench.replication.cards import Card, Run
 from bench.replication.evidence_rows import Evidence, skill_of
 from bench.replication.facts import NOTHING_HELD_OUT
-from bench.replication.findings import Finding, Held, Outcome, Spread, Trajectory
+from bench.replication.findings import Finding, Outcome, Spread, Trajectory
 from bench.replication.statements import told
 from bench.reporting.tabular import MARKS, Column, Entry, Table, nothing
 from bench.reporting.values import CellSummary
+from bench.stats.claims import ClaimOutcome
 from bench.text import NOTHING, bounds, count, decimals, listed, number, plural, significant
 
 OUTCOMES: Mapping[Outcome, str] = {
     Outcome.REPRODUCED: "●",
     Outcome.BETTER: "▲",
     Outcome.WORSE: "▼",
-    Outcome.CANNOT_BE: "✕",
+    Outcome.IMPOSSIBLE: "✕",
     Outcome.NOT_STATED: "○",
     Outcome.NOT_RUN: "?",
 }
 """A shape for each verdict on a number, so that nobody has to tell colours apart."""
 
-CLAIMS: Mapping[Held, str] = {Held.HOLDS: "●", Held.FAILS: "✕", Held.OPEN: "○", Held.NOT_MEASURED: "?"}
+CLAIMS: Mapping[ClaimOutcome, str] = {
+    ClaimOutcome.HOLDS: "●",
+    ClaimOutcome.FAILS: "✕",
+    ClaimOutcome.INCONCLUSIVE: "○",
+    ClaimOutcome.NOT_MEASURED: "?",
+}
 """A shape for each verdict on a claim."""
 
 TERMS = (
@@ -44,7 +50,7 @@ TERMS = (
         "It lies outside, and ours are better, or worse: a lower loss or error, a higher accuracy.",
     ),
     (
-        "Cannot be",
+        "Impossible",
         "No chance enters, and the printed code gives something else; or the number is below what the data admit.",
     ),
     ("Not stated", "Nothing was printed; ours is given."),
@@ -69,7 +75,7 @@ TERMS = (
 
 
 def in_words(outcomes: Iterable[Outcome]) -> str:
-    """How many of each: ``3 reproduced, 1 cannot be``."""
+    """How many of each: ``3 reproduced, 1 impossible``."""
     tally = Counter(outcomes)
     return ", ".join(f"{tally[outcome]} {outcome}" for outcome in Outcome if tally[outcome]) or "nothing to judge"
 
@@ -78,8 +84,8 @@ def answer(cards: Sequence[Card], left_out: Sequence[str] = ()) -> tuple[str, ..
     """What became of the printed numbers, in sentences; `left_out` are the cards of which nothing was run."""
     outcomes = [outcome for card in cards for outcome in card.outcomes]
     printed = [outcome for outcome in outcomes if outcome not in (Outcome.NOT_STATED, Outcome.NOT_RUN)]
-    claims = Counter(claim.held for card in cards for claim in card.claims)
-    cannot = [card.id for card in cards if Outcome.CANNOT_BE in card.outcomes]
+    claims = Counter(claim.outcome for card in cards for claim in card.claims)
+    impossible = [card.id for card in cards if Outcome.IMPOSSIBLE in card.outcomes]
     lines = [
         f"{plural(len(cards), 'published system')}, {plural(len(printed), 'printed number')} (each dataset and model "
         f"that was held against them counted by itself): {in_words(printed)}."
@@ -88,17 +94,17 @@ def answer(cards: Sequence[Card], left_out: Sequence[str] = ()) -> tuple[str, ..
         lines.append(f"{count(missing)} could not be judged: what they are of was not run.")
     if left_out:
         lines.append(f"Not run, and left out here: {listed(left_out)}.")
-    if cannot:
-        lines.append(f"What was printed cannot be in {listed(cannot)}.")
+    if impossible:
+        lines.append(f"What was printed is impossible in {listed(impossible)}.")
     if claims:
-        counted = (f"{claims[held]} {_verb(held, claims[held])}" for held in Held if claims[held])
+        counted = (f"{claims[each]} {_verb(each, claims[each])}" for each in ClaimOutcome if claims[each])
         lines.append(f"Of the claims, {', '.join(counted)}.")
     return tuple(lines)
 
 
-def _verb(held: Held, amount: int) -> str:
-    plurals = {Held.HOLDS: "hold", Held.FAILS: "do not hold"}
-    return held.value if amount == 1 else plurals.get(held, held.value)
+def _verb(outcome: ClaimOutcome, amount: int) -> str:
+    plurals = {ClaimOutcome.HOLDS: "hold", ClaimOutcome.FAILS: "do not hold"}
+    return outcome.value if amount == 1 else plurals.get(outcome, outcome.value)
 
 
 def ours(finding: Finding) -> str:
@@ -275,7 +281,7 @@ _SHORT = {
     Outcome.REPRODUCED: "Reproduced",
     Outcome.BETTER: "Better",
     Outcome.WORSE: "Worse",
-    Outcome.CANNOT_BE: "Cannot be",
+    Outcome.IMPOSSIBLE: "Impossible",
     Outcome.NOT_STATED: "Not stated",
     Outcome.NOT_RUN: "Not run",
 }
@@ -295,21 +301,21 @@ def overview(cards: Sequence[Card]) -> Table:
         ),
         rows=tuple(_overview_row(card) for card in cards),
         below=f"Each printed epoch, and each dataset and model of a system, is counted by itself. Courses: {_LEGEND}. "
-        f"Claims: {' · '.join(f'{mark} {held}' for held, mark in CLAIMS.items())}.",
+        f"Claims: {' · '.join(f'{mark} {outcome}' for outcome, mark in CLAIMS.items())}.",
     )
 
 
 def _overview_row(card: Card) -> tuple[Entry, ...]:
     found = card.outcomes
     courses = "".join(OUTCOMES[run.trajectory.outcome] for run in card.runs if run.trajectory)
-    claims = Counter(claim.held for claim in card.claims)
+    claims = Counter(claim.outcome for claim in card.claims)
     counts = (found.count(outcome) for outcome in OUTCOMES)
     return (
         Entry(card.id),
         Entry(card.title),
         *(Entry(count(amount) if amount else NOTHING, amount) for amount in counts),
         Entry(courses or NOTHING),
-        Entry(" ".join(CLAIMS[held] * claims[held] for held in CLAIMS if claims[held]) or NOTHING),
+        Entry(" ".join(CLAIMS[each] * claims[each] for each in CLAIMS if claims[each]) or NOTHING),
     )
 
 
@@ -369,9 +375,9 @@ def claims(card: Card, anchor: str) -> Table | None:
     if not card.claims:
         return None
     rows = [
-        (Entry(claim.text), Entry(case), Entry(str(held), mark=CLAIMS[held]), Entry(told_by))
+        (Entry(claim.text), Entry(case), Entry(str(outcome), mark=CLAIMS[outcome]), Entry(told_by))
         for claim in card.claims
-        for case, held, told_by in (claim.cases or (("", claim.held, claim.sentence),))
+        for case, outcome, told_by in (claim.cases or (("", claim.outcome, claim.sentence),))
     ]
     return Table(
         name=f"claims-{anchor}",

@@ -18,8 +18,9 @@ import pyarrow.compute as pc
 
 from bench.arrays import FloatArray
 from bench.cells import CellSpec
-from bench.replication.findings import Held, Spread
+from bench.replication.findings import Spread
 from bench.stats.aggregates import skill
+from bench.stats.claims import ClaimOutcome
 from bench.stats.delay import MOST, Delay, delay
 from bench.store.grid import codes
 from bench.store.schema import Status
@@ -176,7 +177,7 @@ class Tables:
         Cell id → whether it is shown to err less than persistence; only cells that were tested.
     """
 
-    def __init__(self, tables: Mapping[str, pa.Table], better: Mapping[str, Held] | None = None) -> None:
+    def __init__(self, tables: Mapping[str, pa.Table], better: Mapping[str, ClaimOutcome] | None = None) -> None:
         self._tables = tables
         self._better = better or {}
         self._runs = _split(tables["runs"], ("dataset", "model"))
@@ -210,9 +211,9 @@ class Tables:
         own = rows.filter(pc.is_in(rows["seed"], value_set=pa.array(found.seeds, rows["seed"].type)))
         return own.sort_by([("seed", "ascending"), ("index", "ascending"), ("step", "ascending")])
 
-    def better_than_persistence(self, found: Evidence) -> Held:
+    def better_than_persistence(self, found: Evidence) -> ClaimOutcome:
         """Whether it is shown to err less, or more."""
-        return self._better.get(found.cell_id, Held.NOT_MEASURED)
+        return self._better.get(found.cell_id, ClaimOutcome.NOT_MEASURED)
 
     def probes(self) -> pa.Table | None:
         """What the probe measured, on the machine with the most samples; `None` where nothing was."""

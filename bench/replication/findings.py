@@ -7,6 +7,7 @@ The cases of a claim → one verdict, and one sentence.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,6 +17,7 @@ from numpy.typing import ArrayLike
 
 from bench.arrays import FloatArray
 from bench.stats.bootstrap import LEVEL
+from bench.stats.claims import ClaimOutcome
 from bench.stats.paired import paired
 
 LEAST = 20
@@ -34,18 +36,9 @@ class Outcome(StrEnum):
     REPRODUCED = "reproduced"
     BETTER = "better than published"
     WORSE = "worse than published"
-    CANNOT_BE = "cannot be"
+    IMPOSSIBLE = "impossible"
     NOT_STATED = "not stated"
     NOT_RUN = "not run"
-
-
-class Held(StrEnum):
-    """What becomes of a claim in words."""
-
-    HOLDS = "holds"
-    FAILS = "does not hold"
-    OPEN = "cannot be told"
-    NOT_MEASURED = "not measured"
 
 
 @dataclass(frozen=True)
@@ -171,9 +164,9 @@ class ClaimFinding:
     """A verdict on something that was said in words; `cases` says where it holds and where it does not."""
 
     text: str
-    held: Held
+    outcome: ClaimOutcome
     sentence: str
-    cases: tuple[tuple[str, Held, str], ...] = ()
+    cases: tuple[tuple[str, ClaimOutcome, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -210,21 +203,27 @@ def level_of(intervals: int) -> float:
     return 1 - (1 - LEVEL) / max(1, intervals)
 
 
-Case = tuple[str, Held, str]
+Case = tuple[str, ClaimOutcome, str]
 """Where, the verdict there, and the numbers."""
 
 
-def over(cases: Sequence[Case]) -> Held:
+def over(cases: Sequence[Case]) -> ClaimOutcome:
     """Of a claim that was made without a limit: one case against it is enough."""
-    held = {each for _, each, _ in cases}
-    if held <= {Held.NOT_MEASURED}:
-        return Held.NOT_MEASURED
-    return Held.FAILS if Held.FAILS in held else Held.HOLDS if held == {Held.HOLDS} else Held.OPEN
+    outcomes = {each for _, each, _ in cases}
+    if not any(outcome.measured for outcome in outcomes):
+        return ClaimOutcome.NOT_MEASURED
+    if ClaimOutcome.FAILS in outcomes:
+        return ClaimOutcome.FAILS
+    return ClaimOutcome.HOLDS if outcomes == {ClaimOutcome.HOLDS} else ClaimOutcome.INCONCLUSIVE
+
+
+_IN_SENTENCES = {ClaimOutcome.INCONCLUSIVE: "is inconclusive"}
 
 
 def sentence(cases: Sequence[Case]) -> str:
     """For how many cases it holds."""
     if not cases:
         return "nothing that could decide it was measured"
-    counts = [(held, sum(each is held for _, each, _ in cases)) for held in Held]
-    return f"of {len(cases)} cases it " + ", ".join(f"{held} in {count}" for held, count in counts if count)
+    counts = Counter(outcome for _, outcome, _ in cases)
+    said = (f"{_IN_SENTENCES.get(each, each)} in {counts[each]}" for each in ClaimOutcome if counts[each])
+    return f"of {len(cases)} cases it {', '.join(said)}"

@@ -66,8 +66,8 @@ def exact(quantity: str, published: str, ours: str | None, *, because: str = "")
     """The verdict on something that no chance enters: it is what was printed, or what was printed cannot be."""
     if ours is None:
         return Finding(quantity, published, Outcome.NOT_RUN, note="no replicate finished")
-    outcome = Outcome.REPRODUCED if ours == published else Outcome.CANNOT_BE
-    note = because if outcome is Outcome.CANNOT_BE else ""
+    outcome = Outcome.REPRODUCED if ours == published else Outcome.IMPOSSIBLE
+    note = because if outcome is Outcome.IMPOSSIBLE else ""
     return Finding(quantity, published, outcome, exact=ours, note=note)
 
 
@@ -83,7 +83,7 @@ def below_floor(finding: Finding, floor_mse: float | None, points: int, *, impos
     if f_ratio.cdf(upper**2 / floor_mse, points, points) >= impossible:
         return finding
     note = f"the best possible forecast of this data errs by {floor_mse**0.5:.4g}"
-    return replace(finding, outcome=Outcome.CANNOT_BE, note=note)
+    return replace(finding, outcome=Outcome.IMPOSSIBLE, note=note)
 
 
 def prediction(printed: Printed, ours: Spread | None, *, printed_target: float | None, target: float | None) -> Finding:

@@ -24,9 +24,10 @@ import pyarrow.compute as pc
 from bench.arrays import FloatArray
 from bench.replication.evidence_rows import Evidence, OneStep, Tables, delay_of, in_numbers, one_step, ratio
 from bench.replication.facts import GATES, gates
-from bench.replication.findings import Case, ClaimFinding, Held, level_of, mean, over, sentence
+from bench.replication.findings import Case, ClaimFinding, level_of, mean, over, sentence
 from bench.spec import Claim
 from bench.stats.aggregates import Median, median
+from bench.stats.claims import ClaimOutcome
 from bench.stats.delay import Delay
 from bench.stats.paired import paired
 
@@ -34,12 +35,12 @@ QUANTITY = "step_s"
 """What the probe calls the seconds of one step of training."""
 
 
-def slower(one: Median, other: Median) -> Held:
+def slower(one: Median, other: Median) -> ClaimOutcome:
     """Whether `one` takes longer than `other`: their intervals lie apart. Without both it cannot be told."""
     if one.bounds is None or other.bounds is None:
-        return Held.OPEN
+        return ClaimOutcome.INCONCLUSIVE
     apart, reverse = one.bounds[0] > other.bounds[1], one.bounds[1] < other.bounds[0]
-    return Held.HOLDS if apart else Held.FAILS if reverse else Held.OPEN
+    return ClaimOutcome.HOLDS if apart else ClaimOutcome.FAILS if reverse else ClaimOutcome.INCONCLUSIVE
 
 
 def in_milliseconds(found: Median) -> str:
@@ -93,7 +94,10 @@ def _errors(own: OneStep) -> tuple[float, float, float]:
 
 def _case(label: str, there: FloatArray, typical: FloatArray, fall: FloatArray, *, level: float) -> Case:
     beyond = [mean(there, fall, level=level), mean(there, typical, level=level)]
-    larger = [Held.HOLDS if gap.low > 0 else Held.FAILS if gap.high < 0 else Held.OPEN for gap in beyond]
+    larger = [
+        ClaimOutcome.HOLDS if gap.low > 0 else ClaimOutcome.FAILS if gap.high < 0 else ClaimOutcome.INCONCLUSIVE
+        for gap in beyond
+    ]
     held = over([("", each, "") for each in larger])
     text = (
         f"error {mean(there, level=level).text} at the largest fall of the test part, by {fall.mean():.3g}, "
@@ -128,7 +132,7 @@ def _closeness(close: Sequence[Case], cells: Sequence[Evidence]) -> str:
     """How many err less than persistence, and how large the errors are beside its."""
     if not close:
         return sentence(close)
-    less, more = (sum(held is each for _, held, _ in close) for each in (Held.HOLDS, Held.FAILS))
+    less, more = (sum(held is each for _, held, _ in close) for each in (ClaimOutcome.HOLDS, ClaimOutcome.FAILS))
     told = (
         f"of {len(close)} forecasts {less} are shown to err less than repeating the last value, and {more} to err more"
     )
@@ -143,10 +147,10 @@ def _late(cells: Sequence[Evidence], tables: Tables) -> Iterator[Case]:
             yield _label(cell), _little(found), told(found)
 
 
-def _little(found: Delay) -> Held:
+def _little(found: Delay) -> ClaimOutcome:
     if not found.significant:
-        return Held.OPEN
-    return Held.HOLDS if 0 < found.steps <= LITTLE else Held.FAILS
+        return ClaimOutcome.INCONCLUSIVE
+    return ClaimOutcome.HOLDS if 0 < found.steps <= LITTLE else ClaimOutcome.FAILS
 
 
 def told(found: Delay) -> str:
@@ -186,13 +190,13 @@ ASKED_TWICE = "targets: same-at-every-step"
 SAME_RATIO = 1.05
 """Below this ratio of two RMSEs the target is not what makes a network fail."""
 
-_WORSE = {Held.HOLDS: Held.FAILS, Held.FAILS: Held.HOLDS}
+_WORSE = {ClaimOutcome.HOLDS: ClaimOutcome.FAILS, ClaimOutcome.FAILS: ClaimOutcome.HOLDS}
 
 _SAYS = {
-    Held.HOLDS: "worse than repeating the last value",
-    Held.FAILS: "better than it",
-    Held.OPEN: "not shown to differ from it",
-    Held.NOT_MEASURED: "not tested against it",
+    ClaimOutcome.HOLDS: "worse than repeating the last value",
+    ClaimOutcome.FAILS: "better than it",
+    ClaimOutcome.INCONCLUSIVE: "not shown to differ from it",
+    ClaimOutcome.NOT_MEASURED: "not tested against it",
 }
 
 
@@ -204,7 +208,7 @@ def rests_on(text: str, cells: Sequence[Evidence], protocol: Sequence[Evidence],
     the same one that is asked at the last step only, replicate by replicate.
     """
     if not cells:
-        return ClaimFinding(text, Held.NOT_MEASURED, "no replicate finished")
+        return ClaimFinding(text, ClaimOutcome.NOT_MEASURED, "no replicate finished")
     own = [_ablation_case(cell, tables) for cell in cells]
     others = [_ablation_case(cell, tables, how=", protocol") for cell in protocol]
     parts = [_says("as published", own), *([_says("under the protocol", others)] if others else [])]
@@ -314,12 +318,24 @@ def _training_time(claim: Claim, groups: Sequence[Rivals], tables: Tables) -> It
 def _equal_errors(claim: Claim, groups: Sequence[Rivals], tables: Tables) -> Iterator[Case]:  # noqa: ARG001 - one signature
     for label, low, high, text in _gaps(claim, groups):
         apart = low > ALIKE or high < -ALIKE
-        yield label, Held.HOLDS if low > -ALIKE and high < ALIKE else Held.FAILS if apart else Held.OPEN, text
+        yield (
+            label,
+            ClaimOutcome.HOLDS
+            if low > -ALIKE and high < ALIKE
+            else ClaimOutcome.FAILS
+            if apart
+            else ClaimOutcome.INCONCLUSIVE,
+            text,
+        )
 
 
 def _no_worse(claim: Claim, groups: Sequence[Rivals], tables: Tables) -> Iterator[Case]:  # noqa: ARG001 - one signature
     for label, low, high, text in _gaps(claim, groups):
-        yield label, Held.HOLDS if low > -ALIKE else Held.FAILS if high < -ALIKE else Held.OPEN, text
+        yield (
+            label,
+            ClaimOutcome.HOLDS if low > -ALIKE else ClaimOutcome.FAILS if high < -ALIKE else ClaimOutcome.INCONCLUSIVE,
+            text,
+        )
 
 
 def _gaps(claim: Claim, groups: Sequence[Rivals]) -> Iterator[tuple[str, float, float, str]]:
@@ -338,9 +354,9 @@ def _short_memory(claim: Claim, groups: Sequence[Rivals], tables: Tables) -> Ite
         weak, strong = claim.models[:2]
         states = {kind: _solves(_explained(group.cells[kind]), level) for kind in (weak, strong)}
         if states[strong][0] is not True or states[weak][0] is None:
-            held = Held.OPEN
+            held = ClaimOutcome.INCONCLUSIVE
         else:
-            held = Held.FAILS if states[weak][0] else Held.HOLDS
+            held = ClaimOutcome.FAILS if states[weak][0] else ClaimOutcome.HOLDS
         yield group.label, held, ", ".join(f"{kind} {text}" for kind, (_, text) in states.items())
 
 
@@ -349,7 +365,7 @@ def _gates(claim: Claim, groups: Sequence[Rivals], tables: Tables) -> Iterator[C
         counted = {kind: _counted(group.cells[kind]) for kind in claim.models}
         text = ", ".join(f"{kind} {count:g}" for kind, count in counted.items())
         right = all(count == GATES[kind] for kind, count in counted.items())
-        yield group.label, Held.HOLDS if right else Held.FAILS, f"from the parameters: {text}"
+        yield group.label, ClaimOutcome.HOLDS if right else ClaimOutcome.FAILS, f"from the parameters: {text}"
 
 
 _TESTS: Mapping[str, Callable[[Claim, Sequence[Rivals], Tables], Iterator[Case]]] = {
@@ -389,6 +405,12 @@ def _counted(cell: Evidence) -> float:
     return gates(int(parameters or 0), inputs, hidden, cell.shapes["train_targets"][2])
 
 
-def _all(parts: Iterator[Held]) -> Held:
+def _all(parts: Iterator[ClaimOutcome]) -> ClaimOutcome:
     found = set(parts)
-    return Held.FAILS if Held.FAILS in found else Held.OPEN if Held.OPEN in found else Held.HOLDS
+    return (
+        ClaimOutcome.FAILS
+        if ClaimOutcome.FAILS in found
+        else ClaimOutcome.INCONCLUSIVE
+        if ClaimOutcome.INCONCLUSIVE in found
+        else ClaimOutcome.HOLDS
+    )

@@ -19,9 +19,9 @@ import pyarrow.compute as pc
 
 from bench.arrays import FloatArray, IntArray
 from bench.reporting.values import Bounds, Curves, Trace, Tuned
+from bench.stats.claims import ALPHA
 from bench.stats.delay import delay
 from bench.stats.tuning import budget, importance
-from bench.stats.verdicts import ALPHA
 from bench.stats.window_tests import loss_ratio
 
 

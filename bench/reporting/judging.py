@@ -21,10 +21,9 @@ from bench.cells import CellKey
 from bench.errors import InputError
 from bench.reporting.evidence import Losses
 from bench.reporting.values import CellSummary, Verdict
-from bench.stats.claims import Claim, Window
+from bench.stats.claims import Claim, ClaimOutcome, Window
 from bench.stats.confidence_set import confidence_set
-from bench.stats.verdicts import ALPHA, Kind, Subject, against_best, against_persistence
-from bench.stats.verdicts import Verdict as Outcome
+from bench.stats.verdicts import Judgement, Subject, against_best, against_persistence
 from bench.store.grid import Grid
 from bench.text import listed, plural
 
@@ -102,15 +101,6 @@ MARTINGALES = frozenset({"gbm", "TSLA", "GOOGL", "DJI", "A", "GOOG"})
 """Kinds of dataset on which much skill is suspicious: geometric Brownian motion, and closes."""
 
 OTHER_LENGTH = "each model is judged at the length that is best on validation"
-
-_VERDICTS: Mapping[Kind, Verdict] = {
-    Kind.BETTER: Verdict.SKILL,
-    Kind.NO_SKILL: Verdict.NO_SKILL,
-    Kind.WORSE: Verdict.WORSE,
-    Kind.FLOOR: Verdict.FLOOR,
-    Kind.LEAK: Verdict.LEAK,
-    Kind.UNTESTED: Verdict.UNTESTED,
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,17 +220,20 @@ def _family(chosen: Sequence[CellSummary], evidence: Evidence) -> list[CellSumma
     return [_with(cell, found[evidence.content(cell)]) for cell in chosen]
 
 
-def _with(cell: CellSummary, verdict: Outcome) -> CellSummary:
-    finding = verdict.finding
-    differs, smaller = finding.p < ALPHA, finding.difference < 0
-    told = finding.tested and verdict.kind is not Kind.LEAK
+def _with(cell: CellSummary, judgement: Judgement) -> CellSummary:
     return replace(
         cell,
-        verdict=_VERDICTS[verdict.kind],
-        skilled=differs and smaller if told else None,
-        worse=differs and not smaller,
-        why=verdict.sentence,
+        verdict=judgement.verdict,
+        beats_persistence=_outcome(judgement),
+        why=judgement.sentence,
     )
+
+
+def _outcome(judgement: Judgement) -> ClaimOutcome:
+    """Whether the model beats persistence; a suspected leak is no evidence that it does, nor that it may."""
+    outcome = judgement.finding.outcome
+    leak = judgement.verdict is Verdict.LEAK and outcome is not ClaimOutcome.FAILS
+    return ClaimOutcome.NOT_MEASURED if leak else outcome
 
 
 def _unjudged(cell: CellSummary) -> CellSummary:
@@ -250,11 +243,10 @@ def _unjudged(cell: CellSummary) -> CellSummary:
 
 @dataclass(frozen=True)
 class Against:
-    """A chosen cell held against the best one of its dataset: whether its error is shown to be larger, and why."""
+    """A chosen cell compared with the best one of its dataset: whether it beats that one, and why."""
 
-    larger: bool
+    outcome: ClaimOutcome
     sentence: str
-    tested: bool
 
 
 def against(
@@ -271,6 +263,5 @@ def against(
         verdicts = against_best([[evidence.claim(cell, best) for cell in others] for best, others in family])
         cells = [cell for _, others in family for cell in others]
         for cell, verdict in zip(cells, verdicts, strict=True):
-            larger = verdict.kind is Kind.APART and verdict.finding.difference > 0
-            found[cell.cell_id] = Against(larger, verdict.sentence, verdict.finding.tested)
+            found[cell.cell_id] = Against(verdict.finding.outcome, verdict.sentence)
     return found

@@ -16,8 +16,8 @@ from bench.arrays import FloatArray
 from bench.reporting.costs import ProbedCell, by_machine
 from bench.reporting.values import CellSummary, Estimate, Model, Rank, Ranking, Section, Standing
 from bench.stats.aggregates import aggregate
+from bench.stats.claims import ALPHA, ClaimOutcome
 from bench.stats.ranks import cliques, ranks
-from bench.stats.verdicts import ALPHA
 from bench.text import listed, plural
 
 
@@ -154,8 +154,8 @@ def _row(name: str, average: float | None, sections: Sequence[Section]) -> Rank:
         model=name,
         average=average,
         smallest_error=sum(section.best is not None and section.best.model == name for section in sections),
-        with_skill=sum(cell.skilled is True for cell in chosen),
-        tested=sum(cell.skilled is not None for cell in chosen),
+        with_skill=sum(cell.beats_persistence is ClaimOutcome.HOLDS for cell in chosen),
+        tested=sum(cell.tested for cell in chosen),
         fit_s=float(np.median(fits)) if fits else None,
     )
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from bench.errors import pip_install
 from bench.reporting.ranking import left_out
 from bench.reporting.values import Answer, CellSummary, Counts, Ranking, Section, Standing, Verdict
+from bench.stats.claims import ClaimOutcome
 from bench.text import bounds, decimals, listed, mebibytes, number, percent, plural, probability, seconds, significant
 
 TERMS = (
@@ -145,7 +146,7 @@ def _rivals(best: CellSummary, rivals: Sequence[str], untested: Sequence[str], c
 
 def _skill(cells: Sequence[CellSummary], best: CellSummary, persistence_rmse: float | None) -> str:
     chosen = [cell for cell in cells if cell.chosen]
-    skilled = [cell.model for cell in chosen if cell.skilled]
+    skilled = [cell.model for cell in chosen if cell.beats_persistence is ClaimOutcome.HOLDS]
     told = persistence_rmse is not None and best.verdict is not Verdict.REFERENCE
     reference = f" (RMSE {significant(persistence_rmse)})" if told else ""
     if not skilled:
@@ -163,7 +164,7 @@ def _skill(cells: Sequence[CellSummary], best: CellSummary, persistence_rmse: fl
 def _no_skill(chosen: Sequence[CellSummary], reference: str) -> str:
     """Why no model has skill: none is shown to, or none could be."""
     leaking = [cell.model for cell in chosen if cell.verdict is Verdict.LEAK]
-    if any(cell.skilled is False for cell in chosen):
+    if any(cell.tested for cell in chosen):
         return f"No model is shown to beat persistence{reference}: no skill."
     if all(cell.verdict is Verdict.REFERENCE for cell in chosen):
         return ""
@@ -203,7 +204,7 @@ def answers(
 def _choice(sections: Sequence[Section], ranking: Ranking) -> list[str]:
     """The best model; where none is shown to beat persistence, that goes first."""
     leader, skill = _leader(sections, ranking), _skill_text(sections)
-    skilled = any(cell.skilled for section in sections for cell in section.cells)
+    skilled = any(cell.beats_persistence is ClaimOutcome.HOLDS for section in sections for cell in section.cells)
     return [*leader, *skill] if skilled else [*skill, *leader]
 
 
@@ -272,11 +273,9 @@ def _names(titles: Sequence[str], of: int, most: int = 6) -> str:
 
 
 def _skill_text(sections: Sequence[Section]) -> list[str]:
-    skilled = {
-        s.title: {cell.skilled for cell in s.cells if cell.chosen and cell.skilled is not None} for s in sections
-    }
-    with_skill = [title for title, found in skilled.items() if True in found]
-    without = [title for title, found in skilled.items() if found == {False}]
+    found = {s.title: {cell.beats_persistence for cell in s.cells if cell.chosen and cell.tested} for s in sections}
+    with_skill = [title for title, outcomes in found.items() if ClaimOutcome.HOLDS in outcomes]
+    without = [title for title, outcomes in found.items() if outcomes and ClaimOutcome.HOLDS not in outcomes]
     leaks = [s.title for s in sections if any(cell.chosen and cell.verdict is Verdict.LEAK for cell in s.cells)]
     sentences = []
     if with_skill:
@@ -291,7 +290,7 @@ def _skill_text(sections: Sequence[Section]) -> list[str]:
 def _untested(sections: Sequence[Section], seeds: int) -> list[str]:
     """Why nothing is said about skill, where nothing is."""
     chosen = [cell for section in sections for cell in section.cells if cell.chosen]
-    if any(cell.skilled is not None or cell.verdict is Verdict.LEAK for cell in chosen):
+    if any(cell.tested or cell.verdict is Verdict.LEAK for cell in chosen):
         return []
     if all(cell.verdict is Verdict.REFERENCE for cell in chosen):
         return ["Only persistence finished: there is nothing to test against it."]

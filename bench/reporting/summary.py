@@ -32,6 +32,7 @@ from bench.reporting.sentences import OTHER_DATA, answers, statement
 from bench.reporting.source import Source, by_cell
 from bench.reporting.summary_cells import cells
 from bench.reporting.values import CellSummary, Counts, Curves, Model, Section, State, Summary, Trace, Verdict
+from bench.stats.claims import ClaimOutcome
 from bench.store.grid import Grid, grid
 from bench.store.schema import KEY
 from bench.text import listed, plural
@@ -203,8 +204,12 @@ class _Sections:
             replace(cell, why_not_best=held[cell.cell_id].sentence) if cell.cell_id in held else cell for cell in own
         )
         best = best_of(found) if same_data else None
-        near = [cell for cell in others(found, best) if not held[cell.cell_id].larger] if best else []
-        untested = tuple(cell.model for cell in near if not held[cell.cell_id].tested)
+        near = (
+            [cell for cell in others(found, best) if held[cell.cell_id].outcome is not ClaimOutcome.FAILS]
+            if best
+            else []
+        )
+        untested = tuple(cell.model for cell in near if not held[cell.cell_id].outcome.measured)
         rivals = tuple(cell.model for cell in near)
         persistence, floor = self.references[dataset, horizon]
         return Section(

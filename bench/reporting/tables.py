@@ -30,7 +30,7 @@ from bench.text import NOTHING, bounds, count, decimals, listed, mebibytes, numb
 
 _WORDS: Mapping[Verdict, str] = {
     **{verdict: str(verdict) for verdict in Verdict},
-    Verdict.SKILL: "better",
+    Verdict.BETTER: "better",
     Verdict.REFERENCE: "reference",
     Verdict.WORSE: "worse",
 }

@@ -10,7 +10,7 @@ from bench.reporting.values import CellSummary, Verdict
 from bench.text import NOTHING, count
 
 MARKS: Mapping[Verdict, str] = {
-    Verdict.SKILL: "●",
+    Verdict.BETTER: "●",
     Verdict.NO_SKILL: "○",
     Verdict.WORSE: "▼",
     Verdict.REFERENCE: "◇",

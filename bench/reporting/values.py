@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 
 from bench.arrays import FloatArray
 from bench.reporting.costs import ProbedCell
+from bench.stats.claims import ClaimOutcome
 from bench.stats.delay import Delay
+from bench.stats.verdicts import Verdict
 from bench.tasks import Words, words
 
 Bounds = tuple[float, float]
@@ -217,21 +219,6 @@ __all__ = [
 ]
 
 
-class Verdict(StrEnum):
-    """What a cell shows against persistence."""
-
-    SKILL = "better than persistence"
-    NO_SKILL = "no skill shown"
-    WORSE = "worse than persistence"
-    REFERENCE = "the reference"
-    FLOOR = "at the noise floor"
-    LEAK = "suspected leak"
-    UNTESTED = "not tested"
-    OTHER_LENGTH = "at another length"
-    UNFINISHED = "not finished"
-    NO_ROW = "no row"
-
-
 class State(StrEnum):
     """How much of a cell there is."""
 
@@ -275,11 +262,9 @@ class CellSummary:
         Means over replicates, with their intervals over seeds.
     skill_in_window
         The interval of the skill under resampling of the test targets.
-    skilled
-        Whether its error is shown to be smaller than that of persistence; `None` where that was not tested, or a leak
-        is suspected.
-    worse
-        Whether its error is shown to be larger than that of persistence.
+    beats_persistence
+        Whether its error is shown to be smaller than that of persistence, or larger: not measured where that was not
+        tested, or a leak is suspected of what is not shown to be larger.
     why, why_not_best
         The tests against persistence, and against the best model on the same data, in words.
     """
@@ -307,12 +292,16 @@ class CellSummary:
     log_loss: float | None = None
     validation_mse_scaled: float | None = None
     verdict: Verdict = Verdict.UNFINISHED
-    skilled: bool | None = None
-    worse: bool = False
+    beats_persistence: ClaimOutcome = ClaimOutcome.NOT_MEASURED
     why: str = ""
     why_not_best: str = ""
     cost: Cost = Cost()
     hyperparameters: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def tested(self) -> bool:
+        """Whether something is said of its skill: it was compared with persistence, and no leak is suspected."""
+        return self.beats_persistence.measured and self.verdict is not Verdict.LEAK
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,12 +6,32 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 import numpy as np
 
 from bench.arrays import FloatArray
+from bench.stats.bootstrap import LEVEL
 from bench.stats.paired import Paired, holm, paired
 from bench.stats.window_tests import diebold_mariano, loss_ratio, mean_difference
+
+ALPHA = 1 - LEVEL
+"""The significance level of every verdict."""
+
+
+class ClaimOutcome(StrEnum):
+    """The outcome of a test on a claim: the one vocabulary for it, and the words that pages print."""
+
+    HOLDS = "holds"
+    FAILS = "does not hold"
+    INCONCLUSIVE = "inconclusive"
+    NOT_MEASURED = "not measured"
+
+    @property
+    def measured(self) -> bool:
+        """Whether there was enough to test the claim with."""
+        return self is not ClaimOutcome.NOT_MEASURED
+
 
 Window = tuple[FloatArray, FloatArray]
 """The losses of both sides at the same test targets, ``[T]`` each, means over replicates, in the order of time."""
@@ -86,6 +106,15 @@ class Finding:
     def tested(self) -> bool:
         """Whether there was enough to test the claim with."""
         return not math.isnan(self.p)
+
+    @property
+    def outcome(self) -> ClaimOutcome:
+        """Whether `model` is shown to have the smaller error; it fails where it is shown to have the larger one."""
+        if not self.tested:
+            return ClaimOutcome.NOT_MEASURED
+        if self.p >= ALPHA:
+            return ClaimOutcome.INCONCLUSIVE
+        return ClaimOutcome.HOLDS if self.difference < 0 else ClaimOutcome.FAILS
 
 
 def findings(claims: Sequence[Claim]) -> tuple[Finding, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
@@ -12,11 +12,8 @@ import numpy as np
 from scipy.special import ndtr, stdtr
 
 from bench.arrays import BoolArray, FloatArray
-from bench.stats.bootstrap import LEVEL
-from bench.stats.claims import Claim, Finding, by_replicate, corrected, findings
+from bench.stats.claims import ALPHA, Claim, ClaimOutcome, Finding, by_replicate, corrected, findings
 from bench.stats.paired import ReplicatePairs
-
-ALPHA = 1 - LEVEL
 
 NEAR_FLOOR = 0.05
 """A model whose error is above the noise floor by no more than this share is at it."""
@@ -25,17 +22,38 @@ INCREDIBLE = 0.1
 """A skill above this against persistence on a martingale is no forecast: daily closes yield a few percent at most."""
 
 
-class Kind(StrEnum):
-    """What can be said of a model."""
+class Verdict(StrEnum):
+    """What is said of a model in one cell: the one list of verdicts, and the words that pages print."""
 
     BETTER = "better than persistence"
-    NO_SKILL = "no skill"
+    NO_SKILL = "no skill shown"
     WORSE = "worse than persistence"
+    REFERENCE = "the reference"
     FLOOR = "at the noise floor"
     LEAK = "suspected leak"
     INDISTINGUISHABLE = "indistinguishable"
-    APART = "told apart"
+    DISTINGUISHABLE = "distinguishable"
     UNTESTED = "not tested"
+    OTHER_LENGTH = "at another length"
+    UNFINISHED = "not finished"
+    NO_ROW = "no row"
+
+
+AGAINST_PERSISTENCE: Mapping[ClaimOutcome, Verdict] = {
+    ClaimOutcome.HOLDS: Verdict.BETTER,
+    ClaimOutcome.INCONCLUSIVE: Verdict.NO_SKILL,
+    ClaimOutcome.FAILS: Verdict.WORSE,
+    ClaimOutcome.NOT_MEASURED: Verdict.UNTESTED,
+}
+"""What the outcome of the claim "better than persistence" says, where the noise floor says no more."""
+
+AGAINST_BEST: Mapping[ClaimOutcome, Verdict] = {
+    ClaimOutcome.HOLDS: Verdict.DISTINGUISHABLE,
+    ClaimOutcome.INCONCLUSIVE: Verdict.INDISTINGUISHABLE,
+    ClaimOutcome.FAILS: Verdict.DISTINGUISHABLE,
+    ClaimOutcome.NOT_MEASURED: Verdict.UNTESTED,
+}
+"""The same for the claim "better than the best model"."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,12 +76,12 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """The outcome of the tests on one claim.
+class Judgement:
+    """A verdict with its numbers and its sentence.
 
     Parameters
     ----------
-    kind
+    verdict
         In a word.
     model
         Who is judged.
@@ -72,13 +90,13 @@ class Verdict:
     finding
         The statistic, p-value, interval and counts of the comparison.
     p
-        Of what `kind` says, corrected over its family: of the comparison, or of the noise floor's test. NaN where
+        Of what `verdict` says, corrected over its family: of the comparison, or of the noise floor's test. NaN where
         copies of one fit are at the floor, which is seen and not tested.
     sentence
         All of it in plain words.
     """
 
-    kind: Kind
+    verdict: Verdict
     model: str
     other: str
     finding: Finding
@@ -86,7 +104,7 @@ class Verdict:
     sentence: str
 
 
-def against_persistence(subjects: Sequence[Subject]) -> tuple[Verdict, ...]:
+def against_persistence(subjects: Sequence[Subject]) -> tuple[Judgement, ...]:
     """Judge each model, of all `subjects` that one report prints.
 
     Their claims are one family, corrected together: those against persistence, and those of both tests against the
@@ -101,7 +119,7 @@ def against_persistence(subjects: Sequence[Subject]) -> tuple[Verdict, ...]:
     )
 
 
-def against_best(datasets: Sequence[Sequence[Claim]]) -> tuple[Verdict, ...]:
+def against_best(datasets: Sequence[Sequence[Claim]]) -> tuple[Judgement, ...]:
     """Whether each model can be told from the best one of its dataset, which is the claim's `other`.
 
     The errors that are tested have also chosen the best model, so any pair of a dataset's models could have come to
@@ -123,19 +141,18 @@ def against_best(datasets: Sequence[Sequence[Claim]]) -> tuple[Verdict, ...]:
     rest = iter(found)
     others = sum(math.comb(sum(finding.tested for finding in islice(rest, len(own))), 2) for own in datasets)
     found, _ = corrected(found, np.ones(others))
-    verdicts = []
-    for claim, finding in zip(claims, found, strict=True):
-        kind = Kind.UNTESTED
-        if finding.tested:
-            kind = Kind.APART if finding.p < ALPHA else Kind.INDISTINGUISHABLE
-        numbers = _numbers(finding, family="pairs of models")
-        text = {
-            Kind.UNTESTED: f"{claim.model} could not be tested against {claim.other}: {_untested(claim, finding)}.",
-            Kind.APART: f"{claim.model} has a {_size(finding)} error than {claim.other}: {numbers}.",
-            Kind.INDISTINGUISHABLE: f"{claim.model} is indistinguishable from {claim.other}: {numbers}.",
-        }[kind]
-        verdicts.append(Verdict(kind, claim.model, claim.other, finding, finding.p, text))
-    return tuple(verdicts)
+    return tuple(_against_best(claim, finding) for claim, finding in zip(claims, found, strict=True))
+
+
+def _against_best(claim: Claim, finding: Finding) -> Judgement:
+    verdict = AGAINST_BEST[finding.outcome]
+    numbers = _numbers(finding, family="pairs of models")
+    sentence = {
+        Verdict.UNTESTED: f"{claim.model} could not be tested against {claim.other}: {_untested(claim, finding)}.",
+        Verdict.DISTINGUISHABLE: f"{claim.model} has a {_size(finding)} error than {claim.other}: {numbers}.",
+        Verdict.INDISTINGUISHABLE: f"{claim.model} is indistinguishable from {claim.other}: {numbers}.",
+    }[verdict]
+    return Judgement(verdict, claim.model, claim.other, finding, finding.p, sentence)
 
 
 def below_floor(subjects: Sequence[Subject]) -> FloatArray:
@@ -191,41 +208,34 @@ def _fixed(subjects: Sequence[Subject]) -> BoolArray:
     return np.array([subject.claim.deterministic for subject in subjects], dtype=np.bool_)
 
 
-def _judge(subject: Subject, finding: Finding, *, below: float, at: float, above: float) -> Verdict:
+def _judge(subject: Subject, finding: Finding, *, below: float, at: float, above: float) -> Judgement:
     """`below` and `at` are the corrected p-values against the noise floor, `above` is how far from it the error is."""
     claim = subject.claim
-    kind, p, why = _comparison(finding), finding.p, ""
+    verdict, p, why = AGAINST_PERSISTENCE[finding.outcome], finding.p, ""
     near = above <= NEAR_FLOOR if claim.deterministic else at < ALPHA
     impossible = math.isnan(below) and above < -NEAR_FLOOR
-    incredible = subject.martingale and kind is Kind.BETTER and finding.high < 1 - INCREDIBLE
+    incredible = subject.martingale and verdict is Verdict.BETTER and finding.high < 1 - INCREDIBLE
     if below < ALPHA:
-        kind, p, why = Kind.LEAK, below, f"its error is below the noise floor, which no forecast can be ({_p(below)})"
+        verdict, p = Verdict.LEAK, below
+        why = f"its error is below the noise floor, which no forecast can be ({_p(below)})"
     elif incredible:
-        kind, why = Kind.LEAK, "nobody forecasts a series like this so well"
+        verdict, why = Verdict.LEAK, "nobody forecasts a series like this so well"
     elif near and not impossible:
-        kind, p, why = Kind.FLOOR, at, f"its error is not more than {NEAR_FLOOR:.0%} above the smallest possible"
+        verdict, p, why = Verdict.FLOOR, at, f"its error is not more than {NEAR_FLOOR:.0%} above the smallest possible"
         why += "" if claim.deterministic else f" ({_p(at)})"
-    sentence = _sentence(claim, finding, kind, why)
-    return Verdict(kind, claim.model, claim.other, finding, p, sentence)
+    sentence = _sentence(claim, finding, verdict, why)
+    return Judgement(verdict, claim.model, claim.other, finding, p, sentence)
 
 
-def _comparison(finding: Finding) -> Kind:
-    if not finding.tested:
-        return Kind.UNTESTED
-    if finding.p >= ALPHA:
-        return Kind.NO_SKILL
-    return Kind.BETTER if finding.difference < 0 else Kind.WORSE
-
-
-def _sentence(claim: Claim, finding: Finding, kind: Kind, why: str) -> str:
+def _sentence(claim: Claim, finding: Finding, verdict: Verdict, why: str) -> str:
     start = {
-        Kind.BETTER: f"{claim.model} is better than {claim.other}",
-        Kind.WORSE: f"{claim.model} is worse than {claim.other}",
-        Kind.NO_SKILL: f"{claim.model} shows no skill: it is not shown to beat {claim.other}",
-        Kind.FLOOR: f"{claim.model} is at the noise floor: {why}",
-        Kind.LEAK: f"{claim.model} is suspected of a leak: {why}",
-        Kind.UNTESTED: f"{claim.model} could not be tested against {claim.other}",
-    }[kind]
+        Verdict.BETTER: f"{claim.model} is better than {claim.other}",
+        Verdict.WORSE: f"{claim.model} is worse than {claim.other}",
+        Verdict.NO_SKILL: f"{claim.model} shows no skill: it is not shown to beat {claim.other}",
+        Verdict.FLOOR: f"{claim.model} is at the noise floor: {why}",
+        Verdict.LEAK: f"{claim.model} is suspected of a leak: {why}",
+        Verdict.UNTESTED: f"{claim.model} could not be tested against {claim.other}",
+    }[verdict]
     rest = _numbers(finding) if finding.tested else _untested(claim, finding)
     return f"{start}{';' if why else ':'} {rest}."
 

@@ -28,7 +28,7 @@ def test_every_printed_number_has_its_verdict(made):
         "test RMSE": Outcome.REPRODUCED,
         "parameters": Outcome.REPRODUCED,
         "shape of h_n": Outcome.REPRODUCED,
-        "shape of outputs": Outcome.CANNOT_BE,
+        "shape of outputs": Outcome.IMPOSSIBLE,
     }
 
 

@@ -11,7 +11,7 @@ from scipy import stats
 
 from bench.replication.cards import cards
 from bench.replication.evidence_rows import Tables
-from bench.replication.findings import Held
+from bench.stats.claims import ClaimOutcome
 
 SEEDS = 20
 LEVELS = np.linspace(0.9, 1.1, SEEDS)
@@ -19,14 +19,14 @@ LEVELS = np.linspace(0.9, 1.1, SEEDS)
 
 @pytest.mark.parametrize(
     ("first", "second", "held"),
-    [(0.95, 0.95, Held.HOLDS), (0.5, 0.95, Held.FAILS), (0.95, 0.5, Held.FAILS)],
+    [(0.95, 0.95, ClaimOutcome.HOLDS), (0.5, 0.95, ClaimOutcome.FAILS), (0.95, 0.5, ClaimOutcome.FAILS)],
 )
 def test_errors_are_equal_within_the_margin(made, first, second, held):
     wobble = np.random.default_rng(0).normal(0, 0.01, (2, SEEDS))
     rows = made.Rows()
     for name, level, own in (("gru", first, wobble[0]), ("lstm", second, wobble[1])):
         rows.cell("S1", f"{name} as published", kind=name, r2=level + own)
-    assert made.told(made.claim("equal-errors", "gru", "lstm"), rows, ("gru", "lstm")).held is held
+    assert made.told(made.claim("equal-errors", "gru", "lstm"), rows, ("gru", "lstm")).outcome is held
 
 
 def test_wide_spread_cannot_tell_whether_errors_are_equal(made):
@@ -34,16 +34,20 @@ def test_wide_spread_cannot_tell_whether_errors_are_equal(made):
     rows = made.Rows()
     for name, own in zip(("gru", "lstm"), wobble, strict=True):
         rows.cell("S1", f"{name} as published", kind=name, r2=own)
-    assert made.told(made.claim("equal-errors", "gru", "lstm"), rows, ("gru", "lstm")).held is Held.OPEN
+    assert (
+        made.told(made.claim("equal-errors", "gru", "lstm"), rows, ("gru", "lstm")).outcome is ClaimOutcome.INCONCLUSIVE
+    )
 
 
-@pytest.mark.parametrize(("first", "held"), [(0.95, Held.HOLDS), (0.5, Held.FAILS), (0.99, Held.HOLDS)])
+@pytest.mark.parametrize(
+    ("first", "held"), [(0.95, ClaimOutcome.HOLDS), (0.5, ClaimOutcome.FAILS), (0.99, ClaimOutcome.HOLDS)]
+)
 def test_a_kind_that_explains_more_is_no_worse(made, first, held):
     wobble = np.random.default_rng(0).normal(0, 0.01, (2, SEEDS))
     rows = made.Rows()
     for name, level, own in (("gru", first, wobble[0]), ("lstm", 0.95, wobble[1])):
         rows.cell("S1", f"{name} as published", kind=name, r2=level + own)
-    assert made.told(made.claim("no-worse", "gru", "lstm"), rows, ("gru", "lstm")).held is held
+    assert made.told(made.claim("no-worse", "gru", "lstm"), rows, ("gru", "lstm")).outcome is held
 
 
 @pytest.mark.parametrize("test", ["equal-errors", "no-worse"])
@@ -53,7 +57,7 @@ def test_two_replicates_that_agree_are_no_proof(made, test):
     rows.cell("S1", "gru as published", kind="gru", r2=np.full(SEEDS, 0.8), seeds=2)
     rows.cell("S1", "lstm as published", kind="lstm", r2=np.resize([0.86, 0.9], SEEDS), seeds=2)
     found = made.told(made.claim(test, "gru", "lstm"), rows, ("gru", "lstm"))
-    assert found.held is Held.OPEN
+    assert found.outcome is ClaimOutcome.INCONCLUSIVE
     low, high = stats.t.interval(0.95, 1, -0.08, 0.02)
     assert found.cases[0][2] == f"gru less lstm -0.080 [{low:+.3f}, {high:+.3f}], 2 pairs"
 
@@ -63,19 +67,19 @@ def test_one_replicate_has_no_interval(made):
     for name in ("gru", "lstm"):
         rows.cell("S1", f"{name} as published", kind=name, r2=0.95, seeds=1)
     found = made.told(made.claim("equal-errors", "gru", "lstm"), rows, ("gru", "lstm"))
-    assert (found.held, found.cases[0][2]) == (Held.OPEN, "gru less lstm +0.000, 1 pairs")
+    assert (found.outcome, found.cases[0][2]) == (ClaimOutcome.INCONCLUSIVE, "gru less lstm +0.000, 1 pairs")
 
 
 @pytest.mark.parametrize(
     ("rnn", "lstm", "held"),
-    [(0.2, 0.99, Held.HOLDS), (0.99, 0.99, Held.FAILS), (0.2, 0.2, Held.OPEN)],
+    [(0.2, 0.99, ClaimOutcome.HOLDS), (0.99, 0.99, ClaimOutcome.FAILS), (0.2, 0.2, ClaimOutcome.INCONCLUSIVE)],
 )
 def test_a_memory_is_short_where_another_solves_the_task(made, rnn, lstm, held):
     wobble = np.random.default_rng(0).normal(0, 0.001, SEEDS)
     rows = made.Rows()
     for name, level in (("rnn", rnn), ("lstm", lstm)):
         rows.cell("S1", f"{name} as published", kind=name, r2=level + wobble)
-    assert made.told(made.claim("short-memory", "rnn", "lstm"), rows, ("rnn", "lstm")).held is held
+    assert made.told(made.claim("short-memory", "rnn", "lstm"), rows, ("rnn", "lstm")).outcome is held
 
 
 def test_what_is_explained_is_a_share_of_what_can_be(made):
@@ -85,7 +89,7 @@ def test_what_is_explained_is_a_share_of_what_can_be(made):
     rows = made.Rows()
     for name in ("rnn", "lstm"):
         rows.cell("S1", f"{name} as published", kind=name, r2=r2, mse=mse, noise_floor_mse=2.0)
-    assert made.told(made.claim("short-memory", "rnn", "lstm"), rows, ("rnn", "lstm")).held is Held.FAILS
+    assert made.told(made.claim("short-memory", "rnn", "lstm"), rows, ("rnn", "lstm")).outcome is ClaimOutcome.FAILS
 
 
 def test_gates_are_counted(made):
@@ -95,7 +99,7 @@ def test_gates_are_counted(made):
         parameters = blocks * 8 * (2 + 8 + 2) + 9
         rows.cell("S1", f"{name} as published", kind=name, parameters=parameters, shapes=shapes)
     found = made.told(made.claim("gates", *sizes), rows, tuple(sizes))
-    assert (found.held, found.cases[0][2]) == (Held.HOLDS, "from the parameters: rnn 0, gru 2, lstm 3")
+    assert (found.outcome, found.cases[0][2]) == (ClaimOutcome.HOLDS, "from the parameters: rnn 0, gru 2, lstm 3")
 
 
 def probed(medians, host="one"):
@@ -115,7 +119,9 @@ def probed(medians, host="one"):
     ]
 
 
-@pytest.mark.parametrize(("gru", "held"), [(0.2, Held.HOLDS), (0.4, Held.FAILS), (0.3, Held.OPEN)])
+@pytest.mark.parametrize(
+    ("gru", "held"), [(0.2, ClaimOutcome.HOLDS), (0.4, ClaimOutcome.FAILS), (0.3, ClaimOutcome.INCONCLUSIVE)]
+)
 def test_training_times_are_ordered_on_one_machine(made, gru, held):
     kinds = ("rnn", "gru", "lstm")
     rows = made.Rows()
@@ -124,14 +130,14 @@ def test_training_times_are_ordered_on_one_machine(made, gru, held):
     samples = probed({"rnn": 0.1, "gru": gru, "lstm": 0.3}) + probed({"rnn": 9.0}, host="other")
     tables = {**rows.tables(), "probes": pa.Table.from_pylist(samples)}
     (card,) = cards([made.system(published=made.claim("training-time", *kinds), models=kinds)], Tables(tables))
-    assert card.claims[0].held is held
+    assert card.claims[0].outcome is held
     assert card.claims[0].cases[0][2].startswith("rnn 99.8 ms [99.4, 100]")  # of the one machine alone
 
 
 def test_a_claim_on_cells_that_did_not_finish_is_not_measured(made):
     rows = made.Rows().cell("S1", "rnn as published", status="diverged", reason="the loss is not finite")
     found = made.told(made.claim("gates", "rnn"), rows, ("rnn",))
-    assert found.held is Held.NOT_MEASURED
+    assert found.outcome is ClaimOutcome.NOT_MEASURED
 
 
 def test_a_poor_result_is_held_against_persistence_and_the_other_target(made):
@@ -139,16 +145,20 @@ def test_a_poor_result_is_held_against_persistence_and_the_other_target(made):
     rows.cell("S1", "rnn as published", rmse=3 * LEVELS, departures="targets: same-at-every-step")
     rows.cell("S1 last", "rnn as published", rmse=2.5 * LEVELS, departures="scaler: series")
     rows.cell("S1", "rnn", rmse=2.1 * LEVELS).cell("S1", "linear-ar", rmse=1.0)
-    better = {"S1-rnn as published": Held.FAILS, "S1 last-rnn as published": Held.FAILS, "S1-rnn": Held.OPEN}
+    better = {
+        "S1-rnn as published": ClaimOutcome.FAILS,
+        "S1 last-rnn as published": ClaimOutcome.FAILS,
+        "S1-rnn": ClaimOutcome.INCONCLUSIVE,
+    }
     card = made.one([made.system("S1", made.claim("rests-on")), made.system("S1 last")], rows, better)
     found = card.claims[0]
-    assert found.held is Held.HOLDS
+    assert found.outcome is ClaimOutcome.HOLDS
     assert found.sentence.split("; ")[:2] == [
         "as published, of 2 networks 2 worse than repeating the last value",
         "under the protocol, of 1 network 1 not shown to differ from it",
     ]
     assert "multiplies the RMSE by 1.2 [1.2, 1.2]" in found.sentence
-    assert [case[1] for case in found.cases] == [Held.HOLDS, Held.HOLDS, Held.OPEN]
+    assert [case[1] for case in found.cases] == [ClaimOutcome.HOLDS, ClaimOutcome.HOLDS, ClaimOutcome.INCONCLUSIVE]
     assert "RMSE 3.006, persistence 2," in found.cases[0][2]  # pooled: the mean of the RMSEs is 3
 
 
@@ -179,13 +189,13 @@ def test_nothing_is_said_of_a_poor_result_that_was_not_tested(made):
     found = made.one(
         [made.system(published=made.claim("rests-on"))], made.Rows().cell("S1", "rnn as published")
     ).claims[0]
-    assert found.held is Held.NOT_MEASURED
+    assert found.outcome is ClaimOutcome.NOT_MEASURED
 
 
 WALK = 100 + np.cumsum(np.random.default_rng(0).normal(size=151))
 
 
-@pytest.mark.parametrize(("error", "held"), [(9.0, Held.HOLDS), (1.0, Held.FAILS)])
+@pytest.mark.parametrize(("error", "held"), [(9.0, ClaimOutcome.HOLDS), (1.0, ClaimOutcome.FAILS)])
 def test_a_failure_at_the_largest_fall_is_measured_there(made, error, held):
     truth = WALK.copy()
     truth[50:] -= 6
@@ -195,7 +205,7 @@ def test_a_failure_at_the_largest_fall_is_measured_there(made, error, held):
     rows = made.Rows().cell("S1", "rnn as published")
     rows.prediction("S1", "rnn as published", truth[1:], predicted[1:], persistence=truth[:-1])
     found = made.one([made.system(published=made.claim("sudden-drop"))], rows).claims[0]
-    assert found.held is held
+    assert found.outcome is held
     assert f"error {error:.3g} [{error:.3g}, {error:.3g}] at the largest fall" in found.cases[0][2]
     assert f"by {fall:.3g}, which is the error of persistence there; elsewhere typically 0.5" in found.cases[0][2]
 
@@ -215,8 +225,8 @@ def dropping(made, models, seeds):
 
 
 def test_three_replicates_beyond_the_fall_are_no_proof_and_twenty_are(made):
-    assert dropping(made, ("rnn",), 3)[0].held is Held.OPEN
-    assert dropping(made, ("rnn",), SEEDS)[0].held is Held.HOLDS
+    assert dropping(made, ("rnn",), 3)[0].outcome is ClaimOutcome.INCONCLUSIVE
+    assert dropping(made, ("rnn",), SEEDS)[0].outcome is ClaimOutcome.HOLDS
 
 
 @pytest.mark.parametrize("models", [("rnn",), ("rnn", "gru", "lstm")])
@@ -232,14 +242,14 @@ def test_closeness_and_delay_are_judged_apart(made):
     truth, last = WALK[1:], WALK[:-1]
     rows = made.Rows().cell("S1", "rnn as published", rmse=2.2 * LEVELS)
     rows.prediction("S1", "rnn as published", truth, last, persistence=last)
-    card = made.one([made.system(published=made.claim("delayed"))], rows, {"S1-rnn as published": Held.FAILS})
+    card = made.one([made.system(published=made.claim("delayed"))], rows, {"S1-rnn as published": ClaimOutcome.FAILS})
     close, late = card.claims
-    assert (close.text, close.held) == ("said: closeness", Held.FAILS)
+    assert (close.text, close.outcome) == ("said: closeness", ClaimOutcome.FAILS)
     assert close.sentence == (
         "of 1 forecasts 0 are shown to err less than repeating the last value, and 1 to err more; "
         "their RMSE is 1.1 to 1.1 times as large as its"
     )
-    assert (late.text, late.held) == ("said: delay", Held.HOLDS)
+    assert (late.text, late.outcome) == ("said: delay", ClaimOutcome.HOLDS)
     assert late.cases[0][2].startswith("1 step at a correlation of 1.00")
     assert "the curves look alike because the last value is repeated" in late.sentence
     assert card.runs[0].delay.steps == 1
@@ -258,4 +268,4 @@ def test_a_forecast_that_follows_nothing_has_no_delay_to_tell(made):
     other = np.cumsum(np.random.default_rng(1).normal(size=150))
     rows = made.Rows().cell("S1", "rnn as published")
     rows.prediction("S1", "rnn as published", WALK[1:], other, persistence=WALK[:-1])
-    assert made.one([made.system(published=made.claim("delayed"))], rows).claims[1].held is Held.OPEN
+    assert made.one([made.system(published=made.claim("delayed"))], rows).claims[1].outcome is ClaimOutcome.INCONCLUSIVE

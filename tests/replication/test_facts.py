@@ -44,7 +44,7 @@ def test_symbols_stand_for_what_torch_gives(batch, rows, size):
 
 def test_symbols_that_stand_for_something_else_cannot_be():
     (found,) = facts(Published(shapes={"outputs": ("N", "T", "H")}), evidence(shapes=recorded(32, SIZE)))
-    assert found.outcome is Outcome.CANNOT_BE
+    assert found.outcome is Outcome.IMPOSSIBLE
     assert (found.published, found.exact) == ("[N, T, H]", "(32, 20, 32)")
     assert found.note == "the code gives ours, not (32, 20, 16)"
 
@@ -58,8 +58,8 @@ def test_symbols_without_a_value_are_not_judged():
     ("printed", "total", "outcome", "ours"),
     [
         ((288, 17), 305, Outcome.REPRODUCED, "288 + 17"),
-        ((289, 16), 305, Outcome.CANNOT_BE, "288 + 17"),
-        ((288, 17), 321, Outcome.CANNOT_BE, "321"),  # two bias vectors: the formulas do not add up to what was built
+        ((289, 16), 305, Outcome.IMPOSSIBLE, "288 + 17"),
+        ((288, 17), 321, Outcome.IMPOSSIBLE, "321"),  # two bias vectors: the formulas do not add up to what was built
         (305, 305, Outcome.REPRODUCED, "305"),
     ],
 )

@@ -76,12 +76,12 @@ def test_better_and_worse_are_mirror_images(value, values):
 def test_a_count_is_right_or_cannot_be():
     assert exact("parameters", "305", "305").outcome is Outcome.REPRODUCED
     wrong = exact("parameters", "304", "305", because="16 · (1 + 16 + 1) + 17")
-    assert (wrong.outcome, wrong.exact, wrong.note) == (Outcome.CANNOT_BE, "305", "16 · (1 + 16 + 1) + 17")
+    assert (wrong.outcome, wrong.exact, wrong.note) == (Outcome.IMPOSSIBLE, "305", "16 · (1 + 16 + 1) + 17")
 
 
 def test_an_error_far_below_the_noise_floor_cannot_be():
     ours = Spread.of(np.full(20, 0.11))
-    assert below_floor(judge(printed(0.05), ours), 0.01, 200).outcome is Outcome.CANNOT_BE
+    assert below_floor(judge(printed(0.05), ours), 0.01, 200).outcome is Outcome.IMPOSSIBLE
     assert below_floor(judge(printed(0.095), ours), 0.01, 200).outcome is Outcome.WORSE  # another draw of the noise
     assert below_floor(judge(printed(0.05), ours), 0.0, 200).outcome is Outcome.WORSE  # nothing lies below 0
     assert below_floor(judge(printed(0.05), ours), None, 200).outcome is Outcome.WORSE
@@ -94,9 +94,9 @@ def test_chance_takes_an_error_below_the_floor_as_often_as_simulated():
     below, above = (
         below_floor(judge(printed(edge**0.5, 9), EVEN), 1.0, 5, impossible=1e-3).outcome for edge in (rare, common)
     )
-    assert below is Outcome.CANNOT_BE
-    assert above is not Outcome.CANNOT_BE
-    assert below_floor(judge(printed(rare**0.5, 9), EVEN), 1.0, 5).outcome is not Outcome.CANNOT_BE  # one in a million
+    assert below is Outcome.IMPOSSIBLE
+    assert above is not Outcome.IMPOSSIBLE
+    assert below_floor(judge(printed(rare**0.5, 9), EVEN), 1.0, 5).outcome is not Outcome.IMPOSSIBLE  # one in a million
 
 
 def test_a_prediction_is_better_where_it_is_nearer_to_its_target():

@@ -6,9 +6,9 @@ import pytest
 
 from bench.cells import CellSpec
 from bench.replication.evidence_rows import Evidence
-from bench.replication.findings import Held
 from bench.replication.statements import in_milliseconds, slower, step_times
 from bench.stats.aggregates import median
+from bench.stats.claims import ClaimOutcome
 
 
 def around(middle, count=30):
@@ -16,16 +16,16 @@ def around(middle, count=30):
 
 
 def test_intervals_that_lie_apart_are_ordered():
-    assert slower(around(2.0), around(1.0)) is Held.HOLDS
-    assert slower(around(1.0), around(2.0)) is Held.FAILS
-    assert slower(around(1.0), around(1.0)) is Held.OPEN
+    assert slower(around(2.0), around(1.0)) is ClaimOutcome.HOLDS
+    assert slower(around(1.0), around(2.0)) is ClaimOutcome.FAILS
+    assert slower(around(1.0), around(1.0)) is ClaimOutcome.INCONCLUSIVE
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_few_samples_order_nothing_however_far_apart(count):
-    assert slower(around(2.0, count), around(1.0)) is Held.OPEN
-    assert slower(around(1.0), around(2.0, count)) is Held.OPEN
-    assert slower(around(2.0, 6), around(1.0, 6)) is Held.HOLDS  # six are enough for 95 %
+    assert slower(around(2.0, count), around(1.0)) is ClaimOutcome.INCONCLUSIVE
+    assert slower(around(1.0), around(2.0, count)) is ClaimOutcome.INCONCLUSIVE
+    assert slower(around(2.0, 6), around(1.0, 6)) is ClaimOutcome.HOLDS  # six are enough for 95 %
 
 
 def test_the_text_names_the_interval_or_the_lack_of_samples():

@@ -20,8 +20,9 @@ from bench.models import MODELS
 from bench.replication.cards import cards
 from bench.replication.evidence_rows import Tables
 from bench.replication.facts import linear_parameters, recurrent_parameters, window_count
-from bench.replication.findings import Held, Outcome
+from bench.replication.findings import Outcome
 from bench.reporting.source import read
+from bench.stats.claims import ClaimOutcome
 from bench.suite.load import load
 
 FILE = Path(__file__).parents[2] / "suites" / "tutorials.yaml"
@@ -218,7 +219,7 @@ def test_a_cut_gives_the_deterministic_facts(found):
     assert outcome(found["T10"], "parameters").outcome is Outcome.REPRODUCED
     assert outcome(found["T10"], "parameters").exact == "288 + 17"
     assert outcome(found["T15"], "first target").exact == "0.4826"
-    assert outcome(found["T15"], "first target").outcome is Outcome.CANNOT_BE
+    assert outcome(found["T15"], "first target").outcome is Outcome.IMPOSSIBLE
     for name in ("T11 bidirectional", "T11 packed"):
         assert outcome(found[name], "shape of outputs").outcome is Outcome.REPRODUCED
         assert outcome(found[name], "shape of h_n").outcome is Outcome.REPRODUCED
@@ -252,7 +253,7 @@ def test_a_cut_has_a_verdict_for_every_printed_epoch(found):
 
 
 def test_a_cut_has_a_verdict_of_every_kind(found):
-    judged = {Outcome.REPRODUCED, Outcome.BETTER, Outcome.WORSE, Outcome.CANNOT_BE}
+    judged = {Outcome.REPRODUCED, Outcome.BETTER, Outcome.WORSE, Outcome.IMPOSSIBLE}
     for name, quantity in (("T01", "test RMSE"), ("T07 keras", "test accuracy"), ("T12", "test L1")):
         finding = outcome(found[name], quantity)
         assert finding.outcome in judged
@@ -265,10 +266,10 @@ def test_a_cut_has_a_verdict_of_every_kind(found):
 
 def test_a_cut_decides_claims(results):
     card = card_of(results, "T06")
-    held = {claim.text: claim.held for claim in card.claims}
-    assert held["gates 0 / 2 / 3"] is Held.HOLDS
-    assert held["training time RNN < GRU < LSTM"] is Held.NOT_MEASURED  # nothing was probed
-    assert held["GRU competitive with LSTM"] is not Held.NOT_MEASURED
+    held = {claim.text: claim.outcome for claim in card.claims}
+    assert held["gates 0 / 2 / 3"] is ClaimOutcome.HOLDS
+    assert held["training time RNN < GRU < LSTM"] is ClaimOutcome.NOT_MEASURED  # nothing was probed
+    assert held["GRU competitive with LSTM"] is not ClaimOutcome.NOT_MEASURED
 
 
 def test_a_cut_of_closes(results):
@@ -278,7 +279,7 @@ def test_a_cut_of_closes(results):
     assert "asking every step for one value multiplies the RMSE by" in failure.sentence
     close, late = card_of(results, "T14").claims
     assert len(close.cases) == len(late.cases) == 1
-    assert late.held is not Held.NOT_MEASURED  # closeness is: two replicates show nothing
+    assert late.outcome is not ClaimOutcome.NOT_MEASURED  # closeness is: two replicates show nothing
 
 
 def test_the_report_says_how_each_departs_and_how_to_make_it_again(results):

@@ -68,7 +68,7 @@ def test_replicates_with_data_of_their_own_decide_alone(fake: Fake) -> None:
     found = summary(edited(rows, lambda row: fresh(row) if row["model"] == "lstm" else {}))
     own = cells(found, "noisy-sine")
     assert {model: own[model].verdict for model in ("linear-ar", "lstm")} == dict.fromkeys(
-        ("linear-ar", "lstm"), Verdict.SKILL
+        ("linear-ar", "lstm"), Verdict.BETTER
     )
     assert "window" not in own["lstm"].why
     assert not found.sections[0].same_data

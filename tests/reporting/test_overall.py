@@ -19,6 +19,7 @@ from bench.reporting.summary import summarise
 from bench.reporting.tables import ranking
 from bench.reporting.values import CellSummary, Summary, Verdict
 from bench.stats.aggregates import Median
+from bench.stats.claims import ClaimOutcome
 from bench.store.schema import Rows, Status, table
 
 Fake = Callable[..., Rows]
@@ -165,7 +166,7 @@ def test_claims_against_persistence_and_the_floor_are_one_family_and_those_again
     claims = 2 * len(judged) + len(trained)  # with persistence, below the noise floor; and at it, where seeds vary
     assert claims == 64
     assert all(f"Holm over {claims} claims" in cell.why for cell in judged)
-    assert all(cell.skilled for cell in judged if cell.model != "persistence")
+    assert all(cell.beats_persistence is ClaimOutcome.HOLDS for cell in judged if cell.model != "persistence")
     beside = [cell for cell in chosen(found) if cell.why_not_best]
     assert len(beside) == 24
     assert all("Holm over 48 pairs of models" in cell.why_not_best for cell in beside), "6 pairs of 4 models, 8 times"
@@ -175,7 +176,7 @@ def test_only_the_length_that_validation_chose_is_judged(fake: Fake) -> None:
     cells = [cell for section in summary(fake(datasets=["noisy-sine"])).sections for cell in section.cells]
     others = [cell for cell in cells if not cell.chosen and cell.model != "persistence"]
     assert {cell.verdict for cell in others} == {Verdict.OTHER_LENGTH}
-    assert all(cell.skilled is None for cell in others)
+    assert all(not cell.beats_persistence.measured for cell in others)
 
 
 def test_an_error_that_cannot_be_is_called_a_leak(fake: Fake) -> None:
@@ -195,7 +196,7 @@ def test_an_error_that_cannot_be_is_called_a_leak(fake: Fake) -> None:
     assert planted.cautions[0].startswith(
         "On noisy-sine lstm is suspected of a leak: its error is below the noise floor"
     )
-    assert cell.skilled is None
+    assert not cell.beats_persistence.measured
     assert not any("beats persistence" in sentence or "could be tested" in sentence for sentence in planted.sentences)
     assert "On noisy-sine a suspected leak is not counted as skill." in planted.sentences
     assert planted.sections[0].statement.endswith("Of a suspected leak nothing is said about skill: lstm.")

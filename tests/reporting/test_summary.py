@@ -13,6 +13,7 @@ from bench.reporting.summary import summarise
 from bench.reporting.summary_cells import NO_ROW
 from bench.reporting.tables import errors
 from bench.reporting.values import CellSummary, State, Summary, Verdict
+from bench.stats.claims import ClaimOutcome
 from bench.store.schema import Rows, Status, table
 
 Fake = Callable[..., Rows]
@@ -91,11 +92,11 @@ def test_without_validation_errors_the_shortest_finished_length_is_chosen(fake: 
 def test_verdicts_follow_the_data(fake: Fake) -> None:
     found = summary(fake(points=600))
     near = one(found, "noisy-sine", "lstm", 30)
-    assert (near.verdict, near.skilled) == (Verdict.FLOOR, True)
-    assert one(found, "noisy-sine", "linear-ar", 30).verdict is Verdict.SKILL
+    assert (near.verdict, near.beats_persistence) == (Verdict.FLOOR, ClaimOutcome.HOLDS)
+    assert one(found, "noisy-sine", "linear-ar", 30).verdict is Verdict.BETTER
     assert one(found, "noisy-sine", "persistence", 30).verdict is Verdict.REFERENCE
     walk = [cell.verdict for section in found.sections for cell in section.cells if section.dataset == "gbm"]
-    assert Verdict.SKILL not in walk
+    assert Verdict.BETTER not in walk
     assert "On gbm no model is shown to beat persistence: no skill." in found.sentences
     assert any(
         sentence.startswith("On gbm it cannot be told whether there is anything to learn:")

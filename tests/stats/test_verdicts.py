@@ -7,7 +7,7 @@ from scipy.signal import lfilter
 from statsmodels.stats.multitest import multipletests
 
 from bench.stats.claims import Claim, corrected, findings
-from bench.stats.verdicts import Kind, Subject, against_best, against_persistence, at_floor, below_floor
+from bench.stats.verdicts import Subject, Verdict, against_best, against_persistence, at_floor, below_floor
 from bench.stats.window_tests import diebold_mariano, mean_difference
 
 TARGETS = 300
@@ -25,8 +25,8 @@ def claim(ratio: float, *, seed: int = 0, spread: float = 0.05, seeds: int = 10,
     )
 
 
-def judged(one: Claim, **facts: object) -> Kind:
-    return against_persistence([Subject(one, **facts)])[0].kind
+def judged(one: Claim, **facts: object) -> Verdict:
+    return against_persistence([Subject(one, **facts)])[0].verdict
 
 
 def test_the_claim_rests_on_the_weaker_of_its_two_kinds_of_evidence() -> None:
@@ -40,10 +40,10 @@ def test_the_claim_rests_on_the_weaker_of_its_two_kinds_of_evidence() -> None:
     assert found.ratio == pytest.approx(one.new.mean())
 
 
-@pytest.mark.parametrize(("ratio", "kind"), [(0.5, Kind.BETTER), (1.0, Kind.NO_SKILL), (2.0, Kind.WORSE)])
-def test_a_model_against_persistence(ratio: float, kind: Kind) -> None:
+@pytest.mark.parametrize(("ratio", "kind"), [(0.5, Verdict.BETTER), (1.0, Verdict.NO_SKILL), (2.0, Verdict.WORSE)])
+def test_a_model_against_persistence(ratio: float, kind: Verdict) -> None:
     verdict = against_persistence([Subject(claim(ratio))])[0]
-    assert verdict.kind is kind
+    assert verdict.verdict is kind
     assert verdict.p == verdict.finding.p
     assert verdict.sentence.startswith("lstm ")
     assert "10 seeds and 300 test targets" in verdict.sentence
@@ -51,11 +51,11 @@ def test_a_model_against_persistence(ratio: float, kind: Kind) -> None:
 
 def test_seeds_alone_or_the_window_alone_are_not_enough() -> None:
     good, none = claim(0.5), claim(1.0)
-    assert judged(claim(0.5, window=none.window)) is Kind.NO_SKILL
-    assert judged(claim(0.5, new=none.new)) is Kind.NO_SKILL
-    assert judged(claim(0.5, new=2 * good.old + good.new)) is Kind.NO_SKILL, "they point in opposite directions"
-    assert judged(claim(0.5, window=None, one_series=False)) is Kind.BETTER, "each replicate has its own series"
-    assert judged(claim(0.5, new=np.full(10, 0.5), deterministic=True)) is Kind.BETTER, "nothing is drawn"
+    assert judged(claim(0.5, window=none.window)) is Verdict.NO_SKILL
+    assert judged(claim(0.5, new=none.new)) is Verdict.NO_SKILL
+    assert judged(claim(0.5, new=2 * good.old + good.new)) is Verdict.NO_SKILL, "they point in opposite directions"
+    assert judged(claim(0.5, window=None, one_series=False)) is Verdict.BETTER, "each replicate has its own series"
+    assert judged(claim(0.5, new=np.full(10, 0.5), deterministic=True)) is Verdict.BETTER, "nothing is drawn"
 
 
 def test_what_cannot_be_tested_says_why() -> None:
@@ -67,7 +67,7 @@ def test_what_cannot_be_tested_says_why() -> None:
         ({"new": np.full(10, np.nan)}, "no replicate finished"),
     ):
         verdict = against_persistence([Subject(claim(0.5, **changes))])[0]
-        assert verdict.kind is Kind.UNTESTED
+        assert verdict.verdict is Verdict.UNTESTED
         assert reason in verdict.sentence
 
 
@@ -94,9 +94,11 @@ def test_what_is_said_against_persistence_and_of_the_noise_floor_is_one_family()
     verdicts = against_persistence(subjects)
     assert [verdict.finding.p for verdict in verdicts] == pytest.approx(p[0])
     assert {verdict.finding.family for verdict in verdicts} == {12}
-    assert [(verdict.kind, verdict.p) for verdict in verdicts if verdict.kind in (Kind.LEAK, Kind.FLOOR)] == [
-        (Kind.FLOOR, pytest.approx(p[2, 0])),
-        (Kind.LEAK, pytest.approx(p[1, 2])),
+    assert [
+        (verdict.verdict, verdict.p) for verdict in verdicts if verdict.verdict in (Verdict.LEAK, Verdict.FLOOR)
+    ] == [
+        (Verdict.FLOOR, pytest.approx(p[2, 0])),
+        (Verdict.LEAK, pytest.approx(p[1, 2])),
     ]
 
 
@@ -110,37 +112,37 @@ def test_skill_is_claimed_falsely_in_at_most_one_report_of_twenty() -> None:
         family = [Claim("a", "b", seeds[m], np.ones(10), window=(losses[0, m], losses[1, m])) for m in range(5)]
         one_by_one += any(found.p < 0.05 for found in findings(family))
         verdicts = against_persistence([Subject(each) for each in family])
-        together += any(verdict.kind is not Kind.NO_SKILL for verdict in verdicts)
+        together += any(verdict.verdict is not Verdict.NO_SKILL for verdict in verdicts)
     assert one_by_one / 300 > 0.06, "without a correction it would be too often"
     assert together / 300 < 0.05
 
 
 def test_at_the_floor_above_it_and_below_it() -> None:
     one = claim(0.5, spread=0.01)
-    for floor, kind in ((0.5, Kind.FLOOR), (0.3, Kind.BETTER), (0.6, Kind.LEAK), (0.0, Kind.BETTER)):
+    for floor, kind in ((0.5, Verdict.FLOOR), (0.3, Verdict.BETTER), (0.6, Verdict.LEAK), (0.0, Verdict.BETTER)):
         assert judged(one, floor=np.full(10, floor)) is kind
     fitted = claim(0.5, new=np.full(10, 0.5), deterministic=True)
-    for floor, kind in ((0.49, Kind.FLOOR), (0.4, Kind.BETTER), (0.6, Kind.LEAK)):
+    for floor, kind in ((0.49, Verdict.FLOOR), (0.4, Verdict.BETTER), (0.6, Verdict.LEAK)):
         assert judged(fitted, floor=np.full(10, floor)) is kind
 
 
 def test_of_replicates_with_data_of_their_own_the_seeds_alone_tell_a_leak() -> None:
     own = {"window": None, "one_series": False}
     one = claim(0.5, spread=0.01, **own)
-    for floor, kind in ((0.9, Kind.LEAK), (0.5, Kind.FLOOR), (0.4, Kind.BETTER)):
+    for floor, kind in ((0.9, Verdict.LEAK), (0.5, Verdict.FLOOR), (0.4, Verdict.BETTER)):
         assert judged(one, floor=np.full(10, floor)) is kind
     floors = 0.5 * (1 + 0.02 * np.random.default_rng(1).normal(size=10))
     theirs = stats.ttest_rel(one.new, floors, alternative="less").pvalue
     assert below_floor([Subject(one, floor=floors)])[0] == pytest.approx(theirs)
     still = claim(0.5, new=np.full(10, 0.5), **own)
     assert np.isnan(below_floor([Subject(still, floor=np.full(10, 0.9))])[0]), "there is no spread to test with"
-    assert judged(still, floor=np.full(10, 0.9)) is Kind.UNTESTED
+    assert judged(still, floor=np.full(10, 0.9)) is Verdict.UNTESTED
 
 
 @pytest.mark.parametrize("changes", [{"spread": 0.01}, {"new": np.full(10, 0.5), "deterministic": True}])
 def test_below_the_floor_is_not_at_it_where_the_window_is_missing(changes: dict[str, object]) -> None:
     one = claim(0.5, window=None, **changes)
-    for floor, kind in ((0.9, Kind.UNTESTED), (0.5, Kind.FLOOR), (0.4, Kind.UNTESTED)):
+    for floor, kind in ((0.9, Verdict.UNTESTED), (0.5, Verdict.FLOOR), (0.4, Verdict.UNTESTED)):
         assert judged(one, floor=np.full(10, floor)) is kind
 
 
@@ -148,22 +150,22 @@ def test_copies_of_one_fit_are_at_the_floor_without_a_test() -> None:
     fitted, floor = claim(0.5, new=np.full(10, 0.5), deterministic=True), np.full(10, 0.49)
     assert np.isnan(at_floor([Subject(fitted, floor=floor)])[0])
     (verdict,) = against_persistence([Subject(fitted, floor=floor)])
-    assert verdict.kind is Kind.FLOOR
+    assert verdict.verdict is Verdict.FLOOR
     assert np.isnan(verdict.p)
     assert "its error is not more than 5% above the smallest possible; " in verdict.sentence
     far = [Subject(fitted, floor=np.full(10, 0.3))] * 9
     trained = against_persistence([*far, Subject(claim(0.5, spread=0.01), floor=floor)])[-1]
-    assert trained.kind is Kind.FLOOR
+    assert trained.verdict is Verdict.FLOOR
     assert trained.finding.family == 10 + 10 + 1, "only the last one is tested for being at the floor"
 
 
 def test_much_skill_on_a_martingale_is_a_leak_and_a_little_is_not() -> None:
-    assert judged(claim(0.5), martingale=True) is Kind.LEAK
+    assert judged(claim(0.5), martingale=True) is Verdict.LEAK
     assert (
         judged(claim(0.93, spread=0.001, window=(0.93 * claim(1.0).window[1], claim(1.0).window[1])), martingale=True)
-        is Kind.BETTER
+        is Verdict.BETTER
     )
-    assert judged(claim(1.0), martingale=True) is Kind.NO_SKILL
+    assert judged(claim(1.0), martingale=True) is Verdict.NO_SKILL
 
 
 @pytest.mark.parametrize(("share", "horizon"), [(0.0, 1), (0.01, 1), (0.05, 1), (0.3, 1), (0.05, 4)])
@@ -216,7 +218,11 @@ def test_at_the_floor_is_a_one_sided_t_test_within_a_twentieth() -> None:
 def test_models_are_told_from_the_best_one_or_not() -> None:
     near, far, lost = claim(1.0, other="gru"), claim(1.5, seed=1, other="gru"), claim(1.5, window=None, other="gru")
     found = against_best([[near, far, lost], []])
-    assert [verdict.kind for verdict in found] == [Kind.INDISTINGUISHABLE, Kind.APART, Kind.UNTESTED]
+    assert [verdict.verdict for verdict in found] == [
+        Verdict.INDISTINGUISHABLE,
+        Verdict.DISTINGUISHABLE,
+        Verdict.UNTESTED,
+    ]
     assert found[0].sentence.startswith("lstm is indistinguishable from gru: MSE ")
     assert found[1].sentence.startswith("lstm has a larger error than gru: MSE ")
     assert "Holm over 3 pairs of models" in found[1].sentence, "the two that were tested, and the best"
@@ -232,6 +238,6 @@ def test_of_equal_models_the_best_by_chance_is_told_apart_at_most_one_time_in_tw
         best = int(mse.mean(axis=1).argmin())
         claims = [Claim(str(m), "best", mse[m], mse[best], one_series=False) for m in range(10) if m != best]
         as_if_given += any(found.p < 0.05 for found in corrected(findings(claims), np.ones(0))[0])
-        chosen += any(verdict.kind is Kind.APART for verdict in against_best([claims]))
+        chosen += any(verdict.verdict is Verdict.DISTINGUISHABLE for verdict in against_best([claims]))
     assert as_if_given / 400 > 0.08, "nine claims would be too few to count"
     assert chosen / 400 < 0.05
