@@ -22,6 +22,7 @@ from typing import TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bench.atomic import write_atomically
 from bench.errors import StoreError
 from bench.store.schema import ADDED, ALL, PROBES, SCHEMAS, VERSION, Rows, Status
 
@@ -344,11 +345,9 @@ def write_suite(folder: Path, text: str) -> None:
     """
     if read_suite(folder) == text:
         return
-    beside = folder / f".{NAME}.tmp"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(folder / NAME)
+        write_atomically(folder / NAME, text)
     except OSError as error:
         raise StoreError(f"{folder / NAME}: expected a file that can be written: {error.strerror}") from error
 
