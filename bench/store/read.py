@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.atomic import write_atomically
-from bench.errors import StoreError
+from bench.errors import StoreError, one_line
 from bench.store.schema import ADDED, ALL, PROBES, SCHEMAS, VERSION, Rows, Status
 
 T = TypeVar("T")
@@ -102,7 +102,7 @@ def _open(part: Path, take: Callable[[pq.ParquetFile], T]) -> T | None:
     except PermissionError as error:
         raise unreadable(part, error) from error
     except (pa.ArrowException, OSError) as error:
-        line = " ".join(str(error).split())
+        line = one_line(error)
         raise StoreError(f"{part}: expected a whole Parquet file, but it is torn ({line}); {_remedy(part)}") from error
 
 
