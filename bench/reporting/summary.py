@@ -19,12 +19,12 @@ from bench.reporting.evidence import Losses, curves, losses, trace, tuned
 from bench.reporting.judging import Candidate, Evidence, Families, Judged, best_of, best_set, others
 from bench.reporting.ranking import rank, standings
 from bench.reporting.sentences import OTHER_DATA, answers, statement
-from bench.reporting.source import Source, by_cell
+from bench.reporting.source import Source
 from bench.reporting.summary_cells import Arrays, Cells
 from bench.reporting.values import CellSummary, Counts, Curves, Model, Section, State, Summary, Trace, Verdict
 from bench.stats.claims import ClaimOutcome
 from bench.store import Place
-from bench.store.grid import Grid, grid
+from bench.store.grid import Grid, by_cell, grid, own_data
 from bench.store.schema import KEY
 from bench.text import listed, plural
 
@@ -151,7 +151,7 @@ class _Sections:
         self.predictions = by_cell(tables["predictions"])
         self.curves = by_cell(tables["curves"])
         self.trials = by_cell(tables["trials"])
-        self.own_data = provenance.own_data(self.runs)
+        self.own_data = own_data(self.runs)
         one_series = {cell_id: rows for cell_id, rows in self.predictions.items() if cell_id not in self.own_data}
         self.losses = _losses(one_series)  # there is no test window that replicates with data of their own share
         references = frozenset(model.name for model in models if model.reference)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,8 +17,7 @@ from bench.reporting.judging import Candidate, Judged
 from bench.reporting.values import Bounds, CellSummary, Cost, Estimate, State, Verdict
 from bench.stats.aggregates import learnable_fraction, skill
 from bench.stats.bootstrap import Interval, mean
-from bench.store.grid import MISSING, Grid, several
-from bench.store.schema import Status
+from bench.store.grid import Grid, several
 from bench.text import setting
 
 NO_ROW = "no row: the suite leaves this cell out, or it has not been run yet"
@@ -247,12 +245,7 @@ def _state(arrays: Arrays, place: Place) -> tuple[State, str]:
         return State.MISSING, NO_ROW
     if finished == replicates:
         return State.OK, ""
-    grid = arrays.grid
-    lost = Counter(status for status in grid.status[place].tolist() if status not in {MISSING, Status.OK})
-    row = grid.row[place][(grid.row[place] >= 0) & ~grid.ok[place]][0]
-    reason = grid.runs["reason"][int(row)].as_py() or "no reason was stored"
-    counts = ", ".join(f"{count} of {replicates} {status.replace('_', ' ')}" for status, count in sorted(lost.items()))
-    return (State.PARTIAL if finished else State.FAILED), f"{counts}: {reason}"
+    return (State.PARTIAL if finished else State.FAILED), arrays.grid.incomplete(place)
 
 
 def _cost(arrays: Arrays, place: Place) -> Cost:
