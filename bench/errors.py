@@ -29,6 +29,24 @@ def pip_install(extra: str) -> str:
     return f'pip install "{DISTRIBUTION}[{extra}]"'
 
 
+def one_line(text: object) -> str:
+    r"""`text` in one line, as messages and reasons are.
+
+    >>> one_line("disk full:\n  /tmp")
+    'disk full: /tmp'
+    """
+    return " ".join(str(text).split())
+
+
+def described(error: BaseException) -> str:
+    """The type and the text of `error` in one line, for a message about what is not ours.
+
+    >>> described(KeyError("a"))
+    "KeyError: 'a'"
+    """
+    return one_line(f"{type(error).__name__}: {error}")
+
+
 class BenchError(Exception):
     """The root: catch this to catch everything that `bench` raises on purpose."""
 

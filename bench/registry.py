@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import TypeVar
 
-from bench.errors import InputError
+from bench.errors import InputError, described
 
 T = TypeVar("T")
 
@@ -76,7 +76,7 @@ def _imported(point: EntryPoint, table: Mapping[str, T], expected: type[T]) -> T
     try:
         loaded = point.load()
     except Exception as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        reason = described(error)
         raise InputError(f"{said}: expected a module that imports, got {reason}; mend or uninstall it") from error
     if not isinstance(loaded, expected):
         raise InputError(f"{said}: expected a {expected.__name__}, got {type(loaded).__name__}; mend or uninstall it")

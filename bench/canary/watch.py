@@ -14,7 +14,7 @@ from bench.canary.chance import GBM, PERMUTED
 from bench.canary.pieces import Budget, Pieces
 from bench.cells import Cell
 from bench.data.base import Sequences, Series
-from bench.errors import BenchError
+from bench.errors import BenchError, one_line
 from bench.protocol.prepare import load_data
 from bench.running.rows import classified
 
@@ -56,7 +56,7 @@ def ask(canary: Canary, pieces: Pieces) -> Outcome:
             return Outcome(Verdict.DOES_NOT_APPLY, "every window is trained on, and tested on")
         return canary.check(pieces)
     except BenchError as error:
-        return Outcome(Verdict.COULD_NOT_RUN, " ".join(str(error).split()))
+        return Outcome(Verdict.COULD_NOT_RUN, one_line(error))
     except Exception as error:  # whatever a model or a dataset raises; KeyboardInterrupt still passes
         return Outcome(Verdict.COULD_NOT_RUN, classified(error)[1])
 

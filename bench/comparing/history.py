@@ -18,6 +18,7 @@ from bench.comparing.decision import MEASURES
 from bench.comparing.pairs import Settings, settings
 from bench.errors import InputError
 from bench.store import ASIDE
+from bench.store.grid import by_cell
 from bench.store.schema import Status
 
 DEPTH = 6
@@ -148,8 +149,7 @@ def _tops(folder: Path, depth: int) -> Iterator[Path]:
 
 def _runs(runs: pa.Table, metric: str) -> Iterator[tuple[_Key, Point | Failure]]:
     """Each run of a cell in `runs` that has values of `metric`, or has failed."""
-    for cell_id in runs["cell_id"].unique().to_pylist():
-        rows = runs.filter(pa.compute.equal(runs["cell_id"], cell_id))
+    for rows in by_cell(runs).values():
         first = rows.slice(0, 1).to_pylist()[0]
         place = CellKey.of(first)
         ok = [row for row in rows.select(["status", metric]).to_pylist() if row["status"] == Status.OK]

@@ -17,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.transforms import Transform
 
 from bench import __version__
+from bench.atomic import write_atomically
 from bench.comparing.changes import MINIMUM, Step
 from bench.comparing.history import Series
 from bench.reporting.figures.layout import Panels, short
@@ -84,9 +85,7 @@ def write(series: Sequence[Series], found: Sequence[Step], folder: Path, *, leve
     """Write ``index.html`` into `folder`, and return its path."""
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / "index.html"
-    beside = target.with_name(f".{target.name}.tmp")
-    beside.write_text(html(series, found, level=level), encoding="utf-8", newline="\n")
-    beside.replace(target)
+    write_atomically(target, html(series, found, level=level))
     return target
 
 

@@ -14,7 +14,7 @@ What keeps two result sets from being compared at all, pair by pair.
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,8 +27,7 @@ from bench.arrays import BoolArray, FloatArray, IntArray
 from bench.cells import CellKey, CellSpec
 from bench.comparing.outcomes import Side
 from bench.errors import InputError
-from bench.store.grid import MACHINE, MISSING, Grid, grid, label, timed
-from bench.store.schema import Status
+from bench.store.grid import MACHINE, Grid, grid, label, timed
 from bench.text import commit, listed
 
 WORDS: Mapping[str, str] = {
@@ -181,7 +180,7 @@ class _Summaries:
             cell_id=str(self.cell_id[at][present][0]),
             finished=int(self.layout.ok[at].sum()),
             replicates=int(present.sum()),
-            reason=self._reason(at),
+            reason=self.layout.incomplete(at),
             fit_s=fit_s,
             predict_s=predict_s,
             machine=listed(machines),
@@ -197,15 +196,6 @@ class _Summaries:
         values = self.times[name][at]
         known = values[np.isfinite(values)]
         return float(np.median(known)) if len(known) else None
-
-    def _reason(self, at: tuple[int, int]) -> str:
-        """How many replicates ended in each way, and why the first of them did; empty where all are ok."""
-        ended = Counter(status for status in self.layout.status[at].tolist() if status != MISSING)
-        if not (lost := {status: count for status, count in ended.items() if status != Status.OK}):
-            return ""
-        counts = (f"{count} of {ended.total()} {status.replace('_', ' ')}" for status, count in sorted(lost.items()))
-        first = self.reason[at][(self.layout.row[at] >= 0) & ~self.layout.ok[at]][0]
-        return f"{', '.join(counts)}: {first or 'no reason was stored'}"
 
 
 def _machines(runs: pa.Table) -> dict[CellKey, list[str]]:

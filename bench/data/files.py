@@ -32,7 +32,7 @@ from pydantic import Field
 
 from bench.arrays import FloatArray
 from bench.data.base import LARGEST, DatasetKind, Parameters, Provenance, Series, file_sha256, first_unusable
-from bench.errors import DataError
+from bench.errors import DataError, one_line
 from bench.registry import unknown
 
 Place = Callable[[int], str]
@@ -215,7 +215,7 @@ def _read(path: Path, types: dict[str, Any], *, one_column: bool) -> Any:
 
 def _refuse(path: Path, types: dict[str, Any], error: Exception) -> NoReturn:
     """Say what Arrow found wrong, with the row, the line and the value."""
-    said = " ".join(str(error).split())
+    said = one_line(error)
     row, at = re.search(r"Row #(\d+)", said), re.search(r"CSV column #(\d+)", said)
     names = header(path)
     place, fields = _line_place(path, int(row[1]) - 2) if row else ("", names)  # Arrow counts the header as row 1
@@ -323,7 +323,7 @@ def read_parquet(path: Path, column: str, time: str | None) -> Columns:
             require_columns(path, column, time, names=file.schema_arrow.names)
             table = file.read(columns=wanted, use_threads=False)
     except (pa.ArrowException, OSError) as error:
-        said = " ".join(str(error).split())
+        said = one_line(error)
         raise DataError(f"{path}: expected a Parquet file that can be read, got an error: {said}; mend it") from error
     return Columns(
         path=path,

@@ -25,7 +25,7 @@ from pydantic import Field
 
 from bench.data.base import DatasetKind, Parameters, Provenance, Series, file_sha256
 from bench.data.files import check, header, read_delimited
-from bench.errors import DataError, DataUnavailable
+from bench.errors import DataError, DataUnavailable, one_line
 from bench.registry import lookup
 
 
@@ -234,7 +234,7 @@ def download(pinned: Pinned, folder: Path) -> Path:
     except ValueError as error:  # pooch's word for a checksum that differs
         raise DataUnavailable(f"what {pinned.address} sent has not the pinned SHA-256 {pinned.sha256}") from error
     except OSError as error:  # requests' errors are of this kind too
-        raise DataUnavailable(" ".join(str(error).split())) from error
+        raise DataUnavailable(one_line(error)) from error
 
 
 def _get(address: str, output: str, _caller: pooch.Pooch) -> None:

@@ -8,9 +8,8 @@ The one-step forecasts among the stored predictions of one cell, and their delay
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +21,7 @@ from bench.replication.findings import Spread
 from bench.stats.aggregates import skill
 from bench.stats.claims import ClaimOutcome
 from bench.stats.delay import MOST, Delay, delay
-from bench.store.grid import codes
+from bench.store.grid import codes, own_data, split
 from bench.store.schema import Status
 
 
@@ -180,15 +179,16 @@ class Tables:
     def __init__(self, tables: Mapping[str, pa.Table], better: Mapping[str, ClaimOutcome] | None = None) -> None:
         self._tables = tables
         self._better = better or {}
-        self._runs = _split(tables["runs"], ("dataset", "model"))
-        self._curves = _split(tables["curves"], ("cell_id",))
-        self._predictions = _split(tables["predictions"], ("cell_id",))
+        self._own_data = own_data(tables["runs"])
+        self._runs = split(tables["runs"], ("dataset", "model"))
+        self._curves = split(tables["curves"], ("cell_id",))
+        self._predictions = split(tables["predictions"], ("cell_id",))
 
     def evidence(self, dataset: str, model: str) -> list[Evidence]:
         """Of each sequence length and horizon, in that order."""
         rows = self._runs.get((dataset, model))
-        cells = _split(rows, ("sequence_length", "horizon")) if rows is not None else {}
-        return [_evidence(cells[key]) for key in sorted(cells)]
+        cells = split(rows, ("sequence_length", "horizon")) if rows is not None else {}
+        return [_evidence(cells[key], self._own_data) for key in sorted(cells)]
 
     def models(self, dataset: str) -> list[str]:
         """Those with rows on `dataset`, sorted."""
@@ -224,7 +224,7 @@ class Tables:
         return rows.filter(pa.array(codes(rows) == machines[counts.argmax()]))
 
 
-def _evidence(rows: pa.Table) -> Evidence:
+def _evidence(rows: pa.Table, own_data: Collection[str]) -> Evidence:
     status = rows["status"].to_pylist()
     ok = rows.filter(pa.array([each == Status.OK for each in status])).sort_by("seed")
     first = rows.select([*_FACTS, "spec", "shapes"]).slice(0, 1).to_pylist()[0]
@@ -246,22 +246,9 @@ def _evidence(rows: pa.Table) -> Evidence:
         numbers={name: np.array([_number(value) for value in ok[name].to_pylist()]) for name in _NUMBERS},
         shapes={name: tuple(shape) for name, shape in json.loads(shapes).items()},
         deterministic=bool(first["deterministic"]),
-        own_data=spec.fresh_data and len(set(ok["data_sha256"].to_pylist())) > 1,
+        own_data=first["cell_id"] in own_data,
     )
 
 
 def _number(value: float | None) -> float:
     return np.nan if value is None else float(value)
-
-
-def _split(rows: pa.Table, by: tuple[str, ...]) -> dict[tuple[Any, ...], pa.Table]:
-    """The rows of each distinct key."""
-    return dict(_groups(rows, by))
-
-
-def _groups(rows: pa.Table, by: tuple[str, ...]) -> Iterator[tuple[tuple[Any, ...], pa.Table]]:
-    places: dict[tuple[Any, ...], list[int]] = {}
-    for place, key in enumerate(zip(*(rows[name].to_pylist() for name in by), strict=True)):
-        places.setdefault(key, []).append(place)
-    for key, own in places.items():
-        yield key, rows.take(pa.array(own, pa.int64()))

@@ -18,9 +18,9 @@ from urllib.parse import quote
 
 import pyarrow as pa
 
-from bench.reporting.source import by_cell
 from bench.reporting.tabular import LENGTH, Column, Entry, Table, length
 from bench.reporting.values import Bounds, CellSummary, Estimate, Summary
+from bench.store.grid import by_cell
 from bench.text import count, csv_safe, number
 
 ROW_COLUMNS = (

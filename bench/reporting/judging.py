@@ -1,4 +1,4 @@
-"""Chosen cells → their verdicts, corrected as families of claims.
+"""Cells → what is said of each, before its summary is built: verdicts, corrected as families of claims.
 
 The cells of one dataset → lengths chosen, the best model and the others.
 
@@ -10,8 +10,8 @@ Chosen cells → their verdicts: those against persistence corrected together, a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
@@ -28,36 +28,62 @@ from bench.store.grid import Grid
 from bench.text import listed, plural
 
 
-def choose_lengths(cells: Sequence[CellSummary]) -> tuple[CellSummary, ...]:
-    """`cells` with each model's best sequence length on validation marked as chosen.
+@dataclass(frozen=True)
+class Candidate:
+    """What a cell is judged by, before its summary is built.
+
+    Parameters
+    ----------
+    at
+        Where it is in ``[cells, models]`` of the grid.
+    rmse
+        Original units; `None` where no error is stored.
+    verdict
+        Before anything is tested: untested, the reference, or why there is nothing to test.
+    """
+
+    at: tuple[int, int]
+    cell_id: str | None
+    dataset: str
+    model: str
+    sequence_length: int
+    horizon: int
+    deterministic: bool
+    rmse: float | None
+    validation_mse_scaled: float | None
+    verdict: Verdict
+
+
+def choose_lengths(cells: Sequence[Candidate]) -> list[Candidate]:
+    """Those of `cells` at their model's best sequence length on validation, in the order given.
 
     The test part has no say. Where no validation error is stored the shortest finished length is taken.
     """
-    finished: dict[str, list[CellSummary]] = {}
+    finished: dict[str, list[Candidate]] = {}
     for cell in cells:
         if cell.rmse is not None:
             finished.setdefault(cell.model, []).append(cell)
     picked = {model: min(own, key=_validation) for model, own in finished.items()}
-    return tuple(replace(cell, chosen=picked.get(cell.model) is cell) for cell in cells)
+    return [cell for cell in cells if picked.get(cell.model) is cell]
 
 
-def _validation(cell: CellSummary) -> tuple[float, int]:
+def _validation(cell: Candidate) -> tuple[float, int]:
     error = cell.validation_mse_scaled
     return (float("inf") if error is None else error), cell.sequence_length
 
 
-def best_of(cells: Sequence[CellSummary]) -> CellSummary | None:
-    """The chosen cell with the smallest error."""
-    return min((cell for cell in cells if cell.chosen and cell.rmse), key=_error, default=None)
+def best_of(chosen: Sequence[Candidate]) -> Candidate | None:
+    """The one of the chosen cells with the smallest error."""
+    return min(chosen, key=_error, default=None)
 
 
-def _error(cell: CellSummary) -> float:
-    return cell.rmse.value if cell.rmse else float("inf")
+def _error(cell: Candidate) -> float:
+    return float("inf") if cell.rmse is None else cell.rmse
 
 
-def others(cells: Sequence[CellSummary], best: CellSummary) -> list[CellSummary]:
-    """The chosen cells beside `best`, the smallest error first."""
-    return sorted((cell for cell in cells if cell.chosen and cell is not best), key=_error)
+def others(chosen: Sequence[Candidate], best: Candidate) -> list[Candidate]:
+    """The chosen cells next to `best`, the smallest error first."""
+    return sorted((cell for cell in chosen if cell is not best), key=_error)
 
 
 LEVELS = (0.95, 0.9)
@@ -135,7 +161,7 @@ class Evidence:
         mse, persistence, floor = (_by_cell(grid, name) for name in ("mse", "persistence_mse", "noise_floor_mse"))
         return cls(mse, persistence, floor, losses, martingales, own_data)
 
-    def subject(self, cell: CellSummary) -> Subject:
+    def subject(self, cell: Candidate) -> Subject:
         """`cell` against persistence."""
         own, floor, one = self._losses(cell), self.floor[_key(cell)], self._one_series(cell)
         claim = Claim(
@@ -150,7 +176,7 @@ class Evidence:
         )
         return Subject(claim, None if np.isnan(floor).all() else floor, cell.dataset in self.martingales)
 
-    def claim(self, cell: CellSummary, best: CellSummary) -> Claim:
+    def claim(self, cell: Candidate, best: Candidate) -> Claim:
         """`cell` against the best one of its dataset."""
         one = self._one_series(cell) and self._one_series(best)
         return Claim(
@@ -164,21 +190,21 @@ class Evidence:
             one_series=one,
         )
 
-    def content(self, cell: CellSummary) -> Hashable:
+    def content(self, cell: Candidate) -> Hashable:
         """Equal for rows that are one: the forecasts of a model that draws no random number, on the same data."""
         own = self._losses(cell)
         if own is None or not cell.deterministic:
             return cell.cell_id
         return cell.model, cell.horizon, own.model.tobytes(), own.persistence.tobytes()
 
-    def _one_series(self, cell: CellSummary) -> bool:
+    def _one_series(self, cell: Candidate) -> bool:
         return cell.cell_id not in self.own_data
 
-    def _losses(self, cell: CellSummary) -> Losses | None:
+    def _losses(self, cell: Candidate) -> Losses | None:
         """Over the test window, where all replicates saw the same one."""
         return self.losses.get(cell.cell_id or "") if self._one_series(cell) else None
 
-    def _window(self, cell: CellSummary, best: CellSummary) -> Window | None:
+    def _window(self, cell: Candidate, best: Candidate) -> Window | None:
         own, other = self._losses(cell), self._losses(best)
         if own is None or other is None or not np.array_equal(own.index, other.index):
             return None
@@ -190,7 +216,7 @@ def _by_cell(grid: Grid, name: str) -> dict[CellKey, FloatArray]:
     return {case.key(model): values[i, j] for i, case in enumerate(grid.cases) for j, model in enumerate(grid.models)}
 
 
-def _key(cell: CellSummary) -> CellKey:
+def _key(cell: Candidate) -> CellKey:
     return CellKey(cell.dataset, cell.model, cell.sequence_length, cell.horizon)
 
 
@@ -198,70 +224,124 @@ Families = Mapping[str, str]
 """Dataset → the part of the page whose claims are corrected together; a dataset without one is of the whole."""
 
 
-def judged(
-    cells: Iterable[Sequence[CellSummary]], evidence: Evidence, families: Families = MappingProxyType({})
-) -> list[tuple[CellSummary, ...]]:
-    """The cells of each dataset, the chosen ones with their verdicts against persistence."""
-    sections = [tuple(_unjudged(cell) for cell in own) for own in cells]
-    by_family: dict[str, list[CellSummary]] = defaultdict(list)
-    for own in sections:
-        for cell in own:
-            if cell.verdict is Verdict.UNTESTED and cell.chosen:
-                by_family[families.get(cell.dataset, "")].append(cell)
-    found = {cell.cell_id: cell for family in by_family.values() for cell in _family(family, evidence)}
-    return [tuple(found.get(cell.cell_id, cell) for cell in own) for own in sections]
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What is said of the cells of a report, by cell id; a cell that is in none of these is not judged.
+
+    Parameters
+    ----------
+    chosen
+        The cells at their model's best sequence length on validation.
+    left_out
+        The cells at another length where those chosen are judged.
+    against_persistence
+        Of the chosen cells that can be tested.
+    against_best
+        Of the chosen cells next to the best one of their dataset.
+    """
+
+    chosen: frozenset[str | None]
+    left_out: frozenset[str | None]
+    against_persistence: Mapping[str | None, Judgement]
+    against_best: Mapping[str | None, Judgement]
+
+    @classmethod
+    def of(
+        cls,
+        cells: Mapping[str, Sequence[Sequence[Candidate]]],
+        evidence: Evidence,
+        families: Families = MappingProxyType({}),
+        *,
+        different_data: frozenset[str] = frozenset(),
+        mixed_data: frozenset[str] = frozenset(),
+    ) -> Judged:
+        """Judge all cells of a report.
+
+        Parameters
+        ----------
+        cells
+            Of each dataset the cells at each horizon.
+        different_data
+            Datasets whose cells did not all see the same data: nothing there is tested.
+        mixed_data
+            Datasets of which some cells have data of their own for each replicate: no cell there is compared with
+            the best one.
+        """
+        chosen = {dataset: [choose_lengths(own) for own in horizons] for dataset, horizons in cells.items()}
+        tested = {dataset: own for dataset, own in chosen.items() if dataset not in different_data}
+        compared = [each for dataset, own in tested.items() if dataset not in mixed_data for each in own]
+        picked = {cell.at for own in chosen.values() for each in own for cell in each}
+        untested = (cell for dataset in tested for own in cells[dataset] for cell in own if _is_untested(cell))
+        return cls(
+            chosen=frozenset(cell.cell_id for own in chosen.values() for each in own for cell in each),
+            left_out=frozenset(cell.cell_id for cell in untested if cell.at not in picked),
+            against_persistence=_against_persistence(
+                [cell for own in tested.values() for each in own for cell in each if _is_untested(cell)],
+                evidence,
+                families,
+            ),
+            against_best=_against_best(
+                [(best, others(each, best)) for each in compared if (best := best_of(each))], evidence, families
+            ),
+        )
+
+    def verdict(self, cell: Candidate) -> Verdict:
+        """The verdict on `cell` against persistence."""
+        found = self.against_persistence.get(cell.cell_id)
+        if found is not None:
+            return found.verdict
+        return Verdict.OTHER_LENGTH if cell.cell_id in self.left_out else cell.verdict
+
+    def beats_persistence(self, cell: Candidate) -> ClaimOutcome:
+        """Whether `cell` does; a suspected leak is no evidence that it does, nor that it may."""
+        found = self.against_persistence.get(cell.cell_id)
+        outcome = ClaimOutcome.NOT_MEASURED if found is None else found.finding.outcome
+        leak = found is not None and found.verdict is Verdict.LEAK and outcome is not ClaimOutcome.FAILS
+        return ClaimOutcome.NOT_MEASURED if leak else outcome
+
+    def why(self, cell: Candidate) -> str:
+        """The verdict on `cell` against persistence in a sentence; empty where nothing was tested."""
+        found = self.against_persistence.get(cell.cell_id)
+        if found is not None:
+            return found.sentence
+        return OTHER_LENGTH if cell.cell_id in self.left_out else ""
+
+    def why_not_best(self, cell: Candidate) -> str:
+        """The comparison of `cell` with the best one in a sentence; empty where there was none."""
+        found = self.against_best.get(cell.cell_id)
+        return "" if found is None else found.sentence
 
 
-def _family(chosen: Sequence[CellSummary], evidence: Evidence) -> list[CellSummary]:
-    """With their verdicts, corrected together; rows that are one count once."""
-    first = {evidence.content(cell): cell for cell in reversed(chosen)}
-    verdicts = against_persistence([evidence.subject(cell) for cell in first.values()])
-    found = dict(zip(first, verdicts, strict=True))
-    return [_with(cell, found[evidence.content(cell)]) for cell in chosen]
+def _is_untested(cell: Candidate) -> bool:
+    return cell.verdict is Verdict.UNTESTED
 
 
-def _with(cell: CellSummary, judgement: Judgement) -> CellSummary:
-    return replace(
-        cell,
-        verdict=judgement.verdict,
-        beats_persistence=_outcome(judgement),
-        why=judgement.sentence,
-    )
+def _against_persistence(
+    cells: Sequence[Candidate], evidence: Evidence, families: Families
+) -> dict[str | None, Judgement]:
+    """Of each of `cells`, those of one family corrected together; rows that are one count once."""
+    by_family: dict[str, list[Candidate]] = defaultdict(list)
+    for cell in cells:
+        by_family[families.get(cell.dataset, "")].append(cell)
+    found: dict[str | None, Judgement] = {}
+    for own in by_family.values():
+        first = {evidence.content(cell): cell for cell in reversed(own)}
+        judgements = against_persistence([evidence.subject(cell) for cell in first.values()])
+        by_content = dict(zip(first, judgements, strict=True))
+        found |= {cell.cell_id: by_content[evidence.content(cell)] for cell in own}
+    return found
 
 
-def _outcome(judgement: Judgement) -> ClaimOutcome:
-    """Whether the model beats persistence; a suspected leak is no evidence that it does, nor that it may."""
-    outcome = judgement.finding.outcome
-    leak = judgement.verdict is Verdict.LEAK and outcome is not ClaimOutcome.FAILS
-    return ClaimOutcome.NOT_MEASURED if leak else outcome
-
-
-def _unjudged(cell: CellSummary) -> CellSummary:
-    other = cell.verdict is Verdict.UNTESTED and not cell.chosen
-    return replace(cell, verdict=Verdict.OTHER_LENGTH, why=OTHER_LENGTH) if other else cell
-
-
-@dataclass(frozen=True)
-class Against:
-    """A chosen cell compared with the best one of its dataset: whether it beats that one, and why."""
-
-    outcome: ClaimOutcome
-    sentence: str
-
-
-def against(
-    datasets: Iterable[tuple[CellSummary, Sequence[CellSummary]]],
-    evidence: Evidence,
-    families: Families = MappingProxyType({}),
-) -> dict[str | None, Against]:
-    """The best cell of each dataset, and the others held against it; by cell id."""
-    by_family: dict[str, list[tuple[CellSummary, Sequence[CellSummary]]]] = defaultdict(list)
-    for best, others in datasets:
-        by_family[families.get(best.dataset, "")].append((best, others))
-    found: dict[str | None, Against] = {}
+def _against_best(
+    datasets: Sequence[tuple[Candidate, Sequence[Candidate]]], evidence: Evidence, families: Families
+) -> dict[str | None, Judgement]:
+    """Of each of the others of a dataset next to its best cell."""
+    by_family: dict[str, list[tuple[Candidate, Sequence[Candidate]]]] = defaultdict(list)
+    for best, rest in datasets:
+        by_family[families.get(best.dataset, "")].append((best, rest))
+    found: dict[str | None, Judgement] = {}
     for family in by_family.values():
-        verdicts = against_best([[evidence.claim(cell, best) for cell in others] for best, others in family])
-        cells = [cell for _, others in family for cell in others]
-        for cell, verdict in zip(cells, verdicts, strict=True):
-            found[cell.cell_id] = Against(verdict.finding.outcome, verdict.sentence)
+        judgements = against_best([[evidence.claim(cell, best) for cell in rest] for best, rest in family])
+        cells = [cell for _, rest in family for cell in rest]
+        found |= {cell.cell_id: judgement for cell, judgement in zip(cells, judgements, strict=True)}
     return found

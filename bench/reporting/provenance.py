@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from bench.cells import CellSpec
 from bench.reporting.values import Environment, Failure
 from bench.store import schema
-from bench.store.grid import MACHINE, label
+from bench.store.grid import MACHINE, label, own_data
 from bench.store.schema import ADVICE, Status
 from bench.text import listed, percent, plural, seconds, setting
 
@@ -130,13 +130,6 @@ def _timed_machines(runs: pa.Table) -> set[str]:
     """The machines of the rows that hold a time."""
     timed = runs.filter(pc.or_(pc.is_valid(runs["fit_s"]), pc.is_valid(runs["predict_s"])))
     return {label(row) for row in timed.select(MACHINE).group_by(MACHINE).aggregate([]).to_pylist()}
-
-
-def own_data(runs: pa.Table) -> frozenset[str]:
-    """Ids of the cells whose replicates each have data of their own, as the suite asked for."""
-    known = _known(runs).group_by(["cell_id", "spec"]).aggregate([("data_sha256", "count_distinct")]).to_pylist()
-    several = (row for row in known if row["data_sha256_count_distinct"] > 1)
-    return frozenset(row["cell_id"] for row in several if CellSpec.from_json(row["spec"]).fresh_data)
 
 
 def _known(runs: pa.Table) -> pa.Table:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from bench.atomic import write_atomically
 from bench.errors import InputError, StoreError
 from bench.replication import card_page as published
 from bench.reporting.export import to_csv
@@ -84,14 +85,7 @@ def _put(folder: Path, files: Mapping[str, str | bytes]) -> None:
     """Write `files` into `folder`, and remove the figures of an earlier report whose suite had other datasets."""
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
-        _write(folder / name, content)
+        write_atomically(folder / name, content)
     for path in (folder / "figures").iterdir():
         if path.suffix in {".svg", ".pdf"} and f"figures/{path.name}" not in files:
             path.unlink()
-
-
-def _write(path: Path, content: str | bytes) -> None:
-    """Write beside, then rename: a reader sees the old file or the new one."""
-    beside = path.with_name(f".{path.name}.tmp")
-    beside.write_bytes(content.encode() if isinstance(content, str) else content)
-    beside.replace(path)

@@ -1,18 +1,14 @@
 """A results folder → what a report is made from: the rows that can be read, and the suite they belong to.
 
-A table by cell.
-
 A results folder → what a report is made from: the rows that can be read, and the suite that asked for them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import ValidationError
@@ -23,27 +19,6 @@ from bench.errors import StoreError
 from bench.spec import Suite, System
 from bench.store.read import NAME as SUITE
 from bench.store.schema import Rows
-
-
-def by_cell(table: pa.Table) -> Mapping[str, pa.Table]:
-    """The rows of each cell, by cell id."""
-    return dict(_slices(table))
-
-
-def _slices(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
-    codes = _codes(table)
-    if (np.diff(codes) < 0).any():  # the store gives cells in order: then nothing has to move
-        table = table.take(pa.array(np.argsort(codes, kind="stable")))
-        codes = np.sort(codes)
-    edges = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(codes)]
-    for start, end in pairwise(edges):
-        if end > start:
-            yield table["cell_id"][start].as_py(), table.slice(start, end - start)
-
-
-def _codes(table: pa.Table) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    ids = pc.unique(table["cell_id"])
-    return np.asarray(pc.index_in(table["cell_id"], value_set=ids), dtype=np.int64)
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import PurePath
 from types import MappingProxyType
 
@@ -16,24 +15,14 @@ from bench.cells import CellKey, CellSpec
 from bench.reporting import provenance
 from bench.reporting.costs import ProbedCell, costs
 from bench.reporting.evidence import Losses, curves, losses, trace, tuned
-from bench.reporting.judging import (
-    Against,
-    Evidence,
-    Families,
-    against,
-    best_of,
-    best_set,
-    choose_lengths,
-    judged,
-    others,
-)
+from bench.reporting.judging import Candidate, Evidence, Families, Judged, best_of, best_set, others
 from bench.reporting.ranking import rank, standings
 from bench.reporting.sentences import OTHER_DATA, answers, statement
-from bench.reporting.source import Source, by_cell
-from bench.reporting.summary_cells import cells
+from bench.reporting.source import Source
+from bench.reporting.summary_cells import Arrays, Cells
 from bench.reporting.values import CellSummary, Counts, Curves, Model, Section, State, Summary, Trace, Verdict
 from bench.stats.claims import ClaimOutcome
-from bench.store.grid import Grid, grid
+from bench.store.grid import Grid, by_cell, grid, own_data
 from bench.store.schema import KEY
 from bench.text import listed, plural
 
@@ -159,11 +148,11 @@ class _Sections:
         self.predictions = by_cell(tables["predictions"])
         self.curves = by_cell(tables["curves"])
         self.trials = by_cell(tables["trials"])
-        self.own_data = provenance.own_data(self.runs)
+        self.own_data = own_data(self.runs)
         one_series = {cell_id: rows for cell_id, rows in self.predictions.items() if cell_id not in self.own_data}
         self.losses = _losses(one_series)  # there is no test window that replicates with data of their own share
         references = frozenset(model.name for model in models if model.reference)
-        self.cells = cells(layout, self.losses, references, asked=source.asked, own_data=self.own_data)
+        self.cells = Cells(Arrays.of(layout, self.own_data), self.losses, references, source.asked)
         self.evidence = Evidence.of(layout, self.losses, _kinds(self.runs), own_data=self.own_data)
         self.references = _reference_errors(layout)
         self.linear_floors = _linear_floors(layout)
@@ -174,43 +163,45 @@ class _Sections:
 
     def all(self) -> tuple[Section, ...]:
         facts = provenance.data_facts(self.runs)
-        own = defaultdict(list)
-        for cell in self.cells:
-            own[cell.dataset, cell.horizon].append(cell)
-        order = sorted(own, key=lambda place: (place[0].casefold(), *place))
-        compared = [place for place in order if place[0] not in self.different_data]
-        found = {place: self._chosen(own[place]) for place in order}
-        found |= dict(
-            zip(compared, judged((found[place] for place in compared), self.evidence, self.families), strict=True)
+        own = self._candidates()
+        by_dataset: dict[str, list[Sequence[Candidate]]] = defaultdict(list)
+        for (dataset, _), cells in own.items():
+            by_dataset[dataset].append(cells)
+        judged = Judged.of(
+            by_dataset,
+            self.evidence,
+            self.families,
+            different_data=self.different_data,
+            mixed_data=self.mixed_data,
         )
-        held = self._held([found[place] for place in compared if place[0] not in self.mixed_data])
-        return tuple(self._section(found[place], facts=facts[place[0]], held=held) for place in order)
+        return tuple(self._section(cells, judged, facts=facts[dataset]) for (dataset, _), cells in own.items())
 
-    def _chosen(self, own: Sequence[CellSummary]) -> tuple[CellSummary, ...]:
-        order = {model.name: place for place, model in enumerate(self.models)}
-        return choose_lengths(sorted(own, key=lambda cell: (order[cell.model], cell.sequence_length)))
+    def _candidates(self) -> dict[tuple[str, int], list[Candidate]]:
+        """By dataset and horizon, in the order of the page."""
+        own: dict[tuple[str, int], list[Candidate]] = defaultdict(list)
+        for cell in self.cells.candidates():
+            own[cell.dataset, cell.horizon].append(cell)
+        models = {model.name: place for place, model in enumerate(self.models)}
+        order = sorted(own, key=lambda place: (place[0].casefold(), *place))
+        return {
+            place: sorted(own[place], key=lambda cell: (models[cell.model], cell.sequence_length)) for place in order
+        }
 
-    def _held(self, sections: Sequence[Sequence[CellSummary]]) -> Mapping[str | None, Against]:
-        """Every chosen cell against the best one of its dataset."""
-        best = [(best_of(own), own) for own in sections]
-        return against([(top, others(own, top)) for top, own in best if top], self.evidence, self.families)
-
-    def _section(
-        self, own: Sequence[CellSummary], *, facts: tuple[str, str, int | None], held: Mapping[str | None, Against]
-    ) -> Section:
+    def _section(self, own: Sequence[Candidate], judged: Judged, *, facts: tuple[str, str, int | None]) -> Section:
         dataset, horizon = own[0].dataset, own[0].horizon
         same_data = dataset not in self.different_data | self.mixed_data
-        found = tuple(
-            replace(cell, why_not_best=held[cell.cell_id].sentence) if cell.cell_id in held else cell for cell in own
-        )
-        best = best_of(found) if same_data else None
-        near = (
-            [cell for cell in others(found, best) if held[cell.cell_id].outcome is not ClaimOutcome.FAILS]
-            if best
+        summaries = {cell.at: self.cells.summary(cell, judged) for cell in own}
+        found = tuple(summaries.values())
+        chosen = [cell for cell in own if summaries[cell.at].chosen]
+        top = best_of(chosen) if same_data else None
+        best = summaries[top.at] if top else None
+        against = (
+            [(cell.model, judged.against_best[cell.cell_id].finding.outcome) for cell in others(chosen, top)]
+            if top
             else []
         )
-        untested = tuple(cell.model for cell in near if not held[cell.cell_id].outcome.measured)
-        rivals = tuple(cell.model for cell in near)
+        rivals = tuple(model for model, outcome in against if outcome is not ClaimOutcome.FAILS)
+        untested = tuple(model for model, outcome in against if not outcome.measured)
         persistence, floor = self.references[dataset, horizon]
         return Section(
             title=f"{dataset} (horizon {horizon})" if self.several_horizons else dataset,
@@ -232,7 +223,7 @@ class _Sections:
             else OTHER_DATA,
             curves=tuple(self._curves(found)),
             tuned=tuple(tuned(rows) for cell in found if cell.chosen and (rows := self.trials.get(cell.cell_id or ""))),
-            trace=None if self.tasks.get(dataset) == "classify" else self._trace(found),
+            trace=None if self.tasks.get(dataset) == "classify" else self._trace(chosen),
             best_set=best_set(found, self.losses) if same_data else "",
             task=self.tasks.get(dataset) or "forecast",
         )
@@ -244,10 +235,10 @@ class _Sections:
             if cell.chosen and not cell.deterministic and rows is not None:
                 yield curves(rows)
 
-    def _trace(self, found: Sequence[CellSummary]) -> Trace | None:
-        """Of the best model that is not persistence itself, which is drawn beside it anyway."""
+    def _trace(self, chosen: Sequence[Candidate]) -> Trace | None:
+        """Of the best model that is not persistence itself, which is drawn next to it anyway."""
         reference = {model.name for model in self.models if model.reference}
-        drawn = best_of([cell for cell in found if cell.model not in reference]) or best_of(found)
+        drawn = best_of([cell for cell in chosen if cell.model not in reference]) or best_of(chosen)
         cell_id = (drawn.cell_id if drawn else None) or ""
         rows = self.predictions.get(cell_id)
         return None if rows is None else trace(rows, alone=cell_id in self.own_data)

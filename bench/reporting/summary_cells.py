@@ -1,11 +1,10 @@
-"""Arrays ``[cells, models, seeds]`` → one `CellSummary` for each place of the cross product."""
+"""Arrays ``[cells, models, seeds]`` → one `CellSummary` for each of them, built once, when all are judged."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +12,13 @@ import numpy as np
 import pyarrow as pa
 
 from bench.arrays import FloatArray
-from bench.cells import CellKey, CellSpec
+from bench.cells import CellSpec
 from bench.reporting.evidence import Losses, skill_in_window
-from bench.reporting.values import CellSummary, Cost, Estimate, State, Verdict
+from bench.reporting.judging import Candidate, Judged
+from bench.reporting.values import Bounds, CellSummary, Cost, Estimate, State, Verdict
 from bench.stats.aggregates import learnable_fraction, skill
 from bench.stats.bootstrap import Interval, mean
-from bench.store.grid import MISSING, Grid, several
-from bench.store.schema import Status
+from bench.store.grid import Grid, several
 from bench.text import setting
 
 NO_ROW = "no row: the suite leaves this cell out, or it has not been run yet"
@@ -31,37 +30,6 @@ _MEANS = ("mae", "directional_accuracy", "accuracy", "log_loss", "validation_mse
 _FIRST = ("cell_id", "hyperparameters", "spec")
 
 
-def cells(
-    grid: Grid,
-    losses: Mapping[str, Losses],
-    references: frozenset[str],
-    *,
-    asked: Collection[CellKey] | None,
-    own_data: frozenset[str],
-) -> tuple[CellSummary, ...]:
-    """Every case × model of `grid`, in the grid's order.
-
-    Parameters
-    ----------
-    grid
-        The replicates.
-    losses
-        By cell id, of the cells whose predictions are stored.
-    references
-        The models that are persistence itself.
-    asked
-        The cells that the suite has a cell for, where that is known: it says why one has no row.
-    own_data
-        Ids of the cells whose replicates each have data of their own: they are no copies, whatever the model.
-    """
-    arrays = _Arrays.of(grid, own_data)
-    return tuple(
-        _cell(arrays, (c, m), losses=losses, references=references, asked=asked)
-        for c in range(len(grid.cases))
-        for m in range(len(grid.models))
-    )
-
-
 Index = tuple[int, int]
 """Of a case and of a model."""
 Nested = list[list[Any]]
@@ -69,7 +37,7 @@ Nested = list[list[Any]]
 
 
 @dataclass(frozen=True, eq=False)
-class _Arrays:
+class Arrays:
     """What is computed for all cells at once, ``[cells][models]``."""
 
     grid: Grid
@@ -84,7 +52,8 @@ class _Arrays:
     numbers: Mapping[str, Nested]
 
     @classmethod
-    def of(cls, grid: Grid, own_data: frozenset[str]) -> _Arrays:
+    def of(cls, grid: Grid, own_data: frozenset[str]) -> Arrays:
+        """Of `grid`; the cells of the ids `own_data` are no copies, whatever the model: each replicate has its data."""
         first, deterministic = _first(grid), grid.deterministic()
         own = np.array([[cell_id in own_data for cell_id in row] for row in first["cell_id"]], dtype=np.bool_)
         return cls(
@@ -101,6 +70,7 @@ class _Arrays:
         )
 
     def estimate(self, name: str, place: Index) -> Estimate | None:
+        """The value `name` of one cell with its interval; `None` where it has none."""
         c, m = place
         value, low, high = (part[c][m] for part in self.intervals[name])
         if math.isnan(value):
@@ -108,12 +78,108 @@ class _Arrays:
         return Estimate(value, None if math.isnan(low) or self.copies[c][m] else (low, high))
 
     def number(self, name: str, place: Index) -> float | None:
+        """The number `name` of one cell; `None` where it has none."""
         value: float = self.numbers[name][place[0]][place[1]]
         return None if math.isnan(value) else value
 
     def whole(self, name: str, place: Index) -> int | None:
+        """The same as a whole number."""
         value = self.number(name, place)
         return None if value is None else int(value)
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Every case × model of a grid: first what each is judged by, then, with what came of it, its summary.
+
+    Parameters
+    ----------
+    arrays
+        What is computed for all cells at once.
+    losses
+        By cell id, of the cells whose predictions are stored.
+    references
+        The models that are persistence itself.
+    asked
+        The cells that the suite has, where that is known: it says why one has no row.
+    """
+
+    arrays: Arrays
+    losses: Mapping[str, Losses]
+    references: frozenset[str]
+    asked: Collection[CellKey] | None
+
+    def candidates(self) -> Iterator[Candidate]:
+        """What each cell is judged by, in the grid's order."""
+        for c, case in enumerate(self.arrays.grid.cases):
+            for m, model in enumerate(self.arrays.grid.models):
+                rmse = _root(self.arrays.estimate("mse", (c, m)))
+                yield Candidate(
+                    at=(c, m),
+                    cell_id=self.arrays.first["cell_id"][c][m],
+                    dataset=case.dataset,
+                    model=model,
+                    sequence_length=case.sequence_length,
+                    horizon=case.horizon,
+                    deterministic=self.arrays.deterministic[c][m],
+                    rmse=rmse.value if rmse else None,
+                    validation_mse_scaled=self.arrays.number("validation_mse_scaled", (c, m)),
+                    verdict=_verdict(self.arrays, (c, m), reference=model in self.references),
+                )
+
+    def summary(self, cell: Candidate, judged: Judged) -> CellSummary:
+        """All that is shown of `cell`, once everything was `judged`."""
+        arrays, place = self.arrays, cell.at
+        c, m = place
+        state, note = self._state(cell)
+        return CellSummary(
+            cell_id=cell.cell_id,
+            dataset=cell.dataset,
+            model=cell.model,
+            sequence_length=cell.sequence_length,
+            horizon=cell.horizon,
+            state=state,
+            finished=arrays.finished[c][m],
+            replicates=arrays.replicates[c][m],
+            note=note,
+            deterministic=cell.deterministic,
+            chosen=cell.cell_id in judged.chosen,
+            rmse=_root(arrays.estimate("mse", place)),
+            rmse_by_seed=tuple(value for value in arrays.rmse_by_seed[c][m] if math.isfinite(value)),
+            rmse_scaled=arrays.number("rmse_scaled", place),
+            mae=arrays.number("mae", place),
+            skill=arrays.estimate("skill", place),
+            skill_in_window=self._skill_in_window(cell),
+            learnable_fraction=arrays.estimate("learnable_fraction", place),
+            directional_accuracy=arrays.number("directional_accuracy", place),
+            accuracy=arrays.number("accuracy", place),
+            log_loss=arrays.number("log_loss", place),
+            validation_mse_scaled=cell.validation_mse_scaled,
+            verdict=judged.verdict(cell),
+            beats_persistence=judged.beats_persistence(cell),
+            why=judged.why(cell),
+            why_not_best=judged.why_not_best(cell),
+            cost=_cost(arrays, place),
+            hyperparameters=self._hyperparameters(cell),
+        )
+
+    def _state(self, cell: Candidate) -> tuple[State, str]:
+        """How much of the cell there is, and why there is no more."""
+        state, note = _state(self.arrays, cell.at)
+        if state is State.MISSING and self.asked is not None:
+            there = (cell.dataset, cell.model, cell.sequence_length, cell.horizon) in self.asked
+            note = NOT_RUN if there else LEFT_OUT
+        return state, note
+
+    def _skill_in_window(self, cell: Candidate) -> Bounds | None:
+        """Where predictions are stored; persistence has none against itself."""
+        known = self.losses.get(cell.cell_id or "")
+        return skill_in_window(known) if known and cell.model not in self.references else None
+
+    def _hyperparameters(self, cell: Candidate) -> tuple[tuple[str, str], ...]:
+        c, m = cell.at
+        first = {name: values[c][m] for name, values in self.arrays.first.items()}
+        return _hyperparameters(first, deterministic=cell.deterministic)
 
 
 def _intervals(grid: Grid) -> dict[str, tuple[Nested, Nested, Nested]]:
@@ -164,74 +230,24 @@ def _over(statistic: Callable[..., FloatArray], values: FloatArray) -> FloatArra
     return result
 
 
-def _cell(
-    arrays: _Arrays,
-    place: Index,
-    *,
-    losses: Mapping[str, Losses],
-    references: frozenset[str],
-    asked: Collection[CellKey] | None,
-) -> CellSummary:
-    c, m = place
-    case, model = arrays.grid.cases[c], arrays.grid.models[m]
-    first = {name: values[c][m] for name, values in arrays.first.items()}
-    known = losses.get(first["cell_id"] or "")
-    state, note = _state(arrays, place)
-    if state is State.MISSING and asked is not None:
-        there = case.key(model) in asked
-        note = NOT_RUN if there else LEFT_OUT
-    window = skill_in_window(known) if known and model not in references else None
-    return CellSummary(
-        cell_id=first["cell_id"],
-        dataset=case.dataset,
-        model=model,
-        sequence_length=case.sequence_length,
-        horizon=case.horizon,
-        state=state,
-        finished=arrays.finished[c][m],
-        replicates=arrays.replicates[c][m],
-        note=note,
-        deterministic=arrays.deterministic[c][m],
-        rmse=_root(arrays.estimate("mse", place)),
-        rmse_by_seed=tuple(value for value in arrays.rmse_by_seed[c][m] if math.isfinite(value)),
-        rmse_scaled=arrays.number("rmse_scaled", place),
-        mae=arrays.number("mae", place),
-        skill=arrays.estimate("skill", place),
-        skill_in_window=window,
-        learnable_fraction=arrays.estimate("learnable_fraction", place),
-        directional_accuracy=arrays.number("directional_accuracy", place),
-        accuracy=arrays.number("accuracy", place),
-        log_loss=arrays.number("log_loss", place),
-        validation_mse_scaled=arrays.number("validation_mse_scaled", place),
-        verdict=_verdict(arrays, place, reference=model in references),
-        cost=_cost(arrays, place),
-        hyperparameters=_hyperparameters(first, deterministic=arrays.deterministic[c][m]),
-    )
-
-
-def _verdict(arrays: _Arrays, place: Index, *, reference: bool) -> Verdict:
+def _verdict(arrays: Arrays, place: Index, *, reference: bool) -> Verdict:
     """Before anything is tested."""
     if not arrays.finished[place[0]][place[1]]:
         return Verdict.UNFINISHED if arrays.replicates[place[0]][place[1]] else Verdict.NO_ROW
     return Verdict.REFERENCE if reference else Verdict.UNTESTED
 
 
-def _state(arrays: _Arrays, place: Index) -> tuple[State, str]:
+def _state(arrays: Arrays, place: Index) -> tuple[State, str]:
     """How much of the cell there is, and why there is no more."""
     finished, replicates = arrays.finished[place[0]][place[1]], arrays.replicates[place[0]][place[1]]
     if not replicates:
         return State.MISSING, NO_ROW
     if finished == replicates:
         return State.OK, ""
-    grid = arrays.grid
-    lost = Counter(status for status in grid.status[place].tolist() if status not in {MISSING, Status.OK})
-    row = grid.row[place][(grid.row[place] >= 0) & ~grid.ok[place]][0]
-    reason = grid.runs["reason"][int(row)].as_py() or "no reason was stored"
-    counts = ", ".join(f"{count} of {replicates} {status.replace('_', ' ')}" for status, count in sorted(lost.items()))
-    return (State.PARTIAL if finished else State.FAILED), f"{counts}: {reason}"
+    return (State.PARTIAL if finished else State.FAILED), arrays.grid.incomplete(place)
 
 
-def _cost(arrays: _Arrays, place: Index) -> Cost:
+def _cost(arrays: Arrays, place: Index) -> Cost:
     one_machine = arrays.one_machine[place[0]][place[1]]
     times = {name: arrays.number(name, place) if one_machine else None for name in _TIMES}
     return Cost(

@@ -24,7 +24,7 @@ import pyarrow as pa
 from bench.cells import Cell, CellKey, named
 from bench.data import dataset_kinds
 from bench.data.base import DatasetKind
-from bench.errors import DatasetsError, InputError
+from bench.errors import DatasetsError, InputError, described
 from bench.models import model_kinds
 from bench.protocol.prepare import Outline, outline
 from bench.registry import lookup, third_party, unknown
@@ -176,7 +176,7 @@ def _problem(error: Exception) -> str | None:
             f"{error.filename}: expected a file that can be read: {error.strerror}; mend its permissions, or its path"
         )
     if isinstance(error, MemoryError | OverflowError):
-        came = " ".join(f"{type(error).__name__}: {error}".split())
+        came = described(error)
         return f"expected a series that fits into memory and float64, got {came}; lower its length or its parameters"
     return None
 

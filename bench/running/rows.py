@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from bench.cells import CODE_VERSION, Cell
 from bench.data import dataset_kinds
-from bench.errors import DataError, DataUnavailable, InputError, OutOfTime
+from bench.errors import DataError, DataUnavailable, InputError, OutOfTime, one_line
 from bench.models import model_kinds
 from bench.store.environment import environment
 from bench.store.schema import ADVICE, SCHEMAS, Rows, Status, table
@@ -27,7 +27,7 @@ from bench.training.members import Fit
 
 def classified(error: Exception) -> tuple[Status, str]:
     """The status and the one-line reason of what ended a cell."""
-    text = " ".join(str(error).split())
+    text = one_line(error)
     if isinstance(error, DataUnavailable):
         return Status.UNAVAILABLE, text
     if isinstance(error, DataError):

@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
 from bench.cells import Cell
-from bench.errors import StoreError
+from bench.errors import StoreError, described
 from bench.running.plan import Plan, left_s
 from bench.running.rows import failed
 from bench.running.workers import Engine
@@ -204,7 +204,7 @@ class _Run:
                 problem = error
         yield
         if problem:
-            reason = " ".join(f"{type(problem).__name__}: {problem}".split())
+            reason = described(problem)
             raise StoreError(
                 f"{path}: expected a journal that can be written, got {reason}; every finished cell is stored: "
                 "make room, or move the file away to begin another"

@@ -32,7 +32,7 @@ from threading import Condition, Lock
 from typing import Any, Generic, Protocol, TypeVar
 
 from bench.cells import Cell
-from bench.errors import InputError
+from bench.errors import InputError, described
 from bench.registry import lookup
 from bench.running.rows import failed
 from bench.store.schema import ADVICE, Rows, Status
@@ -273,7 +273,7 @@ def imported(address: str) -> Any:
     try:
         return getattr(importlib.import_module(module), name)
     except Exception as error:
-        came = " ".join(f"{type(error).__name__}: {error}".split())
+        came = described(error)
         raise InputError(
             f"{module}: expected a module that can be imported, got {came}; mend the installation (`bench doctor` "
             "says more) and run again"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.atomic import write_atomically
 from bench.cells import CellKey, CellSpec
 from bench.errors import StoreError
 from bench.store.read import cell_ids, part_of, read
@@ -67,9 +68,7 @@ def size_bytes(baseline: Path) -> int:
 def _replace(baseline: Path, parts: Mapping[Path, bytes]) -> None:
     (baseline / "runs").mkdir(parents=True, exist_ok=True)
     for part, content in parts.items():
-        beside = part.with_suffix(".tmp")
-        beside.write_bytes(content)
-        beside.replace(part)
+        write_atomically(part, content)
     for cell_id in cell_ids(baseline):
         if (part := part_of(baseline, "runs", cell_id)) not in parts:
             part.unlink()

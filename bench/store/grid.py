@@ -3,13 +3,17 @@
 Rows → arrays ``[cells, models, seeds]``. What is missing is explicit, never filled in.
 
 Which rows were measured on the same machine: times from different ones are never merged.
+
+The rows of each cell, and which cells have data of their own for each replicate.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -72,6 +76,22 @@ class Grid:
         """The numbers of the column `name`, ``[cells, models, seeds]``: NaN unless the replicate is ok and has one."""
         numbers = np.append(_floats(self.runs[name]), np.nan)[self.row]
         return np.where(self.ok, numbers, np.nan)
+
+    def incomplete(self, at: tuple[int, int]) -> str:
+        """How many replicates of one cell ended in which way and why the first did; empty where all are ok.
+
+        Parameters
+        ----------
+        at
+            Where the cell is in ``[cells, models]``.
+        """
+        ended = Counter(status for status in self.status[at].tolist() if status != MISSING)
+        lost = sorted((status, count) for status, count in ended.items() if status != Status.OK)
+        if not lost:
+            return ""
+        counts = ", ".join(f"{count} of {ended.total()} {status.replace('_', ' ')}" for status, count in lost)
+        first = int(self.row[at][(self.row[at] >= 0) & ~self.ok[at]][0])
+        return f"{counts}: {self.runs['reason'][first].as_py() or 'no reason was stored'}"
 
     def deterministic(self) -> BoolArray:
         """Which cells are one fit that stands for every seed, ``[cells, models]``.
@@ -163,14 +183,43 @@ def several(grid: Grid) -> BoolArray:
     return np.asarray((present & (code != highest[..., None])).any(axis=2))
 
 
-def codes(runs: pa.Table) -> IntArray:
-    """``[rows]``: equal numbers where the machine is the same."""
-    combined = np.zeros(runs.num_rows, dtype=np.int64)
-    for name in MACHINE:
-        values = pc.unique(runs[name])
-        place = pc.index_in(runs[name], value_set=values)  # finds null as well
+def codes(rows: pa.Table, names: Sequence[str] = MACHINE) -> IntArray:
+    """``[rows]``: equal numbers where the columns `names` are the same; by default, where the machine is."""
+    combined = np.zeros(rows.num_rows, dtype=np.int64)
+    for name in names:
+        values = pc.unique(rows[name])
+        place = pc.index_in(rows[name], value_set=values)  # finds null as well
         combined = combined * max(1, len(values)) + np.asarray(place, dtype=np.int64)
     return combined
+
+
+def split(rows: pa.Table, names: Sequence[str]) -> dict[tuple[Any, ...], pa.Table]:
+    """The rows of each distinct key, the values of the columns `names`; their order within it stays."""
+    return dict(_slices(rows, names))
+
+
+def by_cell(rows: pa.Table) -> dict[str, pa.Table]:
+    """The rows of each cell, by cell id."""
+    return {cell_id: own for (cell_id,), own in _slices(rows, ["cell_id"])}
+
+
+def _slices(rows: pa.Table, names: Sequence[str]) -> Iterator[tuple[tuple[Any, ...], pa.Table]]:
+    code = codes(rows, names)
+    if (np.diff(code) < 0).any():  # the store gives cells in order: then nothing has to move
+        rows = rows.take(pa.array(np.argsort(code, kind="stable")))
+        code = np.sort(code)
+    edges = [0, *(np.flatnonzero(np.diff(code)) + 1).tolist(), len(code)]
+    for start, end in pairwise(edges):
+        if end > start:
+            yield tuple(rows[name][start].as_py() for name in names), rows.slice(start, end - start)
+
+
+def own_data(runs: pa.Table) -> frozenset[str]:
+    """Ids of the cells whose replicates each have data of their own, as the suite requested."""
+    known = runs.filter(pc.is_valid(runs["data_sha256"])).group_by(["cell_id", "spec"])
+    counted = known.aggregate([("data_sha256", "count_distinct")]).to_pylist()
+    several = (row for row in counted if row["data_sha256_count_distinct"] > 1)
+    return frozenset(row["cell_id"] for row in several if CellSpec.from_json(row["spec"]).fresh_data)
 
 
 def label(row: Mapping[str, Any]) -> str:

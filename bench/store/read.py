@@ -22,8 +22,9 @@ from typing import TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bench.atomic import write_atomically
 from bench.cells import CellKey
-from bench.errors import StoreError
+from bench.errors import StoreError, one_line
 from bench.store.schema import ADDED, ALL, PROBES, SCHEMAS, VERSION, Rows, Status
 
 T = TypeVar("T")
@@ -102,7 +103,7 @@ def _open(part: Path, take: Callable[[pq.ParquetFile], T]) -> T | None:
     except PermissionError as error:
         raise unreadable(part, error) from error
     except (pa.ArrowException, OSError) as error:
-        line = " ".join(str(error).split())
+        line = one_line(error)
         raise StoreError(f"{part}: expected a whole Parquet file, but it is torn ({line}); {_remedy(part)}") from error
 
 
@@ -343,11 +344,9 @@ def write_suite(folder: Path, text: str) -> None:
     """
     if read_suite(folder) == text:
         return
-    beside = folder / f".{NAME}.tmp"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(folder / NAME)
+        write_atomically(folder / NAME, text)
     except OSError as error:
         raise StoreError(f"{folder / NAME}: expected a file that can be written: {error.strerror}") from error
 

@@ -19,6 +19,7 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bench.atomic import sync
 from bench.errors import StoreError
 from bench.store.read import cell_ids, part_of, probe_part, stored
 from bench.store.schema import ALL, SCHEMAS, Rows
@@ -119,7 +120,7 @@ class Writer:
             _write(staged, "probes", rows)
             place.parent.mkdir(exist_ok=True)
             (staged / "probes").replace(place)
-            _sync(place.parent)
+            sync(place.parent)
             staged.rmdir()
 
     def supersede(self, cell_id: str) -> None:
@@ -174,16 +175,16 @@ def _write(staged: Path, name: str, rows: pa.Table) -> None:
     with pq.ParquetFile(part, page_checksum_verification=True) as file:
         if not file.schema_arrow.equals(ALL[name]) or file.read().num_rows != rows.num_rows:
             raise StoreError(f"{part}: what was written does not read back; check the disk")
-    _sync(part)
+    sync(part)
 
 
 def _commit(shelf: Path, cell_id: str) -> None:
     """Make what is staged final; from here on a killed writer loses nothing."""
     final = shelf / ".pending" / cell_id
     staged = final.with_suffix(".tmp")
-    _sync(staged)
+    sync(staged)
     staged.rename(final)
-    _sync(final.parent)
+    sync(final.parent)
     _place(shelf, cell_id)
 
 
@@ -194,7 +195,7 @@ def _place(shelf: Path, cell_id: str) -> None:
         staged, place = final / name, part_of(shelf, name, cell_id)
         if staged.exists():  # else an earlier call has moved it
             staged.replace(place)
-            _sync(place.parent)
+            sync(place.parent)
     final.rmdir()
 
 
@@ -205,7 +206,7 @@ def _move(cell_id: str, source: Path, target: Path) -> None:
     staged = _stage(target, cell_id)
     for name in TABLES:
         shutil.copyfile(part_of(source, name, cell_id), staged / name)
-        _sync(staged / name)
+        sync(staged / name)
     _commit(target, cell_id)
     _remove(source, cell_id)
 
@@ -215,9 +216,9 @@ def _remove(shelf: Path, cell_id: str) -> None:
     note = shelf / ".pending" / f"{cell_id}.moved"
     note.parent.mkdir(exist_ok=True)
     note.touch()
-    _sync(note.parent)
+    sync(note.parent)
     part_of(shelf, "runs", cell_id).unlink()
-    _sync(shelf / "runs")
+    sync(shelf / "runs")
     _clear(shelf, note)
 
 
@@ -226,7 +227,7 @@ def _clear(shelf: Path, note: Path) -> None:
     if not part_of(shelf, "runs", note.stem).exists():
         for name in TABLES:
             part_of(shelf, name, note.stem).unlink(missing_ok=True)
-            _sync(shelf / name)
+            sync(shelf / name)
     note.unlink()
 
 
@@ -240,13 +241,3 @@ def _recover(shelf: Path) -> None:
             _clear(shelf, path)
         else:
             _place(shelf, path.name)
-
-
-def _sync(path: Path) -> None:
-    if path.is_dir() and os.name == "nt":
-        return  # Windows cannot open a folder
-    descriptor = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -21,7 +21,7 @@ from ruamel.yaml.error import MarkedYAMLError, StreamMark
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
-from bench.errors import Problem, SuiteError
+from bench.errors import Problem, SuiteError, one_line
 
 
 class Position(NamedTuple):
@@ -40,7 +40,7 @@ class Problems:
 
     def add(self, place: Position, message: str) -> None:
         """Note that what begins at `place` is wrong, in one line."""
-        self.found.add(Problem(self.file, place.line, place.column, " ".join(message.split())))
+        self.found.add(Problem(self.file, place.line, place.column, one_line(message)))
 
     def places(self) -> frozenset[Position]:
         """Where something is known to be wrong: what follows from it there need not be told."""

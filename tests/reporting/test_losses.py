@@ -7,10 +7,10 @@ import pytest
 
 from bench.arrays import FloatArray
 from bench.reporting.evidence import losses, skill_in_window, trace
-from bench.reporting.source import by_cell
 from bench.reporting.values import Trace
 from bench.stats.delay import delay
 from bench.stats.window_tests import loss_ratio
+from bench.store.grid import by_cell
 from bench.store.schema import table
 
 
