@@ -167,7 +167,7 @@ class Cells:
         """How much of the cell there is, and why there is no more."""
         state, note = _state(self.arrays, cell.at)
         if state is State.MISSING and self.asked is not None:
-            there = (cell.dataset, cell.model, cell.sequence_length, cell.horizon) in self.asked
+            there = CellKey(cell.dataset, cell.model, cell.sequence_length, cell.horizon) in self.asked
             note = NOT_RUN if there else LEFT_OUT
         return state, note
 

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from bench.arrays import BoolArray, FloatArray, IntArray
-from bench.cells import Case
+from bench.cells import Case, CellSpec
 from bench.errors import InputError
 from bench.store import schema
 from bench.store.schema import Status

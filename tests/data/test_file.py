@@ -85,8 +85,13 @@ def test_provenance_and_fingerprint_are_the_bytes(path: Path) -> None:
         ('"x",y\n"1","a,b"\n2,"two\nlines"\n3,5" pipe\n', [1, 2, 3]),
         ("x\n 1\n-2e3 \n.5\n", [1, -2000, 0.5]),
         (BINARY, [1.5, 2.5]),
+        ("x,y\r1,a\r2,b\r", [1, 2]),
+        ("y, x\n0, 1\n0,2 \n", [1, 2]),
     ],
-    ids=["CRLF", "byte-order mark", "blank lines", "quotes", "spellings", "another column's bytes"],
+    ids=[
+        *("CRLF", "byte-order mark", "blank lines", "quotes", "spellings", "another column's bytes"),
+        *("carriage returns", "spaces after commas"),
+    ],
 )
 def test_dialects_that_are_read(content: str | bytes, values: list[float], path: Path) -> None:
     assert _load(path, content).values[:, 0].tolist() == values
@@ -149,6 +154,61 @@ def test_times_that_are_read(times: list[str], read: list[str] | list[float] | N
 )
 def test_a_csv_that_is_wrong(content: str | bytes, said: str, path: Path) -> None:
     assert _refusal(path, content).startswith(said)
+
+
+@pytest.mark.parametrize("mark", ["", "null", "NULL", "NA", "N/A", "NaN", " nan", "None", "-", ".", "?"])
+def test_every_mark_of_a_missing_value_is_counted_and_gets_the_same_advice(mark: str, path: Path) -> None:
+    advice = "rows without a value: 2 of 4; fill them in, or leave out the rows before or after them"
+    said = _refusal(path, f"t,x\n1,5\n2,{mark}\n3,{mark}\n4,6\n")
+    assert said.startswith("row 2 (line 3), column 'x': expected a ")
+    assert said.endswith(f"; {advice}")
+    said = _refusal(path, f"t,x\n1,5\n{mark},6\n{mark},7\n4,6\n", time="t")
+    assert said.startswith("row 2 (line 3)")
+    assert said.endswith(f"; {advice}")
+
+
+def test_marks_of_several_kinds_are_counted_together_and_the_first_fault_is_named(path: Path) -> None:
+    said = _refusal(path, "x,y\n1,0\nNaN,0\nnull,0\n?,0\n")
+    assert said.startswith("row 2 (line 3), column 'x': expected a number such as 1234.5, got 'NaN'; ")
+    assert "rows without a value: 3 of 4" in said
+    assert _refusal(path, "x,y\n1,0\nabc,0\nnull,0\n").endswith("got 'abc'; fix it")
+    assert "rows without a value: 1 of 3" in _refusal(path, "x,y\n1,0\nnull,0\nabc,0\n")
+
+
+@pytest.mark.parametrize("mark", [None, float("nan")])
+def test_parquet_has_the_same_advice(mark: float | None, tmp_path: Path) -> None:
+    path = tmp_path / "mine.parquet"
+    assert "rows without a value: 2 of 3; fill them in" in _refusal(path, _parquet(path, {"x": [1.0, mark, mark]}))
+
+
+def test_a_gzipped_file_with_another_name_is_said_to_be_one(path: Path) -> None:
+    said = _refusal(path, gzip.compress(b"x\n1\n"))
+    assert said == "expected CSV text, got a file that gzip has compressed; name it .csv.gz"
+
+
+@pytest.mark.parametrize("names", [("x", "t"), (" x", " t"), ("x", " t ")])
+def test_spaces_around_names_and_values_do_not_matter(names: tuple[str, str], path: Path) -> None:
+    column, time = names
+    series = _load(path, "id, t, x\n0, 2020-01-01, 1.5\n1, 2020-01-02, 2.5\n", column=column, time=time)
+    assert series.values[:, 0].tolist() == [1.5, 2.5]
+    assert series.time is not None
+    assert [str(day)[:10] for day in series.time] == ["2020-01-01", "2020-01-02"]
+
+
+def test_a_name_that_fits_exactly_comes_before_those_that_differ_in_spaces(path: Path) -> None:
+    assert _load(path, " x,x\n1,2\n").values[:, 0].tolist() == [2.0]
+    assert _refusal(path, " x,x \n1,2\n").startswith("unknown column 'x'")
+
+
+def test_a_column_without_a_name_can_be_the_time(path: Path) -> None:
+    series = _load(path, ",x\n2020-01-01,1\n2020-01-02,2\n", time="")
+    assert series.time is not None
+    assert [str(day)[:10] for day in series.time] == ["2020-01-01", "2020-01-02"]
+    assert _refusal(path, "t,x\n2020-01-01,1\n", time="").startswith("unknown column ''")
+
+
+def test_carriage_returns_count_as_lines(path: Path) -> None:
+    assert _refusal(path, "x,y\r1,2\rabc,4\r").startswith("row 2 (line 3), column 'x': expected a number")
 
 
 def test_the_row_is_right_in_a_file_of_many_blocks(path: Path) -> None:
