@@ -138,9 +138,9 @@ def written_history(folders: Sequence[Path], *, metric: str, level: float, outpu
     return "\n".join([*table, statement(series, found), *failures(series), f"page: {page}"])
 
 
-baseline = typer.Typer(help="The committed results that a gate compares with.", no_args_is_help=True)
+baseline = typer.Typer(help="Store or show the committed results that the gate compares with.", no_args_is_help=True)
 
-_Folder = Annotated[Path, typer.Option("--baseline", help="Where the baseline lies.")]
+_Folder = Annotated[Path, typer.Option("--baseline", help="Folder of the baseline.")]
 
 
 @baseline.command()
@@ -149,7 +149,7 @@ def update(
     *,
     folder: _Folder = Path("results/baseline"),
 ) -> None:
-    """Make the runs of a results folder the baseline: all that its suite asks for, every replicate ok, small."""
+    """Make the runs of a results folder the baseline; every cell of its suite must be there, every replicate ok."""
     from bench.store.baseline import keep
 
     left_out = keep(results, folder, _asked(results))
@@ -160,7 +160,7 @@ def update(
 
 @baseline.command()
 def show(*, folder: _Folder = Path("results/baseline")) -> None:
-    """Show the baseline's errors and where they come from."""
+    """Show the errors of the baseline and where they come from."""
     typer.echo(_shown(folder))
 
 
