@@ -16,14 +16,14 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich would cost --help half its time
     pretty_exceptions_enable=False,
 )
-data = typer.Typer(help="The real data files: pinned by address and SHA-256.", no_args_is_help=True)
+data = typer.Typer(help="Download and check the real data files, pinned by URL and SHA-256.", no_args_is_help=True)
 app.add_typer(data, name="data")
-baseline = typer.Typer(help="The committed results that a gate compares with.", no_args_is_help=True)
+baseline = typer.Typer(help="Store or show the committed results that the gate compares with.", no_args_is_help=True)
 app.add_typer(baseline, name="baseline")
 
 
 class Progress(StrEnum):
-    """How a run shows itself."""
+    """How a run shows its progress."""
 
     AUTO = "auto"
     RICH = "rich"
@@ -42,7 +42,7 @@ class Listed(StrEnum):
 
 
 class Measured(StrEnum):
-    """The metrics whose history can be told."""
+    """The metrics whose history can be shown."""
 
     RMSE = "rmse"
     MAE = "mae"
@@ -62,7 +62,7 @@ class Rows(StrEnum):
 
 
 class Format(StrEnum):
-    """What a comparison is written as."""
+    """The output formats of a comparison."""
 
     MD = "md"
     JSON = "json"
@@ -82,7 +82,10 @@ def _version(*, wanted: bool) -> None:
 def _root(
     *,
     version: Annotated[
-        bool, typer.Option("--version", callback=lambda value: _version(wanted=value), is_eager=True, help="Print it.")
+        bool,
+        typer.Option(
+            "--version", callback=lambda value: _version(wanted=value), is_eager=True, help="Print the version."
+        ),
     ] = False,
 ) -> None:
     del version  # its callback has done the work
@@ -93,28 +96,28 @@ def run(  # noqa: PLR0913 - one parameter for each option
     suite: Annotated[str, typer.Argument(help="A suite file, or the name of a shipped suite.")],
     *,
     results: Annotated[Path | None, typer.Option(help="Results folder. [default: results/SUITE]")] = None,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Cells at the same time. [default: one per CPU]")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Number of parallel cells. [default: one per CPU]")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:INDEX.")] = "auto",
     only: Annotated[
         list[str] | None,
         typer.Option(
             metavar="KEY=GLOB",
-            help="Only these cells; repeatable. Keys: dataset, model, sequence_length, horizon; as globs too, such "
-            "as 'dataset=T04*'.",
+            help="Only these cells; repeatable. Keys: dataset, model, sequence_length, horizon; values may be globs, "
+            "such as 'dataset=T04*'.",
         ),
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Run every cell again.")] = False,
-    failed_only: Annotated[bool, typer.Option("--failed-only", help="Run stored cells that are not ok again.")] = False,
+    failed_only: Annotated[bool, typer.Option("--failed-only", help="Rerun stored cells that are not ok.")] = False,
     seed: Annotated[
-        int | None, typer.Option(min=0, max=2**63 - 1, help="Root of every random stream, instead of the suite's.")
+        int | None, typer.Option(min=0, max=2**63 - 1, help="Root seed of all random streams, instead of the suite's.")
     ] = None,
     progress: Annotated[Progress, typer.Option(help="auto: rich on a terminal, plain elsewhere.")] = Progress.AUTO,
-    no_report: Annotated[bool, typer.Option("--no-report", help="Make no report at the end.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run and how long, and stop.")] = False,
+    no_report: Annotated[bool, typer.Option("--no-report", help="Do not write the report at the end.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run and for how long, and stop.")] = False,
 ) -> None:
-    """Run what a suite asks for and is not stored yet, then write the report.
+    """Run the cells of a suite that are not stored yet, then write the report.
 
-    Exit status: 0 every cell is ok; 1 some did not finish, each named with its reason; 2 the input is wrong;
+    Exit status: 0 every cell is ok; 1 some did not finish, each listed with its reason; 2 the input is wrong;
     130 interrupted (finished cells are kept).
     """
     from bench.cli.run import Request, run_suite
@@ -141,7 +144,7 @@ def probe(  # noqa: PLR0913 - one parameter for each option
     *,
     results: Annotated[Path | None, typer.Option(help="Results folder. [default: results/SUITE]")] = None,
     only: Annotated[list[str] | None, typer.Option(metavar="KEY=GLOB", help="Only these cells; as for run.")] = None,
-    repeats: Annotated[int, typer.Option(min=1, help="Rounds; an interval of 95 % takes 6 or more.")] = 9,
+    repeats: Annotated[int, typer.Option(min=1, help="Number of rounds; a 95 % interval needs 6 or more.")] = 9,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the model's process.")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:INDEX.")] = "auto",
     fresh: Annotated[bool, typer.Option("--fresh", help="Probe every cell again.")] = False,
@@ -150,8 +153,8 @@ def probe(  # noqa: PLR0913 - one parameter for each option
 ) -> None:
     """Measure time and memory of each model of a suite: one at a time, in fresh processes, rounds interleaved.
 
-    Let nothing else run meanwhile. A case whose models are all stored for this machine is not measured again. Exit
-    status as of run.
+    Run nothing else meanwhile. A case whose models are all stored for this machine is not measured again. Exit status
+    as for run.
     """
     from bench.cli.probe import ProbeRequest, probe_suite
 
@@ -173,7 +176,7 @@ def probe(  # noqa: PLR0913 - one parameter for each option
 def report(
     results: Annotated[Path, typer.Argument(help="A results folder.")],
     *,
-    output: Annotated[Path, typer.Option(help="Its folder, named after the suite, is made in here.")] = Path("reports"),
+    output: Annotated[Path, typer.Option(help="Folder in which the report's folder is made.")] = Path("reports"),
 ) -> None:
     """Write the report of a results folder again."""
     from bench.cli.report import write_report
@@ -183,11 +186,11 @@ def report(
 
 @app.command()
 def show(
-    cell: Annotated[str, typer.Argument(help="The beginning of a cell's id, as a report names it.")],
+    cell: Annotated[str, typer.Argument(help="The beginning of a cell's id, as shown in a report.")],
     *,
     results: Annotated[Path | None, typer.Option(help="A results folder. [default: those in results/]")] = None,
     table: Annotated[
-        Rows | None, typer.Option(help="Which rows. [default: runs, or probes of a cell that was never run]")
+        Rows | None, typer.Option(help="Which table. [default: runs, or probes for a cell that was never run]")
     ] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Every column with every digit, as CSV.")] = False,
 ) -> None:
@@ -202,21 +205,21 @@ def compare(
     old: Annotated[Path, typer.Argument(metavar="BASE", help="A results folder.")],
     new: Annotated[Path, typer.Argument(metavar="NEW", help="Another, of the same suite.")],
     *,
-    gate: Annotated[bool, typer.Option("--gate", help="Let the verdict decide the exit status.")] = False,
+    gate: Annotated[bool, typer.Option("--gate", help="Set the exit status by the verdict.")] = False,
     suite: Annotated[
-        str | None, typer.Option(help="Whose gate says what counts. [default: the suite that NEW names]")
+        str | None, typer.Option(help="Suite whose gate sets the thresholds. [default: the suite that NEW names]")
     ] = None,
     format: Annotated[  # noqa: A002 - the option's name
-        list[Format] | None, typer.Option(help="What to write; repeatable. [default: md]")
+        list[Format] | None, typer.Option(help="Output format; repeatable. [default: md]")
     ] = None,
     output: Annotated[
-        list[Path] | None, typer.Option(help="The file of the first --format, of the second, …; else standard output.")
+        list[Path] | None, typer.Option(help="File for the first --format, the second, …; else standard output.")
     ] = None,
 ) -> None:
-    """Say what changed between two result sets, cell by cell.
+    """Report what changed between two result sets, cell by cell.
 
     Exit status with --gate: 0 nothing got worse; 1 a cell or one of its replicates got worse, vanished or no longer
-    finishes; 2 some or all of it cannot be compared. Without, 0 unless nothing can be compared.
+    finishes; 2 some or all cells cannot be compared. Without --gate: 0 unless nothing can be compared.
     """
     from bench.cli.compare import compare_results
 
@@ -226,15 +229,15 @@ def compare(
 
 @app.command()
 def history(
-    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Results folders, or folders of such.")],
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Results folders, or parents of some.")],
     *,
-    metric: Annotated[Measured, typer.Option(help="What to look at.")] = Measured.RMSE,
+    metric: Annotated[Measured, typer.Option(help="Metric to show.")] = Measured.RMSE,
     level: Annotated[
-        float, typer.Option(min=0.001, max=0.2, help="Chance of a step in a series that has none.")
+        float, typer.Option(min=0.001, max=0.2, help="Probability of a false step in a series without one.")
     ] = 0.01,
     output: Annotated[Path, typer.Option(help="Folder of the page.")] = Path("reports/history"),
 ) -> None:
-    """Find when results changed over many runs, and by how much; cells that were set aside count too."""
+    """Find when results changed over many runs, and by how much; superseded cells are included."""
     from bench.cli.compare import written_history
 
     typer.echo(written_history(folders, metric=metric.value, level=level, output=output))
@@ -248,14 +251,14 @@ def canary(
         list[str] | None,
         typer.Option(
             metavar="KEY=GLOB",
-            help="Only these cells; repeatable. Keys: dataset, model, sequence_length, horizon; as globs too, such "
-            "as 'dataset=T04*'.",
+            help="Only these cells; repeatable. Keys: dataset, model, sequence_length, horizon; values may be globs, "
+            "such as 'dataset=T04*'.",
         ),
     ] = None,
 ) -> None:
     """Check the cells of a suite for leaks; nothing is stored.
 
-    Exit status: 0 every check that applies was quiet; 1 a canary sang; 2 a check could not run, or none applied.
+    Exit status: 0 no check raised an alarm; 1 at least one did; 2 a check could not run, or none applied.
     """
     from bench.cli.canary import watched
 
@@ -264,7 +267,7 @@ def canary(
 
 @app.command(name="list")
 def list_(what: Annotated[Listed, typer.Argument(help="What to list.")]) -> None:
-    """List what there is: datasets, models, metrics or suites."""
+    """List the available datasets, models, metrics or suites."""
     from bench.cli.listing import listing
 
     typer.echo(listing(what.value))
@@ -280,7 +283,7 @@ def schema() -> None:
 
 @app.command()
 def doctor() -> None:
-    """Check this machine and say what to do about each problem; exit status 1 where something is wrong."""
+    """Check this machine and say how to fix each problem; exit status 1 if there is one."""
     from bench.cli.doctor import doctor as examine
 
     raise typer.Exit(examine())
@@ -288,7 +291,7 @@ def doctor() -> None:
 
 @data.command()
 def fetch(names: Annotated[list[str] | None, typer.Argument(help="Which files. [default: all]")] = None) -> None:
-    """Download the files that are neither in BENCH_DATA nor in the cache; exit status 1 where one cannot be had."""
+    """Download the files that are neither in BENCH_DATA nor in the cache; exit status 1 if a file is unavailable."""
     from bench.cli.data import fetched
 
     raise typer.Exit(fetched(names or []))
@@ -296,7 +299,7 @@ def fetch(names: Annotated[list[str] | None, typer.Argument(help="Which files. [
 
 @data.command()
 def verify(names: Annotated[list[str] | None, typer.Argument(help="Which files. [default: all]")] = None) -> None:
-    """Check the files that are here by SHA-256, without a network; exit status 1 where one is damaged."""
+    """Check the local files by SHA-256, without a network; exit status 1 if a file is damaged."""
     from bench.cli.data import verified
 
     raise typer.Exit(verified(names or []))
@@ -314,20 +317,20 @@ class Environment(StrEnum):
 def ab(  # noqa: PLR0913 - one parameter for each option
     base_ref: Annotated[str, typer.Argument(metavar="BASE_REF", help="A branch, tag or commit of this repository.")],
     *,
-    suite: Annotated[str, typer.Option(help="Whose models and windows are timed.")] = "suites/ci.yaml",
+    suite: Annotated[str, typer.Option(help="Suite whose models and windows are timed.")] = "suites/ci.yaml",
     only: Annotated[list[str] | None, typer.Option(metavar="KEY=GLOB", help="Only these cells; as for run.")] = None,
-    slowdown: Annotated[float, typer.Option(min=0.01, max=10.0, help="Growth of time that must not pass.")] = 0.1,
-    power: Annotated[float, typer.Option(min=0.5, max=0.999, help="Chance, at least, that it does not.")] = 0.95,
-    time_limit: Annotated[float, typer.Option(min=1.0, metavar="SECONDS", help="For measuring.")] = 600.0,
+    slowdown: Annotated[float, typer.Option(min=0.01, max=10.0, help="Relative slowdown that must be detected.")] = 0.1,
+    power: Annotated[float, typer.Option(min=0.5, max=0.999, help="Probability, at least, of detecting it.")] = 0.95,
+    time_limit: Annotated[float, typer.Option(min=1.0, metavar="SECONDS", help="Maximum time for measuring.")] = 600.0,
     environment: Annotated[
         Environment,
-        typer.Option(help="Where the base runs; auto: in this environment if base and head ask for the same packages."),
+        typer.Option(help="Where the base runs; auto: in this environment if base and head require the same packages."),
     ] = Environment.AUTO,
-    output: Annotated[Path | None, typer.Option(help="Also write the table to this file, at its end.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Also append the table to this file.")] = None,
 ) -> None:
-    """Say whether this working tree is slower than another commit: both run side by side, in turn, until it is sure.
+    """Test whether this working tree is slower than another commit; the two alternate until the result is significant.
 
-    Exit status: 0 nothing is slower; 1 something is; 2 it cannot be compared; 3 the machine is too noisy to decide
+    Exit status: 0 nothing is slower; 1 something is; 2 comparison impossible; 3 the machine is too noisy to decide
     within the time limit.
     """
     from bench.cli.ab import Request, compared
@@ -345,7 +348,7 @@ def ab(  # noqa: PLR0913 - one parameter for each option
     raise typer.Exit(compared(request))
 
 
-_Baseline = Annotated[Path, typer.Option("--baseline", help="Where the baseline lies.")]
+_Baseline = Annotated[Path, typer.Option("--baseline", help="Folder of the baseline.")]
 
 
 @baseline.command("update")
@@ -354,7 +357,7 @@ def update_baseline(
     *,
     folder: _Baseline = Path("results/baseline"),
 ) -> None:
-    """Make the runs of a results folder the baseline: all that its suite asks for, every replicate ok, small."""
+    """Make the runs of a results folder the baseline; every cell of its suite must be there, every replicate ok."""
     from bench.cli.compare import updated_baseline
 
     shown, left_out = updated_baseline(results, folder)
@@ -365,7 +368,7 @@ def update_baseline(
 
 @baseline.command("show")
 def show_baseline(*, folder: _Baseline = Path("results/baseline")) -> None:
-    """Show the baseline's errors and where they come from."""
+    """Show the errors of the baseline and where they come from."""
     from bench.cli.compare import shown_baseline
 
     typer.echo(shown_baseline(folder))

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from bench.arrays import FloatArray
-from bench.cells import CellSpec
+from bench.cells import CellKey, CellSpec
 from bench.reporting.evidence import Losses, skill_in_window
 from bench.reporting.judging import Candidate, Judged
 from bench.reporting.values import Bounds, CellSummary, Cost, Estimate, State, Verdict

@@ -1,4 +1,4 @@
-// Tables are complete without this: it lets them be sorted and filtered.
+// Makes tables sortable and filterable; they are complete without it.
 const packed = Uint8Array.from(atob(document.getElementById("datatables").textContent), (c) => c.charCodeAt(0));
 const unpacked = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
 const source = URL.createObjectURL(new Blob([await new Response(unpacked).text()], { type: "text/javascript" }));
@@ -19,7 +19,7 @@ for (const table of document.querySelectorAll("table[data-sortable]")) {
   table.closest(".dt-container").querySelector("input")?.setAttribute("aria-label", `Filter the rows of: ${caption}`);
 }
 
-// A row that a filter hides is not in the page: show all of them before a number leads to one.
+// A filtered-out row is not in the document: clear the filter before following a link to a row.
 document.addEventListener("click", (event) => {
   if (event.target.closest('a[href^="#cell-"]')) jQuery("#rows[data-sortable]").DataTable().search("").draw();
 });
