@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Annotated, Any, Literal, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -19,6 +20,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     StringConstraints,
     field_validator,
     model_validator,
@@ -66,6 +68,14 @@ class Frozen(BaseModel):
     """A value that refuses unknown keys and never changes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the fields are equal; what is kept beside them does not count."""
+        return isinstance(other, Frozen) and type(self) is type(other) and dict(self) == dict(other)
+
+    def __hash__(self) -> int:
+        """Of the fields; one that holds a mapping has none."""
+        return hash((type(self), *(value for _, value in self)))
 
 
 SYMBOLS = ("N", "T", "H", "layers", "directions")
@@ -274,9 +284,33 @@ class Entry(Frozen):
     parameters: dict[str, Any]
     stated: tuple[str, ...] = ()
 
+    _parsed: tuple[dict[str, Any], BaseModel] | None = PrivateAttr(default=None)
+    """Parameters, and what they were parsed to: a copy with other parameters brings those of its original."""
+
+    @classmethod
+    def of(cls, name: str, kind: str, parameters: BaseModel, stated: Sequence[str] = ()) -> Entry:
+        """The entry whose parameters are parsed already, and complete."""
+        entry = cls(id=name, kind=kind, parameters=parameters.model_dump(mode="json"), stated=tuple(sorted(stated)))
+        entry._parsed = entry.parameters, parameters
+        return entry
+
     def parsed(self, kind: type[P], **changes: Any) -> P:
-        """The parameters as a value of their kind's class, with `changes` in place; both are plain JSON values."""
-        return kind.model_validate_json(json.dumps({**self.parameters, **changes}))
+        """The parameters as a value of their kind's class, with `changes` in place; both are plain JSON values.
+
+        What is parsed without changes is kept: the value is made once, however often it is asked for.
+        """
+        if changes:
+            return kind.model_validate_json(json.dumps({**self.parameters, **changes}))
+        of, value = self._parsed or (None, None)
+        if of is self.parameters and isinstance(value, kind):
+            return value
+        value = kind.model_validate_json(json.dumps(self.parameters))
+        self._parsed = self.parameters, value
+        return value
+
+    def __getstate__(self) -> dict[Any, Any]:
+        """Without the parsed parameters: another process parses its own, by the class that its registry names."""
+        return {**super().__getstate__(), "__pydantic_private__": {"_parsed": None}}
 
 
 class Exclusion(Frozen):
@@ -400,6 +434,13 @@ class System(SystemSettings):
         )
 
 
+class Origin(NamedTuple):
+    """The file that a suite was loaded from, and the line and column at which it names each dataset, by its id."""
+
+    file: str
+    datasets: Mapping[str, tuple[int, int]]
+
+
 class Suite(Settings):
     """One suite: datasets × models × sequence lengths × horizons, and how each cell is tuned and trained.
 
@@ -414,3 +455,16 @@ class Suite(Settings):
     references: tuple[Entry, ...] = Field(
         (), description="Models that run on the data of every system under the protocol, beside the system's own."
     )
+
+    _origin: Origin | None = PrivateAttr(default=None)
+
+    @property
+    def origin(self) -> Origin | None:
+        """Where it was loaded from; `None` where that was no file."""
+        return self._origin
+
+    def loaded_from(self, origin: Origin) -> Self:
+        """The same suite, which knows where it was loaded from."""
+        suite = self.model_copy()
+        suite._origin = origin
+        return suite

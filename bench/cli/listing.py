@@ -15,7 +15,7 @@ from bench.models import model_kinds
 from bench.registry import unknown
 from bench.spec import Suite
 from bench.suite.json_schema import json_schema
-from bench.suite.load import dataset_places, load
+from bench.suite.load import load
 from bench.text import columns, plural
 
 
@@ -48,8 +48,8 @@ def loaded(name: str) -> Suite:
 
 
 @contextmanager
-def naming_lines(name: str) -> Iterator[None]:
-    """What is wrong with datasets of the suite `name` is said with the lines of its file.
+def naming_lines(suite: Suite) -> Iterator[None]:
+    """What is wrong with datasets of `suite` is said with the lines of the file that it was loaded from.
 
     Raises
     ------
@@ -59,9 +59,10 @@ def naming_lines(name: str) -> Iterator[None]:
     try:
         yield
     except DatasetsError as error:
-        file = suite_file(name)
-        places = dataset_places(file, datasets=dataset_kinds(), models=model_kinds())
-        problems = (Problem(str(file), *places[key], f"{key}: {text}") for key, text in error.problems.items())
+        if suite.origin is None:
+            raise
+        file, lines = suite.origin
+        problems = (Problem(file, *lines.get(key, (0, 0)), f"{key}: {text}") for key, text in error.problems.items())
         raise SuiteError(tuple(problems)) from error
 
 

@@ -45,7 +45,7 @@ def probe_suite(request: ProbeRequest) -> int:
     suite = loaded(request.suite)
     folder = request.results or Path("results", suite.name)
     setting = Setting(resolved(request.device), request.threads, request.repeats)
-    with naming_lines(request.suite):
+    with naming_lines(suite):
         plan = prepare(only(list(expand(suite)), request.only), folder, setting, fresh=request.fresh)
     quiet = request.progress == "jsonl"
     if plan.pending and (warning := _busy()):

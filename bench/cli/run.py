@@ -52,7 +52,7 @@ def run_suite(request: Request) -> int:
         suite = suite.model_copy(update={"seed": request.seed})
     folder = request.results or Path("results", suite.name)
     cells = only(list(expand(suite)), request.only)
-    with naming_lines(request.suite):
+    with naming_lines(suite):
         plan = prepare(cells, folder, fresh=request.fresh, failed_only=request.failed_only)
     jobs = min(request.jobs or cpu_count(), max(len(plan.pending), 1))
     if request.dry_run:

@@ -17,7 +17,7 @@ from bench.errors import SuiteError
 from bench.models.base import ModelKind
 from bench.registry import unknown
 from bench.replication.printed import check_possible, place_of
-from bench.spec import Entry, Frozen, Name, Settings, Suite, System, SystemSettings
+from bench.spec import Entry, Frozen, Name, Origin, Settings, Suite, System, SystemSettings
 from bench.suite.checks import (
     Located,
     check_cells,
@@ -110,8 +110,7 @@ class Resolver:
         complete = check(self._anchored(parameters), kind, self.problems, label=name, noun="parameter")
         if named is None or complete is None:
             return None
-        stated = tuple(sorted(parameters.content))
-        return Entry(id=name, kind=head.kind, parameters=complete.model_dump(mode="json"), stated=stated)
+        return Entry.of(name, head.kind, complete, parameters.content)
 
     def _anchored(self, parameters: Value) -> Value:
         """A relative `path` begins at the suite file, so that a suite means the same from every working folder."""
@@ -126,7 +125,7 @@ S = TypeVar("S", bound=BaseModel)
 
 
 def load(path: str | Path, *, datasets: Mapping[str, DatasetKind], models: Mapping[str, ModelKind]) -> Suite:
-    """Read the suite file at `path`.
+    """Read the suite file at `path`, once: the suite knows the lines of its datasets by its `origin`.
 
     Parameters
     ----------
@@ -140,25 +139,7 @@ def load(path: str | Path, *, datasets: Mapping[str, DatasetKind], models: Mappi
     SuiteError
         With everything that is wrong with the file.
     """
-    return _loaded(Path(path), datasets, models)[0]
-
-
-def dataset_places(
-    path: str | Path, *, datasets: Mapping[str, DatasetKind], models: Mapping[str, ModelKind]
-) -> dict[str, Position]:
-    """Where the suite file at `path` names each dataset, by its id; those of a system at that one's ``datasets``.
-
-    Raises
-    ------
-    SuiteError
-        As `load`.
-    """
-    return _loaded(Path(path), datasets, models)[1]
-
-
-def _loaded(
-    path: Path, datasets: Mapping[str, DatasetKind], models: Mapping[str, ModelKind]
-) -> tuple[Suite, dict[str, Position]]:
+    path = Path(path)
     problems = Problems(str(path))
     root = _mapping(path, problems)
     settings = _settings(root, Settings, Suite, problems)
@@ -191,7 +172,7 @@ def _loaded(
     check_possible(suite, systems, root, datasets=datasets, models=models, problems=problems)
     check_cells(suite, datasets, models, _places(found, systems), problems)
     problems.check()
-    return suite, _dataset_places(found["datasets"], systems)
+    return suite.loaded_from(Origin(str(path), _dataset_places(found["datasets"], systems)))
 
 
 def _mapping(path: Path, problems: Problems) -> Value:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bench.data import DATASETS
 from bench.models import MODELS
-from bench.suite.load import dataset_places
+from bench.spec import Suite
+from bench.suite.load import load
 
 TEXT = """\
 name: s
@@ -27,5 +28,21 @@ systems:
 
 def test_each_dataset_has_its_line(tmp_path):
     (tmp_path / "x.yaml").write_text(TEXT)
-    found = dataset_places(tmp_path / "x.yaml", datasets=DATASETS, models=MODELS)
-    assert found == {"sine": (5, 3), "noise": (6, 22), "S01": (11, 3), "S02 sine": (14, 3), "S02 random": (14, 3)}
+    suite = load(tmp_path / "x.yaml", datasets=DATASETS, models=MODELS)
+    assert suite.origin.file == str(tmp_path / "x.yaml")
+    assert suite.origin.datasets == {
+        "sine": (5, 3),
+        "noise": (6, 22),
+        "S01": (11, 3),
+        "S02 sine": (14, 3),
+        "S02 random": (14, 3),
+    }
+
+
+def test_where_a_suite_comes_from_is_no_part_of_it(tmp_path):
+    (tmp_path / "x.yaml").write_text(TEXT)
+    suite = load(tmp_path / "x.yaml", datasets=DATASETS, models=MODELS)
+    again = Suite.model_validate_json(suite.model_dump_json())
+    assert (again, again.origin) == (suite, None)
+    assert again.model_copy(update={"seed": 1}) != suite
+    assert suite.model_copy(update={"seed": 1}).origin == suite.origin

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import pickle
 from itertools import product
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -119,3 +121,31 @@ LINES = st.text(st.characters(exclude_categories=["C", "Z"]) | st.just(" "), min
 @given(LINES)
 def test_an_entry_may_be_called_any_line_of_text(name):
     assert Entry(id=name, kind="noise", parameters={}).id == name
+
+
+@pytest.fixture(name="Noise")
+def _noise(registries):
+    return registries["datasets"]["noise"].parameters
+
+
+def test_parameters_are_parsed_once(load_text, monkeypatch, Noise):
+    entry = load_text("name: s\ndatasets: [noise]\nmodels: [net]\n").datasets[0]
+    monkeypatch.setattr(Noise, "model_validate_json", None)  # nothing is left to parse
+    assert entry.parsed(Noise) is entry.parsed(Noise)
+    assert entry.model_copy(update={"id": "other"}).parsed(Noise) is entry.parsed(Noise)
+
+
+def test_a_copy_with_other_parameters_has_those(Noise):
+    entry = Entry.of("noise", "noise", Noise(noise=0.5))
+    assert entry.parsed(Noise, noise=0.7).noise == 0.7
+    assert entry.parsed(Noise).noise == 0.5
+    other = entry.model_copy(update={"parameters": {**entry.parameters, "noise": 0.2}})
+    assert (other.parsed(Noise).noise, entry.parsed(Noise).noise) == (0.2, 0.5)
+
+
+def test_what_was_parsed_is_no_part_of_an_entry(Noise):
+    entry = Entry.of("noise", "noise", Noise(noise=0.5), ["noise"])
+    bare = Entry(id="noise", kind="noise", parameters=entry.parameters, stated=("noise",))
+    assert entry == bare == pickle.loads(pickle.dumps(entry))
+    assert entry != bare.model_copy(update={"stated": ()})
+    assert pickle.loads(pickle.dumps(entry)).parsed(Noise) == Noise(noise=0.5)
