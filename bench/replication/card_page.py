@@ -16,10 +16,12 @@ from bench.replication.card_pictures import draw
 from bench.replication.card_tables import TERMS, Verdicts, answer, results
 from bench.replication.cards import Card, cards
 from bench.replication.evidence_rows import Tables
+from bench.reporting import render as reporting
 from bench.reporting import tables as report_tables
 from bench.reporting.export import cell_commands, cell_rows
 from bench.reporting.figures.svg import Picture
 from bench.reporting.page import environment, shell
+from bench.reporting.render import Files
 from bench.reporting.source import Source
 from bench.reporting.summary import summarise
 from bench.reporting.tabular import Table
@@ -46,7 +48,7 @@ class View:
 
 def files(
     found: Sequence[Card], rows: Tables, summary: Summary, *, names: tuple[str, str], left_out: Sequence[str] = ()
-) -> dict[str, str | bytes]:
+) -> Files:
     """The files of the page: path within its folder → content; the HTML page itself comes last.
 
     Parameters
@@ -105,12 +107,25 @@ def _values(
     }
 
 
+def pages(source: Source) -> Files:
+    """The files of the report of `source`: published systems on a page of their own, next to that of all else.
+
+    Either may be empty; a page that stands alone is ``index.html``.
+    """
+    own, others = parted(source)
+    if not own.rows["runs"].num_rows:
+        return reporting.pages(others)
+    alone = not others.rows["runs"].num_rows
+    found = render(own, names=("index.html", "report.md") if alone else ("published.html", "published.md"))
+    return found if alone else {**found, **reporting.pages(others)}
+
+
 def parted(source: Source) -> tuple[Source, Source]:
     """What belongs to the published systems, and all else."""
     return source.parted(_datasets(source.systems))
 
 
-def render(source: Source, *, names: tuple[str, str]) -> dict[str, str | bytes]:
+def render(source: Source, *, names: tuple[str, str]) -> Files:
     """The files of the page: path within its folder → content.
 
     A card is a report of its own: it is there if something of it was run, and its claims are corrected together, so

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bench.atomic import write_atomically
 from bench.errors import InputError, StoreError
-from bench.replication import card_page as published
 from bench.reporting.export import to_csv
 from bench.reporting.page import draw, html, markdown
 from bench.reporting.source import Source, read
 from bench.reporting.summary import summarise
 from bench.reporting.values import Summary
 
+Files = dict[str, str | bytes]
+"""Path within the report's folder → content; the page itself comes last."""
 
-def write(results: Path, reports: Path) -> Path:
+
+def pages(source: Source) -> Files:
+    """The files of the report of `source`."""
+    return render(summarise(source))
+
+
+def write(results: Path, reports: Path, pages: Callable[[Source], Files] = pages) -> Path:
     """Read the result set in the folder `results` and write its report.
 
     Parameters
@@ -26,11 +33,13 @@ def write(results: Path, reports: Path) -> Path:
     reports
         Where reports go: this one into ``reports/<suite>/``, or under the name of `results` where the rows name no
         suite or several.
+    pages
+        What makes the files of the report; a caller that shows some of the rows on a page of their own gives its own.
 
     Returns
     -------
     Path
-        The report: ``index.html``. Beside it are ``report.md`` with ``figures/``, and ``cells.csv``.
+        The report: ``index.html``. Next to it are ``report.md`` with ``figures/``, and ``cells.csv``.
 
     Raises
     ------
@@ -41,7 +50,7 @@ def write(results: Path, reports: Path) -> Path:
     """
     source = read(results)
     folder = reports / _name(source.suites, results)
-    files = _files(source)
+    files = pages(source)
     try:
         _put(folder, files)
     except OSError as error:
@@ -50,19 +59,8 @@ def write(results: Path, reports: Path) -> Path:
     return folder / "index.html"
 
 
-def _files(source: Source) -> dict[str, str | bytes]:
-    """Those of the page of published systems, and of the page on what belongs to none of them; either may be empty."""
-    own, others = published.parted(source)
-    if not own.rows["runs"].num_rows:
-        return render(summarise(others))
-    alone = not others.rows["runs"].num_rows
-    names = ("index.html", "report.md") if alone else ("published.html", "published.md")
-    found = published.render(own, names=names)
-    return found if alone else {**found, **render(summarise(others))}
-
-
-def render(summary: Summary) -> dict[str, str | bytes]:
-    """The files of a report: path within its folder → content; the page itself comes last."""
+def render(summary: Summary) -> Files:
+    """The files of the report that shows `summary`."""
     pictures = draw(summary)
     csv = to_csv(summary)
     return {

@@ -149,3 +149,22 @@ def test_rows_of_systems_and_others_part(made):
         frozenset({CellKey("S1", "rnn", 5, 1)}),
         frozenset({CellKey("more", "rnn", 5, 1)}),
     )
+
+
+@pytest.mark.parametrize(
+    ("datasets", "files"),
+    [
+        (("S1",), {"index.html", "report.md"}),
+        (("other",), {"index.html", "report.md", "cells.csv"}),
+        (("S1", "other"), {"published.html", "published.md", "index.html", "report.md", "cells.csv"}),
+    ],
+)
+def test_published_systems_have_a_page_of_their_own_next_to_that_of_all_else(made, datasets, files):
+    rows = made.Rows()
+    for dataset in datasets:
+        rows.cell(dataset, "rnn as published" if dataset == "S1" else "rnn")
+    found = card_page.pages(Source(rows.tables(), "results/made", [made.system()]))
+    assert {name for name in found if not name.startswith("figures/")} == files
+    assert list(found)[-1] == "index.html"
+    own = found["published.md" if len(datasets) == 2 else "report.md"]
+    assert ("published system" in own) == ("S1" in datasets)

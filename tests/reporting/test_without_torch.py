@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from collections.abc import Callable
@@ -46,3 +47,19 @@ def test_reading_works_where_nothing_that_makes_results_is_installed(fake: Calla
     )
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout == "5 cells in both: 5 equivalent.\n"
+
+
+def test_reporting_knows_nothing_of_replication() -> None:
+    folder = Path(__file__).parents[2] / "bench" / "reporting"
+    assert [path.name for path in folder.rglob("*.py") if "bench.replication" in imports(path)] == []
+
+
+def imports(path: Path) -> set[str]:
+    """The packages of the project that the file imports, also inside functions."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return {".".join(name.split(".")[:2]) for name in found}
