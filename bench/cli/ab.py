@@ -1,10 +1,6 @@
-"""``bench ab``: measure until every verdict is there or the time is over, and say what it was.
+"""``bench ab``: measure until every verdict is reached or the time is over, and report the result.
 
-What ``bench ab`` says: a Markdown table, which a step summary shows, and the reasons for its exit status.
-
-Carry out ``bench ab``: measure until every verdict is there or the time is over, and say what was found.
-
-``bench ab`` as it may be typed.
+The report is a Markdown table, which also suits a step summary, and the reasons for the exit status.
 """
 
 from __future__ import annotations

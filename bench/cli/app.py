@@ -1,4 +1,4 @@
-"""What may be typed. Every command returns its exit status through `typer.Exit`."""
+"""The commands and their options. Every command returns its exit status through `typer.Exit`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arrays ``[cells, models, seeds]`` → one `CellSummary` for each place of the cross product."""
+"""Arrays ``[cells, models, seeds]`` → one `CellSummary` for each combination."""
 
 from __future__ import annotations
 
