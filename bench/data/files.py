@@ -1,15 +1,8 @@
-"""A user's own CSV or Parquet file as a series.
+"""A column of a user's own CSV or Parquet file as a series.
 
-The columns that were asked for of a user's table, and the checks that hold for every file format.
-
-Read columns of a CSV file: comma-separated, UTF-8, one header line, LF or CRLF, plain or gzipped.
-
-Apache Arrow reads the file, in seconds for millions of rows and with every decimal text rounded to the nearest
-double. Python's own reader walks the file only to name the line of a fault.
-
-Read columns of a Parquet file.
-
-One column of a CSV or Parquet file of the user's.
+CSV is comma-separated, UTF-8, with one header line, LF or CRLF, plain or gzipped. Apache Arrow reads the file, in
+seconds for millions of rows, and rounds every decimal text to the nearest double. Python's own reader walks the file
+only to find the line of an error. The checks of the selected columns are the same for every file format.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What engines run: `run_cell`, once importing this module has made the process ready for it.
+"""The worker process's entry to `run_cell`: importing this module prepares the process.
 
-torch is imported here, not within the first cell that needs it, so that every row of a process tells the same
-environment; and it is held to one thread: numbers then depend on no thread count, and processes side by side do
-not fight for cores.
+torch is imported here, not within the first cell that needs it, so that every row of a process has the same
+environment. torch is limited to one thread: numbers then depend on no thread count, and parallel processes do not
+compete for cores.
 """
 
 from __future__ import annotations

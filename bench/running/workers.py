@@ -1,18 +1,8 @@
-"""Where cells run: worker processes, or this one; the death of a worker concerns the cell that it ran alone.
+"""Where cells run: in worker processes, or in this process for debuggers and profilers.
 
-Which device cells run on; torch is asked only where there may be a GPU.
-
-Let many go through side by side, or one alone.
-
-One warm process that answers one question at a time, such as a cell with its rows; both sides of it.
-
-The contract between the runner and whatever runs cells.
-
-Cells one after another in this process: for debuggers and profilers.
-
-Cells side by side in warm local processes; the death of one concerns the cell that it ran and no other.
-
-Where cells run: one small protocol, several engines, each imported when it is first asked for.
+An engine is the contract between the runner and whatever runs cells; each is imported when it is first used. A warm
+worker process answers one request at a time, such as a cell with its rows; if it dies, only the cell that it ran is
+affected. torch is imported to choose the device only if there may be a GPU.
 """
 
 from __future__ import annotations
