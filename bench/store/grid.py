@@ -1,8 +1,6 @@
-"""Rows as arrays ``[cells, models, seeds]``; what is missing is explicit, never filled in.
+"""Rows → arrays ``[cells, models, seeds]``. Missing values are explicit, never filled in.
 
-Rows → arrays ``[cells, models, seeds]``. What is missing is explicit, never filled in.
-
-Which rows were measured on the same machine: times from different ones are never merged.
+Rows of the same machine are identified here too: times of different machines are never merged.
 """
 
 from __future__ import annotations
