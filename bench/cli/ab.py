@@ -253,7 +253,7 @@ def ab(  # noqa: PLR0913 - one parameter for each option
     ] = Environment.AUTO,
     output: Annotated[Path | None, typer.Option(help="Also append the table to this file.")] = None,
 ) -> None:
-    """Test whether this working tree is slower than another commit; the two alternate until the result is significant.
+    """Test whether this working tree is slower than another commit; the two alternate until a verdict is reached.
 
     Exit status: 0 nothing is slower; 1 something is; 2 comparison impossible; 3 the machine is too noisy to decide
     within the time limit.
