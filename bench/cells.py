@@ -1,8 +1,6 @@
 """A suite expands into cells; the identity of a cell is a hash of its content.
 
-Suite → cells. A cell's identity is a hash of its content.
-
-One cell → a suite of its own, in the words of the file: what another version of the code can read by itself.
+A cell can also be written as a suite of its own, which another version of the code can read.
 """
 
 from __future__ import annotations

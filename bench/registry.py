@@ -1,7 +1,7 @@
-"""Look a name up in a registry; a miss lists what there is and the nearest match.
+"""Look up a name in a registry; the error for an unknown name lists the known ones and the nearest match.
 
-A registry is a dict literal in its package's ``__init__``, so spawned and remote workers see the same
-names. Other distributions add theirs through entry points (groups ``bench.datasets`` and ``bench.models``).
+A registry is a dict literal in its package's ``__init__``, so spawned and remote workers see the same names. Other
+packages add theirs through entry points (groups ``bench.datasets`` and ``bench.models``).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Signals that request an end, and how they wait while something must not be left half done."""
+"""Signals that request an end, and how they are deferred while something must not be left half done."""
 
 from __future__ import annotations
 

@@ -1,10 +1,6 @@
-"""What a suite file says, as frozen values; loading is in `bench.suite.load`, expansion in `bench.cells`.
+"""The content of a suite file, as frozen values, with the settings and published numbers of a system.
 
-The kinds of values that the settings of a suite are made of.
-
-What a published system was printed with.
-
-What a suite file says, as frozen values. Loading is in `load`, expansion in `cells`.
+Loading is in `bench.suite.load`, expansion in `bench.cells`.
 """
 
 from __future__ import annotations

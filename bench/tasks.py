@@ -1,4 +1,4 @@
-"""What may be asked of data, and the words for its errors."""
+"""The tasks that data can have, and the words for their errors."""
 
 from __future__ import annotations
 

@@ -1,9 +1,4 @@
-"""Numbers and names as text: digits, units, columns, and what is hostile until escaped.
-
-Text in columns.
-
-Numbers and names as text: digits, units, and what is hostile until escaped.
-"""
+"""Numbers and names as text: digits, units, columns, and escaping of hostile names."""
 
 from __future__ import annotations
 

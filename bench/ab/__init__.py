@@ -1,1 +1,1 @@
-"""Two versions of the code side by side on one machine: how much longer one takes than the other."""
+"""Test whether one version of the code is slower than another, on one machine."""

@@ -1,14 +1,14 @@
-"""The far side: times the code that it finds on its path, that of the base or that of the head.
+"""The worker process of ``bench ab``: times the code on its path, that of the base or of the head.
 
-This one file is run by both sides, as ``python -P agent.py FOLDER``, so that the way of measuring is the same whatever
-the base looks like; everything else comes from the side's own `bench`. In `FOLDER` are the cells that are asked for,
-as suites of one cell each, so that one that this side cannot read costs no other. The first line that it writes tells
-what it can time. It reads names of works, which it makes ready, and tells how that went. Then each name that it reads
-is answered by the seconds of one call.
+Both sides run this file, as ``python -P agent.py FOLDER``, so that the method of measuring is the same whatever the
+base looks like; everything else comes from the side's own `bench`. `FOLDER` contains the requested cells as suites of
+one cell each, so that a cell which this side cannot read does not affect the others. The first line of output lists the
+benchmarks that this side can time. The process then reads names of benchmarks, prepares them, and reports the result.
+After that it answers each name that it reads with the seconds of one call.
 
-A call's time is the wall's, less what its thread waited for a CPU that other processes had (Linux tells it in
-``schedstat``): waiting for a lock, a disk or a sleep counts, and a neighbour's work does not. A block of calls is
-told by their median.
+The time of a call is wall-clock time minus the time its thread waited for a CPU used by other processes (from Linux's
+``schedstat``): waiting for a lock, a disk or a sleep counts, the work of other processes does not. A block of calls is
+represented by its median.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The near side: one fresh process that times the code of one side."""
+"""The parent's view of one fresh worker process that times the code of one side."""
 
 from __future__ import annotations
 

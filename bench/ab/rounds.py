@@ -1,9 +1,9 @@
-"""Pairs of processes, one of each side, asked in turn: base, head, head, base, and so on.
+"""Pairs of processes, one of each side, measured alternately: base, head, head, base, and so on.
 
-The same code is a few percent faster or slower in one process than in another, for the whole life of both: memory
-lies elsewhere. So the unit of everything that is concluded is a pair of fresh processes, and one pair tells one
-number for each work: the median over rounds of the mean log ratio of its neighbours in time. What changes slowly
-on the machine is the same for both; what changes evenly cancels within a round.
+The same code is a few percent faster or slower in one process than in another, for the whole life of both, because of
+the layout of memory. The unit of analysis is therefore a pair of fresh processes. Each pair gives one number for each
+benchmark: the median over rounds of the mean log ratio of measurements that are neighbours in time. Slow changes of the
+machine affect both sides equally; linear changes cancel within a round.
 
 References
 ----------

@@ -1,17 +1,18 @@
 """Is the head slower than the base? A sequential test on one log ratio for each pair of processes.
 
-Two errors are bounded, whenever the measuring stops: that any work is called slower though none is (`alpha`, for all
-works together, by Holm), and that a work whose time has grown by `slowdown` is said not to have (1 - `power`, for
-each work). Both are spent over the looks at the data, half of what is left at each.
+Two error probabilities are bounded, whenever the measuring stops: that any benchmark is reported slower though none is
+(`alpha`, for all benchmarks together, by Holm), and that a benchmark whose time has grown by `slowdown` is reported as
+not slower (1 - `power`, for each benchmark). Each interim analysis spends half of what is left of both.
 
-Ratios are compared by Student's t over pairs: equal sides can be exchanged, so their log ratios are symmetric about
-0, where the test keeps its level also for long tails (Efron 1969), with as few as four pairs. A test on ranks could
-not reach such levels with fewer than ten.
+Ratios are tested by Student's t over pairs. Equal sides can be exchanged, so their log ratios are symmetric about 0,
+where the test keeps its level also for long tails (Efron 1969), with as few as four pairs. A test on ranks could not
+reach such levels with fewer than ten pairs.
 
 References
 ----------
 B. Efron, "Student's t-test under symmetry conditions", JASA 64 (1969); A. Wald, *Sequential Analysis*, 1947, for the
-two errors; the looks are added up by Bonferroni's inequality, so they may come at any time that the data do not choose.
+two errors. The interim analyses are combined by Bonferroni's inequality, so they may come at any time that the data do
+not choose.
 """
 
 from __future__ import annotations

@@ -1,12 +1,8 @@
-"""The base: a commit in a working tree and an environment of its own, both gone afterwards.
+"""The base of ``bench ab``: a commit in a temporary working tree and environment, both removed afterwards.
 
-The cells that a comparison asks for, in a folder that both sides read.
-
-Signals wait while something is made or put away that must not be left half done.
-
-Whether a side runs its own code: where each of its modules came from.
-
-The plug-ins that the base registers, where it runs with packages that were installed for the head.
+This module also writes the requested cells to a folder that both sides read, checks that each side imports its modules
+from its own tree, and finds the plug-ins that the base registers if it runs with the packages installed for the head.
+Signals are deferred while something is created or removed that must not be left half done.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Checks that raise an alarm when a test target leaks into what forecasts it."""
+"""Checks that raise an alarm if a test target leaks into a forecast of it."""

@@ -1,9 +1,4 @@
-"""What a canary is, what it may say, and how far numbers moved that should be equal.
-
-What a canary is, and what it may say.
-
-How far numbers moved that should be equal, digit for digit.
-"""
+"""What a canary is, the outcomes it can have, and how numbers that should be equal are compared digit for digit."""
 
 from __future__ import annotations
 

@@ -1,17 +1,14 @@
-"""Change what comes later, or what is tested: windows, scaler, training and predictions must not move.
+"""Change everything from a time t on, or the test part: nothing earlier may change.
 
-Causality of independent sequences: those that are tested must not reach training, nor each other, nor the past.
+`causality` changes every value from a time t on: windows, scaler, training and predictions up to t must stay the same.
+`scaler` multiplies the test part by 1000: the scaler and the train and validation windows must stay the same.
 
-Sequences have no time between them: what comes after train are the validation sequences, then the test sequences.
-Within one that is denoised there is time, and each answer may depend on the steps up to its own. All comparisons are
-exact, as for a series: batches keep their sizes, so that honest arithmetic is the same.
+Independent sequences have no time between them: the validation sequences come after the train sequences, and the test
+sequences after these. Test sequences must not affect training or each other. Within a sequence that is denoised there
+is time, and each prediction may depend on the steps up to its own.
 
-Change everything from a time t on: windows, scaler, training and predictions up to t must not move.
-
-All comparisons are exact: the same operations run on the same numbers in the same order, and what comes later
-may not even change the rounding.
-
-Refit the scaler with the test part multiplied by 1000: train and validation windows must not move.
+All comparisons are exact: the same operations run on the same numbers in the same order and in batches of the same
+size, so without a leak not even the rounding changes.
 """
 
 from __future__ import annotations

@@ -1,25 +1,19 @@
-"""Forecast what cannot be forecast: whoever is right more often than chance has seen the answer.
+"""Forecast what cannot be forecast: a model that is right more often than chance has seen the targets.
 
-Forecast what cannot be forecast: whoever is right more often than a fair coin has seen the answer.
+`gbm` replaces the data by geometric Brownian motion, on which no forecast beats drift-adjusted persistence. `permuted`
+puts the points of the series in random order, so that targets are independent of their inputs.
 
-Each target of a fair series comes with a coin: it lies above or below its median given everything before it, which
-is an even chance whatever came before. A forecast that rises claims "above". An honest model's claims are made before
-the coins fall, so its hits are binomial with chance 1/2, exactly, whatever the model and however its claims depend
-on each other. A test on squared errors would lean on a normal approximation instead, which does not hold for
-forecasts of a random walk from its own past; and it would miss a model that knows a little of the future and is
-poor otherwise.
+Each target is a coin flip: given everything before it, it is above or below its conditional median with probability
+1/2. A forecast that rises claims "above". Without a leak the claims are made before the coin flips, so the number of
+hits is binomial with probability 1/2, exactly, whatever the model and however its claims depend on each other. A test
+on squared errors would need a normal approximation instead, which does not hold for forecasts of a random walk from its
+own past. It would also miss a model that knows a little of the future and is poor otherwise.
 
-Give each sequence the target of one drawn by lot: whoever is right more often than by lot has seen the answer.
-
-Targets are drawn with replacement, each on its own. Those of the test part are then independent of everything that an
-honest model has seen, and each answer is right with a known chance, whatever it says of the others. Of a class that is
-at most the share of the most frequent one. Of values, a coin tells whether the target lies in the upper half of all
-targets, and an answer claims so where it lies above the middle of the answers. Either way the hits are no more than
-binomial, exactly.
-
-Geometric Brownian motion: nobody may beat drift-adjusted persistence.
-
-Put the points of the series in random order: targets have nothing to do with their inputs, skill must vanish.
+For independent sequences, `permuted` gives each sequence the target of a randomly sampled one, with replacement. The
+targets of the test part are then independent of everything that the model has seen, and each prediction is right with a
+known probability. For classes, this is at most the share of the most frequent class. For values, the coin is whether
+the target is in the upper half of all targets, and the prediction claims so if it is above the median prediction. In
+both cases hits are at most binomial, exactly.
 """
 
 from __future__ import annotations

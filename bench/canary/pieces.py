@@ -1,8 +1,6 @@
-"""The pieces that `run_cell` is made of, on a budget that suits a check, and data that are equal up to a time.
+"""The steps of `run_cell` on a small training budget, and pairs of datasets that are equal up to a time.
 
-Twins of a series, equal up to a time; and of independent sequences, some of which are others.
-
-The pieces that `run_cell` is made of, on a budget that suits a check.
+Independent sequences have no time between them: there, some sequences of the pair differ and the others are equal.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Take the canaries through the cells of a suite."""
+"""Run the canaries on the cells of a suite."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """The commands: the only place that prints and exits.
 
-`app` says what may be typed and imports nothing else of `bench`, so that ``--help`` and shell completion are
-instant; each command imports the module beside it that does the work.
+`app` defines the options of each command and imports nothing heavy, so that ``--help`` and shell completion are
+instant. When a command is called, it imports the module of its name, which does the work.
 """

@@ -1,4 +1,4 @@
-"""What may be typed. Every command returns its exit status through `typer.Exit`."""
+"""The commands and their options. Every command returns its exit status through `typer.Exit`."""
 
 from __future__ import annotations
 
@@ -258,7 +258,7 @@ def canary(
 ) -> None:
     """Check the cells of a suite for leaks; nothing is stored.
 
-    Exit status: 0 no check raised an alarm; 1 at least one did; 2 a check could not run, or none applied.
+    Exit status: 0 no check that applies raised an alarm; 1 one did; 2 a check could not run, or none applied.
     """
     from bench.cli.canary import watched
 

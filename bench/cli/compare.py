@@ -1,11 +1,4 @@
-"""``bench compare``, ``bench history`` and ``bench baseline``: result sets held against each other, without torch.
-
-``bench compare``, which needs no torch: verdicts, written in as many forms as are asked for.
-
-``bench history``: what became of a metric over many runs.
-
-``bench baseline``: the committed results that a gate compares with.
-"""
+"""``bench compare``, ``bench history`` and ``bench baseline``: result sets compared with each other, without torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``bench doctor``: look at what a run needs, and say what to do about each problem."""
+"""``bench doctor``: check what a run needs, and say how to fix each problem."""
 
 from __future__ import annotations
 

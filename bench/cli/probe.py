@@ -1,4 +1,4 @@
-"""``bench probe``: what each model of a suite costs, measured apart from any run."""
+"""``bench probe``: time and memory of each model of a suite, measured separately from any run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a run shows itself while it goes on: live on a terminal, timed lines elsewhere, or JSON lines for programs.
+"""The progress of a run: live on a terminal, timed lines elsewhere, or JSON lines for programs.
 
 Each sink is a context manager that gives a listener for the events of `bench.running.runner`.
 """

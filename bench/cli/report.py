@@ -1,9 +1,4 @@
-"""``bench report`` and ``bench show``, which need no torch.
-
-``bench report``, which needs no torch.
-
-``bench show``: the rows of one cell in one table, found by the beginning of its id.
-"""
+"""``bench report``, and ``bench show``: the rows of one cell, found by the beginning of its id. Neither needs torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The compact table of results that ends a run."""
+"""The compact table of results that a run prints at its end."""
 
 from __future__ import annotations
 

@@ -1,11 +1,10 @@
-"""Control-C, and standard streams that may break, while the work goes on.
+"""Control-C, and standard streams that may break, while a command runs.
 
-Control-C, from the first moment on and never lost.
+Control-C is handled from the first moment on and never lost. Python's own handler raises `KeyboardInterrupt` wherever
+the program happens to be. Within a callback of the import system the exception is printed and dropped, and while
+modules are imported it becomes a traceback.
 
-Python's own handler raises `KeyboardInterrupt` wherever the program just is. Within a callback of the import system
-the exception is printed and dropped, and while modules are imported it becomes a traceback.
-
-Standard streams that may break while the work goes on: the reader of a pipe leaves, a disk is full.
+A standard stream breaks if the reader of a pipe ends or a disk is full; the command then finishes its work without it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Two result sets → what changed between them, cell by cell.
+"""Compare two result sets, cell by cell.
 
 `compare` takes tables and returns frozen values; `bench.comparing.formats` writes them for people and programs.
 """

@@ -1,9 +1,8 @@
-"""When a series changed its level, and by how much.
+"""When a series changed its level, and by how much: hierarchical division by energy statistics (E-divisive).
 
-Where the level of a series changes: hierarchical division by energy statistics (E-divisive).
-
-No law of the values is assumed, and the chance of seeing a change in a series without one is the level asked for, since
-every division is tested by permutation. That takes points: with fewer than nine no division can be significant at 1 %.
+No distribution of the values is assumed. Every division is tested by permutation, so the probability of finding a
+change in a series without one is the requested level. That takes points: with fewer than nine, no division can be
+significant at 1 %.
 """
 
 from __future__ import annotations

@@ -1,14 +1,11 @@
-"""Paired replicates → verdicts: one family of tests, whose chance of a false alarm is known.
+"""Paired replicates → verdicts: one family of tests with a known probability of a false alarm.
 
-The metrics that a comparison can look at, and how two values of one are held against each other.
+This module defines the metrics of a comparison and applies the tests to every metric of every cell that two result sets
+have in common.
 
-A change for the worse or the better needs both an effect above its margin and a paired t-test that is significant
-after Holm's correction, hence an interval that excludes 0. Equivalence is no absence of a difference: it is shown by
-two one-sided tests that the effect lies within the margin. What shows neither is undecided.
-
-Every metric of every cell that two result sets have in common → what became of it.
-
-Pair the cells of two result sets and say what changed.
+A change for the worse or the better needs both an effect above its margin and a paired t-test that is significant after
+Holm's correction, hence an interval that excludes 0. Equivalence is not the absence of a difference: it is shown by two
+one-sided tests that the effect lies within the margin. If neither is shown, the verdict is undecided.
 """
 
 from __future__ import annotations

@@ -1,24 +1,16 @@
-"""A comparison in the forms that programs read: annotations, JUnit, JSON, trackers.
+"""A comparison in the formats that programs read: annotations, JUnit, JSON, trackers.
 
-What closes a gate as annotations of GitHub Actions: its workflow commands ``::error file=…::…``.
+Annotations are GitHub's workflow commands ``::error file=…::…`` for what fails the gate, see
+https://docs.github.com/actions/reference/workflow-commands-for-github-actions. GitHub shows ten of a kind for each
+step, so the tenth says how many more there are. JUnit XML has one test case for each cell, including cells that
+vanished or appeared. JSON contains everything.
 
-See https://docs.github.com/actions/reference/workflow-commands-for-github-actions. GitHub shows ten of a kind for
-each step, so the tenth tells how many more there are.
+Trackers get the new values of the compared cells, in the Bencher Metric Format
+(https://bencher.dev/docs/reference/bencher-metric-format) or as ``customSmallerIsBetter`` of github-action-benchmark
+(https://github.com/benchmark-action/github-action-benchmark): a list of objects with `name`, `unit`, `value` and, as
+text, `range` and `extra`.
 
-What was compared of the new result set, in the Bencher Metric Format (https://bencher.dev/docs/reference/bencher-metric-format).
-
-What was compared of the new result set for github-action-benchmark, as its tool ``customSmallerIsBetter``.
-
-See https://github.com/benchmark-action/github-action-benchmark: a list of objects with `name`, `unit`, `value` and,
-as text, `range` and `extra`.
-
-A comparison as JSON: everything in it, for programs.
-
-A comparison as JUnit XML: one test case for each cell and for each one that vanished or appeared.
-
-Two result sets that cannot be compared at all, in the forms of a comparison: what reads them learns that too.
-
-A comparison as text: one file for each form, for people and for programs.
+Two result sets that cannot be compared at all are written in the same formats, so that their readers learn that too.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Results folders → for each cell, what became of a metric from run to run."""
+"""Results folders → the values of a metric from run to run, for each cell."""
 
 from __future__ import annotations
 

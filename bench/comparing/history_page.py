@@ -1,6 +1,6 @@
 """Series and their steps → one self-contained HTML page.
 
-Series as small multiples: every run a dot, every level a line, every step marked.
+Series are drawn as small multiples: each run a dot, each level a line, each step marked.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
-"""A comparison as Markdown, for people: what closes the gate first, short enough for a step summary.
+"""A comparison as Markdown, for people: gate failures first, short enough for a step summary of GitHub.
 
-The numbers of a verdict in words, alike in every form.
-
-A comparison as Markdown, for people: what closes the gate first, short enough for a step summary of GitHub.
+The functions that write the numbers of a verdict are used by every format.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a comparison says: plain frozen values."""
+"""The results of a comparison: plain frozen values."""
 
 from __future__ import annotations
 

@@ -1,14 +1,6 @@
-"""Two result sets side by side: the cells that both have, by replicate, and what keeps them from being compared.
+"""Pair the cells of two result sets, replicate by replicate, and say what prevents a comparison.
 
-Which settings of a cell are not the same in two result sets.
-
-Whether the errors of two cells are of the same test targets.
-
-The rows of one result set → its cells, ready to be paired.
-
-Two result sets side by side: the cells that both have, replicate by replicate.
-
-What keeps two result sets from being compared at all, pair by pair.
+A pair of cells records settings that differ and whether both errors are on the same test targets.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Sources of data: the registry of datasets. Each kind has its file beside this one."""
+"""Sources of data: the registry of datasets. Each family of kinds has its own module in this package."""
 
 from __future__ import annotations
 

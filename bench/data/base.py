@@ -1,7 +1,4 @@
-"""The contract between a source of data and everything that reads it.
-
-SHA-256 of files and of generated values.
-"""
+"""The contract between a source of data and everything that reads it, and SHA-256 of files and generated values."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""exp, sin and cos whose values are the same on every machine.
+"""exp, sin and cos with the same values on every machine.
 
 A library's own functions differ in the last bit between processors, and so would all data made with them. These use
-IEEE 754 additions and multiplications of float64 alone, which round alike everywhere: an argument is reduced and its
-Taylor series summed in pairs of numbers (about 100 bits), so that the value is rounded correctly but where more than
-40 bits after the last one are all zeros or all ones (one argument in 10¹²).
+only IEEE 754 additions and multiplications of float64, which round in the same way everywhere: an argument is reduced
+and its Taylor series summed in pairs of numbers (about 100 bits). The value is therefore correctly rounded unless more
+than 40 bits after the last one are all zeros or all ones (one argument in 10¹²).
 
 Sources: T. J. Dekker, A floating-point technique for extending the available precision, 1971 (sums and products of
 pairs); M. H. Payne and R. N. Hanek, Radian reduction for trigonometric functions, 1983 (why π needs so many bits).

@@ -1,14 +1,9 @@
-"""Series that a formula or an equation gives, with the best possible forecast of each.
+"""Series given by a formula or an equation, with the best possible forecast of each.
 
-Formulas of time with independent Gaussian noise: random, sine, noisy sine, damped multi-sine.
-
-Two tones under noise: the series of a published encoder–decoder.
-
-Geometric Brownian motion: prices on which nothing beats persistence with drift.
-
-A series that is forecast by its value exactly `lag` steps ago, and by nothing nearer.
-
-The damped, harmonically forced oscillator, solved by the classical Runge–Kutta scheme.
+Formulas of time with independent Gaussian noise (random, sine, noisy sine, damped multi-sine); two tones with noise, as
+in a published encoder–decoder; geometric Brownian motion, on which no forecast beats persistence with drift; a series
+that only its value exactly `lag` steps ago helps to predict; and the damped, harmonically forced oscillator, solved by
+the classical Runge–Kutta method.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What every generated dataset shares: its seed, its stream, and the making of its `Series` or `Sequences`."""
+"""Common parts of generated datasets: the seed, the random stream, and the resulting `Series` or `Sequences`."""
 
 from __future__ import annotations
 

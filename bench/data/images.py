@@ -1,14 +1,8 @@
-"""Handwritten digits by rows: scikit-learn's 8 × 8 and MNIST's 28 × 28.
+"""Handwritten digits by rows: scikit-learn's 8 × 8 (needs no network) and MNIST's 28 × 28 pixels.
 
-What datasets of images share: the rows of an image are the steps of a sequence, its class is the target.
-
-The idx format of MNIST: a big-endian header of sizes, then bytes; compressed by gzip.
-
-Y. LeCun, C. Cortes & C. Burges, "The MNIST database of handwritten digits", section "File formats".
-
-scikit-learn's handwritten digits, 8 × 8 pixels, by rows. Needs no network.
-
-MNIST, handwritten digits of 28 × 28 pixels, by rows, from its four idx files.
+The rows of an image are the steps of a sequence, its class is the target. MNIST comes in four idx files: a big-endian
+header of sizes, then bytes; compressed by gzip. See Y. LeCun, C. Cortes & C. Burges, "The MNIST database of handwritten
+digits", section "File formats".
 """
 
 from __future__ import annotations

@@ -1,12 +1,7 @@
-"""Real files known by address and SHA-256: found in a folder, in the cache, or downloaded; daily closes among them.
+"""Real files with a known URL and SHA-256: read from a user's folder or the cache, or downloaded.
 
-The real files that `bench` knows: where each is published, and the SHA-256 that it must have.
-
-Find a pinned file: in the user's folder, in the cache, on the network. Its SHA-256 is checked each time.
-
-Download one pinned file into the cache. Imported only when the network is needed: pooch and requests are slow.
-
-Daily prices, as published, from pinned files in two dialects: ``Date,…,Close,…`` and ``date,…,close,…``.
+The SHA-256 is checked each time. pooch and requests are slow to import, so they are imported only for a download. The
+daily prices among the files come in two formats: ``Date,…,Close,…`` and ``date,…,close,…``.
 """
 
 from __future__ import annotations

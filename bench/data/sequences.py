@@ -1,13 +1,11 @@
-"""Independent sequences that are generated: the adding problem, and a sine to denoise.
+"""Independent generated sequences: the adding problem, and a sine to denoise.
 
-The adding problem: the sum of two marked numbers in a long sequence.
+The adding problem, the sum of two marked numbers in a long sequence: S. Hochreiter & J. Schmidhuber, "Long short-term
+memory", Neural Computation 9, 1997, experiment 4; with the numbers in [0, 1] and one marker in each half, as in Q. V.
+Le, N. Jaitly & G. E. Hinton, "A simple way to initialize recurrent networks of rectified linear units", 2015, and M.
+Arjovsky, A. Shah & Y. Bengio, "Unitary evolution recurrent neural networks", 2016.
 
-S. Hochreiter & J. Schmidhuber, "Long short-term memory", Neural Computation 9, 1997, experiment 4; with the numbers
-in [0, 1] and one marker in each half, as in Q. V. Le, N. Jaitly & G. E. Hinton, "A simple way to initialize recurrent
-networks of rectified linear units", 2015, and M. Arjovsky, A. Shah & Y. Bengio, "Unitary evolution recurrent neural
-networks", 2016.
-
-A sine of random phase under uniform noise, to be cleaned step by step; the best estimate is known.
+The sine has a random phase and uniform noise and is denoised step by step; its best estimate is known.
 """
 
 from __future__ import annotations

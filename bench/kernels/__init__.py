@@ -1,1 +1,1 @@
-"""The recurrent operators and their backward passes; nothing above knows how they are computed."""
+"""The recurrent operators and their backward passes; other packages do not depend on how they are computed."""

@@ -1,14 +1,11 @@
-"""The arrays of one call, and weights packed into panels of whole vectors.
+"""The arrays of one call by name, and weights packed into panels of whole vectors.
 
-The arrays of one call, by name, and copying between them.
+Each array is contiguous and has two dimensions, members and all the rest; only slots and sums are flat. An absent array
+has no elements; an operand with a first dimension of 1 is shared by all members.
 
-Each is contiguous and has two dimensions, members and all the rest, but for slots and sums, which are flat. One of no
-elements stands for one that is absent; an operand with a first dimension of 1 is shared by all members.
-
-Weights between `torch.nn`'s layout and panels of whole vectors; what pads them is zero.
-
-Column ``block · padded + unit`` of a packed matrix belongs to one unit of one block. The input's weights carry the
-biases as their first row, which the kernels multiply by a column of ones.
+Weights are converted between the layout of `torch.nn` and panels of whole vectors, padded with zeros. Column ``block ·
+padded + unit`` of a packed matrix belongs to one unit of one block. The input's weights have the biases as their first
+row, which the kernels multiply by a column of ones.
 """
 
 from __future__ import annotations

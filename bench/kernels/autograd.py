@@ -1,7 +1,7 @@
-"""The compiled kernels as a differentiable function that `torch.vmap` and `torch.func.grad` know.
+"""The compiled kernels as a differentiable function that `torch.vmap` and `torch.func.grad` support.
 
-``vmap`` adds a dimension to some of the tensors; here it becomes more members of the same bank, so a bank that is
-written with ``vmap``, nested or not, is one call of the kernel.
+``vmap`` adds a dimension to some of the tensors. It becomes additional members of the same bank, so a bank written with
+``vmap``, nested or not, is one call of the kernel.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The backward pass of a bank: each tile runs back through all steps, and adds to the gradients of the weights.
 
-The products that give the weights' gradients sum over rows and steps. They are done for some steps at once, while
-what they multiply is still in the cache, so no array over all steps is written.
+The products for the weights' gradients sum over rows and steps. They are computed for a few steps at once, while their
+factors are still in the cache, so no array over all steps is written.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""How the kernels are compiled: without the interpreter's lock, once per dtype, kept on disk, by one process.
+"""How the kernels are compiled: without the interpreter's lock, once per dtype, cached on disk, by one process.
 
-numba's disk cache has two traps, both met by the name under which `entry` compiles. It looks for changes only in the
-file of the function itself: the name carries a digest of every file here. And two processes that compile two
-signatures of one function at the same moment may each be handed the other's machine code, since the files are
-numbered within a name: each dtype has a name of its own.
+numba's disk cache has two traps; the name under which `entry` compiles avoids both. First, numba looks for changes only
+in the file of the function itself: the name contains a digest of every file here. Second, if two processes compile two
+signatures of one function at the same moment, each may load the other's machine code, since the files are numbered
+within a name: each dtype has its own name.
 """
 
 from __future__ import annotations

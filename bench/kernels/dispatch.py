@@ -1,9 +1,8 @@
-"""The recurrent operators: one bank of layers, one direction, done by what suits the device.
+"""The recurrent operators: one bank of layers, one direction, computed by the back end that suits the device.
 
-One call of a recurrent operator: its tensors, what it asks for, and whether they fit together.
-
-``K`` counts members of the bank, ``B`` rows of the batch, ``T`` steps, ``C`` channels, ``H`` hidden units. A tensor
-whose first dimension is 1 is shared by all members.
+A call is its tensors, its options, and the checks that they fit together. ``K`` counts members of the bank, ``B`` rows
+of the batch, ``T`` steps, ``C`` channels, ``H`` hidden units. A tensor whose first dimension is 1 is shared by all
+members.
 """
 
 from __future__ import annotations

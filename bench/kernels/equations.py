@@ -1,25 +1,20 @@
-"""The equations of the cells, forward and back: RNN, LSTM and GRU, with their activations.
+"""The equations of the cells, forward and backward: RNN, LSTM and GRU, with their activations.
 
-tanh and the logistic function on vectors: fast and nearly exact in float32, exact in float64.
+RNN (Elman 1990): ``h' = tanh(a)`` or ``max(a, 0)``, with ``a`` the sum of both products and biases. A slot holds only
+the hidden state, which is written over ``a``.
 
-In float32, tanh is ``x P(x²) / Q(x²)`` with polynomials of degree 3 and 4, fitted for the least relative error on
-|x| < 7.8 (Remez; linear programming) and constant beyond. Absolute and relative error are below 5e-7, rounding
-included. A library function would be called once per lane and cost several times the products. float64 serves to
-check gradients, so there each lane goes through the C library.
+LSTM (Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000): ``i, f, o = σ(a)``, ``g = tanh(a)``,
+``c' = f c + i g``, ``h' = o tanh(c')``. A slot holds ``i, f, g, o, c', h'``; ``tanh(c')`` is cheaper to compute again
+than to store.
 
-The simple cell, Elman 1990: ``h' = tanh(a)`` or ``max(a, 0)``, with ``a`` the sum of both products and biases.
+GRU (Cho et al. 2014, with the reset gate after the product as in torch and cuDNN): ``r, z = σ(a)``, ``n = tanh(p + r
+q)`` with ``q`` the state's product and bias and ``p`` the input's, ``h' = n + z (h - n)``. A slot holds ``q, r, z, n,
+h'``; ``n`` is written over ``p``.
 
-A slot holds only the hidden state: it is written over ``a``.
-
-The long short-term memory, Hochreiter & Schmidhuber 1997 with the forget gate of Gers et al. 2000.
-
-``i, f, o = σ(a)``, ``g = tanh(a)``, ``c' = f c + i g``, ``h' = o tanh(c')``. A slot holds ``i, f, g, o, c', h'``;
-``tanh(c')`` is cheaper to compute again than to keep.
-
-The gated recurrent unit, Cho et al. 2014, with the reset gate after the product as in torch and cuDNN.
-
-``r, z = σ(a)``, ``n = tanh(p + r q)`` with ``q`` the state's product and bias and ``p`` the input's,
-``h' = n + z (h - n)``. A slot holds ``q, r, z, n, h'``; ``n`` is written over ``p``.
+tanh and the logistic function work on vectors. In float32, tanh is ``x P(x²) / Q(x²)`` with polynomials of degree 3 and
+4, fitted for the least relative error on |x| < 7.8 (Remez; linear programming) and constant beyond. Absolute and
+relative error are below 5e-7, rounding included. A library function would be called once per lane and cost several
+times the products. float64 serves to check gradients, so there each lane goes through the C library and is exact.
 """
 
 from __future__ import annotations

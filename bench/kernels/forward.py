@@ -1,8 +1,6 @@
-"""The forward pass of a bank, tile by tile: a tile is some rows of one member.
+"""The forward pass of a bank, tile by tile: each tile runs through all steps before the next starts.
 
-A tile of a bank: some rows of one member, and moving them between whole arrays and padded rows.
-
-The forward pass of a bank: each tile runs through all steps before the next starts.
+A tile is some rows of one member, copied between whole arrays and padded rows.
 """
 
 from __future__ import annotations

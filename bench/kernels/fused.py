@@ -1,21 +1,12 @@
-"""Recurrent layers, a linear map of their last state and a loss, trained in one pass without autograd.
+"""Recurrent layers, a linear map of their last state and a loss, trained without autograd.
 
-Layers walked forward and back by the compiled kernels, without autograd.
+With one member of few units, autograd takes longer than the kernels. For one layer and one direction, a single pass
+goes forward and back with a few rows of one member at a time, while all that they need is in the cache. Two passes,
+with the loss in between, would keep every step of every row, and with many members would wait for memory: at 32 members
+of 32 units they take half as long again or more.
 
-With one member of few units, autograd takes longer than the kernels.
-
-A recurrent layer, a linear map of its last state and a loss, trained in one pass over the bank.
-
-The pass goes forward and back with a few rows of one member at a time, while all that they need is in the cache. Two
-passes, with the loss in between, keep every step of every row, and with many members wait for memory: at 32 members of
-32 units they take half as long again or more.
-
-A linear map that, like the layers here, also takes the members of a bank at once, and its loss.
-
-Layers on top of each other or in two directions, a linear map of their last states and a loss, without autograd.
-
-What `bench.kernels.fused` does for one layer and direction. Here layers below the top keep their steps, and so do
-both directions of a top layer that has two.
+With several layers or two directions, the layers below the top keep their steps, and so do both directions of a
+bidirectional top layer.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """`RNN`, `LSTM` and `GRU` with the parameters and semantics of `torch.nn`, computed by the operators here.
 
-The state dict of one loads into the other, and one seed gives both the same initial weights. Unlike `torch.nn`'s,
-these work for the members of a bank at once: in ``torch.vmap`` over `torch.func.functional_call`, or, at less cost,
-called with weights that have a first dimension of members. Either is one call of a kernel.
+The state dict of one loads into the other, and the same seed gives both the same initial weights. Unlike those of
+`torch.nn`, these modules work for the members of a bank at once: in ``torch.vmap`` over `torch.func.functional_call`,
+or, at less cost, called with weights that have a first dimension of members. Either is one call of a kernel.
 
-Not here: projections, packed sequences, and sequences of different lengths.
+Not supported: projections, packed sequences, and sequences of different lengths.
 """
 
 from __future__ import annotations

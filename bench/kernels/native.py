@@ -1,16 +1,12 @@
-"""The compiled kernels on tensors: buffers that are used again, threads, and the groups of a bank spread over them.
+"""The compiled kernels on tensors: allocates their outputs, and spreads the groups of a bank over threads.
 
-Large buffers that are used again.
+Buffers are reused. What the forward pass keeps for the backward pass is large and short-lived. Memory of that size
+would go back to the system each time, and each of its pages would cost a page fault at the next use: a fifth of a
+training step.
 
-What the forward pass keeps for the backward pass is large and lives for a moment. Memory of that size goes back to the
-system each time, and each of its pages costs a fault when it is touched anew: a fifth of a training step.
-
-Running a kernel's tasks on as many threads as torch uses, `torch.get_num_threads()`.
-
-Kernels hold no interpreter lock, so Python's own threads do; numba's are neither safe to call from two threads nor
-after a fork. The caller's thread works too: with one thread, no other is started.
-
-The compiled kernels on tensors: allocates what they write, and spreads the groups of a bank over threads.
+Tasks run on as many threads as torch uses, `torch.get_num_threads()`. Kernels hold no interpreter lock, so Python's own
+threads suffice; numba's are neither safe to call from two threads nor after a fork. The caller's thread works too: with
+one thread, no other is started.
 """
 
 from __future__ import annotations

@@ -1,11 +1,7 @@
-"""The passes over a bank as one compiled function, with the loss at their end.
+"""The passes over a bank as one compiled function, ending with a linear map of the last state and its loss.
 
-The end of a network that is trained in one pass: a linear map of the last state, and its loss.
-
-Each group of a member has its part of the sums: the gradient to each output's weights, `padded` wide, and behind it
-the one to its bias; last the sum of the losses.
-
-The passes over a bank, as one compiled function: they share nearly all of it, and it is compiled once.
+The passes share nearly all of their code, which is compiled once. Each group of a member has its own part of the sums:
+for each output the gradient of its weights, `padded` wide, followed by that of its bias; then the sum of the losses.
 """
 
 from __future__ import annotations

@@ -1,15 +1,11 @@
-"""Products of matrices that lie in flat arrays, block by block.
+"""Products of matrices in flat arrays, block by block, with the sums of a block in registers.
 
-The innermost product: a block of the result whose sums stay in registers while the inner dimension is walked.
-
-A block is `rows` rows by one or two vectors. Each step loads one or two vectors of ``b`` and multiplies them by
-`rows` numbers of ``a``. It is built from IR because a compiler that is given the plain loops keeps the sums in
-memory, at half the speed or less: this reaches the machine's peak from an inner size of about 32.
-
-Products of matrices that lie in flat arrays, done block by block.
+A block is `rows` rows by one or two vectors. Each step loads one or two vectors of ``b`` and multiplies them by `rows`
+numbers of ``a``. It is built from IR because a compiler that gets the plain loops keeps the sums in memory, at half the
+speed or less: this reaches the machine's peak from an inner size of about 32.
 
 The right factor is read in *panels* of one or two vectors' width. Weights are packed panel after panel
-(`bench.kernels.arrays`), so that a block reads them in order; any other matrix is read in panels where it lies.
+(`bench.kernels.arrays`), so that a block reads them in order; any other matrix is read in panels from its own layout.
 """
 
 from __future__ import annotations

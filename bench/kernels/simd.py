@@ -1,10 +1,10 @@
-"""A vector of numbers as a numba type: what one register of this machine holds, with its arithmetic.
+"""A vector of numbers as a numba type: the content of one register of this machine, with its arithmetic.
 
-Whether a loop over arrays runs on vectors is left to the compiler, which gives up where it cannot prove that the
-arrays do not overlap. Written with explicit vectors, a loop runs on them always, at any size.
+Whether a loop over arrays uses vector instructions is up to the compiler, which does not use them if it cannot prove
+that the arrays do not overlap. A loop written with explicit vectors always does, at any size.
 
-Only code compiled by numba can hold a vector. There are ``+ - * /`` between vectors, or a vector and a number, and
-the functions below; `bench.kernels.equations` has `tanh` and `sigmoid`.
+Only code compiled by numba can hold a vector. There are ``+ - * /`` between vectors, or a vector and a number, and the
+functions below; `bench.kernels.equations` has `tanh` and `sigmoid`.
 """
 
 from __future__ import annotations

@@ -1,21 +1,21 @@
-"""The sizes of one call, and where its numbers lie.
+"""The sizes of one call, and the positions of its numbers.
 
-Words of this folder, beside those of the project:
+Terms of this package:
 
 *block*
     The values of one gate, `padded` wide: the hidden size rounded up to whole vectors. A GRU has four blocks for its
-    three gates, since its candidate keeps apart what comes from the state and what comes from the input.
+    three gates, since its candidate keeps the contributions of the state and of the input separate.
 *tile*
     Some rows of the batch that run through all steps before the next rows start, so that their state stays in the
-    first cache.
+    first-level cache.
 *group*
-    Consecutive tiles of one member, the unit of parallel work. Its size depends on the batch alone, so sums over
-    the batch have one order, whatever the number of members or threads.
+    Consecutive tiles of one member, the unit of parallel work. Its size depends on the batch only, so sums over the
+    batch have one order, whatever the number of members or threads.
 *slot*
     What is kept of one tile at one step: its blocks after activation, then its states, the hidden state last. Slot 0
     holds the initial state.
 *inputs*
-    Of one step: a 1 for the biases, the channels, and a 0 where that makes an even number.
+    Of one step: a 1 for the biases, the channels, and a 0 if that is needed for an even number.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Keras's SimpleRNN, LSTM and GRU: the equations of torch's, but other weights.
+"""Keras's SimpleRNN, LSTM and GRU: the equations of torch's, with other initial weights and biases.
 
-Keras 3: kernels begin glorot-uniform (Glorot & Bengio 2010), recurrent kernels as one orthogonal matrix over all gates
-(Saxe, McClelland & Ganguli 2014), biases at zero, those of an LSTM's forget gate at 1 (Jozefowicz, Zaremba & Sutskever
-2015). A SimpleRNN and an LSTM have one bias vector where torch has two; a GRU has two (``reset_after=True``).
+Keras 3: kernels are Glorot-uniform (Glorot & Bengio 2010), recurrent kernels are one orthogonal matrix over all gates
+(Saxe, McClelland & Ganguli 2014), biases are zero, except 1 for the forget gate of an LSTM (Jozefowicz, Zaremba &
+Sutskever 2015). A SimpleRNN and an LSTM have one bias vector where torch has two; a GRU has two (``reset_after=True``).
 """
 
 from __future__ import annotations

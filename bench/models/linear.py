@@ -1,14 +1,13 @@
-"""Linear models in closed form or by gradient: autoregression, and logistic regression.
+"""Linear models: ridge autoregression in closed form, and multinomial logistic regression.
 
-Linear autoregression with a ridge penalty, fitted from moments: never all windows at once.
+The autoregression is fitted from moments: never all windows at once. Every step of the horizon has its own coefficients
+over all `T · C` inputs (direct multi-step forecasting). For denoising, every step has its own coefficients over the
+inputs up to it, so that it knows no more than a recurrent network at that step. With standardised inputs `z`, it
+minimises mean squared error + alpha · ‖w‖². Standardising makes the forecast equivariant to a change of units, and
+gives alpha the same meaning at every length of series (Hastie, Tibshirani & Friedman, *The Elements of Statistical
+Learning*, 2nd edition, section 3.4.1).
 
-Every step of the horizon has its own coefficients over all `T · C` inputs (direct multi-step forecasting); to denoise,
-every step has its own over the inputs up to it, so that it knows no more than a network that walks there.
-With standardised inputs `z`, minimise mean squared error + alpha · ‖w‖². Standardising makes the forecast follow
-any change of units, and alpha mean the same at every length of series (Hastie, Tibshirani & Friedman, *The
-Elements of Statistical Learning*, 2nd edition, section 3.4.1).
-
-Multinomial logistic regression: what can be said of a class without any order of the steps.
+The logistic regression predicts a class from the values of the window, regardless of the order of the steps.
 """
 
 from __future__ import annotations

@@ -1,11 +1,5 @@
 """The simple forecasting methods: the last value, the last value plus a drift, the mean, and the value one season ago.
 
-The simple forecasting methods: the last value, the last value plus a drift, and the mean.
-
-Hyndman & Athanasopoulos, *Forecasting: Principles and Practice*, 3rd edition, section 5.2.
-
-Seasonal naive: the value one season ago.
-
 Hyndman & Athanasopoulos, *Forecasting: Principles and Practice*, 3rd edition, section 5.2.
 """
 

@@ -1,8 +1,6 @@
-"""What a suite may set for each kind of model, and what of a shape some kinds cannot do. Imports no torch.
+"""The parameters of each kind of model, and the shapes that some kinds do not support. Imports no torch.
 
-What a suite may set for each kind of model. Imports no torch, so that checking and listing need none.
-
-What of a shape some models cannot do: declared by their kinds, said before anything is built. Imports no torch.
+Kinds declare unsupported shapes, which are reported before anything is built. Checking and listing need no torch.
 """
 
 from __future__ import annotations

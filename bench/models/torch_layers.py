@@ -1,7 +1,7 @@
 """The same model with `torch.nn`'s own layers: what a user would deploy, and what the probe times.
 
-The layers of `bench.kernels` have the parameters of `torch.nn`'s under the same names and compute the same, so a model
-may hold either, and the state dict of one loads into the other.
+The layers of `bench.kernels` have the parameters of `torch.nn`'s under the same names and the same results, so a model
+may use either, and the state dict of one loads into the other.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The probe: what one model costs, measured apart from tuning and from parallel work.
+"""The probe: time and memory of one model, measured separately from tuning and parallel work.
 
-What is timed is what a user would deploy: networks are built of `torch.nn`'s own layers, one at a time, and stepped
-by `torch.optim.Adam`. The speed of a bank of them is a quantity of its own.
+It times what a user would deploy: networks are built from `torch.nn`'s own layers, one at a time, and trained with
+`torch.optim.Adam`. The speed of a bank is a separate quantity.
 """

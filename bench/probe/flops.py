@@ -1,9 +1,8 @@
-"""Floating-point operations of a model, by formula: torch's counter knows no fused recurrent layer.
+"""Floating-point operations of a model, by formula: torch's counter does not support fused recurrent layers.
 
-Counted are the matrix products, two operations for each multiply and add, as `torch.utils.flop_counter` counts them
-for the same network written cell by cell; biases and activations are not. In the backward pass each product gives
-one for its weights, and one for its input where that has a gradient: neither the window itself nor an initial state
-of zeros has one.
+Matrix products are counted, two operations for each multiply-add, as `torch.utils.flop_counter` counts them for the
+same network written cell by cell; biases and activations are not. In the backward pass each product gives one for its
+weights, and one for its input if that has a gradient: neither the window itself nor an initial state of zeros has one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Decide what to probe: each cell's workload, and those that are not stored for this machine."""
+"""Decide what to probe: the workload of each cell, and the cells that are not stored for this machine."""
 
 from __future__ import annotations
 

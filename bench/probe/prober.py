@@ -1,14 +1,11 @@
 """Measure one workload in this process, which should be fresh and do nothing else.
 
-Seconds of one call, from blocks of calls that are long enough for the clock.
+The workload is one network with `torch.nn`'s own layers and Adam, or one model in closed form; the speed of the bank
+that a run trains is measured separately. Seconds of one call come from blocks of calls that are long enough for the
+clock.
 
-What is timed: one network with `torch.nn`'s own layers and Adam, or one model in closed form.
-
-The speed of a bank, apart from that of a single network: what a run trains with.
-
-The far side: one workload in one fresh process.
-
-torch is imported here, so that the process's environment tells it and its memory is not the model's.
+This module runs in the worker process. torch is imported here, so that the recorded environment is that of this process
+and torch's memory is not counted as the model's.
 """
 
 from __future__ import annotations

@@ -1,13 +1,9 @@
-"""Carry out a probe's plan: a fresh process for each model of a case, in interleaved rounds.
+"""Run a plan of probes: a fresh process for each model of a case, in interleaved rounds.
 
-The rows that the probe of one cell becomes.
-
-Carry out a plan: a fresh process for each model of a case, asked in turn, so that only one of them ever works.
-
-Each model has a process of its own, so that none finds another's memory, caches or threads, and its peak memory is
-its own. The processes of a case stay until its last round: importing torch anew for every round would take longer
-than what is measured. Rounds go over the models of the case in turn (A B C A B C …), so that a machine that slows
-down slows all of them.
+Processes are called in turn, so that only one is active at a time. Each model has its own process, so that no model
+uses another's memory, caches or threads, and its peak memory is its own. The processes of a case live until its last
+round: importing torch for every round would take longer than the measurement. Rounds alternate between the models of
+the case (A B C A B C …), so that a machine that slows down slows all of them.
 """
 
 from __future__ import annotations

@@ -1,9 +1,4 @@
-"""What is measured, and what is found: frozen values that go to the probe's process and back.
-
-What is measured, and what is found: frozen values that go to the probe's process and back. Imports no torch.
-
-What the near side asks and the far side answers. Imports no torch.
-"""
+"""What is measured, and the results: frozen values sent to the probe's worker process and back. Imports no torch."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What makes a number trustworthy: splits and scaling, what forecasts are measured against, and errors."""
+"""The protocol: splits and scaling, the references of forecasts, and errors."""

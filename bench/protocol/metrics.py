@@ -1,7 +1,7 @@
 """Errors of a forecast, in NumPy: the same functions serve validation, test and report.
 
-Every function takes arrays of one shape, ``[N]`` or ``[N, …, C]``, in one unit, and pools over all their
-values; sums are float64 whatever comes in. A value that is not finite raises `ValueError` and names its array.
+Every function takes arrays of one shape, ``[N]`` or ``[N, …, C]``, in one unit, and pools over all their values. Sums
+are float64 whatever the input. A value that is not finite raises `ValueError` with the name of its array.
 """
 
 from __future__ import annotations

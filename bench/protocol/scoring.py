@@ -1,9 +1,4 @@
-"""What forecasts of the test part are measured against: persistence, noise floors, clean sequences, classes.
-
-What answers about independent sequences are measured against: clean sequences, classes, values.
-
-What forecasts of the test part of a series are measured against.
-"""
+"""The references of forecasts of the test part: persistence, noise floors, clean sequences, classes."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """Chronological splits, scaling fitted on the train part, and windows that are views of the series.
 
-A window is its place: the index of its first target. Its inputs are the `sequence_length` points before that
-place and its targets the `horizon` points from it on. Inputs may reach back across a boundary between parts;
+A window is identified by its place: the index of its first target. Its inputs are the `sequence_length` points before
+that place and its targets the `horizon` points from it on. Inputs may reach back across a boundary between parts;
 targets never cross one. Nothing here grows with series × sequence length.
 
-What training and prediction see of data: windows over one series or independent sequences, by one interface.
+Training and prediction use windows over one series and independent sequences through one interface.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Published systems: what was printed against what the replicates give, with a verdict for each number and claim.
+"""Published systems: compare printed numbers with our replicates, with a verdict for each number and claim.
 
-Rows in, frozen values out; nothing here draws or writes.
+Functions take rows and return frozen values; only `card_pictures` and `card_page` draw and write.
 """

@@ -1,8 +1,6 @@
-"""Results → the files of the page of published systems.
+"""Cards → the page of published systems, as HTML and Markdown files.
 
-The page of published systems: a card for each, with its verdicts, its pictures and the protocol's own result.
-
-Cards → the text of the HTML page and of the Markdown page.
+Each card has its verdicts, its pictures and the results under the protocol.
 """
 
 from __future__ import annotations

@@ -1,9 +1,4 @@
-"""A card → its pictures: courses of the loss, replicates' errors, predictions over the truth.
-
-Published systems: the course of the training loss, the replicates' errors with what was printed, predictions.
-
-A card → its pictures.
-"""
+"""A card → its pictures: loss curves, errors of replicates with the printed numbers, predictions and truth."""
 
 from __future__ import annotations
 

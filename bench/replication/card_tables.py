@@ -1,8 +1,6 @@
-"""A card → its tables of text: one content for HTML and Markdown.
+"""A card → its tables of text: the same content for HTML and Markdown.
 
-Verdicts on published numbers in words and marks.
-
-A card → the table of the errors of its cells, as published and under the protocol.
+The tables give the verdicts on published numbers, and the errors of the cells as published and under the protocol.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """The stored rows of one cell, as arrays over its replicates.
 
-The errors of a cell beside those of persistence on the same targets, both pooled over replicates.
-
-The one-step forecasts among the stored predictions of one cell, and their delay.
+Errors come with those of persistence on the same targets, both pooled over replicates. The one-step forecasts among the
+stored predictions give the delay.
 """
 
 from __future__ import annotations

@@ -1,10 +1,7 @@
-"""One system on one dataset with one model → a verdict for each printed number, facts and errors alike.
+"""One system on one dataset with one model → a verdict for each printed number.
 
-What the printed code must give, from its formula: counts that no training changes.
-
-Printed numbers that no training changes, parameters and shapes, against those that were recorded.
-
-One system on one dataset with one model → a verdict for each printed number.
+Parameters and shapes follow from the printed code by formula and do not depend on training; they are compared with the
+recorded ones. Errors and losses are compared with those of the replicates.
 """
 
 from __future__ import annotations

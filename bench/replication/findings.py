@@ -1,8 +1,7 @@
-"""What a printed number is held against, and what comes of it: frozen values.
+"""Printed numbers and claims, and their verdicts: frozen values.
 
-A mean over few replicates with the interval that decides a claim.
-
-The cases of a claim → one verdict, and one sentence.
+A claim is decided by means over few replicates with their intervals; the cases of a claim give one verdict and one
+sentence.
 """
 
 from __future__ import annotations

@@ -1,9 +1,4 @@
-"""One printed number, or a printed course of the loss, against the replicates → a verdict.
-
-One printed number against the replicates → a verdict.
-
-A printed course of the training loss against those of the replicates.
-"""
+"""One printed number, or a printed loss curve, compared with the replicates → a verdict."""
 
 from __future__ import annotations
 

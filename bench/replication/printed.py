@@ -1,8 +1,6 @@
-"""What a suite file says was printed, read and checked: it has to be possible.
+"""The published numbers of a suite file, with their decimals, checked against what the system runs.
 
-What a suite file says was printed → printed numbers with their decimals.
-
-What a system is said to have been printed with, and to have departed by, has to be possible for what it runs.
+A published number, and each departure from the protocol, must be possible for the system.
 """
 
 from __future__ import annotations

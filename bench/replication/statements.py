@@ -1,12 +1,8 @@
 """Claims in words, decided by the cells of their system's card.
 
-Which of two cells takes longer to train, by the probe's samples.
-
-The largest fall from one point to the next in the test part, and the errors there.
-
-A forecast that looks like the truth: whether it is close to it, and whether it comes late.
-
-What a poor published result rests on: how it was trained, or the data.
+Which of two cells takes longer to train, by the probe's samples; the errors at the largest fall of the test part;
+whether a forecast is close to the truth and whether it is late; and whether a poor published result is due to how the
+network was trained or to the data.
 """
 
 from __future__ import annotations

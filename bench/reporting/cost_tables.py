@@ -1,9 +1,4 @@
-"""What each model costs as tables of text, one for each machine, and what it was trained with.
-
-Probed cells → tables of text, one for each machine.
-
-One table for each model: what it was trained with, and what that took.
-"""
+"""Tables of text: the cost of each model, one table for each machine, and the settings it was trained with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows of `probes` → what each model costs: one value for each cell and machine, never merged over machines."""
+"""Rows of `probes` → the cost of each model: one value for each cell and machine, never merged over machines."""
 
 from __future__ import annotations
 

@@ -1,10 +1,7 @@
-"""Stored predictions, curves and trials → what they can tell about the cells of one dataset.
+"""Stored predictions, curves and trials → evidence about the cells of one dataset.
 
-Stored curves → the losses of one cell by epoch.
-
-Stored trials → what tuning was worth: the best validation error by budget, and which hyperparameters mattered.
-
-Stored predictions → what the test window can tell about a cell, and the piece of it that is drawn.
+Curves give the losses by epoch. Trials give the best validation error by budget, and which hyperparameters mattered.
+Predictions give the tests over the test window, and the piece of it that is drawn.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
-"""Every cell with its replicates and the command that shows its rows, as a table and as CSV.
+"""Every stored cell with its replicates and the command that prints its rows, as a table and as CSV.
 
-The table that every number leads to: each stored cell with its replicates and the command that prints them.
-
-Values as CSV: full precision, units in the names of the columns, and nothing that a spreadsheet would calculate.
+CSV has full precision and units in the column names. No text in it can be evaluated as a formula by a spreadsheet.
 """
 
 from __future__ import annotations

@@ -1,10 +1,8 @@
 """Cells → what is said of each, before its summary is built: verdicts, corrected as families of claims.
 
-The cells of one dataset → lengths chosen, the best model and the others.
-
-The models among which the best one of a dataset is: the model confidence set over its test targets, in words.
-
-Chosen cells → their verdicts: those against persistence corrected together, and those against the best ones.
+For each dataset the sequence length of every model is chosen, and the best model. Claims against persistence are
+corrected together, and so are those against the best models. The model confidence set over the test targets is put into
+words.
 """
 
 from __future__ import annotations

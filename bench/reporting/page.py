@@ -1,8 +1,7 @@
-"""Summary and pictures → the text of the HTML page and of the Markdown page, by templates.
+"""Summary and pictures → the text of the HTML and Markdown pages, by templates.
 
-What every page is made with: the templates, their filters, and what makes a page whole in one file.
-
-Summary → pictures. Numbers come from the summary alone, so that pictures and tables cannot differ.
+Every page is one self-contained file. Pictures get their numbers from the summary only, so that pictures and tables
+cannot differ.
 """
 
 from __future__ import annotations

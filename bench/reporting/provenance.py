@@ -1,4 +1,4 @@
-"""Where the rows come from: failures, machines, settings, and what to be careful about."""
+"""Where the rows come from: failures, machines, settings, and cautions."""
 
 from __future__ import annotations
 

@@ -1,9 +1,4 @@
-"""The models in order over all datasets, and which of them are worth their time.
-
-Error against cost over all datasets: which models are worth their time.
-
-The models in order, over all sections.
-"""
+"""The models in order over all datasets, and those on the Pareto front of error against cost."""
 
 from __future__ import annotations
 

@@ -1,10 +1,6 @@
-"""What was found, in plain, cautious words.
+"""The sentences of a report, in plain, cautious words: the same text for HTML and Markdown.
 
-What the words of a report mean: one text for both pages.
-
-What was found on one dataset, in plain, cautious words.
-
-A reader's five questions, each answered over all datasets in plain, cautious words.
+They define the terms, state the findings on one dataset, and answer the reader's five questions over all datasets.
 """
 
 from __future__ import annotations

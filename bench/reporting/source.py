@@ -1,7 +1,4 @@
-"""A results folder → what a report is made from: the rows that can be read, and the suite they belong to.
-
-A results folder → what a report is made from: the rows that can be read, and the suite that asked for them.
-"""
+"""A results folder → the input of a report: the rows that can be read, and the suite that they belong to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`Source` → `Summary`: all that figures and templates see."""
+"""`Source` → `Summary`: all the values that figures and templates use."""
 
 from __future__ import annotations
 

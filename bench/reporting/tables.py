@@ -1,7 +1,4 @@
-"""Summary → tables of text: one content for HTML and Markdown, so that they cannot differ.
-
-The table of one dataset: every cell's error, skill and verdict.
-"""
+"""Summary → tables of text: the same content for HTML and Markdown, so that they cannot differ."""
 
 from __future__ import annotations
 

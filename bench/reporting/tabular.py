@@ -1,4 +1,4 @@
-"""What a table is made of, whatever it is written as."""
+"""The parts of a table, independent of its output format."""
 
 from __future__ import annotations
 

@@ -1,10 +1,6 @@
-"""What templates and figures see: plain frozen values, no table and no statistics.
+"""The values that templates and figures use: plain and frozen, without tables or statistics.
 
-A value and its interval.
-
-What the pictures of one dataset are drawn from: plain frozen values.
-
-What is found over all datasets: plain frozen values.
+Values with their intervals, the data of the pictures of one dataset, and the findings over all datasets.
 """
 
 from __future__ import annotations

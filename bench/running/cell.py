@@ -1,9 +1,7 @@
-"""``run_cell(cell) -> rows``: the whole path of one cell, from its spec to its rows.
+"""``run_cell(cell) -> rows``: everything that one cell does, from its spec to its rows.
 
-Peak memory of a stretch of code in this process.
-
-A function from values to values: it runs anywhere, neither prints nor writes, and what goes wrong becomes rows
-with a status and a reason.
+A function from values to values: it runs anywhere and neither prints nor writes. Failures become rows with a status and
+a reason. Peak memory is that of this process.
 """
 
 from __future__ import annotations

@@ -1,12 +1,7 @@
-"""Decide what to run: the cells that are wanted minus those that are stored, once their data were looked at.
+"""Decide what to run: the requested cells minus those that are stored, after the data were checked.
 
-``KEY=GLOB`` filters over cells.
-
-Look at the data before anything runs, in this process and without torch.
-
-About how long cells take: a default rate, corrected by what cells of the same kind took before.
-
-Decide what to run: the cells that are wanted minus those that are stored.
+``KEY=GLOB`` filters select cells. The data are checked in this process, without torch. The duration is estimated from a
+default rate, corrected by the times of stored cells of the same kind.
 """
 
 from __future__ import annotations

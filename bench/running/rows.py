@@ -1,6 +1,6 @@
-"""The rows that one cell becomes, as tables of the schema. Imports no torch.
+"""The rows of one cell, as tables of the schema. Imports no torch.
 
-What an error says about a cell: a status, and a reason in one line.
+An error becomes a status and a reason in one line.
 """
 
 from __future__ import annotations

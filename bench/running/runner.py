@@ -1,6 +1,6 @@
-"""Carry out a plan: submit, collect, store. The one writer of a results folder.
+"""Run a plan: submit cells, collect their rows, store them. The only writer of a results folder.
 
-What a run tells while it goes on; who listens decides how to show it.
+A run emits events; the listener decides how to show them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Where cells run: worker processes, or this one; the death of a worker concerns the cell that it ran alone.
+"""Where cells run: in worker processes, or in this process for debuggers and profilers.
+
+An engine is the contract between the runner and whatever runs cells; each is imported when it is first used. A warm
+worker process answers one request at a time, such as a cell with its rows; if it dies, only the cell that it ran is
+affected. torch is imported to choose the device only if there may be a GPU.
 
 Processes are supervised by a pipe each and not by a pool of a library. `concurrent.futures` gives up all its work when
 one process dies. `pebble.ProcessPool` (5.2.3) names exit codes and replaces the dead, but its workers share one channel

@@ -1,10 +1,8 @@
 """Scores over replicates and datasets: skill, learnable fraction, medians, the interquartile mean.
 
-Skill and learnable fraction over replicates: how far from persistence, and how much of the way to the floor.
-
-The median of a sample with a confidence interval that assumes nothing about its distribution.
-
-The interquartile mean over datasets and seeds: a typical score that no single dataset can move far.
+Skill measures the distance from persistence, and the learnable fraction the share of the way to the noise floor. The
+interval of a median assumes no distribution. The interquartile mean over datasets and seeds is a typical score that no
+single dataset can move far.
 """
 
 from __future__ import annotations

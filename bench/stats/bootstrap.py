@@ -1,9 +1,7 @@
-"""Bootstrap intervals over replicates, for every cell at once.
+"""Bias-corrected and accelerated (BCa) bootstrap intervals over replicates, for every cell at once.
 
-Values are arrays ``[..., seeds]``; one that is not finite is a replicate that is missing, and is left out. The same
-resamples of the replicates serve every cell, drawn from a fixed generator: equal input gives equal intervals.
-
-Bias-corrected and accelerated bootstrap intervals, for many cells at once.
+Values are arrays ``[..., seeds]``; a value that is not finite is a missing replicate and left out. The same resamples
+of the replicates serve every cell and come from a fixed generator: equal input gives equal intervals.
 """
 
 from __future__ import annotations

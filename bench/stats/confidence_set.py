@@ -1,4 +1,4 @@
-"""The model confidence set: the models among which the best one is, on one series."""
+"""The model confidence set on one series: it contains the best model with a given probability."""
 
 from __future__ import annotations
 

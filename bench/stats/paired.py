@@ -1,16 +1,12 @@
-"""Paired comparison over replicates, Holm's correction, and how many replicates a comparison takes.
+"""Paired comparison over replicates, Holm's correction, and the number of replicates that a comparison needs.
 
-Holm's correction: many claims in one report, and the chance that any of them is false kept at its level.
+Values are arrays ``[..., seeds]``, usually of MSE, and every cell is compared at once. A replicate that is not finite
+on either side is missing: the pair is left out, and `count` gives the number of remaining pairs. Signs are of ``new -
+old``, so below 0 the new error is smaller.
 
-How many replicates a paired comparison takes.
-
-Paired comparison over replicates: what fresh seeds can tell about two errors, for every cell at once.
-
-Values are arrays ``[..., seeds]``, usually of MSE. A replicate that is not finite on either side is missing: the pair
-is left out, and `count` says how many are left. Signs are of ``new - old``, so below 0 the new error is smaller.
-
-The test is Student's t, not a bootstrap: ten replicates are few, where t is exact for normal differences and errs on
-the side of caution for skewed and long-tailed ones, and its interval and its p-value say the same thing.
+The test is Student's t, not a bootstrap: with as few as ten replicates, t is exact for normal differences and
+conservative for skewed and long-tailed ones, and its interval and its p-value agree. Holm's correction bounds the
+probability that any of the claims in one report is false.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
-"""What tuning was worth: the best validation error by budget, and which hyperparameters mattered.
+"""The effect of tuning: the expected best validation error by number of trials, and which hyperparameters mattered.
 
-The tuning budget: the best validation error to expect after so many trials.
-
-Which hyperparameters mattered: the share of the variance of the error that each explains by itself.
+The importance of a hyperparameter is the share of the variance of the error that it explains by itself.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
-"""Tests over the test window, whose errors depend on each other: Diebold–Mariano, and a block bootstrap.
+"""Tests over the test window, whose errors are autocorrelated: Diebold–Mariano, and a block bootstrap.
 
-The Diebold–Mariano test: whether two forecasts of one series differ in loss, their errors being autocorrelated.
-
-Block bootstrap over the test window: what one stretch of test data can tell, whose errors are autocorrelated.
+The Diebold–Mariano test decides whether two forecasts of one series differ in loss.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A baseline: the `runs` of a results folder and nothing else, small enough to be committed."""
+"""A baseline: only the `runs` of a results folder, small enough to commit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where rows are made and with what: the provenance columns of `runs`."""
+"""The machine, software and code that made a row: the provenance columns of `runs`."""
 
 from __future__ import annotations
 

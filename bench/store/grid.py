@@ -1,10 +1,7 @@
-"""Rows as arrays ``[cells, models, seeds]``; what is missing is explicit, never filled in.
+"""Rows → arrays ``[cells, models, seeds]``. Missing values are explicit, never filled in.
 
-Rows → arrays ``[cells, models, seeds]``. What is missing is explicit, never filled in.
-
-Which rows were measured on the same machine: times from different ones are never merged.
-
-The rows of each cell, and which cells have data of their own for each replicate.
+Rows of the same machine are identified here too: times of different machines are never merged.
+The rows of each cell, and which cells have separate data for each replicate, are found here as well.
 """
 
 from __future__ import annotations

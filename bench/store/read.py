@@ -1,14 +1,8 @@
-"""Reading a results folder: one part, one cell, one table, or all that can be read.
+"""Read a results folder, whose layout the package's docstring shows: one part, one cell, one table, or everything.
 
-One part: a Parquet file that holds the rows of one cell in one table, checked whenever it is opened.
-
-Reading a results folder; the package's docstring draws it.
-
-All of a results folder that can be read, and why the rest cannot: one torn part hides one cell, not all of them.
-
-The probes of a results folder: a part for each cell and machine, since one cell may be probed on several.
-
-The suite that a results folder belongs to, beside its rows: what was asked, and what was published.
+A part is a Parquet file with the rows of one cell in one table, checked whenever it is opened. Reading everything that
+can be read also gives the reasons for the rest: one damaged part hides one cell, not all of them. Probes have a part
+for each cell and machine, because one cell may be probed on several. The folder also contains the suite that was run.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
-"""Writing a results folder: to a temporary file, verified, synced, then moved to its place.
+"""Write a results folder: to a temporary file, verified, synced, then moved to its place.
 
-A lock on a folder that the operating system releases when its holder dies, however it dies.
-
-Writing a results folder: beside, verified, synced, then moved to its place.
+The folder is locked with a lock that the operating system releases when its holder dies, however it dies.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Suite files: what they say, how they are read, and the cells that they expand into."""
+"""Suite files: their content, how they are read, and the cells that they expand into."""

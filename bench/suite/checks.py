@@ -1,4 +1,4 @@
-"""What only a whole suite can get wrong: something twice, an exclusion of nothing or everything, a misfit of cells."""
+"""Checks of a whole suite: duplicates, exclusions of nothing or everything, combinations that do not fit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The JSON Schema of suite files, for editors: what may be written, kind by kind."""
+"""The JSON Schema of suite files, for editors, kind by kind."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A suite file → `Suite`, or every problem in it at once, each with file:line:column.
 
-One dataset or model of a suite file → entries: names looked up, parameters checked and completed.
+For dataset and model entries, names are looked up, and parameters are checked and completed.
 """
 
 from __future__ import annotations

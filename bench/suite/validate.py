@@ -1,10 +1,7 @@
-"""A value of a file against a pydantic class: every error in plain words, at its place.
+"""Check a value of a file against a pydantic class: every error in plain words, at its position.
 
-A JSON Schema and a value, in plain words: the two halves of "expected …, got …".
-
-A list given for a parameter stands for one entry each.
-
-Check a value of a file against a pydantic class: every error in plain words, at its place.
+The message "expected …, got …" describes a JSON Schema and a value. A list given for a parameter stands for one entry
+each.
 """
 
 from __future__ import annotations

@@ -1,10 +1,8 @@
-"""YAML in which every value knows its place.
+"""YAML in which every value knows its position in the file.
 
-Values that know their place in a file, and the problems found there.
-
-ruamel.yaml reads the text down to its nodes, which carry marks; the values are built here, by the core schema
-of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema): ``1e-3`` is a number, ``no`` and ``2024-01-01`` are
-text, and a key given twice is a problem, not a silent choice.
+ruamel.yaml parses the text into nodes with positions; the values are built here, by the core schema of YAML 1.2
+(https://yaml.org/spec/1.2.2/#103-core-schema): ``1e-3`` is a number, ``no`` and ``2024-01-01`` are text, and a
+duplicate key is an error, not a silent choice.
 """
 
 from __future__ import annotations

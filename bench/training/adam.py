@@ -1,8 +1,6 @@
-"""The weights of a bank in one buffer, and Adam over them: one pass over the weights of all members.
+"""The weights of a bank in one buffer, and Adam over them: one pass for all members.
 
-The weights of a bank: those of all members in one buffer, and views of it as a module's parameters.
-
-Adam for a bank: one pass over the weights of all members, each with its own rate, weight decay and clipping.
+The parameters of a module are views of the buffer. Each member has its own learning rate, weight decay and clipping.
 
 Kingma & Ba, "Adam: a method for stochastic optimization", 2015, with the L2 penalty and the defaults of
 `torch.optim.Adam`, after the clipping of `torch.nn.utils.clip_grad_norm_`.

@@ -1,7 +1,4 @@
-"""A bank: K members of one architecture and one shape, trained together by one interface.
-
-How many members fit in memory at once.
-"""
+"""A bank: K members of one architecture and one shape, trained together, as many as fit in memory at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches gathered from tensors, by index: windows themselves are never stored."""
+"""Batches gathered from tensors by index: windows themselves are never stored."""
 
 from __future__ import annotations
 

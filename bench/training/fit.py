@@ -1,10 +1,7 @@
-"""Fit members of any kind: best weights by validation, early stopping and divergence for each on its own.
+"""Fit members of any kind: best weights by validation, early stopping and divergence for each member separately.
 
-Fit a bank: best weights by validation, early stopping and divergence for each member on its own.
-
-One way to train members of any kind: gradient banks and closed forms give the same value back.
-
-The shapes that data and recurrent layers have, for the `shapes` column of `runs`.
+Gradient banks and closed forms return the same kind of value. The shapes of data and recurrent layers are recorded for
+the `shapes` column of `runs`.
 """
 
 from __future__ import annotations

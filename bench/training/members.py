@@ -1,4 +1,4 @@
-"""Members, what became of them, and which of them may share a bank."""
+"""Members, the results of their training, and which of them may share a bank."""
 
 from __future__ import annotations
 

@@ -1,15 +1,11 @@
-"""How the members of a bank are stepped: as one over stacked weights, or one after another.
+"""How the members of a bank are trained: together over stacked weights, or one after another.
 
-The contract between a bank and what holds its weights: how members are stepped, one by one or as one.
+A stepper is the contract between a bank and what holds its weights. One after another, each member is an ordinary
+module with an optimiser of torch: for modules that cannot be stacked, and as the reference for the fused form.
 
-Members stepped one after another, each an ordinary module with an optimiser of torch.
-
-For modules that cannot be stacked; and the reference that the fused form is held against.
-
-Members stepped as one: their weights stacked, one call of the model for all, one pass of Adam.
-
-The members do not meet: each one's loss depends on its own weights alone, so the gradient of the sum of the losses
-holds each member's own gradient, and a member that diverges spoils nobody else's.
+Together, the weights are stacked: one call of the model and one pass of Adam serve all members. Each member's loss
+depends on its own weights only, so the gradient of the sum of the losses contains each member's own gradient, and a
+member that diverges does not affect the others.
 """
 
 from __future__ import annotations

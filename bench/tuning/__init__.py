@@ -1,1 +1,1 @@
-"""Tuning: one Optuna study per cell, on the validation part alone."""
+"""Tuning: one Optuna study per cell, on the validation part only."""

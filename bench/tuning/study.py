@@ -1,10 +1,6 @@
 """One Optuna study: trials are requested in batches and trained together as banks.
 
-From a search space to candidates: the hyperparameters of one trial, resolved.
-
-A finished trial as a row of `trials`.
-
-One Optuna study: trials are asked for in batches and trained together as banks.
+A trial's hyperparameters are resolved into a candidate; a finished trial becomes a row of `trials`.
 """
 
 from __future__ import annotations

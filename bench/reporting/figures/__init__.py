@@ -1,1 +1,1 @@
-"""One picture per file; the theme, the panels and the way to SVG that they share."""
+"""The figures of a report, one per module, and their common theme, panels and conversion to SVG."""

@@ -1,6 +1,6 @@
 """Panels of equal size under one legend: margins in inches, known before anything is drawn.
 
-matplotlib's own layout engines draw a figure several times to find its margins, which took longer than all the rest.
+matplotlib's own layout engines draw a figure several times to find its margins, which took longer than everything else.
 """
 
 from __future__ import annotations

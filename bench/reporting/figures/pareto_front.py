@@ -1,9 +1,4 @@
-"""Error against cost, with the Pareto front: the models that are worth their time.
-
-Error against the time that fitting takes.
-
-Error against cost over all datasets, with the front of models that are worth their time.
-"""
+"""Error against the time to fit, with the Pareto front over all datasets."""
 
 from __future__ import annotations
 

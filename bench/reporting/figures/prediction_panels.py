@@ -1,4 +1,4 @@
-"""The test part of a series, and its end: predictions over truth, with persistence beside them."""
+"""The test part of a series, and its end: predictions and truth, together with persistence."""
 
 from __future__ import annotations
 

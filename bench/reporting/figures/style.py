@@ -1,9 +1,4 @@
-"""How every picture looks: one theme, one colour and marker for each model, scales that read as plain numbers.
-
-Log scales with ticks that read as plain numbers.
-
-How every picture looks: one theme, and for each model one colour and marker on all of them.
-"""
+"""The style of every figure: one theme, one colour and marker for each model, log scales with plain numbers."""
 
 from __future__ import annotations
 

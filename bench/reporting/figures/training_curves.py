@@ -1,8 +1,7 @@
-"""Learning curves by epoch, and what a tuning budget buys.
+"""Learning curves, and the effect of the tuning budget.
 
-Learning curves: train and validation loss by epoch, the median over replicates and their range.
-
-What a tuning budget buys: the expected best validation error by the number of trials.
+Learning curves show train and validation loss by epoch, the median over replicates and their range. The budget curve
+shows the expected best validation error by the number of trials.
 """
 
 from __future__ import annotations
