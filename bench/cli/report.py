@@ -29,7 +29,7 @@ _STAMP = ".stamp"
 
 def write_report(results: Path, reports: Path = REPORTS) -> Path:
     """Make the report of `results` in a folder within `reports`, and return its page."""
-    from bench.reporting.render import write
+    from bench.replication.card_page import write
 
     stamp = _stamp(results)
     page = write(results, reports)

@@ -1,4 +1,4 @@
 """Published systems: what was printed against what the replicates give, with a verdict for each number and claim.
 
-Rows in, frozen values out; nothing here draws or writes.
+`suite_files` loads what a suite file says of them, `systems` holds it; the other modules make their cards from rows.
 """

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bench.errors import InputError, StoreError
-from bench.replication import card_page as published
 from bench.reporting.export import to_csv
 from bench.reporting.page import draw, html, markdown
 from bench.reporting.source import Source, read
 from bench.reporting.summary import summarise
 from bench.reporting.values import Summary
+from bench.spec import Suite
+
+Files = dict[str, str | bytes]
+"""Path within the folder of a report → content."""
 
 
-def write(results: Path, reports: Path) -> Path:
+def pages(source: Source) -> Files:
+    """The files of the report on all that `source` holds."""
+    return render(summarise(source))
+
+
+def write(
+    results: Path,
+    reports: Path,
+    *,
+    parse: Callable[[str], Suite] = Suite.model_validate_json,
+    pages: Callable[[Source], Files] = pages,
+) -> Path:
     """Read the result set in the folder `results` and write its report.
 
     Parameters
@@ -25,6 +39,10 @@ def write(results: Path, reports: Path) -> Path:
     reports
         Where reports go: this one into ``reports/<suite>/``, or under the name of `results` where the rows name no
         suite or several.
+    parse
+        Reads the suite that the folder keeps, see `bench.reporting.source.read`.
+    pages
+        Makes the files: the page, ``index.html``, and what stands next to it.
 
     Returns
     -------
@@ -38,9 +56,9 @@ def write(results: Path, reports: Path) -> Path:
     InputError
         The rows hold two results for one replicate, or a suite's name that is not one for a folder.
     """
-    source = read(results)
+    source = read(results, parse)
     folder = reports / _name(source.suites, results)
-    files = _files(source)
+    files = pages(source)
     try:
         _put(folder, files)
     except OSError as error:
@@ -49,18 +67,7 @@ def write(results: Path, reports: Path) -> Path:
     return folder / "index.html"
 
 
-def _files(source: Source) -> dict[str, str | bytes]:
-    """Those of the page of published systems, and of the page on what belongs to none of them; either may be empty."""
-    own, others = published.parted(source)
-    if not own.rows["runs"].num_rows:
-        return render(summarise(others))
-    alone = not others.rows["runs"].num_rows
-    names = ("index.html", "report.md") if alone else ("published.html", "published.md")
-    found = published.render(own, names=names)
-    return found if alone else {**found, **render(summarise(others))}
-
-
-def render(summary: Summary) -> dict[str, str | bytes]:
+def render(summary: Summary) -> Files:
     """The files of a report: path within its folder → content; the page itself comes last."""
     pictures = draw(summary)
     csv = to_csv(summary)

@@ -21,8 +21,9 @@ from bench.replication.cards import cards
 from bench.replication.evidence_rows import Tables
 from bench.replication.facts import linear_parameters, recurrent_parameters, window_count
 from bench.replication.findings import Held, Outcome
+from bench.replication.suite_files import load
+from bench.replication.systems import parsed, systems_of
 from bench.reporting.source import read
-from bench.suite.load import load
 
 FILE = Path(__file__).parents[2] / "suites" / "tutorials.yaml"
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -197,8 +198,8 @@ def results(tmp_path_factory):
 
 def cards_of(results):
     folder = results / "results" / "tutorials"
-    source = read(folder)
-    return cards(source.systems, Tables(source.rows))
+    source = read(folder, parsed)
+    return cards(systems_of(source.suite), Tables(source.rows))
 
 
 def card_of(results, name):
