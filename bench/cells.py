@@ -7,20 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
 from itertools import chain, product
 from typing import Any, ClassVar
 
-from bench.spec import PROTOCOL, AsPublished, Entry, Exclusion, Settings, Split, Suite, System, Training, Tuning
+from bench.spec import PROTOCOL, AsPublished, Entry, Exclusion, Product, Split, Suite, Training, Tuning
 
 CODE_VERSION = 1
 """Raise it when a change of the code changes results: stored cells of another version are run again."""
-
-PUBLISHED = " as published"
-"""Ends the id of a model that runs as it was published."""
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -199,12 +196,13 @@ class CellSpec:
 
 
 def expand(suite: Suite) -> Iterator[Cell]:
-    """Every cell of `suite` that no exclusion matches, in the order of the file: the cross product, then systems."""
-    cells = chain(_product(suite, suite.datasets, suite.models), *(_of_system(suite, each) for each in suite.systems))
+    """Every cell of `suite` that no exclusion matches, in the order of the file."""
+    cells = chain.from_iterable(map(_cells, suite.products()))
     yield from (cell for cell in cells if not any(_matches(cell, rule) for rule in suite.exclude))
 
 
-def _product(settings: Settings, datasets: Sequence[Entry], models: Sequence[Entry]) -> Iterator[Cell]:
+def _cells(of: Product) -> Iterator[Cell]:
+    settings, datasets, models = of
     for dataset, model, length, horizon in product(datasets, models, settings.sequence_lengths, settings.horizons):
         yield Cell(
             suite=settings.name,
@@ -221,19 +219,6 @@ def _product(settings: Settings, datasets: Sequence[Entry], models: Sequence[Ent
             fresh_data=settings.fresh_data,
             time_limit_s=settings.time_limit_s,
         )
-
-
-def _of_system(suite: Suite, system: System) -> Iterator[Cell]:
-    """Each model on each dataset: as published, then under the protocol; then the references there."""
-    lengths = system.sequence_lengths or suite.sequence_lengths
-    base = suite.model_copy(update={"sequence_lengths": lengths, "horizons": system.horizons or suite.horizons})
-    published = [model.model_copy(update={"id": f"{model.id}{PUBLISHED}"}) for model in system.models]
-    yield from _product(
-        system.settings.over(base).model_copy(update={"tuning": False}), system.named_datasets, published
-    )
-    if system.protocol:
-        models = [*system.models, *(each for each in suite.references if each not in system.models)]
-        yield from _product(system.protocol.over(base), system.named_datasets, models)
 
 
 def named(name: str, pattern: str) -> bool:

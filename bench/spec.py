@@ -1,4 +1,4 @@
-"""The content of a suite file, as frozen values, with the settings and published numbers of a system.
+"""The content of a suite file, as frozen values.
 
 Loading is in `bench.suite.load`, expansion in `bench.cells`.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
 
 from pydantic import (
@@ -72,72 +72,6 @@ class Frozen(BaseModel):
     def __hash__(self) -> int:
         """Of the fields; one that holds a mapping has none."""
         return hash((type(self), *(value for _, value in self)))
-
-
-SYMBOLS = ("N", "T", "H", "layers", "directions")
-"""What a printed shape may say instead of numbers: sequences in a batch, steps, units, and those of the layers."""
-
-_PRODUCT = rf"^({'|'.join(SYMBOLS)})( ?· ?({'|'.join(SYMBOLS)}))*$"
-
-
-def _epoch(key: object) -> int:
-    if not re.fullmatch("[1-9][0-9]{0,8}", str(key)):
-        raise ValueError(f"expected an epoch, a whole number ≥ 1, got {key}")
-    return int(str(key))  # JSON has no other keys than text
-
-
-def _is_range_of_shares(value: tuple[float, float]) -> tuple[float, float]:
-    low, high = value
-    if not (0 <= low <= 1 and 0 <= high <= 1):
-        raise ValueError(f"expected shares from 0 to 1, got {low:g} and {high:g}; divide what is in percent by 100")
-    if low > high:
-        raise ValueError(f"expected the lower end first, got {low:g} and {high:g}; turn them round")
-    return value
-
-
-Epoch = Annotated[int, BeforeValidator(_epoch)]
-Error = Annotated[float, Field(ge=0)]
-Accuracy = Annotated[tuple[float, float], AfterValidator(_is_range_of_shares)]
-Side = Count | Annotated[str, Field(pattern=_PRODUCT)]
-"""One side of a shape: a number, or a product of symbols such as ``layers · directions``."""
-Shape = Annotated[tuple[Side, ...], Field(min_length=1)]
-Shaped = Literal["train_inputs", "train_targets", "outputs", "h_n"]
-Parts = Annotated[tuple[Count, ...], Field(min_length=2, max_length=2)]
-
-
-class Claim(Frozen):
-    """Something said in words that numbers can decide."""
-
-    text: Name = Field(description="What was said.")
-    test: Literal[
-        "training-time", "gates", "equal-errors", "no-worse", "short-memory", "rests-on", "sudden-drop", "delayed"
-    ] = Field(
-        description="How it is decided: each next kind of model takes longer in training; its gates are counted; two "
-        "kinds err alike; the first errs no more than the second; the first fails where the second does not; what a "
-        "poor result rests on; it errs most at the largest fall; a forecast is close, and comes late."
-    )
-    models: tuple[Name, ...] = Field((), description="Kinds of models, in the order of the claim.")
-
-
-class Published(Frozen):
-    """The numbers that a system was published with; of each family, the printed decimals are the tolerance."""
-
-    train_loss: dict[Epoch, Error] = Field({}, description="Epoch → training loss, in the units it was trained in.")
-    test_rmse: Error | None = Field(None, description="Root mean squared error on the test part, original units.")
-    test_l1: Error | None = Field(None, description="Mean absolute error on the test part, original units.")
-    accuracy: Accuracy | None = Field(None, description="Share of test examples named right: from, to.")
-    parameters: Count | Parts | None = Field(
-        None, description="Trained numbers: of all, or of the recurrent layers and of the linear map."
-    )
-    shapes: dict[Shaped, Shape] = Field(
-        {},
-        description="Shape of train_inputs, train_targets, outputs (of the recurrent layers) or h_n; a side is a "
-        "number, or a product of N, T, H, layers and directions.",
-    )
-    first_target: float | None = Field(None, description="The first test target, original units.")
-    first_prediction: float | None = Field(None, description="The prediction of it.")
-    statements: tuple[Name, ...] = Field((), description="What was said in words.")
-    claims: tuple[Claim, ...] = Field((), description="What was said in words, where numbers can decide it.")
 
 
 P = TypeVar("P", bound=BaseModel)
@@ -366,68 +300,12 @@ class Settings(Frozen):
         return value
 
 
-class Overrides(Frozen):
-    """Settings of some cells, in place of the suite's; of a section, the keys that are given."""
+class Product(NamedTuple):
+    """Datasets × models × the lengths and horizons of the settings: each combination is a cell."""
 
-    seeds: Count | None = Field(None, description="Replicates of each cell.")
-    fresh_data: bool | None = Field(None, description="Whether each replicate has data of its own seed.")
-    split: Split | None = Field(None, description="The chronological parts.")
-    training: Training | None = Field(None, description="How models with weights are trained.")
-    tuning: Tuning | Off | None = Field(None, description="The tuning budget; false for no tuning.")
-    as_published: AsPublished | None = Field(None, description="Departures from the protocol.")
-
-    def over(self, settings: Settings) -> Settings:
-        """`settings` with these in place."""
-        changes: dict[str, Any] = {}
-        for name in self.model_fields_set:
-            mine, theirs = getattr(self, name), getattr(settings, name)
-            if isinstance(mine, Frozen) and isinstance(theirs, Frozen):
-                mine = type(mine).model_validate({**dict(theirs), **mine.model_dump(exclude_unset=True)})
-            changes[name] = mine
-        return settings.model_copy(update=changes)
-
-
-class SystemSettings(Frozen):
-    """Everything in a system but its datasets and models."""
-
-    id: Name = Field(description="What results and reports call it.")
-    title: Name = Field(description="What it is, in a few words.")
-    sequence_lengths: Annotated[tuple[Count, ...], Field(min_length=1)] | None = Field(
-        None, description="Points in an input window; null for the suite's."
-    )
-    horizons: Annotated[tuple[Count, ...], Field(min_length=1)] | None = Field(
-        None, description="Points to predict; null for the suite's."
-    )
-    settings: Overrides = Field(Overrides(), description="Of the run as published, in place of the suite's.")
-    protocol: Overrides | Off = Field(
-        Overrides(), description="Of the run under the protocol, in place of the suite's; false for no such run."
-    )
-    published: Published = Field(Published(), description="What was printed.")
-
-
-class System(SystemSettings):
-    """A published system: its data, its models, how it was run, and what was printed."""
-
-    datasets: Annotated[tuple[Entry, ...], Field(min_length=1)] = Field(
-        description="Names of datasets, or mappings with a kind and its parameters."
-    )
-    models: Annotated[tuple[Entry, ...], Field(min_length=1)] = Field(
-        description="Names of models, or mappings with a kind and its parameters."
-    )
-
-    @property
-    def card(self) -> str:
-        """What it shares a card with: the first word of its id."""
-        return self.id.split()[0]
-
-    @property
-    def named_datasets(self) -> tuple[Entry, ...]:
-        """The datasets, each under the system's id, with its own behind it where there are several."""
-        several = len(self.datasets) > 1
-        names = (f"{self.id} {dataset.id}" if several else self.id for dataset in self.datasets)
-        return tuple(
-            dataset.model_copy(update={"id": name}) for dataset, name in zip(self.datasets, names, strict=True)
-        )
+    settings: Settings
+    datasets: Sequence[Entry]
+    models: Sequence[Entry]
 
 
 class Origin(NamedTuple):
@@ -438,21 +316,18 @@ class Origin(NamedTuple):
 
 
 class Suite(Settings):
-    """One suite: datasets × models × sequence lengths × horizons, and how each cell is tuned and trained.
-
-    Beside the cross product, or instead of it, `systems` each add cells of their own.
-    """
+    """One suite: datasets × models × sequence lengths × horizons, and how each cell is tuned and trained."""
 
     datasets: tuple[Entry, ...] = Field(
         (), description="Names of datasets, or mappings with a kind and its parameters."
     )
     models: tuple[Entry, ...] = Field((), description="Names of models, or mappings with a kind and its parameters.")
-    systems: tuple[System, ...] = Field((), description="Published systems: run as published, and under the protocol.")
-    references: tuple[Entry, ...] = Field(
-        (), description="Models that run on the data of every system under the protocol, beside the system's own."
-    )
 
     _origin: Origin | None = PrivateAttr(default=None)
+
+    def products(self) -> Iterator[Product]:
+        """The cross products that make its cells, in the order of the file."""
+        yield Product(self, self.datasets, self.models)
 
     @property
     def origin(self) -> Origin | None:

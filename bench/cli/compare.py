@@ -142,14 +142,14 @@ def updated_baseline(results: Path, folder: Path) -> tuple[str, list[str]]:
 def _requested(results: Path) -> dict[CellKey, Requested] | None:
     """What the suite of the last run into `results` asks for; `None` where the folder does not hold it."""
     from bench.cells import expand
-    from bench.spec import Suite
+    from bench.replication.systems import parsed
     from bench.store import read_suite
     from bench.store.baseline import Requested
 
     text = read_suite(results)
     if text is None:
         return None
-    cells = expand(Suite.model_validate_json(text))
+    cells = expand(parsed(text))
     return {cell.key: Requested(range(cell.seeds), cell.spec) for cell in cells}
 
 

@@ -13,9 +13,8 @@ from bench.data import dataset_kinds
 from bench.errors import DatasetsError, InputError, Problem, SuiteError
 from bench.models import model_kinds
 from bench.registry import unknown
+from bench.replication.suite_files import json_schema, load
 from bench.spec import Suite
-from bench.suite.json_schema import json_schema
-from bench.suite.load import load
 from bench.text import columns, plural
 
 

@@ -24,11 +24,10 @@ _STAMP = ".stamp"
 
 def write_report(results: Path, reports: Path = REPORTS) -> Path:
     """Make the report of `results` in a folder within `reports`, and return its page."""
-    from bench.replication.card_page import pages
-    from bench.reporting.render import write
+    from bench.replication.card_page import write
 
     stamp = _stamp(results)
-    page = write(results, reports, pages)
+    page = write(results, reports)
     page.with_name(_STAMP).write_text(stamp, encoding="utf-8")
     return page
 

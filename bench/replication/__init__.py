@@ -1,4 +1,4 @@
 """Published systems: compare printed numbers with our replicates, with a verdict for each number and claim.
 
-Functions take rows and return frozen values; only `card_pictures` and `card_page` draw and write.
+`suite_files` loads what a suite file says of them, `systems` holds it; the other modules make their cards from rows.
 """

@@ -8,13 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from bench.replication import card_tables
 from bench.replication.card_pictures import draw
 from bench.replication.card_tables import TERMS, Verdicts, answer, results
 from bench.replication.cards import Card, cards
 from bench.replication.evidence_rows import Tables
-from bench.reporting import render as reporting
+from bench.replication.systems import System, parsed, systems_of
+from bench.reporting import render as report_render
 from bench.reporting import tables as report_tables
 from bench.reporting.export import cell_commands, cell_rows
 from bench.reporting.figures.svg import Picture
@@ -24,7 +26,6 @@ from bench.reporting.source import Source
 from bench.reporting.summary import summarise
 from bench.reporting.tabular import Table
 from bench.reporting.values import Summary
-from bench.spec import System
 from bench.stats.claims import ClaimOutcome
 from bench.text import slug
 
@@ -105,22 +106,28 @@ def _values(
     }
 
 
-def pages(source: Source) -> Files:
-    """The files of the report of `source`: published systems on a page of their own, next to that of all else.
+def write(results: Path, reports: Path) -> Path:
+    """Write the report of the folder `results`, with a page of its published systems, into a folder in `reports`.
 
-    Either may be empty; a page that stands alone is ``index.html``.
+    Parameters, result and errors are those of `bench.reporting.render.write`.
     """
+    return report_render.write(results, reports, parse=parsed, pages=pages)
+
+
+def pages(source: Source) -> Files:
+    """The files of the page of published systems, and of that on what belongs to none; either may be empty."""
     own, others = parted(source)
     if not own.rows["runs"].num_rows:
-        return reporting.pages(others)
+        return report_render.pages(others)
     alone = not others.rows["runs"].num_rows
-    found = render(own, names=("index.html", "report.md") if alone else ("published.html", "published.md"))
-    return found if alone else {**found, **reporting.pages(others)}
+    names = ("index.html", "report.md") if alone else ("published.html", "published.md")
+    found = render(own, names=names)
+    return found if alone else {**found, **report_render.pages(others)}
 
 
 def parted(source: Source) -> tuple[Source, Source]:
     """What belongs to the published systems, and all else."""
-    return source.parted(_datasets(source.systems))
+    return source.parted(_datasets(systems_of(source.suite)))
 
 
 def render(source: Source, *, names: tuple[str, str]) -> Files:
@@ -137,9 +144,10 @@ def render(source: Source, *, names: tuple[str, str]) -> Files:
         Of the HTML page and of the Markdown page.
     """
     here = set(source.rows["runs"]["dataset"].unique().to_pylist())
-    run = {system.card for system in source.systems if here.intersection(_datasets([system]))}
-    systems = [system for system in source.systems if system.card in run]
-    left_out = list(dict.fromkeys(system.card for system in source.systems if system.card not in run))
+    every = systems_of(source.suite)
+    run = {system.card for system in every if here.intersection(_datasets([system]))}
+    systems = [system for system in every if system.card in run]
+    left_out = list(dict.fromkeys(system.card for system in every if system.card not in run))
     families = {dataset: system.card for system in systems for dataset in _datasets([system])}
     summary = summarise(source.parted(_datasets(systems))[0], families)
     found = Tables(source.rows, dict(_better(summary)))

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.cells import PUBLISHED
 from bench.replication.evidence_rows import Evidence, Tables, delay_of
 from bench.replication.facts import findings, trajectory
 from bench.replication.findings import ClaimFinding, Finding, Outcome, Trajectory
 from bench.replication.statements import decide
-from bench.spec import System
+from bench.replication.systems import PUBLISHED, System
 from bench.stats.delay import Delay
 
 

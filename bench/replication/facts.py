@@ -16,7 +16,7 @@ from bench.replication.evidence_rows import Evidence, Tables
 from bench.replication.findings import LEAST, LEAST_IMAGES, Finding, Outcome, Printed, Spread, Trajectory
 from bench.replication.judge import below_floor, exact, follow, judge, not_stated, prediction
 from bench.replication.printed import accuracy, decimals, errors_on_test, train_losses
-from bench.spec import Published, Shape
+from bench.replication.systems import Published, Shape
 
 GATES = {"rnn": 0, "gru": 2, "lstm": 3}
 """Gates of a cell: beside the candidate, each is one more block of weights."""

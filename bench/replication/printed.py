@@ -13,8 +13,10 @@ from decimal import Decimal
 from bench.data.base import DatasetKind
 from bench.models.base import ModelKind
 from bench.replication.findings import Printed
-from bench.spec import AsPublished, Claim, Entry, Published, Settings, Suite, System
-from bench.suite.yaml import Position, Problems, Value
+from bench.replication.systems import Claim, Published, System
+from bench.spec import AsPublished, Entry, Suite
+from bench.suite.checks import Said, departures_without_effect, position_of
+from bench.suite.yaml import Problems, Value
 
 TEST_NUMBERS = {"test_rmse": "test RMSE", "test_l1": "test L1"}
 """The printed numbers that are errors on the test part, and what they are called."""
@@ -57,10 +59,6 @@ def accuracy(published: Published) -> Printed | None:
     return Printed("test accuracy", low, high, decimals([low, high]))
 
 
-Path = tuple[str | int, ...]
-Said = Iterator[tuple[Path, str]]
-"""Where in a system, and what is wrong there."""
-
 _COUNTED = ("rnn", "gru", "lstm")  # recurrent layers and a linear map, whose parameters have formulas
 _MODELS: Mapping[str, tuple[int, int | None]] = {
     "training-time": (2, None),
@@ -78,7 +76,6 @@ _MODELS: Mapping[str, tuple[int, int | None]] = {
 def check_possible(
     suite: Suite,
     systems: Sequence[tuple[Value, System]],
-    root: Value,
     *,
     datasets: Mapping[str, DatasetKind],
     models: Mapping[str, ModelKind],
@@ -88,66 +85,20 @@ def check_possible(
 
     Parameters
     ----------
-    suite, systems, root
+    suite, systems
         What is to be run, and where the file says so.
     datasets, models
         The registries.
     problems
         Where to say what is wrong.
     """
-    for path, text in departures_without_effect(suite, suite.datasets, datasets):
-        problems.add(place_of(root, path), text)
     cards: dict[str, list[System]] = defaultdict(list)
     for _, system in systems:
         cards[system.card].append(system)
     for value, system in systems:
         possible = _Possible(suite, system, cards[system.card], datasets, models)
         for path, text in possible.problems():
-            problems.add(place_of(value, path), text)
-
-
-def place_of(value: Value, path: Path) -> Position:
-    """Where the file says what is at `path` of `value`, a key where that is last; else the nearest that it does say."""
-    place = value.place
-    for step in path:
-        items = dict(enumerate(value.content)) if isinstance(value.content, tuple) else value.content
-        if not isinstance(items, dict) or step not in items:
-            break
-        place = value.keys.get(str(step), items[step].place)
-        value = items[step]
-    return place
-
-
-def departures_without_effect(settings: Settings, entries: Sequence[Entry], kinds: Mapping[str, DatasetKind]) -> Said:
-    """Departures that would be named, and change nothing."""
-    departs = settings.as_published
-    if departs.split == "none" and departs.validation != "none":
-        yield (
-            ("as_published", "validation"),
-            f"validation: expected none, since split: none leaves no part for it, got {departs.validation}; set "
-            "validation: none",
-        )
-    if departs.scaler == "series" and settings.training.scaler == "none":
-        yield (
-            ("as_published", "scaler"),
-            "scaler: expected a scaler that is fitted, since as_published says scaler: series, got training scaler: "
-            "none; leave series out, or set another scaler",
-        )
-    answered = next((entry for entry in entries if kinds[entry.kind].task != "forecast"), None)
-    if departs.targets == "same-at-every-step" and answered is not None:
-        yield (
-            ("as_published", "targets"),
-            f"targets: expected data to forecast, got {answered.id}, which asks to {kinds[answered.kind].task}; leave "
-            "targets out",
-        )
-    several = next((entry for entry in entries if kinds[entry.kind].steps is not None), None)
-    for key, value in (("windows", "minus-one"), ("split", "windows"), ("split", "apart")):
-        if several is not None and getattr(departs, key) == value:
-            yield (
-                ("as_published", key),
-                f"{key}: expected a series, since {value} is about the windows of one, got {several.id}, which is "
-                f"many short sequences; leave {key} out",
-            )
+            problems.add(position_of(value, path), text)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from bench.arrays import FloatArray
 from bench.replication.evidence_rows import Evidence, OneStep, Tables, delay_of, in_numbers, one_step, ratio
 from bench.replication.facts import GATES, gates
 from bench.replication.findings import Case, ClaimFinding, level_of, mean, over, sentence
-from bench.spec import Claim
+from bench.replication.systems import Claim
 from bench.stats.aggregates import Median, median
 from bench.stats.claims import ClaimOutcome
 from bench.stats.delay import Delay

@@ -13,17 +13,24 @@ from bench.reporting.page import draw, html, markdown
 from bench.reporting.source import Source, read
 from bench.reporting.summary import summarise
 from bench.reporting.values import Summary
+from bench.spec import Suite
 
 Files = dict[str, str | bytes]
-"""Path within the report's folder → content; the page itself comes last."""
+"""Path within the folder of a report → content."""
 
 
 def pages(source: Source) -> Files:
-    """The files of the report of `source`."""
+    """The files of the report on all that `source` holds."""
     return render(summarise(source))
 
 
-def write(results: Path, reports: Path, pages: Callable[[Source], Files] = pages) -> Path:
+def write(
+    results: Path,
+    reports: Path,
+    *,
+    parse: Callable[[str], Suite] = Suite.model_validate_json,
+    pages: Callable[[Source], Files] = pages,
+) -> Path:
     """Read the result set in the folder `results` and write its report.
 
     Parameters
@@ -33,6 +40,8 @@ def write(results: Path, reports: Path, pages: Callable[[Source], Files] = pages
     reports
         Where reports go: this one into ``reports/<suite>/``, or under the name of `results` where the rows name no
         suite or several.
+    parse
+        Reads the suite that the folder keeps, see `bench.reporting.source.read`.
     pages
         What makes the files of the report; a caller that shows some of the rows on a page of their own gives its own.
 
@@ -48,7 +57,7 @@ def write(results: Path, reports: Path, pages: Callable[[Source], Files] = pages
     InputError
         The rows hold two results for one replicate, or a suite's name that is not one for a folder.
     """
-    source = read(results)
+    source = read(results, parse)
     folder = reports / _name(source.suites, results)
     files = pages(source)
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from bench import store
 from bench.cells import CellKey, expand
 from bench.errors import StoreError
-from bench.spec import Suite, System
+from bench.spec import Suite
 from bench.store.read import NAME as SUITE
 from bench.store.schema import Rows
 
@@ -29,8 +29,8 @@ class Source:
         any of them may be empty. `probes` where there are any.
     folder
         Where they were read from, as the user wrote it.
-    systems
-        The published systems that are among them.
+    suite
+        The suite of the last run; `None` where the folder does not tell it.
     asked
         The cells that the suite has; `None` where the folder does not tell its suite.
     unreadable
@@ -39,7 +39,7 @@ class Source:
 
     rows: Rows
     folder: str
-    systems: Sequence[System] = ()
+    suite: Suite | None = None
     asked: frozenset[CellKey] | None = None
     unreadable: Sequence[str] = ()
 
@@ -64,8 +64,13 @@ class Source:
         )
 
 
-def read(results: Path) -> Source:
+def read(results: Path, parse: Callable[[str], Suite] = Suite.model_validate_json) -> Source:
     """What the folder `results` holds.
+
+    Parameters
+    ----------
+    parse
+        Reads the suite that the folder keeps as JSON; suites of more keys than `Suite` has need a parser of their own.
 
     Raises
     ------
@@ -73,21 +78,21 @@ def read(results: Path) -> Source:
         It is no results folder, or holds nothing that can be read.
     """
     gathered = store.gather(results)
-    suite, problem = _suite(results)
+    suite, problem = _suite(results, parse)
     return Source(
         rows=gathered.tables,
         folder=results.as_posix(),
-        systems=suite.systems if suite else (),
+        suite=suite,
         asked=frozenset(cell.key for cell in expand(suite)) if suite else None,
         unreadable=(*([problem] if problem else []), *gathered.unreadable),
     )
 
 
-def _suite(results: Path) -> tuple[Suite | None, str]:
+def _suite(results: Path, parse: Callable[[str], Suite]) -> tuple[Suite | None, str]:
     """The suite of the last run, or why it is not known; neither where the folder does not tell it."""
     try:
         text = store.read_suite(results)
-        return (Suite.model_validate_json(text) if text else None), ""
+        return (parse(text) if text else None), ""
     except StoreError as error:
         return None, str(error)
     except ValidationError:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from bench.cells import PUBLISHED, Cell, expand, named
+from bench.cells import Cell, expand, named
 from bench.data.base import DatasetKind
 from bench.errors import InputError
 from bench.models.base import ModelKind, Shape
 from bench.registry import unknown
-from bench.spec import Entry, Settings, Suite, System
+from bench.spec import Entry, Settings, Suite
 from bench.suite.yaml import Position, Problems, Value
 
 Located = list[tuple[Position, Entry]]
@@ -36,14 +36,6 @@ def check_nothing_twice(found: Mapping[str, Located], problems: Problems, *, tun
                 problems.add(place, f"{entry.id!r} is the same as {name!r} on line {first.line}: leave one of them out")
             ids.setdefault(entry.id, place)
             contents.setdefault(content, (place, entry.id))
-
-
-def check_not_marked(models: Located, problems: Problems) -> None:
-    """No model of a system has the id that another of them has where it runs as published."""
-    for place, entry in models:
-        if entry.id.endswith(PUBLISHED):
-            text = f"expected an id that does not end in {PUBLISHED!r}, which marks what runs as published"
-            problems.add(place, f"{entry.id}: {text}; rename it")
 
 
 def check_exclusions(root: Value, found: Mapping[str, Located], complete: Collection[str], problems: Problems) -> None:
@@ -73,17 +65,61 @@ def check_some_cell(suite: Suite, root: Value, problems: Problems) -> None:
         problems.stop(place, f"exclude: expected some cell to be left, got all {every} excluded")
 
 
-def check_systems(systems: Sequence[tuple[Position, System]], datasets: Located, problems: Problems) -> None:
-    """No two systems, nor a system and a dataset, whose results would go by one name."""
-    names = {entry.id: place for place, entry in datasets}
-    for place, system in systems:
-        for dataset in system.named_datasets:
-            if dataset.id in names:
-                first = names[dataset.id]
-                problems.add(
-                    place, f"two systems or datasets have the id {dataset.id!r}, the first on line {first.line}"
-                )
-            names.setdefault(dataset.id, place)
+Path = tuple[str | int, ...]
+"""Keys and indices, from the outermost."""
+
+Said = Iterator[tuple[Path, str]]
+"""Where in a mapping, and what is wrong there."""
+
+
+def check_departures(suite: Suite, root: Value, datasets: Mapping[str, DatasetKind], problems: Problems) -> None:
+    """No departure of the suite from the protocol is without effect."""
+    for path, text in departures_without_effect(suite, suite.datasets, datasets):
+        problems.add(position_of(root, path), text)
+
+
+def position_of(value: Value, path: Path) -> Position:
+    """Where the file says what is at `path` of `value`, a key where that is last; else the nearest that it does say."""
+    place = value.place
+    for step in path:
+        items = dict(enumerate(value.content)) if isinstance(value.content, tuple) else value.content
+        if not isinstance(items, dict) or step not in items:
+            break
+        place = value.keys.get(str(step), items[step].place)
+        value = items[step]
+    return place
+
+
+def departures_without_effect(settings: Settings, entries: Sequence[Entry], kinds: Mapping[str, DatasetKind]) -> Said:
+    """Departures that would be named, and change nothing."""
+    departs = settings.as_published
+    if departs.split == "none" and departs.validation != "none":
+        yield (
+            ("as_published", "validation"),
+            f"validation: expected none, since split: none leaves no part for it, got {departs.validation}; set "
+            "validation: none",
+        )
+    if departs.scaler == "series" and settings.training.scaler == "none":
+        yield (
+            ("as_published", "scaler"),
+            "scaler: expected a scaler that is fitted, since as_published says scaler: series, got training scaler: "
+            "none; leave series out, or set another scaler",
+        )
+    answered = next((entry for entry in entries if kinds[entry.kind].task != "forecast"), None)
+    if departs.targets == "same-at-every-step" and answered is not None:
+        yield (
+            ("as_published", "targets"),
+            f"targets: expected data to forecast, got {answered.id}, which asks to {kinds[answered.kind].task}; leave "
+            "targets out",
+        )
+    several = next((entry for entry in entries if kinds[entry.kind].steps is not None), None)
+    for key, value in (("windows", "minus-one"), ("split", "windows"), ("split", "apart")):
+        if several is not None and getattr(departs, key) == value:
+            yield (
+                ("as_published", key),
+                f"{key}: expected a series, since {value} is about the windows of one, got {several.id}, which is "
+                f"many short sequences; leave {key} out",
+            )
 
 
 def check_cells(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
-from bench.spec import Entry, Suite, System
+from bench.spec import Entry, Suite
 from bench.suite.load import Kind
 from bench.suite.validate import resolved
 
@@ -17,10 +18,6 @@ Json = dict[str, Any]
 Kinds = Mapping[str, Kind]
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_SOMETHING = [
-    {"required": ["datasets", "models"], "properties": {key: {"minItems": 1} for key in ("datasets", "models")}},
-    {"required": ["systems"], "properties": {"systems": {"minItems": 1}}},
-]
 _FIRST = ("name", "id", "title", "datasets", "models")
 
 
@@ -30,31 +27,54 @@ def json_schema(datasets: Kinds, models: Kinds) -> Json:
     Every suite that loads is valid by it. What only a whole suite can get wrong (an id given twice, an exclusion
     of nothing) is left to `load`.
     """
-    registries = {"datasets": datasets, "models": models}
-    classes = dict.fromkeys(kind.parameters for kinds in registries.values() for kind in kinds.values())
-    wanted: list[type[BaseModel]] = [Suite, System, *classes]
-    references, whole = models_json_schema([(each, "validation") for each in wanted], schema_generator=_Untitled)
-    suite, system = (resolved(references[each, "validation"], whole) for each in (Suite, System))
-    entries, several = {}, {}
-    for key, kinds in registries.items():
-        own = {model: resolved(references[model, "validation"], whole) for model in _by_parameters(kinds)}
-        mappings = [_mapping(group, own[model]) for model, group in _by_parameters(kinds).items()]
-        alone = {name: kind for name, kind in kinds.items() if not own[kind.parameters].get("required")}
-        several[key.removesuffix("s")] = {"anyOf": [_names(alone), *mappings]}
-        entries[key] = {"type": "array", "items": {"$ref": f"#/$defs/{key.removesuffix('s')}"}}
-    entries["references"] = entries["models"]
-    systems = {"type": "array", "items": _with(entries, system, least=1)}
-    schema = {"$schema": _DIALECT, **_with({**entries, "systems": systems}, suite, least=0), "anyOf": _SOMETHING}
-    return {**schema, "$defs": _used(schema, {**whole["$defs"], **several})}
+    schemas = Schemas.of([Suite], datasets, models)
+    suite = schemas.filled(Suite, schemas.entries, least=1)
+    return schemas.document({**suite, "required": [*suite.get("required", ()), "datasets", "models"]})
 
 
-def _with(entries: Mapping[str, Json], schema: Mapping[str, Any], *, least: int) -> Json:
-    """The JSON Schema of a suite or system, with what may be written where `entries` stand."""
-    properties = {**dict.fromkeys(name for name in _FIRST if name in schema["properties"]), **schema["properties"]}
-    for key in entries.keys() & properties.keys():
-        about = {word: properties[key][word] for word in ("description",)}
-        properties[key] = {**about, **entries[key], **({"minItems": least} if least else {})}
-    return {**schema, "properties": properties}
+@dataclass(frozen=True)
+class Schemas:
+    """The JSON Schemas that one of suite files is made of.
+
+    Parameters
+    ----------
+    classes
+        Of each class that a file is checked against.
+    entries
+        Key of a suite → the list of entries that may be written there.
+    definitions
+        What the others refer to.
+    """
+
+    classes: Mapping[type[BaseModel], Json]
+    entries: Mapping[str, Json]
+    definitions: Mapping[str, Json]
+
+    @classmethod
+    def of(cls, wanted: Sequence[type[BaseModel]], datasets: Kinds, models: Kinds) -> Schemas:
+        """Those of the classes `wanted`, and of what the registries allow."""
+        registries = {"dataset": datasets, "model": models}
+        own = dict.fromkeys(kind.parameters for kinds in registries.values() for kind in kinds.values())
+        modes: list[tuple[type[BaseModel], Literal["validation"]]] = [(each, "validation") for each in (*wanted, *own)]
+        references, whole = models_json_schema(modes, schema_generator=_Untitled)
+        classes = {each: dict(resolved(references[each, "validation"], whole)) for each in (*wanted, *own)}
+        several = {key: _one_of(kinds, classes) for key, kinds in registries.items()}
+        entries = {f"{key}s": {"type": "array", "items": {"$ref": f"#/$defs/{key}"}} for key in registries}
+        return cls(classes, entries, {**whole["$defs"], **several})
+
+    def filled(self, what: type[BaseModel], entries: Mapping[str, Json], *, least: int) -> Json:
+        """The JSON Schema of `what`, with what may be written where `entries` stand, each with `least` items."""
+        schema = self.classes[what]
+        properties = {**dict.fromkeys(name for name in _FIRST if name in schema["properties"]), **schema["properties"]}
+        for key in entries.keys() & properties.keys():
+            about = {word: properties[key][word] for word in ("description",)}
+            properties[key] = {**about, **entries[key], **({"minItems": least} if least else {})}
+        return {**schema, "properties": properties}
+
+    def document(self, schema: Json) -> Json:
+        """`schema` as a file of its own."""
+        whole = {"$schema": _DIALECT, **schema}
+        return {**whole, "$defs": _used(whole, self.definitions)}
 
 
 class _Untitled(GenerateJsonSchema):
@@ -69,6 +89,13 @@ def _by_parameters(kinds: Kinds) -> dict[type[BaseModel], Kinds]:
     for name, kind in kinds.items():
         groups.setdefault(kind.parameters, {})[name] = kind
     return dict(groups)
+
+
+def _one_of(kinds: Kinds, classes: Mapping[type[BaseModel], Json]) -> Json:
+    """A kind's name, where all its parameters have defaults, or a mapping."""
+    mappings = [_mapping(group, classes[model]) for model, group in _by_parameters(kinds).items()]
+    alone = {name: kind for name, kind in kinds.items() if not classes[kind.parameters].get("required")}
+    return {"anyOf": [_names(alone), *mappings]}
 
 
 def _names(kinds: Kinds) -> Json:
@@ -95,7 +122,7 @@ def _one_or_several(schema: Json) -> Json:
     return {**about, "anyOf": [*branches, {"type": "array", "items": one, "minItems": 1}]}
 
 
-def _used(schema: Json, definitions: Json) -> Json:
+def _used(schema: Json, definitions: Mapping[str, Json]) -> Json:
     """The `definitions` that `schema` refers to, and those that they refer to."""
     used: Json = {}
     waiting = [schema]

@@ -16,16 +16,14 @@ from bench.data.base import DatasetKind
 from bench.errors import SuiteError
 from bench.models.base import ModelKind
 from bench.registry import unknown
-from bench.replication.printed import check_possible, place_of
-from bench.spec import Entry, Frozen, Name, Origin, Settings, Suite, System, SystemSettings
+from bench.spec import Entry, Frozen, Name, Origin, Settings, Suite
 from bench.suite.checks import (
     Located,
     check_cells,
+    check_departures,
     check_exclusions,
-    check_not_marked,
     check_nothing_twice,
     check_some_cell,
-    check_systems,
 )
 from bench.suite.validate import check, combinations, keys_within, shown
 from bench.suite.yaml import Position, Problems, Value, read
@@ -122,6 +120,7 @@ class Resolver:
 
 
 S = TypeVar("S", bound=BaseModel)
+Whole = TypeVar("Whole", bound=Suite)
 
 
 def load(path: str | Path, *, datasets: Mapping[str, DatasetKind], models: Mapping[str, ModelKind]) -> Suite:
@@ -139,40 +138,126 @@ def load(path: str | Path, *, datasets: Mapping[str, DatasetKind], models: Mappi
     SuiteError
         With everything that is wrong with the file.
     """
-    path = Path(path)
-    problems = Problems(str(path))
-    root = _mapping(path, problems)
-    settings = _settings(root, Settings, Suite, problems)
-    resolvers = {
-        "datasets": Resolver("dataset", datasets, path.parent, problems),
-        "models": Resolver("model", models, path.parent, problems),
-    }
-    listed = root.content.get("systems")
-    needed = listed is None or not listed.content
-    if listed is not None and listed.content == () and not {"datasets", "models"} <= root.content.keys():
-        problems.stop(listed.place, "systems: expected a list of at least 1, each a mapping, got an empty list")
-    found: dict[str, Located] = {}
-    complete = set()
-    for key, resolver in resolvers.items():
-        before = len(problems.found)
-        found[key] = _entries(root, key, resolver, needed=needed)
-        complete |= {key} if len(problems.found) == before else set()
-    found["references"] = _entries(root, "references", resolvers["models"], needed=False)
-    systems = _systems(root, resolvers, problems)
-    check_nothing_twice(found, problems, tuned=settings is None or bool(settings.tuning))
-    check_systems([(value.place, system) for value, system in systems], found["datasets"], problems)
-    if needed:
-        check_exclusions(root, found, complete, problems)
-    if settings is None:
-        raise SuiteError(tuple(problems.found))
-    problems.check()
-    entries = {key: tuple(entry for _, entry in located) for key, located in found.items()}
-    suite = Suite.model_validate({**dict(settings), **entries, "systems": tuple(each for _, each in systems)})
-    check_some_cell(suite, root, problems)
-    check_possible(suite, systems, root, datasets=datasets, models=models, problems=problems)
-    check_cells(suite, datasets, models, _places(found, systems), problems)
-    problems.check()
-    return suite.loaded_from(Origin(str(path), _dataset_places(found["datasets"], systems)))
+    file = SuiteFile.read(path, datasets=datasets, models=models)
+    settings = file.settings(file.root, Settings, Suite)
+    found, complete = file.lists(needed=True)
+    check_nothing_twice(found, file.problems, tuned=settings is None or bool(settings.tuning))
+    check_exclusions(file.root, found, complete, file.problems)
+    suite = file.suite(Suite, settings, found)
+    return file.checked(suite, positions(found["models"]), positions(found["datasets"]))
+
+
+@dataclass(frozen=True)
+class SuiteFile:
+    """A suite file, read and not yet checked: what the loaders of suites with and without more keys share.
+
+    Parameters
+    ----------
+    path
+        Of the file, as the user wrote it.
+    root
+        The mapping that it holds.
+    datasets, models
+        The registries.
+    problems
+        What has been found wrong so far.
+    """
+
+    path: Path
+    root: Value
+    datasets: Mapping[str, DatasetKind]
+    models: Mapping[str, ModelKind]
+    problems: Problems
+
+    @classmethod
+    def read(
+        cls, path: str | Path, *, datasets: Mapping[str, DatasetKind], models: Mapping[str, ModelKind]
+    ) -> SuiteFile:
+        """Read the file.
+
+        Raises
+        ------
+        SuiteError
+            It cannot be read, is not YAML, or holds no mapping.
+        """
+        path = Path(path)
+        problems = Problems(str(path))
+        return cls(path, _mapping(path, problems), datasets, models, problems)
+
+    def settings(self, value: Value, settings: type[S], whole: type[BaseModel]) -> S | None:
+        """What `value` says beside its lists of entries; of `whole`, `settings` are the rest."""
+        for key in value.content.keys() - whole.model_fields:
+            self.problems.add(value.keys[key], unknown(key, whole.model_fields, "key"))
+        known = {key: item for key, item in value.content.items() if key in settings.model_fields}
+        return check(Value(value.place, known, value.keys), settings, self.problems)
+
+    def lists(self, *, needed: bool) -> tuple[dict[str, Located], set[str]]:
+        """The suite's datasets and models, and those of the two keys under which nothing is wrong."""
+        found: dict[str, Located] = {}
+        complete = set()
+        for key in ("datasets", "models"):
+            before = len(self.problems.found)
+            found[key] = self.entries(self.root, key, needed=needed)
+            complete |= {key} if len(self.problems.found) == before else set()
+        return found, complete
+
+    def entries(self, value: Value, key: str, *, needed: bool) -> Located:
+        """The entries under `key` of `value`: datasets, or else models."""
+        what, kinds = ("dataset", self.datasets) if key == "datasets" else ("model", self.models)
+        resolver = Resolver(what, kinds, self.path.parent, self.problems)
+        listed = value.content.get(key)
+        if listed is None or (listed.content == () and not needed):
+            if needed:
+                self.problems.add(value.place, f"the key {key!r} is missing")
+        elif not isinstance(listed.content, tuple) or not listed.content:
+            text = f"{key}: expected a list of at least 1, each the name of a {what} or a mapping with its kind"
+            self.problems.add(listed.place, f"{text}, got {shown(listed.content)}")
+        else:
+            return [entry for item in listed.content for entry in resolver.entries(item)]
+        return []
+
+    def suite(
+        self, whole: type[Whole], settings: Settings | None, found: Mapping[str, Located], **more: object
+    ) -> Whole:
+        """The suite that the parts make.
+
+        Raises
+        ------
+        SuiteError
+            With all that was found wrong, if anything was.
+        """
+        if settings is None:
+            raise SuiteError(tuple(self.problems.found))
+        self.problems.check()
+        entries = {key: tuple(entry for _, entry in located) for key, located in found.items()}
+        suite = whole.model_validate({**dict(settings), **entries, **more})
+        check_some_cell(suite, self.root, self.problems)
+        check_departures(suite, self.root, self.datasets, self.problems)
+        return suite
+
+    def checked(self, suite: Whole, blamed: Mapping[str, Position], lines: Mapping[str, Position]) -> Whole:
+        """`suite`, all of whose cells can be run.
+
+        Parameters
+        ----------
+        blamed
+            By the id of a dataset, or else of a model: where to say what is wrong with its cells.
+        lines
+            Where the file names each dataset.
+
+        Raises
+        ------
+        SuiteError
+            With all that is wrong.
+        """
+        check_cells(suite, self.datasets, self.models, blamed, self.problems)
+        self.problems.check()
+        return suite.loaded_from(Origin(str(self.path), lines))
+
+
+def positions(located: Located) -> dict[str, Position]:
+    """Where the file names each entry, by its id."""
+    return {entry.id: place for place, entry in located}
 
 
 def _mapping(path: Path, problems: Problems) -> Value:
@@ -181,61 +266,3 @@ def _mapping(path: Path, problems: Problems) -> Value:
         place, came = (root.place, shown(root.content)) if root else (Position(1, 1), "an empty file")
         problems.stop(place, f"expected a mapping with the keys name, datasets and models, got {came}")
     return root
-
-
-def _settings(value: Value, settings: type[S], whole: type[BaseModel], problems: Problems) -> S | None:
-    """What `value` says beside its lists of entries and systems; of `whole`, `settings` are the rest."""
-    for key in value.content.keys() - whole.model_fields:
-        problems.add(value.keys[key], unknown(key, whole.model_fields, "key"))
-    known = {key: item for key, item in value.content.items() if key in settings.model_fields}
-    return check(Value(value.place, known, value.keys), settings, problems)
-
-
-def _entries(value: Value, key: str, resolver: Resolver, *, needed: bool) -> Located:
-    listed = value.content.get(key)
-    if listed is None or (listed.content == () and not needed):
-        if needed:
-            resolver.problems.add(value.place, f"the key {key!r} is missing")
-    elif not isinstance(listed.content, tuple) or not listed.content:
-        text = f"{key}: expected a list of at least 1, each the name of a {resolver.what} or a mapping with its kind"
-        resolver.problems.add(listed.place, f"{text}, got {shown(listed.content)}")
-    else:
-        return [entry for item in listed.content for entry in resolver.entries(item)]
-    return []
-
-
-def _systems(root: Value, resolvers: Mapping[str, Resolver], problems: Problems) -> list[tuple[Value, System]]:
-    """The published systems, each with what the file says of it; less what is wrong."""
-    listed = root.content.get("systems")
-    if listed is None:
-        return []
-    if not isinstance(listed.content, tuple):
-        problems.add(listed.place, f"systems: expected a list of systems, got {shown(listed.content)}")
-        return []
-    systems = []
-    for item in listed.content:
-        if not isinstance(item.content, dict):
-            text = "expected a mapping with the keys id, title, datasets and models"
-            problems.add(item.place, f"systems: {text}, got {shown(item.content)}")
-            continue
-        settings = _settings(item, SystemSettings, System, problems)
-        entries = {key: _entries(item, key, resolver, needed=True) for key, resolver in resolvers.items()}
-        if settings is not None and all(entries.values()):
-            check_nothing_twice(entries, problems, tuned=True)
-            check_not_marked(entries["models"], problems)
-            own = {key: tuple(entry for _, entry in located) for key, located in entries.items()}
-            systems.append((item, System.model_validate({**dict(settings), **own})))
-    return systems
-
-
-def _places(found: Mapping[str, Located], systems: list[tuple[Value, System]]) -> dict[str, Position]:
-    """Where the file names each model by its id and, for those of systems, each system's datasets."""
-    places = {entry.id: place for key in ("models", "references") for place, entry in found[key]}
-    return {**places, **{dataset.id: value.place for value, system in systems for dataset in system.named_datasets}}
-
-
-def _dataset_places(datasets: Located, systems: list[tuple[Value, System]]) -> dict[str, Position]:
-    own = {entry.id: place for place, entry in datasets}
-    for value, system in systems:
-        own |= dict.fromkeys((each.id for each in system.named_datasets), place_of(value, ("datasets",)))
-    return own

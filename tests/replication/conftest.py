@@ -10,7 +10,8 @@ import pytest
 
 from bench.replication.cards import cards
 from bench.replication.evidence_rows import Tables
-from bench.spec import Entry, Published, System
+from bench.replication.systems import Published, System
+from bench.spec import Entry
 from bench.store.schema import SCHEMAS, table
 
 SEEDS = 20

@@ -7,7 +7,7 @@ import json
 import numpy as np
 
 from bench.replication.findings import Outcome
-from bench.spec import Published
+from bench.replication.systems import Published
 
 
 def test_every_printed_number_has_its_verdict(made):

@@ -9,7 +9,7 @@ from bench.cells import CellSpec
 from bench.replication.evidence_rows import Evidence
 from bench.replication.facts import facts
 from bench.replication.findings import Outcome
-from bench.spec import Published
+from bench.replication.systems import Published
 
 nn = pytest.importorskip("torch.nn")
 torch = pytest.importorskip("torch")

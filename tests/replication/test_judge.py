@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from bench.replication.findings import Outcome, Printed, Spread
 from bench.replication.judge import below_floor, exact, judge, not_stated, prediction
 from bench.replication.printed import accuracy, decimals, errors_on_test, train_losses
-from bench.spec import Published
+from bench.replication.systems import Published
 
 EVEN = Spread.of(np.linspace(0, 1, 41))  # its central 95 % is [0.025, 0.975]
 

@@ -11,9 +11,9 @@ from bench.cells import CellKey
 from bench.replication import card_page
 from bench.replication.card_pictures import Group, Row, distributions
 from bench.replication.findings import Outcome, Spread
+from bench.replication.systems import Published, ReplicationSuite
 from bench.reporting.figures.style import theme
 from bench.reporting.source import Source
-from bench.spec import Published
 
 LEVELS = np.linspace(0.9, 1.1, 20)
 
@@ -24,7 +24,7 @@ def test_pages_show_every_card_and_its_mark(made):
     rows = made.Rows().cell("S1", "rnn as published", curve={1: 2.0}, departures="scaler: series")
     rows.prediction("S1", "rnn as published", truth, truth, persistence=np.roll(truth, 1)).cell("S1", "rnn")
     found = card_page.render(
-        Source(rows.tables(), "results/made", [made.system(published=published)]), names=("a.html", "b.md")
+        Source(rows.tables(), "results/made", made_of([made.system(published=published)])), names=("a.html", "b.md")
     )
     assert {"a.html", "b.md", "figures/courses-s1.svg", "figures/distributions-s1.svg"} <= found.keys()
     assert "departures scaler: series" in found["b.md"]
@@ -57,8 +57,12 @@ def test_worse_than_persistence_is_said_whatever_the_verdict(made, persistence, 
     assert said in text
 
 
+def made_of(systems):
+    return ReplicationSuite(name="made", systems=tuple(systems))
+
+
 def text_of(rows, *systems):
-    return card_page.render(Source(rows.tables(), "results/made", systems), names=("a.html", "b.md"))["b.md"]
+    return card_page.render(Source(rows.tables(), "results/made", made_of(systems)), names=("a.html", "b.md"))["b.md"]
 
 
 def test_of_replicates_with_data_of_their_own_one_is_drawn(made):
@@ -120,7 +124,7 @@ def test_a_card_of_which_nothing_was_run_is_left_out(made):
     rows = made.Rows().cell("S1", "rnn as published").tables()
     asked = frozenset(CellKey(name, "rnn as published", 20, 1) for name in ("S1", "S2", "S3"))
     found = card_page.render(
-        Source(rows, "results/made", [made.system(), made.system("S2"), made.system("S3")], asked=asked),
+        Source(rows, "results/made", made_of([made.system(), made.system("S2"), made.system("S3")]), asked=asked),
         names=("a.html", "b.md"),
     )
     text = found["b.md"]
@@ -134,7 +138,7 @@ def test_a_card_of_which_nothing_was_run_is_left_out(made):
 def test_what_is_missing_of_a_card_that_was_run_is_said(made):
     rows = made.Rows().cell("S1", "rnn as published").tables()
     found = card_page.render(
-        Source(rows, "results/made", [made.system(), made.system("S1 more")]), names=("a.html", "b.md")
+        Source(rows, "results/made", made_of([made.system(), made.system("S1 more")])), names=("a.html", "b.md")
     )
     assert "1 could not be judged: what they are of was not run." in found["b.md"]
 
@@ -142,7 +146,7 @@ def test_what_is_missing_of_a_card_that_was_run_is_said(made):
 def test_rows_of_systems_and_others_part(made):
     rows = made.Rows().cell("S1", "rnn as published").cell("other", "rnn").tables()
     asked = frozenset({CellKey("S1", "rnn", 5, 1), CellKey("more", "rnn", 5, 1)})
-    own, others = card_page.parted(Source(rows, "results/made", [made.system()], asked=asked))
+    own, others = card_page.parted(Source(rows, "results/made", made_of([made.system()]), asked=asked))
     assert own.rows["runs"]["dataset"].unique().to_pylist() == ["S1"]
     assert others.rows["runs"]["dataset"].unique().to_pylist() == ["other"]
     assert (own.asked, others.asked) == (

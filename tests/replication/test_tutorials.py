@@ -21,9 +21,10 @@ from bench.replication.cards import cards
 from bench.replication.evidence_rows import Tables
 from bench.replication.facts import linear_parameters, recurrent_parameters, window_count
 from bench.replication.findings import Outcome
+from bench.replication.suite_files import load
+from bench.replication.systems import parsed, systems_of
 from bench.reporting.source import read
 from bench.stats.claims import ClaimOutcome
-from bench.suite.load import load
 
 FILE = Path(__file__).parents[2] / "suites" / "tutorials.yaml"
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -198,8 +199,8 @@ def results(tmp_path_factory):
 
 def cards_of(results):
     folder = results / "results" / "tutorials"
-    source = read(folder)
-    return cards(source.systems, Tables(source.rows))
+    source = read(folder, parsed)
+    return cards(systems_of(source.suite), Tables(source.rows))
 
 
 def card_of(results, name):

@@ -78,7 +78,7 @@ def test_a_suite_that_cannot_be_read_costs_what_it_tells_alone(tmp_path: Path, r
     folder = stored(tmp_path, rows, None)
     store.write_suite(folder, '{"name": ')
     source = read(folder)
-    assert (source.asked, source.systems) == (None, ())
+    assert (source.asked, source.suite) == (None, None)
     assert source.unreadable == (
         f"{folder}/suite.json: expected a suite as this version of bench writes it; `bench run` writes it again",
     )

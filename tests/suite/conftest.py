@@ -14,7 +14,7 @@ from bench.data.base import Parameters as DatasetParameters
 from bench.errors import InputError, SuiteError
 from bench.models.base import ModelKind
 from bench.models.base import Parameters as ModelParameters
-from bench.suite.load import load
+from bench.replication.suite_files import load
 
 
 class Noise(DatasetParameters):

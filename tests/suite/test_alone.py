@@ -9,7 +9,7 @@ import pytest
 from bench.cells import alone, expand
 from bench.data import dataset_kinds
 from bench.models import model_kinds
-from bench.suite.load import load
+from bench.replication.suite_files import load
 
 SUITES = Path(__file__).parents[2] / "suites"
 

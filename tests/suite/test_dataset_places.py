@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bench.data import DATASETS
 from bench.models import MODELS
-from bench.spec import Suite
-from bench.suite.load import load
+from bench.replication.suite_files import load
+from bench.replication.systems import parsed
 
 TEXT = """\
 name: s
@@ -42,7 +42,7 @@ def test_each_dataset_has_its_line(tmp_path):
 def test_where_a_suite_comes_from_is_no_part_of_it(tmp_path):
     (tmp_path / "x.yaml").write_text(TEXT)
     suite = load(tmp_path / "x.yaml", datasets=DATASETS, models=MODELS)
-    again = Suite.model_validate_json(suite.model_dump_json())
+    again = parsed(suite.model_dump_json())
     assert (again, again.origin) == (suite, None)
     assert again.model_copy(update={"seed": 1}) != suite
     assert suite.model_copy(update={"seed": 1}).origin == suite.origin

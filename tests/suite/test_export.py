@@ -6,15 +6,28 @@ import json
 
 import pytest
 
+import bench.suite.json_schema
+import bench.suite.load
 from bench.errors import SuiteError
-from bench.suite.json_schema import json_schema
-from bench.suite.load import load
+from bench.replication import suite_files
 
 jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed")
 
 
-@pytest.fixture(scope="session")
-def validator(registries):
+LOADERS = {
+    "plain": (bench.suite.load.load, bench.suite.json_schema.json_schema),
+    "with systems": (suite_files.load, suite_files.json_schema),
+}
+
+
+@pytest.fixture(params=LOADERS, scope="module")
+def loader(request):
+    return LOADERS[request.param][0]
+
+
+@pytest.fixture(scope="module")
+def validator(registries, loader):
+    json_schema = dict(LOADERS.values())[loader]
     schema = json_schema(**registries)
     jsonschema.Draft202012Validator.check_schema(schema)
     return jsonschema.Draft202012Validator(schema)
@@ -58,7 +71,7 @@ BAD = [
 ]
 
 
-def loads(content, registries, folder):
+def loads(content, load, registries, folder):
     path = folder / "x.yaml"
     path.write_text(json.dumps(content))
     try:
@@ -69,12 +82,12 @@ def loads(content, registries, folder):
 
 
 @pytest.mark.parametrize("content", GOOD, ids=map(str, range(len(GOOD))))
-def test_what_loads_is_valid(validator, registries, tmp_path, content):
-    assert loads(content, registries, tmp_path)
+def test_what_loads_is_valid(loader, validator, registries, tmp_path, content):
+    assert loads(content, loader, registries, tmp_path)
     assert not list(validator.iter_errors(content))
 
 
 @pytest.mark.parametrize("content", BAD, ids=map(str, range(len(BAD))))
-def test_what_does_not_load_is_not_valid(validator, registries, tmp_path, content):
-    assert not loads(content, registries, tmp_path)
+def test_what_does_not_load_is_not_valid(loader, validator, registries, tmp_path, content):
+    assert not loads(content, loader, registries, tmp_path)
     assert list(validator.iter_errors(content))

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import SuiteError
-from bench.suite.load import load
+from bench.replication.suite_files import load
 from bench.suite.yaml import Problems, read, scalar
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

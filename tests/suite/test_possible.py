@@ -8,7 +8,7 @@ import pytest
 from bench.data import DATASETS
 from bench.errors import SuiteError
 from bench.models import MODELS
-from bench.suite.load import load
+from bench.replication.suite_files import load
 
 TEXT = """\
 name: s

@@ -11,8 +11,7 @@ import pytest
 from bench.cells import expand
 from bench.data import DATASETS
 from bench.models import MODELS
-from bench.suite.json_schema import json_schema
-from bench.suite.load import load
+from bench.replication.suite_files import json_schema, load
 from bench.suite.yaml import Problems, read
 
 FOLDER = Path(__file__).parents[2] / "suites"

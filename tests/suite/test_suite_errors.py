@@ -12,7 +12,7 @@ import pytest
 from bench.data import DATASETS
 from bench.errors import SuiteError
 from bench.models import MODELS
-from bench.suite.load import load
+from bench.replication.suite_files import load
 
 TOP = (
     "as_published, datasets, exclude, fresh_data, gate, horizons, models, name, references, seed, seeds, "

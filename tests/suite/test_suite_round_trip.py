@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from bench.cells import expand
-from bench.suite.load import load
+from bench.replication.suite_files import load
 
 COUNT = st.integers(1, 2**31 - 1)
 POSITIVE = st.floats(min_value=0, exclude_min=True, allow_infinity=False)

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from bench.cells import expand
-from bench.spec import Suite
+from bench.replication.systems import parsed
 
 TEXT = """\
 name: tutorials
@@ -65,7 +65,7 @@ def test_settings_take_the_place_of_the_keys_that_are_given(load_text):
 
 def test_a_suite_with_systems_survives_being_written_as_json(load_text):
     suite = load_text(TEXT)
-    again = Suite.model_validate_json(suite.model_dump_json())
+    again = parsed(suite.model_dump_json())
     assert again == suite
     assert again.systems[0].published.train_loss == {10: 0.0342, 20: 0.0150}
 
@@ -74,7 +74,7 @@ def test_the_json_schema_takes_it(load_text, registries):
     jsonschema = pytest.importorskip("jsonschema")
     from ruamel.yaml import YAML
 
-    from bench.suite.json_schema import json_schema
+    from bench.replication.suite_files import json_schema
 
     schema = json_schema(**registries)
     content = json.loads(json.dumps(YAML(typ="safe", pure=True).load(TEXT)))

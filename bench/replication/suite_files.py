@@ -1,0 +1,145 @@
+"""Suite files with published systems or without: loaded, and their JSON Schema. Every command loads suites here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from bench.data.base import DatasetKind
+from bench.models.base import ModelKind
+from bench.replication.printed import check_possible
+from bench.replication.systems import PUBLISHED, ReplicationSuite, System, SystemSettings
+from bench.spec import Settings, Suite
+from bench.suite.checks import Located, check_exclusions, check_nothing_twice, position_of
+from bench.suite.json_schema import Json, Kinds, Schemas
+from bench.suite.load import SuiteFile, positions
+from bench.suite.validate import shown
+from bench.suite.yaml import Position, Problems, Value
+
+Systems = list[tuple[Value, System]]
+"""Published systems, each with what the file says of it."""
+
+_SOMETHING = [
+    {"required": ["datasets", "models"], "properties": {key: {"minItems": 1} for key in ("datasets", "models")}},
+    {"required": ["systems"], "properties": {"systems": {"minItems": 1}}},
+]
+
+
+def load(path: str | Path, *, datasets: Mapping[str, DatasetKind], models: Mapping[str, ModelKind]) -> Suite:
+    """Read the suite file at `path`; where it has published systems, it is a `ReplicationSuite`.
+
+    Parameters
+    ----------
+    path
+        As for `bench.suite.load.load`.
+    datasets, models
+        The registries: which kinds there are, and what may be set for each.
+
+    Raises
+    ------
+    SuiteError
+        With everything that is wrong with the file.
+    """
+    file = SuiteFile.read(path, datasets=datasets, models=models)
+    root, problems = file.root, file.problems
+    settings = file.settings(root, Settings, ReplicationSuite)
+    needed = _needs_entries(root, problems)
+    found, complete = file.lists(needed=needed)
+    found["references"] = file.entries(root, "references", needed=False)
+    systems = _systems(file)
+    check_nothing_twice(found, problems, tuned=settings is None or bool(settings.tuning))
+    check_systems([(value.place, system) for value, system in systems], found["datasets"], problems)
+    if needed:
+        check_exclusions(root, found, complete, problems)
+    if not {"systems", "references"} & root.content.keys():
+        del found["references"]
+        suite: Suite = file.suite(Suite, settings, found)
+    else:
+        suite = file.suite(ReplicationSuite, settings, found, systems=tuple(system for _, system in systems))
+        check_possible(suite, systems, datasets=datasets, models=models, problems=problems)
+    return file.checked(suite, _blamed(found, systems), _lines(found, systems))
+
+
+def json_schema(datasets: Kinds, models: Kinds) -> Json:
+    """The JSON Schema (2020-12) of the suites, with systems or without, that these registries allow.
+
+    Every suite that loads is valid by it. What only a whole suite can get wrong (an id given twice, an exclusion
+    of nothing) is left to `load`.
+    """
+    schemas = Schemas.of([ReplicationSuite, System], datasets, models)
+    entries = {**schemas.entries, "references": schemas.entries["models"]}
+    systems = {"type": "array", "items": schemas.filled(System, entries, least=1)}
+    suite = schemas.filled(ReplicationSuite, {**entries, "systems": systems}, least=0)
+    return schemas.document({**suite, "anyOf": _SOMETHING})
+
+
+def check_systems(systems: Sequence[tuple[Position, System]], datasets: Located, problems: Problems) -> None:
+    """No two systems, nor a system and a dataset, whose results would go by one name."""
+    names = {entry.id: place for place, entry in datasets}
+    for place, system in systems:
+        for dataset in system.named_datasets:
+            if dataset.id in names:
+                first = names[dataset.id]
+                problems.add(
+                    place, f"two systems or datasets have the id {dataset.id!r}, the first on line {first.line}"
+                )
+            names.setdefault(dataset.id, place)
+
+
+def check_not_marked(models: Located, problems: Problems) -> None:
+    """No model of a system has the id that another of them has where it runs as published."""
+    for place, entry in models:
+        if entry.id.endswith(PUBLISHED):
+            text = f"expected an id that does not end in {PUBLISHED!r}, which marks what runs as published"
+            problems.add(place, f"{entry.id}: {text}; rename it")
+
+
+def _needs_entries(root: Value, problems: Problems) -> bool:
+    """Whether the suite needs datasets and models of its own: it has no systems."""
+    listed = root.content.get("systems")
+    if listed is not None and listed.content == () and not {"datasets", "models"} <= root.content.keys():
+        problems.stop(listed.place, "systems: expected a list of at least 1, each a mapping, got an empty list")
+    return listed is None or not listed.content
+
+
+def _systems(file: SuiteFile) -> Systems:
+    """The published systems; less what is wrong."""
+    listed, problems = file.root.content.get("systems"), file.problems
+    if listed is None:
+        return []
+    if not isinstance(listed.content, tuple):
+        problems.add(listed.place, f"systems: expected a list of systems, got {shown(listed.content)}")
+        return []
+    found = []
+    for item in listed.content:
+        if not isinstance(item.content, dict):
+            text = "expected a mapping with the keys id, title, datasets and models"
+            problems.add(item.place, f"systems: {text}, got {shown(item.content)}")
+        elif system := _system(file, item):
+            found.append((item, system))
+    return found
+
+
+def _system(file: SuiteFile, item: Value) -> System | None:
+    settings = file.settings(item, SystemSettings, System)
+    entries = {key: file.entries(item, key, needed=True) for key in ("datasets", "models")}
+    if settings is None or not all(entries.values()):
+        return None
+    check_nothing_twice(entries, file.problems, tuned=True)
+    check_not_marked(entries["models"], file.problems)
+    own = {key: tuple(entry for _, entry in located) for key, located in entries.items()}
+    return System.model_validate({**dict(settings), **own})
+
+
+def _blamed(found: Mapping[str, Located], systems: Systems) -> dict[str, Position]:
+    """Where the file names each model by its id and, for those of systems, each system's datasets."""
+    models = positions([each for key in ("models", "references") for each in found.get(key, ())])
+    return {**models, **{dataset.id: value.place for value, system in systems for dataset in system.named_datasets}}
+
+
+def _lines(found: Mapping[str, Located], systems: Systems) -> dict[str, Position]:
+    """Where the file names each dataset; those of a system at that one's ``datasets``."""
+    own = positions(found["datasets"])
+    for value, system in systems:
+        own |= dict.fromkeys((each.id for each in system.named_datasets), position_of(value, ("datasets",)))
+    return own
