@@ -163,11 +163,11 @@ def test_rows_of_systems_and_others_part(made):
         (("S1", "other"), {"published.html", "published.md", "index.html", "report.md", "cells.csv"}),
     ],
 )
-def test_published_systems_have_a_page_of_their_own_next_to_that_of_all_else(made, datasets, files):
+def test_published_systems_have_a_page_of_their_own_next_to_that_of_all_else(made, made_of, datasets, files):
     rows = made.Rows()
     for dataset in datasets:
         rows.cell(dataset, "rnn as published" if dataset == "S1" else "rnn")
-    found = card_page.pages(Source(rows.tables(), "results/made", [made.system()]))
+    found = card_page.pages(Source(rows.tables(), "results/made", made_of([made.system()])))
     assert {name for name in found if not name.startswith("figures/")} == files
     assert list(found)[-1] == "index.html"
     own = found["published.md" if len(datasets) == 2 else "report.md"]
