@@ -19,7 +19,7 @@ import numpy as np
 from bench.arrays import FloatArray
 from bench.errors import InputError
 from bench.reporting.evidence import Losses
-from bench.reporting.values import CellSummary, Verdict
+from bench.reporting.values import CellSummary, TestedClaim, Verdict
 from bench.stats.claims import Claim, Window
 from bench.stats.confidence_set import confidence_set
 from bench.stats.verdicts import ALPHA, Kind, Subject, against_best, against_persistence
@@ -239,6 +239,25 @@ def _with(cell: CellSummary, verdict: Outcome) -> CellSummary:
         skilled=differs and smaller if told else None,
         worse=differs and not smaller,
         why=verdict.sentence,
+        against_persistence=_tested(verdict),
+    )
+
+
+def _tested(verdict: Outcome) -> TestedClaim:
+    """The numbers that the sentence of `verdict` gives."""
+    found = verdict.finding
+    return TestedClaim(
+        other=verdict.other,
+        outcome=verdict.kind.value,
+        test=found.test if found.tested else "",
+        effect=found.ratio - 1,
+        low=found.low - 1,
+        high=found.high - 1,
+        p=verdict.p,
+        seeds=found.seeds,
+        targets=found.targets,
+        family=found.family,
+        sentence=verdict.sentence,
     )
 
 
@@ -254,6 +273,7 @@ class Against:
     larger: bool
     sentence: str
     tested: bool
+    claim: TestedClaim
 
 
 def against(
@@ -271,5 +291,5 @@ def against(
         cells = [cell for _, others in family for cell in others]
         for cell, verdict in zip(cells, verdicts, strict=True):
             larger = verdict.kind is Kind.APART and verdict.finding.difference > 0
-            found[cell.cell_id] = Against(larger, verdict.sentence, verdict.finding.tested)
+            found[cell.cell_id] = Against(larger, verdict.sentence, verdict.finding.tested, _tested(verdict))
     return found

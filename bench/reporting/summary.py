@@ -202,9 +202,7 @@ class _Sections:
     ) -> Section:
         dataset, horizon = own[0].dataset, own[0].horizon
         same_data = dataset not in self.different_data | self.mixed_data
-        found = tuple(
-            replace(cell, why_not_best=held[cell.cell_id].sentence) if cell.cell_id in held else cell for cell in own
-        )
+        found = tuple(_with(cell, held.get(cell.cell_id)) for cell in own)
         best = best_of(found) if same_data else None
         near = [cell for cell in others(found, best) if not held[cell.cell_id].larger] if best else []
         untested = tuple(cell.model for cell in near if not held[cell.cell_id].tested)
@@ -249,6 +247,10 @@ class _Sections:
         cell_id = (drawn.cell_id if drawn else None) or ""
         rows = self.predictions.get(cell_id)
         return None if rows is None else trace(rows, alone=cell_id in self.own_data)
+
+
+def _with(cell: CellSummary, held: Against | None) -> CellSummary:
+    return replace(cell, why_not_best=held.sentence, against_best=held.claim) if held else cell
 
 
 def _kinds(runs: pa.Table) -> dict[str, str]:

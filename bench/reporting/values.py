@@ -210,6 +210,7 @@ __all__ = [
     "Section",
     "State",
     "Summary",
+    "TestedClaim",
     "Verdict",
 ]
 
@@ -251,6 +252,41 @@ class Cost:
 
 
 @dataclass(frozen=True)
+class TestedClaim:
+    """The test of one claim in numbers; NaN where it could not be tested.
+
+    Parameters
+    ----------
+    other
+        What the model is compared with.
+    outcome
+        In words.
+    test
+        The name of the test whose p-value counts; empty where none was made.
+    effect, low, high
+        MSE over that of `other`, less 1, with its 95 % interval.
+    p
+        Of the outcome, corrected by Holm's method over `family` claims.
+    seeds, targets
+        How many of each it rests on.
+    sentence
+        All of it in plain words.
+    """
+
+    other: str
+    outcome: str
+    test: str
+    effect: float
+    low: float
+    high: float
+    p: float
+    seeds: int
+    targets: int
+    family: int
+    sentence: str
+
+
+@dataclass(frozen=True)
 class CellSummary:
     """One dataset × model × sequence length × horizon.
 
@@ -279,6 +315,8 @@ class CellSummary:
         Whether its error is shown to be larger than that of persistence.
     why, why_not_best
         The tests against persistence, and against the best model on the same data, in words.
+    against_persistence, against_best
+        The same in numbers; `None` where no such claim is made.
     """
 
     cell_id: str | None
@@ -308,6 +346,8 @@ class CellSummary:
     worse: bool = False
     why: str = ""
     why_not_best: str = ""
+    against_persistence: TestedClaim | None = None
+    against_best: TestedClaim | None = None
     cost: Cost = Cost()
     hyperparameters: tuple[tuple[str, str], ...] = ()
 

@@ -127,7 +127,13 @@ class Resolver:
 S = TypeVar("S", bound=BaseModel)
 
 
-def load(path: str | Path, *, datasets: Mapping[str, DatasetKind], models: Mapping[str, ModelKind]) -> Suite:
+def load(
+    path: str | Path,
+    *,
+    datasets: Mapping[str, DatasetKind],
+    models: Mapping[str, ModelKind],
+    text: str | None = None,
+) -> Suite:
     """Read the suite file at `path`.
 
     Parameters
@@ -136,13 +142,15 @@ def load(path: str | Path, *, datasets: Mapping[str, DatasetKind], models: Mappi
         YAML 1.2 in UTF-8. A relative `path` inside it (a parameter of that name) begins at the file's folder.
     datasets, models
         The registries: which kinds there are, and what may be set for each.
+    text
+        What the file would say, where there is none.
 
     Raises
     ------
     SuiteError
         With everything that is wrong with the file.
     """
-    return _loaded(Path(path), datasets, models)[0]
+    return _loaded(Path(path), datasets, models, text)[0]
 
 
 def dataset_places(
@@ -159,10 +167,10 @@ def dataset_places(
 
 
 def _loaded(
-    path: Path, datasets: Mapping[str, DatasetKind], models: Mapping[str, ModelKind]
+    path: Path, datasets: Mapping[str, DatasetKind], models: Mapping[str, ModelKind], text: str | None = None
 ) -> tuple[Suite, dict[str, Place]]:
     problems = Problems(str(path))
-    root = _mapping(path, problems)
+    root = _mapping(path, problems, text)
     settings = _settings(root, Settings, Suite, problems)
     resolvers = {
         "datasets": Resolver("dataset", datasets, path.parent, problems),
@@ -196,8 +204,8 @@ def _loaded(
     return suite, _dataset_places(found["datasets"], systems)
 
 
-def _mapping(path: Path, problems: Problems) -> Value:
-    root = read(path, problems)
+def _mapping(path: Path, problems: Problems, text: str | None) -> Value:
+    root = read(path, problems, text)
     if root is None or not isinstance(root.content, dict):
         place, came = (root.place, shown(root.content)) if root else (Place(1, 1), "an empty file")
         problems.stop(place, f"expected a mapping with the keys name, datasets and models, got {came}")
