@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 
 # From the top down. A name stands for the module and all below it; the longest name that fits counts.
 TABLES = {
-    "top": [["bench.__main__"], ["bench.cli"], ["bench.cli.progress"]],
+    "top": [["bench.__main__"], ["bench.cli"], ["bench.cli.progress"], ["bench.api"]],
     "making": [
         ["bench.running.plan", "bench.running.runner", "bench.running.probing", "bench.ab"],
         ["bench.running.workers", "bench.canary"],

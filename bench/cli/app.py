@@ -178,7 +178,7 @@ def report(
     output: Annotated[Path, typer.Option(help="Its folder, named after the suite, is made in here.")] = Path("reports"),
 ) -> None:
     """Write the report of a results folder again."""
-    from bench.cli.report import write_report
+    from bench.api.folders import write_report
 
     typer.echo(write_report(results, output))
 

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
-import bench
+from bench.api.folders import shipped
 from bench.cells import expand
 from bench.data import dataset_kinds
-from bench.errors import DatasetsError, InputError, Problem, SuiteError
+from bench.errors import SuiteError
 from bench.models import model_kinds
-from bench.registry import unknown
-from bench.spec import Suite
 from bench.suite.json_schema import json_schema
-from bench.suite.load import dataset_places, load
+from bench.suite.load import load
 from bench.text import columns, plural
 
 
@@ -34,53 +29,6 @@ def listing(what: str) -> str:
 def schema_text() -> str:
     """The JSON Schema of suite files."""
     return json.dumps(json_schema(dataset_kinds(), model_kinds()), indent=2, ensure_ascii=False)
-
-
-def loaded(name: str) -> Suite:
-    """The suite of a file, or a shipped suite by its bare name.
-
-    Raises
-    ------
-    InputError
-        There is no such suite, or everything that is wrong with its file.
-    """
-    return load(suite_file(name), datasets=dataset_kinds(), models=model_kinds())
-
-
-@contextmanager
-def naming_lines(name: str) -> Iterator[None]:
-    """What is wrong with datasets of the suite `name` is said with the lines of its file.
-
-    Raises
-    ------
-    SuiteError
-        In place of a `DatasetsError`.
-    """
-    try:
-        yield
-    except DatasetsError as error:
-        file = suite_file(name)
-        places = dataset_places(file, datasets=dataset_kinds(), models=model_kinds())
-        problems = (Problem(str(file), *places[key], f"{key}: {text}") for key, text in error.problems.items())
-        raise SuiteError(tuple(problems)) from error
-
-
-def shipped() -> dict[str, Path]:
-    """Suite files by bare name: those in ``suites/`` here, then those that come with the program."""
-    package = Path(bench.__file__).parent
-    installed = package / "suites"
-    folders = (installed if installed.is_dir() else package.parent / "suites", Path("suites"))
-    return {path.stem: path for folder in folders for path in sorted(folder.glob("*.yaml"))}
-
-
-def suite_file(name: str) -> Path:
-    """The file of a suite, given as such or by the bare name of a shipped one; a file of that name comes first."""
-    path = Path(name)
-    if path.is_file() or path.suffix or path.name != name:
-        return path
-    if name in (known := shipped()):
-        return known[name]
-    raise InputError(f"{unknown(name, known, 'suite')}; a file is given with its path, such as suites/{name}.yaml")
 
 
 def _suites() -> str:
