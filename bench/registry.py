@@ -7,13 +7,31 @@ packages add theirs through entry points (groups ``bench.datasets`` and ``bench.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib.metadata import EntryPoint, entry_points
-from typing import TypeVar
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 from bench.errors import InputError, described
 
 T = TypeVar("T")
+
+_ADDED: ContextVar[Mapping[str, Mapping[str, Any]]] = ContextVar("added", default=MappingProxyType({}))
+"""Kinds that exist within a ``with added(...)`` block, by group and name."""
+
+
+@contextmanager
+def added(groups: Mapping[str, Mapping[str, Any]]) -> Iterator[None]:
+    """Register kinds for the length of a ``with`` block, in this thread: group → name → kind."""
+    before = _ADDED.get()
+    groups = {group: {**before.get(group, {}), **kinds} for group, kinds in groups.items()}
+    token = _ADDED.set({**before, **groups})
+    try:
+        yield
+    finally:
+        _ADDED.reset(token)
 
 
 def lookup(table: Mapping[str, T], name: str, what: str) -> T:
@@ -58,7 +76,7 @@ def _origin(point: EntryPoint) -> str:
 
 
 def extended(table: Mapping[str, T], group: str, expected: type[T]) -> dict[str, T]:
-    """`table`, and what other distributions register in `group`.
+    """`table`, what other distributions register in `group`, and what is `added` to it here.
 
     Raises
     ------
@@ -66,7 +84,8 @@ def extended(table: Mapping[str, T], group: str, expected: type[T]) -> dict[str,
         An entry point takes a name of `table` or of another, cannot be imported, or is not of the type `expected`.
     """
     points = third_party(group)
-    return {**table, **{name: _imported(point, table, expected) for name, point in points.items()}}
+    plugins = {name: _imported(point, table, expected) for name, point in points.items()}
+    return {**table, **plugins, **_ADDED.get().get(group, {})}
 
 
 def _imported(point: EntryPoint, table: Mapping[str, T], expected: type[T]) -> T:

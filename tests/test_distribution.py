@@ -99,6 +99,7 @@ def test_the_wheel_holds_the_package_the_suites_and_the_license(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     package = {path.relative_to(ROOT).as_posix() for path in (ROOT / "bench").rglob("*.py")}
     assert package - names == set()
+    assert {"bench/py.typed", "bench/__init__.pyi"} <= names
     suites = {f"bench/suites/{path.name}" for path in (ROOT / "suites").iterdir()}
     assert {name for name in names if name.startswith("bench/suites/")} == suites
     assert {name.split("/")[0] for name in names} == {"bench", wheel.name.split("-py3")[0] + ".dist-info"}

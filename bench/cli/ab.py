@@ -21,8 +21,8 @@ from bench.ab.process import asked
 from bench.ab.rounds import Pair, Session, Shared
 from bench.ab.speed import Conclusion, Ratio, Speed, Target, concluded, is_look
 from bench.ab.worktree import base_of, head_of, repository_of
+from bench.api.folders import loaded
 from bench.cells import expand
-from bench.cli.listing import loaded
 from bench.cli.terminal import ending
 from bench.errors import InputError
 from bench.running.plan import only

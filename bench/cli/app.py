@@ -179,7 +179,7 @@ def report(
     output: Annotated[Path, typer.Option(help="Folder in which the report's folder is made.")] = Path("reports"),
 ) -> None:
     """Write the report of a results folder again."""
-    from bench.cli.report import write_report
+    from bench.api.folders import write_report
 
     typer.echo(write_report(results, output))
 

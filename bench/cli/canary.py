@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import torch
 import typer
 
+from bench.api.folders import loaded
 from bench.canary.base import Verdict
 from bench.canary.pieces import Budget
 from bench.canary.watch import CANARIES, Finding, watch
 from bench.cells import Cell, expand
-from bench.cli.listing import loaded
 from bench.running.plan import only
 from bench.text import aligned, plural
 

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from bench.cli.listing import loaded, shipped
+from bench.api.folders import gate_of
 from bench.errors import InputError, StoreError
-from bench.spec import Gate
 from bench.text import columns
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ def compare_results(
 def _compared(old: Path, new: Path, suite: str | None, *, gate: bool) -> Comparison:
     from bench.comparing.decision import compare_folders
 
-    limits, origin = _limits(suite, new)
+    limits, origin = gate_of(suite, new)
     found = compare_folders(old, new, limits, gate_file=origin)
     return replace(found, cautions=stale(found.new_commits)) if gate else found
 
@@ -84,27 +83,6 @@ def stale(commits: Sequence[str]) -> tuple[str, ...]:
         f"the new results are of commit {listed(commits)}, and the code here is {current}: "
         "run the suite again with --fresh to judge this code",
     )
-
-
-def _limits(suite: str | None, new: Path) -> tuple[Gate, str]:
-    """What counts as a change, and the file that says so; empty for the defaults."""
-    if suite is None:
-        known = shipped()
-        suite = next((name for name in _suites(new) if name in known), None)
-    if suite is None:
-        return Gate(), ""
-    return loaded(suite).gate, (shipped()[suite].as_posix() if suite in shipped() else suite)
-
-
-def _suites(results: Path) -> list[str]:
-    """The suites that the rows of `results` name; the comparison says what is wrong with a folder without any."""
-    from bench import store
-    from bench.errors import StoreError
-
-    try:
-        return sorted(store.read(results, "runs")["suite"].unique().to_pylist())
-    except StoreError:
-        return []
 
 
 def _put(text: str, output: Path | None) -> None:

@@ -17,8 +17,8 @@ from typing import Literal
 import typer
 
 from bench.cli.data import examined
-from bench.cli.run import cpu_count
 from bench.data.pinned import PINNED, cache_folder
+from bench.running.plan import cpu_count
 from bench.running.workers import gpu_driver_found
 from bench.store.environment import machine_reference_s
 from bench.text import columns

@@ -8,17 +8,15 @@ from pathlib import Path
 
 import typer
 
+from bench.api.folders import loaded, naming_lines, write_report
 from bench.cells import expand
-from bench.cli.listing import loaded, naming_lines
 from bench.cli.progress import sink
-from bench.cli.report import write_report
-from bench.cli.run import cpu_count
 from bench.cli.terminal import STATUS, raising
 from bench.probe.probe_plan import Setting, prepare
 from bench.probe.session import run
 from bench.reporting.cost_tables import shown
 from bench.reporting.costs import costs
-from bench.running.plan import only
+from bench.running.plan import cpu_count, only
 from bench.running.runner import Event
 from bench.running.workers import resolved
 from bench.store.read import read_probes

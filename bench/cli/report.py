@@ -10,43 +10,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-import bench
+from bench.api.folders import RESULTS
 from bench.errors import InputError
 from bench.reporting.export import rows_csv
 from bench.store import cell_ids, read_cell
 from bench.store.read import read_probes
 from bench.store.schema import ALL
 from bench.text import NOTHING, columns, listed, number
-
-REPORTS = Path("reports")
-_STAMP = ".stamp"
-
-
-def write_report(results: Path, reports: Path = REPORTS) -> Path:
-    """Make the report of `results` in a folder within `reports`, and return its page."""
-    from bench.replication.card_page import write
-
-    stamp = _stamp(results)
-    page = write(results, reports)
-    page.with_name(_STAMP).write_text(stamp, encoding="utf-8")
-    return page
-
-
-def up_to_date(page: Path, results: Path) -> bool:
-    """Whether `page` was made from `results` as they are now."""
-    stamp = page.with_name(_STAMP)
-    return page.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == _stamp(results)
-
-
-def _stamp(results: Path) -> str:
-    """Which results a report is of, and their state: every change moves a part into or out of runs/ or probes/."""
-    folders = [results / name for name in ("runs", "probes")]
-    changed = max((folder.stat().st_mtime_ns for folder in folders if folder.is_dir()), default=0)
-    return f"bench {bench.__version__}, {results.resolve()}, changed {changed}\n"
-
-
-RESULTS = Path("results")
-"""Where results folders lie when none is named."""
 
 _SEEDS = 10
 """Replicates beside each other, so that a line fits on a screen."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,14 +9,13 @@ from pathlib import Path
 
 import typer
 
+from bench.api.folders import REPORTS, loaded, naming_lines, up_to_date, write_report
 from bench.cells import Cell, expand
-from bench.cli.listing import loaded, naming_lines
 from bench.cli.progress import duration, sink
-from bench.cli.report import REPORTS, up_to_date, write_report
 from bench.cli.results_table import results_table
 from bench.cli.terminal import STATUS, Interrupt, raising
 from bench.errors import InputError
-from bench.running.plan import Plan, only, prepare
+from bench.running.plan import Plan, cpu_count, only, prepare
 from bench.running.runner import Event, Listener, Outcome, run
 from bench.running.workers import resolved, start
 from bench.store import read
@@ -82,11 +80,6 @@ def _listener(show: Callable[[Event], None], interrupt: Interrupt) -> Listener:
         interrupt.check()
 
     return listen
-
-
-def cpu_count() -> int:
-    """The CPUs that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _foreseen(plan: Plan, jobs: int) -> str:

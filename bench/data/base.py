@@ -184,6 +184,9 @@ class DatasetKind:
         ``variable(parameters)``: whether some of the `Sequences` may be shorter than `T`; `None` where none is.
     values
         `C` and `D` of `Sequences` whose targets are none of their own channels, such as classes; else `None`.
+    identity
+        What else identifies its cells, such as a hash of its source; `None` for kinds of `bench` and of distributions,
+        which are known by their versions.
     """
 
     summary: str
@@ -194,6 +197,7 @@ class DatasetKind:
     steps: Callable[[Any], int] | None = None
     variable: Callable[[Any], bool] | None = None
     values: tuple[int, int] | None = None
+    identity: str | None = None
 
 
 def file_sha256(path: Path) -> str:

@@ -73,7 +73,7 @@ class Shape:
 
 
 class ClosedForm(Protocol):
-    """A model that is fitted in closed form, in NumPy, without gradients or random numbers."""
+    """A model that is fitted without gradients; in closed form and without random numbers, unless `stochastic`."""
 
     def fit(self, batches: Batches) -> None:
         """Fit on the train windows; `batches` may be called more than once, each call is one pass."""
@@ -81,8 +81,8 @@ class ClosedForm(Protocol):
     def predict(self, x: FloatArray) -> FloatArray:
         """Predict ``[B, H, C]`` from ``x`` ``[B, T, C]``."""
 
-    def parameter_count(self) -> int:
-        """How many numbers were fitted."""
+    def parameter_count(self) -> int | None:
+        """How many numbers were fitted; `None` where that is not known."""
 
 
 @dataclass(frozen=True)
@@ -125,12 +125,12 @@ class ModelKind:
         What a suite may set, with defaults and ranges.
     builder
         ``"module:function"`` of ``build(parameters, shape) -> model``, imported when it is first called, so
-        that listing and checking need no torch. The model is a `torch.nn.Module` that maps ``[B, T, C]`` to
-        ``[B, H, C]`` where `gradient`, else a `ClosedForm`. A module with the attribute ``takes_targets = True``
-        is called ``module(x, targets)`` while it trains (teacher forcing) and ``module(x)`` when it predicts;
-        with ``teacher_forced_prediction = True`` also when it predicts. Step `k` of its output may depend on
-        ``targets[:, :k]`` and on no later target. A module with ``stackable = True`` also takes the members of a
-        bank at once: given weights ``[K, …]`` it maps ``[K, B, T, C]``, or ``[1, B, T, C]`` for all of them, to
+        that listing and checking need no torch; or that function itself. The model is a `torch.nn.Module` that maps
+        ``[B, T, C]`` to ``[B, H, C]`` where `gradient`, else a `ClosedForm`. A module with the attribute
+        ``takes_targets = True`` is called ``module(x, targets)`` while it trains (teacher forcing) and ``module(x)``
+        when it predicts; with ``teacher_forced_prediction = True`` also when it predicts. Step `k` of its output may
+        depend on ``targets[:, :k]`` and on no later target. A module with ``stackable = True`` also takes the members
+        of a bank at once: given weights ``[K, …]`` it maps ``[K, B, T, C]``, or ``[1, B, T, C]`` for all of them, to
         ``[K, B, H, C]`` (the layers of `bench.kernels` do); others are stepped as one by ``torch.vmap`` where that
         can be, else one by one. With ``without_autograd = True`` it is trained by
         ``module.losses_and_gradients(x, targets, loss)`` where the compiled kernels are.
@@ -140,6 +140,12 @@ class ModelKind:
         What it can be asked.
     refusals
         What of a shape it cannot do: each raises `InputError` where that is asked, given the shape and the parameters.
+    stochastic
+        Whether a model without gradients draws random numbers: each replicate is then a fit of its own, and the model
+        has the method ``seed(integer)``, called before `fit`.
+    identity
+        What else identifies its cells, such as a hash of its source; `None` for kinds of `bench` and of distributions,
+        which are known by their versions.
     search
         The search space that tuning explores: names of `parameters` or of the suite's training settings.
         A parameter that the suite states is fixed and leaves the space.
@@ -147,11 +153,18 @@ class ModelKind:
 
     summary: str
     parameters: type[Parameters]
-    builder: str
+    builder: str | Callable[[Any, Shape], Any]
     gradient: bool = True
     tasks: frozenset[Task] = frozenset({"forecast"})
     search: Mapping[str, SearchRange] = field(default_factory=dict)
     refusals: tuple[Callable[[Shape, Any], None], ...] = ()
+    stochastic: bool = False
+    identity: str | None = None
+
+    @property
+    def random(self) -> bool:
+        """Whether it draws random numbers, for its initial weights or while it is fitted."""
+        return self.gradient or self.stochastic
 
     def check(self, parameters: Parameters, shape: Shape) -> None:
         """Refuse what it cannot do, without building it.
@@ -174,5 +187,7 @@ class ModelKind:
             The parameters cannot serve windows of this shape.
         """
         self.check(parameters, shape)
+        if not isinstance(self.builder, str):
+            return self.builder(parameters, shape)
         module, function = self.builder.split(":")
         return getattr(importlib.import_module(module), function)(parameters, shape)

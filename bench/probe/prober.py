@@ -96,7 +96,7 @@ class Subject(Protocol):
 
     implementation: str
 
-    def parameter_count(self) -> int:
+    def parameter_count(self) -> int | None:
         """Fitted numbers; known once it has been exercised."""
 
     def exercise(self) -> None:
@@ -173,7 +173,7 @@ class Fitted:
         self._one = _examples(workload.shape, 1)
         self._many = _examples(workload.shape, PREDICT_BATCH)
 
-    def parameter_count(self) -> int:
+    def parameter_count(self) -> int | None:
         """Fitted numbers."""
         return self.model.parameter_count()
 
@@ -279,7 +279,9 @@ class Prober:
         self._bank = bank_step(kind, workload, device) if kind.gradient else None
         if self._bank:
             self._timers["bank_step_s"] = Timer(self._bank.call, synchronise)
-        values = {"peak_memory_bytes": memory, "parameters": model.parameter_count(), **_flops(kind, workload)}
+        count = model.parameter_count()
+        known = {} if count is None else {"parameters": count}
+        values = {"peak_memory_bytes": memory, **known, **_flops(kind, workload)}
         how = self._bank.how if self._bank else ""
         self.facts = Facts(model.implementation, how, values, environment(device))
 

@@ -25,7 +25,13 @@ _SOMETHING = [
 ]
 
 
-def load(path: str | Path, *, datasets: Mapping[str, DatasetKind], models: Mapping[str, ModelKind]) -> Suite:
+def load(
+    path: str | Path,
+    *,
+    datasets: Mapping[str, DatasetKind],
+    models: Mapping[str, ModelKind],
+    text: str | None = None,
+) -> Suite:
     """Read the suite file at `path`; where it has published systems, it is a `ReplicationSuite`.
 
     Parameters
@@ -34,13 +40,15 @@ def load(path: str | Path, *, datasets: Mapping[str, DatasetKind], models: Mappi
         As for `bench.suite.load.load`.
     datasets, models
         The registries: which kinds there are, and what may be set for each.
+    text
+        The content, where there is no file; `path` then names it in messages.
 
     Raises
     ------
     SuiteError
         With everything that is wrong with the file.
     """
-    file = SuiteFile.read(path, datasets=datasets, models=models)
+    file = SuiteFile.read(path, datasets=datasets, models=models, text=text)
     root, problems = file.root, file.problems
     settings = file.settings(root, Settings, ReplicationSuite)
     needed = _needs_entries(root, problems)

@@ -18,7 +18,7 @@ from bench.arrays import FloatArray
 from bench.cells import CellKey
 from bench.errors import InputError
 from bench.reporting.evidence import Losses
-from bench.reporting.values import CellSummary, Verdict
+from bench.reporting.values import CellSummary, TestedClaim, Verdict
 from bench.stats.claims import Claim, ClaimOutcome, Window
 from bench.stats.confidence_set import confidence_set
 from bench.stats.verdicts import Judgement, Subject, against_best, against_persistence
@@ -304,10 +304,34 @@ class Judged:
             return found.sentence
         return OTHER_LENGTH if cell.cell_id in self.left_out else ""
 
+    def claims(self, cell: Candidate) -> tuple[TestedClaim | None, TestedClaim | None]:
+        """The tests of `cell` against persistence and against the best one, in numbers."""
+        return _tested(self.against_persistence.get(cell.cell_id)), _tested(self.against_best.get(cell.cell_id))
+
     def why_not_best(self, cell: Candidate) -> str:
         """The comparison of `cell` with the best one in a sentence; empty where there was none."""
         found = self.against_best.get(cell.cell_id)
         return "" if found is None else found.sentence
+
+
+def _tested(found: Judgement | None) -> TestedClaim | None:
+    """The numbers that the sentence of a judgement gives."""
+    if found is None:
+        return None
+    numbers = found.finding
+    return TestedClaim(
+        other=found.other,
+        outcome=found.verdict.value,
+        test=numbers.test if numbers.tested else "",
+        effect=numbers.ratio - 1,
+        low=numbers.low - 1,
+        high=numbers.high - 1,
+        p=found.p,
+        seeds=numbers.seeds,
+        targets=numbers.targets,
+        family=numbers.family,
+        sentence=found.sentence,
+    )
 
 
 def _is_untested(cell: Candidate) -> bool:

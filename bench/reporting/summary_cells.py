@@ -132,6 +132,7 @@ class Cells:
         arrays, place = self.arrays, cell.at
         c, m = place
         state, note = self._state(cell)
+        claims = judged.claims(cell)
         return CellSummary(
             cell_id=cell.cell_id,
             dataset=cell.dataset,
@@ -159,6 +160,8 @@ class Cells:
             beats_persistence=judged.beats_persistence(cell),
             why=judged.why(cell),
             why_not_best=judged.why_not_best(cell),
+            against_persistence=claims[0],
+            against_best=claims[1],
             cost=_cost(arrays, place),
             hyperparameters=self._hyperparameters(cell),
         )

@@ -211,6 +211,7 @@ __all__ = [
     "Section",
     "State",
     "Summary",
+    "TestedClaim",
     "Verdict",
 ]
 
@@ -234,6 +235,41 @@ class Cost:
     peak_memory_bytes: int | None = None
     parameters: int | None = None
     epochs: float | None = None
+
+
+@dataclass(frozen=True)
+class TestedClaim:
+    """The test of one claim in numbers; NaN where it could not be tested.
+
+    Parameters
+    ----------
+    other
+        What the model is compared with.
+    outcome
+        In words.
+    test
+        The name of the test whose p-value counts; empty where none was made.
+    effect, low, high
+        MSE over that of `other`, less 1, with its 95 % interval.
+    p
+        Of the outcome, corrected by Holm's method over `family` claims.
+    seeds, targets
+        How many of each it rests on.
+    sentence
+        All of it in plain words.
+    """
+
+    other: str
+    outcome: str
+    test: str
+    effect: float
+    low: float
+    high: float
+    p: float
+    seeds: int
+    targets: int
+    family: int
+    sentence: str
 
 
 @dataclass(frozen=True)
@@ -263,6 +299,8 @@ class CellSummary:
         tested, or a leak is suspected of what is not shown to be larger.
     why, why_not_best
         The tests against persistence, and against the best model on the same data, in words.
+    against_persistence, against_best
+        The same in numbers; `None` where no such claim is made.
     """
 
     cell_id: str | None
@@ -291,6 +329,8 @@ class CellSummary:
     beats_persistence: ClaimOutcome = ClaimOutcome.NOT_MEASURED
     why: str = ""
     why_not_best: str = ""
+    against_persistence: TestedClaim | None = None
+    against_best: TestedClaim | None = None
     cost: Cost = Cost()
     hyperparameters: tuple[tuple[str, str], ...] = ()
 

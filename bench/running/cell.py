@@ -68,9 +68,9 @@ def _run(cell: Cell, ledger: Ledger, device: str) -> None:
     for group in _groups(cell):
         if group[0] > 0:
             prepared = prepare(cell, load_data(cell, group[0]))
-        chosen = [members[replicate] for replicate in group] if kind.gradient else members
+        chosen = [members[replicate] for replicate in group] if kind.random else members
         trained = train(kind, chosen, prepared.data, device=device, deadline=deadline)
-        _record(group, trained, prepared=prepared, ledger=ledger, deterministic=not kind.gradient)
+        _record(group, trained, prepared=prepared, ledger=ledger, kind=kind)
 
 
 def _groups(cell: Cell) -> list[list[int]]:
@@ -81,7 +81,7 @@ def _groups(cell: Cell) -> list[list[int]]:
 
 def replicates(kind: ModelKind, cell: Cell, candidate: Candidate) -> list[Member]:
     """S members on fresh seeds; one where the model draws no random number, since it stands for all."""
-    count = cell.seeds if kind.gradient else 1
+    count = cell.seeds if kind.random else 1
     return [
         Member(candidate.parameters, candidate.training, cell.seed, ("replicate", replicate))
         for replicate in range(count)
@@ -108,10 +108,11 @@ def _candidate(
     return tuned.best
 
 
-def _record(group: Sequence[int], trained: Trained, *, prepared: Prepared, ledger: Ledger, deterministic: bool) -> None:
+def _record(group: Sequence[int], trained: Trained, *, prepared: Prepared, ledger: Ledger, kind: ModelKind) -> None:
     """The rows of the replicates of `group`; where the model draws no random number, one fit stands for all of them."""
     started = time.perf_counter()
     predictions = trained.predict(prepared.test)  # [K, points, D], scaled
+    deterministic = not kind.random or (kind.stochastic and _copies(predictions))
     shared = {
         **prepared.provenance(),
         "predict_s": (time.perf_counter() - started) / len(predictions),
@@ -122,7 +123,7 @@ def _record(group: Sequence[int], trained: Trained, *, prepared: Prepared, ledge
     }
     compared = prepared.compared(trained.teacher_forced)
     for k, (fit, scaled) in enumerate(zip(trained.fits, predictions, strict=True)):
-        same = list(group) if deterministic else [group[k]]
+        same = [group[k]] if kind.random else list(group)
         prediction = prepared.inverse(scaled)
         row = {**shared, **_fit_columns(fit), **_error_columns(fit, compared, prediction)}
         for replicate in same:
@@ -130,6 +131,11 @@ def _record(group: Sequence[int], trained: Trained, *, prepared: Prepared, ledge
             ledger.add_curve(replicate, fit)
         if row["status"] == Status.OK:
             ledger.add_predictions(same, compared.columns(prediction))
+
+
+def _copies(predictions: FloatArray) -> bool:
+    """Whether several fits on fresh seeds predict the very same: then their seeds change nothing."""
+    return len(predictions) > 1 and bool((predictions == predictions[0]).all())
 
 
 def _fit_columns(fit: Fit) -> dict[str, Any]:

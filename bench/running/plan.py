@@ -7,6 +7,7 @@ default rate, corrected by the times of stored cells of the same kind.
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint
@@ -21,6 +22,7 @@ from bench.data import dataset_kinds
 from bench.data.base import DatasetKind
 from bench.errors import DatasetsError, InputError, described
 from bench.models import model_kinds
+from bench.models.base import ModelKind
 from bench.protocol.prepare import Outline, outline
 from bench.registry import lookup, third_party, unknown
 from bench.running.rows import Blocked, classified
@@ -113,10 +115,15 @@ class Preflight:
 
         self._each_dataset(cells, fingerprint)
         plugins = {group: third_party(group) for group in ("bench.datasets", "bench.models")}
-        return [
-            dataclasses.replace(
-                cell, data_sha256=fingerprints.get(cell.dataset.id), plugins=_distributions(cell, plugins)
+        datasets, models = dataset_kinds(), model_kinds()
+
+        def others(cell: Cell) -> dict[str, str]:
+            return _distributions(cell, plugins) | _identities(
+                cell, datasets.get(cell.dataset.kind), models.get(cell.model.kind)
             )
+
+        return [
+            dataclasses.replace(cell, data_sha256=fingerprints.get(cell.dataset.id), plugins=others(cell))
             for cell in cells
         ]
 
@@ -185,6 +192,17 @@ def _distributions(cell: Cell, plugins: Mapping[str, Mapping[str, EntryPoint]]) 
     used = {"bench.datasets": cell.dataset.kind, "bench.models": cell.model.kind}
     points = (plugins[group].get(kind) for group, kind in used.items())
     return {point.dist.name: point.dist.version for point in points if point is not None and point.dist is not None}
+
+
+def _identities(cell: Cell, dataset: DatasetKind | None, model: ModelKind | None) -> dict[str, str]:
+    """Of kinds that this process alone knows: what identifies them."""
+    used = {f"dataset {cell.dataset.kind}": dataset, f"model {cell.model.kind}": model}
+    return {name: kind.identity for name, kind in used.items() if kind is not None and kind.identity is not None}
+
+
+def cpu_count() -> int:
+    """The CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 START_S = 3.0

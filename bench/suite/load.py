@@ -123,7 +123,13 @@ S = TypeVar("S", bound=BaseModel)
 Whole = TypeVar("Whole", bound=Suite)
 
 
-def load(path: str | Path, *, datasets: Mapping[str, DatasetKind], models: Mapping[str, ModelKind]) -> Suite:
+def load(
+    path: str | Path,
+    *,
+    datasets: Mapping[str, DatasetKind],
+    models: Mapping[str, ModelKind],
+    text: str | None = None,
+) -> Suite:
     """Read the suite file at `path`, once: the suite knows the lines of its datasets by its `origin`.
 
     Parameters
@@ -132,13 +138,15 @@ def load(path: str | Path, *, datasets: Mapping[str, DatasetKind], models: Mappi
         YAML 1.2 in UTF-8. A relative `path` inside it (a parameter of that name) begins at the file's folder.
     datasets, models
         The registries: which kinds there are, and what may be set for each.
+    text
+        What the file would say, where there is none.
 
     Raises
     ------
     SuiteError
         With everything that is wrong with the file.
     """
-    file = SuiteFile.read(path, datasets=datasets, models=models)
+    file = SuiteFile.read(path, datasets=datasets, models=models, text=text)
     settings = file.settings(file.root, Settings, Suite)
     found, complete = file.lists(needed=True)
     check_nothing_twice(found, file.problems, tuned=settings is None or bool(settings.tuning))
@@ -171,9 +179,14 @@ class SuiteFile:
 
     @classmethod
     def read(
-        cls, path: str | Path, *, datasets: Mapping[str, DatasetKind], models: Mapping[str, ModelKind]
+        cls,
+        path: str | Path,
+        *,
+        datasets: Mapping[str, DatasetKind],
+        models: Mapping[str, ModelKind],
+        text: str | None = None,
     ) -> SuiteFile:
-        """Read the file.
+        """Read the file, or `text` in its place.
 
         Raises
         ------
@@ -182,7 +195,7 @@ class SuiteFile:
         """
         path = Path(path)
         problems = Problems(str(path))
-        return cls(path, _mapping(path, problems), datasets, models, problems)
+        return cls(path, _mapping(path, problems, text), datasets, models, problems)
 
     def settings(self, value: Value, settings: type[S], whole: type[BaseModel]) -> S | None:
         """What `value` says beside its lists of entries; of `whole`, `settings` are the rest."""
@@ -260,8 +273,8 @@ def positions(located: Located) -> dict[str, Position]:
     return {entry.id: place for place, entry in located}
 
 
-def _mapping(path: Path, problems: Problems) -> Value:
-    root = read(path, problems)
+def _mapping(path: Path, problems: Problems, text: str | None) -> Value:
+    root = read(path, problems, text)
     if root is None or not isinstance(root.content, dict):
         place, came = (root.place, shown(root.content)) if root else (Position(1, 1), "an empty file")
         problems.stop(place, f"expected a mapping with the keys name, datasets and models, got {came}")

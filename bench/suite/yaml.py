@@ -100,13 +100,13 @@ _DEPTH = 30  # an alias that contains itself never ends
 _VALUES = 100_000  # ten lines of aliases to aliases can ask for billions
 
 
-def read(path: Path, problems: Problems) -> Value | None:
-    """The content of the YAML file at `path`; `None` for a file that says nothing.
+def read(path: Path, problems: Problems, text: str | None = None) -> Value | None:
+    """The content of the YAML file at `path`, or of its `text` where that is known; `None` for one that says nothing.
 
     What is wrong with single values is added to `problems`, and reading goes on. A file that cannot be read,
     or is not YAML, raises `SuiteError` at once.
     """
-    node = _compose(_text(path, problems), problems)
+    node = _compose(_text(path, problems) if text is None else text, problems)
     return None if node is None else _Builder(problems).build(node)
 
 

@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -97,7 +97,7 @@ class Trained:
     predict
         ``predict(examples)`` gives ``[K, points, D]`` in scaled units.
     parameter_count
-        Fitted numbers in one member.
+        Fitted numbers in one member; `None` where that is not known.
     how
         How the members were stepped, for the `bank` column of `runs`.
     teacher_forced
@@ -106,7 +106,7 @@ class Trained:
 
     fits: list[Fit]
     predict: Callable[[Examples], FloatArray]
-    parameter_count: int
+    parameter_count: int | None
     how: str
     teacher_forced: bool = False
 
@@ -149,13 +149,21 @@ def _shifted(observer: Observer, first: int) -> Observer:
 
 
 def _closed_form(kind: ModelKind, shape: Shape, members: Sequence[Member], data: TrainingData) -> Trained:
-    models: list[ClosedForm] = [kind.build(member.parameters, shape) for member in members]
+    models: list[ClosedForm] = [_built(kind, shape, member) for member in members]
     fits = [_fit_closed_form(model, data) for model in models]
 
     def predict(examples: Examples) -> FloatArray:
         return np.stack([predict_closed_form(model, examples) for model in models])
 
-    return Trained(fits, predict, models[0].parameter_count(), how="closed form")
+    how = str(getattr(models[0], "how", "closed form"))
+    return Trained(fits, predict, models[0].parameter_count(), how=how)
+
+
+def _built(kind: ModelKind, shape: Shape, member: Member) -> ClosedForm:
+    model: Any = kind.build(member.parameters, shape)
+    if kind.stochastic:
+        model.seed(member.integer("initialisation"))
+    return cast(ClosedForm, model)
 
 
 def _fit_closed_form(model: ClosedForm, data: TrainingData) -> Fit:

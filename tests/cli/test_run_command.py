@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from bench import store
-from bench.cli import report, run
+from bench.api import folders
+from bench.cli import run
 from bench.cli.app import Progress
 from bench.cli.progress import SINKS
 from bench.data import pinned
@@ -25,12 +26,12 @@ def reports(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The results folders that a report was made of; the pages are empty."""
     made: list[Path] = []
 
-    def write(results: Path, into: Path = report.REPORTS) -> Path:
+    def write(results: Path, into: Path = folders.REPORTS) -> Path:
         made.append(results)
         page = into / "tiny" / "index.html"
         page.parent.mkdir(parents=True, exist_ok=True)
         page.touch()
-        page.with_name(".stamp").write_text(report._stamp(results))
+        page.with_name(".stamp").write_text(folders.stamp(results))
         return page
 
     monkeypatch.setattr(run, "write_report", write)

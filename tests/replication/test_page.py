@@ -163,7 +163,7 @@ def test_rows_of_systems_and_others_part(made):
         (("S1", "other"), {"published.html", "published.md", "index.html", "report.md", "cells.csv"}),
     ],
 )
-def test_published_systems_have_a_page_of_their_own_next_to_that_of_all_else(made, made_of, datasets, files):
+def test_published_systems_have_a_page_of_their_own_next_to_that_of_all_else(made, datasets, files):
     rows = made.Rows()
     for dataset in datasets:
         rows.cell(dataset, "rnn as published" if dataset == "S1" else "rnn")

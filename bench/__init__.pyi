@@ -1,0 +1,14 @@
+from bench.api import compare as compare
+from bench.api import load as load
+from bench.api import read as read
+from bench.api import report as report
+from bench.api import run as run
+from bench.api.results import Results as Results
+from bench.data.base import DatasetKind as DatasetKind
+from bench.errors import BenchError as BenchError
+from bench.models.base import ModelKind as ModelKind
+from bench.spec import Suite as Suite
+
+__version__: str
+
+__all__ = ["BenchError", "DatasetKind", "ModelKind", "Results", "Suite", "compare", "load", "read", "report", "run"]

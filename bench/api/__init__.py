@@ -1,0 +1,184 @@
+"""The Python API: what ``import bench`` offers, each name imported when it is first used.
+
+Nothing here prints or ends the process. What the user can correct is a `bench.BenchError`, whose text is one line for
+each problem.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import InputError
+from bench.spec import Suite
+
+if TYPE_CHECKING:
+    from bench.api.results import Results
+    from bench.comparing import Comparison
+
+SuiteLike = str | Path | Mapping[str, Any] | Suite
+
+
+def load(suite: SuiteLike) -> Suite:
+    """A suite, checked and complete.
+
+    Parameters
+    ----------
+    suite
+        The path of a suite file, the name of a shipped suite, a mapping with the keys of a suite file, or a `Suite`.
+
+    Raises
+    ------
+    BenchError
+        There is no such suite, or something is wrong with it: one line for each problem, of a file with its place.
+    """
+    from bench.api.folders import as_mapping, from_mapping, loaded
+    from bench.replication.systems import systems_of
+
+    if isinstance(suite, Suite):
+        return suite if systems_of(suite) else from_mapping(as_mapping(suite))
+    if isinstance(suite, Mapping):
+        return from_mapping(suite)
+    if not isinstance(suite, str | Path):
+        raise InputError(f"suite: expected a path, a name, a mapping or a Suite, got {type(suite).__name__}")
+    return loaded(str(suite))
+
+
+def run(
+    suite: SuiteLike,
+    *,
+    results: str | Path | None = None,
+    jobs: int | None = None,
+    device: str = "auto",
+    datasets: Mapping[str, Any] | None = None,
+    models: Mapping[str, Any] | None = None,
+) -> Results:
+    """Run what the suite asks for and is not stored yet, as ``bench run`` does, and open the results.
+
+    Parameters
+    ----------
+    suite
+        What `load` takes.
+    results
+        The results folder; ``results/<name of the suite>`` by default.
+    jobs
+        Cells at the same time, each in a process of its own; one for each CPU by default.
+    device
+        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:INDEX"``.
+    datasets
+        Name → a DataFrame with one column of numbers, ``(DataFrame, column)``, a Series, or a `DatasetKind`. An index
+        of dates gives the times. Each is added to the suite's datasets, unless the suite names it itself.
+    models
+        Name → a torch module class, a function that builds a module, an estimator with ``fit`` and ``predict``, or a
+        `ModelKind`. Each is added to the suite's models, unless the suite names it itself. A constructor is given
+        ``sequence_length``, ``horizon``, ``channels`` and ``outputs`` where it has parameters of these names; a suite
+        may set its others. Modules map ``[B, T, C]`` to ``[B, H, D]``. An estimator is cloned for each replicate, its
+        ``random_state`` is seeded where it has one, and it sees the windows laid flat, ``[B, T·C]``.
+
+    Returns
+    -------
+    Results
+        All that is stored in the folder. A cell that did not finish has rows that say why.
+
+    Raises
+    ------
+    BenchError
+        Something is wrong with the input, or the folder holds results of another suite; nothing was run.
+
+    Notes
+    -----
+    Objects cannot be sent to other processes. Where there are any, all cells run one after another in this process, on
+    one thread, and `jobs` has no effect. Objects are registered for the length of this call alone.
+    """
+    from bench.api.execution import carry_out
+    from bench.api.objects import registered
+    from bench.api.results import Results
+
+    if jobs is not None and (isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1):
+        raise InputError(f"jobs: expected a whole number ≥ 1, got {jobs!r}")
+    datasets, models = datasets or {}, models or {}
+    with registered(datasets, models):
+        known = _with_objects(suite, {"datasets": tuple(datasets), "models": tuple(models)})
+        folder = Path(results) if results is not None else Path("results", known.name)
+        engine = "inline" if datasets or models else "processes"
+        carry_out(known, folder, engine=engine, jobs=jobs, device=device)
+    return Results(folder)
+
+
+def _with_objects(suite: SuiteLike, names: Mapping[str, Sequence[str]]) -> Suite:
+    """The suite with those of `names`, by ``datasets`` and ``models``, that it does not name itself."""
+    from bench.api.folders import as_mapping, from_mapping
+    from bench.replication.systems import systems_of
+
+    if not any(names.values()):
+        return load(suite)
+    if isinstance(suite, Mapping):
+        content = dict(suite)
+    else:
+        known = load(suite)
+        if systems_of(known):
+            raise InputError(f"{known.name}: expected a suite without published systems to add objects to")
+        content = as_mapping(known)
+    for key, own in names.items():
+        listed = content.get(key, [])
+        if isinstance(listed, list | tuple):
+            kinds = {entry.get("kind") if isinstance(entry, Mapping) else entry for entry in listed}
+            content[key] = [*listed, *(name for name in own if name not in kinds)]
+    return from_mapping(content)
+
+
+def read(results: str | Path) -> Results:
+    """Open a results folder; this imports no torch.
+
+    Raises
+    ------
+    BenchError
+        It is no results folder, or nothing in it can be read.
+    """
+    from bench.api.results import Results
+
+    return Results(Path(results))
+
+
+def report(results: Results | str | Path, reports: str | Path = "reports") -> Path:
+    """Write the report of `results` in a folder of its suite's name within `reports`; the path of its page.
+
+    Raises
+    ------
+    BenchError
+        There is nothing to report, or the page cannot be written.
+    """
+    from bench.api.folders import write_report
+
+    return write_report(_folder(results), Path(reports))
+
+
+def compare(old: Results | str | Path, new: Results | str | Path, *, suite: str | None = None) -> Comparison:
+    """What changed from `old` to `new`, cell by cell, as ``bench compare`` finds it.
+
+    Parameters
+    ----------
+    suite
+        A suite file or a shipped suite, whose gate says what counts as a change; by default the shipped suite that
+        `new` names, where there is one.
+
+    Returns
+    -------
+    Comparison
+        Its ``verdict`` is of everything, its ``cells`` have what became of each metric.
+
+    Raises
+    ------
+    BenchError
+        The two cannot be compared.
+    """
+    from bench.api.folders import gate_of
+    from bench.comparing import compare_folders
+
+    limits, origin = gate_of(suite, _folder(new))
+    return compare_folders(_folder(old), _folder(new), limits, gate_file=origin)
+
+
+def _folder(results: Results | str | Path) -> Path:
+    return Path(results) if isinstance(results, str | Path) else results.folder

@@ -1,0 +1,98 @@
+"""Carry out a suite as ``bench run`` does, in silence, within a process that is the user's own."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from bench import store
+from bench.api.folders import naming_lines
+from bench.cells import expand
+from bench.errors import InputError
+from bench.running.plan import cpu_count, prepare
+from bench.running.runner import Event, run
+from bench.running.workers import resolved, start
+from bench.spec import Suite
+
+
+def carry_out(suite: Suite, folder: Path, *, engine: str, jobs: int | None, device: str) -> None:
+    """Run what `suite` asks for and `folder` does not hold yet.
+
+    Parameters
+    ----------
+    engine
+        ``"processes"``, or ``"inline"`` for one cell after another in this process.
+    jobs
+        Cells at the same time; `None` for one for each CPU.
+
+    Raises
+    ------
+    InputError
+        Something is wrong with data, device or folder; nothing was run.
+    """
+    device = device if device == "auto" else resolved(device)
+    _refuse_other_suite(folder, suite)
+    with naming_lines(suite):
+        plan = prepare(list(expand(suite)), folder)
+    jobs = min(jobs or cpu_count(), max(len(plan.pending), 1))
+    if device == "auto":
+        device = "cpu" if plan.nothing_to_do else resolved(device)
+    begin = partial(start, engine, jobs=jobs, device=device)
+    with _alone() if engine == "inline" and not plan.nothing_to_do else _without_main():
+        run(plan, begin, jobs=jobs, device=device, listener=_silent, suite=suite)
+
+
+def _silent(_event: Event) -> None:
+    """Nobody watches."""
+
+
+def _refuse_other_suite(folder: Path, suite: Suite) -> None:
+    text = store.read_suite(folder)
+    try:
+        other = json.loads(text)["name"] if text else suite.name
+    except (ValueError, KeyError, TypeError):
+        return  # it is written anew
+    if other != suite.name:
+        raise InputError(
+            f"{folder}: expected results of the suite {suite.name!r}, got those of {other!r}; name another folder"
+        )
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One thread, as in a worker process: numbers depend on no thread count; the user's count comes back.
+
+    What is logged goes to the user's handlers, and nowhere where there are none.
+    """
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    log, silence = logging.getLogger("bench"), logging.NullHandler()
+    before = torch.get_num_threads()
+    log.addHandler(silence)
+    try:
+        torch.set_num_threads(1)
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(before)
+        log.removeHandler(silence)
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Let worker processes start without the user's script, which each would otherwise run again from its top."""
+    main = sys.modules["__main__"]
+    before = {name: getattr(main, name) for name in ("__spec__", "__file__") if hasattr(main, name)}
+    for name in before:
+        setattr(main, name, None)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(main, name, value)

@@ -1,0 +1,149 @@
+"""Where suites, results and reports lie: suites by their names, the page of a results folder, its suite's gate."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import bench
+from bench import store
+from bench.data import dataset_kinds
+from bench.errors import DatasetsError, InputError, Problem, StoreError, SuiteError
+from bench.models import model_kinds
+from bench.registry import unknown
+from bench.replication.suite_files import load
+from bench.spec import Gate, Suite
+
+REPORTS = Path("reports")
+RESULTS = Path("results")
+"""Where results folders lie when none is named."""
+
+_STAMP = ".stamp"
+
+
+def shipped() -> dict[str, Path]:
+    """Suite files by bare name: those in ``suites/`` here, then those that come with the program."""
+    package = Path(bench.__file__).parent
+    installed = package / "suites"
+    folders = (installed if installed.is_dir() else package.parent / "suites", Path("suites"))
+    return {path.stem: path for folder in folders for path in sorted(folder.glob("*.yaml"))}
+
+
+def suite_file(name: str) -> Path:
+    """The file of a suite, given as such or by the bare name of a shipped one; a file of that name comes first."""
+    path = Path(name)
+    if path.is_file() or path.suffix or path.name != name:
+        return path
+    if name in (known := shipped()):
+        return known[name]
+    raise InputError(f"{unknown(name, known, 'suite')}; a file is given with its path, such as suites/{name}.yaml")
+
+
+def loaded(name: str) -> Suite:
+    """The suite of a file, or a shipped suite by its bare name.
+
+    Raises
+    ------
+    InputError
+        There is no such suite, or everything that is wrong with its file.
+    """
+    return load(suite_file(name), datasets=dataset_kinds(), models=model_kinds())
+
+
+def from_mapping(content: Mapping[str, Any]) -> Suite:
+    """The suite of a mapping with the keys of a suite file; a relative path begins at the working folder.
+
+    Raises
+    ------
+    SuiteError
+        With everything that is wrong with it.
+    """
+    try:
+        text = json.dumps(dict(content), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"suite: expected text, numbers, lists and mappings, as a suite file has: {error}") from error
+    try:
+        return load("suite", datasets=dataset_kinds(), models=model_kinds(), text=text)
+    except SuiteError as error:  # one line of text: its places say nothing
+        messages = dict.fromkeys(problem.message for problem in error.problems)
+        raise SuiteError([Problem("suite", 0, 0, message) for message in messages]) from error
+
+
+def as_mapping(suite: Suite) -> dict[str, Any]:
+    """What a suite file would say to be `suite`: of its datasets and models, the parameters that were stated."""
+    content = suite.model_dump(mode="json", exclude_unset=True, exclude={"datasets", "models"})
+    for key in ("datasets", "models"):
+        content[key] = [
+            {"id": entry.id, "kind": entry.kind, **{name: entry.parameters[name] for name in entry.stated}}
+            for entry in getattr(suite, key)
+        ]
+    return content
+
+
+@contextmanager
+def naming_lines(suite: Suite) -> Iterator[None]:
+    """What is wrong with datasets of `suite` is said with the lines of the file that it was loaded from.
+
+    Raises
+    ------
+    SuiteError
+        In place of a `DatasetsError`.
+    """
+    try:
+        yield
+    except DatasetsError as error:
+        if suite.origin is None:
+            raise
+        file, lines = suite.origin
+        problems = (Problem(file, *lines.get(key, (0, 0)), f"{key}: {text}") for key, text in error.problems.items())
+        raise SuiteError(tuple(problems)) from error
+
+
+def gate_of(suite: str | None, new: Path) -> tuple[Gate, str]:
+    """What counts as a change, and the file that says so; empty for the defaults.
+
+    Parameters
+    ----------
+    suite
+        The suite whose gate it is; `None` for the shipped suite that the results `new` name, where there is one.
+    """
+    if suite is None:
+        known = shipped()
+        suite = next((name for name in _suites(new) if name in known), None)
+    if suite is None:
+        return Gate(), ""
+    return loaded(suite).gate, (shipped()[suite].as_posix() if suite in shipped() else suite)
+
+
+def _suites(results: Path) -> list[str]:
+    """The suites that the rows of `results` name; the comparison says what is wrong with a folder without any."""
+    try:
+        return sorted(store.read(results, "runs")["suite"].unique().to_pylist())
+    except StoreError:
+        return []
+
+
+def write_report(results: Path, reports: Path = REPORTS) -> Path:
+    """Make the report of `results` in a folder within `reports`, and return its page."""
+    from bench.replication.card_page import write
+
+    state = stamp(results)
+    page = write(results, reports)
+    page.with_name(_STAMP).write_text(state, encoding="utf-8")
+    return page
+
+
+def up_to_date(page: Path, results: Path) -> bool:
+    """Whether `page` was made from `results` as they are now."""
+    kept = page.with_name(_STAMP)
+    return page.exists() and kept.exists() and kept.read_text(encoding="utf-8") == stamp(results)
+
+
+def stamp(results: Path) -> str:
+    """Which results a report is of, and their state: every change moves a part into or out of runs/ or probes/."""
+    folders = [results / name for name in ("runs", "probes")]
+    changed = max((folder.stat().st_mtime_ns for folder in folders if folder.is_dir()), default=0)
+    return f"bench {bench.__version__}, {results.resolve()}, changed {changed}\n"

@@ -1,0 +1,357 @@
+"""Datasets and models given as Python objects → kinds that are registered for one run.
+
+A frame is known by its values and times, a module by its source, an estimator by its source and its parameters: they
+are part of the identity of its cells, so that a changed object is run again and an unchanged one is not.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import ConfigDict, Field, create_model
+
+from bench.arrays import FloatArray
+from bench.data import dataset_kinds
+from bench.data.base import DatasetKind, Provenance, Series
+from bench.data.base import Parameters as DatasetParameters
+from bench.data.files import Columns, check, require_columns
+from bench.errors import DataError, InputError
+from bench.models import model_kinds
+from bench.models.base import Batches, FloatRange, ModelKind, Parameters, Shape
+from bench.models.parameters import NoParameters, refuse_every_step, refuse_variable
+from bench.registry import added
+from bench.text import listed
+
+FACTS: Mapping[str, Callable[[Shape], int]] = {
+    "sequence_length": lambda shape: shape.sequence_length,
+    "horizon": lambda shape: shape.horizon,
+    "channels": lambda shape: shape.channels,
+    "outputs": lambda shape: shape.targets[1],
+}
+"""What a constructor is given of the data, for those of its parameters that have these names."""
+
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+
+
+def registered(datasets: Mapping[str, Any], models: Mapping[str, Any]) -> AbstractContextManager[None]:
+    """Kinds of these objects, by name, for the length of a ``with`` block.
+
+    Raises
+    ------
+    InputError
+        An object is none of what can be run, or its name is that of a registered kind.
+    """
+    for what, objects, kinds in (("dataset", datasets, dataset_kinds()), ("model", models, model_kinds())):
+        for name in objects:
+            if not isinstance(name, str) or name in kinds:
+                raise InputError(f"{what}s: expected a name of its own for each object, got {name!r}; rename it")
+    return added(
+        {
+            "bench.datasets": {name: dataset_kind(name, given) for name, given in datasets.items()},
+            "bench.models": {name: model_kind(name, given) for name, given in models.items()},
+        }
+    )
+
+
+class FrameParameters(DatasetParameters):
+    """What a suite may set for a frame."""
+
+    max_gap: float | None = Field(
+        10.0, ge=1, description="Largest step in time, in multiples of the median step; null for any."
+    )
+
+
+def dataset_kind(name: str, given: Any) -> DatasetKind:
+    """The kind of a DataFrame, of a Series or of a pair of a DataFrame and the name of its column.
+
+    Raises
+    ------
+    InputError
+        It is none of them, or the column is not there, or not one of numbers.
+    """
+    if isinstance(given, DatasetKind):
+        return replace(given, identity=_digest(_source(f"datasets: {name}", given.load)))
+    column = _column(name, given)
+    label = "" if column.name is None else str(column.name)
+    values: FloatArray = column.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
+    time = _times(column.index)
+    digest = hashlib.sha256(np.ascontiguousarray(values, dtype="<f8").data)
+    if time is not None:
+        digest.update(np.ascontiguousarray(time.astype("datetime64[ns]").astype("<i8")).data)
+    origin = Provenance(f"{name}, column {label!r}" if label else name, digest.hexdigest())
+
+    def load(parameters: FrameParameters, _seed: int) -> Series:
+        check(Columns(Path(name), values, time, lambda row: f"row {row + 1}"), label, parameters.max_gap)
+        return Series(values[:, None], origin, time)
+
+    return DatasetKind("a column of a DataFrame", FrameParameters, load, lambda _parameters: origin.sha256)
+
+
+def _column(name: str, given: Any) -> pd.Series[Any]:
+    frame, wanted = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
+    if isinstance(frame, pd.DataFrame):
+        column = frame[_name_of_column(name, frame, wanted)]
+    elif isinstance(frame, pd.Series) and wanted is None:
+        column = frame
+    else:
+        raise InputError(
+            f"datasets: {name}: expected a DataFrame, a Series or (DataFrame, column), got {type(given).__name__}"
+        )
+    if not pd.api.types.is_numeric_dtype(column.dtype) or column.dtype.kind == "c":
+        raise DataError(f"{name}: column {column.name!r}: expected numbers, got {column.dtype}; store it as float64")
+    return column
+
+
+def _name_of_column(name: str, frame: pd.DataFrame, wanted: Any) -> Any:
+    if wanted is not None:
+        require_columns(Path(name), str(wanted), None, names=[str(each) for each in frame.columns])
+        return next(each for each in frame.columns if str(each) == str(wanted))
+    numeric = list(frame.select_dtypes("number").columns)
+    if len(numeric) != 1:
+        have = f"{len(numeric)} ({', '.join(map(str, numeric))})" if numeric else "none"
+        raise DataError(
+            f"{name}: expected one column of numbers, got {have}; name the one that is meant: "
+            f"datasets={{{name!r}: (frame, 'column')}}"
+        )
+    return numeric[0]
+
+
+def _times(index: pd.Index[Any]) -> NDArray[Any] | None:
+    """Those of an index of dates, in UTC where it has a zone."""
+    if not isinstance(index, pd.DatetimeIndex):
+        return None
+    naive = index if index.tz is None else index.tz_convert("UTC").tz_localize(None)
+    return np.array(naive.to_numpy())
+
+
+def model_kind(name: str, given: Any) -> ModelKind:
+    """The kind of a torch module class, of a function that builds a module, or of an estimator.
+
+    Raises
+    ------
+    InputError
+        It is none of them, or its source cannot be read.
+    """
+    place = f"models: {name}"
+    if isinstance(given, ModelKind):
+        builder = given.builder if isinstance(given.builder, str) else _source(place, given.builder)
+        return replace(given, identity=_digest(builder))
+    if _is_module_class(given) or inspect.isfunction(given):
+        return _of_module(place, given)
+    if not isinstance(given, type) and all(callable(getattr(given, method, None)) for method in ("fit", "predict")):
+        return _of_estimator(place, given)
+    came = f"the class {given.__name__}" if isinstance(given, type) else f"an object of {type(given).__name__}"
+    advice = "; give the class, so that every replicate begins anew" if _is_module_class(type(given)) else ""
+    raise InputError(
+        f"{place}: expected a torch.nn.Module class, a function that builds one, or an estimator with fit and predict, "
+        f"got {came}{advice}"
+    )
+
+
+def _is_module_class(given: Any) -> bool:
+    """Whether `given` is a class of `torch.nn.Module`; known without importing torch, as whoever made it has."""
+    return isinstance(given, type) and any(
+        base.__module__ == "torch.nn.modules.module" and base.__name__ == "Module" for base in given.__mro__
+    )
+
+
+class _ModuleParameters(Parameters):
+    """What a constructor takes beside `FACTS`; its names are its author's."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+
+def _of_module(place: str, constructor: Callable[..., Any]) -> ModelKind:
+    facts, own = _parameters_of(place, constructor)
+    fields: dict[str, Any] = {name: (_type_of(default), default) for name, default in own.items()}
+    parameters = create_model("ModuleParameters", __base__=_ModuleParameters, **fields)
+
+    def build(chosen: Parameters, shape: Shape) -> Any:
+        known = {name: FACTS[name](shape) for name in facts}
+        return _checked(place, constructor(**known, **chosen.model_dump()), shape)
+
+    return ModelKind(
+        summary="a torch module of yours",
+        parameters=parameters,
+        builder=build,
+        tasks=frozenset({"forecast", "classify"}),
+        search={"learning_rate": FloatRange(1e-4, 1e-2, log=True)},
+        refusals=(refuse_every_step, refuse_variable),
+        identity=_digest(_source(place, constructor)),
+    )
+
+
+def _parameters_of(place: str, constructor: Callable[..., Any]) -> tuple[list[str], dict[str, Any]]:
+    """The facts that `constructor` takes, and its other parameters with their defaults."""
+    facts, own = [], {}
+    for parameter in inspect.signature(constructor).parameters.values():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue
+        plain = parameter.default is None or isinstance(parameter.default, bool | int | float | str)
+        if parameter.kind is not parameter.POSITIONAL_ONLY and parameter.name in FACTS:
+            facts.append(parameter.name)
+        elif parameter.kind is not parameter.POSITIONAL_ONLY and plain:
+            own[parameter.name] = parameter.default
+        elif parameter.default is parameter.empty or parameter.kind is parameter.POSITIONAL_ONLY:
+            raise InputError(
+                f"{place}: expected parameters named {', '.join(FACTS)}, or with a default, got {parameter.name!r} "
+                "without one; give it a default"
+            )
+    return facts, own
+
+
+def _type_of(default: Any) -> Any:
+    return bool | int | float | str | None if default is None else type(default)
+
+
+def _checked(place: str, module: Any, shape: Shape) -> Any:
+    """`module`, of which one pass over zeros gives what is asked for: a wrong shape would be broadcast in silence.
+
+    Raises
+    ------
+    InputError
+        It gives another shape.
+    """
+    import torch
+
+    if not isinstance(module, torch.nn.Module):
+        return module  # what trains it refuses it
+    module.eval()
+    with torch.no_grad():
+        came = module(torch.zeros(2, shape.sequence_length, shape.channels))
+    module.train()
+    expected = [2, *shape.targets]
+    if list(getattr(came, "shape", ())) != expected:
+        got = list(came.shape) if hasattr(came, "shape") else type(came).__name__
+        raise InputError(
+            f"{place}: expected outputs {expected} of inputs {[2, shape.sequence_length, shape.channels]}, got {got}; "
+            "shape them as [B, H, D]"
+        )
+    return module
+
+
+class LagEstimator:
+    """A clone of an estimator on windows laid flat: ``[B, T·C]`` in, ``[B, H·D]`` out, or ``[B]`` of one value."""
+
+    how = "estimator"
+
+    def __init__(self, estimator: Any, shape: Shape) -> None:
+        self.estimator = _clone(estimator)
+        self._targets = shape.targets
+
+    def seed(self, value: int) -> None:
+        """Set every ``random_state`` of it."""
+        names = _random_states(self.estimator)
+        self.estimator.set_params(**dict.fromkeys(names, value % 2**32))
+
+    def fit(self, batches: Batches) -> None:
+        """Fit on all train windows at once."""
+        pairs = [(x.reshape(len(x), -1), y.reshape(len(y), -1)) for x, y in batches()]
+        x, y = (np.concatenate(side).astype(np.float64) for side in zip(*pairs, strict=True))
+        self.estimator.fit(x, y[:, 0] if y.shape[1] == 1 else y)
+
+    def predict(self, x: FloatArray) -> FloatArray:
+        """``[B, H, D]``."""
+        found = np.asarray(self.estimator.predict(x.reshape(len(x), -1).astype(np.float64)), dtype=np.float64)
+        return found.reshape(len(x), *self._targets)
+
+    def parameter_count(self) -> int | None:
+        """Coefficients and intercepts of a linear one; not known of others."""
+        found = [np.size(getattr(self.estimator, name)) for name in ("coef_", "intercept_") if name in self._fitted()]
+        return sum(found) if found else None
+
+    def _fitted(self) -> set[str]:
+        return {name for name in vars(self.estimator) if name.endswith("_")}
+
+
+def _of_estimator(place: str, estimator: Any) -> ModelKind:
+    known = f"{_source(place, type(estimator))}\n{_stable(place, _settings(estimator))}"
+    return ModelKind(
+        summary="an estimator of yours, on lags",
+        parameters=NoParameters,
+        builder=lambda _parameters, shape: LagEstimator(estimator, shape),
+        gradient=False,
+        refusals=(refuse_variable,),
+        stochastic=bool(_random_states(estimator)),
+        identity=_digest(known),
+    )
+
+
+def _clone(estimator: Any) -> Any:
+    if not hasattr(estimator, "get_params"):
+        return copy.deepcopy(estimator)
+    from sklearn.base import clone
+
+    return clone(estimator)
+
+
+def _settings(estimator: Any) -> dict[str, Any]:
+    return dict(estimator.get_params()) if hasattr(estimator, "get_params") else dict(vars(estimator))
+
+
+def _random_states(estimator: Any) -> list[str]:
+    """The names of its parameters for a seed, those of its parts too."""
+    if not (hasattr(estimator, "get_params") and hasattr(estimator, "set_params")):
+        return []
+    return [name for name in estimator.get_params() if name.rpartition("__")[2] == "random_state"]
+
+
+def _stable(place: str, value: Any) -> str:
+    """`value` as text that is the same in every process."""
+    if isinstance(value, np.ndarray):
+        return f"array {value.dtype} {value.shape} {hashlib.sha256(np.ascontiguousarray(value).data).hexdigest()}"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key!r}: {_stable(place, each)}' for key, each in sorted(value.items()))}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_stable(place, each) for each in value)}]"
+    if inspect.isfunction(value) or isinstance(value, type):
+        return _source(place, value)
+    if hasattr(value, "get_params"):
+        return f"{_source(place, type(value))}({_stable(place, _settings(value))})"
+    return _ADDRESS.sub("", repr(value))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _source(place: str, given: Callable[..., Any]) -> str:
+    """The source of a function, or of a class and its bases that are neither Python's nor torch's.
+
+    Raises
+    ------
+    InputError
+        It cannot be read, as of what was typed at a prompt.
+    """
+    if not isinstance(given, type):
+        return _text(place, given)
+    own = [base for base in given.__mro__ if base.__module__.partition(".")[0] not in ("builtins", "torch", "abc")]
+    return "\n".join(_text(place, base) for base in own or [given])
+
+
+def _text(place: str, given: Callable[..., Any]) -> str:
+    try:
+        return inspect.getsource(given)
+    except (OSError, TypeError):  # a notebook knows the source of functions alone
+        functions = [each for each in vars(given).values() if inspect.isfunction(each)]
+    try:
+        if functions:
+            return "\n".join(map(inspect.getsource, functions))
+    except (OSError, TypeError):
+        pass
+    name = getattr(given, "__qualname__", listed([type(given).__name__]))
+    raise InputError(
+        f"{place}: expected source that can be read, which identifies its cells, got none of {name}; "
+        "define it in a file or in a notebook"
+    )
