@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from contextlib import suppress
 
-from bench.cli.terminal import lasting, leaving
+from bench.cli.terminal import exit_on_interrupt, tolerate_broken_streams
 
 
 def main() -> None:
     """Run the command line; what the user can mend is one line for each problem, and exit status 2."""
-    with leaving():
-        with lasting() as problems:
+    with exit_on_interrupt():
+        with tolerate_broken_streams() as problems:
             status = _status()
         if problems:
             with suppress(OSError):  # standard error may be the one

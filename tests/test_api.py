@@ -324,10 +324,10 @@ def test_a_script_without_a_guard_runs_cells_in_processes(tmp_path, capfd):
     small = suite(models=["persistence", "mean"])
     (tmp_path / "script.py").write_text(SCRIPT.format(suite=small))
     code = f"import runpy; runpy.run_path({str(tmp_path / 'script.py')!r}, run_name='__main__')"
-    told = python(code, tmp_path)
+    reported = python(code, tmp_path)
     inline = bench.run({**small, "name": "other"}, results=tmp_path / "inline", datasets={"n": pd.Series(range(60))})
     expected = inline.runs.query("dataset == 'wave'").sort_values(["model", "seed"]).rmse
-    assert sorted(ast.literal_eval(told)) == sorted(expected)
+    assert sorted(ast.literal_eval(reported)) == sorted(expected)
 
 
 def test_the_leaderboard_is_the_report_s(results, tmp_path):
@@ -541,6 +541,6 @@ def test_the_documentation_uses_nothing_but_the_names(page):
 def test_the_documentation_runs(tmp_path):
     (tmp_path / "script.py").write_text("\n".join(blocks(ROOT / "docs" / "api.md")))
     code = f"import runpy; runpy.run_path({str(tmp_path / 'script.py')!r}, run_name='__main__')"
-    told = python(code, tmp_path)
-    assert "suite: unknown model 'ltsm'; did you mean 'lstm'?" in told
+    reported = python(code, tmp_path)
+    assert "suite: unknown model 'ltsm'; did you mean 'lstm'?" in reported
     assert (tmp_path / "reports" / "first" / "index.html").is_file()

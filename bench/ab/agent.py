@@ -39,7 +39,7 @@ UNIT_S = 0.001
 WARM_CALLS = 3
 
 
-class Work(NamedTuple):
+class Benchmark(NamedTuple):
     """Something to time.
 
     Parameters
@@ -56,7 +56,7 @@ class Work(NamedTuple):
 
     name: str
     what: dict[str, Any]
-    alike: str
+    dedup_key: str
     make: Callable[[], Call]
 
 
@@ -90,14 +90,14 @@ class Timer:
         return max(took - (_waited_s() - waited), 1e-9) / self._unit
 
 
-def works(cells: dict[str, Any], folder: Path, refused: dict[str, str]) -> list[Work]:
+def benchmarks(cells: dict[str, Any], folder: Path, refused: dict[str, str]) -> list[Benchmark]:
     """What can be timed: the calibration, and every one of `cells`; the titles of others are added to `refused`."""
-    found = [Work(CALIBRATION, {}, CALIBRATION, calibration)]
+    found = [Benchmark(CALIBRATION, {}, CALIBRATION, calibration)]
     for title, each in _wanted(cells, folder, refused):
         if each.workload is None:
             refused[title] = each.blocked.reason
         else:
-            found += _works_of(title, each.cell, each.workload)
+            found += _benchmarks_of(title, each.cell, each.workload)
     return found
 
 
@@ -137,16 +137,16 @@ def _wanted(cells: dict[str, Any], folder: Path, refused: dict[str, str]) -> Ite
                 refused[title] = str(error)
 
 
-def _works_of(title: str, cell: Any, workload: Any) -> Iterator[Work]:
+def _benchmarks_of(title: str, cell: Any, workload: Any) -> Iterator[Benchmark]:
     """A train step of this model; or its fit in closed form, and the whole cell."""
     from bench.models import model_kinds
 
     gradient = model_kinds()[workload.kind].gradient
     what = json.loads(workload.to_json())
-    alike = f"{workload.kind} {workload.parameters} {workload.shape}"
-    yield Work(f"{title}: {'train step' if gradient else 'fit'}", what, alike, lambda: _call(workload))
+    dedup_key = f"{workload.kind} {workload.parameters} {workload.shape}"
+    yield Benchmark(f"{title}: {'train step' if gradient else 'fit'}", what, dedup_key, lambda: _call(workload))
     if not gradient:
-        yield Work(f"{title}: whole cell", {"seeds": cell.seeds}, "whole cell", lambda: _cell(cell))
+        yield Benchmark(f"{title}: whole cell", {"seeds": cell.seeds}, "whole cell", lambda: _cell(cell))
 
 
 def calibration() -> Call:
@@ -200,7 +200,7 @@ def _waiting() -> Callable[[], float]:
 _waited_s = _waiting()
 
 
-def _made(known: dict[str, Work], names: list[str]) -> tuple[dict[str, Timer], dict[str, str]]:
+def _made(known: dict[str, Benchmark], names: list[str]) -> tuple[dict[str, Timer], dict[str, str]]:
     """Timers of `names`, and why others cannot be had."""
     timers, refused = {}, {}
     for name in names:
@@ -265,9 +265,9 @@ def main() -> None:
 
     folder = Path(sys.argv[1])
     cells, refused = read(folder)
-    known = {work.name: work for work in works(cells, folder, refused)}
-    what, alike = ({name: getattr(work, key) for name, work in known.items()} for key in ("what", "alike"))
-    answer({"bench": bench.__file__, "what": what, "alike": alike, "refused": refused})
+    known = {work.name: work for work in benchmarks(cells, folder, refused)}
+    what, dedup_key = ({name: getattr(work, key) for name, work in known.items()} for key in ("what", "dedup_key"))
+    answer({"bench": bench.__file__, "what": what, "dedup_key": dedup_key, "refused": refused})
     timers, failed = _made(known, json.loads(sys.stdin.readline()))
     added = plugins(cells.values())
     seconds = {name: timer.block() for name, timer in timers.items()}

@@ -34,7 +34,7 @@ class Offer(NamedTuple):
 
     what: Mapping[str, Mapping[str, Any]]
     refused: Mapping[str, str]
-    alike: Mapping[str, str] = MappingProxyType({})
+    dedup_key: Mapping[str, str] = MappingProxyType({})
 
 
 class Ready(NamedTuple):
@@ -78,7 +78,7 @@ class Agent:
             text=True,
             bufsize=1,
         )
-        self._asks, self._told = cast(IO[str], self._process.stdin), cast(IO[str], self._process.stdout)
+        self._asks, self._reported = cast(IO[str], self._process.stdin), cast(IO[str], self._process.stdout)
 
     def offer(self) -> Offer:
         """Wait until it knows what it can do.
@@ -88,11 +88,11 @@ class Agent:
         InputError
             It ended first: the last lines that it wrote; or it runs another installation than its own.
         """
-        told = self._answer()
-        ours, found = self._side.root / "bench" / "__init__.py", Path(told["bench"])
+        reported = self._answer()
+        ours, found = self._side.root / "bench" / "__init__.py", Path(reported["bench"])
         if ours.exists() and not found.samefile(ours):
             raise InputError(f"{self._side.name}: expected the code in {ours.parent}, got {found.parent}; uninstall it")
-        return Offer(told["what"], told["refused"], told["alike"])
+        return Offer(reported["what"], reported["refused"], reported["dedup_key"])
 
     def make(self, names: Sequence[str]) -> None:
         """Have it build the works `names` and warm them up."""
@@ -106,8 +106,10 @@ class Agent:
         InputError
             It ended first; or a module of the repository came from elsewhere than its own tree.
         """
-        told = self._answer()
-        return Ready(told["seconds"], told["refused"], external(self._side, told["modules"], told["plugins"]))
+        reported = self._answer()
+        return Ready(
+            reported["seconds"], reported["refused"], external(self._side, reported["modules"], reported["plugins"])
+        )
 
     def seconds(self, name: str) -> float:
         """Of one call of the work `name`, from one block."""
@@ -127,7 +129,7 @@ class Agent:
             raise self._ended() from None
 
     def _answer(self) -> Any:
-        line = self._told.readline()
+        line = self._reported.readline()
         if not line:
             raise self._ended()
         return json.loads(line)
@@ -152,7 +154,7 @@ def _path(side: Side) -> str:
     return os.pathsep.join([*sources, str(side.root), *registration, *elsewhere])
 
 
-def asked(cells: Sequence[Cell], folder: Path) -> Path:
+def requested(cells: Sequence[Cell], folder: Path) -> Path:
     """Write each of `cells` into `folder`, which is made, as a suite of its own, and return it."""
     folder.mkdir(parents=True)
     for k, cell in enumerate(cells):

@@ -155,11 +155,11 @@ def shared(base: Offer, head: Offer) -> Shared:
     names: dict[str, str] = {}
     lost: dict[str, str] = {}
     for name in (name for name in head.what if name in base.what):
-        alike = head.alike.get(name, name)
+        dedup_key = head.dedup_key.get(name, name)
         if differing := _differing(base.what[name], head.what[name]):
             lost[name] = f"base and head do not do the same: {differing}"
-        elif alike not in names:
-            names[alike] = name
+        elif dedup_key not in names:
+            names[dedup_key] = name
     gone = {name: _refusal(head, name) or "it is no longer there" for name in _only(base, head, names)}
     lost |= {name: f"the head cannot do it: {why}" for name, why in gone.items()}
     lost |= {name: f"neither can do it: {head.refused[name]}" for name in base.refused.keys() & head.refused.keys()}
@@ -187,9 +187,9 @@ def _only(one: Offer, other: Offer, names: Mapping[str, str]) -> list[str]:
     """Works that `one` offers and `other` does not: the first of those that are alike, and like none of `names`."""
     found: dict[str, str] = {}
     for name in one.what:
-        alike = one.alike.get(name, name)
-        if name not in other.what and alike not in names:
-            found.setdefault(alike, name)
+        dedup_key = one.dedup_key.get(name, name)
+        if name not in other.what and dedup_key not in names:
+            found.setdefault(dedup_key, name)
     return list(found.values())
 
 

@@ -145,7 +145,7 @@ def judged(samples: Mapping[str, Sequence[float]], target: Target, *, look: int)
     freedom, count = values.shape[1] - 1, values.shape[1]
     slower, faster = (holm(stdtr(freedom, sign * mean / error) / share) <= target.alpha for sign in (-1, 1))
     reach = -stdtrit(freedom, (1 - target.power) * share) * error
-    needed = _pairs(error * math.sqrt(count), target, works=len(values))
+    needed = _pairs(error * math.sqrt(count), target, benchmarks=len(values))
     found = {}
     for k, name in enumerate(samples):
         if slower[k] and mean[k] > target.limit / 2:
@@ -183,7 +183,7 @@ def _standardised(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return values.mean(axis=1), np.maximum(error, 1e-12)
 
 
-def _pairs(deviation: np.ndarray, target: Target, *, works: int) -> np.ndarray:
+def _pairs(deviation: np.ndarray, target: Target, *, benchmarks: int) -> np.ndarray:
     """Pairs that tell no change from the slowdown with both errors as asked for, by the normal approximation."""
-    quantiles = -ndtri(target.alpha / works) + ndtri(target.power)
+    quantiles = -ndtri(target.alpha / benchmarks) + ndtri(target.power)
     return np.ceil((quantiles * deviation / target.limit) ** 2) + 2

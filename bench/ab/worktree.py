@@ -235,10 +235,10 @@ def requirements(root: Path) -> tuple[Any, str]:
     """What the project in `root` asks to be installed: its dependencies, and the exact versions it was tested with."""
     project, constraints = root / "pyproject.toml", root / CONSTRAINTS
     try:
-        told = tomllib.loads(project.read_text(encoding="utf-8")).get("project", {}) if project.exists() else {}
+        reported = tomllib.loads(project.read_text(encoding="utf-8")).get("project", {}) if project.exists() else {}
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{project}: expected TOML: {error}; name another base, or mend it") from error
-    return told.get("dependencies"), constraints.read_text(encoding="utf-8") if constraints.exists() else ""
+    return reported.get("dependencies"), constraints.read_text(encoding="utf-8") if constraints.exists() else ""
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -19,7 +19,7 @@ class Verdict(StrEnum):
     """How a check ended."""
 
     QUIET = "quiet"
-    SANG = "sang"
+    ALARM = "sang"
     DOES_NOT_APPLY = "does not apply"
     COULD_NOT_RUN = "could not run"
 
@@ -83,7 +83,7 @@ def judged(moves: Sequence[Move], *, where: str, besides: str = "") -> Outcome:
         return Outcome(Verdict.QUIET, f"{len(moves)} comparisons {where}: nothing moved{besides}", 0.0)
     worst = max(moved, key=lambda move: move.size)
     return Outcome(
-        Verdict.SANG,
+        Verdict.ALARM,
         f"{worst.cause} moved {worst.what} by {worst.size:.3g}; "
         f"{len(moved)} of {len(moves)} comparisons: {', '.join(dict.fromkeys(move.what for move in moved))}",
         worst.size,

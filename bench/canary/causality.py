@@ -287,7 +287,9 @@ def _compared(before: Prepared, after: Prepared) -> Outcome:
     largest = max(sizes.values())
     if largest > 0:
         moved = ", ".join(f"{what} by {size:.3g}" for what, size in sizes.items() if size > 0)
-        return Outcome(Verdict.SANG, f"the test part times {FACTOR:g} moved {moved}; fit it on the train part", largest)
+        return Outcome(
+            Verdict.ALARM, f"the test part times {FACTOR:g} moved {moved}; fit it on the train part", largest
+        )
     return Outcome(Verdict.QUIET, f"{len(before.data.train)} train {what} did not move", largest)
 
 

@@ -124,10 +124,10 @@ def judged(rounds: list[Round], *, chance: float = 0.5) -> Outcome:
     skill = f", skill {1 - mse / best:+.3f} against the best answer" if best > 0 else ""
     chances = "even chances" if chance == 0.5 else f"chances of {chance:.1%} at most"
     words = f"right about {hits.max()} of {targets} {chances} (p = {p:.2g}){skill}"
-    return Outcome(Verdict.SANG if p <= ALPHA else Verdict.QUIET, words, p, false_alarm_rate=ALPHA)
+    return Outcome(Verdict.ALARM if p <= ALPHA else Verdict.QUIET, words, p, false_alarm_rate=ALPHA)
 
 
-def check_drawn(pieces: Pieces) -> Outcome:
+def check_randomised_targets(pieces: Pieces) -> Outcome:
     """Train on targets by lot and answer about targets by lot, several times."""
     targets = pieces.sequences.targets
     if not np.ptp(targets, axis=0).any():
@@ -135,21 +135,21 @@ def check_drawn(pieces: Pieces) -> Outcome:
     chance = 0.5
     if pieces.sequences.task == "classify":
         chance = float(targets.mean(axis=(0, 1), dtype=np.float64).max())
-    return judged([_drawn_round(pieces, number) for number in range(pieces.budget.rounds)], chance=chance)
+    return judged([_randomised_round(pieces, number) for number in range(pieces.budget.rounds)], chance=chance)
 
 
-def _drawn_round(pieces: Pieces, number: int) -> Round:
+def _randomised_round(pieces: Pieces, number: int) -> Round:
     sequences = pieces.sequences
     count, split = pieces.few(len(sequences))
     pieces = pieces.round(number, split)
     random = generator(pieces.cell.seed, "canary", "drawn")
-    by_lot, rows = drawn(sequences, count, random)
-    prepared = pieces.prepare(by_lot)
+    at_random, rows = drawn(sequences, count, random)
+    prepared = pieces.prepare(at_random)
     trained = pieces.train(prepared)
     prediction = prepared.inverse(trained.predict(prepared.test)[0])  # [points, D]
     if not np.isfinite(prediction).all():
         raise CellError("a prediction is not finite; lower learning_rate")
-    truth = by_lot.targets[prepared.cut.test].reshape(prediction.shape)
+    truth = at_random.targets[prepared.cut.test].reshape(prediction.shape)
     answers = prediction.reshape(-1, *sequences.targets.shape[1:])  # [N, U, D]
     if sequences.task == "classify":
         hits = np.array([np.count_nonzero(answers[:, 0].argmax(-1) == truth.argmax(-1))])
@@ -215,7 +215,7 @@ GBM = Canary("gbm", "geometric Brownian motion: none may beat persistence with d
 def check_permuted(pieces: Pieces) -> Outcome:
     """Train on permuted targets and forecast permuted targets, several times; of sequences, on targets by lot."""
     if isinstance(pieces.source, Sequences):
-        return check_drawn(pieces)
+        return check_randomised_targets(pieces)
     values = pieces.series.values
     if not np.ptp(values, axis=0).all():
         return Outcome(Verdict.DOES_NOT_APPLY, "a channel never changes, in whatever order")
@@ -243,9 +243,9 @@ def permuted(series: Series, count: int, random: np.random.Generator) -> Fair:
 
 def _coins(values: FloatArray, random: np.random.Generator) -> NDArray[np.bool_]:
     """``[N]``: whether each value belongs to the upper half of itself and all later ones; ties by lot."""
-    lot = random.permutation(len(values))
+    tie_break = random.permutation(len(values))
     rank = np.empty(len(values), np.int64)
-    rank[np.lexsort((lot, values))] = np.arange(len(values))
+    rank[np.lexsort((tie_break, values))] = np.arange(len(values))
     below = np.array([np.count_nonzero(rank[i:] < rank[i]) for i in range(len(rank))])  # smaller ones to come
     middle = np.arange(len(values) - 1, -1, -1)  # twice the place of the middle
     return np.asarray((2 * below > middle) | ((2 * below == middle) & (random.random(len(values)) < 0.5)))

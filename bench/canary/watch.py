@@ -37,15 +37,15 @@ def watch(cells: Sequence[Cell], canaries: Iterable[Canary], budget: Budget) -> 
     the first of them.
     """
     canaries = list(canaries)
-    asked: set[tuple[str, str]] = set()
+    requested: set[tuple[str, str]] = set()
     for _, group in groupby(cells, key=lambda cell: cell.dataset.id):
         same_data = list(group)
         load: Callable[[], Any] = _once(partial(load_data, same_data[0]))
         for cell in same_data:
             for canary in canaries:
                 question = canary.name, replace(cell, dataset=cells[0].dataset, data_sha256=None).id
-                if not (canary.own_data and question in asked):
-                    asked.add(question)
+                if not (canary.own_data and question in requested):
+                    requested.add(question)
                     yield Finding(cell, canary, ask(canary, Pieces(cell, load, budget)))
 
 

@@ -17,7 +17,7 @@ from typing import Literal
 import typer
 
 from bench.ab.agent import CALIBRATION
-from bench.ab.process import asked
+from bench.ab.process import requested
 from bench.ab.rounds import Pair, Session, Shared
 from bench.ab.speed import Conclusion, Ratio, Speed, Target, concluded, is_look
 from bench.ab.worktree import base_of, head_of, repository_of
@@ -161,7 +161,7 @@ def compared(request: Request) -> int:
         _check(request.output)
     repository = repository_of(Path.cwd())
     with ending() as check, base_of(repository, request.base_ref, environment=request.environment) as base:
-        session = Session(base, head_of(repository), asked(cells, base.root.parent / "cells"))  # gone with the base
+        session = Session(base, head_of(repository), requested(cells, base.root.parent / "cells"))  # gone with the base
         _tell(f"base {base.commit}, head {session.head.commit}: starting both")
         began = time.monotonic()
         shared = session.shared()

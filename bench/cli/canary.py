@@ -66,6 +66,6 @@ def _summary(findings: Sequence[Finding]) -> str:
 def status(findings: Sequence[Finding]) -> int:
     """0 every canary that applies was quiet, 1 one sang, 2 one could not run, or none applied."""
     verdicts = {finding.outcome.verdict for finding in findings}
-    if Verdict.SANG in verdicts:
+    if Verdict.ALARM in verdicts:
         return 1
     return 2 if Verdict.COULD_NOT_RUN in verdicts or Verdict.QUIET not in verdicts else 0

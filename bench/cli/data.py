@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import typer
 
-from bench.data.pinned import PINNED, Held, fetch, verify
+from bench.data.pinned import PINNED, LocalFile, fetch, verify
 from bench.registry import lookup
 from bench.text import aligned
 
@@ -23,7 +23,7 @@ def verified(names: Sequence[str]) -> int:
     return int(any(file.state == "damaged" for file in held))
 
 
-def examined(name: str) -> Held:
+def examined(name: str) -> LocalFile:
     """How the file is held, without a network; one that cannot be read is damaged."""
     try:
         return verify(name)
@@ -31,7 +31,7 @@ def examined(name: str) -> Held:
         return _unreadable(name, error)
 
 
-def _provided(name: str) -> Held:
+def _provided(name: str) -> LocalFile:
     try:
         (held,) = fetch([name])
     except OSError as error:
@@ -39,10 +39,10 @@ def _provided(name: str) -> Held:
     return held
 
 
-def _unreadable(name: str, error: OSError) -> Held:
+def _unreadable(name: str, error: OSError) -> LocalFile:
     place = error.filename or PINNED[name].file
     advice = f"{place}: expected a file that can be read, got {error.strerror}; mend its permissions, or remove it"
-    return Held(name, PINNED[name].file, "damaged", advice=advice)
+    return LocalFile(name, PINNED[name].file, "damaged", advice=advice)
 
 
 def _chosen(names: Sequence[str]) -> list[str]:
@@ -52,7 +52,7 @@ def _chosen(names: Sequence[str]) -> list[str]:
     return list(names or PINNED)
 
 
-def _shown(files: Iterable[Held]) -> list[Held]:
+def _shown(files: Iterable[LocalFile]) -> list[LocalFile]:
     """Print each file as soon as it is known."""
     width = max(map(len, PINNED))
     held = []

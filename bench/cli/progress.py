@@ -55,7 +55,7 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def told(event: Event) -> str:
+def reported(event: Event) -> str:
     """An event in one line."""
     if isinstance(event, Planned):
         return f"{event.pending} of {plural(event.total, 'cell')} to run, about {duration(event.remaining_s)}"
@@ -93,7 +93,7 @@ def _plain() -> Iterator[Listener]:
         soon = isinstance(event, Advanced) and now - last < _QUIET_S
         if not isinstance(event, Started) and event.pending and not soon:
             last, passed = now, int(now - began)
-            typer.echo(f"[{passed // 60:3d}:{passed % 60:02d}] {told(event)}", err=True)
+            typer.echo(f"[{passed // 60:3d}:{passed % 60:02d}] {reported(event)}", err=True)
 
     yield listen
 
@@ -151,7 +151,7 @@ def _rich() -> Iterator[Listener]:
                 running.pop(event.cell.id, None)
                 progress.update(bar, completed=event.done)
                 if event.status is not Status.OK:
-                    console.print(told(event), style="yellow", markup=False, highlight=False)
+                    console.print(reported(event), style="yellow", markup=False, highlight=False)
             progress.update(bar, description=" · ".join(running.values()))
 
         yield listen

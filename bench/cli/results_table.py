@@ -13,7 +13,7 @@ from bench.tasks import words
 from bench.text import columns
 
 _HEAD = ("dataset", "L", "h")
-_BESIDE = 10
+_NEXT_TO = 10
 """Models beside each other, at most, so that a line fits on a screen."""
 
 
@@ -50,12 +50,12 @@ def _table(shown: Grid, order: Sequence[int], rows: Sequence[Sequence[str] | Non
     models = [shown.models[m] for m in order]
     cases = [[case.dataset, str(case.sequence_length), str(case.horizon)] for case in shown.cases]
     there = np.any(shown.row[:, order] >= 0, axis=2)
-    told = [(case, row, own) for case, row, own in zip(cases, rows, there, strict=True) if row is not None]
-    if len(models) <= _BESIDE:
-        return columns([[*_HEAD, *models], *([*case, *row] for case, row, _ in told)])
+    reported = [(case, row, own) for case, row, own in zip(cases, rows, there, strict=True) if row is not None]
+    if len(models) <= _NEXT_TO:
+        return columns([[*_HEAD, *models], *([*case, *row] for case, row, _ in reported)])
     lines = [
         [*case, model, entry]
-        for case, row, own in told
+        for case, row, own in reported
         for model, entry, stored in zip(models, row, own, strict=True)
         if stored
     ]

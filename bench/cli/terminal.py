@@ -58,7 +58,7 @@ class Interrupt:
 
 
 @contextmanager
-def leaving() -> Iterator[None]:
+def exit_on_interrupt() -> Iterator[None]:
     """Within the block an interrupt ends the program at once: nothing is under way that could be lost."""
     with _handled_by(_leave):
         yield
@@ -133,7 +133,7 @@ class Raw(io.FileIO):
 
 
 @contextmanager
-def lasting() -> Iterator[list[str]]:
+def tolerate_broken_streams() -> Iterator[list[str]]:
     """Within the block a standard stream that breaks is silent from then on.
 
     Yields

@@ -351,7 +351,7 @@ def compare(
         vanished=tuple(sorted(before.sides.keys() - now.sides.keys())),
         failed=_where(cells, lambda cell: bool(cell.failing)),
         thinned=_where(cells, lambda cell: bool(cell.vanished)),
-        mended=_where(cells, lambda cell: not cell.old.whole and cell.new.whole and not cell.losses()),
+        fixed=_where(cells, lambda cell: not cell.old.whole and cell.new.whole and not cell.losses()),
         changed_data=_where(cells, lambda cell: bool(other_targets(cell.old, cell.new))),
         old_machines=before.machines,
         new_machines=now.machines,

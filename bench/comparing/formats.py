@@ -36,12 +36,12 @@ _IN_PROPERTIES = {**_IN_MESSAGES, ":": "%3A", ",": "%2C"}
 def to_annotations(comparison: Comparison) -> str:
     """One line for each alarm or cell that cannot be compared; a notice where there is none."""
     problems = _problems(comparison)
-    lines = [_told("error", comparison, place.title, why) for place, why in problems.items()]
-    warnings = [_told("warning", comparison, comparison.suite, caution) for caution in comparison.cautions]
+    lines = [_reported("error", comparison, place.title, why) for place, why in problems.items()]
+    warnings = [_reported("warning", comparison, comparison.suite, caution) for caution in comparison.cautions]
     if len(lines) > SHOWN:
         more = f"{len(lines) - SHOWN + 1} more cells got worse or cannot be compared; the summary lists them"
-        lines = [*lines[: SHOWN - 1], _told("error", comparison, "and more", more)]
-    quiet = [_told("notice", comparison, comparison.suite, f"nothing got worse: {comparison.verdict}")]
+        lines = [*lines[: SHOWN - 1], _reported("error", comparison, "and more", more)]
+    quiet = [_reported("notice", comparison, comparison.suite, f"nothing got worse: {comparison.verdict}")]
     return "\n".join([*(lines or quiet), *warnings])
 
 
@@ -58,7 +58,7 @@ def _problems(comparison: Comparison) -> dict[CellKey, str]:
     }
 
 
-def _told(kind: str, comparison: Comparison, title: str, message: str) -> str:
+def _reported(kind: str, comparison: Comparison, title: str, message: str) -> str:
     return command(kind, {"file": comparison.gate_file, "title": title}, message)
 
 
@@ -165,15 +165,15 @@ def _case(suite: ET.Element, place: CellKey) -> ET.Element:
 
 
 def _of_cell(case: ET.Element, cell: CellChange, comparison: Comparison) -> None:
-    told = f"{cell.verdict}{effect_of(cell)}"
+    reported = f"{cell.verdict}{effect_of(cell)}"
     if alarms := "; ".join(cell.alarms()):
         _outcome(case, "failure", alarms, f"{alarms}{effect_of(cell)}")
     elif cell in comparison.incomparable():
-        _outcome(case, "error", "not comparable", told)
+        _outcome(case, "error", "not comparable", reported)
     elif cell.verdict is Verdict.UNDECIDED:
-        _outcome(case, "skipped", "undecided", f"{told}; {further(cell)}")
+        _outcome(case, "skipped", "undecided", f"{reported}; {further(cell)}")
     else:
-        ET.SubElement(case, "system-out").text = _text(told)
+        ET.SubElement(case, "system-out").text = _text(reported)
 
 
 def _outcome(case: ET.Element, kind: str, short: str, message: str) -> None:

@@ -17,7 +17,7 @@ from bench.cells import CellKey
 from bench.comparing.decision import MEASURES
 from bench.comparing.pairs import Settings, settings
 from bench.errors import InputError
-from bench.store import ASIDE
+from bench.store import ARCHIVE
 from bench.store.grid import by_cell
 from bench.store.schema import Status
 
@@ -101,7 +101,7 @@ def read(folders: Sequence[Path], metric: str) -> list[Series]:
     InputError
         A folder holds no results, or no replicate has the metric.
     """
-    tables = [store.read(shelf, "runs") for folder in folders for shelf in _shelves(folder)]
+    tables = [store.read(archive, "runs") for folder in folders for archive in _shelves(folder)]
     points: dict[_Key, dict[_Run, Point]] = defaultdict(dict)
     failures: dict[_Key, dict[_Run, Failure]] = defaultdict(dict)
     for runs in tables:
@@ -134,7 +134,7 @@ def _shelves(folder: Path) -> list[Path]:
             f"{folder}: expected results, or folders of results in it, {DEPTH} deep at most, found none; "
             "`bench run` makes some"
         )
-    return [shelf for top in tops for shelf in (top, top / ASIDE) if (shelf / "runs").is_dir()]
+    return [archive for top in tops for archive in (top, top / ARCHIVE) if (archive / "runs").is_dir()]
 
 
 def _tops(folder: Path, depth: int) -> Iterator[Path]:

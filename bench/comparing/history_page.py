@@ -74,8 +74,8 @@ def _low(axes: Axes) -> Transform:
 
 
 def _alt(shown: Sequence[Series], found: Sequence[Step]) -> str:
-    told = [f"{step.series.place.title} from {number(step.before)} to {number(step.after)}" for step in found]
-    return f"{plural(len(shown), 'cell')}. " + ("; ".join(told) if told else "No step is seen") + "."
+    reported = [f"{step.series.place.title} from {number(step.before)} to {number(step.after)}" for step in found]
+    return f"{plural(len(shown), 'cell')}. " + ("; ".join(reported) if reported else "No step is seen") + "."
 
 
 COLUMNS = ("Cell", "Metric", "Since commit", "Run at", "Before", "Now", "Change", "p", "Also changed")
@@ -131,7 +131,7 @@ def statement(series: Sequence[Series], found: Sequence[Step]) -> str:
 
 def failures(series: Sequence[Series]) -> list[str]:
     """A sentence for each of `series` that lacks something: runs that failed, and values of some replicates alone."""
-    return [f"{one.place.title}: {'; '.join(told)}." for one in series if (told := list(_lacking(one)))]
+    return [f"{one.place.title}: {'; '.join(reported)}." for one in series if (reported := list(_lacking(one)))]
 
 
 def _lacking(one: Series) -> Iterator[str]:
@@ -147,22 +147,22 @@ def _lacking(one: Series) -> Iterator[str]:
 
 def cautions(series: Sequence[Series]) -> list[str]:
     """What a reader must know of these series."""
-    told = []
-    told += failures(series)
+    reported = []
+    reported += failures(series)
     if few := sum(len(one.points) < 9 for one in series):
-        told.append(f"{few} of {len(series)} series have fewer than 9 runs, too few to show a step at 1 %.")
+        reported.append(f"{few} of {len(series)} series have fewer than 9 runs, too few to show a step at 1 %.")
     if len({one.place for one in series}) < len(series):
-        told.append("Some cells were run on other data at some time: each data set makes a series of its own.")
+        reported.append("Some cells were run on other data at some time: each data set makes a series of its own.")
     if len(series) > SHOWN:
-        told.append(f"Only {SHOWN} of {len(series)} series are drawn; the table is complete.")
-    return told
+        reported.append(f"Only {SHOWN} of {len(series)} series are drawn; the table is complete.")
+    return reported
 
 
 def row(step: Step) -> tuple[str, ...]:
     """One step in the words of the table."""
     point, change = step.point, step.effect
     relative = step.series.metric in ("rmse", "mae")
-    told = f"{number(100 * change, 1)}\u202f%" if relative else number(change, 4)
+    reported = f"{number(100 * change, 1)}\u202f%" if relative else number(change, 4)
     return (
         step.series.place.title,
         step.series.metric,
@@ -170,7 +170,7 @@ def row(step: Step) -> tuple[str, ...]:
         f"{point.time:%Y-%m-%d %H:%M}" if point.time else "not known",
         number(step.before),
         number(step.after),
-        f"{'+' if change > 0 else ''}{told} {'(worse)' if step.worse else '(better)'}",
+        f"{'+' if change > 0 else ''}{reported} {'(worse)' if step.worse else '(better)'}",
         number(step.p_value, 3),
         listed(step.other_settings) or "–",
     )

@@ -25,12 +25,12 @@ def effect(metric: MetricChange) -> str:
 
 def effect_of(cell: CellChange) -> str:
     """After a cell's verdict: the metrics that it comes from, or what is noted of the cell."""
-    told = [f"{metric.metric} {effect(metric)}" for metric in cell.metrics if metric.verdict is cell.verdict]
+    reported = [f"{metric.metric} {effect(metric)}" for metric in cell.metrics if metric.verdict is cell.verdict]
     if cell.losses() and cell.verdict not in ALARMS:
-        told = []
+        reported = []
     if cell.losses() or cell.verdict is Verdict.NOT_COMPARABLE:
-        told += cell.notes
-    return f": {'; '.join(told)}" if told else ""
+        reported += cell.notes
+    return f": {'; '.join(reported)}" if reported else ""
 
 
 def p_value(metric: MetricChange) -> str:
@@ -96,7 +96,7 @@ def _lists(comparison: Comparison) -> list[str]:
         ("Replicates vanished", comparison.thinned),
         ("Tested on other data", comparison.changed_data),
         ("Appeared", comparison.appeared),
-        ("Finish again", comparison.mended),
+        ("Finish again", comparison.fixed),
     ):
         if places:
             lines += [

@@ -156,14 +156,14 @@ class CellChange:
 
     def losses(self) -> list[str]:
         """What became of the replicates that are not compared and should be."""
-        told = []
+        reported = []
         if self.vanished:
-            told.append(f"{_seeds(self.vanished)} vanished")
+            reported.append(f"{_seeds(self.vanished)} vanished")
         if self.failing and not self.new.finished:
-            told.append("no longer finishes")
+            reported.append("no longer finishes")
         elif self.failing:
-            told.append(f"{_seeds(self.failing)} no longer ok")
-        return told
+            reported.append(f"{_seeds(self.failing)} no longer ok")
+        return reported
 
     def alarms(self) -> list[str]:
         """Why a gate closes for this cell; empty where it does not."""
@@ -211,7 +211,7 @@ class Comparison:
     vanished: tuple[CellKey, ...]
     failed: tuple[CellKey, ...]
     thinned: tuple[CellKey, ...]
-    mended: tuple[CellKey, ...]
+    fixed: tuple[CellKey, ...]
     changed_data: tuple[CellKey, ...]
     old_machines: tuple[str, ...]
     new_machines: tuple[str, ...]
@@ -233,7 +233,7 @@ class Comparison:
 
     def alarms(self) -> dict[CellKey, str]:
         """Why a gate closes: each place that got worse, with what became of it."""
-        found = {cell.place: "; ".join(told) for cell in self.cells if (told := cell.alarms())}
+        found = {cell.place: "; ".join(reported) for cell in self.cells if (reported := cell.alarms())}
         return dict.fromkeys(self.vanished, "vanished") | found
 
     def incomparable(self) -> tuple[CellChange, ...]:
@@ -246,7 +246,7 @@ class Comparison:
 
     def _is_excused(self, cell: CellChange) -> bool:
         """Whether it has no pair solely because no replicate finished before: nothing there can have got worse."""
-        return cell.place in self.mended and not cell.old.finished and cell.place not in self.changed_data
+        return cell.place in self.fixed and not cell.old.finished and cell.place not in self.changed_data
 
 
 def _seeds(seeds: Sequence[int]) -> str:

@@ -76,12 +76,12 @@ def other_targets(old: Side, new: Side) -> list[str]:
     if old.test_points and new.test_points and old.test_points != new.test_points:
         before, now = (listed([str(points) for points in side.test_points]) for side in (old, new))
         reasons.append(f"other test parts: {before} test points before, {now} now")
-    elif not reasons and not _alike(old.persistence_mse, new.persistence_mse):
+    elif not reasons and not _nearly_equal(old.persistence_mse, new.persistence_mse):
         reasons.append("other test parts: the error of persistence differs")
     return reasons
 
 
-def _alike(old: Sequence[float], new: Sequence[float]) -> bool:
+def _nearly_equal(old: Sequence[float], new: Sequence[float]) -> bool:
     """Whether each number of one is in the other; nothing is known where one is empty."""
     if not old or not new:
         return True

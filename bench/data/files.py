@@ -115,11 +115,11 @@ def _check_order(path: Path, time: NDArray[Any], place: Place) -> None:
     row = _first(~np.isfinite(time))
     if row is not None:
         advice = _fill(int((~np.isfinite(time)).sum()), len(time))
-        raise DataError(f"{path}: {place(row)}: expected a time, got {_told(time[row])}; {advice}")
+        raise DataError(f"{path}: {place(row)}: expected a time, got {_reported(time[row])}; {advice}")
     before = _first(~(time[1:] > time[:-1]))
     if before is None:
         return
-    first, second = _told(time[before]), _told(time[before + 1])
+    first, second = _reported(time[before]), _reported(time[before + 1])
     if time[before] == time[before + 1]:
         raise DataError(f"{path}: {place(before + 1)}: time {second} stands already at {place(before)}; keep one")
     raise DataError(
@@ -136,7 +136,7 @@ def _check_gaps(path: Path, time: NDArray[Any], place: Place, *, max_gap: float)
     before = _first(steps > max_gap * usual)
     if before is not None:
         raise DataError(
-            f"{path}: {place(before + 1)}: time goes from {_told(time[before])} to {_told(time[before + 1])}, "
+            f"{path}: {place(before + 1)}: time goes from {_reported(time[before])} to {_reported(time[before + 1])}, "
             f"{steps[before] / usual:.4g} times the usual step; fill the gap, or raise max_gap, now {max_gap:g} "
             "(null allows any gap)"
         )
@@ -147,7 +147,7 @@ def _first(fault: NDArray[np.bool_]) -> int | None:
     return int(np.argmax(fault)) if fault.any() else None
 
 
-def _told(time: Any) -> str:
+def _reported(time: Any) -> str:
     return str(np.datetime_as_string(time, unit="auto")) if isinstance(time, np.datetime64) else repr(float(time))
 
 

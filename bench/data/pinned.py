@@ -79,7 +79,7 @@ PINNED: dict[str, Pinned] = {
 
 
 @dataclass(frozen=True)
-class Held:
+class LocalFile:
     """How one pinned file is held on this machine.
 
     Parameters
@@ -126,29 +126,29 @@ def locate(name: str) -> Path:
     return _download(pinned, cached)
 
 
-def verify(name: str) -> Held:
+def verify(name: str) -> LocalFile:
     """How the file pinned as `name` is held here; asks no network."""
     pinned = lookup(PINNED, name, "pinned file")
     path = None
     try:
         path = _given(pinned) or cache_folder() / pinned.file
         if not path.is_file():
-            return Held(name, pinned.file, "absent", advice=_WAYS)
+            return LocalFile(name, pinned.file, "absent", advice=_WAYS)
         sha256 = file_sha256(path)
     except DataError as error:
-        return Held(name, pinned.file, "damaged", path, str(error))
+        return LocalFile(name, pinned.file, "damaged", path, str(error))
     if sha256 != pinned.sha256:
-        return Held(name, pinned.file, "damaged", path, _differs(path, pinned, sha256))
-    return Held(name, pinned.file, "ok", path)
+        return LocalFile(name, pinned.file, "damaged", path, _differs(path, pinned, sha256))
+    return LocalFile(name, pinned.file, "ok", path)
 
 
-def fetch(names: Iterable[str] = tuple(PINNED)) -> Iterator[Held]:
+def fetch(names: Iterable[str] = tuple(PINNED)) -> Iterator[LocalFile]:
     """Provide each of the files, downloading those that are not at hand; one result as each is done."""
     for name in names:
         try:
             locate(name)
         except DataUnavailable as error:
-            yield Held(name, PINNED[name].file, "absent", advice=str(error))
+            yield LocalFile(name, PINNED[name].file, "absent", advice=str(error))
         except DataError:
             yield verify(name)  # it finds the same, and does not raise
         else:

@@ -29,7 +29,7 @@ from bench.text import number, plural, slug
 
 _PUBLISHED, _PROTOCOL, _PRINTED = (sns.color_palette("colorblind").as_hex()[place] for place in (0, 2, 3))
 _MOST_COURSES = 6  # panels of one picture
-_MOST_TOLD = 6  # rows of one panel whose errors its text names one by one
+_MOST_SHOWN = 6  # rows of one panel whose errors its text names one by one
 _DOTS = (0, (1, 2))
 _DASHES = (0, (5, 3))
 
@@ -137,12 +137,12 @@ def _printed_handle() -> Line2D:
 
 
 def _alt(groups: Sequence[Group]) -> str:
-    return f"{'; '.join(f'{group.dataset}, {group.unit}: {_told(group.rows)}' for group in groups)}."
+    return f"{'; '.join(f'{group.dataset}, {group.unit}: {_reported(group.rows)}' for group in groups)}."
 
 
-def _told(rows: Sequence[Row]) -> str:
+def _reported(rows: Sequence[Row]) -> str:
     """Each row's error, or of many the smallest and the largest."""
-    if len(rows) <= _MOST_TOLD:
+    if len(rows) <= _MOST_SHOWN:
         return ", ".join(f"{row.label} {number(row.spread.mean)}" for row in rows)
     ordered = sorted(rows, key=lambda row: row.spread.mean)
     ends = (f"{number(row.spread.mean)} ({row.label})" for row in (ordered[0], ordered[-1]))

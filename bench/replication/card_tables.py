@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from bench.replication.cards import Card, Run
 from bench.replication.evidence_rows import Evidence, skill_of
-from bench.replication.facts import NOTHING_HELD_OUT
+from bench.replication.facts import NO_TEST_PART
 from bench.replication.findings import Finding, Outcome, Spread, Trajectory
-from bench.replication.statements import told
+from bench.replication.statements import reported
 from bench.reporting.tabular import MARKS, Column, Entry, Table, nothing
 from bench.reporting.values import CellSummary
 from bench.stats.claims import ClaimOutcome
@@ -181,7 +181,7 @@ class _Shown:
         return cls(
             accuracy=any(cell.task == "classify" for cell in cells),
             floor=any(cell.mean("noise_floor_mse") is not None for cell in cells),
-            trained_on=any(NOTHING_HELD_OUT in cell.departures for cell in cells),
+            trained_on=any(NO_TEST_PART in cell.departures for cell in cells),
         )
 
     @property
@@ -205,7 +205,7 @@ class _Shown:
         else:
             yield "Scaled errors are in units of the range of all values before the test part."
         if self.trained_on:
-            yield f"Rows with {NOTHING_HELD_OUT} as published: errors on the training windows, nothing was held out."
+            yield f"Rows with {NO_TEST_PART} as published: errors on the training windows, nothing was held out."
 
 
 def _result_row(cell: Evidence, run: Run | None, verdicts: Verdicts, *, shown: _Shown) -> tuple[Entry, ...]:
@@ -217,7 +217,7 @@ def _result_row(cell: Evidence, run: Run | None, verdicts: Verdicts, *, shown: _
         _how(cell, run),
         *measured,
         Entry(count(parameters), parameters) if parameters is not None else nothing("no replicate finished"),
-        Entry(f"{len(cell.seeds)} of {cell.asked}", len(cell.seeds), hint=cell.reason),
+        Entry(f"{len(cell.seeds)} of {cell.requested}", len(cell.seeds), hint=cell.reason),
     )
 
 
@@ -262,7 +262,7 @@ def _delay(run: Run | None) -> Entry:
     if run is None or run.delay is None:
         return nothing("not measured")
     found = run.delay
-    return Entry(f"{found.steps}", found.steps, hint=told(found)) if found.significant else nothing(told(found))
+    return Entry(f"{found.steps}", found.steps, hint=reported(found)) if found.significant else nothing(reported(found))
 
 
 def _spread(cell: Evidence, column: str) -> Entry:
@@ -373,9 +373,9 @@ def claims(card: Card, anchor: str) -> Table | None:
     if not card.claims:
         return None
     rows = [
-        (Entry(claim.text), Entry(case), Entry(str(outcome), mark=CLAIMS[outcome]), Entry(told_by))
+        (Entry(claim.text), Entry(case), Entry(str(outcome), mark=CLAIMS[outcome]), Entry(reported_by))
         for claim in card.claims
-        for case, outcome, told_by in (claim.cases or (("", claim.outcome, claim.sentence),))
+        for case, outcome, reported_by in (claim.cases or (("", claim.outcome, claim.sentence),))
     ]
     return Table(
         name=f"claims-{anchor}",
@@ -395,8 +395,10 @@ def departures(card: Card) -> list[tuple[str, str]]:
     found: dict[str, list[str]] = {}
     for run in card.runs:
         if run.evidence:
-            told_by = f"departures {', '.join(run.departures)}" if run.departures else "no departure from the protocol"
-            found.setdefault(told_by, []).append(run.dataset)
+            reported_by = (
+                f"departures {', '.join(run.departures)}" if run.departures else "no departure from the protocol"
+            )
+            found.setdefault(reported_by, []).append(run.dataset)
     return [(", ".join(dict.fromkeys(datasets)), text) for text, datasets in found.items()]
 
 

@@ -146,7 +146,7 @@ class Evidence:
     departures: str
     spec: CellSpec
     seeds: tuple[int, ...]
-    asked: int
+    requested: int
     reason: str
     numbers: Mapping[str, FloatArray]
     shapes: Mapping[str, tuple[int, ...]]
@@ -240,7 +240,7 @@ def _evidence(rows: pa.Table, own_data: Collection[str]) -> Evidence:
         departures=first["departures"] or "",
         spec=spec,
         seeds=tuple(ok["seed"].to_pylist()),
-        asked=rows.num_rows,
+        requested=rows.num_rows,
         reason=next(reasons, "") or "",
         numbers={name: np.array([_number(value) for value in ok[name].to_pylist()]) for name in _NUMBERS},
         shapes={name: tuple(shape) for name, shape in json.loads(shapes).items()},

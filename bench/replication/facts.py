@@ -147,7 +147,7 @@ def _sum_text(parts: tuple[int, ...]) -> str:
     return " + ".join(map(str, parts))
 
 
-NOTHING_HELD_OUT = "split: none"
+NO_TEST_PART = "split: none"
 """The departure that tests on the windows that were trained on."""
 
 _COLUMNS = {"test_rmse": "rmse", "test_l1": "mae"}
@@ -183,7 +183,7 @@ def _errors(published: Published, found: Evidence) -> Iterator[Finding]:
         yield finding
     if not printed and given is None:
         word, column = ("accuracy", "accuracy") if found.task == "classify" else ("MSE", "mse")
-        quantity = f"{word} on the training windows" if NOTHING_HELD_OUT in found.departures else f"test {word}"
+        quantity = f"{word} on the training windows" if NO_TEST_PART in found.departures else f"test {word}"
         yield not_stated(quantity, _spread(found, column), least=enough)
 
 

@@ -176,7 +176,7 @@ class _Possible:
             yield f"expected {wanted} kinds of models, each once, got {len(claim.models)}; mend models"
         elif claim.test == "rests-on":
             yield from self._series()
-            yield from self._rests()
+            yield from self._check_ablation()
         elif claim.test == "sudden-drop":
             yield from self._series()
         elif claim.test == "delayed":
@@ -195,7 +195,7 @@ class _Possible:
         if other is not None:
             yield f"expected series to forecast, got {other.id}, which is many short sequences; leave the claim out"
 
-    def _rests(self) -> Iterator[str]:
+    def _check_ablation(self) -> Iterator[str]:
         """The comparison needs both ways of asking."""
         ways = {departs.targets for system in self.card if (departs := self._departs(system)).departures}
         if len(ways) < 2:

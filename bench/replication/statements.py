@@ -106,7 +106,7 @@ LITTLE = 2
 """Points that a little delay may have."""
 
 
-def alike(text: str, cells: Sequence[Evidence], tables: Tables) -> tuple[ClaimFinding, ClaimFinding]:
+def similar(text: str, cells: Sequence[Evidence], tables: Tables) -> tuple[ClaimFinding, ClaimFinding]:
     """The verdicts on "matches closely, with a little delay": one on closeness, one on the delay.
 
     Closeness is held against repeating the last value, which looks close on every slow series. The delay is that of
@@ -129,18 +129,22 @@ def _closeness(close: Sequence[Case], cells: Sequence[Evidence]) -> str:
     if not close:
         return sentence(close)
     less, more = (sum(held is each for _, held, _ in close) for each in (ClaimOutcome.HOLDS, ClaimOutcome.FAILS))
-    told = (
+    reported = (
         f"of {len(close)} forecasts {less} are shown to err less than repeating the last value, and {more} to err more"
     )
     ratios = [known for cell in cells if (known := ratio(cell)) is not None]
-    return f"{told}; their RMSE is {min(ratios):.3g} to {max(ratios):.3g} times as large as its" if ratios else told
+    return (
+        f"{reported}; their RMSE is {min(ratios):.3g} to {max(ratios):.3g} times as large as its"
+        if ratios
+        else reported
+    )
 
 
 def _late(cells: Sequence[Evidence], tables: Tables) -> Iterator[Case]:
     for cell in cells:
         found = delay_of(cell, tables)
         if found is not None:
-            yield _label(cell), _little(found), told(found)
+            yield _label(cell), _little(found), reported(found)
 
 
 def _little(found: Delay) -> ClaimOutcome:
@@ -149,7 +153,7 @@ def _little(found: Delay) -> ClaimOutcome:
     return ClaimOutcome.HOLDS if 0 < found.steps <= LITTLE else ClaimOutcome.FAILS
 
 
-def told(found: Delay) -> str:
+def reported(found: Delay) -> str:
     """The delay in numbers."""
     steps = f"{found.steps} {'step' if abs(found.steps) == 1 else 'steps'}"
     return (
@@ -180,7 +184,7 @@ def _follows_last(cell: Evidence, tables: Tables) -> bool | None:
     return bool(from_last < from_target)
 
 
-ASKED_TWICE = "targets: same-at-every-step"
+REPEATED_TARGETS = "targets: same-at-every-step"
 """The departure that asks every step of a window for the one value after it."""
 
 SAME_RATIO = 1.05
@@ -196,7 +200,7 @@ _SAYS = {
 }
 
 
-def rests_on(text: str, cells: Sequence[Evidence], protocol: Sequence[Evidence], tables: Tables) -> ClaimFinding:
+def ablation(text: str, cells: Sequence[Evidence], protocol: Sequence[Evidence], tables: Tables) -> ClaimFinding:
     """The verdict on "the network fails", from the `cells` of its card as published.
 
     Each is held against persistence, and the same networks under the protocol beside them: these say whether it is
@@ -224,12 +228,12 @@ def _says(how: str, cases: Sequence[Case]) -> str:
 
 def _target_says(cells: Sequence[Evidence]) -> list[str]:
     """How much larger the error is where every step is asked for the same value; nothing where that was not run."""
-    asked = next((cell for cell in cells if ASKED_TWICE in cell.departures), None)
-    plain = next((cell for cell in cells if cell.departures and ASKED_TWICE not in cell.departures), None)
-    if asked is None or plain is None:
+    requested = next((cell for cell in cells if REPEATED_TARGETS in cell.departures), None)
+    plain = next((cell for cell in cells if cell.departures and REPEATED_TARGETS not in cell.departures), None)
+    if requested is None or plain is None:
         return []
-    shared = sorted(set(asked.seeds) & set(plain.seeds))
-    mse = [dict(zip(cell.seeds, cell.numbers["mse"].tolist(), strict=True)) for cell in (asked, plain)]
+    shared = sorted(set(requested.seeds) & set(plain.seeds))
+    mse = [dict(zip(cell.seeds, cell.numbers["mse"].tolist(), strict=True)) for cell in (requested, plain)]
     found = paired(*(np.array([own[seed] for seed in shared]) for own in mse))
     ends = (found.ratio, found.ratio_low, found.ratio_high)
     return [_ratio_says(*(float(np.sqrt(np.maximum(number, 0.0))) for number in ends))]
@@ -238,15 +242,15 @@ def _target_says(cells: Sequence[Evidence]) -> list[str]:
 def _ratio_says(ratio: float, low: float, high: float) -> str:
     """What follows of a ratio of RMSEs and its interval, whose ends are NaN where they are not known."""
     over = f" [{low:.3g}, {high:.3g}]" if np.isfinite(low) else ""
-    told = f"asking every step for one value multiplies the RMSE by {ratio:.3g}{over}"
+    reported = f"asking every step for one value multiplies the RMSE by {ratio:.3g}{over}"
     if high < SAME_RATIO:
-        return f"{told}: the target is not what fails"
+        return f"{reported}: the target is not what fails"
     if low > 1:
-        return f"{told}: part of the failure is the target, not the network"
-    return f"{told}: it cannot be told whether the target has to do with it"
+        return f"{reported}: part of the failure is the target, not the network"
+    return f"{reported}: it cannot be told whether the target has to do with it"
 
 
-ALIKE = 0.05
+NEARLY_EQUAL = 0.05
 """Two errors are alike where what is explained differs by less than this twentieth of what can be."""
 
 SOLVED = 0.9
@@ -278,11 +282,11 @@ def decide(
         The same models on the same data under the protocol.
     """
     if claim.test == "rests-on":
-        return (rests_on(claim.text, cells, protocol, tables),)
+        return (ablation(claim.text, cells, protocol, tables),)
     if claim.test == "sudden-drop":
         return (sudden_drop(claim.text, cells, tables),)
     if claim.test == "delayed":
-        return alike(claim.text, cells, tables)
+        return similar(claim.text, cells, tables)
     groups = [group for group in rivals(cells) if set(claim.models) <= group.cells.keys()]
     cases = list(_TESTS[claim.test](claim, groups, tables)) if groups else []
     return (ClaimFinding(claim.text, over(cases), sentence(cases), tuple(cases)),)
@@ -313,11 +317,11 @@ def _training_time(claim: Claim, groups: Sequence[Rivals], tables: Tables) -> It
 
 def _equal_errors(claim: Claim, groups: Sequence[Rivals], tables: Tables) -> Iterator[Case]:  # noqa: ARG001 - one signature
     for label, low, high, text in _gaps(claim, groups):
-        apart = low > ALIKE or high < -ALIKE
+        apart = low > NEARLY_EQUAL or high < -NEARLY_EQUAL
         yield (
             label,
             ClaimOutcome.HOLDS
-            if low > -ALIKE and high < ALIKE
+            if low > -NEARLY_EQUAL and high < NEARLY_EQUAL
             else ClaimOutcome.FAILS
             if apart
             else ClaimOutcome.INCONCLUSIVE,
@@ -329,7 +333,11 @@ def _no_worse(claim: Claim, groups: Sequence[Rivals], tables: Tables) -> Iterato
     for label, low, high, text in _gaps(claim, groups):
         yield (
             label,
-            ClaimOutcome.HOLDS if low > -ALIKE else ClaimOutcome.FAILS if high < -ALIKE else ClaimOutcome.INCONCLUSIVE,
+            ClaimOutcome.HOLDS
+            if low > -NEARLY_EQUAL
+            else ClaimOutcome.FAILS
+            if high < -NEARLY_EQUAL
+            else ClaimOutcome.INCONCLUSIVE,
             text,
         )
 

@@ -36,8 +36,8 @@ def failures(runs: pa.Table) -> tuple[Failure, ...]:
 
 def _failure(row: Mapping[str, Any]) -> Failure:
     reason = row["reason"] or "no reason was stored"
-    told = row["status"] == Status.UNAVAILABLE and row["reason"]  # such a reason says what to do, for its own file
-    advice = "" if told else ADVICE.get(row["status"], "")
+    reported = row["status"] == Status.UNAVAILABLE and row["reason"]  # such a reason says what to do, for its own file
+    advice = "" if reported else ADVICE.get(row["status"], "")
     return Failure(
         dataset=row["dataset"],
         model=row["model"],

@@ -143,8 +143,8 @@ def _rivals(best: CellSummary, rivals: Sequence[str], untested: Sequence[str], c
 def _skill(cells: Sequence[CellSummary], best: CellSummary, persistence_rmse: float | None) -> str:
     chosen = [cell for cell in cells if cell.chosen]
     skilled = [cell.model for cell in chosen if cell.beats_persistence is ClaimOutcome.HOLDS]
-    told = persistence_rmse is not None and best.verdict is not Verdict.REFERENCE
-    reference = f" (RMSE {significant(persistence_rmse)})" if told else ""
+    reported = persistence_rmse is not None and best.verdict is not Verdict.REFERENCE
+    reference = f" (RMSE {significant(persistence_rmse)})" if reported else ""
     if not skilled:
         return _no_skill(chosen, reference)
     if best.model not in skilled:
@@ -189,7 +189,7 @@ def answers(
         return (Answer(WHICH, (lost,)), Answer(CHECK, tuple(_check(counts))))
     found = (
         Answer(WHICH, (*_choice(sections, ranking), *_front(standings, ranking))),
-        Answer(REAL, (*_over_datasets(ranking), *_told_apart(sections), *_untested(sections, seeds))),
+        Answer(REAL, (*_over_datasets(ranking), *_distinguished(sections), *_untested(sections, seeds))),
         Answer(POSSIBLE, tuple(_possible(sections))),
         Answer(COST, tuple(_cost(sections))),
         Answer(CHECK, tuple(_check(counts))),
@@ -238,11 +238,11 @@ def _over_datasets(ranking: Ranking) -> list[str]:
     differ = "differ" if ranking.friedman_p < 0.05 else "are not shown to differ"
     said = f"Over {ranking.over} the models {differ} (Friedman, {probability(ranking.friedman_p)})"
     first = next(iter(ranking.ranks)).model
-    beside = sorted({name for group in ranking.groups if first in group for name in group} - {first})
-    return [f"{said}; {first} is not separated from {listed(beside)}." if beside else f"{said}."]
+    adjacent = sorted({name for group in ranking.groups if first in group for name in group} - {first})
+    return [f"{said}; {first} is not separated from {listed(adjacent)}." if adjacent else f"{said}."]
 
 
-def _told_apart(sections: Sequence[Section]) -> list[str]:
+def _distinguished(sections: Sequence[Section]) -> list[str]:
     compared = [section for section in sections if section.best and len(_others(section)) > 0]
     if not compared:
         return []

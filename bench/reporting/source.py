@@ -40,7 +40,7 @@ class Source:
     rows: Rows
     folder: str
     suite: Suite | None = None
-    asked: frozenset[CellKey] | None = None
+    requested: frozenset[CellKey] | None = None
     unreadable: Sequence[str] = ()
 
     @property
@@ -56,11 +56,11 @@ class Source:
         masks = {name: pc.is_in(table["dataset"], value_set=names) for name, table in self.rows.items()}
         own = {name: table.filter(masks[name]) for name, table in self.rows.items()}
         others = {name: table.filter(pc.invert(masks[name])) for name, table in self.rows.items()}
-        known = self.asked is not None
-        asked = frozenset(key for key in self.asked or () if key.dataset in datasets)
+        known = self.requested is not None
+        requested = frozenset(key for key in self.requested or () if key.dataset in datasets)
         return (
-            replace(self, rows=own, asked=asked if known else None),
-            replace(self, rows=others, asked=(self.asked or frozenset()) - asked if known else None),
+            replace(self, rows=own, requested=requested if known else None),
+            replace(self, rows=others, requested=(self.requested or frozenset()) - requested if known else None),
         )
 
 
@@ -83,7 +83,7 @@ def read(results: Path, parse: Callable[[str], Suite] = Suite.model_validate_jso
         rows=gathered.tables,
         folder=results.as_posix(),
         suite=suite,
-        asked=frozenset(cell.key for cell in expand(suite)) if suite else None,
+        requested=frozenset(cell.key for cell in expand(suite)) if suite else None,
         unreadable=(*([problem] if problem else []), *gathered.unreadable),
     )
 

@@ -77,9 +77,9 @@ def _probes(source: Source) -> tuple[ProbedCell, ...]:
     if "probes" not in source.rows:
         return ()
     stored = _stored(source.rows["runs"])
-    asked = stored.keys() if source.asked is None else stored.keys() | source.asked
+    requested = stored.keys() if source.requested is None else stored.keys() | source.requested
     found = costs(source.rows["probes"])
-    return tuple(cell for cell in found if cell.key in asked and stored.get(cell.key, cell.cell_id) == cell.cell_id)
+    return tuple(cell for cell in found if cell.key in requested and stored.get(cell.key, cell.cell_id) == cell.cell_id)
 
 
 def _stored(runs: pa.Table) -> dict[CellKey, str]:
@@ -90,7 +90,7 @@ def _stored(runs: pa.Table) -> dict[CellKey, str]:
 
 def _absent(source: Source) -> list[CellKey]:
     """What the suite has a cell for, and the results no row."""
-    return sorted((source.asked or frozenset()) - _stored(source.rows["runs"]).keys())
+    return sorted((source.requested or frozenset()) - _stored(source.rows["runs"]).keys())
 
 
 def _unstored(source: Source, absent: Sequence[CellKey]) -> Iterator[str]:
@@ -152,7 +152,7 @@ class _Sections:
         one_series = {cell_id: rows for cell_id, rows in self.predictions.items() if cell_id not in self.own_data}
         self.losses = _losses(one_series)  # there is no test window that replicates with data of their own share
         references = frozenset(model.name for model in models if model.reference)
-        self.cells = Cells(Arrays.of(layout, self.own_data), self.losses, references, source.asked)
+        self.cells = Cells(Arrays.of(layout, self.own_data), self.losses, references, source.requested)
         self.evidence = Evidence.of(layout, self.losses, _kinds(self.runs), own_data=self.own_data)
         self.references = _reference_errors(layout)
         self.linear_floors = _linear_floors(layout)

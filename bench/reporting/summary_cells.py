@@ -107,7 +107,7 @@ class Cells:
     arrays: Arrays
     losses: Mapping[str, Losses]
     references: frozenset[str]
-    asked: Collection[CellKey] | None
+    requested: Collection[CellKey] | None
 
     def candidates(self) -> Iterator[Candidate]:
         """What each cell is judged by, in the grid's order."""
@@ -169,8 +169,8 @@ class Cells:
     def _state(self, cell: Candidate) -> tuple[State, str]:
         """How much of the cell there is, and why there is no more."""
         state, note = _state(self.arrays, cell.at)
-        if state is State.MISSING and self.asked is not None:
-            there = CellKey(cell.dataset, cell.model, cell.sequence_length, cell.horizon) in self.asked
+        if state is State.MISSING and self.requested is not None:
+            there = CellKey(cell.dataset, cell.model, cell.sequence_length, cell.horizon) in self.requested
             note = NOT_RUN if there else LEFT_OUT
         return state, note
 

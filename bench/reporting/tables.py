@@ -185,8 +185,8 @@ def _skill_entry(section: Section, model: str) -> Entry:
     cell = section.chosen(model)
     if cell is None:
         own = [cell for cell in section.cells if cell.model == model]
-        told = next((cell for cell in own if cell.verdict is Verdict.UNFINISHED), own[0])
-        return Entry(NOTHING, hint=told.note, mark=MARKS[told.verdict])
+        reported = next((cell for cell in own if cell.verdict is Verdict.UNFINISHED), own[0])
+        return Entry(NOTHING, hint=reported.note, mark=MARKS[reported.verdict])
     value = cell.skill.value if cell.skill else None
     return Entry(
         number(value, 2),

@@ -27,7 +27,7 @@ from bench.protocol.prepare import Outline, outline
 from bench.registry import lookup, third_party, unknown
 from bench.running.rows import Blocked, classified
 from bench.spec import Entry
-from bench.store import ASIDE, Stored, stored
+from bench.store import ARCHIVE, Stored, stored
 from bench.store.schema import Status
 
 KEYS: Mapping[str, Callable[[Cell], str]] = {
@@ -356,9 +356,11 @@ def prepare(cells: Sequence[Cell], folder: Path, *, fresh: bool = False, failed_
     preflight = Preflight()
     wanted = {cell.id: cell for cell in preflight.identify(cells)}
     everything = stored(folder)
-    aside = {} if fresh else _wanted(stored(folder / ASIDE), wanted)
-    restored = {cell_id for cell_id, what in aside.items() if what.status is not Status.UNAVAILABLE} - set(everything)
-    have = _wanted(everything, wanted) | {cell_id: aside[cell_id] for cell_id in restored}
+    archived = {} if fresh else _wanted(stored(folder / ARCHIVE), wanted)
+    restored = {cell_id for cell_id, what in archived.items() if what.status is not Status.UNAVAILABLE} - set(
+        everything
+    )
+    have = _wanted(everything, wanted) | {cell_id: archived[cell_id] for cell_id in restored}
     pending = [cell for cell in wanted.values() if fresh or _is_pending(have.get(cell.id), failed_only=failed_only)]
     preflight.check(pending)
     return Plan(

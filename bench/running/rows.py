@@ -96,7 +96,7 @@ class Ledger:
         `failed`; it never raises.
         """
         try:
-            return self._tables({**asked(self.cell), **environment(self.device), **self.common})
+            return self._tables({**requested(self.cell), **environment(self.device), **self.common})
         except Exception as error:  # whatever it was: without a row the cell would be lost
             status, reason = classified(error)
             bare = Ledger(self.cell, self.device, started_at=self.started_at)
@@ -122,7 +122,7 @@ class Ledger:
         }
 
 
-def asked(cell: Cell) -> dict[str, str | None]:
+def requested(cell: Cell) -> dict[str, str | None]:
     """The columns that say what was asked of the data, and how it departs from the protocol."""
     dataset, model = dataset_kinds().get(cell.dataset.kind), model_kinds().get(cell.model.kind)
     if dataset is None or model is None:  # of a distribution that is not installed here

@@ -82,7 +82,7 @@ class Gate:
         self._alone = False
 
     @contextmanager
-    def beside(self) -> Iterator[None]:
+    def adjacent(self) -> Iterator[None]:
         """Hold it together with others."""
         with self._changed:
             self._changed.wait_for(lambda: not self._alone)
@@ -346,7 +346,7 @@ class ProcessEngine:
 
     def _run(self, cell: Cell) -> Rows:
         exit_code = None
-        for entrance in (self._gate.beside, self._gate.alone):
+        for entrance in (self._gate.adjacent, self._gate.alone):
             with entrance():
                 worker = self._take()
                 try:

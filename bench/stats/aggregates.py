@@ -133,9 +133,9 @@ def aggregate(scores: FloatArray, *, level: float = LEVEL, resamples: int = RESA
     )
     for number, has in enumerate(patterns.reshape(len(patterns), *scores.shape[1:])):
         if has.sum(axis=1).max(initial=0) > 1:
-            alike = np.flatnonzero(pattern == number)
-            drawn = _resampled(scores[alike][:, has], has.sum(axis=1), resamples)
-            low[alike], high[alike] = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=1)
+            similar = np.flatnonzero(pattern == number)
+            drawn = _resampled(scores[similar][:, has], has.sum(axis=1), resamples)
+            low[similar], high[similar] = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=1)
     return Interval(value, low, high, present.sum(axis=(1, 2)))
 
 

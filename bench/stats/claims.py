@@ -132,13 +132,13 @@ def findings(claims: Sequence[Claim]) -> tuple[Finding, ...]:
     return tuple(_finding(claim, over_seeds, in_window[place], place) for place, claim in enumerate(claims))
 
 
-def corrected(found: Sequence[Finding], beside: FloatArray) -> tuple[tuple[Finding, ...], FloatArray]:
+def corrected(found: Sequence[Finding], adjacent: FloatArray) -> tuple[tuple[Finding, ...], FloatArray]:
     """`found` and the p-values `beside` them, of other claims in any shape, corrected together as one family."""
-    p = holm(np.concatenate([np.array([finding.p for finding in found]), beside.ravel()]))
+    p = holm(np.concatenate([np.array([finding.p for finding in found]), adjacent.ravel()]))
     family = int(np.isfinite(p).sum())
     own, others = np.split(p, [len(found)])
     known = tuple(replace(finding, p=float(each), family=family) for finding, each in zip(found, own, strict=True))
-    return known, others.reshape(beside.shape)
+    return known, others.reshape(adjacent.shape)
 
 
 def by_replicate(values: Sequence[FloatArray]) -> FloatArray:
@@ -171,9 +171,9 @@ def _finding(claim: Claim, over_seeds: Paired, window: Sequence[_Test], place: i
     own = _Test(
         "paired t over seeds", *(float(a[place]) for a in (over_seeds.difference, over_seeds.statistic, over_seeds.p))
     )
-    asked = [*([] if claim.deterministic else [own]), *(window if claim.one_series or claim.deterministic else ())]
-    decides = max(asked, key=_caution)
-    signs = {np.sign(test.difference) for test in asked if test.p < 1}
+    requested = [*([] if claim.deterministic else [own]), *(window if claim.one_series or claim.deterministic else ())]
+    decides = max(requested, key=_caution)
+    signs = {np.sign(test.difference) for test in requested if test.p < 1}
     low, high = (float(a[place]) for a in (over_seeds.ratio_low, over_seeds.ratio_high))
     if claim.deterministic:
         low, high = _window_ratio(claim)
@@ -201,11 +201,11 @@ def _caution(test: _Test) -> float:
 def _in_window(claims: Sequence[Claim]) -> list[tuple[_Test, ...]]:
     """Both tests over the window of each claim; those with as many targets and the same horizon go together."""
     found: list[tuple[_Test, ...]] = [(_MISSING,)] * len(claims)
-    alike: dict[tuple[int, int], list[int]] = defaultdict(list)
+    similar: dict[tuple[int, int], list[int]] = defaultdict(list)
     for place, claim in enumerate(claims):
         if claim.window is not None:
-            alike[len(claim.window[0]), claim.horizon].append(place)
-    for (_, horizon), places in alike.items():
+            similar[len(claim.window[0]), claim.horizon].append(place)
+    for (_, horizon), places in similar.items():
         windows = [window for place in places if (window := claims[place].window) is not None]
         loss, other = (np.stack(side) for side in zip(*windows, strict=True))
         tests = (

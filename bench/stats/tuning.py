@@ -63,13 +63,13 @@ def budget(errors: FloatArray, *, level: float = LEVEL, resamples: int = RESAMPL
     trials = np.arange(1, count + 1)
     ordered = np.sort(np.where(np.isfinite(errors), errors, np.inf))
     low, high = (np.full(count, np.nan) for _ in range(2))
-    told = count // 2
-    if told:
+    reported = count // 2
+    if reported:
         picks = generator(0, "budget", count).integers(count, size=(resamples, count))
-        drawn = _expected(np.sort(ordered[picks], axis=1), trials[:told])
+        drawn = _expected(np.sort(ordered[picks], axis=1), trials[:reported])
         # A resample of failed trials alone has no best: its infinite error counts as the largest.
         ends = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0, method="nearest")
-        low[:told], high[:told] = np.where(np.isfinite(ends), ends, np.nan)
+        low[:reported], high[:reported] = np.where(np.isfinite(ends), ends, np.nan)
     expected = _expected(ordered[None], trials)[0] if count else np.empty(0)
     return Budget(trials, np.where(np.isfinite(expected), expected, np.nan), low, high)
 

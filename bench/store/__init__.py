@@ -31,10 +31,10 @@ from bench.store.read import (
     summary,
     write_suite,
 )
-from bench.store.write import ASIDE, Writer, writing
+from bench.store.write import ARCHIVE, Writer, writing
 
 __all__ = [
-    "ASIDE",
+    "ARCHIVE",
     "Gathered",
     "Stored",
     "Writer",

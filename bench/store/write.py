@@ -69,7 +69,7 @@ else:
 TABLES = (*(name for name in SCHEMAS if name != "runs"), "runs")
 """The order in which parts take their place; `runs` is the commit mark."""
 
-ASIDE = "superseded"
+ARCHIVE = "superseded"
 """The folder, within a results folder, of cells that were set aside; it is laid out like a results folder."""
 
 
@@ -85,12 +85,12 @@ def writing(folder: Path) -> Iterator[Writer]:
     with _writable(folder):
         _prepare(folder)
     with exclusive(folder / ".lock"):
-        shelves = (folder, folder / ASIDE)
-        for shelf in shelves:
-            stored(shelf)  # refuses what it cannot read before anything is moved or cleared
+        shelves = (folder, folder / ARCHIVE)
+        for archive in shelves:
+            stored(archive)  # refuses what it cannot read before anything is moved or cleared
         with _writable(folder):
-            for shelf in shelves:
-                _recover(shelf)
+            for archive in shelves:
+                _recover(archive)
         yield Writer(folder)
 
 
@@ -124,14 +124,14 @@ class Writer:
     def supersede(self, cell_id: str) -> None:
         """Set a cell aside: its rows are no longer read, and `restore` brings them back."""
         with _writable(self.folder):
-            _move(cell_id, self.folder, self.folder / ASIDE)
+            _move(cell_id, self.folder, self.folder / ARCHIVE)
 
     def restore(self, wanted: Iterable[str]) -> None:
         """Bring back those of the cells `wanted` that were set aside and are not stored."""
-        aside = set(cell_ids(self.folder / ASIDE)) - set(cell_ids(self.folder))
+        archived = set(cell_ids(self.folder / ARCHIVE)) - set(cell_ids(self.folder))
         with _writable(self.folder):
-            for cell_id in sorted(aside.intersection(wanted)):
-                _move(cell_id, self.folder / ASIDE, self.folder)
+            for cell_id in sorted(archived.intersection(wanted)):
+                _move(cell_id, self.folder / ARCHIVE, self.folder)
 
 
 @contextmanager
@@ -145,9 +145,9 @@ def _writable(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _prepare(shelf: Path) -> None:
+def _prepare(archive: Path) -> None:
     for name in (*TABLES, ".pending"):
-        (shelf / name).mkdir(parents=True, exist_ok=True)
+        (archive / name).mkdir(parents=True, exist_ok=True)
 
 
 def _only_cell(rows: Mapping[str, pa.Table]) -> str:
@@ -157,8 +157,8 @@ def _only_cell(rows: Mapping[str, pa.Table]) -> str:
     return str(found.pop())
 
 
-def _stage(shelf: Path, cell_id: str) -> Path:
-    path = shelf / ".pending" / f"{cell_id}.tmp"
+def _stage(archive: Path, cell_id: str) -> Path:
+    path = archive / ".pending" / f"{cell_id}.tmp"
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir()
     return path
@@ -176,21 +176,21 @@ def _write(staged: Path, name: str, rows: pa.Table) -> None:
     sync(part)
 
 
-def _commit(shelf: Path, cell_id: str) -> None:
+def _commit(archive: Path, cell_id: str) -> None:
     """Make what is staged final; from here on a killed writer loses nothing."""
-    final = shelf / ".pending" / cell_id
+    final = archive / ".pending" / cell_id
     staged = final.with_suffix(".tmp")
     sync(staged)
     staged.rename(final)
     sync(final.parent)
-    _place(shelf, cell_id)
+    _place(archive, cell_id)
 
 
-def _place(shelf: Path, cell_id: str) -> None:
+def _place(archive: Path, cell_id: str) -> None:
     """Move final parts to their places; may be cut off at any point and called again."""
-    final = shelf / ".pending" / cell_id
+    final = archive / ".pending" / cell_id
     for name in TABLES:
-        staged, place = final / name, part_of(shelf, name, cell_id)
+        staged, place = final / name, part_of(archive, name, cell_id)
         if staged.exists():  # else an earlier call has moved it
             staged.replace(place)
             sync(place.parent)
@@ -209,33 +209,33 @@ def _move(cell_id: str, source: Path, target: Path) -> None:
     _remove(source, cell_id)
 
 
-def _remove(shelf: Path, cell_id: str) -> None:
+def _remove(archive: Path, cell_id: str) -> None:
     """Delete the parts of a cell that is stored elsewhere, under a note by which `_recover` ends this if need be."""
-    note = shelf / ".pending" / f"{cell_id}.moved"
+    note = archive / ".pending" / f"{cell_id}.moved"
     note.parent.mkdir(exist_ok=True)
     note.touch()
     sync(note.parent)
-    part_of(shelf, "runs", cell_id).unlink()
-    sync(shelf / "runs")
-    _clear(shelf, note)
+    part_of(archive, "runs", cell_id).unlink()
+    sync(archive / "runs")
+    _clear(archive, note)
 
 
-def _clear(shelf: Path, note: Path) -> None:
+def _clear(archive: Path, note: Path) -> None:
     """Delete what is left of a cell that was moved; all of it is kept where its `runs` part still stands."""
-    if not part_of(shelf, "runs", note.stem).exists():
+    if not part_of(archive, "runs", note.stem).exists():
         for name in TABLES:
-            part_of(shelf, name, note.stem).unlink(missing_ok=True)
-            sync(shelf / name)
+            part_of(archive, name, note.stem).unlink(missing_ok=True)
+            sync(archive / name)
     note.unlink()
 
 
-def _recover(shelf: Path) -> None:
+def _recover(archive: Path) -> None:
     """End what an earlier writer made final, and clear what it did not; what no writer noted is not touched."""
-    pending = shelf / ".pending"
+    pending = archive / ".pending"
     for path in sorted(pending.iterdir()) if pending.exists() else ():
         if path.suffix == ".tmp":
             shutil.rmtree(path)
         elif path.suffix == ".moved":
-            _clear(shelf, path)
+            _clear(archive, path)
         else:
-            _place(shelf, path.name)
+            _place(archive, path.name)

@@ -210,12 +210,12 @@ class _Reporter:
     noun: str
 
     def messages(self, details: list[Any]) -> Iterator[tuple[Position, str]]:
-        told: list[Path] = []  # where something more telling was said than "expected this or that"
+        reported: list[Path] = []  # where something more telling was said than "expected this or that"
         values: dict[Path, list[Detail]] = {}
         for detail in details:
             if detail["type"] in ("missing", "extra_forbidden"):
                 path, mapping = self._walk(detail["loc"][:-1])
-                told.append(path)
+                reported.append(path)
                 yield self._of_key(detail, path, mapping)
             elif detail["loc"][-1:] == ("[key]",):
                 yield self._of_named(detail, *self._walk(detail["loc"][:-2]))
@@ -223,7 +223,7 @@ class _Reporter:
                 values.setdefault(self._walk(detail["loc"])[0], []).append(detail)
         for path, reasons in values.items():
             deeper = any(path == other[: len(path)] for other in values if other != path)
-            if not deeper and not any(path == other[: len(path)] for other in told):
+            if not deeper and not any(path == other[: len(path)] for other in reported):
                 yield self._of_value(path, reasons)
 
     def _walk(self, location: Path) -> tuple[Path, Value]:

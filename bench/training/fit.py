@@ -74,8 +74,8 @@ def _goes_on(k: int, fit: Fit, settings: Training, observer: Observer) -> bool:
         return False
     stop = observer(k, fit.epochs, fit.validation_mses[-1])
     patience = settings.early_stopping
-    tired = patience is not False and fit.epochs - fit.best_epoch >= patience
-    done = tired or fit.epochs == settings.epochs
+    out_of_patience = patience is not False and fit.epochs - fit.best_epoch >= patience
+    done = out_of_patience or fit.epochs == settings.epochs
     fit.pruned = stop and not done  # who has finished is not pruned
     return not (done or stop)
 

@@ -26,7 +26,7 @@ def record(path: Path, trials: pa.Table) -> None:
     if not rows:
         return
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    _mend(path)
+    _repair(path)
     storage = JournalStorage(JournalFileBackend(str(path), lock_obj=_NoLock(str(path))))
     name = study_name(rows[0])
     with contextlib.suppress(KeyError):  # there was none
@@ -51,7 +51,7 @@ class _NoLock(JournalFileOpenLock):
         pass
 
 
-def _mend(path: Path) -> None:
+def _repair(path: Path) -> None:
     """Cut a line that a killed run left half written; its study is recorded again with its cell."""
     if not path.exists():
         return

@@ -29,7 +29,7 @@ def side(name: str, root: Path = HERE) -> Side:
 class FakeAgent:
     """Tells made-up seconds: a machine that slows down with every block, and a head that takes 1.2 times as long."""
 
-    asked: ClassVar[list[tuple[str, str]]] = []
+    requested: ClassVar[list[tuple[str, str]]] = []
     open_agents: ClassVar[list[FakeAgent]] = []
     clock: ClassVar[Iterator[int]] = itertools.count()
 
@@ -47,7 +47,7 @@ class FakeAgent:
         return Ready(dict.fromkeys(self.names, 1.0))
 
     def seconds(self, name: str) -> float:
-        self.asked.append((self.side, name))
+        self.requested.append((self.side, name))
         drift = math.exp(0.01 * next(self.clock))
         return drift * (1.2 if self.side == "head" and name == "a" else 1.0)
 
@@ -58,7 +58,7 @@ class FakeAgent:
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> type[FakeAgent]:
     monkeypatch.setattr(rounds, "Agent", FakeAgent)
-    for name, value in {"asked": [], "open_agents": [], "clock": itertools.count()}.items():
+    for name, value in {"requested": [], "open_agents": [], "clock": itertools.count()}.items():
         monkeypatch.setattr(FakeAgent, name, value)
     return FakeAgent
 
@@ -66,12 +66,12 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> type[FakeAgent]:
 def test_rounds_alternate_and_even_drift_cancels(fake: type[FakeAgent]) -> None:
     pairs = Session(side("base"), side("head"), HERE).pairs(["calibration", "a"])
     first = next(pairs)
-    order = "".join(who[0] for who, name in fake.asked if name == "a")
+    order = "".join(who[0] for who, name in fake.requested if name == "a")
     assert order == "bhhbhbbh" * (rounds.ROUNDS // 2)
     assert dict(first.log_ratios) == pytest.approx({"calibration": 0.0, "a": math.log(1.2)})
     assert first.head_s["a"] / first.base_s["a"] == pytest.approx(1.2, rel=0.02)
     next(pairs)
-    assert len(fake.asked) == 2 * 2 * 4 * rounds.ROUNDS
+    assert len(fake.requested) == 2 * 2 * 4 * rounds.ROUNDS
     pairs.close()
     assert fake.open_agents == []
 
@@ -159,7 +159,7 @@ def suites(tmp_path: Path) -> Path:
 
 def test_a_cell_that_this_side_cannot_read_costs_no_other(suites: Path) -> None:
     cells, refused = agent.read(suites)
-    found = agent.works(cells, suites, refused)
+    found = agent.benchmarks(cells, suites, refused)
     assert [work.name for work in found] == ["calibration", "fits: fit", "fits: whole cell"]
     assert refused.keys() == {"other kind", "other parameter"}
     assert refused["other kind"].startswith("unknown model 'no-such'")
@@ -170,14 +170,14 @@ def test_data_that_this_side_cannot_take_cost_no_other_cell(suites: Path) -> Non
     text = (suites / "0.yaml").read_text()
     (suites / "1.yaml").write_text(text.replace("length: 99", "id: short, length: 9"))
     cells, refused = agent.read(suites)
-    assert len(agent.works(cells, suites, refused)) == 3
+    assert len(agent.benchmarks(cells, suites, refused)) == 3
     assert "short: " in refused["other kind"]
 
 
 def test_a_whole_cell_stands_for_all(suites: Path) -> None:
-    _, fit, whole = agent.works(agent.read(suites)[0], suites, {})
-    assert whole.alike == "whole cell"
-    assert "linear-ar" in fit.alike
+    _, fit, whole = agent.benchmarks(agent.read(suites)[0], suites, {})
+    assert whole.dedup_key == "whole cell"
+    assert "linear-ar" in fit.dedup_key
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ POOL = 80
 ROOTS = (0, 1, 2)
 """Root seeds, hence series, that the comparisons of equal code are drawn from."""
 
-ALIKE = 400
+NEARLY_EQUAL = 400
 """Comparisons of equal code, for each root seed."""
 
 PLANTED = 200
@@ -113,7 +113,7 @@ def share(hits: int, count: int) -> str:
 
 def false_alarms(pools: Mapping[int, pa.Table], rng: np.random.Generator) -> list[str]:
     """The table of comparisons of equal code."""
-    found = [each for table in pools.values() for each in compared(table, table, ALIKE, rng)]
+    found = [each for table in pools.values() for each in compared(table, table, NEARLY_EQUAL, rng)]
     cells = [cell for each in found for cell in each.cells]
     better = sum(bool(each.having(Verdict.IMPROVED)) for each in found)
     verdicts = Counter(str(cell.verdict) for cell in cells)
@@ -140,8 +140,8 @@ def power(base: pa.Table, rng: np.random.Generator) -> list[str]:
         raised = Counter(
             f"{place.dataset} × {place.model}: {what}" for each in found for place, what in each.alarms().items()
         )
-        told = "; ".join(f"{cell} {100 * count / PLANTED:.0f} %" for cell, count in raised.most_common(4))
-        lines.append(f"| {fault.summary} | {share(sum(bool(each.alarms()) for each in found), PLANTED)} | {told} |")
+        reported = "; ".join(f"{cell} {100 * count / PLANTED:.0f} %" for cell, count in raised.most_common(4))
+        lines.append(f"| {fault.summary} | {share(sum(bool(each.alarms()) for each in found), PLANTED)} | {reported} |")
     return lines
 
 

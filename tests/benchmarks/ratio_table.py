@@ -10,7 +10,7 @@ def table(found: Comparison, *, threshold: float) -> str:
     """One line for each benchmark, then what it comes to."""
     stored, now = found.places
     lines = [
-        f"Stored on {_told(stored)}; now on {_told(now)}.",
+        f"Stored on {_reported(stored)}; now on {_reported(now)}.",
         "",
         f"| benchmark, to its reference | stored | now | change | interval, {LEVEL:.0%} | verdict |",
         "|---|---|---|---|---|---|",
@@ -45,5 +45,5 @@ def _line(name: str, change: Change) -> str:
     return f"| {name} | {numbers} | {change.low - 1:+.0%} to {change.high - 1:+.0%} | {change.verdict} |"
 
 
-def _told(place: Place) -> str:
+def _reported(place: Place) -> str:
     return f"{place.cpu}, {place.cores} cores, Python {place.python}, commit {place.commit[:10]}"

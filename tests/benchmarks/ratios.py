@@ -55,10 +55,10 @@ class Ratios:
     ratios: Mapping[str, Sequence[float]]
 
 
-def pairs(told: Mapping[str, Any]) -> list[Pair]:
+def pairs(reported: Mapping[str, Any]) -> list[Pair]:
     """The benchmarks of one file of ``--benchmark-json``."""
     groups: dict[str, list[tuple[str, float]]] = {}
-    for each in told["benchmarks"]:
+    for each in reported["benchmarks"]:
         _, _, reference = each["name"].partition("[")[0].partition("reference_")
         groups.setdefault(each["group"], []).append((reference.replace("_", " "), each["stats"]["median"]))
     found = []
@@ -112,10 +112,10 @@ def read(path: Path) -> Ratios:
         raise CannotCompare(f"{path}: expected stored ratios, came {reason}; measure it again with --store") from error
 
 
-def _parsed(told: Mapping[str, Any]) -> Ratios:
-    if told["form"] != FORM:
-        raise ValueError(f"form {told['form']!r} where {FORM} is read")
-    ratios = {name: tuple(map(float, each)) for name, each in told["ratios"].items()}
+def _parsed(reported: Mapping[str, Any]) -> Ratios:
+    if reported["form"] != FORM:
+        raise ValueError(f"form {reported['form']!r} where {FORM} is read")
+    ratios = {name: tuple(map(float, each)) for name, each in reported["ratios"].items()}
     if any(not 0 < ratio < math.inf for each in ratios.values() for ratio in each):
         raise ValueError("a ratio that is not a positive number")
-    return Ratios(Place(**told["place"]), ratios)
+    return Ratios(Place(**reported["place"]), ratios)

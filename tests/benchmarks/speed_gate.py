@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.ab.agent import CALIBRATION
-from bench.ab.process import Agent, asked
+from bench.ab.process import Agent, requested
 from bench.ab.rounds import measured_pair, shared
 from bench.ab.speed import Speed, Target, concluded, is_look
 from bench.ab.worktree import Side, base_of, head_of
@@ -73,7 +73,7 @@ def measured(limit_s: float) -> Samples:
         with (tree.root / "bench/training/steppers.py").open("a") as file:
             file.write(SHIM)
         _carry_kernels(ROOT / "bench/kernels", tree.root / "bench/kernels")
-        cells = asked(_cells(), tree.root.parent / "cells")
+        cells = requested(_cells(), tree.root.parent / "cells")
         _turn(head_of(ROOT), tree, cells)  # compiles what is not compiled yet
         began = time.monotonic()
         while time.monotonic() - began < limit_s:
@@ -143,10 +143,10 @@ def drawn(columns: Mapping[str, Sequence[float]], rng: np.random.Generator, *, p
 
 def speed(limit_s: float = 600.0) -> list[str]:
     """The section on speed."""
-    return told(measured(limit_s))
+    return reported(measured(limit_s))
 
 
-def told(samples: Samples) -> list[str]:
+def reported(samples: Samples) -> list[str]:
     """What the pairs of every slowdown tell."""
     rng = np.random.default_rng(0)
     pairs = len(samples[0.0][CALIBRATION])

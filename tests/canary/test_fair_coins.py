@@ -124,7 +124,7 @@ def test_a_little_knowledge_shows_in_good_and_in_poor_forecasts(name: str, weigh
     truth, best = drawn.series.values[1:], drawn.series.best(1)[1:]
     for forecast in (best + weight * (truth - best), 7 + weight * truth):
         hits = np.count_nonzero(claims(forecast, best) == drawn.coins[1:], axis=0)
-        assert judged([Round(hits, len(truth), 1.0, 1.0)]).verdict is Verdict.SANG
+        assert judged([Round(hits, len(truth), 1.0, 1.0)]).verdict is Verdict.ALARM
 
 
 @pytest.mark.parametrize("name", ["permuted", "gbm"])
@@ -156,7 +156,7 @@ def test_p_values_are_scipys_times_the_two_kinds_of_claims():
 def test_it_sings_exactly_where_chance_ends():
     critical = int(binom.isf(ALPHA / 2, 900, 0.5)) + 1
     assert binom.sf(critical - 1, 900, 0.5) <= ALPHA / 2 < binom.sf(critical - 2, 900, 0.5)
-    assert judged(rounds_of(critical, 0, 0)).verdict is Verdict.SANG
+    assert judged(rounds_of(critical, 0, 0)).verdict is Verdict.ALARM
     assert judged(rounds_of(critical - 1, 0, 0)).verdict is Verdict.QUIET
     assert binom.sf(critical - 1, 900, 0.6) > 0.98  # as docs/protocol.md says
 
@@ -171,4 +171,4 @@ def test_too_few_targets_are_said_to_be_too_few():
     outcome = judged(rounds_of(14, targets=14))
     assert outcome.verdict is Verdict.DOES_NOT_APPLY
     assert outcome.words == "14 test targets are too few to tell anything from chance"
-    assert judged(rounds_of(15, targets=15)).verdict is Verdict.SANG
+    assert judged(rounds_of(15, targets=15)).verdict is Verdict.ALARM

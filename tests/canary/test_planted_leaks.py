@@ -153,7 +153,7 @@ def test_a_planted_leak_is_caught(
     made = replace(pieces("random", model, data={"length": 700}), budget=Budget())
     leak(monkeypatch)
     outcomes = {name: canary.check(made) for name, canary in CANARIES.items()}
-    assert {name for name, outcome in outcomes.items() if outcome.verdict is Verdict.SANG} == expected, outcomes
+    assert {name for name, outcome in outcomes.items() if outcome.verdict is Verdict.ALARM} == expected, outcomes
 
 
 def test_a_study_that_watches_the_test_part_is_caught(
@@ -162,5 +162,5 @@ def test_a_study_that_watches_the_test_part_is_caught(
     made = pieces(model="linear-ar", tuning=tuning)
     study_watches_test(monkeypatch)
     outcome = CANARIES["causality"].check(made)
-    assert outcome.verdict is Verdict.SANG
+    assert outcome.verdict is Verdict.ALARM
     assert outcome.words.endswith(": tuning")

@@ -23,7 +23,7 @@ Plant = pytest.MonkeyPatch
 def singing(pieces: Pieces) -> set[str]:
     outcomes = {name: ask(canary, pieces) for name, canary in CANARIES.items() if name != "gbm"}
     assert not [each for each in outcomes.values() if each.verdict is Verdict.COULD_NOT_RUN], outcomes
-    return {name for name, outcome in outcomes.items() if outcome.verdict is Verdict.SANG}
+    return {name for name, outcome in outcomes.items() if outcome.verdict is Verdict.ALARM}
 
 
 def scaler_of_everything(plant: Plant, sequences: Sequences) -> None:

@@ -34,17 +34,17 @@ def test_what_brings_its_own_data_is_asked_once_for_a_model(cells: list[Cell]) -
 
 
 def test_a_series_is_loaded_once_or_refused_once(cells: list[Cell], monkeypatch: pytest.MonkeyPatch) -> None:
-    honest, asked = prepared_module.load_data, []
+    honest, requested = prepared_module.load_data, []
 
     def load(cell: Cell) -> Series:
-        asked.append(cell.dataset.id)
+        requested.append(cell.dataset.id)
         if cell.dataset.id == "sine":
             raise DataUnavailable("the sea\nis out")
         return honest(cell)
 
     monkeypatch.setattr("bench.canary.watch.load_data", load)
     found = [each.outcome for each in watch(cells, [QUIET, OWN], Budget())]
-    assert asked == ["random", "sine"]
+    assert requested == ["random", "sine"]
     assert [each.verdict for each in found] == [Verdict.QUIET] * 4 + [Verdict.COULD_NOT_RUN] * 2
     assert [each.words for each in found] == ["160", "never loads"] * 2 + ["the sea is out"] * 2
 

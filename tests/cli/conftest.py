@@ -51,8 +51,8 @@ def bench(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             main()
-        told = capsys.readouterr()
-        return Ended(int(ended.value.code or 0), told.out, told.err)
+        reported = capsys.readouterr()
+        return Ended(int(ended.value.code or 0), reported.out, reported.err)
 
     return call
 

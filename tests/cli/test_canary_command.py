@@ -76,7 +76,7 @@ def test_mistakes_are_one_line_and_status_2(bench, arguments: tuple[str, ...], s
     assert ended.err.count("\n") == 1
 
 
-Q, S, N, C = Verdict.QUIET, Verdict.SANG, Verdict.DOES_NOT_APPLY, Verdict.COULD_NOT_RUN
+Q, S, N, C = Verdict.QUIET, Verdict.ALARM, Verdict.DOES_NOT_APPLY, Verdict.COULD_NOT_RUN
 
 
 @pytest.mark.parametrize(

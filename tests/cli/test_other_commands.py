@@ -17,7 +17,7 @@ import bench as package
 from bench.cli import data, doctor
 from bench.cli.doctor import Finding
 from bench.data import DATASETS
-from bench.data.pinned import PINNED, Held
+from bench.data.pinned import PINNED, LocalFile
 from bench.models import MODELS
 from bench.protocol.metrics import METRICS
 
@@ -128,12 +128,12 @@ def test_verify_tells_absent_from_damaged(bench: Bench, folder: Path, monkeypatc
 
 
 def test_a_file_that_cannot_be_read_is_told_and_the_others_too(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    def verify(name: str) -> Held:
+    def verify(name: str) -> LocalFile:
         if name == "TSLA":
             raise PermissionError(13, "Permission denied", "data/tsla.csv")
-        return Held(name, PINNED[name].file, "absent", advice="")
+        return LocalFile(name, PINNED[name].file, "absent", advice="")
 
-    def fetch(names: list[str]) -> Iterator[Held]:
+    def fetch(names: list[str]) -> Iterator[LocalFile]:
         return map(verify, names)
 
     monkeypatch.setattr(data, "verify", verify)

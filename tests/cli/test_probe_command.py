@@ -40,11 +40,11 @@ def test_a_probe_prints_a_table_and_a_second_one_measures_nothing(bench: Bench, 
     assert f"results: {Path('results/tiny')}\n" in first.out
     assert first.out.endswith(f"report:  {Path('reports/tiny/index.html')}\n"), "also where nothing was run"
     assert read_probes(Path("results/tiny"))["threads"].to_pylist() == [None] * 12  # the stand-in has no torch
-    asked = fake_probe.read_text()
-    assert asked.count("sample") == 2 * 2
+    requested = fake_probe.read_text()
+    assert requested.count("sample") == 2 * 2
     second = bench(*arguments, "--progress", "plain")
     assert (second.status, second.out, second.err) == (0, first.out, "")
-    assert fake_probe.read_text() == asked
+    assert fake_probe.read_text() == requested
 
 
 def test_a_probe_writes_the_report_of_stored_results_again(

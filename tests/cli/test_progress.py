@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from bench.cells import Cell
-from bench.cli.progress import duration, sink, told
+from bench.cli.progress import duration, reported, sink
 from bench.errors import InputError
 from bench.running.runner import Advanced, Finished, Planned, Started
 from bench.spec import Entry, Split, Training
@@ -48,7 +48,7 @@ def test_durations_are_for_people(seconds: float, text: str) -> None:
 
 
 def test_events_in_one_line() -> None:
-    assert [told(event) for event in ALL] == [
+    assert [reported(event) for event in ALL] == [
         "2 of 5 cells to run, about 40 s",
         "start  wave × [bold]net, L=5, h=1",
         "1/2  wave × [bold]net, L=5, h=1: ok, 12 s; about 4 min left",
@@ -82,9 +82,9 @@ def test_json_lines_go_to_standard_output(capsys: pytest.CaptureFixture[str]) ->
     with sink("jsonl") as listen:
         for event in ALL:
             listen(event)
-    told = capsys.readouterr()
-    lines = [json.loads(line) for line in told.out.splitlines()]
-    assert told.err == ""
+    reported = capsys.readouterr()
+    lines = [json.loads(line) for line in reported.out.splitlines()]
+    assert reported.err == ""
     assert [line["event"] for line in lines] == ["planned", "started", "finished", "finished"]
     assert lines[1] == {
         "event": "started",

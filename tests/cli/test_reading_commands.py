@@ -192,9 +192,9 @@ def test_results_of_other_code_are_cautioned_against(
     from bench.store import environment
 
     monkeypatch.setattr(environment, "checkout", lambda: {"git_commit": here, "git_dirty": dirty})
-    told = stale(commits)
-    assert bool(told) == warned
-    assert all("run the suite again with --fresh" in line for line in told)
+    reported = stale(commits)
+    assert bool(reported) == warned
+    assert all("run the suite again with --fresh" in line for line in reported)
 
 
 def test_the_history_of_runs_is_a_page(bench: Bench, folder: Path) -> None:

@@ -248,9 +248,9 @@ def test_a_dry_run_counts_each_cell_once(bench: Bench, folder: Path, monkeypatch
         (folder / "tiny.yaml").read_text().replace("{id: wave, kind: sine, length: 90}", "TSLA")
     )
     for stored, to_run in ((0, 4), (4, 0)):
-        told = bench("run", "tiny.yaml", "--dry-run").out
-        assert f"\n8 cells, {stored} stored, {to_run} to run, 4 without data: about" in told
-        assert "TSLA × mean, L=5, h=1          unavailable: bring it\n" in told
+        reported = bench("run", "tiny.yaml", "--dry-run").out
+        assert f"\n8 cells, {stored} stored, {to_run} to run, 4 without data: about" in reported
+        assert "TSLA × mean, L=5, h=1          unavailable: bring it\n" in reported
         bench("run", "tiny.yaml", "--no-report")
 
 

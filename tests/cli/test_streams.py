@@ -29,10 +29,10 @@ def test_a_reader_that_leaves_does_not_end_the_run(folder: Path) -> None:
     os.close(reading)
     with _started(*RUN, "--progress", "jsonl", stdout=writing, stderr=subprocess.PIPE) as process:
         os.close(writing)
-        _, told = process.communicate(timeout=60)
+        _, reported = process.communicate(timeout=60)
     assert process.returncode == 0
-    assert "Traceback" not in told
-    assert "BrokenPipe" not in told
+    assert "Traceback" not in reported
+    assert "BrokenPipe" not in reported
     assert len(store.stored(folder / "results/tiny")) == 4
 
 
@@ -40,9 +40,11 @@ def test_a_reader_that_leaves_does_not_end_the_run(folder: Path) -> None:
 @pytest.mark.parametrize("command", [("list", "models"), ("--help",)])
 def test_a_full_disk_is_one_line_and_status_1(folder: Path, command: tuple[str, ...]) -> None:
     with Path("/dev/full").open("w") as full, _started(*command, stdout=full, stderr=subprocess.PIPE) as process:
-        _, told = process.communicate(timeout=60)
+        _, reported = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert told == "standard output: expected to be written to, got No space left on device; give it another place\n"
+    assert (
+        reported == "standard output: expected to be written to, got No space left on device; give it another place\n"
+    )
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="closes descriptors as a POSIX shell does")

@@ -71,8 +71,8 @@ def test_the_interval_is_that_of_welch(scripts: Any) -> None:
     rng = np.random.default_rng(0)
     stored, now = rng.lognormal(0, 0.1, size=5), rng.lognormal(0.3, 0.3, size=3)
     change = scripts.verdicts.judged(stored, now)
-    told = ttest_ind(np.log(now), np.log(stored), equal_var=False).confidence_interval(scripts.verdicts.LEVEL)
-    np.testing.assert_allclose([change.low, change.high], np.exp([told.low, told.high]))
+    reported = ttest_ind(np.log(now), np.log(stored), equal_var=False).confidence_interval(scripts.verdicts.LEVEL)
+    np.testing.assert_allclose([change.low, change.high], np.exp([reported.low, reported.high]))
     np.testing.assert_allclose(change.value, np.exp(np.log(now).mean() - np.log(stored).mean()))
 
 
@@ -112,18 +112,18 @@ def test_nothing_in_common_cannot_be_compared(scripts: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "reported"),
     [
         ({"python": "3.12.1"}, "Python 3.11 stored, 3.12 here"),
         ({"libraries": {"numpy": "2.5.0", "torch": "2.13.0"}}, "numpy 2.4.6 stored, 2.5.0 here"),
         ({"libraries": {"numpy": "2.4.6"}}, "torch 2.13.0 stored, none here"),
     ],
 )
-def test_other_references_cannot_be_compared(scripts: Any, changed: Any, told: str) -> None:
+def test_other_references_cannot_be_compared(scripts: Any, changed: Any, reported: str) -> None:
     comparison = found(scripts, {"a": STEADY}, {"a": times(2.0)}, **changed)
     text = scripts.table(comparison, threshold=0.25)
     assert comparison.status == 2
-    assert f"**Cannot compare**: {told}. " in text
+    assert f"**Cannot compare**: {reported}. " in text
     assert "Nothing is slower" not in text
 
 
@@ -137,7 +137,7 @@ def test_what_is_not_in_the_references_is_no_obstacle(scripts: Any, changed: Any
     assert ("The CPUs differ" in scripts.table(comparison, threshold=0.25)) == ("cores" in changed)
 
 
-def told(ratio: float, **changed: Any) -> dict[str, Any]:
+def reported(ratio: float, **changed: Any) -> dict[str, Any]:
     """A file of ``--benchmark-json``, of pytest-benchmark 5.3.1, as far as it is read."""
     tests = [("test_bench[small]", 0.5 * ratio), ("test_reference_plain_read[small]", 0.5)]
     return {
@@ -149,7 +149,7 @@ def told(ratio: float, **changed: Any) -> dict[str, Any]:
 
 
 def test_passes_are_gathered_as_ratios_and_read_back(scripts: Any, tmp_path: Path) -> None:
-    passes = [told(1.0), told(1.5), told(4 / 3)]
+    passes = [reported(1.0), reported(1.5), reported(4 / 3)]
     passes[1]["benchmarks"].reverse()
     gathered = scripts.ratios.gathered(passes, libraries=place(scripts).libraries)
     assert gathered.place == place(scripts)
@@ -161,7 +161,7 @@ def test_passes_are_gathered_as_ratios_and_read_back(scripts: Any, tmp_path: Pat
 
 
 def test_a_test_without_its_reference_is_refused(scripts: Any) -> None:
-    alone = told(1.0)
+    alone = reported(1.0)
     del alone["benchmarks"][1]
     with pytest.raises(scripts.ratios.CannotCompare, match="read: expected one test and one reference, came 1"):
         scripts.ratios.pairs(alone)
@@ -190,17 +190,17 @@ def test_what_is_stored_wrongly_ends_with_2(
 def test_the_command_runs_every_second_pass_backwards(
     scripts: Any, tmp_path: Path, monkeypatch: Any, capsys: Any
 ) -> None:
-    asked = []
+    requested = []
 
     def one_pass(*arguments: str) -> dict[str, Any]:
-        asked.append([word for word in arguments if word.startswith("test_")])
-        return told(1.0 + 0.01 * len(asked))
+        requested.append([word for word in arguments if word.startswith("test_")])
+        return reported(1.0 + 0.01 * len(requested))
 
     monkeypatch.setattr(scripts.command, "STORED", tmp_path / "benchmarks.json")
     monkeypatch.setattr(scripts.command, "one_pass", one_pass)
     forwards = ["test_bench[small]", "test_reference_plain_read[small]"]
     assert scripts.command.main(["--store", "--passes", "3"]) == 0
-    assert asked == [[], forwards[::-1], forwards]
+    assert requested == [[], forwards[::-1], forwards]
     assert scripts.command.main(["--passes", "2", "--output", str(tmp_path / "out/table.md")]) == 0
     assert (tmp_path / "out/table.md").read_text() in capsys.readouterr().out
 

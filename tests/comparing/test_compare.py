@@ -146,7 +146,7 @@ def test_a_failure_before_excuses_no_other_failure_now(
 ) -> None:
     rows = replicates("sine", "lstm")
     found = compare(tables(lost(rows, 0)), tables(lost(rows, *now)))
-    assert (found.verdict, found.alarms(), found.mended) == (Verdict.REGRESSED, {SINE: said}, ())
+    assert (found.verdict, found.alarms(), found.fixed) == (Verdict.REGRESSED, {SINE: said}, ())
     assert compare(tables(lost(rows, 0)), tables(lost(rows, 0))).verdict is Verdict.EQUIVALENT
 
 
@@ -174,7 +174,7 @@ def test_other_data_is_not_excused_by_failures_before(replicates: Any, tables: A
     old = lost(replicates("sine", "lstm"), *before)
     steady = replicates("walk", "gru")
     found = compare(tables(steady, old), tables(steady, replicates("sine", "lstm", data_sha256="b" * 64)))
-    assert (found.verdict, found.changed_data, found.mended) == (Verdict.NOT_COMPARABLE, (SINE,), (SINE,))
+    assert (found.verdict, found.changed_data, found.fixed) == (Verdict.NOT_COMPARABLE, (SINE,), (SINE,))
     assert 'errors="1"' in to_junit(found)
     assert to_annotations(found).startswith("::error ")
 
@@ -193,8 +193,8 @@ def test_a_cell_that_finishes_again_closes_no_gate_and_one_that_never_did_cannot
 ) -> None:
     steady, good = replicates("walk", "gru"), replicates("sine", "lstm")
     lost = [{**row, "status": "diverged", "reason": "not finite", "rmse": None} for row in good]
-    mended = compare(tables(steady, lost), tables(steady, good))
-    assert (mended.mended, mended.verdict) == ((SINE,), Verdict.EQUIVALENT)
+    fixed = compare(tables(steady, lost), tables(steady, good))
+    assert (fixed.fixed, fixed.verdict) == ((SINE,), Verdict.EQUIVALENT)
     assert compare(tables(steady, lost), tables(steady, lost)).verdict is Verdict.NOT_COMPARABLE
 
 

@@ -118,12 +118,12 @@ def test_lost_replicates_are_named_in_every_form_for_people(replicates: Any, tab
     rows = replicates("sine", "lstm")
     broken = [{**row, "status": "diverged", "reason": "not finite", "rmse": None} for row in rows[1:3]]
     found = compare(tables(rows), tables(rows[:1] + broken + rows[3:7]))
-    told = "seed 7 vanished; seeds 1–2 no longer ok"
-    assert f"sine × lstm, L=10, h=1: {told}\n" in to_markdown(found)
+    reported = "seed 7 vanished; seeds 1–2 no longer ok"
+    assert f"sine × lstm, L=10, h=1: {reported}\n" in to_markdown(found)
     assert "| 5 of 8 |" in to_markdown(found)
-    assert to_annotations(found).endswith(f"::{told}: now 2 of 7 diverged: not finite")
+    assert to_annotations(found).endswith(f"::{reported}: now 2 of 7 diverged: not finite")
     (suite,) = junitparser.JUnitXml.fromstring(to_junit(found).encode())
-    assert [case.result[0].type for case in suite] == [told]
+    assert [case.result[0].type for case in suite] == [reported]
 
 
 def test_commits_and_cautions_are_told(replicates: Any, tables: Any) -> None:
@@ -210,11 +210,11 @@ def test_annotations_are_read_as_the_runner_reads_them(mixed: Comparison) -> Non
     found = [parsed(line) for line in to_annotations(mixed).splitlines()]
     assert {kind for kind, _, _ in found} == {"error"}
     assert {properties["file"] for _, properties, _ in found} == {"suites/a,b:c%.yaml"}
-    told = {properties["title"]: message for _, properties, message in found}
-    assert told["gone × rnn, L=10, h=1"] == "vanished"
-    assert told["worse × lstm, L=10, h=1"].replace("\u202f", " ").startswith("regressed: rmse +22.5 %")
-    assert told[f"{HOSTILE} × lstm, L=10, h=1"].endswith("now 8 of 8 diverged: not\nfinite")
-    assert told["other × lstm, L=10, h=1"].startswith("not comparable: other data")
+    reported = {properties["title"]: message for _, properties, message in found}
+    assert reported["gone × rnn, L=10, h=1"] == "vanished"
+    assert reported["worse × lstm, L=10, h=1"].replace("\u202f", " ").startswith("regressed: rmse +22.5 %")
+    assert reported[f"{HOSTILE} × lstm, L=10, h=1"].endswith("now 8 of 8 diverged: not\nfinite")
+    assert reported["other × lstm, L=10, h=1"].startswith("not comparable: other data")
     assert len(found) == 4
 
 

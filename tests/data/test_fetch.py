@@ -20,15 +20,15 @@ class _Server(ThreadingHTTPServer):
     """Sends `answers` one after the other, each a status and a body, and counts what was asked."""
 
     answers: list[tuple[int, bytes]]
-    asked = 0
+    requested = 0
 
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
-        status, body = self.server.answers[min(self.server.asked, len(self.server.answers) - 1)]
-        self.server.asked += 1
+        status, body = self.server.answers[min(self.server.requested, len(self.server.answers) - 1)]
+        self.server.requested += 1
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -151,7 +151,7 @@ def test_a_download_is_verified_cached_and_not_repeated(places, server, monkeypa
     assert verify("small").state == "absent"
     assert [held.state for held in fetch(["small"])] == ["ok"]
     assert locate("small").read_bytes() == CONTENT
-    assert server.asked == 1
+    assert server.requested == 1
     assert [path.name for path in places[1].iterdir()] == ["small.csv"]
 
 
@@ -166,7 +166,7 @@ def test_a_failing_server_is_asked_again(server, monkeypatch) -> None:
     server.answers = [(503, b""), (200, CONTENT)]
     monkeypatch.setattr("pooch.core.time.sleep", lambda _seconds: None)
     assert locate("small").read_bytes() == CONTENT
-    assert server.asked == 2
+    assert server.requested == 2
 
 
 @pytest.mark.parametrize(

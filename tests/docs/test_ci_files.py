@@ -39,9 +39,9 @@ def commands():
 @pytest.mark.parametrize("words", commands(), ids=" ".join)
 def test_every_command_and_option_exists(words):
     names = words[: 2 if words[0] == "baseline" else 1]
-    told = CliRunner().invoke(app, [*names, "--help"], env={"COLUMNS": "200"})
-    assert told.exit_code == 0
-    assert [word for word in words if word.startswith("--") and word not in told.output] == []
+    reported = CliRunner().invoke(app, [*names, "--help"], env={"COLUMNS": "200"})
+    assert reported.exit_code == 0
+    assert [word for word in words if word.startswith("--") and word not in reported.output] == []
     assert [word for word in words if word.startswith("suites/") and not (ROOT / word).exists()] == []
 
 

@@ -40,13 +40,13 @@ def probed(folder: Path, *pending: Wanted) -> list[Event]:
 
 def test_rounds_go_over_the_models_of_a_case_in_turn_each_in_a_process_of_its_own(tmp_path: Path, log: Path) -> None:
     events = probed(tmp_path, wanted("rnn"), wanted("gru", dataset="e"), wanted("lstm"))
-    asked = [line.split() for line in log.read_text().splitlines()]
-    assert [(kind, what) for kind, what, *_ in asked] == [
+    requested = [line.split() for line in log.read_text().splitlines()]
+    assert [(kind, what) for kind, what, *_ in requested] == [
         *(("rnn", "facts"), ("lstm", "facts"), ("rnn", "sample"), ("lstm", "sample"), ("rnn", "sample")),
         *(("lstm", "sample"), ("gru", "facts"), ("gru", "sample"), ("gru", "sample")),
     ]
-    assert len({(kind, process) for kind, _, process, _ in asked}) == 3
-    assert {threads for *_, threads in asked} == {"3"}
+    assert len({(kind, process) for kind, _, process, _ in requested}) == 3
+    assert {threads for *_, threads in requested} == {"3"}
     together = [*[Started] * 2, *[Advanced] * 2, *[Finished] * 2]
     assert [type(event) for event in events] == [Planned, *together, Started, *[Advanced] * 2, Finished]
     assert [(event.done, event.pending) for event in events if isinstance(event, Advanced)] == [(1, 2), (2, 2)] * 2

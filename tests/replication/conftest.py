@@ -99,11 +99,11 @@ def claim(test, *models):
     return Published.model_validate({"claims": ({"text": "said", "test": test, "models": models},)})
 
 
-def told(published, rows, models):
+def reported(published, rows, models):
     return one([system(published=published, models=models)], rows).claims[0]
 
 
 @pytest.fixture
 def made():
     """What makes rows, and the card that comes of them."""
-    return SimpleNamespace(Rows=Rows, system=system, one=one, outcomes=outcomes, claim=claim, told=told)
+    return SimpleNamespace(Rows=Rows, system=system, one=one, outcomes=outcomes, claim=claim, reported=reported)

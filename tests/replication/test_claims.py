@@ -26,7 +26,7 @@ def test_errors_are_equal_within_the_margin(made, first, second, held):
     rows = made.Rows()
     for name, level, own in (("gru", first, wobble[0]), ("lstm", second, wobble[1])):
         rows.cell("S1", f"{name} as published", kind=name, r2=level + own)
-    assert made.told(made.claim("equal-errors", "gru", "lstm"), rows, ("gru", "lstm")).outcome is held
+    assert made.reported(made.claim("equal-errors", "gru", "lstm"), rows, ("gru", "lstm")).outcome is held
 
 
 def test_wide_spread_cannot_tell_whether_errors_are_equal(made):
@@ -35,7 +35,8 @@ def test_wide_spread_cannot_tell_whether_errors_are_equal(made):
     for name, own in zip(("gru", "lstm"), wobble, strict=True):
         rows.cell("S1", f"{name} as published", kind=name, r2=own)
     assert (
-        made.told(made.claim("equal-errors", "gru", "lstm"), rows, ("gru", "lstm")).outcome is ClaimOutcome.INCONCLUSIVE
+        made.reported(made.claim("equal-errors", "gru", "lstm"), rows, ("gru", "lstm")).outcome
+        is ClaimOutcome.INCONCLUSIVE
     )
 
 
@@ -47,7 +48,7 @@ def test_a_kind_that_explains_more_is_no_worse(made, first, held):
     rows = made.Rows()
     for name, level, own in (("gru", first, wobble[0]), ("lstm", 0.95, wobble[1])):
         rows.cell("S1", f"{name} as published", kind=name, r2=level + own)
-    assert made.told(made.claim("no-worse", "gru", "lstm"), rows, ("gru", "lstm")).outcome is held
+    assert made.reported(made.claim("no-worse", "gru", "lstm"), rows, ("gru", "lstm")).outcome is held
 
 
 @pytest.mark.parametrize("test", ["equal-errors", "no-worse"])
@@ -56,7 +57,7 @@ def test_two_replicates_that_agree_are_no_proof(made, test):
     rows = made.Rows()
     rows.cell("S1", "gru as published", kind="gru", r2=np.full(SEEDS, 0.8), seeds=2)
     rows.cell("S1", "lstm as published", kind="lstm", r2=np.resize([0.86, 0.9], SEEDS), seeds=2)
-    found = made.told(made.claim(test, "gru", "lstm"), rows, ("gru", "lstm"))
+    found = made.reported(made.claim(test, "gru", "lstm"), rows, ("gru", "lstm"))
     assert found.outcome is ClaimOutcome.INCONCLUSIVE
     low, high = stats.t.interval(0.95, 1, -0.08, 0.02)
     assert found.cases[0][2] == f"gru less lstm -0.080 [{low:+.3f}, {high:+.3f}], 2 pairs"
@@ -66,7 +67,7 @@ def test_one_replicate_has_no_interval(made):
     rows = made.Rows()
     for name in ("gru", "lstm"):
         rows.cell("S1", f"{name} as published", kind=name, r2=0.95, seeds=1)
-    found = made.told(made.claim("equal-errors", "gru", "lstm"), rows, ("gru", "lstm"))
+    found = made.reported(made.claim("equal-errors", "gru", "lstm"), rows, ("gru", "lstm"))
     assert (found.outcome, found.cases[0][2]) == (ClaimOutcome.INCONCLUSIVE, "gru less lstm +0.000, 1 pairs")
 
 
@@ -79,7 +80,7 @@ def test_a_memory_is_short_where_another_solves_the_task(made, rnn, lstm, held):
     rows = made.Rows()
     for name, level in (("rnn", rnn), ("lstm", lstm)):
         rows.cell("S1", f"{name} as published", kind=name, r2=level + wobble)
-    assert made.told(made.claim("short-memory", "rnn", "lstm"), rows, ("rnn", "lstm")).outcome is held
+    assert made.reported(made.claim("short-memory", "rnn", "lstm"), rows, ("rnn", "lstm")).outcome is held
 
 
 def test_what_is_explained_is_a_share_of_what_can_be(made):
@@ -89,7 +90,7 @@ def test_what_is_explained_is_a_share_of_what_can_be(made):
     rows = made.Rows()
     for name in ("rnn", "lstm"):
         rows.cell("S1", f"{name} as published", kind=name, r2=r2, mse=mse, noise_floor_mse=2.0)
-    assert made.told(made.claim("short-memory", "rnn", "lstm"), rows, ("rnn", "lstm")).outcome is ClaimOutcome.FAILS
+    assert made.reported(made.claim("short-memory", "rnn", "lstm"), rows, ("rnn", "lstm")).outcome is ClaimOutcome.FAILS
 
 
 def test_gates_are_counted(made):
@@ -98,7 +99,7 @@ def test_gates_are_counted(made):
         shapes = json.dumps({"train_inputs": [9, 20, 2], "train_targets": [9, 1, 1]})
         parameters = blocks * 8 * (2 + 8 + 2) + 9
         rows.cell("S1", f"{name} as published", kind=name, parameters=parameters, shapes=shapes)
-    found = made.told(made.claim("gates", *sizes), rows, tuple(sizes))
+    found = made.reported(made.claim("gates", *sizes), rows, tuple(sizes))
     assert (found.outcome, found.cases[0][2]) == (ClaimOutcome.HOLDS, "from the parameters: rnn 0, gru 2, lstm 3")
 
 
@@ -136,7 +137,7 @@ def test_training_times_are_ordered_on_one_machine(made, gru, held):
 
 def test_a_claim_on_cells_that_did_not_finish_is_not_measured(made):
     rows = made.Rows().cell("S1", "rnn as published", status="diverged", reason="the loss is not finite")
-    found = made.told(made.claim("gates", "rnn"), rows, ("rnn",))
+    found = made.reported(made.claim("gates", "rnn"), rows, ("rnn",))
     assert found.outcome is ClaimOutcome.NOT_MEASURED
 
 
@@ -220,7 +221,7 @@ def dropping(made, models, seeds):
     for model in models:
         rows.cell("S1", f"{model} as published", seeds=seeds)
         rows.prediction("S1", f"{model} as published", truth[1:], predicted[:, 1:], persistence=truth[:-1])
-    found = made.told(made.claim("sudden-drop"), rows, models)
+    found = made.reported(made.claim("sudden-drop"), rows, models)
     return found, (predicted[:seeds, 50] - truth[50])
 
 

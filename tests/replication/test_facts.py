@@ -23,7 +23,7 @@ def evidence(parameters=305, *, batch=32, shapes=None, **changes):
     spec = {"model": {"kind": "rnn", "parameters": own}, "training": {"batch_size": batch}}
     facts = {"cell_id": "c", "dataset": "d", "model": "m", "sequence_length": 20, "horizon": 1, "task": "forecast"}
     numbers = {"parameters": np.array([float(parameters)])}
-    rest = {"departures": "", "seeds": (0,), "asked": 1, "reason": "", "deterministic": False}
+    rest = {"departures": "", "seeds": (0,), "requested": 1, "reason": "", "deterministic": False}
     return Evidence(**facts, **rest, spec=CellSpec(spec), numbers=numbers, shapes={**inputs, **(shapes or {})})
 
 

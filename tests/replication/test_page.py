@@ -122,9 +122,11 @@ def test_a_picture_of_many_rows_is_told_in_short(made):
 
 def test_a_card_of_which_nothing_was_run_is_left_out(made):
     rows = made.Rows().cell("S1", "rnn as published").tables()
-    asked = frozenset(CellKey(name, "rnn as published", 20, 1) for name in ("S1", "S2", "S3"))
+    requested = frozenset(CellKey(name, "rnn as published", 20, 1) for name in ("S1", "S2", "S3"))
     found = card_page.render(
-        Source(rows, "results/made", made_of([made.system(), made.system("S2"), made.system("S3")]), asked=asked),
+        Source(
+            rows, "results/made", made_of([made.system(), made.system("S2"), made.system("S3")]), requested=requested
+        ),
         names=("a.html", "b.md"),
     )
     text = found["b.md"]
@@ -145,11 +147,11 @@ def test_what_is_missing_of_a_card_that_was_run_is_said(made):
 
 def test_rows_of_systems_and_others_part(made):
     rows = made.Rows().cell("S1", "rnn as published").cell("other", "rnn").tables()
-    asked = frozenset({CellKey("S1", "rnn", 5, 1), CellKey("more", "rnn", 5, 1)})
-    own, others = card_page.parted(Source(rows, "results/made", made_of([made.system()]), asked=asked))
+    requested = frozenset({CellKey("S1", "rnn", 5, 1), CellKey("more", "rnn", 5, 1)})
+    own, others = card_page.parted(Source(rows, "results/made", made_of([made.system()]), requested=requested))
     assert own.rows["runs"]["dataset"].unique().to_pylist() == ["S1"]
     assert others.rows["runs"]["dataset"].unique().to_pylist() == ["other"]
-    assert (own.asked, others.asked) == (
+    assert (own.requested, others.requested) == (
         frozenset({CellKey("S1", "rnn", 5, 1)}),
         frozenset({CellKey("more", "rnn", 5, 1)}),
     )

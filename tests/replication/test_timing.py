@@ -38,7 +38,7 @@ def cell():
         "departures": "",
         "spec": CellSpec({}),
         "seeds": (),
-        "asked": 0,
+        "requested": 0,
         "reason": "",
         "numbers": {},
         "shapes": {},

@@ -53,12 +53,12 @@ class Opened:
 
     def __init__(self, browser: Any, path: Path, **options: Any) -> None:
         self.said: list[str] = []
-        self.asked: list[str] = []
+        self.requested: list[str] = []
         self.page = browser.new_context(offline=True, **options).new_page()
         self.page.on("console", lambda message: self.said.append(message.text))
         self.page.on("pageerror", lambda error: self.said.append(str(error)))
         self.page.on("dialog", lambda dialog: self.said.append(dialog.message))
-        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.on("request", lambda request: self.requested.append(request.url))
         self.page.goto(path.as_uri())
         self.page.wait_for_selector("html[data-ready]", state="attached")
 
@@ -106,8 +106,8 @@ def test_names_are_shown_and_nothing_is_run_or_asked_for(browser: Any, path: Pat
     assert opened.page.locator("img").count() == 0
     opened.page.wait_for_timeout(200)
     assert opened.said == []
-    assert opened.asked[0] == path.as_uri()
-    assert all(url.startswith("blob:") for url in opened.asked[1:])
+    assert opened.requested[0] == path.as_uri()
+    assert all(url.startswith("blob:") for url in opened.requested[1:])
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

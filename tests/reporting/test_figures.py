@@ -83,8 +83,8 @@ def test_every_picture_has_a_title_and_says_in_words_what_it_shows(hostile: Pict
         assert root.get("role") == "img"
         assert root.get("aria-label") == f"{picture.title}. {picture.alt}"
         assert len(picture.alt) > 40
-        told = ET.fromstring(picture.file())
-        assert [told[0].text, told[1].text] == [picture.title, picture.alt]
+        reported = ET.fromstring(picture.file())
+        assert [reported[0].text, reported[1].text] == [picture.title, picture.alt]
 
 
 def test_page_colours_are_variables_and_text_is_text(hostile: Pictures) -> None:

@@ -44,9 +44,9 @@ def twin(rows: Rows, dataset: str, model: str, name: str) -> Rows:
 
 def test_a_card_says_the_same_whatever_stands_beside_it(fake: Fake) -> None:
     alone = cells(summary(fake(datasets=["noisy-sine"], lengths=[10])), "noisy-sine")
-    beside = fake(lengths=[10])
-    assert cells(summary(beside, CARDS), "noisy-sine") == alone
-    assert cells(summary(beside), "noisy-sine") != alone
+    adjacent = fake(lengths=[10])
+    assert cells(summary(adjacent, CARDS), "noisy-sine") == alone
+    assert cells(summary(adjacent), "noisy-sine") != alone
 
 
 def test_rows_that_are_one_count_once(fake: Fake) -> None:

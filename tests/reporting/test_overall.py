@@ -74,10 +74,10 @@ def test_what_is_said_of_every_dataset_was_compared_on_every_dataset(found: Summ
     assert f"On every dataset {larger}" in real(found, (), ())
     assert f"On every dataset with models to compare (2 of 3) {larger}" in real(found, (), (), None)
     near, alone = ("gru",), "every other model's error is shown to be larger than the smallest"
-    told = "at least one other model is not shown to be worse."
-    assert f"On sine-0 {alone}; elsewhere {told}" in real(found, (), near)
-    assert f"On sine-0 {alone}; on the others with models to compare {told}" in real(found, (), near, None)
-    assert f"On 7 of 8 datasets {alone}; elsewhere {told}" in real(found, *[()] * 7, near)
+    reported = "at least one other model is not shown to be worse."
+    assert f"On sine-0 {alone}; elsewhere {reported}" in real(found, (), near)
+    assert f"On sine-0 {alone}; on the others with models to compare {reported}" in real(found, (), near, None)
+    assert f"On 7 of 8 datasets {alone}; elsewhere {reported}" in real(found, *[()] * 7, near)
     assert "On no dataset is one model shown to be better than all others." in real(found, near, None)
 
 
@@ -167,9 +167,9 @@ def test_claims_against_persistence_and_the_floor_are_one_family_and_those_again
     assert claims == 64
     assert all(f"Holm over {claims} claims" in cell.why for cell in judged)
     assert all(cell.beats_persistence is ClaimOutcome.HOLDS for cell in judged if cell.model != "persistence")
-    beside = [cell for cell in chosen(found) if cell.why_not_best]
-    assert len(beside) == 24
-    assert all("Holm over 48 pairs of models" in cell.why_not_best for cell in beside), "6 pairs of 4 models, 8 times"
+    adjacent = [cell for cell in chosen(found) if cell.why_not_best]
+    assert len(adjacent) == 24
+    assert all("Holm over 48 pairs of models" in cell.why_not_best for cell in adjacent), "6 pairs of 4 models, 8 times"
 
 
 def test_only_the_length_that_validation_chose_is_judged(fake: Fake) -> None:

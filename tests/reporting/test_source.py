@@ -56,8 +56,8 @@ def test_the_suite_tells_what_has_no_row(tmp_path: Path, rows: Rows) -> None:
 def test_a_cell_without_a_row_is_not_marked_as_one_that_failed(fake: Callable[..., Rows]) -> None:
     absent = [("gbm", "lstm", 30), ("gbm", "gru", 30)]
     rows = fake(datasets=["gbm"], models=["persistence", "gru", "lstm"], lengths=(10, 30), absent=absent)
-    asked = frozenset({CellKey("gbm", "lstm", 30, 1)})
-    (section,) = summarise(Source(rows, "results/fake", asked=asked)).sections
+    requested = frozenset({CellKey("gbm", "lstm", 30, 1)})
+    (section,) = summarise(Source(rows, "results/fake", requested=requested)).sections
     found = {(c.model, c.sequence_length): c for c in section.cells if c.state is State.MISSING}
     assert {place: (c.verdict, c.note) for place, c in found.items()} == {
         ("gru", 30): (Verdict.NO_ROW, LEFT_OUT),
@@ -78,7 +78,7 @@ def test_a_suite_that_cannot_be_read_costs_what_it_tells_alone(tmp_path: Path, r
     folder = stored(tmp_path, rows, None)
     store.write_suite(folder, '{"name": ')
     source = read(folder)
-    assert (source.asked, source.suite) == (None, None)
+    assert (source.requested, source.suite) == (None, None)
     assert source.unreadable == (
         f"{folder}/suite.json: expected a suite as this version of bench writes it; `bench run` writes it again",
     )

@@ -106,9 +106,9 @@ def test_workers_are_warm_and_hold_one_thread(fakes: str, make_cell: MakeCell, m
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.delenv("NUMBA_NUM_THREADS", raising=False)
     with _engine("fake_cells:environment_of") as engine:
-        told = {engine.submit(make_cell(length=n)).result(30)["runs"]["reason"][0].as_py() for n in (1, 2)}
-    assert len(told) == 1  # both cells in one process
-    pid, *threads = told.pop().split()
+        reported = {engine.submit(make_cell(length=n)).result(30)["runs"]["reason"][0].as_py() for n in (1, 2)}
+    assert len(reported) == 1  # both cells in one process
+    pid, *threads = reported.pop().split()
     assert threads == ["1", "1"]
     assert int(pid) != os.getpid()
     assert os.environ["OMP_NUM_THREADS"] == "7"
@@ -155,8 +155,8 @@ def test_the_death_of_a_worker_is_the_rows_of_its_cell_alone(
 def test_a_worker_that_dies_while_it_sends_its_rows_hinders_no_other(fakes: str, make_cell: MakeCell) -> None:
     with _engine(fakes, jobs=2) as engine:
         futures = [engine.submit(make_cell(model, length=n)) for n in (1, 2) for model in ("die-sending", "a")]
-        told = [future.result(30)["runs"]["status"][0].as_py() for future in futures]
-    assert told == [Status.OUT_OF_MEMORY, "ok"] * 2
+        reported = [future.result(30)["runs"]["status"][0].as_py() for future in futures]
+    assert reported == [Status.OUT_OF_MEMORY, "ok"] * 2
 
 
 def test_workers_that_die_idle_cost_no_cell(fakes: str, make_cell: MakeCell) -> None:
@@ -230,9 +230,9 @@ def test_an_interrupt_from_the_terminal_does_not_reach_a_worker(
 def test_who_waits_to_be_alone_is_alone() -> None:
     gate, inside, seen = Gate(), [0], []
 
-    def beside() -> None:
+    def adjacent() -> None:
         for _ in range(50):
-            with gate.beside():
+            with gate.adjacent():
                 inside[0] += 1
                 time.sleep(0.0002)
                 inside[0] -= 1
@@ -244,7 +244,7 @@ def test_who_waits_to_be_alone_is_alone() -> None:
                 time.sleep(0.001)
                 seen.append((before, inside[0]))
 
-    threads = [Thread(target=task) for task in (beside, beside, alone, alone)]
+    threads = [Thread(target=task) for task in (adjacent, adjacent, alone, alone)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -30,10 +30,10 @@ IGNORED = {"started_at", "machine_reference_s", "host", "fit_s", "git_dirty"}
 
 
 def _run(
-    cells: list[Cell], folder: Path, *, engine: str = "inline", told: list[Event] | None = None, **choice: bool
+    cells: list[Cell], folder: Path, *, engine: str = "inline", reported: list[Event] | None = None, **choice: bool
 ) -> Outcome:
     started = partial(start, engine, jobs=2, device="cpu", target="fake_cells:run_cell")
-    heard = [] if told is None else told
+    heard = [] if reported is None else reported
     return run(prepare(cells, folder, **choice), started, jobs=2, device="cpu", listener=heard.append)
 
 
@@ -49,15 +49,15 @@ def _no_engine() -> None:
 @pytest.mark.usefixtures("fakes")
 def test_every_event_and_every_row(tmp_path: Path, make_cell: MakeCell) -> None:
     cells = [make_cell("a"), make_cell("fail:diverged"), make_cell("b")]
-    told: list[Event] = []
-    outcome = _run(cells, tmp_path, told=told)
+    reported: list[Event] = []
+    outcome = _run(cells, tmp_path, reported=reported)
     assert {cell_id: what.status for cell_id, what in outcome.items()} == {
         cells[0].id: Status.OK,
         cells[1].id: Status.DIVERGED,
         cells[2].id: Status.OK,
     }
     assert store.stored(tmp_path) == outcome
-    planned, *others = told
+    planned, *others = reported
     assert isinstance(planned, Planned)
     assert (planned.total, planned.pending) == (3, 3)
     started = {event.cell.id for event in others if isinstance(event, Started)}
@@ -75,11 +75,11 @@ def test_a_second_run_has_nothing_to_do(tmp_path: Path, make_cell: MakeCell) -> 
     cells = [make_cell("a"), make_cell("fail:diverged")]
     first = _run(cells, tmp_path)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
-    told: list[Event] = []
+    reported: list[Event] = []
     plan = prepare(cells, tmp_path)
     assert plan.nothing_to_do
-    assert run(plan, _no_engine, jobs=2, device="cpu", listener=told.append) == first
-    assert told == [Planned(total=2, pending=0, remaining_s=0.0)]
+    assert run(plan, _no_engine, jobs=2, device="cpu", listener=reported.append) == first
+    assert reported == [Planned(total=2, pending=0, remaining_s=0.0)]
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
@@ -88,9 +88,9 @@ def test_fresh_replaces_rows_and_failed_only_runs_what_failed(tmp_path: Path, ma
     cells = [make_cell("a"), make_cell("fail:failed")]
     _run(cells, tmp_path)
     for choice, ran in (({"fresh": True}, {0, 1}), ({"failed_only": True}, {1})):
-        told: list[Event] = []
-        _run(cells, tmp_path, told=told, **choice)
-        assert {event.cell.id for event in told if isinstance(event, Finished)} == {cells[n].id for n in ran}
+        reported: list[Event] = []
+        _run(cells, tmp_path, reported=reported, **choice)
+        assert {event.cell.id for event in reported if isinstance(event, Finished)} == {cells[n].id for n in ran}
     assert len(_rows(tmp_path, "runs")) == 4
 
 

@@ -44,7 +44,7 @@ def test_an_update_leaves_nothing_of_the_old_baseline(tmp_path: Path) -> None:
     assert store.read(tmp_path / "kept", "runs")["cell_id"].to_pylist() == ["b"]
 
 
-def asked(*models: str, seeds: int = 1, **spec: Any) -> dict[Any, baseline.Requested]:
+def requested(*models: str, seeds: int = 1, **spec: Any) -> dict[Any, baseline.Requested]:
     return {CellKey("d", model, 3, 1): baseline.Requested(range(seeds), content(**spec)) for model in models}
 
 
@@ -55,10 +55,13 @@ def content(**spec: Any) -> str:
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [
-        (asked("a", "b", "c"), "got no d × c, L=3, h=1; run the whole suite"),
-        (asked("a", "b", "c", "e", "f", "g"), "got no d × c, L=3, h=1; no d × e, L=3, h=1; no d × f.* and 1 more; run"),
-        (asked("a", "b", seeds=3), "got 1 of 3 seeds of d × a, L=3, h=1; 1 of 3 seeds of d × b"),
-        (asked("a", "b", seed=7), "got other settings, or code of another version, in d × a, L=3, h=1; "),
+        (requested("a", "b", "c"), "got no d × c, L=3, h=1; run the whole suite"),
+        (
+            requested("a", "b", "c", "e", "f", "g"),
+            "got no d × c, L=3, h=1; no d × e, L=3, h=1; no d × f.* and 1 more; run",
+        ),
+        (requested("a", "b", seeds=3), "got 1 of 3 seeds of d × a, L=3, h=1; 1 of 3 seeds of d × b"),
+        (requested("a", "b", seed=7), "got other settings, or code of another version, in d × a, L=3, h=1; "),
     ],
 )
 def test_less_than_the_suite_asks_for_is_refused(tmp_path: Path, wanted: Any, said: str) -> None:
@@ -72,7 +75,7 @@ def test_less_than_the_suite_asks_for_is_refused(tmp_path: Path, wanted: Any, sa
 def test_cells_that_the_suite_no_longer_has_are_left_out_and_named(tmp_path: Path) -> None:
     for name in ("a", "old"):
         put(tmp_path / "results", name, spec=content(data_sha256="f" * 64, plugins={"p": "1"}))
-    assert baseline.keep(tmp_path / "results", tmp_path / "kept", asked("a")) == ["d × old, L=3, h=1"]
+    assert baseline.keep(tmp_path / "results", tmp_path / "kept", requested("a")) == ["d × old, L=3, h=1"]
     assert store.read(tmp_path / "kept", "runs")["cell_id"].to_pylist() == ["a"]
 
 

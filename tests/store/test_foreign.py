@@ -115,15 +115,15 @@ def test_a_lost_part_of_any_table_is_said_with_what_to_delete(filled: Path, name
 
 
 @pytest.mark.parametrize("committed", [True, False])
-@pytest.mark.parametrize("shelf", [".", store.ASIDE])
+@pytest.mark.parametrize("shelf", [".", store.ARCHIVE])
 @pytest.mark.parametrize("name", OTHERS)
-def test_another_version_in_any_table_is_refused(filled: Path, name: str, shelf: str, committed: bool) -> None:
+def test_another_version_in_any_table_is_refused(filled: Path, name: str, archive: str, committed: bool) -> None:
     with store.writing(filled) as writer:
         writer.supersede("b")
-    cell_id = "a" if shelf == "." else "b"
-    _make_other_version(filled / shelf / name / f"{cell_id}.parquet")
+    cell_id = "a" if archive == "." else "b"
+    _make_other_version(filled / archive / name / f"{cell_id}.parquet")
     if not committed:
-        (filled / shelf / "runs" / f"{cell_id}.parquet").unlink()
+        (filled / archive / "runs" / f"{cell_id}.parquet").unlink()
     before = _content(filled)
     with pytest.raises(StoreError, match=rf"{name}/{cell_id}\.parquet: expected schema version 1, found 0"):
         store.writing(filled).__enter__()

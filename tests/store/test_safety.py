@@ -150,12 +150,12 @@ def test_a_replacement_cut_off_anywhere_leaves_the_old_or_the_new(
     assert 0 < sum(seen) < len(seen)
 
 
-def _whole(shelf: Path) -> set[str]:
+def _whole(archive: Path) -> set[str]:
     """The ids of the cells in a shelf, all of which have their four parts, with nothing pending."""
-    cells = set(store.stored(shelf))
+    cells = set(store.stored(archive))
     for name in SCHEMAS:
-        assert {path.stem for path in (shelf / name).glob("*")} == cells
-    assert not list((shelf / ".pending").glob("*"))
+        assert {path.stem for path in (archive / name).glob("*")} == cells
+    assert not list((archive / ".pending").glob("*"))
     return cells
 
 
@@ -176,7 +176,7 @@ def test_setting_a_cell_aside_or_bringing_it_back_never_loses_it(
         if finished:
             assert set(store.stored(folder)) == ({"a"} if back else set())
         with store.writing(folder) as writer:
-            assert _whole(folder) | _whole(folder / store.ASIDE) == {"a"}
+            assert _whole(folder) | _whole(folder / store.ARCHIVE) == {"a"}
             writer.restore(["a"])
         assert {name: store.read(folder, name) for name in SCHEMAS} == make_rows("a")
         if finished:

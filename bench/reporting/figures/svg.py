@@ -50,8 +50,8 @@ class Picture:
         """The content of an SVG file of its own, which brings its colours for light and dark surroundings."""
         head, tail = self.svg.split(">", 1)
         head = head.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
-        told = f"<title>{escape(self.title)}</title><desc>{escape(self.alt)}</desc>"
-        return f"{head}>{told}{_STANDALONE}{tail}\n"
+        reported = f"<title>{escape(self.title)}</title><desc>{escape(self.alt)}</desc>"
+        return f"{head}>{reported}{_STANDALONE}{tail}\n"
 
 
 def picture(figure: Figure, *, name: str, title: str, alt: str) -> Picture:

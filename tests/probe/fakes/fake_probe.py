@@ -12,11 +12,11 @@ from bench.running.rows import Blocked
 from bench.store.environment import environment
 from bench.store.schema import Status
 
-asked = itertools.count(1)
+requested = itertools.count(1)
 
 
 def answer(question: Question, *, device: str) -> Answer:
-    turn = next(asked)
+    turn = next(requested)
     size = json.loads(question.workload.parameters).get("hidden_size", 0)
     with Path(os.environ["FAKE_PROBE_LOG"]).open("a") as log:
         log.write(f"{question.workload.kind} {question.what} {os.getpid()} {os.environ['OMP_NUM_THREADS']}\n")

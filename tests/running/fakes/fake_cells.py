@@ -54,5 +54,5 @@ def ok_rows(cell: Cell, device: str) -> Rows:
 def environment_of(cell: Cell, *, device: str) -> Rows:
     """The reasons say which process this is and what it inherited."""
     names = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")
-    told = [str(os.getpid()), *(os.environ.get(name, "") for name in names)]
-    return failed(cell, Status.FAILED, " ".join(told), device=device)
+    reported = [str(os.getpid()), *(os.environ.get(name, "") for name in names)]
+    return failed(cell, Status.FAILED, " ".join(reported), device=device)
