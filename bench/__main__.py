@@ -9,7 +9,7 @@ from bench.cli.terminal import exit_on_interrupt, tolerate_broken_streams
 
 
 def main() -> None:
-    """Run the command line; what the user can mend is one line for each problem, and exit status 2."""
+    """Run the command line; what the user can fix is one line for each problem, and exit status 2."""
     with exit_on_interrupt():
         with tolerate_broken_streams() as problems:
             status = _status()
@@ -36,7 +36,7 @@ def _status() -> int:
         return 2
     except OSError as error:
         place = error.filename or "input or output"
-        typer.echo(f"{place}: {error.strerror or error}; mend that, or name another place", err=True)
+        typer.echo(f"{place}: {error.strerror or error}; fix that, or name another place", err=True)
         return 2
     return 0
 

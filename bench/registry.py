@@ -96,7 +96,7 @@ def _imported(point: EntryPoint, table: Mapping[str, T], expected: type[T]) -> T
         loaded = point.load()
     except Exception as error:
         reason = described(error)
-        raise InputError(f"{said}: expected a module that imports, got {reason}; mend or uninstall it") from error
+        raise InputError(f"{said}: expected a module that imports, got {reason}; fix or uninstall it") from error
     if not isinstance(loaded, expected):
-        raise InputError(f"{said}: expected a {expected.__name__}, got {type(loaded).__name__}; mend or uninstall it")
+        raise InputError(f"{said}: expected a {expected.__name__}, got {type(loaded).__name__}; fix or uninstall it")
     return loaded

@@ -66,7 +66,7 @@ class Frozen(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     def __eq__(self, other: object) -> bool:
-        """Whether the fields are equal; what is kept beside them does not count."""
+        """Whether the fields are equal; what is kept next to them does not count."""
         return isinstance(other, Frozen) and type(self) is type(other) and dict(self) == dict(other)
 
     def __hash__(self) -> int:
@@ -158,7 +158,7 @@ class Tuning(Frozen):
     """One study per cell, on the validation part only; every architecture has the same budget."""
 
     trials: Count = Field(20, description="Hyperparameter sets to try.")
-    batch: Count = Field(8, description="Trials asked for and trained together as banks.")
+    batch: Count = Field(8, description="Trials requested and trained together as banks.")
     epochs: Count | None = Field(None, description="Epochs of one trial, at most; null for the training's epochs.")
     sampler: Literal["tpe", "random"] = Field("tpe", description="How the next trials are chosen.")
     pruner: Literal["hyperband", "median", "none"] = Field("hyperband", description="How poor trials end early.")
@@ -227,7 +227,7 @@ class Entry(Frozen):
     def parsed(self, kind: type[P], **changes: Any) -> P:
         """The parameters as a value of their kind's class, with `changes` in place; both are plain JSON values.
 
-        What is parsed without changes is kept: the value is made once, however often it is asked for.
+        What is parsed without changes is kept: the value is made once, however often it is requested.
         """
         if changes:
             return kind.model_validate_json(json.dumps({**self.parameters, **changes}))

@@ -46,7 +46,7 @@ _WORDS: Mapping[str, Words] = {
         reference="the shares of the classes in the train part",
         explained="To classify, errors are those of the probabilities: the RMSE is the root of Brier's score, taken as "
         "a mean over the classes. Persistence is the shares of the classes in the train part. Accuracy and log-loss "
-        "stand beside the errors.",
+        "stand next to the errors.",
     ),
 }
 

@@ -63,7 +63,7 @@ class Agent:
     side
         Whose code it runs.
     cells
-        A folder that `asked` has written.
+        A folder that `requested` has written.
     """
 
     def __init__(self, side: Side, cells: Path) -> None:

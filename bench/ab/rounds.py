@@ -91,7 +91,7 @@ class Session:
     base, head
         The two versions of the code.
     cells
-        A folder that `asked` has written.
+        A folder that `requested` has written.
     """
 
     base: Side
@@ -148,7 +148,7 @@ class Session:
 
 
 def shared(base: Offer, head: Offer) -> Shared:
-    """What both offer, one work for all that are alike; the cells that are asked for are the head's.
+    """What both offer, one work for all that are alike; the cells that are requested are the head's.
 
     What both describe must agree; a description that only one of them gives is its own affair.
     """

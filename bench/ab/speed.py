@@ -33,7 +33,7 @@ FIRST_LOOK = 4
 
 @dataclass(frozen=True)
 class Target:
-    """What is asked of a comparison.
+    """What is requested of a comparison.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ class Ratio:
     verdict
         See `judged`.
     pairs
-        How many pairs in all the asked-for power takes at this spread; an order of magnitude.
+        How many pairs in all the requested power takes at this spread; an order of magnitude.
     """
 
     value: float
@@ -128,14 +128,14 @@ def judged(samples: Mapping[str, Sequence[float]], target: Target, *, look: int)
     """A verdict for each work.
 
     `slower`: the ratio is above half the slowdown, and above 1 by the test. `not slower`: the interval ends below the
-    slowdown. `faster`: both the other way round; it is told, and nothing depends on it. Else `undecided`.
+    slowdown. `faster`: both the other way round; it is reported, and nothing depends on it. Else `undecided`.
 
     Parameters
     ----------
     samples
         Name of a work → its log ratio in each pair, equally many of all, two at least.
     target
-        What is asked for.
+        What is requested.
     look
         How many times the data have been looked at, this one included.
     """
@@ -184,6 +184,6 @@ def _standardised(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _pairs(deviation: np.ndarray, target: Target, *, benchmarks: int) -> np.ndarray:
-    """Pairs that tell no change from the slowdown with both errors as asked for, by the normal approximation."""
+    """Pairs that tell no change from the slowdown with both errors as requested, by the normal approximation."""
     quantiles = -ndtri(target.alpha / benchmarks) + ndtri(target.power)
     return np.ceil((quantiles * deviation / target.limit) ** 2) + 2

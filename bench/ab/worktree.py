@@ -198,7 +198,7 @@ def base_of(repository: Path, ref: str, *, environment: Environment = "auto") ->
         A branch, tag or commit.
     environment
         ``shared`` runs it with the present interpreter and packages, ``own`` installs it into a new virtual
-        environment; ``auto`` shares where base and head ask for the same packages.
+        environment; ``auto`` shares where base and head request the same packages.
 
     Raises
     ------
@@ -237,7 +237,7 @@ def requirements(root: Path) -> tuple[Any, str]:
     try:
         reported = tomllib.loads(project.read_text(encoding="utf-8")).get("project", {}) if project.exists() else {}
     except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{project}: expected TOML: {error}; name another base, or mend it") from error
+        raise InputError(f"{project}: expected TOML: {error}; name another base, or fix it") from error
     return reported.get("dependencies"), constraints.read_text(encoding="utf-8") if constraints.exists() else ""
 
 
@@ -260,7 +260,7 @@ def _commit(repository: Path, ref: str) -> str:
 
 
 def _installed(tree: Path, environment: Path) -> str:
-    """The interpreter of a new virtual environment that holds what `tree` asks for."""
+    """The interpreter of a new virtual environment that holds what `tree` requests."""
     _output([sys.executable, "-m", "venv", "--without-pip", str(environment)])
     python = str(environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
     pinned = ["--constraint", str(tree / CONSTRAINTS)] if (tree / CONSTRAINTS).exists() else []

@@ -54,7 +54,7 @@ def run(
     datasets: Mapping[str, Any] | None = None,
     models: Mapping[str, Any] | None = None,
 ) -> Results:
-    """Run what the suite asks for and is not stored yet, as ``bench run`` does, and open the results.
+    """Run what the suite requests and is not stored yet, as ``bench run`` does, and open the results.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ from bench.spec import Suite
 
 
 def carry_out(suite: Suite, folder: Path, *, engine: str, jobs: int | None, device: str) -> None:
-    """Run what `suite` asks for and `folder` does not hold yet.
+    """Run what `suite` requests and `folder` does not hold yet.
 
     Parameters
     ----------

@@ -167,7 +167,7 @@ def _is_module_class(given: Any) -> bool:
 
 
 class _ModuleParameters(Parameters):
-    """What a constructor takes beside `FACTS`; its names are its author's."""
+    """What a constructor takes next to `FACTS`; its names are its author's."""
 
     model_config = ConfigDict(protected_namespaces=())
 
@@ -216,7 +216,7 @@ def _type_of(default: Any) -> Any:
 
 
 def _checked(place: str, module: Any, shape: Shape) -> Any:
-    """`module`, of which one pass over zeros gives what is asked for: a wrong shape would be broadcast in silence.
+    """`module`, of which one pass over zeros gives what is requested: a wrong shape would be broadcast in silence.
 
     Raises
     ------

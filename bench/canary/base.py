@@ -19,7 +19,7 @@ class Verdict(StrEnum):
     """How a check ended."""
 
     QUIET = "quiet"
-    ALARM = "sang"
+    ALARM = "alarm"
     DOES_NOT_APPLY = "does not apply"
     COULD_NOT_RUN = "could not run"
 
@@ -35,7 +35,7 @@ class Outcome:
     statistic
         What was measured: the largest movement, or a p-value; `None` where nothing was.
     false_alarm_rate
-        The chance, at most, that it sings over an honest cell; 0 for a check that draws no conclusion from chance.
+        The chance, at most, of an alarm over an honest cell; 0 for a check in which chance plays no part.
     """
 
     verdict: Verdict
@@ -102,7 +102,7 @@ def distance(before: ArrayLike, after: ArrayLike) -> float:
 
 
 def windows_distance(before: Windows, after: Windows, count: int, *, targets: bool = False) -> float:
-    """The `distance` of the inputs, and of the `targets` where asked, of the first `count` windows.
+    """The `distance` of the inputs, and of the `targets` where requested, of the first `count` windows.
 
     Of a long series, those are the last ones, and every k-th of all: no more than fit into memory.
     """

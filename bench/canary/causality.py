@@ -95,7 +95,7 @@ class _ExaminedSequences:
                     yield Move(f"{part} sequences", cause, examples_distance(selection, again[part]))
 
     def trained_on_a_twin(self) -> Iterator[Move]:
-        """Training beside other test sequences must end with the same weights."""
+        """Training next to other test sequences must end with the same weights."""
         cause = "other test sequences"
         twin = self.pieces.prepare(self._others(self.prepared.cut.test))
         trained = self.pieces.train(twin)
@@ -109,7 +109,7 @@ class _ExaminedSequences:
             yield Move("tuning", cause, max(fit_distance(one.fit, other.fit) for one, other in pairs))
 
     def each_alone(self) -> Iterator[Move]:
-        """Predictions of one test sequence depend neither on the others beside it nor on any target."""
+        """Predictions of one test sequence depend neither on the others next to it nor on any target."""
         first, seed = self.prepared.cut.test.start, self.pieces.cell.seed
         before = self._by_sequence(self.predictions["test"])
         for kept in (0, 1):
@@ -186,7 +186,7 @@ class _Examined:
         return cls(pieces, prepared, trained, _predictions(trained, _windows(prepared)))
 
     def times(self) -> list[int]:
-        """Each boundary between parts, the points beside it, the middle of each part, and the last point."""
+        """Each boundary between parts, the points next to it, the middle of each part, and the last point."""
         cut = self.prepared.cut
         boundaries = [b + by for b in (cut.train_end, cut.validation_end) for by in (-1, 0, 1)]
         middles = [windows.places[len(windows.places) // 2] for windows in _windows(self.prepared).values()]

@@ -42,7 +42,7 @@ LATE = 3
 """Points before each target to which a claim is relative."""
 
 ALPHA = 1e-4
-"""How often, at most, an honest cell makes such a canary sing."""
+"""How often, at most, an honest cell makes such a canary raise an alarm."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +128,7 @@ def judged(rounds: list[Round], *, chance: float = 0.5) -> Outcome:
 
 
 def check_randomised_targets(pieces: Pieces) -> Outcome:
-    """Train on targets by lot and answer about targets by lot, several times."""
+    """Train on targets at random and answer about targets at random, several times."""
     targets = pieces.sequences.targets
     if not np.ptp(targets, axis=0).any():
         return Outcome(Verdict.DOES_NOT_APPLY, "all targets are the same, in whatever order")
@@ -171,7 +171,7 @@ def drawn(sequences: Sequences, count: int, random: np.random.Generator) -> tupl
 def _hits(
     answers: FloatArray, all_targets: FloatArray32, rows: NDArray[np.int64], random: np.random.Generator
 ) -> NDArray[np.int64]:
-    """``[D]``: how many claims about the targets of `rows` are right, one for each sequence, at a step by lot."""
+    """``[D]``: how many claims about the targets of `rows` are right, one for each sequence, at a step at random."""
     steps = random.integers(answers.shape[1], size=len(answers))
     upper = coins(places(all_targets)[rows, steps], random)  # [N, D]
     claims = answers[np.arange(len(answers)), steps] > np.median(answers, axis=0)[steps]
@@ -187,7 +187,7 @@ def places(targets: FloatArray32) -> NDArray[np.int64]:
 
 
 def coins(place: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.bool_]:
-    """Whether each `place` lies in the upper half; the very middle by lot."""
+    """Whether each `place` lies in the upper half; the very middle at random."""
     return np.asarray((place > 0) | ((place == 0) & (random.random(place.shape) < 0.5)))
 
 
@@ -213,7 +213,7 @@ GBM = Canary("gbm", "geometric Brownian motion: none may beat persistence with d
 
 
 def check_permuted(pieces: Pieces) -> Outcome:
-    """Train on permuted targets and forecast permuted targets, several times; of sequences, on targets by lot."""
+    """Train on permuted targets and forecast permuted targets, several times; of sequences, on targets at random."""
     if isinstance(pieces.source, Sequences):
         return check_randomised_targets(pieces)
     values = pieces.series.values
@@ -242,7 +242,7 @@ def permuted(series: Series, count: int, random: np.random.Generator) -> Fair:
 
 
 def _coins(values: FloatArray, random: np.random.Generator) -> NDArray[np.bool_]:
-    """``[N]``: whether each value belongs to the upper half of itself and all later ones; ties by lot."""
+    """``[N]``: whether each value belongs to the upper half of itself and all later ones; ties at random."""
     tie_break = random.permutation(len(values))
     rank = np.empty(len(values), np.int64)
     rank[np.lexsort((tie_break, values))] = np.arange(len(values))

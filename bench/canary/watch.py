@@ -33,7 +33,7 @@ class Finding:
 def watch(cells: Sequence[Cell], canaries: Iterable[Canary], budget: Budget) -> Iterator[Finding]:
     """Every canary on every cell, in their order; what goes wrong is an outcome too.
 
-    A canary with data of its own is asked once for all cells that differ in their dataset alone; its finding has
+    A canary with data of its own is requested once for all cells that differ in their dataset alone; its finding has
     the first of them.
     """
     canaries = list(canaries)
@@ -69,7 +69,7 @@ def _once(load: Callable[[], Series | Sequences]) -> Callable[[], Series | Seque
         if not kept:
             try:
                 kept.append(load())
-            except Exception as error:  # raised below, as often as it is asked for
+            except Exception as error:  # raised below, as often as it is requested
                 kept.append(error)
         (came,) = kept
         if isinstance(came, Exception):

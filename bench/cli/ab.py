@@ -35,7 +35,7 @@ class Measured:
     Parameters
     ----------
     target
-        What was asked for.
+        What was requested.
     conclusion, pairs, seconds
         What came of it, the raw numbers, and how long they took.
     shared
@@ -112,7 +112,7 @@ def _undecided(found: Measured, names: list[str]) -> str:
     return (
         f"Cannot decide: this machine is too noisy to tell a slowdown of {found.target.slowdown:.0%} from none within "
         f"the time limit, for {', '.join(names)}. At this noise it takes about {needed} pairs, {minutes:.0f} min: "
-        "raise --time-limit, end other work on the machine, or ask for a larger --slowdown."
+        "raise --time-limit, end other work on the machine, or request a larger --slowdown."
     )
 
 

@@ -60,11 +60,11 @@ def _summary(findings: Sequence[Finding]) -> str:
     count = Counter(finding.outcome.verdict for finding in findings)
     said = ", ".join(f"{count[verdict]} {verdict.value}" for verdict in Verdict if count[verdict])
     chance = sum(finding.outcome.false_alarm_rate for finding in findings)
-    return f"{len(findings)} checks: {said}; over honest cells one or more would sing by chance in at most {chance:.2%}"
+    return f"{len(findings)} checks: {said}; false-alarm rate over honest cells at most {chance:.2%}"
 
 
 def status(findings: Sequence[Finding]) -> int:
-    """0 every canary that applies was quiet, 1 one sang, 2 one could not run, or none applied."""
+    """0 every canary that applies was quiet, 1 one alarm, 2 one could not run, or none applied."""
     verdicts = {finding.outcome.verdict for finding in findings}
     if Verdict.ALARM in verdicts:
         return 1

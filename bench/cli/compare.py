@@ -40,7 +40,7 @@ def compare_results(
     Raises
     ------
     InputError
-        The two cannot be compared; that has then been written in every form that was asked for.
+        The two cannot be compared; that has then been written in every form that was requested.
     """
     from bench.comparing.formats import FORMATS, REFUSALS
     from bench.comparing.outcomes import Verdict
@@ -118,7 +118,7 @@ def updated_baseline(results: Path, folder: Path) -> tuple[str, list[str]]:
 
 
 def _requested(results: Path) -> dict[CellKey, Requested] | None:
-    """What the suite of the last run into `results` asks for; `None` where the folder does not hold it."""
+    """What the suite of the last run into `results` requests; `None` where the folder does not hold it."""
     from bench.cells import expand
     from bench.replication.systems import parsed
     from bench.store import read_suite

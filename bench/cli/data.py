@@ -41,7 +41,7 @@ def _provided(name: str) -> LocalFile:
 
 def _unreadable(name: str, error: OSError) -> LocalFile:
     place = error.filename or PINNED[name].file
-    advice = f"{place}: expected a file that can be read, got {error.strerror}; mend its permissions, or remove it"
+    advice = f"{place}: expected a file that can be read, got {error.strerror}; fix its permissions, or remove it"
     return LocalFile(name, PINNED[name].file, "damaged", advice=advice)
 
 

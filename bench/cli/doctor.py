@@ -49,7 +49,7 @@ def _findings(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
         yield from check()
     except OSError as error:
         place = error.filename or check.__name__.strip("_")
-        yield Finding("wrong", check.__name__.strip("_"), f"{place}: {error.strerror}; mend its permissions")
+        yield Finding("wrong", check.__name__.strip("_"), f"{place}: {error.strerror}; fix its permissions")
 
 
 def _python() -> Iterator[Finding]:
@@ -77,7 +77,7 @@ def _processors() -> Iterator[Finding]:
 def _gpu() -> Iterator[Finding]:
     try:
         import torch
-    except Exception:  # told by `_libraries`
+    except Exception:  # reported by `_libraries`
         return
 
     if torch.cuda.is_available():
@@ -107,7 +107,7 @@ def _folders() -> Iterator[Finding]:
         there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
         free = shutil.disk_usage(there).free
         if not _writable(there):
-            yield Finding("wrong", what, f"{there} cannot be written; mend its permissions, or work in another folder")
+            yield Finding("wrong", what, f"{there} cannot be written; fix its permissions, or work in another folder")
         elif free < _ENOUGH_BYTES:
             yield Finding("wrong", what, f"{there} has {free / 1e6:.0f} MB left, expected 1 GB; make room")
         else:

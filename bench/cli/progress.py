@@ -83,7 +83,7 @@ def _none() -> Iterator[Listener]:
 def _plain() -> Iterator[Listener]:
     """A line for each event but `Started`, with the time since the start; none where there is nothing to run.
 
-    Rounds come fast: one is told where nothing has been for a while.
+    Rounds come fast: one is reported where nothing has been for a while.
     """
     began = last = time.monotonic()
 

@@ -19,7 +19,7 @@ from bench.store.schema import ALL
 from bench.text import NOTHING, columns, listed, number
 
 _SEEDS = 10
-"""Replicates beside each other, so that a line fits on a screen."""
+"""Replicates next to each other, so that a line fits on a screen."""
 _MADE_BY = {
     **dict.fromkeys(ALL, "the cell has nothing to tell there, or was never run"),
     "probes": "`bench probe` makes them",
@@ -111,7 +111,7 @@ def _apart(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _replicates(rows: Sequence[Mapping[str, Any]]) -> Iterator[list[list[str]]]:
-    """What differs, a line for each column and some replicates beside each other."""
+    """What differs, a line for each column and some replicates next to each other."""
     for start in range(0, len(rows), _SEEDS):
         block = rows[start : start + _SEEDS]
         yield [

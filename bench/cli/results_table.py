@@ -14,7 +14,7 @@ from bench.text import columns
 
 _HEAD = ("dataset", "L", "h")
 _NEXT_TO = 10
-"""Models beside each other, at most, so that a line fits on a screen."""
+"""Models next to each other, at most, so that a line fits on a screen."""
 
 
 def results_table(runs: pa.Table, cell_ids: Sequence[str]) -> str:

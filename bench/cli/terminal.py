@@ -28,7 +28,7 @@ _SAME_S = 1.0
 
 
 class Interrupt:
-    """Whether the user has asked to stop.
+    """Whether the user has requested to stop.
 
     The first interrupt raises `KeyboardInterrupt`, a later one ends the program at once.
     """

@@ -59,7 +59,7 @@ class Measure:
         values
             ``[cells, seeds]``.
         scale
-            ``[cells]``: the range of the data, by which rounding is told; NaN where it is not known.
+            ``[cells]``: the range of the data, by which rounding is reported; NaN where it is not known.
         """
         if not self.relative:
             return values
@@ -89,7 +89,7 @@ SAME = 1e-9
 """Differences smaller than this are the same number, summed in another order."""
 
 MOST = 1000
-"""More replicates than this are not asked for: the effect is too near to its margin."""
+"""More replicates than this are not requested: the effect is too near to its margin."""
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def _panel(axes: Axes, series: Series, found: Sequence[Step]) -> None:
 
 
 def _between(series: Series) -> list[float]:
-    """Where the failed runs lie: beside the last run before each."""
+    """Where the failed runs lie: next to the last run before each."""
     times = [point.time for point in series.points]
     return [sum(1 for time in times if time and each.time and time < each.time) - 0.5 for each in series.failures]
 

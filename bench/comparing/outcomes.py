@@ -104,7 +104,7 @@ class MetricChange:
     p_value
         That there is no effect, corrected by Holm's method over the comparison; `None` where nothing was tested.
     further
-        About how many more replicates would decide it; `None` unless undecided, or where it cannot be told.
+        About how many more replicates would decide it; `None` unless undecided, or where it is inconclusive.
     """
 
     metric: str
@@ -190,7 +190,7 @@ class Comparison:
         Those that only the new, only the old result set has.
     failed, thinned
         Those of which replicates were ok and no longer are, and of which replicates vanished.
-    mended
+    fixed
         Those whose replicates all are ok, and were not.
     changed_data
         Those that were run on different data, or tested on different targets: their errors do not compare.

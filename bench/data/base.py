@@ -86,13 +86,13 @@ class Series:
         source, values = self.provenance.source, self.values
         if values.ndim != 2 or values.dtype != np.float64:
             raise DataError(
-                f"{source}: expected float64 values [N, C], got {values.dtype} {list(values.shape)}; mend it"
+                f"{source}: expected float64 values [N, C], got {values.dtype} {list(values.shape)}; fix it"
             )
         if (point := first_unusable(values)) is not None:
             channel = int(np.argmin(np.abs(values[point]) <= LARGEST))
             raise DataError(
                 f"{source}: expected finite values within ±{LARGEST:g}, got {values[point, channel]} at point "
-                f"{point + 1}, channel {channel + 1}; mend the values, or scale them down"
+                f"{point + 1}, channel {channel + 1}; fix the values, or scale them down"
             )
 
     def __len__(self) -> int:
@@ -113,7 +113,7 @@ class Sequences:
         ``[N, U, D]`` float32: to `denoise`, the clean sequence, ``U = T``; to `classify`, the class as one-hot,
         ``U = 1`` and `D` classes; to `forecast`, one value after the end, ``U = 1``.
     task
-        What is asked.
+        What is requested.
     provenance
         Where they come from.
     best
@@ -153,7 +153,7 @@ class Sequences:
 
 def first_unusable(values: FloatArray) -> int | None:
     """The index of the first of ``values`` ``[N]`` or ``[N, C]`` that holds NaN or more than `LARGEST`."""
-    # Extremes carry NaN along and need no arrays beside the values; only a fault is worth those.
+    # Extremes carry NaN along and need no arrays next to the values; only a fault is worth those.
     if values.min(initial=0.0) >= -LARGEST and values.max(initial=0.0) <= LARGEST:
         return None
     usable = np.abs(values.reshape(len(values), -1)) <= LARGEST
@@ -177,7 +177,7 @@ class DatasetKind:
         ``fingerprint(parameters) -> str``: the SHA-256 of the bytes that `load` would read, known without
         parsing them; `None` for generated series, whose parameters and seed are their identity.
     task
-        What is asked of it.
+        What it has to do.
     steps
         ``steps(parameters) -> T`` of `Sequences`, which is then the only sequence length; `None` for a `Series`.
     variable
@@ -212,7 +212,7 @@ def file_sha256(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise DataError(f"{path}: expected a file that can be read, got: {error.strerror}; mend it") from error
+        raise DataError(f"{path}: expected a file that can be read, got: {error.strerror}; fix it") from error
 
 
 def values_sha256(values: FloatArray) -> str:

@@ -48,7 +48,7 @@ class Columns:
     values
         ``[N]`` float64.
     time
-        ``[N]`` datetime64 (UTC where the file states a zone) or float64; `None` where no column was asked for.
+        ``[N]`` datetime64 (UTC where the file states a zone) or float64; `None` where no column was requested.
     place
         Where each row stands in the file.
     """
@@ -331,7 +331,7 @@ def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
     except _UNREADABLE as error:
         place = f" line {start}:" if isinstance(error, csv.Error) else ""
         said = "a quote that is never closed" if str(error) == "unexpected end of data" else f"an error: {error}"
-        raise DataError(f"{path}:{place} expected a CSV file that can be read, got {said}; mend it") from error
+        raise DataError(f"{path}:{place} expected a CSV file that can be read, got {said}; fix it") from error
 
 
 def _open(path: Path) -> BinaryIO:
@@ -377,7 +377,7 @@ def read_parquet(path: Path, column: str, time: str | None) -> Columns:
             table = file.read(columns=wanted, use_threads=False)
     except (pa.ArrowException, OSError) as error:
         said = one_line(error)
-        raise DataError(f"{path}: expected a Parquet file that can be read, got an error: {said}; mend it") from error
+        raise DataError(f"{path}: expected a Parquet file that can be read, got an error: {said}; fix it") from error
     return Columns(
         path=path,
         values=_numbers(path, column, table[column]),

@@ -107,7 +107,7 @@ def load_noisy_sine(parameters: NoisySine, seed: int) -> Series:
 
 
 def load_damped_multisine(parameters: DampedMultisine, seed: int) -> Series:
-    """`damped_multisine` at ``t = 0, step, 2 step, …``, with noise where asked for."""
+    """`damped_multisine` at ``t = 0, step, 2 step, …``, with noise where requested."""
     seed = parameters.data_seed(seed)
     t = _times(parameters.length, parameters.step)
     clean = damped_multisine(t)[:, None]
@@ -144,7 +144,7 @@ def _times(length: int, step: float) -> Signal:
 RANDOM = DatasetKind("independent Gaussian noise: nothing to learn", Random, load_random)
 SINE = DatasetKind("a sine", Sine, load_sine)
 NOISY_SINE = DatasetKind("a sine with Gaussian noise", NoisySine, load_noisy_sine)
-DAMPED_MULTISINE = DatasetKind("a damped sum of sines, with noise if asked for", DampedMultisine, load_damped_multisine)
+DAMPED_MULTISINE = DatasetKind("a damped sum of sines, with noise if requested", DampedMultisine, load_damped_multisine)
 
 
 class TwoTone(Seeded):

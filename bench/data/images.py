@@ -93,7 +93,7 @@ def load_sklearn_digits(_parameters: Digits, _seed: int) -> Sequences:
     """1797 images as 8 steps of 8 pixels, divided by 16 into [0, 1], in the order of the file.
 
     In the file one writer follows another, so that the last part was largely written by other hands than the first:
-    a split in order asks for digits of new writers.
+    a split in order requests digits of new writers.
 
     Raises
     ------
@@ -133,7 +133,7 @@ _BLOCK = 1000  # images
 _MEAN, _DEVIATION = np.float32(0.1307), np.float32(0.3081)  # of the train part, as published
 _PARTS = ("train", "test")
 _FILES = tuple(f"mnist-{part}-{what}" for part in _PARTS for what in ("images", "labels"))
-_MNIST_SOURCE = f"{PINNED[_FILES[0]].address} and three files beside it, rows as steps"
+_MNIST_SOURCE = f"{PINNED[_FILES[0]].address} and three files next to it, rows as steps"
 
 
 class Mnist(Parameters):

@@ -212,7 +212,7 @@ pooch.get_logger().setLevel("ERROR")  # only the command line prints
 
 
 def download(pinned: Pinned, folder: Path) -> Path:
-    """The file in `folder`, written beside, verified by SHA-256, and renamed.
+    """The file in `folder`, written next to, verified by SHA-256, and renamed.
 
     Raises
     ------

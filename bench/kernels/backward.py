@@ -171,7 +171,7 @@ def _chunk_back(
             add_step(plan, arrays.upstream.y, tile, step, Matrix(workspace.d_h, 0, plan.padded))
         now, start = tile.slots + (step + 1) * size, (step - first) * plan.tile * width
         _derive(plan, arrays.results.slots, (now, now - size), workspace, start)
-        if step > 0 or plan.initial:  # nobody asks for the gradient to a state that was not given
+        if step > 0 or plan.initial:  # nobody requests the gradient to a state that was not given
             _carry(plan, workspace, start)
 
 

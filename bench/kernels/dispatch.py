@@ -39,7 +39,7 @@ GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3}
 
 
 class Options(NamedTuple):
-    """What a call asks for, beside its tensors."""
+    """What a call requests, next to its tensors."""
 
     cell: str
     reverse: bool  # walk the steps from the last to the first
@@ -154,7 +154,7 @@ class Weights(NamedTuple):
 
 
 class Outputs(NamedTuple):
-    """What a recurrent operator gives; what was not asked for, or a cell does not have, is ``[K, 0]``."""
+    """What a recurrent operator gives; what was not requested, or a cell does not have, is ``[K, 0]``."""
 
     y: Tensor  # [K, B, T, H]: the hidden state of every step, in the order of the input
     h: Tensor  # [K, B, H]: after the last step walked
@@ -240,7 +240,7 @@ def in_torch(options: Options, inputs: Inputs) -> tuple[Tensor, Tensor, Tensor]:
     Equations as the documentation of `torch.nn.RNN`, `torch.nn.LSTM` and `torch.nn.GRU` states them. All steps
     ``[K, B, T, H]``, last ``h`` and ``c`` ``[K, B, H]``.
 
-    What is not asked for, or not there, is ``[K, 0]``.
+    What is not requested, or not there, is ``[K, 0]``.
     """
     h, c = _initial(inputs)
     by_input = inputs.x @ inputs.weight_ih.mT.unsqueeze(1)  # [K, B, T, gates · H]

@@ -208,7 +208,7 @@ def _run(mode: int, plan: CallPlan, arrays: Arrays) -> None:
 def run_forward(options: Options, inputs: Inputs) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """All steps ``[K, B, T, H]``, last states ``[K, B, H]`` twice, and what the backward pass needs ``[K, …]``.
 
-    What is not asked for, or not there, is ``[K, 0]``.
+    What is not requested, or not there, is ``[K, 0]``.
     """
     plan, dtype = _plan(options, inputs), inputs.x.dtype
     state = (plan.members, plan.batch, plan.hidden)

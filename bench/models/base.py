@@ -37,7 +37,7 @@ class Parameters(BaseModel):
 
 @dataclass(frozen=True)
 class Shape:
-    """What a model is told about its data, and all that it is told.
+    """What a model is given about its data, and all that it is given.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class Shape:
     channels
         `C`, the values at each point.
     task
-        What is asked: to `forecast` the horizon, to `denoise` each step, to `classify` the window.
+        What is requested: to `forecast` the horizon, to `denoise` each step, to `classify` the window.
     outputs
         `D`, the values of one target: the channels, or the classes; `None` for `channels`.
     every_step
@@ -137,9 +137,9 @@ class ModelKind:
     gradient
         Whether it is trained by gradient descent.
     tasks
-        What it can be asked.
+        What it can do.
     refusals
-        What of a shape it cannot do: each raises `InputError` where that is asked, given the shape and the parameters.
+        What of a shape it cannot do: each raises `InputError` for such a shape, given it and the parameters.
     stochastic
         Whether a model without gradients draws random numbers: each replicate is then a fit of its own, and the model
         has the method ``seed(integer)``, called before `fit`.

@@ -152,7 +152,7 @@ def refuse_variable(shape: Shape, _parameters: Parameters) -> None:
 
 
 def refuse_every_step(shape: Shape, _parameters: Parameters) -> None:
-    """Refuse to be asked for an output at every step.
+    """Refuse a request for an output at every step.
 
     Raises
     ------
@@ -187,5 +187,5 @@ def refuse_both_ways(shape: Shape, parameters: RecurrentParameters) -> None:
 
 
 def answer_steps(shape: Shape) -> int:
-    """Steps of one target: all of the window to denoise, else the horizon, whatever else training may ask for."""
+    """Steps of one target: all of the window to denoise, else the horizon, whatever else training may request."""
     return shape.sequence_length if shape.task == "denoise" else shape.horizon

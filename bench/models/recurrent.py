@@ -103,7 +103,7 @@ class Recurrent(nn.Module):
         return outputs[-1] if self.last_only else torch.cat(outputs, dim=-2)
 
     def _pieces(self, steps: int) -> list[int]:
-        """Into how many steps each the window is cut; only training asks for gradients."""
+        """Into how many steps each the window is cut; only training requests gradients."""
         if self.truncate is None or not self.training:
             return [steps]
         whole, first = divmod(steps, self.truncate)

@@ -64,7 +64,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class ProbePlan:
-    """What is asked for, and what of it is not stored yet."""
+    """What is requested, and what of it is not stored yet."""
 
     folder: Path
     setting: Setting

@@ -46,7 +46,7 @@ WARM_CALLS = 3
 
 
 def synchroniser(device: str) -> Callable[[], None]:
-    """What waits until everything that `device` was asked to do is done; a CPU is done when the call returns."""
+    """What waits until everything that `device` has to do is done; a CPU is done when the call returns."""
     if torch.device(device).type == "cuda":
         return lambda: torch.cuda.synchronize(device)
     return lambda: None

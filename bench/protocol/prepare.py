@@ -132,7 +132,7 @@ class Outline:
     train, validation
         Examples.
     shape
-        What a model is told about them.
+        What a model is reported about them.
     """
 
     train: int

@@ -290,7 +290,7 @@ class Examples(Protocol):
 
     @property
     def task(self) -> Task:
-        """What is asked."""
+        """What is requested."""
 
     @property
     def sequence_length(self) -> int:
@@ -298,7 +298,7 @@ class Examples(Protocol):
 
     @property
     def horizon(self) -> int:
-        """Points to forecast; 1 where something else is asked."""
+        """Points to forecast; 1 where something else is requested."""
 
     @property
     def channels(self) -> int:
@@ -340,7 +340,7 @@ class Selection:
     places
         Which of them.
     task
-        What is asked.
+        What is requested.
     """
 
     all_inputs: NDArray[np.float32]
@@ -424,7 +424,7 @@ class TrainingData:
 
 
 def shape_of(data: TrainingData, training: Training) -> Shape:
-    """What a model is told about `data`."""
+    """What a model is reported about `data`."""
     train = data.train
     return Shape(
         train.sequence_length,

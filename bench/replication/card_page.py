@@ -134,7 +134,7 @@ def render(source: Source, *, names: tuple[str, str]) -> Files:
     """The files of the page: path within its folder → content.
 
     A card is a report of its own: it is there if something of it was run, and its claims are corrected together, so
-    that it says the same whether or not others stand beside it.
+    that it says the same whether or not others stand next to it.
 
     Parameters
     ----------

@@ -150,7 +150,7 @@ def _reported(rows: Sequence[Row]) -> str:
 
 
 def overlay(trace: Trace, *, title: str, name: str, what: str = "") -> Picture:
-    """Predictions over truth, persistence beside them."""
+    """Predictions over truth, persistence next to them."""
     what_of = "median" if trace.seed is None else f"seed {trace.seed}"
     layout = Panels(
         count=1, height=2.0, labels=["truth", "persistence", f"{short(trace.model, 40)}, {what_of}"], above=0.1

@@ -122,7 +122,7 @@ def interval(spread: Spread, places: int | None = None) -> str:
 
 
 def course(found: Trajectory) -> str:
-    """How far a printed course strays, beside what the replicates do."""
+    """How far a printed course strays, next to what the replicates do."""
     if found.deviation is None or found.limit is None:
         return found.note
     return (
@@ -138,7 +138,7 @@ AS_PUBLISHED = "as published"
 
 
 def results(card: Card, anchor: str, verdicts: Verdicts) -> Table:
-    """Every cell of one card, as published and under the protocol, beside persistence and the noise floor."""
+    """Every cell of one card, as published and under the protocol, next to persistence and the noise floor."""
     published = [(run.evidence, run) for run in card.runs if run.evidence]
     cells = [*published, *((cell, None) for cell in card.protocol)]
     places = {dataset: place for place, dataset in enumerate(dict.fromkeys(cell.dataset for cell, _ in cells))}
@@ -165,7 +165,7 @@ class _Shown:
     Parameters
     ----------
     accuracy
-        Classes are told apart.
+        Classes are distinguished.
     floor
         A noise floor is known of some; of data that the world made, the scaled error stands in its place.
     trained_on

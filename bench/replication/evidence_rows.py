@@ -123,8 +123,8 @@ class Evidence:
         The resolved cell.
     seeds
         ``[replicates]``, of those that finished.
-    asked
-        How many replicates were asked for.
+    requested
+        How many replicates were requested.
     reason
         Why the first that did not finish did not; empty where all did.
     numbers

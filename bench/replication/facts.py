@@ -19,7 +19,7 @@ from bench.replication.printed import accuracy, decimals, errors_on_test, train_
 from bench.replication.systems import Published, Shape
 
 GATES = {"rnn": 0, "gru": 2, "lstm": 3}
-"""Gates of a cell: beside the candidate, each is one more block of weights."""
+"""Gates of a cell: next to the candidate, each is one more block of weights."""
 
 
 def window_count(points: int, sequence_length: int, horizon: int = 1, *, lost: int = 0) -> int:
@@ -166,7 +166,7 @@ def findings(published: Published, found: Evidence, tables: Tables) -> tuple[Fin
 
 
 def least(found: Evidence) -> int:
-    """Replicates that a verdict on this cell asks for."""
+    """Replicates that a verdict on this cell requests."""
     return LEAST_IMAGES if found.task == "classify" else LEAST
 
 

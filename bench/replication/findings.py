@@ -20,10 +20,10 @@ from bench.stats.claims import ClaimOutcome
 from bench.stats.paired import paired
 
 LEAST = 20
-"""Replicates that a verdict asks for: with fewer, the ends of the central 95 % are those of a handful of values."""
+"""Replicates that a verdict requests: with fewer, the ends of the central 95 % are those of a handful of values."""
 
 LEAST_IMAGES = 3
-"""Replicates that a verdict on images asks for: their accuracy differs little from seed to seed, and costs much."""
+"""Replicates that a verdict on images requests: their accuracy differs little from seed to seed, and costs much."""
 
 CENTRAL = (0.025, 0.975)
 """The quantiles between which the central 95 % of the replicates lie."""

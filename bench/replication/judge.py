@@ -31,7 +31,7 @@ def judge(printed: Printed, ours: Spread | None, *, higher_is_better: bool = Fal
     higher_is_better
         As for accuracies; of losses and errors the lower is better.
     least
-        Replicates that a verdict asks for; with fewer it is given, and said to rest on few.
+        Replicates that a verdict requests; with fewer it is given, and said to rest on few.
     """
     base = Finding(printed.quantity, printed.text, Outcome.NOT_RUN, ours=ours, printed=printed)
     if ours is None:
@@ -47,7 +47,7 @@ def judge(printed: Printed, ours: Spread | None, *, higher_is_better: bool = Fal
 
 def few(ours: Spread, least: int) -> str:
     """What to keep in mind where there are fewer than `least` replicates; else nothing."""
-    return "" if ours.count >= least else f"rests on {ours.count} of the {least} replicates that a verdict asks for"
+    return "" if ours.count >= least else f"rests on {ours.count} of the {least} replicates that a verdict requests"
 
 
 def not_stated(quantity: str, ours: Spread | None, *, least: int = LEAST) -> Finding:

@@ -173,7 +173,7 @@ class _Possible:
         count = len(set(claim.models))
         if count != len(claim.models) or count < least or (most is not None and count > most):
             wanted = f"{least} or more" if most is None else str(most or "no")
-            yield f"expected {wanted} kinds of models, each once, got {len(claim.models)}; mend models"
+            yield f"expected {wanted} kinds of models, each once, got {len(claim.models)}; fix models"
         elif claim.test == "rests-on":
             yield from self._series()
             yield from self._check_ablation()

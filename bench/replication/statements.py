@@ -32,7 +32,7 @@ QUANTITY = "step_s"
 
 
 def slower(one: Median, other: Median) -> ClaimOutcome:
-    """Whether `one` takes longer than `other`: their intervals lie apart. Without both it cannot be told."""
+    """Whether `one` takes longer than `other`: their intervals lie apart. Without both it is inconclusive."""
     if one.bounds is None or other.bounds is None:
         return ClaimOutcome.INCONCLUSIVE
     apart, reverse = one.bounds[0] > other.bounds[1], one.bounds[1] < other.bounds[0]
@@ -125,7 +125,7 @@ def _label(cell: Evidence) -> str:
 
 
 def _closeness(close: Sequence[Case], cells: Sequence[Evidence]) -> str:
-    """How many err less than persistence, and how large the errors are beside its."""
+    """How many err less than persistence, and how large the errors are next to its."""
     if not close:
         return sentence(close)
     less, more = (sum(held is each for _, held, _ in close) for each in (ClaimOutcome.HOLDS, ClaimOutcome.FAILS))
@@ -203,9 +203,9 @@ _SAYS = {
 def ablation(text: str, cells: Sequence[Evidence], protocol: Sequence[Evidence], tables: Tables) -> ClaimFinding:
     """The verdict on "the network fails", from the `cells` of its card as published.
 
-    Each is held against persistence, and the same networks under the protocol beside them: these say whether it is
-    the training that fails. The network whose every step is asked for the one value after the window is held against
-    the same one that is asked at the last step only, replicate by replicate.
+    Each is held against persistence, and the same networks under the protocol next to them: these say whether it is
+    the training that fails. The network whose every step is requested the one value after the window is held against
+    the same one whose target is that of the last step only, replicate by replicate.
     """
     if not cells:
         return ClaimFinding(text, ClaimOutcome.NOT_MEASURED, "no replicate finished")
@@ -227,7 +227,7 @@ def _says(how: str, cases: Sequence[Case]) -> str:
 
 
 def _target_says(cells: Sequence[Evidence]) -> list[str]:
-    """How much larger the error is where every step is asked for the same value; nothing where that was not run."""
+    """How much larger the error is where every step has the same target; nothing where that was not run."""
     requested = next((cell for cell in cells if REPEATED_TARGETS in cell.departures), None)
     plain = next((cell for cell in cells if cell.departures and REPEATED_TARGETS not in cell.departures), None)
     if requested is None or plain is None:
@@ -247,7 +247,7 @@ def _ratio_says(ratio: float, low: float, high: float) -> str:
         return f"{reported}: the target is not what fails"
     if low > 1:
         return f"{reported}: part of the failure is the target, not the network"
-    return f"{reported}: it cannot be told whether the target has to do with it"
+    return f"{reported}: it is inconclusive whether the target has to do with it"
 
 
 NEARLY_EQUAL = 0.05

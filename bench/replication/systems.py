@@ -149,14 +149,14 @@ class System(SystemSettings):
 class ReplicationSuite(Suite):
     """One suite: datasets × models × sequence lengths × horizons, and how each cell is tuned and trained.
 
-    Beside the cross product, or instead of it, `systems` each add cells of their own.
+    Next to the cross product, or instead of it, `systems` each add cells of their own.
     """
 
     model_config = ConfigDict(title="Suite")
 
     systems: tuple[System, ...] = Field((), description="Published systems: run as published, and under the protocol.")
     references: tuple[Entry, ...] = Field(
-        (), description="Models that run on the data of every system under the protocol, beside the system's own."
+        (), description="Models that run on the data of every system under the protocol, next to the system's own."
     )
 
     def products(self) -> Iterator[Product]:

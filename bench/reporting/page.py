@@ -158,11 +158,11 @@ class ModelPart:
 
 
 FIRST = ("ranks", "front")
-"""The pictures beside the ranking."""
+"""The pictures next to the ranking."""
 
 
 def html(summary: Summary, pictures: Pictures, *, csv: str) -> str:
-    """The page: one file that asks for nothing from outside, which its content security policy makes sure of."""
+    """The page: one file that requests nothing from outside, which its content security policy makes sure of."""
     template = environment().get_template("report.html.j2")
     return template.render(**_values(summary, pictures), **shell(tables=bool(summary.sections)), csv=_encoded(csv))
 

@@ -46,7 +46,7 @@ TERMS = (
         "“No skill shown” is not proof of no skill. A suspected leak is an error below what is possible.",
     ),
     (
-        "Not told from it",
+        "No significant difference",
         "The same tests against the model with the smallest error do not show a larger error.",
     ),
     (
@@ -133,7 +133,7 @@ def _rivals(best: CellSummary, rivals: Sequence[str], untested: Sequence[str], c
     return " ".join(
         said
         for said, models in (
-            (f"It cannot be told from {listed(near)}.", near),
+            (f"It is not shown to differ from {listed(near)}.", near),
             (f"{listed(untested)} could not be tested against it.", untested),
         )
         if models
@@ -311,7 +311,7 @@ def _possible(sections: Sequence[Section]) -> list[str]:
         sentences.append(f"The best models learn {share} of what can be learnt on {_names(list(learnt), of)}.")
     if nothing:
         sentences.append(
-            f"On {_names(nothing, of)} it cannot be told whether there is anything to learn: "
+            f"On {_names(nothing, of)} it is inconclusive whether there is anything to learn: "
             "the error of persistence is within chance of the noise floor."
         )
     if unknown:

@@ -31,7 +31,7 @@ class Source:
         Where they were read from, as the user wrote it.
     suite
         The suite of the last run; `None` where the folder does not tell it.
-    asked
+    requested
         The cells that the suite has; `None` where the folder does not tell its suite.
     unreadable
         Why something of the folder is missing from all this, and what to do: a line for each.

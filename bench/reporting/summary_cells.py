@@ -23,7 +23,7 @@ from bench.text import setting
 
 NO_ROW = "no row: the suite leaves this cell out, or it has not been run yet"
 LEFT_OUT = "no row: the suite leaves this cell out"
-NOT_RUN = "no row, though the suite asks for this cell: `bench run` makes it"
+NOT_RUN = "no row, though the suite requests this cell: `bench run` makes it"
 
 _TIMES = ("fit_s", "predict_s", "tuning_s")
 _MEANS = ("mae", "directional_accuracy", "accuracy", "log_loss", "validation_mse_scaled")
@@ -100,7 +100,7 @@ class Cells:
         By cell id, of the cells whose predictions are stored.
     references
         The models that are persistence itself.
-    asked
+    requested
         The cells that the suite has, where that is known: it says why one has no row.
     """
 

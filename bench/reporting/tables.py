@@ -142,7 +142,7 @@ def _against(cell: CellSummary, *, best: bool, shows: _Shows) -> Entry:
         return Entry("the smallest")
     if not cell.why_not_best:
         return nothing(cell.note or OTHER_LENGTH)
-    near = "not tested" if cell.model in shows.untested else "not told from it"
+    near = "not tested" if cell.model in shows.untested else "no significant difference"
     return Entry(near if cell.model in shows.rivals else "larger", hint=cell.why_not_best)
 
 

@@ -47,7 +47,7 @@ class Entry:
     strong
         Whether it is lifted.
     mark
-        What stands beside it.
+        What stands next to it.
     cell
         The id of the cell whose rows it comes from: it leads there.
     anchor

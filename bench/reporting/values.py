@@ -60,7 +60,7 @@ class Tuned:
     trials
         ``[trials]``: 1 … as many as there are.
     expected, low, high
-        ``[trials]``: the best validation error to expect of so many, with its interval; NaN where it cannot be told.
+        ``[trials]``: the best validation error to expect of so many, with its interval; NaN where it is inconclusive.
     mattered
         The hyperparameters that explain more of the error than chance, with their shares of its variance.
     """
@@ -178,7 +178,7 @@ class Standing:
     fit_s
         Of one seed, the geometric mean over datasets; `None` where it was not measured on all of them.
     probed
-        Whether that is the probe's time, apart from any other work; else it is the run's, beside other cells.
+        Whether that is the probe's time, apart from any other work; else it is the run's, next to other cells.
     on_front
         Every other model with an error as small takes longer to fit.
     """
@@ -279,7 +279,7 @@ class CellSummary:
     Parameters
     ----------
     finished, replicates
-        How many replicates are ok, out of how many that were asked for.
+        How many replicates are ok, out of how many that were requested.
     note
         Why something is missing; empty where nothing is.
     deterministic
@@ -365,7 +365,7 @@ class Section:
     best_set
         Among which models the best one is, in words; empty where the test targets do not tell.
     task
-        What is asked of the data.
+        What is the job on the data.
     """
 
     title: str
@@ -439,7 +439,7 @@ class Counts:
     Parameters
     ----------
     cells, stored
-        Those that the suite asks for, where it is known, or that have rows; and those that have rows.
+        Those that the suite requests, where it is known, or that have rows; and those that have rows.
     probed
         Cells that were probed.
     """

@@ -100,7 +100,7 @@ class Preflight:
     outlines: dict[str, Outline] = field(default_factory=dict)
 
     def identify(self, cells: Sequence[Cell]) -> list[Cell]:
-        """`cells` with what decides their identity beside the suite: data fingerprints and plugin versions.
+        """`cells` with what decides their identity next to the suite: data fingerprints and plugin versions.
 
         Raises
         ------
@@ -170,13 +170,11 @@ class Preflight:
 
 
 def _problem(error: Exception) -> str | None:
-    """What the user has to mend before anything runs; `None` where the other datasets can go on without this one."""
+    """What the user has to fix before anything runs; `None` where the other datasets can go on without this one."""
     if isinstance(error, InputError):
         return str(error)
     if isinstance(error, OSError) and error.filename is not None:
-        return (
-            f"{error.filename}: expected a file that can be read: {error.strerror}; mend its permissions, or its path"
-        )
+        return f"{error.filename}: expected a file that can be read: {error.strerror}; fix its permissions, or its path"
     if isinstance(error, MemoryError | OverflowError):
         came = described(error)
         return f"expected a series that fits into memory and float64, got {came}; lower its length or its parameters"
@@ -210,7 +208,7 @@ START_S = 3.0
 
 _CLOSED_FORM_S = 0.05
 _STEP_S = 5.0e-8
-"""Seconds of one time step of one window through forward and backward pass, beside the arithmetic."""
+"""Seconds of one time step of one window through forward and backward pass, next to the arithmetic."""
 _FLOP_S = 2.0e-11
 """Seconds of one floating-point operation of a small network on one core."""
 _GATES = {"rnn": 1, "gru": 3, "lstm": 4}

@@ -123,7 +123,7 @@ class Ledger:
 
 
 def requested(cell: Cell) -> dict[str, str | None]:
-    """The columns that say what was asked of the data, and how it departs from the protocol."""
+    """The columns that say what was requested of the data, and how it departs from the protocol."""
     dataset, model = dataset_kinds().get(cell.dataset.kind), model_kinds().get(cell.model.kind)
     if dataset is None or model is None:  # of a distribution that is not installed here
         return {}

@@ -113,7 +113,7 @@ def run(
     listener
         Called with every event, in this thread.
     suite
-        What the cells come from, to be kept beside their rows.
+        What the cells come from, to be kept next to their rows.
 
     Raises
     ------

@@ -74,7 +74,7 @@ def gpu_driver_found() -> bool:
 
 
 class Gate:
-    """A lock with two ways to hold it: beside others, or alone; who waits to be alone goes before newcomers."""
+    """A lock with two ways to hold it: next to others, or alone; who waits to be alone goes before newcomers."""
 
     def __init__(self) -> None:
         self._changed = Condition()
@@ -279,7 +279,7 @@ def imported(address: str) -> Any:
     except Exception as error:
         came = described(error)
         raise InputError(
-            f"{module}: expected a module that can be imported, got {came}; mend the installation (`bench doctor` "
+            f"{module}: expected a module that can be imported, got {came}; fix the installation (`bench doctor` "
             "says more) and run again"
         ) from error
 

@@ -35,7 +35,7 @@ def learnable_fraction(
 
     Empty, NaN throughout, where the denominator is not above 0, or varies over replicates and is within noise of 0:
     its own interval at `level` holds 0. Where all replicates saw one series it does not vary; whether it is within
-    the noise of the test targets is then told by the column `learnable_fraction`, which is empty where it is.
+    the noise of the test targets is then reported by the column `learnable_fraction`, which is empty where it is.
 
     Parameters
     ----------

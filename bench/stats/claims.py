@@ -133,7 +133,7 @@ def findings(claims: Sequence[Claim]) -> tuple[Finding, ...]:
 
 
 def corrected(found: Sequence[Finding], adjacent: FloatArray) -> tuple[tuple[Finding, ...], FloatArray]:
-    """`found` and the p-values `beside` them, of other claims in any shape, corrected together as one family."""
+    """`found` and the p-values `next to` them, of other claims in any shape, corrected together as one family."""
     p = holm(np.concatenate([np.array([finding.p for finding in found]), adjacent.ravel()]))
     family = int(np.isfinite(p).sum())
     own, others = np.split(p, [len(found)])

@@ -60,7 +60,7 @@ def ranks(errors: FloatArray) -> Ranks:
     M. Friedman, Journal of the American Statistical Association 32 (1937). F. Wilcoxon, Biometrics Bulletin 1 (1945);
     pairs without a difference are ranked along and split (zsplit), as J. Demšar, Journal of Machine Learning
     Research 7 (2006) has it. A. Benavoli, G. Corani and F. Mangili, ibid. 17 (2016), why Wilcoxon with Holm and not
-    Nemenyi: whether two models are separated should not depend on which others stand beside them.
+    Nemenyi: whether two models are separated should not depend on which others stand next to them.
     """
     complete: BoolArray = np.asarray(np.isfinite(errors).all(axis=1))
     kept = errors[complete]

@@ -112,7 +112,7 @@ class Importance:
     ----------
     share
         The first-order share of the variance, without the part that chance alone explains; at least 0. Interactions
-        belong to no single hyperparameter, so shares need not add up to 1. NaN where nothing can be told.
+        belong to no single hyperparameter, so shares need not add up to 1. NaN where nothing can be reported.
     p
         How often trials dealt out at random explain as much.
     trials
@@ -132,7 +132,7 @@ def importance(
     Trials are sorted into classes of equal size by the hyperparameter, or by its value where these are names or few;
     the share is the variance of the class means over that of the errors, freed of bias. Errors spread over powers of
     ten: hand in their logarithms, lest the worst trial decide. A sampler that learns does not draw values
-    independently, so what it varied together is told apart badly.
+    independently, so what it varied together is distinguished badly.
 
     Parameters
     ----------

@@ -120,7 +120,7 @@ def against_persistence(subjects: Sequence[Subject]) -> tuple[Judgement, ...]:
 
 
 def against_best(datasets: Sequence[Sequence[Claim]]) -> tuple[Judgement, ...]:
-    """Whether each model can be told from the best one of its dataset, which is the claim's `other`.
+    """Whether each model differs from the best one of its dataset, which is the claim's `other`.
 
     The errors that are tested have also chosen the best model, so any pair of a dataset's models could have come to
     be compared. The family is all these pairs: those that are not compared count as p = 1, which makes Holm's
@@ -191,7 +191,7 @@ def at_floor(subjects: Sequence[Subject]) -> FloatArray:
 
 
 def _against_floor(subjects: Sequence[Subject]) -> tuple[ReplicatePairs, BoolArray]:
-    """The errors beside their noise floors, and where there is one above 0."""
+    """The errors next to their noise floors, and where there is one above 0."""
     floors = [np.full(len(s.claim.new), np.nan) if s.floor is None else s.floor for s in subjects]
     pairs = ReplicatePairs.of(by_replicate([subject.claim.new for subject in subjects]), by_replicate(floors))
     return pairs, np.asarray(pairs.base > 0)

@@ -105,10 +105,10 @@ def _check_worth(results: Path, cells: Mapping[str, _Rows]) -> None:
         where = f"{row['dataset']} × {row['model']}, seed {row['seed']}"
         if row["status"] != Status.OK:
             found = f"{where}: {row['status']}: {row['reason']}"
-            raise StoreError(f"{results}: expected every replicate to be ok, got {found}; mend that first")
+            raise StoreError(f"{results}: expected every replicate to be ok, got {found}; fix that first")
         for name in ("rmse", "mse", "mae"):
             if row[name] is not None and not math.isfinite(row[name]):
-                raise StoreError(f"{results}: expected finite errors, got {where}: {name} {row[name]}; mend that first")
+                raise StoreError(f"{results}: expected finite errors, got {where}: {name} {row[name]}; fix that first")
     if len(suites := _suites(cells)) > 1:
         raise StoreError(f"{results}: expected results of one suite, got {', '.join(suites)}; keep one in each folder")
 
@@ -118,7 +118,7 @@ def _check_whole(results: Path, cells: Mapping[str, _Rows], requested: Mapping[C
     if problems := list(_differences({_key(rows): rows for rows in cells.values()}, requested)):
         more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
         raise StoreError(
-            f"{results}: expected all that its suite asks for, got {'; '.join(problems[:3])}{more}; "
+            f"{results}: expected all that its suite requests, got {'; '.join(problems[:3])}{more}; "
             "run the whole suite with --fresh first"
         )
 

@@ -27,12 +27,12 @@ _PACKAGE = Path(bench.__file__).parent
 
 @functools.cache
 def environment(device: str) -> dict[str, Any]:
-    """The columns of `runs` from `host` to `machine_reference_s`, but `code_version`; told once per process.
+    """The columns of `runs` from `host` to `machine_reference_s`, but `code_version`; reported once per process.
 
     Parameters
     ----------
     device
-        A torch device. GPU and driver are asked for only where it is ``cuda``, and torch is never imported for
+        A torch device. GPU and driver are requested only where it is ``cuda``, and torch is never imported for
         a CPU: what only torch knows is null where it is not loaded.
     """
     return {

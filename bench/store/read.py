@@ -79,7 +79,7 @@ def check_version(part: Path) -> None:
 
 def unreadable(path: Path, error: OSError) -> StoreError:
     """The error for what the system does not let us read."""
-    return StoreError(f"{path}: cannot be read ({error.strerror}); mend that first, nothing was changed")
+    return StoreError(f"{path}: cannot be read ({error.strerror}); fix that first, nothing was changed")
 
 
 def _open(part: Path, take: Callable[[pq.ParquetFile], T]) -> T | None:
@@ -243,7 +243,7 @@ def summary(runs: pa.Table) -> Stored:
     """The rows of one cell in short."""
     rows = runs.select(_SUMMARY).to_pylist()
     first = next((row for row in rows if row["status"] != Status.OK), rows[0])
-    fits = rows[:1] if first["deterministic"] else rows  # one fit, told in the row of every seed
+    fits = rows[:1] if first["deterministic"] else rows  # one fit, reported in the row of every seed
     spent = sum((row["fit_s"] or 0.0) + (row["predict_s"] or 0.0) for row in fits)
     return Stored(
         key=CellKey.of(first),

@@ -58,7 +58,7 @@ class Status(StrEnum):
 ADVICE: Mapping[Status, str] = {
     Status.DIVERGED: "lower learning_rate or clip_norm, or change the loss or the scaler",
     Status.UNAVAILABLE: "name a folder that holds the file in BENCH_DATA, or run `bench data fetch` with a network",
-    Status.INVALID_DATA: "mend the file at the row named here",
+    Status.INVALID_DATA: "fix the file at the row named here",
     Status.OUT_OF_MEMORY: "lower batch_size, hidden_size, sequence_lengths or --jobs",
     Status.OUT_OF_TIME: "raise time_limit_s, or lower epochs, trials or seeds",
     Status.FAILED: "an unforeseen error: report it with this text; `--failed-only` runs the cell again",

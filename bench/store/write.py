@@ -140,7 +140,7 @@ def _writable(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise StoreError(
-            f"{error.filename or folder}: cannot be written ({error.strerror or error}); make room or mend the "
+            f"{error.filename or folder}: cannot be written ({error.strerror or error}); make room or fix the "
             "permissions, or give another folder with --results; what was stored before is kept"
         ) from error
 
@@ -165,7 +165,7 @@ def _stage(archive: Path, cell_id: str) -> Path:
 
 
 def _write(staged: Path, name: str, rows: pa.Table) -> None:
-    """Write one part beside its place and read it back; of no rows too, so that every folder has its columns."""
+    """Write one part next to its place and read it back; of no rows too, so that every folder has its columns."""
     part = staged / name
     if not rows.schema.equals(ALL[name]):
         raise ValueError(f"expected the schema of {name!r}, got {rows.schema}")

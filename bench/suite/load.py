@@ -198,7 +198,7 @@ class SuiteFile:
         return cls(path, _mapping(path, problems, text), datasets, models, problems)
 
     def settings(self, value: Value, settings: type[S], whole: type[BaseModel]) -> S | None:
-        """What `value` says beside its lists of entries; of `whole`, `settings` are the rest."""
+        """What `value` says next to its lists of entries; of `whole`, `settings` are the rest."""
         for key in value.content.keys() - whole.model_fields:
             self.problems.add(value.keys[key], unknown(key, whole.model_fields, "key"))
         known = {key: item for key, item in value.content.items() if key in settings.model_fields}

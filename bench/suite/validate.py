@@ -40,7 +40,7 @@ def shown(content: Any) -> str:
 
 
 def expected(schema: Schema, root: Schema, got: Any = None) -> str:
-    """What `schema`, a part of the JSON Schema `root`, asks for; `got` decides whether a far limit is worth a word."""
+    """What `schema`, a part of the JSON Schema `root`, requests; `got` decides whether a far limit is worth a word."""
     schema = resolved(schema, root)
     if "const" in schema:
         return shown(schema["const"])
@@ -59,7 +59,7 @@ def resolved(schema: Schema, root: Schema) -> Schema:
 
 
 def within(root: Schema, path: Iterable[str | int]) -> Schema | None:
-    """The part of `root` that is about the value at `path`, keys and indices; `None` where it cannot be told."""
+    """The part of `root` that is about the value at `path`, keys and indices; `None` where it is inconclusive."""
     found: Schema | None = root
     for step in path:
         found = next(filter(None, (_below(branch, step) for branch in _branches(found, root))), None) if found else None

@@ -41,7 +41,7 @@ class Problems:
         self.found.add(Problem(self.file, place.line, place.column, one_line(message)))
 
     def places(self) -> frozenset[Position]:
-        """Where something is known to be wrong: what follows from it there need not be told."""
+        """Where something is known to be wrong: what follows from it there need not be reported."""
         return frozenset(Position(problem.line, problem.column) for problem in self.found)
 
     def check(self) -> None:
@@ -97,7 +97,7 @@ _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 _DIGITS = 40  # of a whole number: no setting needs more, and Python refuses to read thousands of them
 _DEPTH = 30  # an alias that contains itself never ends
-_VALUES = 100_000  # ten lines of aliases to aliases can ask for billions
+_VALUES = 100_000  # ten lines of aliases to aliases can request billions
 
 
 def read(path: Path, problems: Problems, text: str | None = None) -> Value | None:
@@ -155,7 +155,7 @@ def scalar(text: str) -> Scalar:
 
 
 class _Builder:
-    """Nodes → values; counts what it builds, so that aliases cannot ask for more than memory holds.
+    """Nodes → values; counts what it builds, so that aliases cannot request more than memory holds.
 
     The positions in ``.lc`` of ruamel's round-trip objects were tried instead and are not enough: an empty value has
     the position of whatever comes next, and a document that is one scalar has none; a key given twice ends the load,

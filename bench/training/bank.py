@@ -32,7 +32,7 @@ from bench.training.steppers import (
     why_not,
 )
 
-SHARE = 0.25  # of the free memory: other processes train beside this one, and estimates are estimates
+SHARE = 0.25  # of the free memory: other processes train next to this one, and estimates are estimates
 ROWS = 4  # of the batch that is measured
 COPIES = 6  # of a member's weights: themselves, gradient twice, two moments, best
 
@@ -174,7 +174,7 @@ class Bank:
         return np.stack([tensors.examples.assemble(member) for member in joined])
 
     def _answer(self, output: Tensor) -> Tensor:
-        """What is asked of each example, out of what the model gives: probabilities, or the forecast alone."""
+        """What is requested of each example, out of what the model gives: probabilities, or the forecast alone."""
         if self._shape.task == "classify":
             return output.softmax(-1)
         if self._shape.task == "forecast" and self._shape.every_step:
@@ -196,7 +196,7 @@ def split_bank(
     device: str = "cpu",
     deadline: float = math.inf,
 ) -> Iterator[Bank]:
-    """One bank of all `members`, or as many, one after another, as memory asks for; parameters as of `Bank`."""
+    """One bank of all `members`, or as many, one after another, as memory requests; parameters as of `Bank`."""
     module, settings = initialised(kind, shape, members[0]), members[0].training
     batch_size = _epochs(data, settings, module).size
     size = members_at_once(module, shape, batch_size, torch.device(device))

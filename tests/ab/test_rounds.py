@@ -1,4 +1,4 @@
-"""The order in which two sides are asked, what they share, and what ends a session."""
+"""The order in which two sides are requested, what they share, and what ends a session."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_a_short_call_is_timed_many_at_a_time() -> None:
 
 @pytest.fixture
 def suites(tmp_path: Path) -> Path:
-    """A folder as `asked` writes it, of one cell that can be read and two that cannot."""
+    """A folder as `requested` writes it, of one cell that can be read and two that cannot."""
     for k, model in enumerate(["linear-ar", "no-such", "{kind: gru, no_such: 1}"]):
         text = (
             f"name: a\ndatasets: [{{kind: sine, length: 99}}]\nmodels: [{model}]\nsequence_lengths: [9]\ntuning: false"
@@ -182,7 +182,7 @@ def test_a_whole_cell_stands_for_all(suites: Path) -> None:
 
 @pytest.fixture
 def made_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The program of the far side is replaced by the file that this returns."""
+    """The program of the worker process is replaced by the file that this returns."""
     program = tmp_path / "program.py"
     monkeypatch.setattr(process.agent, "__file__", str(program))
     return program

@@ -39,7 +39,7 @@ def test_works_share_the_level_by_holm() -> None:
     ("centre", "spread", "verdict"),
     [
         (0.0, 0.01, Speed.FINE),
-        (0.03, 0.002, Speed.FINE),  # it is slower, by less than what was asked about
+        (0.03, 0.002, Speed.FINE),  # it is slower, by less than what was requested about
         (0.0953, 0.002, Speed.SLOWER),
         (-0.2, 0.01, Speed.FASTER),
         (0.0, 0.2, Speed.UNDECIDED),

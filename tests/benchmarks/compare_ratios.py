@@ -61,7 +61,7 @@ def _options(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tox -e benchmarks --", description=__doc__.partition("\n")[0])
     parser.add_argument("--store", action="store_true", help="write results/benchmarks.json instead")
     parser.add_argument("--passes", type=int, default=PASSES, help="fresh processes, 2 or more; more tell more")
-    parser.add_argument("--threshold", type=float, default=THRESHOLD, help="growth of a ratio that is told")
+    parser.add_argument("--threshold", type=float, default=THRESHOLD, help="growth of a ratio that is reported")
     parser.add_argument("--output", type=Path, help="also write the table to this file, at its end")
     options = parser.parse_args(words)
     if options.passes < 2 or options.threshold <= 0:

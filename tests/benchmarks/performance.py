@@ -2,7 +2,7 @@
 
 ``python tests/benchmarks/performance.py [SECTION …]`` measures the sections named, or all of them, and puts each
 between its two marks in the file; what stands outside of the marks is left as it is. No time is asserted: every one
-is told beside a reference that was timed in the same run.
+is reported next to a reference that was timed in the same run.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Passes are the unit: the samples within one share the accidents of its process. Log ratios are compared by Welch's t,
 which needs no more than a few passes of each; a bootstrap of five values is too narrow.
 
-What another hour or another machine adds is in neither sample and cannot be told from a change. Hence the wide band:
+What another hour or another machine adds is in neither sample and cannot be distinguished from a change. Hence the wide band:
 a verdict needs the whole interval on one side of it.
 
 References
@@ -24,7 +24,7 @@ from ratios import CannotCompare, Place, Ratios
 from scipy.special import stdtrit
 
 THRESHOLD = 0.25
-"""The change of a ratio that is told: it grows by a quarter, or shrinks by the same factor."""
+"""The change of a ratio that is reported: it grows by a quarter, or shrinks by the same factor."""
 
 REFERENCES = ("numpy", "pandas", "pyarrow", "torch")
 """The libraries that references are written with."""

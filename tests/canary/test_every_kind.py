@@ -1,4 +1,4 @@
-"""No canary sings over what `bench` comes with: every registered dataset with every registered model."""
+"""No canary raises an alarm over what `bench` comes with: every registered dataset with every registered model."""
 
 from __future__ import annotations
 

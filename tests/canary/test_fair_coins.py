@@ -130,7 +130,7 @@ def test_a_little_knowledge_shows_in_good_and_in_poor_forecasts(name: str, weigh
 @pytest.mark.parametrize("name", ["permuted", "gbm"])
 @pytest.mark.parametrize("model", ["mean", "linear-ar"])
 def test_the_false_alarm_rate_of_whole_checks(name: str, model: str, pieces: Callable[..., Pieces]):
-    """At 5 %, where a simulation can see it; the canaries themselves ask for 0.01 %."""
+    """At 5 %, where a simulation can see it; the canaries themselves request 0.01 %."""
     made = pieces(model=model)
     series = made.series
     made = dataclasses.replace(made, budget=Budget(rounds=2, test_points=30), load=lambda: series)

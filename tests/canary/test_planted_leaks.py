@@ -1,4 +1,4 @@
-"""Leaks planted in the code that runs cells: each makes the canaries sing that should, and no other."""
+"""Leaks planted in the code that runs cells: each makes the canaries raise an alarm that should, and no other."""
 
 from __future__ import annotations
 

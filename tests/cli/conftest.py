@@ -59,7 +59,7 @@ def bench(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 @pytest.fixture
 def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cells are made by a stand-in, in this process: what the model's id asks for, or rows from the cell's id."""
+    """Cells are made by a stand-in, in this process: what the model's id requests, or rows from the cell's id."""
     monkeypatch.syspath_prepend(Path(__file__).parents[1] / "running" / "fakes")
 
     def inline(_name: str, *, jobs: int, device: str) -> object:

@@ -45,8 +45,8 @@ def test_a_leak_gives_status_1(bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Scaler, "fit", lambda kind, values: honest(kind, values.base))
     ended = bench("canary", "tiny.yaml", "--only", "model=mean", "--only", "sequence_length=5")
     assert ended.status == 1
-    assert "scaler     sang            the test part times 1000 moved the scaler by " in ended.out
-    assert "7 checks: 3 quiet, 4 sang" in ended.out
+    assert "scaler     alarm            the test part times 1000 moved the scaler by " in ended.out
+    assert "7 checks: 3 quiet, 4 alarm" in ended.out
 
 
 def test_data_that_is_not_there_gives_status_2_and_the_others_go_on(

@@ -1,4 +1,4 @@
-"""The commands beside ``run``, what ``--help`` may import, and how the program is started."""
+"""The commands next to ``run``, what ``--help`` may import, and how the program is started."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_a_file_that_cannot_be_read_is_told_and_the_others_too(bench: Bench, mon
         assert [line.split()[1] for line in ended.out.splitlines()] == list(PINNED)
         (line,) = (line for line in ended.out.splitlines() if line.split()[1] == "TSLA")
         assert line.startswith("damaged")
-        assert "data/tsla.csv: expected a file that can be read, got Permission denied; mend its permissions" in line
+        assert "data/tsla.csv: expected a file that can be read, got Permission denied; fix its permissions" in line
     monkeypatch.setattr(doctor, "CHECKS", (doctor._data, doctor._python))
     lines = bench("doctor").out.splitlines()
     assert [line.split()[0] for line in lines] == [*("wrong" if name == "TSLA" else "note" for name in PINNED), "ok"]
@@ -158,7 +158,7 @@ def test_a_check_that_the_system_refuses_is_a_finding(bench: Bench, monkeypatch:
     monkeypatch.setattr(doctor, "CHECKS", (_refused, doctor._python))
     ended = bench("doctor")
     assert ended.status == 1
-    assert ended.out.startswith("wrong  refused  /some/folder: Permission denied; mend its permissions\nok     python")
+    assert ended.out.startswith("wrong  refused  /some/folder: Permission denied; fix its permissions\nok     python")
 
 
 def test_fetch_of_an_unknown_name_lists_the_names(bench: Bench) -> None:

@@ -21,7 +21,7 @@ Bench = Callable[..., Any]
 
 @pytest.fixture
 def fake_probe(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Processes answer at once, with made-up numbers; the log of what they were asked."""
+    """Processes answer at once, with made-up numbers; the log of what they were requested."""
     monkeypatch.syspath_prepend(Path(__file__).parents[1] / "probe" / "fakes")
     monkeypatch.setenv("FAKE_PROBE_LOG", str(tmp_path / "log"))
     monkeypatch.setattr(probe, "run", partial(run, target="fake_probe:answer"))
@@ -65,7 +65,7 @@ def test_a_model_that_cannot_be_probed_is_named_with_its_reason(bench: Bench, fo
     (folder / "tiny.yaml").write_text(suite)
     ended = bench("probe", "tiny.yaml", "--only", "model=big", "--only", "dataset=noise", "--progress", "none")
     assert ended.status == 1
-    assert "noise × big, L=3, h=1: out_of_memory: asked to\n" in ended.err
+    assert "noise × big, L=3, h=1: out_of_memory: requested to\n" in ended.err
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_cells_that_did_not_finish_are_named_with_their_reason_on_every_run(benc
         ended = bench("run", "tiny.yaml", "--no-report")
         assert ended.status == 1
         assert "4 of 8 cells did not finish:\n" in ended.err
-        assert "noise × fail:diverged, L=3, h=1: diverged: asked to\n" in ended.err
+        assert "noise × fail:diverged, L=3, h=1: diverged: requested to\n" in ended.err
 
 
 def test_failed_only_runs_nothing_new(bench: Bench, folder: Path) -> None:

@@ -35,7 +35,7 @@ def test_a_unique_beginning_is_enough(bench: Bench, stored: Path) -> None:
     assert (ended.status, ended.err) == (0, "")
     lines = ended.out.splitlines()
     assert "cell_id          aaaa1111" in lines
-    assert "mae              2.0" in lines, "what is the same for every replicate is told once"
+    assert "mae              2.0" in lines, "what is the same for every replicate is reported once"
     assert [line.split() for line in lines if line.startswith("seed")] == [
         ["seed", *map(str, range(10))],
         ["seed", "10", "11"],

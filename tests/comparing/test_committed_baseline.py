@@ -1,6 +1,6 @@
 """The baseline in this repository is of this suite and this code.
 
-Mend with ``rm -r results/ci; python -m bench run suites/ci.yaml --no-report --fresh``, then
+Fix with ``rm -r results/ci; python -m bench run suites/ci.yaml --no-report --fresh``, then
 ``python -m bench baseline update``.
 """
 

@@ -17,7 +17,7 @@ CONTENT = b"Date,Close\r\n2020-01-02,1.5\r\n"
 
 
 class _Server(ThreadingHTTPServer):
-    """Sends `answers` one after the other, each a status and a body, and counts what was asked."""
+    """Sends `answers` one after the other, each a status and a body, and counts what was requested."""
 
     answers: list[tuple[int, bytes]]
     requested = 0

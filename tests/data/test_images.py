@@ -136,4 +136,4 @@ def test_the_real_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
     train = sequences.inputs[:60_000]
     assert abs(float(train.mean(dtype=np.float64))) < 2e-4  # .1307 and .3081 are its mean and deviation, rounded
     assert float(train.std(dtype=np.float64)) == pytest.approx(1, abs=2e-4)
-    assert peak < sequences.inputs.nbytes + 1.1 * 70_000 * 784  # float32 once, beside the bytes of the files
+    assert peak < sequences.inputs.nbytes + 1.1 * 70_000 * 784  # float32 once, next to the bytes of the files

@@ -34,7 +34,7 @@ def test_the_floor_of_recall(horizon: int, floor: float) -> None:
     assert not best[horizon : 10 * times].any()
     error = (series.values - best)[10 * times :]
     assert np.mean(error**2) == pytest.approx(floor, rel=0.03)
-    # What is left cannot be told from anything seen up to then, in any of the interleaved series.
+    # What is left cannot be predicted from anything seen up to then, in any of the interleaved series.
     seen = np.stack(
         [
             series.values[10 * times - horizon - k : len(series) - horizon - k, 0]

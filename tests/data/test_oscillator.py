@@ -35,7 +35,7 @@ def _textbook(parameters: Oscillator) -> tuple[Signal, Signal]:
 
 
 def _closed_form(parameters: Oscillator, t: Signal) -> Signal:
-    """The under-damped solution: a decaying free oscillation beside the forced one."""
+    """The under-damped solution: a decaying free oscillation next to the forced one."""
     g, w = parameters.damping, parameters.frequency
     amplitude = parameters.force / (1 - w * w + 2j * g * w)
     free = np.sqrt(1 - g * g)

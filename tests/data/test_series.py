@@ -29,7 +29,7 @@ def test_the_first_value_at_fault_is_named(fault: float, shown: str) -> None:
     values[4, 1] = values[6, 0] = fault
     assert _refusal(values) == (
         f"a plug-in: expected finite values within ±1e+150, got {shown} at point 5, channel 2; "
-        "mend the values, or scale them down"
+        "fix the values, or scale them down"
     )
 
 

@@ -1,4 +1,4 @@
-"""One thread, so that what is compared does not depend on the machine; tests of threads ask for more themselves."""
+"""One thread, so that what is compared does not depend on the machine; tests of threads request more themselves."""
 
 import pytest
 import torch

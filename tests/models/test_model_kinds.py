@@ -147,12 +147,12 @@ def test_other_distributions_add_their_kinds(monkeypatch: pytest.MonkeyPatch):
     ("name", "value", "message"),
     [
         ("lstm", "x:KIND", "expected a name of its own, got a built-in one; rename the entry point"),
-        ("mine", "math:pi", "expected a ModelKind, got float; mend or uninstall it"),
+        ("mine", "math:pi", "expected a ModelKind, got float; fix or uninstall it"),
         (
             "mine",
             "no_such_module:KIND",
             "expected a module that imports, got ModuleNotFoundError: No module named 'no_such_module'; "
-            "mend or uninstall it",
+            "fix or uninstall it",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Who is asked what, in which order and process; what is stored of it; and what goes wrong."""
+"""Who is requested what, in which order and process; what is stored of it; and what goes wrong."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_a_model_that_fails_or_dies_becomes_a_row_and_the_others_go_on(tmp_path:
         "lstm": "ok",
     }
     assert {(row["host"], row["threads"]) for row in found.values()} >= {(found["lstm"]["host"], 3)}
-    assert (found["rnn"]["reason"], found["rnn"]["quantity"], found["rnn"]["value"]) == ("asked to", None, None)
+    assert (found["rnn"]["reason"], found["rnn"]["quantity"], found["rnn"]["value"]) == ("requested to", None, None)
 
 
 def test_an_interrupt_leaves_no_process_and_keeps_what_is_stored(tmp_path: Path, log: Path) -> None:

@@ -54,7 +54,7 @@ def test_of_an_accuracy_higher_is_better():
 
 def test_few_replicates_are_said():
     assert judge(printed(0.5), EVEN).note == ""
-    assert judge(printed(0.5), Spread.of([0.4, 0.6])).note == "rests on 2 of the 20 replicates that a verdict asks for"
+    assert judge(printed(0.5), Spread.of([0.4, 0.6])).note == "rests on 2 of the 20 replicates that a verdict requests"
     assert not_stated("test RMSE", Spread.of([1.0] * 20)).note == ""
 
 

@@ -51,7 +51,7 @@ SMALLER: dict[str, dict[str, Any]] = {
         "models": [{"id": "plain", "kind": "encoder-decoder", "cell": "gru", "hidden_size": 4}],
     },
 }
-"""What is cut of a system beside its replicates; of the course, the epochs that are left."""
+"""What is cut of a system next to its replicates; of the course, the epochs that are left."""
 
 
 def cut(text: str, names: Sequence[str]) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def path(rows: Rows, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Opened:
-    """The page, and what it said and asked for."""
+    """The page, and what it said and requested."""
 
     def __init__(self, browser: Any, path: Path, **options: Any) -> None:
         self.said: list[str] = []

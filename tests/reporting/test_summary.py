@@ -99,7 +99,7 @@ def test_verdicts_follow_the_data(fake: Fake) -> None:
     assert Verdict.BETTER not in walk
     assert "On gbm no model is shown to beat persistence: no skill." in found.sentences
     assert any(
-        sentence.startswith("On gbm it cannot be told whether there is anything to learn:")
+        sentence.startswith("On gbm it is inconclusive whether there is anything to learn:")
         for sentence in found.sentences
     )
 
@@ -123,21 +123,21 @@ def test_models_that_cannot_be_told_apart_are_named(fake: Fake) -> None:
     (section,) = summary(doubled).sections
     assert section.best is not None
     assert {section.best.model, *section.rivals} == {"lstm", "twin"}
-    assert "cannot be told from" in section.statement
+    assert "is not shown to differ from" in section.statement
 
 
 def test_a_model_that_could_not_be_tested_is_not_said_to_be_like_the_best(fake: Fake) -> None:
     (section,) = summary(fake(datasets=["noisy-sine"], models=["persistence", "lstm"], lengths=(30,), seeds=1)).sections
     assert (section.rivals, section.untested) == (("persistence",), ("persistence",))
     assert "persistence could not be tested against it." in section.statement
-    assert "cannot be told from" not in section.statement
+    assert "is not shown to differ from" not in section.statement
     assert [row[-1].text for row in errors(section, name="errors").rows] == ["not tested", "the smallest"]
 
 
 def test_a_missing_a_failed_and_a_partial_cell_stay_what_they_are(fake: Fake) -> None:
     found = summary(
         fake(
-            failures={("gbm", "gru"): (Status.OUT_OF_MEMORY, "12 GiB asked for")},
+            failures={("gbm", "gru"): (Status.OUT_OF_MEMORY, "12 GiB requested")},
             diverged={("noisy-sine", "rnn"): [0, 3]},
             absent=[("gbm", "lstm", 30)],
         )
@@ -145,7 +145,7 @@ def test_a_missing_a_failed_and_a_partial_cell_stay_what_they_are(fake: Fake) ->
     failed, partial = one(found, "gbm", "gru", 10), one(found, "noisy-sine", "rnn", 10)
     missing = one(found, "gbm", "lstm", 30)
     assert (failed.state, failed.rmse, failed.verdict) == (State.FAILED, None, Verdict.UNFINISHED)
-    assert failed.note == "5 of 5 out of memory: 12 GiB asked for"
+    assert failed.note == "5 of 5 out of memory: 12 GiB requested"
     assert (partial.state, partial.finished) == (State.PARTIAL, 3)
     assert partial.note.startswith("2 of 5 diverged: the loss is not finite")
     assert (missing.state, missing.note, missing.cell_id) == (State.MISSING, NO_ROW, None)

@@ -63,7 +63,7 @@ def test_what_cannot_be_imported_is_no_matter_of_a_cell(make_cell: MakeCell, nam
         engine.submit(make_cell("a")).result(30)
     assert str(caught.value) == (
         "no_such_module: expected a module that can be imported, got ModuleNotFoundError: No module named "
-        "'no_such_module'; mend the installation (`bench doctor` says more) and run again"
+        "'no_such_module'; fix the installation (`bench doctor` says more) and run again"
     )
 
 

@@ -66,7 +66,7 @@ def test_every_event_and_every_row(tmp_path: Path, make_cell: MakeCell) -> None:
     assert [event.done for event in finished] == [1, 2, 3]
     assert finished[-1].remaining_s == 0
     assert [(event.status, event.reason) for event in finished if event.status != Status.OK] == [
-        (Status.DIVERGED, "asked to")
+        (Status.DIVERGED, "requested to")
     ]
 
 

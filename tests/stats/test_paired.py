@@ -67,7 +67,7 @@ def test_equal_errors_are_told_apart_at_most_one_time_in_twenty(law: str, count:
     }[law]
     new, old = draw((2, 10_000, count))
     false = np.mean(paired(new + 10, old + 10).p < 0.05)
-    assert 0.02 < false < 0.0566  # 0.05 and 3 standard errors; long tails are told apart less often
+    assert 0.02 < false < 0.0566  # 0.05 and 3 standard errors; long tails are distinguished less often
 
 
 def test_a_skewed_difference_is_covered_almost_as_often_as_stated() -> None:

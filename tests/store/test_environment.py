@@ -63,13 +63,13 @@ def test_git_tells_the_commit_of_the_package_and_whether_it_is_dirty(
     assert environment("cpu")["git_commit"] is None  # installed into somebody's repository, no part of it
     _git(tmp_path, "add", "package")
     _git(tmp_path, "commit", "--quiet", "--message", "one")
-    (tmp_path / "results.txt").touch()  # beside the package
+    (tmp_path / "results.txt").touch()  # next to the package
     environment.cache_clear()
     environment.cache_clear()
     assert environment("cpu")["git_commit"] == _git(tmp_path, "rev-parse", "HEAD")
     assert environment("cpu")["git_dirty"] is False
     file.write_text("two")
-    assert environment("cpu")["git_dirty"] is False  # told once per process
+    assert environment("cpu")["git_dirty"] is False  # reported once per process
     environment.cache_clear()
     assert environment("cpu")["git_dirty"] is True
     file.write_text("one")

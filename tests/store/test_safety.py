@@ -215,7 +215,7 @@ def test_a_folder_without_permission_is_one_line(tmp_path: Path) -> None:
 def test_a_file_in_the_way_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "r").write_text("not a folder")
     with (
-        pytest.raises(StoreError, match=r"r.*: cannot be written \(.*\); make room or mend"),
+        pytest.raises(StoreError, match=r"r.*: cannot be written \(.*\); make room or fix"),
         store.writing(tmp_path / "r"),
     ):
         pass

@@ -64,11 +64,11 @@ WRONG = {
     ),
     "claim without models": (
         {"PUBLISHED": "claims: [«{text: x, test: training-time}]"},
-        "training-time: expected 2 or more kinds of models, each once, got 0; mend models",
+        "training-time: expected 2 or more kinds of models, each once, got 0; fix models",
     ),
     "claim that needs no models": (
         {"PUBLISHED": "claims: [«{text: x, test: delayed, models: [rnn]}]"},
-        "delayed: expected no kinds of models, each once, got 1; mend models",
+        "delayed: expected no kinds of models, each once, got 1; fix models",
     ),
     "claim on other models": (
         {"PUBLISHED": "claims: [«{text: x, test: no-worse, models: [gru, rnn]}]"},

@@ -33,7 +33,7 @@ def test_it_loads_under_the_name_of_its_file(path):
 
 
 def test_the_schema_is_current():
-    """Mend with: ``python -m bench schema > suites/schema.json``."""
+    """Fix with: ``python -m bench schema > suites/schema.json``."""
     expected = json.dumps(json_schema(DATASETS, MODELS), indent=2, ensure_ascii=False) + "\n"
     assert (FOLDER / "schema.json").read_text(encoding="utf-8") == expected
 

@@ -32,7 +32,7 @@ def draw_errors(section: Section, look: Mapping[str, Look], name: str) -> Pictur
 
 
 def _by_length(section: Section, cells: Sequence[CellSummary], look: Mapping[str, Look]) -> Figure:
-    """A line for each model; beside each other, so that intervals do not cover each other."""
+    """A line for each model; next to each other, so that intervals do not cover each other."""
     lengths = sorted({cell.sequence_length for cell in section.cells})
     models = list(dict.fromkeys(cell.model for cell in cells))
     lines = _lines(section, cells)
@@ -84,7 +84,7 @@ def _by_model(section: Section, cells: Sequence[CellSummary], look: Mapping[str,
 
 @dataclass(frozen=True)
 class _Line:
-    """A reference error; one too far away to be shown beside the others is told in the legend alone."""
+    """A reference error; one too far away to be shown next to the others is reported in the legend alone."""
 
     label: str
     value: float

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 WIDTH = 9.2  # inches: the width of a page's column, so that text keeps its size there
-HALF = 5.2  # of a picture that stands beside another
+HALF = 5.2  # of a picture that stands next to another
 _CHARACTER = 0.078  # of the theme's text, on average
 _LEGEND_ROW = 0.22
 _KEY = 0.42  # a legend's sample line, with its gaps
@@ -29,7 +29,7 @@ class Panels:
     count
         Panels.
     columns
-        Beside each other, at most.
+        Next to each other, at most.
     height
         Of one panel, inches.
     left, gap
@@ -70,7 +70,7 @@ class Panels:
         return figure, panels
 
     def legend_columns(self) -> int:
-        """How many entries of the legend stand beside each other: all of them, or as many as fit at equal widths."""
+        """How many entries of the legend stand next to each other: all of them, or as many as fit at equal widths."""
         widths = [len(label) * _CHARACTER + _KEY for label in self.labels]
         if sum(widths) < self.width:
             return max(1, len(widths))
@@ -97,5 +97,5 @@ def short(name: str, longest: int = 24) -> str:
 
 
 def name_width(names: Sequence[str]) -> float:
-    """Inches that the longest of `names` takes beside a panel."""
+    """Inches that the longest of `names` takes next to a panel."""
     return max((len(short(name)) for name in names), default=0) * _CHARACTER + 0.25

@@ -130,7 +130,7 @@ def _line(axes: Axes, own: Sequence[Standing]) -> None:
 
 
 def _names(axes: Axes, timed: Sequence[Standing]) -> None:
-    """Beside their dots, and moved apart where they would lie on each other."""
+    """Next to their dots, and moved apart where they would lie on each other."""
     low, high = axes.get_ylim()
     axes.set_ylim(low, high)
     to_share, to_data = axes.transData + axes.transAxes.inverted(), axes.transAxes + axes.transData.inverted()

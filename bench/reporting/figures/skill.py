@@ -14,7 +14,7 @@ from bench.reporting.values import CellSummary, Section, Summary
 from bench.text import number
 
 _WORST = -1.0
-"""A skill below this is drawn at the edge, with its value beside it: one poor model should not flatten the others."""
+"""A skill below this is drawn at the edge, with its value next to it: one poor model should not flatten the others."""
 
 
 def draw_skill(summary: Summary, look: Mapping[str, Look]) -> Picture | None:

@@ -37,7 +37,7 @@ class Picture:
     svg
         The ``<svg>`` element, for use within a page that sets its CSS variables.
     pdf
-        The same as a PDF file with its fonts embedded as TrueType, which journals ask for.
+        The same as a PDF file with its fonts embedded as TrueType, which journals request.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""A stand-in for the far side of a probe: the model's id says what it does, and a log who was asked what."""
+"""A stand-in for the worker process of a probe: the model's id says what it does, and a log who was requested what."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def answer(question: Question, *, device: str) -> Answer:
     if size == 13:
         os._exit(13)
     if size == 99:
-        return Blocked(Status.OUT_OF_MEMORY, "asked to")
+        return Blocked(Status.OUT_OF_MEMORY, "requested to")
     if question.what == "facts":
         return Facts("fake.Model", "", {"parameters": 7, "peak_memory_bytes": 2**20}, environment(device))
     return {"step_s": 0.001 * turn, "latency_s": 1e-5}

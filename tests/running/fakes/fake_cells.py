@@ -13,7 +13,7 @@ from bench.store.schema import Rows, Status, table
 
 
 def run_cell(cell: Cell, *, device: str) -> Rows:
-    """Rows made from the cell's id alone, or what the model's id asks for."""
+    """Rows made from the cell's id alone, or what the model's id requests."""
     action, _, argument = cell.model.id.partition(":")
     if action == "die":
         os.kill(os.getpid(), int(argument))
@@ -23,7 +23,7 @@ def run_cell(cell: Cell, *, device: str) -> Rows:
     if action == "exit":
         os._exit(int(argument))
     if action == "fail":
-        return failed(cell, Status(argument), "asked to", device=device)
+        return failed(cell, Status(argument), "requested to", device=device)
     if action == "hang":
         Path(argument).write_text(str(os.getpid()))
         time.sleep(60)
