@@ -3,7 +3,7 @@
 Passes are the unit: the samples within one share the accidents of its process. Log ratios are compared by Welch's t,
 which needs no more than a few passes of each; a bootstrap of five values is too narrow.
 
-What another hour or another machine adds is in neither sample and cannot be distinguished from a change. Hence the wide band:
+What another hour or another machine adds is in neither sample and looks like a change. Hence the wide band:
 a verdict needs the whole interval on one side of it.
 
 References
