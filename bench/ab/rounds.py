@@ -83,7 +83,7 @@ class Pair(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Session:
+class PairSession:
     """Two sides, and what they are timed on.
 
     Parameters

@@ -21,7 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, create_model
 
-from bench.arrays import FloatArray
+from bench.array_types import FloatArray
 from bench.data import dataset_kinds
 from bench.data.base import DatasetKind, Provenance, Series
 from bench.data.base import Parameters as DatasetParameters

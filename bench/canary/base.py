@@ -15,7 +15,7 @@ from bench.protocol.windows import Examples, Windows
 from bench.training.members import Fit
 
 
-class Verdict(StrEnum):
+class CheckVerdict(StrEnum):
     """How a check ended."""
 
     QUIET = "quiet"
@@ -25,7 +25,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CheckOutcome:
     """What one canary says of one cell.
 
     Parameters
@@ -38,7 +38,7 @@ class Outcome:
         The chance, at most, of an alarm over an honest cell; 0 for a check in which chance plays no part.
     """
 
-    verdict: Verdict
+    verdict: CheckVerdict
     words: str
     statistic: float | None = None
     false_alarm_rate: float = 0.0
@@ -60,7 +60,7 @@ class Canary:
 
     name: str
     summary: str
-    check: Callable[[Pieces], Outcome]
+    check: Callable[[Pieces], CheckOutcome]
     own_data: bool = False
 
 
@@ -76,14 +76,14 @@ class Move:
     size: float
 
 
-def judged(moves: Sequence[Move], *, where: str, besides: str = "") -> Outcome:
+def judged(moves: Sequence[Move], *, where: str, besides: str = "") -> CheckOutcome:
     """Whether anything moved; `where` was compared, and what there is to say `besides`."""
     moved = [move for move in moves if move.size > 0]
     if not moved:
-        return Outcome(Verdict.QUIET, f"{len(moves)} comparisons {where}: nothing moved{besides}", 0.0)
+        return CheckOutcome(CheckVerdict.QUIET, f"{len(moves)} comparisons {where}: nothing moved{besides}", 0.0)
     worst = max(moved, key=lambda move: move.size)
-    return Outcome(
-        Verdict.ALARM,
+    return CheckOutcome(
+        CheckVerdict.ALARM,
         f"{worst.cause} moved {worst.what} by {worst.size:.3g}; "
         f"{len(moved)} of {len(moves)} comparisons: {', '.join(dict.fromkeys(move.what for move in moved))}",
         worst.size,

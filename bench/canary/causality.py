@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.arrays import FloatArray
+from bench.array_types import FloatArray
 from bench.canary.base import (
     Canary,
+    CheckOutcome,
+    CheckVerdict,
     Move,
-    Outcome,
-    Verdict,
     distance,
     examples_distance,
     fit_distance,
@@ -52,7 +52,7 @@ _PREDICTED = 500  # sequences of each part, at most
 FUTURE = "; steps were not compared: bidirectional reads the future by design"
 
 
-def check_sequences(pieces: Pieces) -> Outcome:
+def check_sequences(pieces: Pieces) -> CheckOutcome:
     """Train, change sequences, and compare; then train on a twin with another test part as well."""
     cell = _ExaminedSequences.of(pieces)
     moves = [*cell.other_sequences_later(), *cell.trained_on_a_twin(), *cell.each_alone()]
@@ -160,7 +160,7 @@ def _selections(prepared: Prepared, *, most: int | None = None) -> dict[str, Sel
 _TRAIN_POINTS = 1000  # predicted at the end of the train part, at most
 
 
-def check_causality(pieces: Pieces) -> Outcome:
+def check_causality(pieces: Pieces) -> CheckOutcome:
     """Train once, change the series from several times t on, and compare; then train on a twin as well."""
     if isinstance(pieces.source, Sequences):
         return check_sequences(pieces)
@@ -263,7 +263,7 @@ CAUSALITY = Canary("causality", "other values from a time t on: nothing up to t 
 FACTOR = 1000.0
 
 
-def check_scaler(pieces: Pieces) -> Outcome:
+def check_scaler(pieces: Pieces) -> CheckOutcome:
     """Prepare the cell twice and compare all that training may see, digit for digit."""
     source = pieces.source
     before = pieces.prepare(source)
@@ -274,11 +274,11 @@ def check_scaler(pieces: Pieces) -> Outcome:
     else:
         values, twin = source.inputs, with_larger(source, held_out, FACTOR)
     if not np.nan_to_num(values[held_out]).any():
-        return Outcome(Verdict.DOES_NOT_APPLY, "every test point is 0, and stays 0 when it is multiplied")
+        return CheckOutcome(CheckVerdict.DOES_NOT_APPLY, "every test point is 0, and stays 0 when it is multiplied")
     return _compared(before, pieces.prepare(twin))
 
 
-def _compared(before: Prepared, after: Prepared) -> Outcome:
+def _compared(before: Prepared, after: Prepared) -> CheckOutcome:
     offset, scale = (distance(getattr(before.scaler, of), getattr(after.scaler, of)) for of in ("offset", "scale"))
     what = "windows" if isinstance(before.source, Series) else "sequences"
     sizes = {"the scaler": max(offset, scale), f"train {what}": _distance(before.data.train, after.data.train)}
@@ -287,10 +287,10 @@ def _compared(before: Prepared, after: Prepared) -> Outcome:
     largest = max(sizes.values())
     if largest > 0:
         moved = ", ".join(f"{what} by {size:.3g}" for what, size in sizes.items() if size > 0)
-        return Outcome(
-            Verdict.ALARM, f"the test part times {FACTOR:g} moved {moved}; fit it on the train part", largest
+        return CheckOutcome(
+            CheckVerdict.ALARM, f"the test part times {FACTOR:g} moved {moved}; fit it on the train part", largest
         )
-    return Outcome(Verdict.QUIET, f"{len(before.data.train)} train {what} did not move", largest)
+    return CheckOutcome(CheckVerdict.QUIET, f"{len(before.data.train)} train {what} did not move", largest)
 
 
 def _distance(before: Examples, after: Examples) -> float:

@@ -27,8 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from bench.arrays import FloatArray, FloatArray32
-from bench.canary.base import Canary, Outcome, Verdict
+from bench.array_types import FloatArray, FloatArray32
+from bench.canary.base import Canary, CheckOutcome, CheckVerdict
 from bench.canary.pieces import Pieces, windows_of
 from bench.data.base import Sequences, Series
 from bench.data.formulas import Gbm, load_gbm
@@ -54,7 +54,7 @@ class Fair:
 
 
 @dataclass(frozen=True, eq=False)
-class Round:
+class ChanceRound:
     """What came of one round: how often each kind of claim was right ``[claims]``, of how many targets; the errors."""
 
     hits: NDArray[np.int64]
@@ -63,7 +63,7 @@ class Round:
     best_mse: float
 
 
-def play(pieces: Pieces, draw: Callable[[np.random.Generator], Fair], split: Split) -> Outcome:
+def play(pieces: Pieces, draw: Callable[[np.random.Generator], Fair], split: Split) -> CheckOutcome:
     """Let the cell's model forecast fair series.
 
     Parameters
@@ -79,7 +79,7 @@ def play(pieces: Pieces, draw: Callable[[np.random.Generator], Fair], split: Spl
     return judged([_round(pieces.round(number, split), draw) for number in numbers])
 
 
-def _round(pieces: Pieces, draw: Callable[[np.random.Generator], Fair]) -> Round:
+def _round(pieces: Pieces, draw: Callable[[np.random.Generator], Fair]) -> ChanceRound:
     fair = draw(generator(pieces.cell.seed, "canary", "fair"))
     prepared = pieces.prepare(fair.series)
     trained = pieces.train(prepared)
@@ -93,7 +93,7 @@ def _round(pieces: Pieces, draw: Callable[[np.random.Generator], Fair]) -> Round
     coins = np.tile(fair.coins[prepared.cut.test], 2)  # [points, 2 C]
     hits = np.count_nonzero(claims(prediction, best) == coins, axis=0)
     mse = metrics.mse(reference.truth, prediction), metrics.mse(reference.truth, best)
-    return Round(np.asarray(hits), len(prediction), *mse)
+    return ChanceRound(np.asarray(hits), len(prediction), *mse)
 
 
 def claims(prediction: FloatArray, best: FloatArray) -> NDArray[np.bool_]:
@@ -109,7 +109,7 @@ def claims(prediction: FloatArray, best: FloatArray) -> NDArray[np.bool_]:
     return np.asarray(read > of_late)
 
 
-def judged(rounds: list[Round], *, chance: float = 0.5) -> Outcome:
+def judged(rounds: list[ChanceRound], *, chance: float = 0.5) -> CheckOutcome:
     """Whether some kind of claim was right more often than chance allows; each counts as a test (Bonferroni).
 
     `chance` is the highest there is of being right about a target; the hits of an honest model are then no more than
@@ -118,27 +118,29 @@ def judged(rounds: list[Round], *, chance: float = 0.5) -> Outcome:
     targets = sum(each.targets for each in rounds)
     hits = np.sum([each.hits for each in rounds], axis=0)  # [claims]
     if len(hits) * chance**targets > ALPHA:
-        return Outcome(Verdict.DOES_NOT_APPLY, f"{targets} test targets are too few to tell anything from chance")
+        return CheckOutcome(
+            CheckVerdict.DOES_NOT_APPLY, f"{targets} test targets are too few to tell anything from chance"
+        )
     p = float(min(1.0, len(hits) * binom.sf(hits - 1, targets, chance).min()))
     best, mse = (float(np.mean([getattr(each, name) for each in rounds])) for name in ("best_mse", "mse"))
     skill = f", skill {1 - mse / best:+.3f} against the best answer" if best > 0 else ""
     chances = "even chances" if chance == 0.5 else f"chances of {chance:.1%} at most"
     words = f"right about {hits.max()} of {targets} {chances} (p = {p:.2g}){skill}"
-    return Outcome(Verdict.ALARM if p <= ALPHA else Verdict.QUIET, words, p, false_alarm_rate=ALPHA)
+    return CheckOutcome(CheckVerdict.ALARM if p <= ALPHA else CheckVerdict.QUIET, words, p, false_alarm_rate=ALPHA)
 
 
-def check_randomised_targets(pieces: Pieces) -> Outcome:
+def check_randomised_targets(pieces: Pieces) -> CheckOutcome:
     """Train on targets at random and answer about targets at random, several times."""
     targets = pieces.sequences.targets
     if not np.ptp(targets, axis=0).any():
-        return Outcome(Verdict.DOES_NOT_APPLY, "all targets are the same, in whatever order")
+        return CheckOutcome(CheckVerdict.DOES_NOT_APPLY, "all targets are the same, in whatever order")
     chance = 0.5
     if pieces.sequences.task == "classify":
         chance = float(targets.mean(axis=(0, 1), dtype=np.float64).max())
     return judged([_randomised_round(pieces, number) for number in range(pieces.budget.rounds)], chance=chance)
 
 
-def _randomised_round(pieces: Pieces, number: int) -> Round:
+def _randomised_round(pieces: Pieces, number: int) -> ChanceRound:
     sequences = pieces.sequences
     count, split = pieces.few(len(sequences))
     pieces = pieces.round(number, split)
@@ -156,7 +158,7 @@ def _randomised_round(pieces: Pieces, number: int) -> Round:
     else:
         hits = _hits(answers, sequences.targets, rows[prepared.cut.test], random)
     best = np.tile(sequences.targets.mean(axis=0, dtype=np.float64), (len(answers), 1))
-    return Round(hits, len(answers), metrics.mse(truth, prediction), metrics.mse(truth, best))
+    return ChanceRound(hits, len(answers), metrics.mse(truth, prediction), metrics.mse(truth, best))
 
 
 def drawn(sequences: Sequences, count: int, random: np.random.Generator) -> tuple[Sequences, NDArray[np.int64]]:
@@ -191,10 +193,10 @@ def coins(place: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.b
     return np.asarray((place > 0) | ((place == 0) & (random.random(place.shape) < 0.5)))
 
 
-def check_gbm(pieces: Pieces) -> Outcome:
+def check_gbm(pieces: Pieces) -> CheckOutcome:
     """Train and forecast on geometric Brownian motions, several times."""
     if "forecast" not in pieces.kind.tasks:
-        return Outcome(Verdict.DOES_NOT_APPLY, f"{pieces.cell.model.kind} cannot forecast")
+        return CheckOutcome(CheckVerdict.DOES_NOT_APPLY, f"{pieces.cell.model.kind} cannot forecast")
     count, split = pieces.arena()
     return play(pieces, lambda random: motion(count, random), split)
 
@@ -212,13 +214,13 @@ def motion(count: int, random: np.random.Generator) -> Fair:
 GBM = Canary("gbm", "geometric Brownian motion: none may beat persistence with drift", check_gbm, own_data=True)
 
 
-def check_permuted(pieces: Pieces) -> Outcome:
+def check_permuted(pieces: Pieces) -> CheckOutcome:
     """Train on permuted targets and forecast permuted targets, several times; of sequences, on targets at random."""
     if isinstance(pieces.source, Sequences):
         return check_randomised_targets(pieces)
     values = pieces.series.values
     if not np.ptp(values, axis=0).all():
-        return Outcome(Verdict.DOES_NOT_APPLY, "a channel never changes, in whatever order")
+        return CheckOutcome(CheckVerdict.DOES_NOT_APPLY, "a channel never changes, in whatever order")
     count, split = pieces.arena(available=len(values))
     return play(pieces, lambda random: permuted(pieces.series, count, random), split)
 

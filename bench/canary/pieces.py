@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench import seeds
-from bench.arrays import FloatArray32
+from bench.array_types import FloatArray32
 from bench.cells import Cell
 from bench.data.base import Sequences, Series
 from bench.errors import CellError
@@ -88,7 +88,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Budget:
+class CheckBudget:
     """How much a check trains.
 
     Parameters
@@ -145,7 +145,7 @@ class Pieces:
 
     cell: Cell
     load: Callable[[], Series | Sequences]
-    budget: Budget = Budget()
+    budget: CheckBudget = CheckBudget()
 
     @cached_property
     def source(self) -> Series | Sequences:

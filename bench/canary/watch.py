@@ -8,10 +8,10 @@ from functools import partial
 from itertools import groupby
 from typing import Any
 
-from bench.canary.base import Canary, Outcome, Verdict
+from bench.canary.base import Canary, CheckOutcome, CheckVerdict
 from bench.canary.causality import CAUSALITY, SCALER
 from bench.canary.chance import GBM, PERMUTED
-from bench.canary.pieces import Budget, Pieces
+from bench.canary.pieces import CheckBudget, Pieces
 from bench.cells import Cell
 from bench.data.base import Sequences, Series
 from bench.errors import BenchError, one_line
@@ -22,15 +22,15 @@ CANARIES: dict[str, Canary] = {"causality": CAUSALITY, "permuted": PERMUTED, "gb
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """What one canary said of one cell."""
 
     cell: Cell
     canary: Canary
-    outcome: Outcome
+    outcome: CheckOutcome
 
 
-def watch(cells: Sequence[Cell], canaries: Iterable[Canary], budget: Budget) -> Iterator[Finding]:
+def watch(cells: Sequence[Cell], canaries: Iterable[Canary], budget: CheckBudget) -> Iterator[CheckResult]:
     """Every canary on every cell, in their order; what goes wrong is an outcome too.
 
     A canary with data of its own is requested once for all cells that differ in their dataset alone; its finding has
@@ -46,19 +46,19 @@ def watch(cells: Sequence[Cell], canaries: Iterable[Canary], budget: Budget) -> 
                 question = canary.name, replace(cell, dataset=cells[0].dataset, data_sha256=None).id
                 if not (canary.own_data and question in requested):
                     requested.add(question)
-                    yield Finding(cell, canary, ask(canary, Pieces(cell, load, budget)))
+                    yield CheckResult(cell, canary, ask(canary, Pieces(cell, load, budget)))
 
 
-def ask(canary: Canary, pieces: Pieces) -> Outcome:
+def ask(canary: Canary, pieces: Pieces) -> CheckOutcome:
     """What `canary` says; what is raised means that it could not run."""
     try:
         if pieces.cell.as_published.split == "none":
-            return Outcome(Verdict.DOES_NOT_APPLY, "every window is trained on, and tested on")
+            return CheckOutcome(CheckVerdict.DOES_NOT_APPLY, "every window is trained on, and tested on")
         return canary.check(pieces)
     except BenchError as error:
-        return Outcome(Verdict.COULD_NOT_RUN, one_line(error))
+        return CheckOutcome(CheckVerdict.COULD_NOT_RUN, one_line(error))
     except Exception as error:  # whatever a model or a dataset raises; KeyboardInterrupt still passes
-        return Outcome(Verdict.COULD_NOT_RUN, classified(error)[1])
+        return CheckOutcome(CheckVerdict.COULD_NOT_RUN, classified(error)[1])
 
 
 def _once(load: Callable[[], Series | Sequences]) -> Callable[[], Series | Sequences]:

@@ -18,7 +18,7 @@ import typer
 
 from bench.ab.agent import CALIBRATION
 from bench.ab.process import requested
-from bench.ab.rounds import Pair, Session, Shared
+from bench.ab.rounds import Pair, PairSession, Shared
 from bench.ab.speed import Conclusion, Ratio, Speed, Target, concluded, is_look
 from bench.ab.worktree import base_of, head_of, repository_of
 from bench.api.folders import loaded
@@ -29,7 +29,7 @@ from bench.running.plan import only
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurements:
     """Everything that there is to say.
 
     Parameters
@@ -52,7 +52,7 @@ class Measured:
     sides: tuple[str, str]
 
 
-def status(found: Measured) -> int:
+def status(found: Measurements) -> int:
     """0 nothing is slower, 1 something is, 2 some of it cannot be compared, 3 undecided: the machine is too noisy."""
     conclusion = found.conclusion
     if conclusion.having(Speed.SLOWER) and not conclusion.unequal:
@@ -62,7 +62,7 @@ def status(found: Measured) -> int:
     return 3 if conclusion.unequal or conclusion.having(Speed.UNDECIDED) else 0
 
 
-def written(found: Measured) -> str:
+def written(found: Measurements) -> str:
     """All of it as Markdown."""
     base, head = found.sides
     count = found.conclusion.count
@@ -82,7 +82,7 @@ def written(found: Measured) -> str:
     return "\n".join(lines)
 
 
-def reasons(found: Measured) -> Iterator[str]:
+def reasons(found: Measurements) -> Iterator[str]:
     """A sentence for everything that decides the exit status, or one that says that nothing does."""
     for name, why in (*found.shared.lost.items(), *found.shared.new.items(), *found.shared.small.items()):
         yield f"{name}: {why}."
@@ -105,7 +105,7 @@ def reasons(found: Measured) -> Iterator[str]:
         yield f"Nothing is slower by {limit}, which would have been seen with probability {found.target.power:g}."
 
 
-def _undecided(found: Measured, names: list[str]) -> str:
+def _undecided(found: Measurements, names: list[str]) -> str:
     """How far the measuring got, and what would help."""
     needed = max(found.conclusion.ratios[name].pairs for name in names)
     minutes = needed * found.seconds / found.conclusion.count / 60
@@ -121,13 +121,13 @@ def _change(ratio: Ratio) -> str:
     return f"{abs(ratio.value - 1):.1%} {'longer' if ratio.value > 1 else 'less'} ({low} to {high})"
 
 
-def _line(found: Measured, name: str, ratio: Ratio) -> str:
+def _line(found: Measurements, name: str, ratio: Ratio) -> str:
     base, head = (_time(median(seconds[name] for seconds in side)) for side in _sides(found))
     verdict = ratio.verdict.value if name != CALIBRATION else "differs" if found.conclusion.unequal else "equal"
     return f"| {name} | {base} | {head} | {ratio.value:.3f} | {ratio.low:.3f} – {ratio.high:.3f} | {verdict} |"
 
 
-def _sides(found: Measured) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
+def _sides(found: Measurements) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
     return [dict(pair.base_s) for pair in found.pairs], [dict(pair.head_s) for pair in found.pairs]
 
 
@@ -139,7 +139,7 @@ def _time(seconds: float) -> str:
 
 
 @dataclass(frozen=True)
-class Request:
+class AbRequest:
     """The options of ``bench ab``, as typed."""
 
     base_ref: str
@@ -152,7 +152,7 @@ class Request:
     output: Path | None
 
 
-def compared(request: Request) -> int:
+def compared(request: AbRequest) -> int:
     """Carry out `request` and return the exit status."""
     suite = loaded(request.suite)
     target = Target(request.slowdown, request.power, suite.gate.alpha)
@@ -161,14 +161,16 @@ def compared(request: Request) -> int:
         _check(request.output)
     repository = repository_of(Path.cwd())
     with ending() as check, base_of(repository, request.base_ref, environment=request.environment) as base:
-        session = Session(base, head_of(repository), requested(cells, base.root.parent / "cells"))  # gone with the base
+        session = PairSession(
+            base, head_of(repository), requested(cells, base.root.parent / "cells")
+        )  # gone with the base
         _tell(f"base {base.commit}, head {session.head.commit}: starting both")
         began = time.monotonic()
         shared = session.shared()
         _tell(f"{len(shared.names) - 1} works, at most {request.time_limit_s:.0f} s")
         spent = time.monotonic() - began
         found = decided(session.pairs(shared.names), target, limit_s=request.time_limit_s - spent, check=check)
-    measured = Measured(target, *found, shared=shared, sides=(base.commit, session.head.commit))
+    measured = Measurements(target, *found, shared=shared, sides=(base.commit, session.head.commit))
     text = written(measured)
     typer.echo(text)
     if request.output:

@@ -41,7 +41,7 @@ class Listed(StrEnum):
     SUITES = "suites"
 
 
-class Measured(StrEnum):
+class HistoryMetric(StrEnum):
     """The metrics whose history can be shown."""
 
     RMSE = "rmse"
@@ -120,9 +120,9 @@ def run(  # noqa: PLR0913 - one parameter for each option
     Exit status: 0 every cell is ok; 1 some did not finish, each listed with its reason; 2 the input is wrong;
     130 interrupted (finished cells are kept).
     """
-    from bench.cli.run import Request, run_suite
+    from bench.cli.run import RunRequest, run_suite
 
-    request = Request(
+    request = RunRequest(
         suite=suite,
         results=results,
         jobs=jobs,
@@ -231,7 +231,7 @@ def compare(
 def history(
     folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Results folders, or parents of some.")],
     *,
-    metric: Annotated[Measured, typer.Option(help="Metric to show.")] = Measured.RMSE,
+    metric: Annotated[HistoryMetric, typer.Option(help="Metric to show.")] = HistoryMetric.RMSE,
     level: Annotated[
         float, typer.Option(min=0.001, max=0.2, help="Probability of a false step in a series without one.")
     ] = 0.01,
@@ -268,7 +268,7 @@ def canary(
 @app.command(name="list")
 def list_(what: Annotated[Listed, typer.Argument(help="What to list.")]) -> None:
     """List the available datasets, models, metrics or suites."""
-    from bench.cli.listing import listing
+    from bench.cli.data import listing
 
     typer.echo(listing(what.value))
 
@@ -276,7 +276,7 @@ def list_(what: Annotated[Listed, typer.Argument(help="What to list.")]) -> None
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of suite files, for editors."""
-    from bench.cli.listing import schema_text
+    from bench.cli.data import schema_text
 
     typer.echo(schema_text())
 
@@ -305,7 +305,7 @@ def verify(names: Annotated[list[str] | None, typer.Argument(help="Which files. 
     raise typer.Exit(verified(names or []))
 
 
-class Environment(StrEnum):
+class BaseEnvironment(StrEnum):
     """Where the base runs."""
 
     AUTO = "auto"
@@ -323,9 +323,9 @@ def ab(  # noqa: PLR0913 - one parameter for each option
     power: Annotated[float, typer.Option(min=0.5, max=0.999, help="Probability, at least, of detecting it.")] = 0.95,
     time_limit: Annotated[float, typer.Option(min=1.0, metavar="SECONDS", help="Maximum time for measuring.")] = 600.0,
     environment: Annotated[
-        Environment,
+        BaseEnvironment,
         typer.Option(help="Where the base runs; auto: in this environment if base and head require the same packages."),
-    ] = Environment.AUTO,
+    ] = BaseEnvironment.AUTO,
     output: Annotated[Path | None, typer.Option(help="Also append the table to this file.")] = None,
 ) -> None:
     """Test whether this working tree is slower than another commit; the two alternate until the result is significant.
@@ -333,9 +333,9 @@ def ab(  # noqa: PLR0913 - one parameter for each option
     Exit status: 0 nothing is slower; 1 something is; 2 comparison impossible; 3 the machine is too noisy to decide
     within the time limit.
     """
-    from bench.cli.ab import Request, compared
+    from bench.cli.ab import AbRequest, compared
 
-    request = Request(
+    request = AbRequest(
         base_ref=base_ref,
         suite=suite,
         only=tuple(only or ()),

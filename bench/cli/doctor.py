@@ -28,7 +28,7 @@ _ENOUGH_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
-class Finding:
+class Diagnosis:
     """One thing that was looked at: `ok`, worth a `note`, or `wrong`; `found` says what to do where it is not ok."""
 
     state: Literal["ok", "note", "wrong"]
@@ -43,38 +43,38 @@ def doctor() -> int:
     return int(any(finding.state == "wrong" for finding in findings))
 
 
-def _findings(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+def _findings(check: Callable[[], Iterator[Diagnosis]]) -> Iterator[Diagnosis]:
     """What `check` finds; where the system refuses, that is a finding too, and the other checks go on."""
     try:
         yield from check()
     except OSError as error:
         place = error.filename or check.__name__.strip("_")
-        yield Finding("wrong", check.__name__.strip("_"), f"{place}: {error.strerror}; fix its permissions")
+        yield Diagnosis("wrong", check.__name__.strip("_"), f"{place}: {error.strerror}; fix its permissions")
 
 
-def _python() -> Iterator[Finding]:
+def _python() -> Iterator[Diagnosis]:
     state: Literal["ok", "wrong"] = "ok" if sys.version_info >= (3, 11) else "wrong"
-    yield Finding(state, "python", f"{platform.python_version()} at {sys.executable}; 3.11 or newer is needed")
+    yield Diagnosis(state, "python", f"{platform.python_version()} at {sys.executable}; 3.11 or newer is needed")
 
 
-def _libraries() -> Iterator[Finding]:
+def _libraries() -> Iterator[Diagnosis]:
     for name in _LIBRARIES:
         try:
             importlib.import_module(name)
         except Exception as error:  # whatever a broken library raises is the finding
             advice = "install the project again: pip install --constraint constraints.txt ."
-            yield Finding("wrong", name, f"cannot be imported ({error}); {advice}")
+            yield Diagnosis("wrong", name, f"cannot be imported ({error}); {advice}")
         else:
-            yield Finding("ok", name, metadata.version(name))
+            yield Diagnosis("ok", name, metadata.version(name))
 
 
-def _processors() -> Iterator[Finding]:
+def _processors() -> Iterator[Diagnosis]:
     reference_ms = 1e3 * machine_reference_s()
     found = f"{cpu_count()} for this process: as many cells at a time, each with one thread"
-    yield Finding("ok", "CPU", f"{found}; the reference matrix product takes {reference_ms:.2f} ms")
+    yield Diagnosis("ok", "CPU", f"{found}; the reference matrix product takes {reference_ms:.2f} ms")
 
 
-def _gpu() -> Iterator[Finding]:
+def _gpu() -> Iterator[Diagnosis]:
     try:
         import torch
     except Exception:  # reported by `_libraries`
@@ -82,36 +82,36 @@ def _gpu() -> Iterator[Finding]:
 
     if torch.cuda.is_available():
         names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-        yield Finding("ok", "GPU", ", ".join(names))
+        yield Diagnosis("ok", "GPU", ", ".join(names))
     elif gpu_driver_found():
         advice = "install a build of torch for CUDA (https://pytorch.org/get-started), or run on the CPU"
-        yield Finding("note", "GPU", f"an NVIDIA driver, but torch {torch.__version__} cannot use it; {advice}")
+        yield Diagnosis("note", "GPU", f"an NVIDIA driver, but torch {torch.__version__} cannot use it; {advice}")
     else:
-        yield Finding("ok", "GPU", "none: cells run on the CPU")
+        yield Diagnosis("ok", "GPU", "none: cells run on the CPU")
 
 
-def _data() -> Iterator[Finding]:
+def _data() -> Iterator[Diagnosis]:
     for part in filter(None, os.environ.get("BENCH_DATA", "").split(os.pathsep)):
         if not Path(part).is_dir():
-            yield Finding("wrong", "BENCH_DATA", f"{part} is no folder; name one that holds the files, or unset it")
+            yield Diagnosis("wrong", "BENCH_DATA", f"{part} is no folder; name one that holds the files, or unset it")
     for name in PINNED:
         held = examined(name)
         if held.state == "ok":
-            yield Finding("ok", f"data {name}", f"{held.path}, SHA-256 as pinned")
+            yield Diagnosis("ok", f"data {name}", f"{held.path}, SHA-256 as pinned")
         else:
-            yield Finding("note" if held.state == "absent" else "wrong", f"data {name}", held.advice)
+            yield Diagnosis("note" if held.state == "absent" else "wrong", f"data {name}", held.advice)
 
 
-def _folders() -> Iterator[Finding]:
+def _folders() -> Iterator[Diagnosis]:
     for what, folder in (("results", Path("results")), ("reports", Path("reports")), ("cache", cache_folder())):
         there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
         free = shutil.disk_usage(there).free
         if not _writable(there):
-            yield Finding("wrong", what, f"{there} cannot be written; fix its permissions, or work in another folder")
+            yield Diagnosis("wrong", what, f"{there} cannot be written; fix its permissions, or work in another folder")
         elif free < _ENOUGH_BYTES:
-            yield Finding("wrong", what, f"{there} has {free / 1e6:.0f} MB left, expected 1 GB; make room")
+            yield Diagnosis("wrong", what, f"{there} has {free / 1e6:.0f} MB left, expected 1 GB; make room")
         else:
-            yield Finding("ok", what, f"{folder.absolute()}: can be written, {free / 1e9:.0f} GB left")
+            yield Diagnosis("ok", what, f"{folder.absolute()}: can be written, {free / 1e9:.0f} GB left")
 
 
 def _writable(folder: Path) -> bool:
@@ -122,18 +122,18 @@ def _writable(folder: Path) -> bool:
         return False
 
 
-def _terminal() -> Iterator[Finding]:
+def _terminal() -> Iterator[Diagnosis]:
     encoding = sys.stdout.encoding or "ascii"
     kind = "a terminal: live progress" if sys.stderr.isatty() else "no terminal: progress as plain lines"
     try:
         "× – ·".encode(encoding)
     except UnicodeEncodeError:
-        yield Finding("wrong", "terminal", f"{encoding} cannot show ×; set PYTHONUTF8=1")
+        yield Diagnosis("wrong", "terminal", f"{encoding} cannot show ×; set PYTHONUTF8=1")
     else:
-        yield Finding("ok", "terminal", f"{kind}, {encoding}")
+        yield Diagnosis("ok", "terminal", f"{kind}, {encoding}")
 
 
-CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
+CHECKS: tuple[Callable[[], Iterator[Diagnosis]], ...] = (
     _python,
     _libraries,
     _processors,

@@ -19,7 +19,7 @@ from bench.reporting.costs import costs
 from bench.running.plan import cpu_count, only
 from bench.running.runner import Event
 from bench.running.workers import resolved
-from bench.store.read import read_probes
+from bench.store.reader import read_probes
 from bench.text import columns
 
 

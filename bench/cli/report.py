@@ -14,7 +14,7 @@ from bench.api.folders import RESULTS
 from bench.errors import InputError
 from bench.reporting.export import rows_csv
 from bench.store import cell_ids, read_cell
-from bench.store.read import read_probes
+from bench.store.reader import read_probes
 from bench.store.schema import ALL
 from bench.text import NOTHING, columns, listed, number
 

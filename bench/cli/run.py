@@ -24,7 +24,7 @@ from bench.text import columns, plural
 
 
 @dataclass(frozen=True)
-class Request:
+class RunRequest:
     """The options of ``bench run``, as typed; `None` where nothing was."""
 
     suite: str
@@ -40,7 +40,7 @@ class Request:
     dry_run: bool
 
 
-def run_suite(request: Request) -> int:
+def run_suite(request: RunRequest) -> int:
     """Carry out `request` and return the exit status."""
     if request.fresh and request.failed_only:
         raise InputError("--fresh and --failed-only: expected one of them; --fresh runs the failed cells too")

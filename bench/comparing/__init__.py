@@ -4,15 +4,15 @@
 """
 
 from bench.comparing.decision import compare, compare_folders
-from bench.comparing.outcomes import ALARMS, CellChange, Comparison, MetricChange, Side, Verdict
+from bench.comparing.outcomes import ALARMS, CellChange, ChangeVerdict, Comparison, MetricChange, ResultSide
 
 __all__ = [
     "ALARMS",
     "CellChange",
+    "ChangeVerdict",
     "Comparison",
     "MetricChange",
-    "Side",
-    "Verdict",
+    "ResultSide",
     "compare",
     "compare_folders",
 ]

@@ -13,9 +13,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from bench.arrays import FloatArray, IntArray
+from bench.array_types import FloatArray, IntArray
 from bench.comparing.decision import MEASURES
-from bench.comparing.history import Point, Series
+from bench.comparing.history import MetricSeries, Point
 from bench.comparing.pairs import differences
 from bench.seeds import generator
 
@@ -133,7 +133,7 @@ class Step:
         What else changed at this point, in words.
     """
 
-    series: Series
+    series: MetricSeries
     index: int
     before: float
     after: float
@@ -152,7 +152,7 @@ class Step:
         return self.effect * MEASURES[self.series.metric].worse > 0
 
 
-def steps(series: Series, *, level: float = LEVEL) -> list[Step]:
+def steps(series: MetricSeries, *, level: float = LEVEL) -> list[Step]:
     """The changes of level of `series`; the chance of finding one where there is none is `level`."""
     if not series.points:
         return []

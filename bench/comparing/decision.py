@@ -20,9 +20,9 @@ import pyarrow as pa
 from scipy.special import stdtr
 
 from bench import store
-from bench.arrays import BoolArray, FloatArray, IntArray
+from bench.array_types import BoolArray, FloatArray, IntArray
 from bench.cells import CellKey
-from bench.comparing.outcomes import CellChange, Comparison, MetricChange, Side, Verdict, worst
+from bench.comparing.outcomes import CellChange, ChangeVerdict, Comparison, MetricChange, ResultSide, worst
 from bench.comparing.pairs import Pairs, ResultSet, check_pair, differences, other_targets
 from bench.errors import InputError, StoreError
 from bench.reporting.values import Estimate
@@ -114,7 +114,7 @@ class Decision:
     interval: tuple[float, float] | None
     p_value: float | None
     further: int | None
-    verdict: Verdict
+    verdict: ChangeVerdict
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +171,7 @@ def decide(tests: Family, *, alpha: float) -> list[Decision]:
             difference=float(compared.difference[at]),
             interval=_bounds(compared, at) if _is_tested(corrected[at]) and not _is_same(tests, at) else None,
             p_value=float(corrected[at]) if _is_tested(corrected[at]) else None,
-            further=int(further[at]) if verdict is Verdict.UNDECIDED and further[at] <= MOST else None,
+            further=int(further[at]) if verdict is ChangeVerdict.UNDECIDED and further[at] <= MOST else None,
             verdict=verdict,
         )
         for at, verdict in enumerate(verdicts)
@@ -180,20 +180,20 @@ def decide(tests: Family, *, alpha: float) -> list[Decision]:
 
 def _verdicts(
     tests: Family, compared: Paired, corrected: FloatArray, *, outside: FloatArray, alpha: float
-) -> list[Verdict]:
+) -> list[ChangeVerdict]:
     found = []
     for at, (count, difference) in enumerate(zip(compared.count, compared.difference, strict=True)):
         tested = _is_tested(corrected[at])
         alone = tests.deterministic[at] or (count > 1 and not tested)  # one change in every pair: chance has no part
         beyond = abs(difference) - tests.margin[at] > SAME
         if not count:
-            verdict = Verdict.NOT_COMPARABLE
+            verdict = ChangeVerdict.NOT_COMPARABLE
         elif _is_same(tests, at) or (alone and not beyond) or outside[at] <= alpha:
-            verdict = Verdict.EQUIVALENT
+            verdict = ChangeVerdict.EQUIVALENT
         elif beyond and (alone or corrected[at] <= alpha):
-            verdict = Verdict.REGRESSED if difference * tests.worse[at] > 0 else Verdict.IMPROVED
+            verdict = ChangeVerdict.REGRESSED if difference * tests.worse[at] > 0 else ChangeVerdict.IMPROVED
         else:
-            verdict = Verdict.UNDECIDED
+            verdict = ChangeVerdict.UNDECIDED
         found.append(verdict)
     return found
 
@@ -310,10 +310,10 @@ def _estimate(interval: Interval, at: int, *, deterministic: bool) -> Estimate:
 
 def _unless_leak(change: MetricChange, noise_floor_mse: float | None) -> MetricChange:
     """An RMSE that improved to less than that of the noise floor, by more than the threshold, is a suspected leak."""
-    if change.metric != "rmse" or change.verdict is not Verdict.IMPROVED or not noise_floor_mse:
+    if change.metric != "rmse" or change.verdict is not ChangeVerdict.IMPROVED or not noise_floor_mse:
         return change
     beats_the_best = change.new.value * (1 + change.threshold) < math.sqrt(noise_floor_mse)
-    return replace(change, verdict=Verdict.LEAK) if beats_the_best else change
+    return replace(change, verdict=ChangeVerdict.LEAK) if beats_the_best else change
 
 
 def compare(
@@ -411,7 +411,7 @@ def _quotient(new: float | None, old: float | None) -> float | None:
     return new / old if new is not None and old else None
 
 
-def _notes(old: Side, new: Side, *, paired: int, metrics: Sequence[MetricChange]) -> list[str]:
+def _notes(old: ResultSide, new: ResultSide, *, paired: int, metrics: Sequence[MetricChange]) -> list[str]:
     notes = other_targets(old, new)
     if not paired:
         notes.append("no replicate finished in both")

@@ -24,7 +24,7 @@ from xml.etree import ElementTree as ET
 from bench.cells import CellKey
 from bench.comparing.decision import MEASURES
 from bench.comparing.markdown import effect_of, further, to_markdown
-from bench.comparing.outcomes import CellChange, Comparison, MetricChange, Verdict
+from bench.comparing.outcomes import CellChange, ChangeVerdict, Comparison, MetricChange
 from bench.text import markdown
 
 SHOWN = 10
@@ -170,7 +170,7 @@ def _of_cell(case: ET.Element, cell: CellChange, comparison: Comparison) -> None
         _outcome(case, "failure", alarms, f"{alarms}{effect_of(cell)}")
     elif cell in comparison.incomparable():
         _outcome(case, "error", "not comparable", reported)
-    elif cell.verdict is Verdict.UNDECIDED:
+    elif cell.verdict is ChangeVerdict.UNDECIDED:
         _outcome(case, "skipped", "undecided", f"{reported}; {further(cell)}")
     else:
         ET.SubElement(case, "system-out").text = _text(reported)
@@ -187,12 +187,12 @@ def _text(value: object) -> str:
 
 
 def _markdown(why: str) -> str:
-    lines = [f"# Comparison: {Verdict.NOT_COMPARABLE}", "", *(f"- {markdown(line)}" for line in why.splitlines())]
+    lines = [f"# Comparison: {ChangeVerdict.NOT_COMPARABLE}", "", *(f"- {markdown(line)}" for line in why.splitlines())]
     return "\n".join(lines)
 
 
 def _json(why: str) -> str:
-    content = {"format": FORMAT, "verdict": Verdict.NOT_COMPARABLE, "problems": why.splitlines()}
+    content = {"format": FORMAT, "verdict": ChangeVerdict.NOT_COMPARABLE, "problems": why.splitlines()}
     return json.dumps(content, ensure_ascii=False, indent=2)
 
 

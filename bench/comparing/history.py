@@ -56,7 +56,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Failure:
+class RunFailure:
     """One run of one cell of which no replicate is ok; see `Point`."""
 
     commit: str
@@ -65,7 +65,7 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Series:
+class MetricSeries:
     """The runs of one cell on the same data, in the order of time, and those that failed."""
 
     suite: str
@@ -73,7 +73,7 @@ class Series:
     metric: str
     data: str
     points: tuple[Point, ...]
-    failures: tuple[Failure, ...] = ()
+    failures: tuple[RunFailure, ...] = ()
 
     @property
     def partial(self) -> tuple[Point, ...]:
@@ -84,10 +84,10 @@ class Series:
 _Key = tuple[str, CellKey, str]
 """Suite, cell and data."""
 _Run = tuple[str, datetime | None]
-R = TypeVar("R", Point, Failure)
+R = TypeVar("R", Point, RunFailure)
 
 
-def read(folders: Sequence[Path], metric: str) -> list[Series]:
+def read(folders: Sequence[Path], metric: str) -> list[MetricSeries]:
     """The series of `metric` in results folders, sorted by suite and place.
 
     A folder also stands for the results folders in it, up to `DEPTH` folders deep, and for its cells that were set
@@ -103,7 +103,7 @@ def read(folders: Sequence[Path], metric: str) -> list[Series]:
     """
     tables = [store.read(archive, "runs") for folder in folders for archive in _shelves(folder)]
     points: dict[_Key, dict[_Run, Point]] = defaultdict(dict)
-    failures: dict[_Key, dict[_Run, Failure]] = defaultdict(dict)
+    failures: dict[_Key, dict[_Run, RunFailure]] = defaultdict(dict)
     for runs in tables:
         for key, run in _runs(runs, metric):
             if isinstance(run, Point):
@@ -117,7 +117,7 @@ def read(folders: Sequence[Path], metric: str) -> list[Series]:
         if other := last.get(key[:2]):
             failures[other] |= failures.pop(key)
     return [
-        Series(*key[:2], metric, key[2], _in_time(points[key].values()), _in_time(failures[key].values()))
+        MetricSeries(*key[:2], metric, key[2], _in_time(points[key].values()), _in_time(failures[key].values()))
         for key in sorted(points.keys() | failures.keys())
     ]
 
@@ -147,7 +147,7 @@ def _tops(folder: Path, depth: int) -> Iterator[Path]:
                 yield from _tops(each, depth - 1)
 
 
-def _runs(runs: pa.Table, metric: str) -> Iterator[tuple[_Key, Point | Failure]]:
+def _runs(runs: pa.Table, metric: str) -> Iterator[tuple[_Key, Point | RunFailure]]:
     """Each run of a cell in `runs` that has values of `metric`, or has failed."""
     for rows in by_cell(runs).values():
         first = rows.slice(0, 1).to_pylist()[0]
@@ -163,7 +163,7 @@ def _runs(runs: pa.Table, metric: str) -> Iterator[tuple[_Key, Point | Failure]]
             value = _mean(values, metric)
             yield key, Point(commit, time, value, len(values), failed, settings(rows)[place])
         elif failed:
-            yield key, Failure(commit, time, failed)
+            yield key, RunFailure(commit, time, failed)
 
 
 def _mean(values: np.ndarray[tuple[int], np.dtype[np.float64]], metric: str) -> float:

@@ -19,7 +19,7 @@ from matplotlib.transforms import Transform
 from bench import __version__
 from bench.atomic import write_atomically
 from bench.comparing.changes import MINIMUM, Step
-from bench.comparing.history import Series
+from bench.comparing.history import MetricSeries
 from bench.reporting.figures.layout import Panels, short
 from bench.reporting.figures.style import INK, MUTED, theme
 from bench.reporting.figures.svg import Picture, picture
@@ -31,7 +31,7 @@ SHOWN = 60
 _BETTER, _WORSE = "#0173b2", "#d55e00"
 
 
-def small_multiples(series: Sequence[Series], found: Sequence[Step]) -> Picture:
+def small_multiples(series: Sequence[MetricSeries], found: Sequence[Step]) -> Picture:
     """One panel for each of `series` that has points, at most `SHOWN`, in the order given."""
     shown = [one for one in series if one.points][:SHOWN]
     with theme():
@@ -43,7 +43,7 @@ def small_multiples(series: Sequence[Series], found: Sequence[Step]) -> Picture:
         return picture(figure, name="history", title=title, alt=_alt(shown, found))
 
 
-def _panel(axes: Axes, series: Series, found: Sequence[Step]) -> None:
+def _panel(axes: Axes, series: MetricSeries, found: Sequence[Step]) -> None:
     values = [point.value for point in series.points]
     whole = np.array([not point.failed for point in series.points])
     for some, face in ((whole, MUTED), (~whole, "none")):
@@ -62,7 +62,7 @@ def _panel(axes: Axes, series: Series, found: Sequence[Step]) -> None:
     axes.set_title(short(series.place.title, 36))
 
 
-def _between(series: Series) -> list[float]:
+def _between(series: MetricSeries) -> list[float]:
     """Where the failed runs lie: next to the last run before each."""
     times = [point.time for point in series.points]
     return [sum(1 for time in times if time and each.time and time < each.time) - 0.5 for each in series.failures]
@@ -73,7 +73,7 @@ def _low(axes: Axes) -> Transform:
     return axes.get_xaxis_transform()
 
 
-def _alt(shown: Sequence[Series], found: Sequence[Step]) -> str:
+def _alt(shown: Sequence[MetricSeries], found: Sequence[Step]) -> str:
     reported = [f"{step.series.place.title} from {number(step.before)} to {number(step.after)}" for step in found]
     return f"{plural(len(shown), 'cell')}. " + ("; ".join(reported) if reported else "No step is seen") + "."
 
@@ -81,7 +81,7 @@ def _alt(shown: Sequence[Series], found: Sequence[Step]) -> str:
 COLUMNS = ("Cell", "Metric", "Since commit", "Run at", "Before", "Now", "Change", "p", "Also changed")
 
 
-def write(series: Sequence[Series], found: Sequence[Step], folder: Path, *, level: float) -> Path:
+def write(series: Sequence[MetricSeries], found: Sequence[Step], folder: Path, *, level: float) -> Path:
     """Write ``index.html`` into `folder`, and return its path."""
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / "index.html"
@@ -89,7 +89,7 @@ def write(series: Sequence[Series], found: Sequence[Step], folder: Path, *, leve
     return target
 
 
-def html(series: Sequence[Series], found: Sequence[Step], *, level: float) -> str:
+def html(series: Sequence[MetricSeries], found: Sequence[Step], *, level: float) -> str:
     """The page; cells with a step come first."""
     order = sorted(series, key=lambda one: not any(step.series is one for step in found))
     environment = Environment(
@@ -116,7 +116,7 @@ def html(series: Sequence[Series], found: Sequence[Step], *, level: float) -> st
     )
 
 
-def statement(series: Sequence[Series], found: Sequence[Step]) -> str:
+def statement(series: Sequence[MetricSeries], found: Sequence[Step]) -> str:
     """What the table says, in a sentence."""
     cells = {id(step.series) for step in found}
     runs = max(len(one.points) for one in series)
@@ -129,12 +129,12 @@ def statement(series: Sequence[Series], found: Sequence[Step]) -> str:
     )
 
 
-def failures(series: Sequence[Series]) -> list[str]:
+def failures(series: Sequence[MetricSeries]) -> list[str]:
     """A sentence for each of `series` that lacks something: runs that failed, and values of some replicates alone."""
     return [f"{one.place.title}: {'; '.join(reported)}." for one in series if (reported := list(_lacking(one)))]
 
 
-def _lacking(one: Series) -> Iterator[str]:
+def _lacking(one: MetricSeries) -> Iterator[str]:
     if one.failures:
         runs = len(one.points) + len(one.failures)
         yield f"{len(one.failures)} of {plural(runs, 'run')} failed or {'has' if runs == 1 else 'have'} no finite value"
@@ -145,7 +145,7 @@ def _lacking(one: Series) -> Iterator[str]:
         yield f"{who} only the replicates that are ok and finite, {share} at the least"
 
 
-def cautions(series: Sequence[Series]) -> list[str]:
+def cautions(series: Sequence[MetricSeries]) -> list[str]:
     """What a reader must know of these series."""
     reported = []
     reported += failures(series)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.comparing.decision import MOST
-from bench.comparing.outcomes import ALARMS, WORST_FIRST, CellChange, Comparison, MetricChange, Verdict
+from bench.comparing.outcomes import ALARMS, WORST_FIRST, CellChange, ChangeVerdict, Comparison, MetricChange
 from bench.comparing.pairs import WORDS
 from bench.reporting.values import Estimate
 from bench.text import NOTHING, bounds, count, decimals, listed, markdown, number, plural, seconds
@@ -28,7 +28,7 @@ def effect_of(cell: CellChange) -> str:
     reported = [f"{metric.metric} {effect(metric)}" for metric in cell.metrics if metric.verdict is cell.verdict]
     if cell.losses() and cell.verdict not in ALARMS:
         reported = []
-    if cell.losses() or cell.verdict is Verdict.NOT_COMPARABLE:
+    if cell.losses() or cell.verdict is ChangeVerdict.NOT_COMPARABLE:
         reported += cell.notes
     return f": {'; '.join(reported)}" if reported else ""
 
@@ -42,9 +42,9 @@ def p_value(metric: MetricChange) -> str:
 
 def further(cell: CellChange) -> str:
     """What would decide an undecided cell; empty for the others."""
-    if cell.verdict is not Verdict.UNDECIDED:
+    if cell.verdict is not ChangeVerdict.UNDECIDED:
         return ""
-    wanted = [metric.further for metric in cell.metrics if metric.verdict is Verdict.UNDECIDED]
+    wanted = [metric.further for metric in cell.metrics if metric.verdict is ChangeVerdict.UNDECIDED]
     known = [amount for amount in wanted if amount is not None]
     if len(known) < len(wanted):
         return f"more than {count(MOST)} more replicates would decide"
@@ -55,12 +55,12 @@ LIMIT = 1024 * 1024
 """Bytes of a step summary (https://docs.github.com/actions/reference/workflow-commands-for-github-actions)."""
 
 _MARKS = {
-    Verdict.REGRESSED: "▲",
-    Verdict.LEAK: "⚠",
-    Verdict.NOT_COMPARABLE: "✕",
-    Verdict.UNDECIDED: "?",
-    Verdict.IMPROVED: "▼",
-    Verdict.EQUIVALENT: "=",
+    ChangeVerdict.REGRESSED: "▲",
+    ChangeVerdict.LEAK: "⚠",
+    ChangeVerdict.NOT_COMPARABLE: "✕",
+    ChangeVerdict.UNDECIDED: "?",
+    ChangeVerdict.IMPROVED: "▼",
+    ChangeVerdict.EQUIVALENT: "=",
 }
 _HEADER = "| Cell | Metric | Before | Now | Change | p (Holm) | Pairs | Fit before | Fit now | Verdict |"
 _RULE = "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |"
@@ -143,8 +143,8 @@ def _rows(cell: CellChange) -> list[str]:
     return [_row(cell, _numbers(cell, metric), metric.verdict) for metric in cell.metrics]
 
 
-def _row(cell: CellChange, numbers: Sequence[str], verdict: Verdict) -> str:
-    more = f", {further(cell)}" if verdict is Verdict.UNDECIDED else ""
+def _row(cell: CellChange, numbers: Sequence[str], verdict: ChangeVerdict) -> str:
+    more = f", {further(cell)}" if verdict is ChangeVerdict.UNDECIDED else ""
     times = [seconds(cell.old.fit_s), seconds(cell.new.fit_s)]
     entries = [markdown(cell.place.title), *numbers, *times, f"{_MARKS[verdict]} {verdict}{more}"]
     return f"| {' | '.join(entries)} |"

@@ -11,7 +11,7 @@ from bench.reporting.values import Estimate
 from bench.text import runs_of
 
 
-class Verdict(StrEnum):
+class ChangeVerdict(StrEnum):
     """What became of one metric, of one cell, or of everything.
 
     `REGRESSED` and `IMPROVED` where the effect is above the threshold and significant; `EQUIVALENT` where it is shown
@@ -27,21 +27,21 @@ class Verdict(StrEnum):
     EQUIVALENT = "equivalent"
 
 
-WORST_FIRST = tuple(Verdict)
+WORST_FIRST = tuple(ChangeVerdict)
 """A cell is judged by the worst of its metrics: the first of these."""
 
 
-def worst(found: Collection[Verdict]) -> Verdict:
+def worst(found: Collection[ChangeVerdict]) -> ChangeVerdict:
     """The worst of `found`; of nothing, nothing can be said."""
-    return next((verdict for verdict in WORST_FIRST if verdict in found), Verdict.NOT_COMPARABLE)
+    return next((verdict for verdict in WORST_FIRST if verdict in found), ChangeVerdict.NOT_COMPARABLE)
 
 
-ALARMS = frozenset({Verdict.REGRESSED, Verdict.LEAK})
+ALARMS = frozenset({ChangeVerdict.REGRESSED, ChangeVerdict.LEAK})
 """The verdicts on a cell for which a gate closes."""
 
 
 @dataclass(frozen=True)
-class Side:
+class ResultSide:
     """One cell in one of the two result sets.
 
     Parameters
@@ -116,7 +116,7 @@ class MetricChange:
     effect: Estimate
     p_value: float | None
     further: int | None
-    verdict: Verdict
+    verdict: ChangeVerdict
 
 
 @dataclass(frozen=True)
@@ -142,11 +142,11 @@ class CellChange:
     """
 
     place: CellKey
-    old: Side
-    new: Side
+    old: ResultSide
+    new: ResultSide
     paired: int
     metrics: tuple[MetricChange, ...]
-    verdict: Verdict
+    verdict: ChangeVerdict
     fit_ratio: float | None
     predict_ratio: float | None
     failing: tuple[int, ...] = ()
@@ -220,10 +220,10 @@ class Comparison:
     cautions: tuple[str, ...] = ()
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> ChangeVerdict:
         """On everything: a regression also where cells vanished or fail; not comparable where some cells are not."""
         if self.alarms():
-            return Verdict.REGRESSED
+            return ChangeVerdict.REGRESSED
         return worst({cell.verdict for cell in self.cells if not self._is_excused(cell)})
 
     @property
@@ -238,9 +238,9 @@ class Comparison:
 
     def incomparable(self) -> tuple[CellChange, ...]:
         """The cells that should be compared and cannot be."""
-        return tuple(cell for cell in self.having(Verdict.NOT_COMPARABLE) if not self._is_excused(cell))
+        return tuple(cell for cell in self.having(ChangeVerdict.NOT_COMPARABLE) if not self._is_excused(cell))
 
-    def having(self, *verdicts: Verdict) -> tuple[CellChange, ...]:
+    def having(self, *verdicts: ChangeVerdict) -> tuple[CellChange, ...]:
         """The cells with one of `verdicts`."""
         return tuple(cell for cell in self.cells if cell.verdict in verdicts)
 

@@ -15,9 +15,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from bench.arrays import BoolArray, FloatArray, IntArray
+from bench.array_types import BoolArray, FloatArray, IntArray
 from bench.cells import CellKey, CellSpec
-from bench.comparing.outcomes import Side
+from bench.comparing.outcomes import ResultSide
 from bench.errors import InputError
 from bench.store.grid import MACHINE, Grid, grid, label, timed
 from bench.text import commit, listed
@@ -68,7 +68,7 @@ _SAME_TARGETS = 1e-6
 """Relative: errors of persistence that differ by less are of the same targets."""
 
 
-def other_targets(old: Side, new: Side) -> list[str]:
+def other_targets(old: ResultSide, new: ResultSide) -> list[str]:
     """Why the errors are not of the same test targets; nothing is said of what one side does not hold."""
     reasons = []
     if old.data_sha256 and new.data_sha256 and old.data_sha256 != new.data_sha256:
@@ -96,7 +96,7 @@ _TESTED = ("data_sha256", "test_points", "persistence_mse", "noise_floor_mse", "
 class ResultSet:
     """The cells of one result set, by their place."""
 
-    sides: Mapping[CellKey, Side]
+    sides: Mapping[CellKey, ResultSide]
     settings: Mapping[CellKey, Settings]
     suites: tuple[str, ...]
     machines: tuple[str, ...]
@@ -165,10 +165,10 @@ class _Summaries:
         times = {name: layout.values(name) for name in ("fit_s", "predict_s")}
         return cls(layout, layout.column("cell_id"), layout.column("reason"), layout.deterministic(), times)
 
-    def side(self, at: tuple[int, int], machines: Sequence[str], tested: Mapping[str, list[Any]]) -> Side:
+    def side(self, at: tuple[int, int], machines: Sequence[str], tested: Mapping[str, list[Any]]) -> ResultSide:
         present = self.layout.row[at] >= 0
         fit_s, predict_s = (self._median(name, at) if len(machines) == 1 else None for name in self.times)
-        return Side(
+        return ResultSide(
             cell_id=str(self.cell_id[at][present][0]),
             finished=int(self.layout.ok[at].sum()),
             replicates=int(present.sum()),
@@ -233,7 +233,7 @@ class Pairs:
         places = tuple(sorted(old.sides.keys() & new.sides.keys()))
         return cls(old, new, places, tuple(sorted({*old.layout.seeds, *new.layout.seeds})))
 
-    def sides(self) -> Iterator[tuple[Side, Side]]:
+    def sides(self) -> Iterator[tuple[ResultSide, ResultSide]]:
         """Before and now, place by place."""
         return ((self.old.sides[place], self.new.sides[place]) for place in self.places)
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from bench.arrays import FloatArray, FloatArray32
+from bench.array_types import FloatArray, FloatArray32
 from bench.errors import DataError
 from bench.tasks import Task
 

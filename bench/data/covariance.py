@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_toeplitz
 
-from bench.arrays import FloatArray
+from bench.array_types import FloatArray
 
 _JITTER = 1e-10
 """Added to the variance, relative: without noise a sine's covariance has no inverse."""

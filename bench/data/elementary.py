@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bench.arrays import FloatArray
+from bench.array_types import FloatArray
 
 Pair = tuple[FloatArray, FloatArray]
 """An unevaluated sum of two numbers, of which the first is the sum rounded."""

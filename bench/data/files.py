@@ -28,7 +28,7 @@ from pyarrow import compute, parquet, types
 from pyarrow import csv as arrow_csv
 from pydantic import Field
 
-from bench.arrays import FloatArray
+from bench.array_types import FloatArray
 from bench.data.base import LARGEST, DatasetKind, Parameters, Provenance, Series, file_sha256, first_unusable
 from bench.errors import DataError, one_line
 from bench.registry import unknown

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from bench.arrays import FloatArray
+from bench.array_types import FloatArray
 from bench.data.base import DatasetKind, Parameters, Series
 from bench.data.covariance import tones, white
 from bench.data.elementary import cos, exp, sin

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from bench.arrays import FloatArray, FloatArray32
+from bench.array_types import FloatArray, FloatArray32
 from bench.data.base import Parameters, Provenance, Sequences, Series, arrays_sha256, values_sha256
 from bench.seeds import generator
 from bench.tasks import Task

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from bench.arrays import FloatArray32
+from bench.array_types import FloatArray32
 from bench.data.base import DatasetKind, Parameters, Provenance, Sequences
 from bench.data.pinned import PINNED, locate
 from bench.errors import DataError

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field, model_validator
 
-from bench.arrays import FloatArray, FloatArray32
+from bench.array_types import FloatArray, FloatArray32
 from bench.data.base import DatasetKind, Sequences
 from bench.data.elementary import sin
 from bench.data.generated import Seeded, generated_sequences, stream

@@ -32,7 +32,7 @@ class Operands(NamedTuple):
     b_h: Array  # [K, gates · H]
 
 
-class Results(NamedTuple):
+class CallResults(NamedTuple):
     """What the forward pass writes."""
 
     y: Array  # [K, B · T · H], or absent
@@ -80,11 +80,11 @@ class Head(NamedTuple):
     sums: Array  # [K · groups · head_size]: see `bench.kernels.passes`
 
 
-class Arrays(NamedTuple):
+class CallArrays(NamedTuple):
     """All arrays of a call."""
 
     operands: Operands
-    results: Results
+    results: CallResults
     upstream: Upstream
     gradients: Gradients
     sums: Sums

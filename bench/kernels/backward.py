@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from bench.kernels import equations
 from bench.kernels.arrays import (
-    Arrays,
+    CallArrays,
     Gradients,
     Operands,
     Sums,
@@ -161,7 +161,7 @@ def _store_inputs(plan: CallPlan, workspace: BackwardWorkspace, steps: tuple[int
 
 @part
 def _chunk_back(
-    plan: CallPlan, arrays: Arrays, workspace: BackwardWorkspace, tile: Tile, steps: tuple[int, int]
+    plan: CallPlan, arrays: CallArrays, workspace: BackwardWorkspace, tile: Tile, steps: tuple[int, int]
 ) -> None:
     """Carry the gradient to the state back over the steps ``first … last - 1``."""
     first, last = steps
@@ -177,7 +177,7 @@ def _chunk_back(
 
 @part
 def _chunk_sums(
-    plan: CallPlan, arrays: Arrays, workspace: BackwardWorkspace, tile: Tile, steps: tuple[int, int]
+    plan: CallPlan, arrays: CallArrays, workspace: BackwardWorkspace, tile: Tile, steps: tuple[int, int]
 ) -> None:
     """Add what the steps ``first … last - 1`` give to the weights' gradients, and write those to their inputs."""
     first, last = steps
@@ -192,7 +192,7 @@ def _chunk_sums(
 
 
 @part
-def begin_back(plan: CallPlan, arrays: Arrays, workspace: BackwardWorkspace, tile: Tile) -> None:
+def begin_back(plan: CallPlan, arrays: CallArrays, workspace: BackwardWorkspace, tile: Tile) -> None:
     """Start from the gradients to the tile's last states."""
     workspace.d_h[:] = 0
     workspace.d_c[:] = 0
@@ -203,7 +203,7 @@ def begin_back(plan: CallPlan, arrays: Arrays, workspace: BackwardWorkspace, til
 
 
 @part
-def backward_tile(plan: CallPlan, arrays: Arrays, workspace: BackwardWorkspace, tile: Tile) -> None:
+def backward_tile(plan: CallPlan, arrays: CallArrays, workspace: BackwardWorkspace, tile: Tile) -> None:
     """Run one tile back through all steps, from what `workspace` holds; its slots begin at ``tile.slots``."""
     length = chunk_steps(plan)
     for last in range(plan.steps, 0, -length):

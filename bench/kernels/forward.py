@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from bench.kernels import equations
 from bench.kernels.arrays import (
+    CallResults,
     Operands,
-    Results,
     Tile,
     in_slot,
     inputs_at,
@@ -93,7 +93,7 @@ def _activate(plan: CallPlan, slots: Array, now: int, before: int) -> None:
 
 
 @part
-def forward_tile(plan: CallPlan, operands: Operands, results: Results, packed: Packed, tile: Tile) -> None:
+def forward_tile(plan: CallPlan, operands: Operands, results: CallResults, packed: Packed, tile: Tile) -> None:
     """Run one tile through all steps. ``results.slots`` is written from ``tile.slots`` on."""
     slots, top, size = results.slots, plan.slot_blocks - 1, plan.slot_size
     _begin(plan, operands, tile, slots)

@@ -26,7 +26,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.kernels.arrays import Arrays, Gradients, Head, Operands, Results, Sums, Upstream
+from bench.kernels.arrays import CallArrays, CallResults, Gradients, Head, Operands, Sums, Upstream
 from bench.kernels.dispatch import Inputs, Options
 from bench.kernels.passes import BACKWARD, FORWARD, LOSSES, TRAIN, run_pass
 from bench.kernels.sizes import CallPlan, Sizes, head_size, make_plan
@@ -144,11 +144,11 @@ def _absent(dtype: torch.dtype) -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 @lru_cache
-def _no_arrays(dtype: torch.dtype) -> Arrays:
+def _no_arrays(dtype: torch.dtype) -> CallArrays:
     two, one = _absent(dtype)
-    return Arrays(
+    return CallArrays(
         Operands(*[two] * 7),
-        Results(two, two, two, one),
+        CallResults(two, two, two, one),
         Upstream(two, two, two),
         Gradients(*[two] * 7),
         Sums(one, one),
@@ -193,7 +193,7 @@ def _new_weights(plan: CallPlan, dtype: torch.dtype) -> tuple[Tensor, Tensor, Te
     return w_x, w_h, b_x, b_h
 
 
-def _run(mode: int, plan: CallPlan, arrays: Arrays) -> None:
+def _run(mode: int, plan: CallPlan, arrays: CallArrays) -> None:
     """Do one pass over all groups, on several threads where that pays."""
     kernel = run_pass(arrays.operands.x.dtype)
     rows = plan.members * plan.batch * plan.steps
@@ -217,7 +217,7 @@ def run_forward(options: Options, inputs: Inputs) -> tuple[Tensor, Tensor, Tenso
     h = torch.empty(state, dtype=dtype)
     c = torch.empty(state, dtype=dtype) if options.cell == "lstm" else empty
     slots = buffer(plan.members * plan.tiles * plan.tile_size, dtype) if options.keep else torch.empty(0, dtype=dtype)
-    results = Results(flat(y, dtype), flat(h, dtype), flat(c, dtype), slots.numpy())
+    results = CallResults(flat(y, dtype), flat(h, dtype), flat(c, dtype), slots.numpy())
     _run(FORWARD, plan, _no_arrays(dtype)._replace(operands=_operands(plan, inputs), results=results))
     return y, h, c, slots.view(plan.members, -1)
 
@@ -240,7 +240,7 @@ def run_backward(
         *_new_weights(plan, dtype),
     )
     absent = _no_arrays(dtype)
-    arrays = Arrays(
+    arrays = CallArrays(
         _operands(plan, inputs),
         absent.results._replace(slots=flat(slots, dtype).reshape(-1)),
         Upstream(*(flat(tensor, dtype) for tensor in upstream)),

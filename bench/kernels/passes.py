@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from bench.kernels.arrays import (
-    Arrays,
+    CallArrays,
+    CallResults,
     Head,
-    Results,
     Tile,
     copy,
     in_slot,
@@ -129,11 +129,11 @@ class Workspace(NamedTuple):
     packed: Packed
     backward: BackwardWorkspace
     head: Array  # [outputs, padded]
-    results: Results
+    results: CallResults
 
 
 @part
-def _workspace(plan: CallPlan, arrays: Arrays) -> Workspace:
+def _workspace(plan: CallPlan, arrays: CallArrays) -> Workspace:
     """An empty workspace; slots that are not kept have space for one tile."""
     results = arrays.results
     slots = results.slots if plan.keep else scratch(plan.tile_size, results.slots)
@@ -141,12 +141,12 @@ def _workspace(plan: CallPlan, arrays: Arrays) -> Workspace:
         packed_workspace(plan, results.slots),
         backward_workspace(plan, arrays.gradients),
         zeros(plan.outputs * plan.padded, results.slots),
-        Results(results.y, results.h, results.c, slots),
+        CallResults(results.y, results.h, results.c, slots),
     )
 
 
 @part
-def _take_member(mode: int, plan: CallPlan, arrays: Arrays, k: int, workspace: Workspace) -> None:
+def _take_member(mode: int, plan: CallPlan, arrays: CallArrays, k: int, workspace: Workspace) -> None:
     """Pack the weights of member `k`."""
     if mode != BACKWARD:
         pack_forward(plan, arrays.operands, k, workspace.packed)
@@ -157,7 +157,7 @@ def _take_member(mode: int, plan: CallPlan, arrays: Arrays, k: int, workspace: W
 
 
 @part
-def _tile_pass(mode: int, plan: CallPlan, arrays: Arrays, workspace: Workspace, tile: Tile) -> None:
+def _tile_pass(mode: int, plan: CallPlan, arrays: CallArrays, workspace: Workspace, tile: Tile) -> None:
     if mode != BACKWARD:
         forward_tile(plan, arrays.operands, workspace.results, workspace.packed, tile)
     if mode == FORWARD:
@@ -171,9 +171,9 @@ def _tile_pass(mode: int, plan: CallPlan, arrays: Arrays, workspace: Workspace, 
 
 
 @part
-def _groups(mode: int, plan: CallPlan, arrays: Arrays, first: int, last: int) -> None:
+def _groups(mode: int, plan: CallPlan, arrays: CallArrays, first: int, last: int) -> None:
     workspace = _workspace(plan, arrays)
-    held = Arrays(arrays.operands, workspace.results, arrays.upstream, arrays.gradients, arrays.sums, arrays.head)
+    held = CallArrays(arrays.operands, workspace.results, arrays.upstream, arrays.gradients, arrays.sums, arrays.head)
     at_hand = -1
     for i in range(first, last):
         # what a forward pass wrote last may still be in the cache
@@ -187,7 +187,7 @@ def _groups(mode: int, plan: CallPlan, arrays: Arrays, first: int, last: int) ->
 
 
 @entry
-def run_pass(mode: int, plan: CallPlan, arrays: Arrays, first: int, last: int, finish: int) -> None:
+def run_pass(mode: int, plan: CallPlan, arrays: CallArrays, first: int, last: int, finish: int) -> None:
     """Do the groups ``first … last - 1`` of the bank, counted member after member.
 
     Backward and training passes leave sums; to `finish` makes those of all members gradients, when all is done.

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from bench.arrays import FloatArray
+from bench.array_types import FloatArray
 from bench.tasks import Task
 
 Batches = Callable[[], Iterator[tuple[FloatArray, FloatArray]]]

@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor, nn
 
-from bench.arrays import FloatArray
+from bench.array_types import FloatArray
 from bench.kernels.modules import Linear
 from bench.models.base import Batches, Shape
 from bench.models.parameters import LinearARParameters, NoParameters, answer_steps

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.arrays import FloatArray
+from bench.array_types import FloatArray
 from bench.models.base import Batches, Shape
 from bench.models.parameters import NoParameters, SeasonalNaiveParameters, answer_steps
 

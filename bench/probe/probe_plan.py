@@ -22,7 +22,7 @@ from bench.running.rows import Blocked, as_json
 from bench.spec import Training
 from bench.store import read
 from bench.store.environment import libraries, machine_id
-from bench.store.read import read_probes
+from bench.store.reader import read_probes
 from bench.store.schema import Status
 from bench.tuning.candidates import resolve
 

@@ -52,7 +52,7 @@ def synchroniser(device: str) -> Callable[[], None]:
     return lambda: None
 
 
-class Timer:
+class CallTimer:
     """Times one call on one device; making it warms the call up and finds how many make a block."""
 
     def __init__(self, call: Call, synchronise: Callable[[], None]) -> None:
@@ -85,7 +85,7 @@ class Timer:
                 gc.enable()
 
 
-class Subject(Protocol):
+class TimedSubject(Protocol):
     """A model that can be timed.
 
     Attributes
@@ -106,7 +106,7 @@ class Subject(Protocol):
         """Quantity → what to time for it; under `windows_per_s`, the prediction of `PREDICT_BATCH` windows."""
 
 
-def subject(kind: ModelKind, workload: Workload, device: str) -> Subject:
+def subject(kind: ModelKind, workload: Workload, device: str) -> TimedSubject:
     """The model of `workload`, ready to be timed on `device`."""
     parameters = kind.parameters.model_validate_json(workload.parameters)
     if not kind.gradient:
@@ -275,10 +275,10 @@ class Prober:
         model.exercise()
         memory = _peak_bytes(device) - before  # before anything else is built or predicted
         synchronise = synchroniser(device)
-        self._timers = {name: Timer(call, synchronise) for name, call in model.calls().items()}
+        self._timers = {name: CallTimer(call, synchronise) for name, call in model.calls().items()}
         self._bank = bank_step(kind, workload, device) if kind.gradient else None
         if self._bank:
-            self._timers["bank_step_s"] = Timer(self._bank.call, synchronise)
+            self._timers["bank_step_s"] = CallTimer(self._bank.call, synchronise)
         count = model.parameter_count()
         known = {} if count is None else {"parameters": count}
         values = {"peak_memory_bytes": memory, **known, **_flops(kind, workload)}

@@ -31,7 +31,7 @@ from bench.store.schema import ADVICE, Status, table
 
 
 @dataclass(frozen=True)
-class Session:
+class ProbeSession:
     """What the rows of models that were measured in turn have in common."""
 
     device: str
@@ -39,13 +39,13 @@ class Session:
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
-def probed(wanted: Wanted, facts: Facts, samples: Sequence[Sample], session: Session) -> pa.Table:
+def probed(wanted: Wanted, facts: Facts, samples: Sequence[Sample], session: ProbeSession) -> pa.Table:
     """A row for every quantity, of every round where it is repeated: the raw samples."""
     common = {**_common(wanted, session), **facts.environment, "status": Status.OK.value}
     return table("probes", [{**common, **row} for row in _values(facts, samples)])
 
 
-def failed(wanted: Wanted, why: Blocked, session: Session) -> pa.Table:
+def failed(wanted: Wanted, why: Blocked, session: ProbeSession) -> pa.Table:
     """One row that says why there is no more."""
     place = {**environment(session.device), "threads": session.threads}  # this process's own: the other reported none
     return table("probes", [{**_common(wanted, session), **place, "status": why.status.value, "reason": why.reason}])
@@ -70,7 +70,7 @@ def _implementation(quantity: str, facts: Facts) -> str:
     return facts.bank if quantity == "bank_step_s" else facts.implementation
 
 
-def _common(wanted: Wanted, session: Session) -> dict[str, Any]:
+def _common(wanted: Wanted, session: ProbeSession) -> dict[str, Any]:
     return {
         **wanted.cell.columns,
         "reason": "",
@@ -119,7 +119,7 @@ def run(plan: ProbePlan, listener: Listener, *, suite: Suite | None = None, targ
     done = 0
     with writing(plan.folder) as writer:
         for group in _groups(plan.pending):
-            session = Session(setting.device, setting.threads)
+            session = ProbeSession(setting.device, setting.threads)
             subjects = _measured(group, setting, listener, left_s=partial(clock.left_s, done), target=target)
             left_s = clock.left_s(done + len(subjects))
             for subject in subjects:
@@ -182,7 +182,7 @@ class _Subject:
             return None
         return answer
 
-    def rows(self, session: Session) -> pa.Table:
+    def rows(self, session: ProbeSession) -> pa.Table:
         """What to store."""
         if self.failure or self.facts is None:
             return failed(self.wanted, self.failure or Blocked(Status.FAILED, "it was not probed"), session)

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bench.arrays import FloatArray
+from bench.array_types import FloatArray
 
 CLEAR = 3.0
 """How many of its standard errors a mean must lie above 0 to count as above 0."""

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from bench import seeds
-from bench.arrays import FloatArray, FloatArray32
+from bench.array_types import FloatArray, FloatArray32
 from bench.cells import Cell
 from bench.data import dataset_kinds
 from bench.data.base import Sequences, Series

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from bench.arrays import FloatArray
+from bench.array_types import FloatArray
 from bench.data.base import Sequences, Series
 from bench.data.covariance import linear_floor
 from bench.protocol import metrics

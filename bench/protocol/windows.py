@@ -16,7 +16,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from bench.arrays import FloatArray
+from bench.array_types import FloatArray
 from bench.errors import DataError
 from bench.models.base import Shape
 from bench.spec import PROTOCOL, AsPublished, Part, Split, Training

@@ -12,20 +12,20 @@ from dataclasses import dataclass
 from bench.replication.cards import Card, Run
 from bench.replication.evidence_rows import Evidence, skill_of
 from bench.replication.facts import NO_TEST_PART
-from bench.replication.findings import Finding, Outcome, Spread, Trajectory
+from bench.replication.findings import PublishedFinding, PublishedOutcome, Spread, Trajectory
 from bench.replication.statements import reported
-from bench.reporting.tabular import MARKS, Column, Entry, Table, nothing
+from bench.reporting.tabular import MARKS, Column, Table, TableEntry, nothing
 from bench.reporting.values import CellSummary
 from bench.stats.claims import ClaimOutcome
 from bench.text import NOTHING, bounds, count, decimals, listed, number, plural, significant
 
-OUTCOMES: Mapping[Outcome, str] = {
-    Outcome.REPRODUCED: "●",
-    Outcome.BETTER: "▲",
-    Outcome.WORSE: "▼",
-    Outcome.IMPOSSIBLE: "✕",
-    Outcome.NOT_STATED: "○",
-    Outcome.NOT_RUN: "?",
+OUTCOMES: Mapping[PublishedOutcome, str] = {
+    PublishedOutcome.REPRODUCED: "●",
+    PublishedOutcome.BETTER: "▲",
+    PublishedOutcome.WORSE: "▼",
+    PublishedOutcome.IMPOSSIBLE: "✕",
+    PublishedOutcome.NOT_STATED: "○",
+    PublishedOutcome.NOT_RUN: "?",
 }
 """A shape for each verdict on a number, so that nobody has to tell colours apart."""
 
@@ -72,23 +72,27 @@ TERMS = (
 """What the words of the page mean."""
 
 
-def in_words(outcomes: Iterable[Outcome]) -> str:
+def in_words(outcomes: Iterable[PublishedOutcome]) -> str:
     """How many of each: ``3 reproduced, 1 impossible``."""
     tally = Counter(outcomes)
-    return ", ".join(f"{tally[outcome]} {outcome}" for outcome in Outcome if tally[outcome]) or "nothing to judge"
+    return (
+        ", ".join(f"{tally[outcome]} {outcome}" for outcome in PublishedOutcome if tally[outcome]) or "nothing to judge"
+    )
 
 
 def answer(cards: Sequence[Card], left_out: Sequence[str] = ()) -> tuple[str, ...]:
     """What became of the printed numbers, in sentences; `left_out` are the cards of which nothing was run."""
     outcomes = [outcome for card in cards for outcome in card.outcomes]
-    printed = [outcome for outcome in outcomes if outcome not in (Outcome.NOT_STATED, Outcome.NOT_RUN)]
+    printed = [
+        outcome for outcome in outcomes if outcome not in (PublishedOutcome.NOT_STATED, PublishedOutcome.NOT_RUN)
+    ]
     claims = Counter(claim.outcome for card in cards for claim in card.claims)
-    impossible = [card.id for card in cards if Outcome.IMPOSSIBLE in card.outcomes]
+    impossible = [card.id for card in cards if PublishedOutcome.IMPOSSIBLE in card.outcomes]
     lines = [
         f"{plural(len(cards), 'published system')}, {plural(len(printed), 'printed number')} (each dataset and model "
         f"that was held against them counted by itself): {in_words(printed)}."
     ]
-    if missing := outcomes.count(Outcome.NOT_RUN):
+    if missing := outcomes.count(PublishedOutcome.NOT_RUN):
         lines.append(f"{count(missing)} could not be judged: what they are of was not run.")
     if left_out:
         lines.append(f"Not run, and left out here: {listed(left_out)}.")
@@ -105,7 +109,7 @@ def _verb(outcome: ClaimOutcome, amount: int) -> str:
     return outcome.value if amount == 1 else plurals.get(outcome, outcome.value)
 
 
-def ours(finding: Finding) -> str:
+def ours(finding: PublishedFinding) -> str:
     """What we get, with the central 95 % of the replicates and how many there are."""
     if finding.exact:
         return finding.exact
@@ -208,80 +212,84 @@ class _Shown:
             yield f"Rows with {NO_TEST_PART} as published: errors on the training windows, nothing was held out."
 
 
-def _result_row(cell: Evidence, run: Run | None, verdicts: Verdicts, *, shown: _Shown) -> tuple[Entry, ...]:
+def _result_row(cell: Evidence, run: Run | None, verdicts: Verdicts, *, shown: _Shown) -> tuple[TableEntry, ...]:
     parameters = cell.mean("parameters")
     measured = _classified(cell) if shown.accuracy else (*_errors(cell, verdicts, floor=shown.floor), _delay(run))
     return (
-        Entry(cell.dataset),
-        Entry(run.model if run else cell.model),
+        TableEntry(cell.dataset),
+        TableEntry(run.model if run else cell.model),
         _how(cell, run),
         *measured,
-        Entry(count(parameters), parameters) if parameters is not None else nothing("no replicate finished"),
-        Entry(f"{len(cell.seeds)} of {cell.requested}", len(cell.seeds), hint=cell.reason),
+        TableEntry(count(parameters), parameters) if parameters is not None else nothing("no replicate finished"),
+        TableEntry(f"{len(cell.seeds)} of {cell.requested}", len(cell.seeds), hint=cell.reason),
     )
 
 
-def _how(cell: Evidence, run: Run | None) -> Entry:
+def _how(cell: Evidence, run: Run | None) -> TableEntry:
     """As published or not; whatever departs from the protocol is marked."""
     if run:
-        return Entry(AS_PUBLISHED, strong=True) if cell.departures else Entry(f"{AS_PUBLISHED}, no departure")
-    return Entry(f"protocol, but {cell.departures}", strong=True) if cell.departures else Entry("protocol")
+        return TableEntry(AS_PUBLISHED, strong=True) if cell.departures else TableEntry(f"{AS_PUBLISHED}, no departure")
+    return TableEntry(f"protocol, but {cell.departures}", strong=True) if cell.departures else TableEntry("protocol")
 
 
-def _classified(cell: Evidence) -> tuple[Entry, ...]:
+def _classified(cell: Evidence) -> tuple[TableEntry, ...]:
     return _spread(cell, "accuracy"), _spread(cell, "log_loss")
 
 
-def _errors(cell: Evidence, verdicts: Verdicts, *, floor: bool) -> tuple[Entry, ...]:
+def _errors(cell: Evidence, verdicts: Verdicts, *, floor: bool) -> tuple[TableEntry, ...]:
     mse, persistence, skill = cell.mean("mse"), cell.mean("persistence_mse"), skill_of(cell)
     judged = verdicts[cell.cell_id]
     return (
         _spread(cell, "rmse"),
-        Entry(significant(mse), mse) if mse is not None else nothing("no replicate finished"),
+        TableEntry(significant(mse), mse) if mse is not None else nothing("no replicate finished"),
         _root(persistence),
         *((_root(cell.mean("noise_floor_mse")),) if floor else _scaled(cell)),
-        Entry(number(skill, 3), skill) if skill is not None else nothing("not known"),
-        Entry(str(judged.verdict), mark=MARKS[judged.verdict], hint=judged.why),
+        TableEntry(number(skill, 3), skill) if skill is not None else nothing("not known"),
+        TableEntry(str(judged.verdict), mark=MARKS[judged.verdict], hint=judged.why),
     )
 
 
-def _root(mse: float | None) -> Entry:
-    return Entry(significant(mse**0.5), mse) if mse is not None else nothing("not known")
+def _root(mse: float | None) -> TableEntry:
+    return TableEntry(significant(mse**0.5), mse) if mse is not None else nothing("not known")
 
 
-def _scaled(cell: Evidence) -> tuple[Entry, Entry]:
+def _scaled(cell: Evidence) -> tuple[TableEntry, TableEntry]:
     """The scaled MSE of the cell, and of persistence."""
     mse, scaled, persistence = (cell.mean(name) for name in ("mse", "mse_scaled", "persistence_mse"))
     if not mse or scaled is None or persistence is None:
         return nothing("not known"), nothing("not known")
     reference = persistence * scaled / mse
-    return Entry(significant(scaled), scaled), Entry(significant(reference), reference)
+    return TableEntry(significant(scaled), scaled), TableEntry(significant(reference), reference)
 
 
-def _delay(run: Run | None) -> Entry:
+def _delay(run: Run | None) -> TableEntry:
     if run is None or run.delay is None:
         return nothing("not measured")
     found = run.delay
-    return Entry(f"{found.steps}", found.steps, hint=reported(found)) if found.significant else nothing(reported(found))
+    return (
+        TableEntry(f"{found.steps}", found.steps, hint=reported(found))
+        if found.significant
+        else nothing(reported(found))
+    )
 
 
-def _spread(cell: Evidence, column: str) -> Entry:
+def _spread(cell: Evidence, column: str) -> TableEntry:
     spread = cell.spread(column)
     if spread is None:
         return nothing(cell.reason or "not known")
-    return Entry(interval(spread), spread.mean, cell=cell.cell_id)
+    return TableEntry(interval(spread), spread.mean, cell=cell.cell_id)
 
 
 _LEGEND = " · ".join(f"{mark} {outcome}" for outcome, mark in OUTCOMES.items())
 
 
 _SHORT = {
-    Outcome.REPRODUCED: "Reproduced",
-    Outcome.BETTER: "Better",
-    Outcome.WORSE: "Worse",
-    Outcome.IMPOSSIBLE: "Impossible",
-    Outcome.NOT_STATED: "Not stated",
-    Outcome.NOT_RUN: "Not run",
+    PublishedOutcome.REPRODUCED: "Reproduced",
+    PublishedOutcome.BETTER: "Better",
+    PublishedOutcome.WORSE: "Worse",
+    PublishedOutcome.IMPOSSIBLE: "Impossible",
+    PublishedOutcome.NOT_STATED: "Not stated",
+    PublishedOutcome.NOT_RUN: "Not run",
 }
 
 
@@ -303,17 +311,17 @@ def overview(cards: Sequence[Card]) -> Table:
     )
 
 
-def _overview_row(card: Card) -> tuple[Entry, ...]:
+def _overview_row(card: Card) -> tuple[TableEntry, ...]:
     found = card.outcomes
     courses = "".join(OUTCOMES[run.trajectory.outcome] for run in card.runs if run.trajectory)
     claims = Counter(claim.outcome for claim in card.claims)
     counts = (found.count(outcome) for outcome in OUTCOMES)
     return (
-        Entry(card.id),
-        Entry(card.title),
-        *(Entry(count(amount) if amount else NOTHING, amount) for amount in counts),
-        Entry(courses or NOTHING),
-        Entry(" ".join(CLAIMS[each] * claims[each] for each in CLAIMS if claims[each]) or NOTHING),
+        TableEntry(card.id),
+        TableEntry(card.title),
+        *(TableEntry(count(amount) if amount else NOTHING, amount) for amount in counts),
+        TableEntry(courses or NOTHING),
+        TableEntry(" ".join(CLAIMS[each] * claims[each] for each in CLAIMS if claims[each]) or NOTHING),
     )
 
 
@@ -341,25 +349,27 @@ def findings(card: Card, anchor: str) -> Table:
     )
 
 
-def _finding_rows(run: Run) -> Iterator[tuple[Entry, ...]]:
+def _finding_rows(run: Run) -> Iterator[tuple[TableEntry, ...]]:
     name, course_of = label(run), run.trajectory
     for finding in run.all_findings:
         yield _row(name, finding)
         if course_of and finding is course_of.findings[-1]:
-            whole = Finding("train loss, whole course", "", course_of.outcome, note=course(course_of))
+            whole = PublishedFinding("train loss, whole course", "", course_of.outcome, note=course(course_of))
             yield _row(name, whole, count_of=finding.ours, strong=True)
 
 
-def _row(name: str, finding: Finding, *, count_of: Spread | None = None, strong: bool = False) -> tuple[Entry, ...]:
+def _row(
+    name: str, finding: PublishedFinding, *, count_of: Spread | None = None, strong: bool = False
+) -> tuple[TableEntry, ...]:
     spread = finding.ours or count_of
     return (
-        Entry(name),
-        Entry(finding.quantity, strong=strong),
-        Entry(finding.published or NOTHING),
-        Entry(ours(finding) or NOTHING),
-        Entry(count(spread.count), spread.count) if spread else nothing("no chance enters"),
-        Entry(str(finding.outcome), strong=strong, mark=OUTCOMES[finding.outcome]),
-        Entry(finding.note),
+        TableEntry(name),
+        TableEntry(finding.quantity, strong=strong),
+        TableEntry(finding.published or NOTHING),
+        TableEntry(ours(finding) or NOTHING),
+        TableEntry(count(spread.count), spread.count) if spread else nothing("no chance enters"),
+        TableEntry(str(finding.outcome), strong=strong, mark=OUTCOMES[finding.outcome]),
+        TableEntry(finding.note),
     )
 
 
@@ -373,7 +383,12 @@ def claims(card: Card, anchor: str) -> Table | None:
     if not card.claims:
         return None
     rows = [
-        (Entry(claim.text), Entry(case), Entry(str(outcome), mark=CLAIMS[outcome]), Entry(reported_by))
+        (
+            TableEntry(claim.text),
+            TableEntry(case),
+            TableEntry(str(outcome), mark=CLAIMS[outcome]),
+            TableEntry(reported_by),
+        )
         for claim in card.claims
         for case, outcome, reported_by in (claim.cases or (("", claim.outcome, claim.sentence),))
     ]

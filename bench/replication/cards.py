@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bench.replication.evidence_rows import Evidence, Tables, delay_of
 from bench.replication.facts import findings, trajectory
-from bench.replication.findings import ClaimFinding, Finding, Outcome, Trajectory
+from bench.replication.findings import ClaimFinding, PublishedFinding, PublishedOutcome, Trajectory
 from bench.replication.statements import decide
 from bench.replication.systems import PUBLISHED, System
 from bench.stats.delay import Delay
@@ -38,15 +38,15 @@ class Run:
     model: str
     evidence: Evidence | None
     departures: tuple[str, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[PublishedFinding, ...]
     trajectory: Trajectory | None
     delay: Delay | None
 
     @property
-    def all_findings(self) -> tuple[Finding, ...]:
+    def all_findings(self) -> tuple[PublishedFinding, ...]:
         """Those on the printed epochs first."""
         if self.evidence is None:
-            return (Finding("everything", "", Outcome.NOT_RUN, note="no row is stored"),)
+            return (PublishedFinding("everything", "", PublishedOutcome.NOT_RUN, note="no row is stored"),)
         return (*(self.trajectory.findings if self.trajectory else ()), *self.findings)
 
 
@@ -78,7 +78,7 @@ class Card:
     claims: tuple[ClaimFinding, ...]
 
     @property
-    def outcomes(self) -> list[Outcome]:
+    def outcomes(self) -> list[PublishedOutcome]:
         """Of every number on this card, each printed epoch by itself; what was not run counts as one."""
         return [finding.outcome for run in self.runs for finding in run.all_findings]
 

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bench.arrays import FloatArray
+from bench.array_types import FloatArray
 from bench.cells import CellSpec
 from bench.replication.findings import Spread
 from bench.stats.aggregates import skill

@@ -13,7 +13,15 @@ from math import prod
 import numpy as np
 
 from bench.replication.evidence_rows import Evidence, Tables
-from bench.replication.findings import LEAST, LEAST_IMAGES, Finding, Outcome, Printed, Spread, Trajectory
+from bench.replication.findings import (
+    LEAST,
+    LEAST_IMAGES,
+    Printed,
+    PublishedFinding,
+    PublishedOutcome,
+    Spread,
+    Trajectory,
+)
 from bench.replication.judge import below_floor, exact, follow, judge, not_stated, prediction
 from bench.replication.printed import accuracy, decimals, errors_on_test, train_losses
 from bench.replication.systems import Published, Shape
@@ -54,7 +62,7 @@ def gates(parameters: int, inputs: int, hidden: int, outputs: int) -> float:
     return (parameters - linear_parameters(hidden, outputs)) / block - 1
 
 
-def facts(published: Published, found: Evidence) -> Iterator[Finding]:
+def facts(published: Published, found: Evidence) -> Iterator[PublishedFinding]:
     """The verdicts on the printed parameters and shapes."""
     if published.parameters is not None:
         yield _parameters(published.parameters, found)
@@ -89,11 +97,13 @@ def symbols(found: Evidence) -> dict[str, int]:
     return {name: value for name, value in known.items() if value}
 
 
-def _shape(name: str, printed: Shape, found: Evidence) -> Finding:
+def _shape(name: str, printed: Shape, found: Evidence) -> PublishedFinding:
     quantity, got = f"shape of {name}", found.shapes.get(name)
     meant = _in_numbers(printed, symbols(found))
     if meant is None:
-        return Finding(quantity, shape_text(printed), Outcome.NOT_RUN, note="its symbols stand for nothing here")
+        return PublishedFinding(
+            quantity, shape_text(printed), PublishedOutcome.NOT_RUN, note="its symbols stand for nothing here"
+        )
     ours = None if got is None else shape_text(got)
     finding = exact(quantity, shape_text(meant), ours, because=f"the code gives ours, not {shape_text(meant)}")
     return replace(finding, published=shape_text(printed))
@@ -110,7 +120,7 @@ def _in_numbers(printed: Shape, known: Mapping[str, int]) -> tuple[int, ...] | N
     return tuple(sides)
 
 
-def _parameters(printed: int | tuple[int, ...], found: Evidence) -> Finding:
+def _parameters(printed: int | tuple[int, ...], found: Evidence) -> PublishedFinding:
     total = found.mean("parameters")
     if isinstance(printed, int) or total is None:
         text = str(printed) if isinstance(printed, int) else _sum_text(printed)
@@ -160,7 +170,7 @@ def trajectory(published: Published, found: Evidence, tables: Tables) -> Traject
     return follow(printed, losses, least=least(found)) if printed else None
 
 
-def findings(published: Published, found: Evidence, tables: Tables) -> tuple[Finding, ...]:
+def findings(published: Published, found: Evidence, tables: Tables) -> tuple[PublishedFinding, ...]:
     """The verdicts on everything else that was printed, and the test error where it was not."""
     return (*_errors(published, found), *facts(published, found), *_first(published, found, tables))
 
@@ -170,7 +180,7 @@ def least(found: Evidence) -> int:
     return LEAST_IMAGES if found.task == "classify" else LEAST
 
 
-def _errors(published: Published, found: Evidence) -> Iterator[Finding]:
+def _errors(published: Published, found: Evidence) -> Iterator[PublishedFinding]:
     enough = least(found)
     given = accuracy(published)
     if given is not None:
@@ -187,7 +197,7 @@ def _errors(published: Published, found: Evidence) -> Iterator[Finding]:
         yield not_stated(quantity, _spread(found, column), least=enough)
 
 
-def _first(published: Published, found: Evidence, tables: Tables) -> Iterator[Finding]:
+def _first(published: Published, found: Evidence, tables: Tables) -> Iterator[PublishedFinding]:
     """The first test target, and the prediction of it."""
     if published.first_target is None and published.first_prediction is None:
         return

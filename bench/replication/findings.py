@@ -14,7 +14,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bench.arrays import FloatArray
+from bench.array_types import FloatArray
 from bench.stats.bootstrap import LEVEL
 from bench.stats.claims import ClaimOutcome
 from bench.stats.paired import paired
@@ -29,7 +29,7 @@ CENTRAL = (0.025, 0.975)
 """The quantiles between which the central 95 % of the replicates lie."""
 
 
-class Outcome(StrEnum):
+class PublishedOutcome(StrEnum):
     """What becomes of a printed number."""
 
     REPRODUCED = "reproduced"
@@ -100,7 +100,7 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Finding:
+class PublishedFinding:
     """A verdict on one quantity of one system.
 
     Parameters
@@ -123,7 +123,7 @@ class Finding:
 
     quantity: str
     published: str
-    outcome: Outcome
+    outcome: PublishedOutcome
     ours: Spread | None = None
     exact: str = ""
     printed: Printed | None = None
@@ -151,8 +151,8 @@ class Trajectory:
     """
 
     epochs: tuple[int, ...]
-    findings: tuple[Finding, ...]
-    outcome: Outcome
+    findings: tuple[PublishedFinding, ...]
+    outcome: PublishedOutcome
     deviation: float | None
     limit: float | None
     note: str
@@ -169,7 +169,7 @@ class ClaimFinding:
 
 
 @dataclass(frozen=True)
-class Mean:
+class MeanEstimate:
     """A mean with its interval; the ends are NaN with fewer than two values, so that no comparison with them holds."""
 
     value: float
@@ -187,14 +187,14 @@ class Mean:
         return f" [{self.low:{form}}, {self.high:{form}}]" if np.isfinite(self.low) else ""
 
 
-def mean(new: FloatArray, old: FloatArray | float = 0.0, *, level: float = LEVEL) -> Mean:
+def mean(new: FloatArray, old: FloatArray | float = 0.0, *, level: float = LEVEL) -> MeanEstimate:
     """The mean of ``new - old``, ``[replicates]`` each, with Student's interval.
 
     Not a bootstrap's: that never leaves the range of the values, which holds the mean of `n` symmetric ones with a
     probability of ``1 - 2^(1 - n)`` at most, below any level that a family of claims asks of few replicates.
     """
     found = paired(new, np.broadcast_to(old, np.shape(new)), level=level)
-    return Mean(float(found.difference), float(found.low), float(found.high), int(found.count))
+    return MeanEstimate(float(found.difference), float(found.low), float(found.high), int(found.count))
 
 
 def level_of(intervals: int) -> float:

@@ -9,14 +9,16 @@ from dataclasses import replace
 import numpy as np
 from scipy.stats import f as f_ratio
 
-from bench.arrays import FloatArray
-from bench.replication.findings import LEAST, Finding, Outcome, Printed, Spread, Trajectory
+from bench.array_types import FloatArray
+from bench.replication.findings import LEAST, Printed, PublishedFinding, PublishedOutcome, Spread, Trajectory
 
 IMPOSSIBLE = 1e-6
 """A chance below which a number is said to be one that cannot be."""
 
 
-def judge(printed: Printed, ours: Spread | None, *, higher_is_better: bool = False, least: int = LEAST) -> Finding:
+def judge(
+    printed: Printed, ours: Spread | None, *, higher_is_better: bool = False, least: int = LEAST
+) -> PublishedFinding:
     """The verdict on `printed`.
 
     Reproduced where the printed number, or some of the printed range, give or take its printing tolerance, lies in
@@ -33,15 +35,15 @@ def judge(printed: Printed, ours: Spread | None, *, higher_is_better: bool = Fal
     least
         Replicates that a verdict requests; with fewer it is given, and said to rest on few.
     """
-    base = Finding(printed.quantity, printed.text, Outcome.NOT_RUN, ours=ours, printed=printed)
+    base = PublishedFinding(printed.quantity, printed.text, PublishedOutcome.NOT_RUN, ours=ours, printed=printed)
     if ours is None:
         return replace(base, note="no replicate finished")
     if printed.low - printed.tolerance > ours.high:
-        outcome = Outcome.WORSE if higher_is_better else Outcome.BETTER
+        outcome = PublishedOutcome.WORSE if higher_is_better else PublishedOutcome.BETTER
     elif printed.high + printed.tolerance < ours.low:
-        outcome = Outcome.BETTER if higher_is_better else Outcome.WORSE
+        outcome = PublishedOutcome.BETTER if higher_is_better else PublishedOutcome.WORSE
     else:
-        outcome = Outcome.REPRODUCED
+        outcome = PublishedOutcome.REPRODUCED
     return replace(base, outcome=outcome, note=few(ours, least))
 
 
@@ -50,23 +52,25 @@ def few(ours: Spread, least: int) -> str:
     return "" if ours.count >= least else f"rests on {ours.count} of the {least} replicates that a verdict requests"
 
 
-def not_stated(quantity: str, ours: Spread | None, *, least: int = LEAST) -> Finding:
+def not_stated(quantity: str, ours: Spread | None, *, least: int = LEAST) -> PublishedFinding:
     """Nothing was printed: ours is given."""
     if ours is None:
-        return Finding(quantity, "", Outcome.NOT_RUN, note="no replicate finished")
-    return Finding(quantity, "", Outcome.NOT_STATED, ours=ours, note=few(ours, least))
+        return PublishedFinding(quantity, "", PublishedOutcome.NOT_RUN, note="no replicate finished")
+    return PublishedFinding(quantity, "", PublishedOutcome.NOT_STATED, ours=ours, note=few(ours, least))
 
 
-def exact(quantity: str, published: str, ours: str | None, *, because: str = "") -> Finding:
+def exact(quantity: str, published: str, ours: str | None, *, because: str = "") -> PublishedFinding:
     """The verdict on something that no chance enters: it is what was printed, or what was printed cannot be."""
     if ours is None:
-        return Finding(quantity, published, Outcome.NOT_RUN, note="no replicate finished")
-    outcome = Outcome.REPRODUCED if ours == published else Outcome.IMPOSSIBLE
-    note = because if outcome is Outcome.IMPOSSIBLE else ""
-    return Finding(quantity, published, outcome, exact=ours, note=note)
+        return PublishedFinding(quantity, published, PublishedOutcome.NOT_RUN, note="no replicate finished")
+    outcome = PublishedOutcome.REPRODUCED if ours == published else PublishedOutcome.IMPOSSIBLE
+    note = because if outcome is PublishedOutcome.IMPOSSIBLE else ""
+    return PublishedFinding(quantity, published, outcome, exact=ours, note=note)
 
 
-def below_floor(finding: Finding, floor_mse: float | None, points: int, *, impossible: float = IMPOSSIBLE) -> Finding:
+def below_floor(
+    finding: PublishedFinding, floor_mse: float | None, points: int, *, impossible: float = IMPOSSIBLE
+) -> PublishedFinding:
     """`finding` on a test RMSE, which cannot be where it lies below what the data admit.
 
     The noise floor on the printed test targets and that on ours are mean squares of `points` Gaussian draws each, so
@@ -78,10 +82,12 @@ def below_floor(finding: Finding, floor_mse: float | None, points: int, *, impos
     if f_ratio.cdf(upper**2 / floor_mse, points, points) >= impossible:
         return finding
     note = f"the best possible forecast of this data errs by {floor_mse**0.5:.4g}"
-    return replace(finding, outcome=Outcome.IMPOSSIBLE, note=note)
+    return replace(finding, outcome=PublishedOutcome.IMPOSSIBLE, note=note)
 
 
-def prediction(printed: Printed, ours: Spread | None, *, printed_target: float | None, target: float | None) -> Finding:
+def prediction(
+    printed: Printed, ours: Spread | None, *, printed_target: float | None, target: float | None
+) -> PublishedFinding:
     """The verdict on a printed prediction: better or worse by the distance from the target that it is of.
 
     Parameters
@@ -92,12 +98,12 @@ def prediction(printed: Printed, ours: Spread | None, *, printed_target: float |
         What was to be predicted, as it was printed and as it is.
     """
     finding = judge(printed, ours)
-    if ours is None or finding.outcome is Outcome.REPRODUCED or target is None:
+    if ours is None or finding.outcome is PublishedOutcome.REPRODUCED or target is None:
         return finding
     theirs = abs(printed.low - (target if printed_target is None else printed_target))
     off = abs(ours.mean - target)
     note = f"our mean is {off:.4g} from the target, the printed one {theirs:.4g} from the printed target"
-    outcome = Outcome.BETTER if off < theirs else Outcome.WORSE
+    outcome = PublishedOutcome.BETTER if off < theirs else PublishedOutcome.WORSE
     return replace(finding, outcome=outcome, note="; ".join(filter(None, [note, finding.note])))
 
 
@@ -124,8 +130,8 @@ def follow(printed: Mapping[int, Printed], losses: Mapping[int, FloatArray], *, 
     """
     findings = tuple(judge(number, Spread.of(losses.get(epoch, [])), least=least) for epoch, number in printed.items())
     epochs = tuple(printed)
-    if any(finding.outcome is Outcome.NOT_RUN for finding in findings):
-        return Trajectory(epochs, findings, Outcome.NOT_RUN, None, None, "no replicate has all these epochs")
+    if any(finding.outcome is PublishedOutcome.NOT_RUN for finding in findings):
+        return Trajectory(epochs, findings, PublishedOutcome.NOT_RUN, None, None, "no replicate has all these epochs")
     course = np.log(np.stack([losses[epoch] for epoch in epochs], axis=1))  # [replicates, epochs]
     course = course[np.isfinite(course).all(axis=1)]
     if len(course) < _FEWEST:
@@ -133,7 +139,7 @@ def follow(printed: Mapping[int, Printed], losses: Mapping[int, FloatArray], *, 
     limit = float(np.quantile(_left_out(course), _COVERAGE))
     away = _away(_nearest(printed, course), course)
     deviation = float(np.max(np.abs(away)))
-    outcome = Outcome.REPRODUCED if deviation <= limit else _farthest(away)
+    outcome = PublishedOutcome.REPRODUCED if deviation <= limit else _farthest(away)
     return Trajectory(epochs, findings, outcome, deviation, limit, _counts(findings))
 
 
@@ -159,19 +165,19 @@ def _left_out(course: FloatArray) -> FloatArray:
     return np.array([np.max(np.abs(_away(one, rest))) for one, rest in zip(course, others, strict=True)])
 
 
-def _direction(findings: tuple[Finding, ...]) -> Outcome:
+def _direction(findings: tuple[PublishedFinding, ...]) -> PublishedOutcome:
     """Better or worse, by the last printed epoch that is outside; reproduced where none is."""
-    outside = [finding.outcome for finding in findings if finding.outcome is not Outcome.REPRODUCED]
-    return outside[-1] if outside else Outcome.REPRODUCED
+    outside = [finding.outcome for finding in findings if finding.outcome is not PublishedOutcome.REPRODUCED]
+    return outside[-1] if outside else PublishedOutcome.REPRODUCED
 
 
-def _farthest(away: FloatArray) -> Outcome:
+def _farthest(away: FloatArray) -> PublishedOutcome:
     """Better or worse, by the epoch that is farthest away: `away` ``[epochs]`` is what was printed less ours."""
-    return Outcome.BETTER if away[np.argmax(np.abs(away))] > 0 else Outcome.WORSE
+    return PublishedOutcome.BETTER if away[np.argmax(np.abs(away))] > 0 else PublishedOutcome.WORSE
 
 
-def _counts(findings: tuple[Finding, ...]) -> str:
+def _counts(findings: tuple[PublishedFinding, ...]) -> str:
     """How many epochs have which verdict."""
     tally = Counter(finding.outcome for finding in findings)
-    parts = [f"{tally[outcome]} {outcome}" for outcome in Outcome if tally[outcome]]
+    parts = [f"{tally[outcome]} {outcome}" for outcome in PublishedOutcome if tally[outcome]]
     return f"of {len(findings)} printed epochs " + ", ".join(parts)

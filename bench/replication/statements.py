@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bench.arrays import FloatArray
+from bench.array_types import FloatArray
 from bench.replication.evidence_rows import Evidence, OneStep, Tables, delay_of, in_numbers, one_step, ratio
 from bench.replication.facts import GATES, gates
 from bench.replication.findings import Case, ClaimFinding, level_of, mean, over, sentence

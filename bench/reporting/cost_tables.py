@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from bench.reporting.costs import ProbedCell, by_machine, of_older_sessions
-from bench.reporting.tabular import LENGTH, NO_TIME, NOT_TUNED, Column, Entry, Table, length, measured, nothing
-from bench.reporting.values import CellSummary, Model, Summary, Tuned
+from bench.reporting.tabular import LENGTH, NO_TIME, NOT_TUNED, Column, Table, TableEntry, length, measured, nothing
+from bench.reporting.values import CellSummary, Model, Summary, TuningSummary
 from bench.stats.aggregates import Median
 from bench.text import NOTHING, count, decimals, mebibytes, number, percent, plural, seconds, setting, significant
 
@@ -63,13 +63,13 @@ def shown(cells: Sequence[ProbedCell]) -> list[list[str]]:
     return rows
 
 
-def _row(cell: ProbedCell, mark: str = "") -> tuple[Entry, ...]:
+def _row(cell: ProbedCell, mark: str = "") -> tuple[TableEntry, ...]:
     source = {"runs": "as trained by the run", "suite": "the suite's own"}.get(cell.parameters_from, "")
     given = ", ".join(f"{name} {setting(value)}" for name, value in cell.model_parameters.items()) or "none"
     return (
-        Entry(cell.dataset),
-        Entry(cell.model, hint=f"Parameters ({source}): {given}", mark=mark),
-        Entry(count(cell.sequence_length), cell.sequence_length),
+        TableEntry(cell.dataset),
+        TableEntry(cell.model, hint=f"Parameters ({source}): {given}", mark=mark),
+        TableEntry(count(cell.sequence_length), cell.sequence_length),
         _entry(cell, "step_s", duration),
         _entry(cell, "fit_s", duration),
         _entry(cell, "latency_s", duration),
@@ -78,16 +78,16 @@ def _row(cell: ProbedCell, mark: str = "") -> tuple[Entry, ...]:
         _entry(cell, "parameters", lambda found: count(found.value)),
         _entry(cell, "forward_flops", lambda found: count(found.value)),
         _entry(cell, "bank_step_s", duration, hint=cell.bank),
-        Entry(cell.implementation or NOTHING, hint=cell.reason),
-        Entry(f"bench show {cell.cell_id} --table probes"),
+        TableEntry(cell.implementation or NOTHING, hint=cell.reason),
+        TableEntry(f"bench show {cell.cell_id} --table probes"),
     )
 
 
-def _entry(cell: ProbedCell, quantity: str, show: Callable[[Median], str], *, hint: str = "") -> Entry:
+def _entry(cell: ProbedCell, quantity: str, show: Callable[[Median], str], *, hint: str = "") -> TableEntry:
     found = cell.values.get(quantity)
     if found is None:
         return nothing(cell.reason or "not defined for this model")
-    return Entry(show(found), found.value, hint=hint)
+    return TableEntry(show(found), found.value, hint=hint)
 
 
 def duration(found: Median) -> str:
@@ -117,7 +117,7 @@ def _within(found: Median | None) -> str:
     return "" if found is None or found.bounds is None else "95 %: {} to {}".format(*map(count, found.bounds))
 
 
-Tunings = Mapping[tuple[str, int], Tuned]
+Tunings = Mapping[tuple[str, int], TuningSummary]
 """By dataset's title and sequence length."""
 
 _MATTERED = "Hyperparameters whose values explain more of the validation error (its logarithm) than chance, at 5 %."
@@ -144,10 +144,10 @@ def model_table(summary: Summary, model: Model, *, name: str) -> Table:
     ]
     rows = (
         (
-            Entry(title),
+            TableEntry(title),
             length(cell, mark="✓" if several and cell.chosen else ""),
             *_numbers(cell),
-            Entry(_settings(item for item in cell.hyperparameters if item not in shared) or "as below"),
+            TableEntry(_settings(item for item in cell.hyperparameters if item not in shared) or "as below"),
             *([_mattered(tunings.get((title, cell.sequence_length)))] if tunings else []),
         )
         for title, cell in cells
@@ -167,10 +167,10 @@ def _settings(items: Iterable[tuple[str, str]]) -> str:
     return ", ".join(f"{name} {value}" for name, value in items)
 
 
-def _numbers(cell: CellSummary) -> tuple[Entry, ...]:
+def _numbers(cell: CellSummary) -> tuple[TableEntry, ...]:
     rmse = cell.rmse.value if cell.rmse else None
     return (
-        nothing("no error is stored") if rmse is None else Entry(significant(rmse), rmse, cell=cell.cell_id),
+        nothing("no error is stored") if rmse is None else TableEntry(significant(rmse), rmse, cell=cell.cell_id),
         measured(cell.cost.fit_s, seconds, otherwise=NO_TIME),
         measured(cell.cost.tuning_s, seconds, otherwise=NOT_TUNED),
         measured(cell.cost.epochs, number),
@@ -178,8 +178,8 @@ def _numbers(cell: CellSummary) -> tuple[Entry, ...]:
     )
 
 
-def _mattered(tuned: Tuned | None) -> Entry:
+def _mattered(tuned: TuningSummary | None) -> TableEntry:
     if tuned is None:
         return nothing("looked at where the length is best on validation, and tuned")
     shares = ", ".join(f"{name} {percent(share)}" for name, share in tuned.mattered)
-    return Entry(shares or "none shown", hint=f"{len(tuned.trials)} trials")
+    return TableEntry(shares or "none shown", hint=f"{len(tuned.trials)} trials")

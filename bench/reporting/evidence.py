@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bench.arrays import FloatArray, IntArray
-from bench.reporting.values import Bounds, Curves, Trace, Tuned
+from bench.array_types import FloatArray, IntArray
+from bench.reporting.values import Bounds, Curves, Trace, TuningSummary
 from bench.stats.claims import ALPHA
 from bench.stats.delay import delay
 from bench.stats.tuning import budget, importance
@@ -38,12 +38,12 @@ def curves(rows: pa.Table) -> Curves:
     )
 
 
-def tuned(rows: pa.Table) -> Tuned:
+def tuned(rows: pa.Table) -> TuningSummary:
     """The trials of one cell, of which there is at least one; those that failed or were pruned count as paid for."""
     complete = np.array([state == "complete" for state in rows["state"].to_pylist()], dtype=np.bool_)
     errors = np.where(complete, rows["validation_mse_scaled"].to_numpy(), np.nan)
     found = budget(errors)
-    return Tuned(
+    return TuningSummary(
         model=rows["model"][0].as_py(),
         sequence_length=rows["sequence_length"][0].as_py(),
         trials=found.trials.astype(np.float64),

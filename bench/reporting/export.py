@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import pyarrow as pa
 
-from bench.reporting.tabular import LENGTH, Column, Entry, Table, length
+from bench.reporting.tabular import LENGTH, Column, Table, TableEntry, length
 from bench.reporting.values import Bounds, CellSummary, Estimate, Summary
 from bench.store.grid import by_cell
 from bench.text import count, csv_safe, number
@@ -38,8 +38,8 @@ def cell_rows(summary: Summary) -> Table:
     columns = (Column("RMSE of each seed", kind="prose"), Column("Values", kind="text"))
     values = [
         (
-            Entry(_by_seed(cell) or cell.note),
-            Entry("CSV", download=(f"{cell.cell_id}.csv", _data(rows[cell.cell_id or ""]))),
+            TableEntry(_by_seed(cell) or cell.note),
+            TableEntry("CSV", download=(f"{cell.cell_id}.csv", _data(rows[cell.cell_id or ""]))),
         )
         for _, cell in _stored(summary)
     ]
@@ -52,11 +52,11 @@ def cell_commands(summary: Summary) -> Table:
     digits = _unique([cell.cell_id or "" for _, cell in _stored(summary)])
     found = [
         (
-            Entry(title, anchor=f"cell-{cell.cell_id}"),
-            Entry(cell.model),
+            TableEntry(title, anchor=f"cell-{cell.cell_id}"),
+            TableEntry(cell.model),
             length(cell),
-            Entry(f"{count(cell.finished)} of {count(cell.replicates)}", cell.finished, hint=cell.note),
-            Entry(f"bench show {(cell.cell_id or '')[:digits]}"),
+            TableEntry(f"{count(cell.finished)} of {count(cell.replicates)}", cell.finished, hint=cell.note),
+            TableEntry(f"bench show {(cell.cell_id or '')[:digits]}"),
         )
         for title, cell in _stored(summary)
     ]

@@ -14,20 +14,20 @@ from types import MappingProxyType
 
 import numpy as np
 
-from bench.arrays import FloatArray
+from bench.array_types import FloatArray
 from bench.cells import CellKey
 from bench.errors import InputError
 from bench.reporting.evidence import Losses
-from bench.reporting.values import CellSummary, TestedClaim, Verdict
-from bench.stats.claims import Claim, ClaimOutcome, Window
+from bench.reporting.values import CellSummary, TestedClaim
+from bench.stats.claims import ClaimOutcome, ModelClaim, Window
 from bench.stats.confidence_set import confidence_set
-from bench.stats.verdicts import Judgement, Subject, against_best, against_persistence
+from bench.stats.verdicts import Judgement, Subject, Verdict, against_best, against_persistence
 from bench.store.grid import Grid
 from bench.text import listed, plural
 
 
 @dataclass(frozen=True)
-class Candidate:
+class Contender:
     """What a cell is judged by, before its summary is built.
 
     Parameters
@@ -52,12 +52,12 @@ class Candidate:
     verdict: Verdict
 
 
-def choose_lengths(cells: Sequence[Candidate]) -> list[Candidate]:
+def choose_lengths(cells: Sequence[Contender]) -> list[Contender]:
     """Those of `cells` at their model's best sequence length on validation, in the order given.
 
     The test part has no say. Where no validation error is stored the shortest finished length is taken.
     """
-    finished: dict[str, list[Candidate]] = {}
+    finished: dict[str, list[Contender]] = {}
     for cell in cells:
         if cell.rmse is not None:
             finished.setdefault(cell.model, []).append(cell)
@@ -65,21 +65,21 @@ def choose_lengths(cells: Sequence[Candidate]) -> list[Candidate]:
     return [cell for cell in cells if picked.get(cell.model) is cell]
 
 
-def _validation(cell: Candidate) -> tuple[float, int]:
+def _validation(cell: Contender) -> tuple[float, int]:
     error = cell.validation_mse_scaled
     return (float("inf") if error is None else error), cell.sequence_length
 
 
-def best_of(chosen: Sequence[Candidate]) -> Candidate | None:
+def best_of(chosen: Sequence[Contender]) -> Contender | None:
     """The one of the chosen cells with the smallest error."""
     return min(chosen, key=_error, default=None)
 
 
-def _error(cell: Candidate) -> float:
+def _error(cell: Contender) -> float:
     return float("inf") if cell.rmse is None else cell.rmse
 
 
-def others(chosen: Sequence[Candidate], best: Candidate) -> list[Candidate]:
+def others(chosen: Sequence[Contender], best: Contender) -> list[Contender]:
     """The chosen cells next to `best`, the smallest error first."""
     return sorted((cell for cell in chosen if cell is not best), key=_error)
 
@@ -128,7 +128,7 @@ OTHER_LENGTH = "each model is judged at the length that is best on validation"
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
+class SeedEvidence:
     """What cells are compared by.
 
     Parameters
@@ -153,16 +153,16 @@ class Evidence:
     @classmethod
     def of(
         cls, grid: Grid, losses: Mapping[str, Losses], kinds: Mapping[str, str], *, own_data: frozenset[str]
-    ) -> Evidence:
+    ) -> SeedEvidence:
         """From the replicates; `kinds` names the kind of each dataset."""
         martingales = frozenset(dataset for dataset, kind in kinds.items() if kind in MARTINGALES)
         mse, persistence, floor = (_by_cell(grid, name) for name in ("mse", "persistence_mse", "noise_floor_mse"))
         return cls(mse, persistence, floor, losses, martingales, own_data)
 
-    def subject(self, cell: Candidate) -> Subject:
+    def subject(self, cell: Contender) -> Subject:
         """`cell` against persistence."""
         own, floor, one = self._losses(cell), self.floor[_key(cell)], self._one_series(cell)
-        claim = Claim(
+        claim = ModelClaim(
             cell.model,
             "persistence",
             new=self.mse[_key(cell)],
@@ -174,10 +174,10 @@ class Evidence:
         )
         return Subject(claim, None if np.isnan(floor).all() else floor, cell.dataset in self.martingales)
 
-    def claim(self, cell: Candidate, best: Candidate) -> Claim:
+    def claim(self, cell: Contender, best: Contender) -> ModelClaim:
         """`cell` against the best one of its dataset."""
         one = self._one_series(cell) and self._one_series(best)
-        return Claim(
+        return ModelClaim(
             cell.model,
             best.model,
             new=self.mse[_key(cell)],
@@ -188,21 +188,21 @@ class Evidence:
             one_series=one,
         )
 
-    def content(self, cell: Candidate) -> Hashable:
+    def content(self, cell: Contender) -> Hashable:
         """Equal for rows that are one: the forecasts of a model that draws no random number, on the same data."""
         own = self._losses(cell)
         if own is None or not cell.deterministic:
             return cell.cell_id
         return cell.model, cell.horizon, own.model.tobytes(), own.persistence.tobytes()
 
-    def _one_series(self, cell: Candidate) -> bool:
+    def _one_series(self, cell: Contender) -> bool:
         return cell.cell_id not in self.own_data
 
-    def _losses(self, cell: Candidate) -> Losses | None:
+    def _losses(self, cell: Contender) -> Losses | None:
         """Over the test window, where all replicates saw the same one."""
         return self.losses.get(cell.cell_id or "") if self._one_series(cell) else None
 
-    def _window(self, cell: Candidate, best: Candidate) -> Window | None:
+    def _window(self, cell: Contender, best: Contender) -> Window | None:
         own, other = self._losses(cell), self._losses(best)
         if own is None or other is None or not np.array_equal(own.index, other.index):
             return None
@@ -214,7 +214,7 @@ def _by_cell(grid: Grid, name: str) -> dict[CellKey, FloatArray]:
     return {case.key(model): values[i, j] for i, case in enumerate(grid.cases) for j, model in enumerate(grid.models)}
 
 
-def _key(cell: Candidate) -> CellKey:
+def _key(cell: Contender) -> CellKey:
     return CellKey(cell.dataset, cell.model, cell.sequence_length, cell.horizon)
 
 
@@ -246,8 +246,8 @@ class Judged:
     @classmethod
     def of(
         cls,
-        cells: Mapping[str, Sequence[Sequence[Candidate]]],
-        evidence: Evidence,
+        cells: Mapping[str, Sequence[Sequence[Contender]]],
+        evidence: SeedEvidence,
         families: Families = MappingProxyType({}),
         *,
         different_data: frozenset[str] = frozenset(),
@@ -283,32 +283,32 @@ class Judged:
             ),
         )
 
-    def verdict(self, cell: Candidate) -> Verdict:
+    def verdict(self, cell: Contender) -> Verdict:
         """The verdict on `cell` against persistence."""
         found = self.against_persistence.get(cell.cell_id)
         if found is not None:
             return found.verdict
         return Verdict.OTHER_LENGTH if cell.cell_id in self.left_out else cell.verdict
 
-    def beats_persistence(self, cell: Candidate) -> ClaimOutcome:
+    def beats_persistence(self, cell: Contender) -> ClaimOutcome:
         """Whether `cell` does; a suspected leak is no evidence that it does, nor that it may."""
         found = self.against_persistence.get(cell.cell_id)
         outcome = ClaimOutcome.NOT_MEASURED if found is None else found.finding.outcome
         leak = found is not None and found.verdict is Verdict.LEAK and outcome is not ClaimOutcome.FAILS
         return ClaimOutcome.NOT_MEASURED if leak else outcome
 
-    def why(self, cell: Candidate) -> str:
+    def why(self, cell: Contender) -> str:
         """The verdict on `cell` against persistence in a sentence; empty where nothing was tested."""
         found = self.against_persistence.get(cell.cell_id)
         if found is not None:
             return found.sentence
         return OTHER_LENGTH if cell.cell_id in self.left_out else ""
 
-    def claims(self, cell: Candidate) -> tuple[TestedClaim | None, TestedClaim | None]:
+    def claims(self, cell: Contender) -> tuple[TestedClaim | None, TestedClaim | None]:
         """The tests of `cell` against persistence and against the best one, in numbers."""
         return _tested(self.against_persistence.get(cell.cell_id)), _tested(self.against_best.get(cell.cell_id))
 
-    def why_not_best(self, cell: Candidate) -> str:
+    def why_not_best(self, cell: Contender) -> str:
         """The comparison of `cell` with the best one in a sentence; empty where there was none."""
         found = self.against_best.get(cell.cell_id)
         return "" if found is None else found.sentence
@@ -334,15 +334,15 @@ def _tested(found: Judgement | None) -> TestedClaim | None:
     )
 
 
-def _is_untested(cell: Candidate) -> bool:
+def _is_untested(cell: Contender) -> bool:
     return cell.verdict is Verdict.UNTESTED
 
 
 def _against_persistence(
-    cells: Sequence[Candidate], evidence: Evidence, families: Families
+    cells: Sequence[Contender], evidence: SeedEvidence, families: Families
 ) -> dict[str | None, Judgement]:
     """Of each of `cells`, those of one family corrected together; rows that are one count once."""
-    by_family: dict[str, list[Candidate]] = defaultdict(list)
+    by_family: dict[str, list[Contender]] = defaultdict(list)
     for cell in cells:
         by_family[families.get(cell.dataset, "")].append(cell)
     found: dict[str | None, Judgement] = {}
@@ -355,10 +355,10 @@ def _against_persistence(
 
 
 def _against_best(
-    datasets: Sequence[tuple[Candidate, Sequence[Candidate]]], evidence: Evidence, families: Families
+    datasets: Sequence[tuple[Contender, Sequence[Contender]]], evidence: SeedEvidence, families: Families
 ) -> dict[str | None, Judgement]:
     """Of each of the others of a dataset next to its best cell."""
-    by_family: dict[str, list[tuple[Candidate, Sequence[Candidate]]]] = defaultdict(list)
+    by_family: dict[str, list[tuple[Contender, Sequence[Contender]]]] = defaultdict(list)
     for best, rest in datasets:
         by_family[families.get(best.dataset, "")].append((best, rest))
     found: dict[str | None, Judgement] = {}

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bench.cells import CellSpec
-from bench.reporting.values import Environment, Failure
+from bench.reporting.values import Failure, RowEnvironment
 from bench.store import schema
 from bench.store.grid import MACHINE, label, own_data
 from bench.store.schema import ADVICE, Status
@@ -51,7 +51,7 @@ def _failure(row: Mapping[str, Any]) -> Failure:
     )
 
 
-def environments(runs: pa.Table) -> tuple[Environment, ...]:
+def environments(runs: pa.Table) -> tuple[RowEnvironment, ...]:
     """The distinct environments of the rows, the most used first.
 
     A row that ended before it had a device and threads names no machine in full: it counts where there is no other.
@@ -71,7 +71,7 @@ def environments(runs: pa.Table) -> tuple[Environment, ...]:
         )
         .to_pylist()
     )
-    made = [Environment(row["cell_id_count_distinct"], label(row), _facts(row)) for row in grouped]
+    made = [RowEnvironment(row["cell_id_count_distinct"], label(row), _facts(row)) for row in grouped]
     return tuple(sorted(made, key=lambda item: (-item.cells, item.machine, list(item.facts.items()))))
 
 

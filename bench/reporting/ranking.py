@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from bench.arrays import FloatArray
+from bench.array_types import FloatArray
 from bench.reporting.costs import ProbedCell, by_machine
 from bench.reporting.values import CellSummary, Estimate, Model, Rank, Ranking, Section, Standing
 from bench.stats.aggregates import aggregate

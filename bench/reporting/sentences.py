@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 from bench.errors import pip_install
 from bench.reporting.ranking import left_out
-from bench.reporting.values import Answer, CellSummary, Counts, Ranking, Section, Standing, Verdict
+from bench.reporting.values import Answer, CellSummary, Counts, Ranking, Section, Standing
 from bench.stats.claims import ClaimOutcome
+from bench.stats.verdicts import Verdict
 from bench.text import bounds, decimals, listed, mebibytes, number, percent, plural, probability, seconds, significant
 
 TERMS = (

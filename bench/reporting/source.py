@@ -14,7 +14,7 @@ from bench import store
 from bench.cells import CellKey, expand
 from bench.errors import StoreError
 from bench.spec import Suite
-from bench.store.read import NAME as SUITE
+from bench.store.reader import NAME as SUITE
 from bench.store.schema import Rows
 
 

@@ -10,18 +10,19 @@ from types import MappingProxyType
 import numpy as np
 import pyarrow as pa
 
-from bench.arrays import BoolArray, FloatArray
+from bench.array_types import BoolArray, FloatArray
 from bench.cells import CellKey, CellSpec
 from bench.reporting import provenance
 from bench.reporting.costs import ProbedCell, costs
 from bench.reporting.evidence import Losses, curves, losses, trace, tuned
-from bench.reporting.judging import Candidate, Evidence, Families, Judged, best_of, best_set, others
+from bench.reporting.judging import Contender, Families, Judged, SeedEvidence, best_of, best_set, others
 from bench.reporting.ranking import rank, standings
 from bench.reporting.sentences import OTHER_DATA, answers, statement
 from bench.reporting.source import Source
-from bench.reporting.summary_cells import Arrays, Cells
-from bench.reporting.values import CellSummary, Counts, Curves, Model, Section, State, Summary, Trace, Verdict
+from bench.reporting.summary_cells import CellArrays, Cells
+from bench.reporting.values import CellSummary, Counts, Curves, Model, Section, State, Summary, Trace
 from bench.stats.claims import ClaimOutcome
+from bench.stats.verdicts import Verdict
 from bench.store.grid import Grid, by_cell, grid, own_data
 from bench.store.schema import KEY
 from bench.text import listed, plural
@@ -152,8 +153,8 @@ class _Sections:
         one_series = {cell_id: rows for cell_id, rows in self.predictions.items() if cell_id not in self.own_data}
         self.losses = _losses(one_series)  # there is no test window that replicates with data of their own share
         references = frozenset(model.name for model in models if model.reference)
-        self.cells = Cells(Arrays.of(layout, self.own_data), self.losses, references, source.requested)
-        self.evidence = Evidence.of(layout, self.losses, _kinds(self.runs), own_data=self.own_data)
+        self.cells = Cells(CellArrays.of(layout, self.own_data), self.losses, references, source.requested)
+        self.evidence = SeedEvidence.of(layout, self.losses, _kinds(self.runs), own_data=self.own_data)
         self.references = _reference_errors(layout)
         self.linear_floors = _linear_floors(layout)
         self.tasks = _tasks(self.runs)
@@ -164,7 +165,7 @@ class _Sections:
     def all(self) -> tuple[Section, ...]:
         facts = provenance.data_facts(self.runs)
         own = self._candidates()
-        by_dataset: dict[str, list[Sequence[Candidate]]] = defaultdict(list)
+        by_dataset: dict[str, list[Sequence[Contender]]] = defaultdict(list)
         for (dataset, _), cells in own.items():
             by_dataset[dataset].append(cells)
         judged = Judged.of(
@@ -176,9 +177,9 @@ class _Sections:
         )
         return tuple(self._section(cells, judged, facts=facts[dataset]) for (dataset, _), cells in own.items())
 
-    def _candidates(self) -> dict[tuple[str, int], list[Candidate]]:
+    def _candidates(self) -> dict[tuple[str, int], list[Contender]]:
         """By dataset and horizon, in the order of the page."""
-        own: dict[tuple[str, int], list[Candidate]] = defaultdict(list)
+        own: dict[tuple[str, int], list[Contender]] = defaultdict(list)
         for cell in self.cells.candidates():
             own[cell.dataset, cell.horizon].append(cell)
         models = {model.name: place for place, model in enumerate(self.models)}
@@ -187,7 +188,7 @@ class _Sections:
             place: sorted(own[place], key=lambda cell: (models[cell.model], cell.sequence_length)) for place in order
         }
 
-    def _section(self, own: Sequence[Candidate], judged: Judged, *, facts: tuple[str, str, int | None]) -> Section:
+    def _section(self, own: Sequence[Contender], judged: Judged, *, facts: tuple[str, str, int | None]) -> Section:
         dataset, horizon = own[0].dataset, own[0].horizon
         same_data = dataset not in self.different_data | self.mixed_data
         summaries = {cell.at: self.cells.summary(cell, judged) for cell in own}
@@ -235,7 +236,7 @@ class _Sections:
             if cell.chosen and not cell.deterministic and rows is not None:
                 yield curves(rows)
 
-    def _trace(self, chosen: Sequence[Candidate]) -> Trace | None:
+    def _trace(self, chosen: Sequence[Contender]) -> Trace | None:
         """Of the best model that is not persistence itself, which is drawn next to it anyway."""
         reference = {model.name for model in self.models if model.reference}
         drawn = best_of([cell for cell in chosen if cell.model not in reference]) or best_of(chosen)

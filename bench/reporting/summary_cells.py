@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from bench.arrays import FloatArray
+from bench.array_types import FloatArray
 from bench.cells import CellKey, CellSpec
 from bench.reporting.evidence import Losses, skill_in_window
-from bench.reporting.judging import Candidate, Judged
-from bench.reporting.values import Bounds, CellSummary, Cost, Estimate, State, Verdict
+from bench.reporting.judging import Contender, Judged
+from bench.reporting.values import Bounds, CellSummary, Cost, Estimate, State
 from bench.stats.aggregates import learnable_fraction, skill
 from bench.stats.bootstrap import Interval, mean
+from bench.stats.verdicts import Verdict
 from bench.store.grid import Grid, several
 from bench.text import setting
 
@@ -37,7 +38,7 @@ Nested = list[list[Any]]
 
 
 @dataclass(frozen=True, eq=False)
-class Arrays:
+class CellArrays:
     """What is computed for all cells at once, ``[cells][models]``."""
 
     grid: Grid
@@ -52,7 +53,7 @@ class Arrays:
     numbers: Mapping[str, Nested]
 
     @classmethod
-    def of(cls, grid: Grid, own_data: frozenset[str]) -> Arrays:
+    def of(cls, grid: Grid, own_data: frozenset[str]) -> CellArrays:
         """Of `grid`; the cells of the ids `own_data` are no copies, whatever the model: each replicate has its data."""
         first, deterministic = _first(grid), grid.deterministic()
         own = np.array([[cell_id in own_data for cell_id in row] for row in first["cell_id"]], dtype=np.bool_)
@@ -104,17 +105,17 @@ class Cells:
         The cells that the suite has, where that is known: it says why one has no row.
     """
 
-    arrays: Arrays
+    arrays: CellArrays
     losses: Mapping[str, Losses]
     references: frozenset[str]
     requested: Collection[CellKey] | None
 
-    def candidates(self) -> Iterator[Candidate]:
+    def candidates(self) -> Iterator[Contender]:
         """What each cell is judged by, in the grid's order."""
         for c, case in enumerate(self.arrays.grid.cases):
             for m, model in enumerate(self.arrays.grid.models):
                 rmse = _root(self.arrays.estimate("mse", (c, m)))
-                yield Candidate(
+                yield Contender(
                     at=(c, m),
                     cell_id=self.arrays.first["cell_id"][c][m],
                     dataset=case.dataset,
@@ -127,7 +128,7 @@ class Cells:
                     verdict=_verdict(self.arrays, (c, m), reference=model in self.references),
                 )
 
-    def summary(self, cell: Candidate, judged: Judged) -> CellSummary:
+    def summary(self, cell: Contender, judged: Judged) -> CellSummary:
         """All that is shown of `cell`, once everything was `judged`."""
         arrays, place = self.arrays, cell.at
         c, m = place
@@ -166,7 +167,7 @@ class Cells:
             hyperparameters=self._hyperparameters(cell),
         )
 
-    def _state(self, cell: Candidate) -> tuple[State, str]:
+    def _state(self, cell: Contender) -> tuple[State, str]:
         """How much of the cell there is, and why there is no more."""
         state, note = _state(self.arrays, cell.at)
         if state is State.MISSING and self.requested is not None:
@@ -174,12 +175,12 @@ class Cells:
             note = NOT_RUN if there else LEFT_OUT
         return state, note
 
-    def _skill_in_window(self, cell: Candidate) -> Bounds | None:
+    def _skill_in_window(self, cell: Contender) -> Bounds | None:
         """Where predictions are stored; persistence has none against itself."""
         known = self.losses.get(cell.cell_id or "")
         return skill_in_window(known) if known and cell.model not in self.references else None
 
-    def _hyperparameters(self, cell: Candidate) -> tuple[tuple[str, str], ...]:
+    def _hyperparameters(self, cell: Contender) -> tuple[tuple[str, str], ...]:
         c, m = cell.at
         first = {name: values[c][m] for name, values in self.arrays.first.items()}
         return _hyperparameters(first, deterministic=cell.deterministic)
@@ -233,14 +234,14 @@ def _over(statistic: Callable[..., FloatArray], values: FloatArray) -> FloatArra
     return result
 
 
-def _verdict(arrays: Arrays, place: Index, *, reference: bool) -> Verdict:
+def _verdict(arrays: CellArrays, place: Index, *, reference: bool) -> Verdict:
     """Before anything is tested."""
     if not arrays.finished[place[0]][place[1]]:
         return Verdict.UNFINISHED if arrays.replicates[place[0]][place[1]] else Verdict.NO_ROW
     return Verdict.REFERENCE if reference else Verdict.UNTESTED
 
 
-def _state(arrays: Arrays, place: Index) -> tuple[State, str]:
+def _state(arrays: CellArrays, place: Index) -> tuple[State, str]:
     """How much of the cell there is, and why there is no more."""
     finished, replicates = arrays.finished[place[0]][place[1]], arrays.replicates[place[0]][place[1]]
     if not replicates:
@@ -250,7 +251,7 @@ def _state(arrays: Arrays, place: Index) -> tuple[State, str]:
     return (State.PARTIAL if finished else State.FAILED), arrays.grid.incomplete(place)
 
 
-def _cost(arrays: Arrays, place: Index) -> Cost:
+def _cost(arrays: CellArrays, place: Index) -> Cost:
     one_machine = arrays.one_machine[place[0]][place[1]]
     times = {name: arrays.number(name, place) if one_machine else None for name in _TIMES}
     return Cost(

@@ -16,13 +16,14 @@ from bench.reporting.tabular import (
     NO_TIME,
     NOT_TUNED,
     Column,
-    Entry,
     Table,
+    TableEntry,
     length,
     measured,
     nothing,
 )
-from bench.reporting.values import Bounds, CellSummary, Estimate, Rank, Section, Standing, State, Summary, Verdict
+from bench.reporting.values import Bounds, CellSummary, Estimate, Rank, Section, Standing, State, Summary
+from bench.stats.verdicts import Verdict
 from bench.text import NOTHING, bounds, count, decimals, listed, mebibytes, number, percent, seconds, significant
 
 _WORDS: Mapping[Verdict, str] = {
@@ -108,42 +109,42 @@ def _ends(estimate: Estimate | None) -> list[float]:
     return [estimate.value, *(estimate.interval or ())] if estimate else []
 
 
-def _error_row(cell: CellSummary, *, best: bool, shows: _Shows) -> tuple[Entry, ...]:
+def _error_row(cell: CellSummary, *, best: bool, shows: _Shows) -> tuple[TableEntry, ...]:
     spread = cell.note or (_ONE_FIT if cell.deterministic else _ONE_SEED)
     window = cell.note or (_ITSELF if cell.verdict is Verdict.REFERENCE else _NO_WINDOW)
     rmse, skill, learnable = cell.rmse, cell.skill, cell.learnable_fraction
     of_how_many = f", {cell.finished} of {cell.replicates} seeds" if cell.state is State.PARTIAL else ""
     entries = [
-        Entry(cell.model, strong=best),
+        TableEntry(cell.model, strong=best),
         length(cell, mark="✓" if cell.chosen else "") if shows.lengths else None,
         *(_of_classes(cell) if shows.classes else ()),
-        Entry(number(rmse.value, shows.places), rmse.value, strong=best, cell=cell.cell_id)
+        TableEntry(number(rmse.value, shows.places), rmse.value, strong=best, cell=cell.cell_id)
         if rmse
         else nothing(cell.note or _NO_ERROR),
         _bounds(rmse.interval if rmse else None, shows.places, otherwise=spread),
-        Entry(number(skill.value, shows.skill_places), skill.value) if skill else nothing(cell.note or NO_SKILL),
+        TableEntry(number(skill.value, shows.skill_places), skill.value) if skill else nothing(cell.note or NO_SKILL),
         _bounds(skill.interval if skill else None, shows.skill_places, otherwise=spread),
         _bounds(cell.skill_in_window, shows.skill_places, otherwise=window),
         _learnable(learnable, cell.note) if shows.learnable else None,
-        Entry(_WORDS[cell.verdict] + of_how_many, hint=cell.note or cell.why, mark=MARKS[cell.verdict]),
+        TableEntry(_WORDS[cell.verdict] + of_how_many, hint=cell.note or cell.why, mark=MARKS[cell.verdict]),
         _against(cell, best=best, shows=shows),
     ]
     return tuple(entry for entry in entries if entry)
 
 
-def _of_classes(cell: CellSummary) -> tuple[Entry, Entry]:
+def _of_classes(cell: CellSummary) -> tuple[TableEntry, TableEntry]:
     shares, nats = partial(percent, places=1), partial(number, places=3)
     why = cell.note or _NO_ERROR
     return measured(cell.accuracy, shares, otherwise=why), measured(cell.log_loss, nats, otherwise=why)
 
 
-def _against(cell: CellSummary, *, best: bool, shows: _Shows) -> Entry:
+def _against(cell: CellSummary, *, best: bool, shows: _Shows) -> TableEntry:
     if best:
-        return Entry("the smallest")
+        return TableEntry("the smallest")
     if not cell.why_not_best:
         return nothing(cell.note or OTHER_LENGTH)
     near = "not tested" if cell.model in shows.untested else "no significant difference"
-    return Entry(near if cell.model in shows.rivals else "larger", hint=cell.why_not_best)
+    return TableEntry(near if cell.model in shows.rivals else "larger", hint=cell.why_not_best)
 
 
 _ONE_FIT = "one fit stands for every seed"
@@ -153,12 +154,12 @@ _NO_WINDOW = "the predictions are not stored, are too few for an interval, or ar
 _NO_ERROR = "no error is stored"
 
 
-def _bounds(pair: Bounds | None, places: int | None, *, otherwise: str) -> Entry:
-    return Entry(bounds(pair, places)) if pair else nothing(otherwise)
+def _bounds(pair: Bounds | None, places: int | None, *, otherwise: str) -> TableEntry:
+    return TableEntry(bounds(pair, places)) if pair else nothing(otherwise)
 
 
-def _learnable(estimate: Estimate | None, note: str) -> Entry:
-    return Entry(percent(estimate.value), estimate.value) if estimate else nothing(note or NO_FLOOR)
+def _learnable(estimate: Estimate | None, note: str) -> TableEntry:
+    return TableEntry(percent(estimate.value), estimate.value) if estimate else nothing(note or NO_FLOOR)
 
 
 _NAMES = (Column("Dataset", kind="text"), Column("Model", kind="text"))
@@ -167,7 +168,7 @@ _NAMES = (Column("Dataset", kind="text"), Column("Model", kind="text"))
 def overview(summary: Summary) -> Table:
     """Skill of every model on every dataset, each at its chosen sequence length."""
     rows = [
-        (Entry(section.title), *(_skill_entry(section, model.name) for model in summary.models))
+        (TableEntry(section.title), *(_skill_entry(section, model.name) for model in summary.models))
         for section in summary.sections
     ]
     shown = {entry.mark for row in rows for entry in row}
@@ -181,14 +182,14 @@ def overview(summary: Summary) -> Table:
     )
 
 
-def _skill_entry(section: Section, model: str) -> Entry:
+def _skill_entry(section: Section, model: str) -> TableEntry:
     cell = section.chosen(model)
     if cell is None:
         own = [cell for cell in section.cells if cell.model == model]
         reported = next((cell for cell in own if cell.verdict is Verdict.UNFINISHED), own[0])
-        return Entry(NOTHING, hint=reported.note, mark=MARKS[reported.verdict])
+        return TableEntry(NOTHING, hint=reported.note, mark=MARKS[reported.verdict])
     value = cell.skill.value if cell.skill else None
-    return Entry(
+    return TableEntry(
         number(value, 2),
         order=value,
         hint=f"{cell.verdict}, sequence length {cell.sequence_length}",
@@ -203,10 +204,10 @@ def ranking(summary: Summary) -> Table:
     standing = {item.model: item for item in summary.standings}
     rows = [
         (
-            Entry(row.model, mark="◆" if row.model in standing and standing[row.model].on_front else ""),
+            TableEntry(row.model, mark="◆" if row.model in standing and standing[row.model].on_front else ""),
             measured(row.average, partial(number, places=1), otherwise="no dataset was finished by every ranked model"),
             _relative(standing.get(row.model)),
-            Entry(f"{row.with_skill} of {row.tested}", row.with_skill)
+            TableEntry(f"{row.with_skill} of {row.tested}", row.with_skill)
             if row.tested
             else nothing("could not be tested"),
             measured(_fit_s(row, standing.get(row.model)), seconds, otherwise=NO_TIME),
@@ -242,12 +243,12 @@ def _fit_s(row: Rank, standing: Standing | None) -> float | None:
     return standing.fit_s if standing else row.fit_s
 
 
-def _relative(standing: Standing | None) -> Entry:
+def _relative(standing: Standing | None) -> TableEntry:
     if standing is None:
         return nothing("a replicate is lost, persistence makes no error, or no dataset was finished by every model")
     error = standing.error
     interval = f" {bounds(error.interval, 2)}" if error.interval else ""
-    return Entry(number(error.value, 2) + interval, error.value)
+    return TableEntry(number(error.value, 2) + interval, error.value)
 
 
 def by_dataset(summary: Summary) -> Table:
@@ -265,23 +266,23 @@ def by_dataset(summary: Summary) -> Table:
     return Table("choice", "Which model for which data", columns, tuple(rows))
 
 
-def _choice(section: Section) -> tuple[Entry, ...]:
+def _choice(section: Section) -> tuple[TableEntry, ...]:
     best = section.best
     if best is None or best.rmse is None:
-        return (Entry(section.title), *(nothing(section.statement) for _ in range(6)))
+        return (TableEntry(section.title), *(nothing(section.statement) for _ in range(6)))
     near = [best, *(cell for name in section.rivals if (cell := section.chosen(name)))]
     timed = [(cell.cost.fit_s, cell.model) for cell in near if cell.cost.fit_s is not None]
     skill, learnt = best.skill, best.learnable_fraction
     return (
-        Entry(section.title),
-        Entry(best.model, strong=True, hint=str(best.verdict), mark=MARKS[best.verdict]),
-        Entry(significant(best.rmse.value), best.rmse.value, cell=best.cell_id),
-        Entry(number(skill.value, 2), skill.value, cell=best.cell_id)
+        TableEntry(section.title),
+        TableEntry(best.model, strong=True, hint=str(best.verdict), mark=MARKS[best.verdict]),
+        TableEntry(significant(best.rmse.value), best.rmse.value, cell=best.cell_id),
+        TableEntry(number(skill.value, 2), skill.value, cell=best.cell_id)
         if skill
         else nothing("persistence makes no error"),
-        Entry(percent(learnt.value), learnt.value, cell=best.cell_id) if learnt else nothing(NO_FLOOR),
-        Entry(listed(section.rivals) or "no other model: every error is shown to be larger"),
-        Entry(f"{min(timed)[1]}, {seconds(min(timed)[0])}") if timed else nothing(NO_TIME),
+        TableEntry(percent(learnt.value), learnt.value, cell=best.cell_id) if learnt else nothing(NO_FLOOR),
+        TableEntry(listed(section.rivals) or "no other model: every error is shown to be larger"),
+        TableEntry(f"{min(timed)[1]}, {seconds(min(timed)[0])}") if timed else nothing(NO_TIME),
     )
 
 
@@ -312,12 +313,12 @@ def costs(summary: Summary) -> Table:
     return Table("costs", "Time, memory and size", columns, tuple(rows))
 
 
-def _finished(summary: Summary) -> Iterator[tuple[tuple[Entry, ...], CellSummary]]:
+def _finished(summary: Summary) -> Iterator[tuple[tuple[TableEntry, ...], CellSummary]]:
     """The cells that have results, each with the entries that name it."""
     for section in summary.sections:
         for cell in section.cells:
             if cell.finished:
-                yield (Entry(section.title), Entry(cell.model), length(cell)), cell
+                yield (TableEntry(section.title), TableEntry(cell.model), length(cell)), cell
 
 
 def failures(summary: Summary) -> Table:
@@ -325,12 +326,12 @@ def failures(summary: Summary) -> Table:
     titles = {(section.dataset, section.horizon): section.title for section in summary.sections}
     rows = [
         (
-            Entry(titles[failure.dataset, failure.horizon]),
-            Entry(failure.model),
-            Entry(count(failure.sequence_length), failure.sequence_length),
-            Entry(failure.status),
-            Entry(str(failure.replicates), failure.replicates),
-            Entry(failure.reason + (f" — {failure.advice}" if failure.advice else "")),
+            TableEntry(titles[failure.dataset, failure.horizon]),
+            TableEntry(failure.model),
+            TableEntry(count(failure.sequence_length), failure.sequence_length),
+            TableEntry(failure.status),
+            TableEntry(str(failure.replicates), failure.replicates),
+            TableEntry(failure.reason + (f" — {failure.advice}" if failure.advice else "")),
         )
         for failure in summary.failures
     ]

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.reporting.values import CellSummary, Verdict
+from bench.reporting.values import CellSummary
+from bench.stats.verdicts import Verdict
 from bench.text import NOTHING, count
 
 MARKS: Mapping[Verdict, str] = {
@@ -35,7 +36,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Entry:
+class TableEntry:
     """What stands in one place.
 
     Parameters
@@ -73,21 +74,21 @@ class Table:
     name: str
     caption: str
     columns: tuple[Column, ...]
-    rows: tuple[tuple[Entry, ...], ...]
+    rows: tuple[tuple[TableEntry, ...], ...]
     below: str = ""
 
 
 LENGTH = Column("Length", "points", hint="Sequence length: the points in an input window.")
 
 
-def length(cell: CellSummary, mark: str = "") -> Entry:
+def length(cell: CellSummary, mark: str = "") -> TableEntry:
     """The sequence length of `cell`."""
-    return Entry(count(cell.sequence_length), cell.sequence_length, mark=mark)
+    return TableEntry(count(cell.sequence_length), cell.sequence_length, mark=mark)
 
 
-def nothing(why: str) -> Entry:
+def nothing(why: str) -> TableEntry:
     """A dash, and the reason for it."""
-    return Entry(NOTHING, hint=why)
+    return TableEntry(NOTHING, hint=why)
 
 
 NO_SKILL = "persistence makes no error here"
@@ -96,6 +97,8 @@ NO_TIME = "not measured, or measured on different machines"
 NOT_TUNED = "not tuned, or tuned on different machines"
 
 
-def measured(value: float | None, show: Callable[[float | None], str], *, otherwise: str = "not measured") -> Entry:
+def measured(
+    value: float | None, show: Callable[[float | None], str], *, otherwise: str = "not measured"
+) -> TableEntry:
     """A number as `show` writes it; a dash and the reason `otherwise` where there is none."""
-    return Entry(show(value), value, hint=otherwise if value is None else "")
+    return TableEntry(show(value), value, hint=otherwise if value is None else "")

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from bench.arrays import FloatArray
+from bench.array_types import FloatArray
 from bench.reporting.costs import ProbedCell
 from bench.stats.claims import ClaimOutcome
 from bench.stats.delay import Delay
@@ -52,7 +52,7 @@ class Curves:
 
 
 @dataclass(frozen=True, eq=False)
-class Tuned:
+class TuningSummary:
     """What the trials of one cell found, scaled units.
 
     Parameters
@@ -203,11 +203,11 @@ __all__ = [
     "CellSummary",
     "Cost",
     "Counts",
-    "Environment",
     "Estimate",
     "Failure",
     "FloatArray",
     "Model",
+    "RowEnvironment",
     "Section",
     "State",
     "Summary",
@@ -384,7 +384,7 @@ class Section:
     same_data: bool
     statement: str
     curves: tuple[Curves, ...]
-    tuned: tuple[Tuned, ...]
+    tuned: tuple[TuningSummary, ...]
     trace: Trace | None
     best_set: str = ""
     task: str = "forecast"
@@ -424,7 +424,7 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Environment:
+class RowEnvironment:
     """Where rows were made: `facts` are shown as they are."""
 
     cells: int
@@ -480,7 +480,7 @@ class Summary:
     failures: tuple[Failure, ...]
     cautions: tuple[str, ...]
     setting: Mapping[str, str]
-    environments: tuple[Environment, ...]
+    environments: tuple[RowEnvironment, ...]
     probes: tuple[ProbedCell, ...]
     counts: Counts
     commands: tuple[str, ...]

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.arrays import FloatArray
+from bench.array_types import FloatArray
 from bench.cells import Cell
 from bench.models import model_kinds
 from bench.models.base import ModelKind

@@ -73,7 +73,7 @@ def gpu_driver_found() -> bool:
     return shutil.which("nvidia-smi") is not None
 
 
-class Gate:
+class SharedGate:
     """A lock with two ways to hold it: next to others, or alone; who waits to be alone goes before newcomers."""
 
     def __init__(self) -> None:
@@ -324,7 +324,7 @@ class ProcessEngine:
         self._target = target
         self._device = device
         self._threads = ThreadPoolExecutor(jobs, thread_name_prefix="cell")
-        self._gate = Gate()
+        self._gate = SharedGate()
         self._lock = Lock()  # guards what follows
         self._idle: list[Worker[Cell, Rows]] = []
         self._workers: set[Worker[Cell, Rows]] = set()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import bdtr
 
-from bench.arrays import BoolArray, FloatArray, IntArray
+from bench.array_types import BoolArray, FloatArray, IntArray
 from bench.seeds import generator
 from bench.stats.bootstrap import LEVEL, Interval
 from bench.stats.paired import paired

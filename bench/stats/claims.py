@@ -10,7 +10,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from bench.arrays import FloatArray
+from bench.array_types import FloatArray
 from bench.stats.bootstrap import LEVEL
 from bench.stats.paired import Paired, holm, paired
 from bench.stats.window_tests import diebold_mariano, loss_ratio, mean_difference
@@ -38,7 +38,7 @@ Window = tuple[FloatArray, FloatArray]
 
 
 @dataclass(frozen=True, eq=False)
-class Claim:
+class ModelClaim:
     """What is compared: one model with another, or with persistence, in one cell.
 
     Parameters
@@ -117,7 +117,7 @@ class Finding:
         return ClaimOutcome.HOLDS if self.difference < 0 else ClaimOutcome.FAILS
 
 
-def findings(claims: Sequence[Claim]) -> tuple[Finding, ...]:
+def findings(claims: Sequence[ModelClaim]) -> tuple[Finding, ...]:
     """Test each of `claims` by itself; `corrected` counts them.
 
     A claim needs every kind of evidence that its data offers: fresh seeds must not turn it round, nor another stretch
@@ -149,7 +149,7 @@ def by_replicate(values: Sequence[FloatArray]) -> FloatArray:
     return stacked
 
 
-def _over_seeds(claims: Sequence[Claim]) -> Paired:
+def _over_seeds(claims: Sequence[ModelClaim]) -> Paired:
     """Of all claims at once, ``[claims]``."""
     return paired(by_replicate([claim.new for claim in claims]), by_replicate([claim.old for claim in claims]))
 
@@ -167,7 +167,7 @@ class _Test:
 _MISSING = _Test("", math.nan, math.nan, math.nan)
 
 
-def _finding(claim: Claim, over_seeds: Paired, window: Sequence[_Test], place: int) -> Finding:
+def _finding(claim: ModelClaim, over_seeds: Paired, window: Sequence[_Test], place: int) -> Finding:
     own = _Test(
         "paired t over seeds", *(float(a[place]) for a in (over_seeds.difference, over_seeds.statistic, over_seeds.p))
     )
@@ -198,7 +198,7 @@ def _caution(test: _Test) -> float:
     return math.inf if math.isnan(test.p) else test.p
 
 
-def _in_window(claims: Sequence[Claim]) -> list[tuple[_Test, ...]]:
+def _in_window(claims: Sequence[ModelClaim]) -> list[tuple[_Test, ...]]:
     """Both tests over the window of each claim; those with as many targets and the same horizon go together."""
     found: list[tuple[_Test, ...]] = [(_MISSING,)] * len(claims)
     similar: dict[tuple[int, int], list[int]] = defaultdict(list)
@@ -219,5 +219,5 @@ def _in_window(claims: Sequence[Claim]) -> list[tuple[_Test, ...]]:
     return found
 
 
-def _window_ratio(claim: Claim) -> tuple[float, float]:
+def _window_ratio(claim: ModelClaim) -> tuple[float, float]:
     return loss_ratio(*claim.window, horizon=claim.horizon) if claim.window else (math.nan, math.nan)

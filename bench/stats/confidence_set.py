@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.arrays import FloatArray
+from bench.array_types import FloatArray
 from bench.errors import InputError, pip_install
 from bench.seeds import integer
 from bench.stats.bootstrap import LEVEL

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri
 
-from bench.arrays import FloatArray
+from bench.array_types import FloatArray
 
 MOST = 10
 """Points in either direction within which the best lag is looked for."""

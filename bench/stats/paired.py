@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import nctdtr, ndtri, stdtr, stdtrit
 
-from bench.arrays import BoolArray, FloatArray, IntArray
+from bench.array_types import BoolArray, FloatArray, IntArray
 from bench.stats.bootstrap import LEVEL
 
 

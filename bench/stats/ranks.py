@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import chdtrc
 from scipy.stats import rankdata, wilcoxon
 
-from bench.arrays import BoolArray, FloatArray
+from bench.array_types import BoolArray, FloatArray
 from bench.stats.bootstrap import LEVEL
 from bench.stats.paired import holm
 

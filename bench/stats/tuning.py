@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from bench.arrays import FloatArray, IntArray
+from bench.array_types import FloatArray, IntArray
 from bench.seeds import generator
 from bench.stats.bootstrap import LEVEL, RESAMPLES
 
 
 @dataclass(frozen=True, eq=False)
-class Budget:
+class BudgetCurve:
     """The best error to expect, by the number of trials; ``[trials]`` each.
 
     Parameters
@@ -39,7 +39,7 @@ class Budget:
     high: FloatArray
 
 
-def budget(errors: FloatArray, *, level: float = LEVEL, resamples: int = RESAMPLES) -> Budget:
+def budget(errors: FloatArray, *, level: float = LEVEL, resamples: int = RESAMPLES) -> BudgetCurve:
     """The expected best of 1, 2, … of the ``[trials]`` `errors`, taken as independent draws.
 
     Random search draws so; a sampler that learns from earlier trials does not, and then the curve says how good these
@@ -71,7 +71,7 @@ def budget(errors: FloatArray, *, level: float = LEVEL, resamples: int = RESAMPL
         ends = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0, method="nearest")
         low[:reported], high[:reported] = np.where(np.isfinite(ends), ends, np.nan)
     expected = _expected(ordered[None], trials)[0] if count else np.empty(0)
-    return Budget(trials, np.where(np.isfinite(expected), expected, np.nan), low, high)
+    return BudgetCurve(trials, np.where(np.isfinite(expected), expected, np.nan), low, high)
 
 
 def _expected(ordered: FloatArray, trials: IntArray) -> FloatArray:

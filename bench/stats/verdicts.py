@@ -11,8 +11,8 @@ from itertools import islice
 import numpy as np
 from scipy.special import ndtr, stdtr
 
-from bench.arrays import BoolArray, FloatArray
-from bench.stats.claims import ALPHA, Claim, ClaimOutcome, Finding, by_replicate, corrected, findings
+from bench.array_types import BoolArray, FloatArray
+from bench.stats.claims import ALPHA, ClaimOutcome, Finding, ModelClaim, by_replicate, corrected, findings
 from bench.stats.paired import ReplicatePairs
 
 NEAR_FLOOR = 0.05
@@ -70,7 +70,7 @@ class Subject:
         Persistence is the best forecast known, as on closes: much skill is then suspicious.
     """
 
-    claim: Claim
+    claim: ModelClaim
     floor: FloatArray | None = None
     martingale: bool = False
 
@@ -119,7 +119,7 @@ def against_persistence(subjects: Sequence[Subject]) -> tuple[Judgement, ...]:
     )
 
 
-def against_best(datasets: Sequence[Sequence[Claim]]) -> tuple[Judgement, ...]:
+def against_best(datasets: Sequence[Sequence[ModelClaim]]) -> tuple[Judgement, ...]:
     """Whether each model differs from the best one of its dataset, which is the claim's `other`.
 
     The errors that are tested have also chosen the best model, so any pair of a dataset's models could have come to
@@ -144,7 +144,7 @@ def against_best(datasets: Sequence[Sequence[Claim]]) -> tuple[Judgement, ...]:
     return tuple(_against_best(claim, finding) for claim, finding in zip(claims, found, strict=True))
 
 
-def _against_best(claim: Claim, finding: Finding) -> Judgement:
+def _against_best(claim: ModelClaim, finding: Finding) -> Judgement:
     verdict = AGAINST_BEST[finding.outcome]
     numbers = _numbers(finding, family="pairs of models")
     sentence = {
@@ -227,7 +227,7 @@ def _judge(subject: Subject, finding: Finding, *, below: float, at: float, above
     return Judgement(verdict, claim.model, claim.other, finding, p, sentence)
 
 
-def _sentence(claim: Claim, finding: Finding, verdict: Verdict, why: str) -> str:
+def _sentence(claim: ModelClaim, finding: Finding, verdict: Verdict, why: str) -> str:
     start = {
         Verdict.BETTER: f"{claim.model} is better than {claim.other}",
         Verdict.WORSE: f"{claim.model} is worse than {claim.other}",
@@ -251,7 +251,7 @@ def _numbers(finding: Finding, *, family: str = "claims") -> str:
     return f"{''.join(parts)}, {_p(finding.p)} over {' and '.join(ground)} ({finding.test}{counted})"
 
 
-def _untested(claim: Claim, finding: Finding) -> str:
+def _untested(claim: ModelClaim, finding: Finding) -> str:
     if finding.seeds == 0:
         return "no replicate finished"
     if not claim.deterministic and math.isnan(finding.p_seeds):

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from scipy.special import stdtr
 
-from bench.arrays import BoolArray, FloatArray
+from bench.array_types import BoolArray, FloatArray
 from bench.seeds import generator
 from bench.stats.bootstrap import LEVEL, RESAMPLES, expanded_levels
 from bench.stats.paired import ROUNDING

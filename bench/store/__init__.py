@@ -19,7 +19,7 @@ clears the rest. No other file is ever deleted: a part without its part of `runs
 cell is run again.
 """
 
-from bench.store.read import (
+from bench.store.reader import (
     Gathered,
     Stored,
     cell_ids,
@@ -31,7 +31,7 @@ from bench.store.read import (
     summary,
     write_suite,
 )
-from bench.store.write import ARCHIVE, Writer, writing
+from bench.store.writer import ARCHIVE, Writer, writing
 
 __all__ = [
     "ARCHIVE",

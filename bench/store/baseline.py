@@ -12,7 +12,7 @@ from typing import Any
 from bench.atomic import write_atomically
 from bench.cells import CellKey, CellSpec
 from bench.errors import StoreError
-from bench.store.read import cell_ids, part_of, read
+from bench.store.reader import cell_ids, part_of, read
 from bench.store.schema import SCHEMAS, Status
 
 LIMIT = 1_000_000

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from bench.arrays import BoolArray, FloatArray, IntArray
+from bench.array_types import BoolArray, FloatArray, IntArray
 from bench.cells import Case, CellSpec
 from bench.errors import InputError
 from bench.store import schema

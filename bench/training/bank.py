@@ -13,7 +13,7 @@ import psutil
 import torch
 from torch import Tensor, nn
 
-from bench.arrays import FloatArray
+from bench.array_types import FloatArray
 from bench.errors import OutOfTime
 from bench.models.base import ModelKind, Shape
 from bench.protocol.windows import Examples, TrainingData

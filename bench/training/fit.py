@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from bench.arrays import FloatArray
+from bench.array_types import FloatArray
 from bench.models.base import ClosedForm, ModelKind, Shape
 from bench.protocol.windows import Examples, TrainingData, shape_of
 from bench.spec import Training

@@ -15,7 +15,7 @@ import pytest
 
 from bench.ab import agent, process, rounds
 from bench.ab.process import Agent, Offer, Ready
-from bench.ab.rounds import Round, Session, judgeable, log_ratio, shared
+from bench.ab.rounds import PairSession, Round, judgeable, log_ratio, shared
 from bench.ab.worktree import Side
 from bench.errors import InputError
 
@@ -64,7 +64,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> type[FakeAgent]:
 
 
 def test_rounds_alternate_and_even_drift_cancels(fake: type[FakeAgent]) -> None:
-    pairs = Session(side("base"), side("head"), HERE).pairs(["calibration", "a"])
+    pairs = PairSession(side("base"), side("head"), HERE).pairs(["calibration", "a"])
     first = next(pairs)
     order = "".join(who[0] for who, name in fake.requested if name == "a")
     assert order == "bhhbhbbh" * (rounds.ROUNDS // 2)
@@ -121,7 +121,7 @@ def test_what_is_too_short_on_both_sides_or_fails_is_not_measured() -> None:
 def test_sides_without_common_work_are_refused(fake: type[FakeAgent], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fake, "offer", lambda self: Offer({"calibration": {}}, {"a": "no kernel"}))
     with pytest.raises(InputError, match="got none; a: neither can do it: no kernel"):
-        Session(side("base"), side("head"), HERE).shared()
+        PairSession(side("base"), side("head"), HERE).shared()
     assert fake.open_agents == []
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.arrays import FloatArray
+from bench.array_types import FloatArray
 from bench.cells import Cell
 from bench.data.base import Series
 from bench.models import MODELS

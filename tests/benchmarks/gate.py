@@ -24,7 +24,7 @@ from performance import placed
 from speed_gate import speed
 
 from bench.comparing.decision import compare
-from bench.comparing.outcomes import Comparison, Verdict
+from bench.comparing.outcomes import ChangeVerdict, Comparison
 from bench.spec import Suite
 
 ROOT = Path(__file__).parents[2]
@@ -115,7 +115,7 @@ def false_alarms(pools: Mapping[int, pa.Table], rng: np.random.Generator) -> lis
     """The table of comparisons of equal code."""
     found = [each for table in pools.values() for each in compared(table, table, NEARLY_EQUAL, rng)]
     cells = [cell for each in found for cell in each.cells]
-    better = sum(bool(each.having(Verdict.IMPROVED)) for each in found)
+    better = sum(bool(each.having(ChangeVerdict.IMPROVED)) for each in found)
     verdicts = Counter(str(cell.verdict) for cell in cells)
     return [
         "| comparisons of equal code | observed | 95 % interval | to reach |",

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from bench.stats.aggregates import aggregate, learnable_fraction, skill
 from bench.stats.bootstrap import mean
-from bench.stats.claims import Claim
+from bench.stats.claims import ModelClaim
 from bench.stats.paired import paired, replicates
 from bench.stats.ranks import ranks
 from bench.stats.verdicts import Subject, against_best, against_persistence
@@ -30,7 +30,7 @@ def one_report() -> None:
     reference = np.full((CELLS, 1, SEEDS), 25.0)
     loss, other = rng.gamma(1.0, size=(CELLS, MODELS, TARGETS)), rng.gamma(1.0, size=(CELLS, 1, TARGETS))
     claims = [
-        Claim(str(m), "persistence", mse[c, m], reference[c, 0], window=(loss[c, m], other[c, 0]))
+        ModelClaim(str(m), "persistence", mse[c, m], reference[c, 0], window=(loss[c, m], other[c, 0]))
         for c in range(CELLS)
         for m in range(MODELS)
     ]

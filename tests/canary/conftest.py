@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.canary.pieces import Budget, Pieces
+from bench.canary.pieces import CheckBudget, Pieces
 from bench.cells import Cell
 from bench.data import DATASETS
 from bench.data.base import Sequences
@@ -22,7 +22,7 @@ from bench.models.parameters import NoParameters
 from bench.protocol.prepare import load_data
 from bench.spec import Entry, Split, Training, Tuning
 
-BUDGET = Budget(epochs=2, windows_per_epoch=64, trials=2, rounds=2, test_points=150)
+BUDGET = CheckBudget(epochs=2, windows_per_epoch=64, trials=2, rounds=2, test_points=150)
 PRICES = "TSLA", "GOOGL", "DJI", "A", "GOOG"
 LENGTH = 160
 SEQUENCES = 600

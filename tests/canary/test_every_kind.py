@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bench.canary.base import Outcome, Verdict
+from bench.canary.base import CheckOutcome, CheckVerdict
 from bench.canary.pieces import Pieces, changed_from
 from bench.canary.watch import CANARIES, ask
 from bench.data import DATASETS
@@ -26,10 +26,10 @@ FORECASTERS = [name for name, kind in MODELS.items() if "forecast" in kind.tasks
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 
 
-def sung(pieces: Pieces, *names: str) -> dict[str, Outcome]:
+def sung(pieces: Pieces, *names: str) -> dict[str, CheckOutcome]:
     """What is not quiet."""
     outcomes = {name: ask(CANARIES[name], pieces) for name in names or CANARIES}
-    return {name: outcome for name, outcome in outcomes.items() if outcome.verdict is not Verdict.QUIET}
+    return {name: outcome for name, outcome in outcomes.items() if outcome.verdict is not CheckVerdict.QUIET}
 
 
 @pytest.mark.parametrize(("dataset", "model"), [pair for pair in PAIRS if pair[0] != "mnist"])

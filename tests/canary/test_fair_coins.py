@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy.stats import binom, chisquare
 
-from bench.canary.base import Verdict
-from bench.canary.chance import ALPHA, Fair, Round, claims, judged, motion, permuted
-from bench.canary.pieces import Budget, Pieces
+from bench.canary.base import CheckVerdict
+from bench.canary.chance import ALPHA, ChanceRound, Fair, claims, judged, motion, permuted
+from bench.canary.pieces import CheckBudget, Pieces
 from bench.canary.watch import CANARIES
 from bench.data.base import Provenance, Series
 
@@ -124,7 +124,7 @@ def test_a_little_knowledge_shows_in_good_and_in_poor_forecasts(name: str, weigh
     truth, best = drawn.series.values[1:], drawn.series.best(1)[1:]
     for forecast in (best + weight * (truth - best), 7 + weight * truth):
         hits = np.count_nonzero(claims(forecast, best) == drawn.coins[1:], axis=0)
-        assert judged([Round(hits, len(truth), 1.0, 1.0)]).verdict is Verdict.ALARM
+        assert judged([ChanceRound(hits, len(truth), 1.0, 1.0)]).verdict is CheckVerdict.ALARM
 
 
 @pytest.mark.parametrize("name", ["permuted", "gbm"])
@@ -133,7 +133,7 @@ def test_the_false_alarm_rate_of_whole_checks(name: str, model: str, pieces: Cal
     """At 5 %, where a simulation can see it; the canaries themselves request 0.01 %."""
     made = pieces(model=model)
     series = made.series
-    made = dataclasses.replace(made, budget=Budget(rounds=2, test_points=30), load=lambda: series)
+    made = dataclasses.replace(made, budget=CheckBudget(rounds=2, test_points=30), load=lambda: series)
     checks = 150
     p = [
         CANARIES[name].check(dataclasses.replace(made, cell=dataclasses.replace(made.cell, seed=seed))).statistic
@@ -143,8 +143,8 @@ def test_the_false_alarm_rate_of_whole_checks(name: str, model: str, pieces: Cal
     assert binom.sf(alarms - 1, checks, 0.05) > 1e-3
 
 
-def rounds_of(*hits: int, targets: int = 300) -> list[Round]:
-    return [Round(np.array([each, 0]), targets, 1.0, 1.0) for each in hits]
+def rounds_of(*hits: int, targets: int = 300) -> list[ChanceRound]:
+    return [ChanceRound(np.array([each, 0]), targets, 1.0, 1.0) for each in hits]
 
 
 def test_p_values_are_scipys_times_the_two_kinds_of_claims():
@@ -156,19 +156,19 @@ def test_p_values_are_scipys_times_the_two_kinds_of_claims():
 def test_it_sings_exactly_where_chance_ends():
     critical = int(binom.isf(ALPHA / 2, 900, 0.5)) + 1
     assert binom.sf(critical - 1, 900, 0.5) <= ALPHA / 2 < binom.sf(critical - 2, 900, 0.5)
-    assert judged(rounds_of(critical, 0, 0)).verdict is Verdict.ALARM
-    assert judged(rounds_of(critical - 1, 0, 0)).verdict is Verdict.QUIET
+    assert judged(rounds_of(critical, 0, 0)).verdict is CheckVerdict.ALARM
+    assert judged(rounds_of(critical - 1, 0, 0)).verdict is CheckVerdict.QUIET
     assert binom.sf(critical - 1, 900, 0.6) > 0.98  # as docs/protocol.md says
 
 
 def test_channels_are_tests_of_one_family():
-    one = judged([Round(np.array([200, 150]), 300, 1.0, 1.0)])
-    two = judged([Round(np.array([200, 150, 150, 150]), 300, 1.0, 1.0)])
+    one = judged([ChanceRound(np.array([200, 150]), 300, 1.0, 1.0)])
+    two = judged([ChanceRound(np.array([200, 150, 150, 150]), 300, 1.0, 1.0)])
     assert two.statistic == pytest.approx(2 * one.statistic)
 
 
 def test_too_few_targets_are_said_to_be_too_few():
     outcome = judged(rounds_of(14, targets=14))
-    assert outcome.verdict is Verdict.DOES_NOT_APPLY
+    assert outcome.verdict is CheckVerdict.DOES_NOT_APPLY
     assert outcome.words == "14 test targets are too few to tell anything from chance"
-    assert judged(rounds_of(15, targets=15)).verdict is Verdict.ALARM
+    assert judged(rounds_of(15, targets=15)).verdict is CheckVerdict.ALARM

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench.canary.base import Verdict
-from bench.canary.pieces import Budget, Pieces
+from bench.canary.base import CheckVerdict
+from bench.canary.pieces import CheckBudget, Pieces
 from bench.canary.watch import CANARIES
 from bench.protocol import prepare as prepared_module
 from bench.protocol.windows import Parts, Scaler, TrainingData, Windows, evaluation_windows, train_windows
@@ -150,10 +150,10 @@ def test_a_planted_leak_is_caught(
     pieces: Callable[..., Pieces],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    made = replace(pieces("random", model, data={"length": 700}), budget=Budget())
+    made = replace(pieces("random", model, data={"length": 700}), budget=CheckBudget())
     leak(monkeypatch)
     outcomes = {name: canary.check(made) for name, canary in CANARIES.items()}
-    assert {name for name, outcome in outcomes.items() if outcome.verdict is Verdict.ALARM} == expected, outcomes
+    assert {name for name, outcome in outcomes.items() if outcome.verdict is CheckVerdict.ALARM} == expected, outcomes
 
 
 def test_a_study_that_watches_the_test_part_is_caught(
@@ -162,5 +162,5 @@ def test_a_study_that_watches_the_test_part_is_caught(
     made = pieces(model="linear-ar", tuning=tuning)
     study_watches_test(monkeypatch)
     outcome = CANARIES["causality"].check(made)
-    assert outcome.verdict is Verdict.ALARM
+    assert outcome.verdict is CheckVerdict.ALARM
     assert outcome.words.endswith(": tuning")

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from bench.canary.base import Verdict
+from bench.canary.base import CheckVerdict
 from bench.canary.chance import coins, places
-from bench.canary.pieces import Budget, Pieces, with_larger, with_other_inputs, with_other_targets
+from bench.canary.pieces import CheckBudget, Pieces, with_larger, with_other_inputs, with_other_targets
 from bench.canary.watch import CANARIES, ask, watch
 from bench.data.base import Provenance, Sequences
 from bench.protocol import prepare as prepared_module
@@ -22,8 +22,8 @@ Plant = pytest.MonkeyPatch
 
 def singing(pieces: Pieces) -> set[str]:
     outcomes = {name: ask(canary, pieces) for name, canary in CANARIES.items() if name != "gbm"}
-    assert not [each for each in outcomes.values() if each.verdict is Verdict.COULD_NOT_RUN], outcomes
-    return {name for name, outcome in outcomes.items() if outcome.verdict is Verdict.ALARM}
+    assert not [each for each in outcomes.values() if each.verdict is CheckVerdict.COULD_NOT_RUN], outcomes
+    return {name for name, outcome in outcomes.items() if outcome.verdict is CheckVerdict.ALARM}
 
 
 def scaler_of_everything(plant: Plant, sequences: Sequences) -> None:
@@ -94,7 +94,7 @@ def test_a_planted_leak_is_caught(
     monkeypatch: Plant,
 ) -> None:
     data = {"digits": {}, "adding": {"count": 600, "length": 8}, "denoise-sine": {"count": 600, "length": 12}}[dataset]
-    made = replace(pieces(dataset, model, data=data), budget=Budget(epochs=2))
+    made = replace(pieces(dataset, model, data=data), budget=CheckBudget(epochs=2))
     leak(monkeypatch, made.sequences)
     assert singing(made) == expected
 
@@ -109,7 +109,7 @@ def test_a_published_scaler_of_the_whole_series_sings(dataset: str, pieces: Call
 def test_where_nothing_is_held_out_nothing_can_leak(dataset: str, pieces: Callable[..., Pieces]) -> None:
     made = pieces(dataset, "rnn", as_published=AsPublished(split="none"))
     said = {(ask(canary, made).verdict, ask(canary, made).words) for canary in CANARIES.values()}
-    assert said == {(Verdict.DOES_NOT_APPLY, "every window is trained on, and tested on")}
+    assert said == {(CheckVerdict.DOES_NOT_APPLY, "every window is trained on, and tested on")}
 
 
 @pytest.mark.parametrize(
@@ -124,18 +124,18 @@ def test_where_nothing_is_held_out_nothing_can_leak(dataset: str, pieces: Callab
 @pytest.mark.parametrize("dataset", ["noisy-sine", "denoise-sine"])
 def test_other_departures_are_no_leak(dataset: str, departures: AsPublished, pieces: Callable[..., Pieces]) -> None:
     made = pieces(dataset, "gru", as_published=departures)
-    assert {ask(canary, made).verdict for canary in CANARIES.values()} == {Verdict.QUIET}
+    assert {ask(canary, made).verdict for canary in CANARIES.values()} == {CheckVerdict.QUIET}
 
 
 def test_what_cannot_forecast_is_not_asked_to(pieces: Callable[..., Pieces]) -> None:
     outcome = ask(CANARIES["gbm"], pieces("digits", "logistic-regression"))
-    assert (outcome.verdict, outcome.words) == (Verdict.DOES_NOT_APPLY, "logistic-regression cannot forecast")
+    assert (outcome.verdict, outcome.words) == (CheckVerdict.DOES_NOT_APPLY, "logistic-regression cannot forecast")
 
 
 def test_cells_that_train_otherwise_are_asked_on_their_own(pieces: Callable[..., Pieces]) -> None:
     cells = [pieces(model="mean").cell, pieces("sine", "mean").cell]
     other = replace(cells[1], as_published=AsPublished(order="in-order"))
-    assert len(list(watch([*cells, other], [CANARIES["gbm"]], Budget(rounds=1, test_points=30)))) == 2
+    assert len(list(watch([*cells, other], [CANARIES["gbm"]], CheckBudget(rounds=1, test_points=30)))) == 2
 
 
 def made_of(inputs: np.ndarray, targets: np.ndarray, task: str = "classify") -> Sequences:
@@ -186,7 +186,7 @@ def test_the_false_alarm_rate_of_whole_checks(dataset: str, model: str, pieces: 
     """At 5 %, where a simulation can see it."""
     made = pieces(dataset, model)
     source, checks = made.source, 150
-    made = replace(made, budget=Budget(rounds=1, test_points=60), load=lambda: source)
+    made = replace(made, budget=CheckBudget(rounds=1, test_points=60), load=lambda: source)
     p = [
         CANARIES["permuted"].check(replace(made, cell=replace(made.cell, seed=seed))).statistic
         for seed in range(checks)
@@ -198,7 +198,7 @@ def test_a_test_part_of_few_sequences_tells_nothing(pieces: Callable[..., Pieces
     made = pieces("denoise-sine", "mean", data={"count": 60, "length": 12}, split=Split(validation=10, test=3))
     outcome = ask(CANARIES["permuted"], made)
     assert (outcome.verdict, outcome.words) == (
-        Verdict.DOES_NOT_APPLY,
+        CheckVerdict.DOES_NOT_APPLY,
         "6 test targets are too few to tell anything from chance",
     )
 

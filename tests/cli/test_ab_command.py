@@ -16,7 +16,7 @@ import pytest
 
 from bench.ab.rounds import Pair, Shared
 from bench.ab.speed import Target
-from bench.cli.ab import Measured, decided, status, written
+from bench.cli.ab import Measurements, decided, status, written
 
 ROOT = Path(__file__).parents[2]
 TARGET = Target()
@@ -32,10 +32,10 @@ def pairs(change: float, *, spread: float = 0.01, calibration: float = 0.0) -> I
         yield Pair(ratios, dict.fromkeys(ratios, 0.00123), dict.fromkeys(ratios, 2e-6))
 
 
-def ended(source: Iterator[Pair], *, limit_s: float = 60.0, **shared: Any) -> Measured:
+def ended(source: Iterator[Pair], *, limit_s: float = 60.0, **shared: Any) -> Measurements:
     found = decided(source, TARGET, limit_s=limit_s, check=lambda: None)
     common = Shared(["calibration", "a", "b"], **{"lost": {}, "new": {}, **shared})
-    return Measured(TARGET, *found, shared=common, sides=("1234567890", "abcdef1"))
+    return Measurements(TARGET, *found, shared=common, sides=("1234567890", "abcdef1"))
 
 
 def test_equal_sides_end_with_0_at_the_first_look() -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.canary.base import Outcome, Verdict
-from bench.canary.watch import Finding
+from bench.canary.base import CheckOutcome, CheckVerdict
+from bench.canary.watch import CheckResult
 from bench.cli.canary import status
 from bench.protocol.windows import Scaler
 
@@ -76,12 +76,12 @@ def test_mistakes_are_one_line_and_status_2(bench, arguments: tuple[str, ...], s
     assert ended.err.count("\n") == 1
 
 
-Q, S, N, C = Verdict.QUIET, Verdict.ALARM, Verdict.DOES_NOT_APPLY, Verdict.COULD_NOT_RUN
+Q, S, N, C = CheckVerdict.QUIET, CheckVerdict.ALARM, CheckVerdict.DOES_NOT_APPLY, CheckVerdict.COULD_NOT_RUN
 
 
 @pytest.mark.parametrize(
     ("verdicts", "expected"),
     [([Q], 0), ([Q, N], 0), ([Q, S, C], 1), ([S], 1), ([Q, C], 2), ([N], 2), ([], 2)],
 )
-def test_the_exit_status(verdicts: list[Verdict], expected: int) -> None:
-    assert status([Finding(None, None, Outcome(verdict, "")) for verdict in verdicts]) == expected
+def test_the_exit_status(verdicts: list[CheckVerdict], expected: int) -> None:
+    assert status([CheckResult(None, None, CheckOutcome(verdict, "")) for verdict in verdicts]) == expected

@@ -15,7 +15,7 @@ import pytest
 
 import bench as package
 from bench.cli import data, doctor
-from bench.cli.doctor import Finding
+from bench.cli.doctor import Diagnosis
 from bench.data import DATASETS
 from bench.data.pinned import PINNED, LocalFile
 from bench.models import MODELS
@@ -151,7 +151,7 @@ def test_a_file_that_cannot_be_read_is_told_and_the_others_too(bench: Bench, mon
 
 
 def test_a_check_that_the_system_refuses_is_a_finding(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    def _refused() -> Iterator[Finding]:
+    def _refused() -> Iterator[Diagnosis]:
         raise PermissionError(13, "Permission denied", "/some/folder")
         yield
 
@@ -198,7 +198,7 @@ def test_the_doctor_says_what_a_full_disk_and_a_missing_library_need(
     }
     monkeypatch.setattr(doctor, "_LIBRARIES", ("no_such_library",))
     (finding,) = doctor._libraries()
-    assert finding == Finding(
+    assert finding == Diagnosis(
         "wrong",
         "no_such_library",
         "cannot be imported (No module named 'no_such_library'); "

@@ -14,7 +14,7 @@ import pytest
 from bench.api import folders
 from bench.cli import probe
 from bench.probe.session import run
-from bench.store.read import read_probes
+from bench.store.reader import read_probes
 
 Bench = Callable[..., Any]
 

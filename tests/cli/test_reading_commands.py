@@ -209,10 +209,10 @@ def test_the_history_of_runs_is_a_page(bench: Bench, folder: Path) -> None:
 
 
 def test_every_metric_and_form_can_be_asked_for() -> None:
-    from bench.cli.app import Format, Measured
+    from bench.cli.app import Format, HistoryMetric
     from bench.comparing.decision import MEASURES
     from bench.comparing.formats import FORMATS
     from bench.spec import Thresholds
 
     assert [form.value for form in Format] == list(FORMATS)
-    assert [metric.value for metric in Measured] == list(MEASURES) == list(Thresholds.model_fields)
+    assert [metric.value for metric in HistoryMetric] == list(MEASURES) == list(Thresholds.model_fields)

@@ -13,7 +13,7 @@ import pytest
 from bench import store
 from bench.cells import CODE_VERSION, expand
 from bench.comparing.decision import compare
-from bench.comparing.outcomes import Verdict
+from bench.comparing.outcomes import ChangeVerdict
 from bench.data import DATASETS
 from bench.models import MODELS
 from bench.running.cell import run_cell
@@ -37,5 +37,5 @@ def test_the_simple_models_still_give_its_numbers(model: str) -> None:
     runs = store.read(BASELINE, "runs")
     cells = [cell for cell in expand(SUITE) if cell.model.id == model and cell.dataset.id == "walk"]
     (cell,) = compare({"runs": runs}, {"runs": run_cell(cells[0])["runs"]}, SUITE.gate).cells
-    assert cell.verdict is Verdict.EQUIVALENT
+    assert cell.verdict is ChangeVerdict.EQUIVALENT
     assert abs(cell.metrics[0].effect.value) < 1e-6

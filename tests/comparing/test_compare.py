@@ -8,7 +8,7 @@ import pytest
 
 from bench.cells import CellKey
 from bench.comparing.decision import compare, compare_folders
-from bench.comparing.outcomes import Comparison, Verdict
+from bench.comparing.outcomes import ChangeVerdict, Comparison
 from bench.errors import InputError
 from bench.spec import Gate, Thresholds
 
@@ -16,17 +16,17 @@ SEEDS = 8
 SINE = CellKey("sine", "lstm", 10, 1)
 
 
-def verdicts(comparison: Comparison) -> dict[tuple[str, str], Verdict]:
+def verdicts(comparison: Comparison) -> dict[tuple[str, str], ChangeVerdict]:
     return {(cell.place.dataset, cell.place.model): cell.verdict for cell in comparison.cells}
 
 
 def test_a_result_set_against_itself_is_equivalent(replicates: Any, tables: Any) -> None:
     rows = tables(replicates("sine", "lstm"), replicates("sine", "persistence"))
     found = compare(rows, rows)
-    assert found.verdict is Verdict.EQUIVALENT
+    assert found.verdict is ChangeVerdict.EQUIVALENT
     for cell in found.cells:
         (rmse,) = cell.metrics
-        assert (cell.paired, cell.verdict) == (SEEDS, Verdict.EQUIVALENT)
+        assert (cell.paired, cell.verdict) == (SEEDS, ChangeVerdict.EQUIVALENT)
         assert (rmse.effect.value, rmse.effect.interval, rmse.old) == (0.0, None, rmse.new)
         assert (cell.fit_ratio, cell.predict_ratio, cell.notes) == (1.0, 1.0, ())
     assert found.same_machines
@@ -48,24 +48,24 @@ def test_numbers_agree_with_a_loop_over_the_pairs(replicates: Any, tables: Any) 
     assert rmse.effect.interval == pytest.approx((np.exp(bounds.low) - 1, np.exp(bounds.high) - 1))
     assert (rmse.old.value, rmse.new.value) == pytest.approx(np.mean(pairs, axis=0))
     assert cell.fit_ratio == pytest.approx(1.5)
-    assert cell.verdict is Verdict.REGRESSED
+    assert cell.verdict is ChangeVerdict.REGRESSED
 
 
 def test_the_old_against_the_new_is_the_new_against_the_old_turned_over(replicates: Any, tables: Any) -> None:
     one = tables(replicates("sine", "lstm"), replicates("walk", "lstm"))
     other = tables(replicates("sine", "lstm", scale=1.3), replicates("walk", "lstm", scale=0.8))
     there, back = compare(one, other), compare(other, one)
-    assert verdicts(there) == {("sine", "lstm"): Verdict.REGRESSED, ("walk", "lstm"): Verdict.IMPROVED}
-    assert verdicts(back) == {("sine", "lstm"): Verdict.IMPROVED, ("walk", "lstm"): Verdict.REGRESSED}
-    assert there.verdict is back.verdict is Verdict.REGRESSED
+    assert verdicts(there) == {("sine", "lstm"): ChangeVerdict.REGRESSED, ("walk", "lstm"): ChangeVerdict.IMPROVED}
+    assert verdicts(back) == {("sine", "lstm"): ChangeVerdict.IMPROVED, ("walk", "lstm"): ChangeVerdict.REGRESSED}
+    assert there.verdict is back.verdict is ChangeVerdict.REGRESSED
     for a, b in zip(there.cells, back.cells, strict=True):
         assert (1 + a.metrics[0].effect.value) * (1 + b.metrics[0].effect.value) == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize(("scale", "verdict"), [(1.001, Verdict.EQUIVALENT), (1.05, Verdict.REGRESSED)])
+@pytest.mark.parametrize(("scale", "verdict"), [(1.001, ChangeVerdict.EQUIVALENT), (1.05, ChangeVerdict.REGRESSED)])
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_a_deterministic_model_is_judged_by_its_change_alone(
-    replicates: Any, tables: Any, seeds: int, scale: float, verdict: Verdict
+    replicates: Any, tables: Any, seeds: int, scale: float, verdict: ChangeVerdict
 ) -> None:
     old, new = (tables(replicates("s", "persistence", seeds=seeds, scale=by)) for by in (1.0, scale))
     (cell,) = compare(old, new).cells
@@ -76,16 +76,16 @@ def test_a_deterministic_model_is_judged_by_its_change_alone(
 
 def test_rounding_around_zero_error_is_no_change(replicates: Any, tables: Any) -> None:
     old, new = (replicates("s", "persistence", rmse=rmse, error_scale=2.0) for rmse in (1e-15, 3e-13))
-    assert compare(tables(old), tables(new)).verdict is Verdict.EQUIVALENT
+    assert compare(tables(old), tables(new)).verdict is ChangeVerdict.EQUIVALENT
     large = replicates("s", "persistence", rmse=1e-5, error_scale=2.0)
-    assert compare(tables(old), tables(large)).verdict is Verdict.REGRESSED
+    assert compare(tables(old), tables(large)).verdict is ChangeVerdict.REGRESSED
 
 
 def test_a_trained_model_with_one_seed_is_undecided(replicates: Any, tables: Any) -> None:
     old, new = (tables(replicates("s", "lstm", seeds=1, scale=scale)) for scale in (1.0, 3.0))
     (cell,) = compare(old, new).cells
-    assert (cell.verdict, cell.metrics[0].further) == (Verdict.UNDECIDED, 15)  # Guenther's formula for d = 1, 1 %
-    assert compare(old, old).verdict is Verdict.EQUIVALENT
+    assert (cell.verdict, cell.metrics[0].further) == (ChangeVerdict.UNDECIDED, 15)  # Guenther's formula for d = 1, 1 %
+    assert compare(old, old).verdict is ChangeVerdict.EQUIVALENT
 
 
 def test_every_metric_with_a_threshold_is_judged_and_the_worst_decides(replicates: Any, tables: Any) -> None:
@@ -94,10 +94,14 @@ def test_every_metric_with_a_threshold_is_judged_and_the_worst_decides(replicate
     new = [{**row, "mae": row["mae"] * 1.03, "skill": 0.85 + 1e-4 * row["seed"]} for row in old]
     (cell,) = compare(tables(old), tables(new), gate).cells
     rmse, mae, skill = cell.metrics
-    assert (rmse.verdict, mae.verdict, skill.verdict) == (Verdict.EQUIVALENT, Verdict.EQUIVALENT, Verdict.REGRESSED)
-    assert cell.verdict is Verdict.REGRESSED
+    assert (rmse.verdict, mae.verdict, skill.verdict) == (
+        ChangeVerdict.EQUIVALENT,
+        ChangeVerdict.EQUIVALENT,
+        ChangeVerdict.REGRESSED,
+    )
+    assert cell.verdict is ChangeVerdict.REGRESSED
     assert skill.effect.value == pytest.approx(-0.05 + 3.5e-4)
-    assert compare(tables(new), tables(old), gate).cells[0].metrics[2].verdict is Verdict.IMPROVED
+    assert compare(tables(new), tables(old), gate).cells[0].metrics[2].verdict is ChangeVerdict.IMPROVED
 
 
 def test_an_improvement_below_the_noise_floor_is_a_suspected_leak(replicates: Any, tables: Any) -> None:
@@ -106,10 +110,10 @@ def test_an_improvement_below_the_noise_floor_is_a_suspected_leak(replicates: An
         for scale, noise in ((1.0, 3.0), (0.1, 3.0), (0.8, 3.0))
     )
     found = compare(tables(old), tables(new))
-    assert verdicts(found) == {("sine", "lstm"): Verdict.LEAK}
-    assert (found.verdict, found.alarms()) == (Verdict.REGRESSED, {SINE: "suspected leak"})
-    assert compare(tables(old), tables(best)).verdict is Verdict.IMPROVED
-    assert compare(tables(new), tables(new)).verdict is Verdict.EQUIVALENT
+    assert verdicts(found) == {("sine", "lstm"): ChangeVerdict.LEAK}
+    assert (found.verdict, found.alarms()) == (ChangeVerdict.REGRESSED, {SINE: "suspected leak"})
+    assert compare(tables(old), tables(best)).verdict is ChangeVerdict.IMPROVED
+    assert compare(tables(new), tables(new)).verdict is ChangeVerdict.EQUIVALENT
 
 
 def test_cells_that_vanished_are_a_regression_and_those_that_appeared_are_not(replicates: Any, tables: Any) -> None:
@@ -117,7 +121,7 @@ def test_cells_that_vanished_are_a_regression_and_those_that_appeared_are_not(re
     lost, won = compare(large, small), compare(small, large)
     assert lost.vanished == won.appeared == (CellKey("sine", "gru", 10, 1),)
     assert [cell.place.model for cell in lost.cells] == ["lstm"]
-    assert (lost.verdict, won.verdict) == (Verdict.REGRESSED, Verdict.EQUIVALENT)
+    assert (lost.verdict, won.verdict) == (ChangeVerdict.REGRESSED, ChangeVerdict.EQUIVALENT)
     assert lost.alarms() == {CellKey("sine", "gru", 10, 1): "vanished"}
 
 
@@ -125,13 +129,13 @@ def test_a_new_failure_is_a_regression_and_its_reason_is_kept(replicates: Any, t
     good = replicates("sine", "lstm")
     lost = [{**row, "status": "diverged", "reason": "not finite", "rmse": None} for row in good]
     found = compare(tables(good), tables(lost))
-    assert (found.failed, found.verdict) == ((SINE,), Verdict.REGRESSED)
-    assert verdicts(found) == {("sine", "lstm"): Verdict.NOT_COMPARABLE}
+    assert (found.failed, found.verdict) == ((SINE,), ChangeVerdict.REGRESSED)
+    assert verdicts(found) == {("sine", "lstm"): ChangeVerdict.NOT_COMPARABLE}
     assert found.cells[0].notes == ("no replicate finished in both", "now 8 of 8 diverged: not finite")
     assert found.alarms() == {SINE: "no longer finishes"}
     partial = compare(tables(good), tables(lost[:3] + good[3:]))
-    assert (partial.failed, partial.verdict, partial.cells[0].paired) == ((SINE,), Verdict.REGRESSED, 5)
-    assert verdicts(partial) == {("sine", "lstm"): Verdict.EQUIVALENT}
+    assert (partial.failed, partial.verdict, partial.cells[0].paired) == ((SINE,), ChangeVerdict.REGRESSED, 5)
+    assert verdicts(partial) == {("sine", "lstm"): ChangeVerdict.EQUIVALENT}
     assert partial.alarms() == {SINE: "seeds 0–2 no longer ok"}
 
 
@@ -146,14 +150,14 @@ def test_a_failure_before_excuses_no_other_failure_now(
 ) -> None:
     rows = replicates("sine", "lstm")
     found = compare(tables(lost(rows, 0)), tables(lost(rows, *now)))
-    assert (found.verdict, found.alarms(), found.fixed) == (Verdict.REGRESSED, {SINE: said}, ())
-    assert compare(tables(lost(rows, 0)), tables(lost(rows, 0))).verdict is Verdict.EQUIVALENT
+    assert (found.verdict, found.alarms(), found.fixed) == (ChangeVerdict.REGRESSED, {SINE: said}, ())
+    assert compare(tables(lost(rows, 0)), tables(lost(rows, 0))).verdict is ChangeVerdict.EQUIVALENT
 
 
 def test_a_finite_error_that_is_lost_is_a_failure(replicates: Any, tables: Any) -> None:
     rows = replicates("sine", "lstm")
     found = compare(tables(rows), tables([{**row, "rmse": float("nan")} if row["seed"] < 3 else row for row in rows]))
-    assert (found.verdict, found.alarms()) == (Verdict.REGRESSED, {SINE: "seeds 0–2 no longer ok"})
+    assert (found.verdict, found.alarms()) == (ChangeVerdict.REGRESSED, {SINE: "seeds 0–2 no longer ok"})
     (cell,) = found.cells
     assert (cell.paired, cell.metrics[0].pairs) == (8, 5)
     assert cell.notes == ("rmse is finite in both in 5 of 8 replicates",)
@@ -162,9 +166,9 @@ def test_a_finite_error_that_is_lost_is_a_failure(replicates: Any, tables: Any) 
 def test_replicates_that_vanished_are_a_regression(replicates: Any, tables: Any) -> None:
     rows = replicates("sine", "lstm")
     found = compare(tables(rows), tables(rows[:3]))
-    assert (found.verdict, found.thinned) == (Verdict.REGRESSED, (SINE,))
+    assert (found.verdict, found.thinned) == (ChangeVerdict.REGRESSED, (SINE,))
     assert found.alarms() == {SINE: "seeds 3–7 vanished"}
-    assert compare(tables(rows[:3]), tables(rows)).verdict is Verdict.EQUIVALENT
+    assert compare(tables(rows[:3]), tables(rows)).verdict is ChangeVerdict.EQUIVALENT
 
 
 @pytest.mark.parametrize("before", [(0,), tuple(range(SEEDS))])
@@ -174,14 +178,16 @@ def test_other_data_is_not_excused_by_failures_before(replicates: Any, tables: A
     old = lost(replicates("sine", "lstm"), *before)
     steady = replicates("walk", "gru")
     found = compare(tables(steady, old), tables(steady, replicates("sine", "lstm", data_sha256="b" * 64)))
-    assert (found.verdict, found.changed_data, found.fixed) == (Verdict.NOT_COMPARABLE, (SINE,), (SINE,))
+    assert (found.verdict, found.changed_data, found.fixed) == (ChangeVerdict.NOT_COMPARABLE, (SINE,), (SINE,))
     assert 'errors="1"' in to_junit(found)
     assert to_annotations(found).startswith("::error ")
 
 
-@pytest.mark.parametrize(("factor", "verdict"), [(1.02, Verdict.EQUIVALENT), (1.0200001, Verdict.REGRESSED)])
+@pytest.mark.parametrize(
+    ("factor", "verdict"), [(1.02, ChangeVerdict.EQUIVALENT), (1.0200001, ChangeVerdict.REGRESSED)]
+)
 def test_a_change_counts_above_the_threshold_and_rounding_is_not_above(
-    replicates: Any, tables: Any, factor: float, verdict: Verdict
+    replicates: Any, tables: Any, factor: float, verdict: ChangeVerdict
 ) -> None:
     for rmse in np.random.default_rng(0).uniform(0.1, 10, size=50).tolist():
         old, new = (tables(replicates("s", "persistence", rmse=each)) for each in (rmse, rmse * factor))
@@ -194,8 +200,8 @@ def test_a_cell_that_finishes_again_closes_no_gate_and_one_that_never_did_cannot
     steady, good = replicates("walk", "gru"), replicates("sine", "lstm")
     lost = [{**row, "status": "diverged", "reason": "not finite", "rmse": None} for row in good]
     fixed = compare(tables(steady, lost), tables(steady, good))
-    assert (fixed.fixed, fixed.verdict) == ((SINE,), Verdict.EQUIVALENT)
-    assert compare(tables(steady, lost), tables(steady, lost)).verdict is Verdict.NOT_COMPARABLE
+    assert (fixed.fixed, fixed.verdict) == ((SINE,), ChangeVerdict.EQUIVALENT)
+    assert compare(tables(steady, lost), tables(steady, lost)).verdict is ChangeVerdict.NOT_COMPARABLE
 
 
 def test_replicates_are_paired_by_seed_where_the_seeds_differ(replicates: Any, tables: Any) -> None:
@@ -211,7 +217,7 @@ def test_replicates_are_paired_by_seed_where_the_seeds_differ(replicates: Any, t
 def test_other_data_is_never_compared(replicates: Any, tables: Any) -> None:
     old, new = replicates("sine", "lstm"), replicates("sine", "lstm", scale=2.0, data_sha256="b" * 64)
     found = compare(tables(old), tables(new))
-    assert (found.changed_data, found.verdict) == ((SINE,), Verdict.NOT_COMPARABLE)
+    assert (found.changed_data, found.verdict) == ((SINE,), ChangeVerdict.NOT_COMPARABLE)
     assert found.cells[0].metrics == ()
     assert found.cells[0].notes == ("other data: aaaaaaaaaaaa… before, bbbbbbbbbbbb… now",)
     unknown = compare(tables(old), tables(replicates("sine", "lstm", data_sha256=None)))
@@ -230,15 +236,15 @@ def test_other_test_parts_are_never_compared(
 ) -> None:
     before = replicates("sine", "lstm", **{column: old})
     found = compare(tables(before), tables(replicates("sine", "lstm", scale=2.0, **{column: new})))
-    assert verdicts(found) == {("sine", "lstm"): Verdict.NOT_COMPARABLE}
+    assert verdicts(found) == {("sine", "lstm"): ChangeVerdict.NOT_COMPARABLE}
     assert (found.changed_data, found.cells[0].notes) == ((SINE,), (said,))
     same = compare(tables(before), tables(replicates("sine", "lstm", scale=2.0, **{column: old})))
-    assert verdicts(same) == {("sine", "lstm"): Verdict.REGRESSED}
+    assert verdicts(same) == {("sine", "lstm"): ChangeVerdict.REGRESSED}
 
 
 def test_rounding_of_the_error_of_persistence_is_not_another_test_part(replicates: Any, tables: Any) -> None:
     old, new = (replicates("sine", "lstm", persistence_mse=value) for value in (2.0, 2.0 * (1 + 1e-12)))
-    assert compare(tables(old), tables(new)).verdict is Verdict.EQUIVALENT
+    assert compare(tables(old), tables(new)).verdict is ChangeVerdict.EQUIVALENT
 
 
 def test_each_kind_of_other_setting_is_named(replicates: Any, tables: Any) -> None:
@@ -308,4 +314,4 @@ def test_folders_are_read_and_compared(replicates: Any, tables: Any, tmp_path: A
     for name in ("a", "b"):
         with store.writing(tmp_path / name) as writer:
             writer.put(rows)
-    assert compare_folders(tmp_path / "a", tmp_path / "b").verdict is Verdict.EQUIVALENT
+    assert compare_folders(tmp_path / "a", tmp_path / "b").verdict is ChangeVerdict.EQUIVALENT

@@ -10,7 +10,7 @@ import pytest
 
 from bench.cells import Cell, expand
 from bench.comparing.decision import compare
-from bench.comparing.outcomes import ALARMS, Verdict
+from bench.comparing.outcomes import ALARMS, ChangeVerdict
 from bench.data import DATASETS
 from bench.models import MODELS
 from bench.protocol import prepare
@@ -47,17 +47,17 @@ def cell_of(dataset: str, model: str) -> Cell:
 @pytest.mark.parametrize(
     ("name", "dataset", "model", "verdict"),
     [
-        ("window-late", "walk", "persistence", Verdict.LEAK),
-        ("window-late", "noise", "gru", Verdict.LEAK),
-        ("window-early", "walk", "persistence", Verdict.REGRESSED),
-        ("state-dropped", "wave", "gru", Verdict.REGRESSED),
-        ("learning-rate", "wave", "rnn", Verdict.REGRESSED),
-        ("scaler", "growth", "relu-rnn", Verdict.REGRESSED),
-        ("test-windows", "walk", "linear-ar", Verdict.LEAK),
-        ("test-windows", "noise", "linear-ar", Verdict.LEAK),
+        ("window-late", "walk", "persistence", ChangeVerdict.LEAK),
+        ("window-late", "noise", "gru", ChangeVerdict.LEAK),
+        ("window-early", "walk", "persistence", ChangeVerdict.REGRESSED),
+        ("state-dropped", "wave", "gru", ChangeVerdict.REGRESSED),
+        ("learning-rate", "wave", "rnn", ChangeVerdict.REGRESSED),
+        ("scaler", "growth", "relu-rnn", ChangeVerdict.REGRESSED),
+        ("test-windows", "walk", "linear-ar", ChangeVerdict.LEAK),
+        ("test-windows", "noise", "linear-ar", ChangeVerdict.LEAK),
     ],
 )
-def test_a_planted_fault_is_caught(faults: Any, name: str, dataset: str, model: str, verdict: Verdict) -> None:
+def test_a_planted_fault_is_caught(faults: Any, name: str, dataset: str, model: str, verdict: ChangeVerdict) -> None:
     cell = cell_of(dataset, model)
     before: pa.Table = run_cell(cell)["runs"]
     faults[name].plant()
@@ -70,4 +70,4 @@ def test_a_planted_fault_is_caught(faults: Any, name: str, dataset: str, model: 
 def test_equal_code_gives_equal_numbers() -> None:
     cell = cell_of("wave", "gru")
     (found,) = compare(*({"runs": run_cell(cell)["runs"]} for _ in range(2)), SUITE.gate).cells
-    assert (found.verdict, found.metrics[0].effect.value) == (Verdict.EQUIVALENT, 0.0)
+    assert (found.verdict, found.metrics[0].effect.value) == (ChangeVerdict.EQUIVALENT, 0.0)

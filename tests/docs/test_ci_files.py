@@ -72,10 +72,10 @@ def test_the_workflow_is_one(path):
 
 def test_every_form_and_verdict_is_described():
     from bench.comparing.formats import FORMATS
-    from bench.comparing.outcomes import Verdict
+    from bench.comparing.outcomes import ChangeVerdict
 
     text = PAGE.read_text()
-    assert [name for name in [*FORMATS, *Verdict] if f"`{name}`" not in text] == []
+    assert [name for name in [*FORMATS, *ChangeVerdict] if f"`{name}`" not in text] == []
 
 
 def test_gitlab_keeps_every_file_that_is_written():

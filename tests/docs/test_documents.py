@@ -47,11 +47,11 @@ def test_every_setting_is_described():
 
 
 def test_every_verdict_and_departure_of_published_systems_is_described():
-    from bench.replication.findings import Outcome
+    from bench.replication.findings import PublishedOutcome
     from bench.spec import AsPublished, Claim
 
     text = (ROOT / "docs" / "published.md").read_text()
-    assert [verdict for verdict in Outcome if verdict.value.split()[0] not in text] == []
+    assert [verdict for verdict in PublishedOutcome if verdict.value.split()[0] not in text] == []
     assert [name for name in AsPublished.model_fields if f"`{name}:" not in text] == []
     tests = Claim.model_fields["test"].annotation.__args__
     assert [name for name in tests if f"| `{name}` |" not in text] == []

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.arrays import FloatArray
+from bench.array_types import FloatArray
 from bench.errors import InputError
 from bench.models import MODELS
 from bench.models.base import Batches, ClosedForm, Shape

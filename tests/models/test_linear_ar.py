@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.linear_model import Ridge
 
-from bench.arrays import FloatArray
+from bench.array_types import FloatArray
 from bench.models.base import Shape
 from bench.models.linear import LinearAR, moments
 from bench.models.parameters import LinearARParameters

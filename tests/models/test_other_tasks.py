@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from bench.arrays import FloatArray
+from bench.array_types import FloatArray
 from bench.errors import InputError
 from bench.models import MODELS
 from bench.models.base import Batches, Shape

@@ -19,7 +19,7 @@ from bench.running.rows import failed as failed_cell
 from bench.spec import Entry, Split, Training, Tuning
 from bench.store import writing
 from bench.store.environment import libraries
-from bench.store.read import read_probes
+from bench.store.reader import read_probes
 from bench.store.schema import Status, table
 
 SETTING = Setting("cpu", threads=1, repeats=2)

@@ -16,7 +16,7 @@ from bench.probe.workload import Workload
 from bench.running.rows import Blocked
 from bench.running.runner import Advanced, Event, Finished, Planned, Started
 from bench.spec import Entry, Split, Training
-from bench.store.read import read_probes
+from bench.store.reader import read_probes
 from bench.store.schema import Status
 
 TARGET = "fake_probe:answer"

@@ -12,7 +12,7 @@ from bench.models import MODELS
 from bench.models.base import Shape
 from bench.probe import prober
 from bench.probe.flops import FORMULAS
-from bench.probe.prober import Network, Prober, Timer, derived, subject, synchroniser
+from bench.probe.prober import CallTimer, Network, Prober, derived, subject, synchroniser
 from bench.probe.workload import Answer, Question, Workload
 from bench.running.workers import Worker
 
@@ -103,7 +103,7 @@ def test_a_sample_is_the_mean_over_a_block_and_waits_for_the_device(monkeypatch:
         waits += 1
 
     monkeypatch.setattr(prober.time, "perf_counter", lambda: now)
-    timer = Timer(call, synchronise)
+    timer = CallTimer(call, synchronise)
     assert timer.calls == round(prober.BLOCK_S / 0.008)  # in warm-up each call waits twice
     waits = 0
     assert timer.sample() == pytest.approx(0.004 + 0.002 / timer.calls)

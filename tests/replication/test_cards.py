@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 
-from bench.replication.findings import Outcome
+from bench.replication.findings import PublishedOutcome
 from bench.replication.systems import Published
 
 
@@ -23,23 +23,23 @@ def test_every_printed_number_has_its_verdict(made):
     )
     found = made.outcomes(made.one([made.system(published=published)], rows))
     assert found == {
-        "train loss at epoch 1": Outcome.REPRODUCED,
-        "train loss at epoch 2": Outcome.WORSE,
-        "test RMSE": Outcome.REPRODUCED,
-        "parameters": Outcome.REPRODUCED,
-        "shape of h_n": Outcome.REPRODUCED,
-        "shape of outputs": Outcome.IMPOSSIBLE,
+        "train loss at epoch 1": PublishedOutcome.REPRODUCED,
+        "train loss at epoch 2": PublishedOutcome.WORSE,
+        "test RMSE": PublishedOutcome.REPRODUCED,
+        "parameters": PublishedOutcome.REPRODUCED,
+        "shape of h_n": PublishedOutcome.REPRODUCED,
+        "shape of outputs": PublishedOutcome.IMPOSSIBLE,
     }
 
 
 def test_what_was_not_printed_is_given(made):
     found = made.outcomes(made.one([made.system()], made.Rows().cell("S1", "rnn as published")))
-    assert found == {"test MSE": Outcome.NOT_STATED}
+    assert found == {"test MSE": PublishedOutcome.NOT_STATED}
 
 
 def test_what_was_not_run_is_said(made):
     card = made.one([made.system(published=Published(test_rmse=1.0))], made.Rows())
-    assert card.outcomes == [Outcome.NOT_RUN]
+    assert card.outcomes == [PublishedOutcome.NOT_RUN]
 
 
 def test_first_target_and_prediction_are_those_of_the_smallest_index(made):
@@ -47,8 +47,8 @@ def test_first_target_and_prediction_are_those_of_the_smallest_index(made):
     truth = np.linspace(0.5, 0.9, 9)
     rows = made.Rows().cell("S1", "rnn as published").prediction("S1", "rnn as published", truth, truth - 0.1)
     found = made.outcomes(made.one([made.system(published=published)], rows))
-    assert found["first target"] is Outcome.REPRODUCED
-    assert found["prediction of the first target"] is Outcome.REPRODUCED
+    assert found["first target"] is PublishedOutcome.REPRODUCED
+    assert found["prediction of the first target"] is PublishedOutcome.REPRODUCED
 
 
 def test_systems_of_one_first_word_share_a_card(made):

@@ -8,7 +8,7 @@ import pytest
 from bench.cells import CellSpec
 from bench.replication.evidence_rows import Evidence
 from bench.replication.facts import facts
-from bench.replication.findings import Outcome
+from bench.replication.findings import PublishedOutcome
 from bench.replication.systems import Published
 
 nn = pytest.importorskip("torch.nn")
@@ -37,30 +37,35 @@ def recorded(batch, size):
 @pytest.mark.parametrize("size", [SIZE, {**SIZE, "layers": 1}, {**SIZE, "bidirectional": False}])
 def test_symbols_stand_for_what_torch_gives(batch, rows, size):
     found = list(facts(Published(shapes=SYMBOLS), evidence(batch=batch, shapes=recorded(rows, size), **size)))
-    assert [finding.outcome for finding in found] == [Outcome.REPRODUCED] * 2
+    assert [finding.outcome for finding in found] == [PublishedOutcome.REPRODUCED] * 2
     assert [finding.published for finding in found] == ["[N, T, directions · H]", "[layers·directions, N, H]"]
     assert found[0].exact == f"({rows}, 20, {(1 + size['bidirectional']) * 16})"
 
 
 def test_symbols_that_stand_for_something_else_cannot_be():
     (found,) = facts(Published(shapes={"outputs": ("N", "T", "H")}), evidence(shapes=recorded(32, SIZE)))
-    assert found.outcome is Outcome.IMPOSSIBLE
+    assert found.outcome is PublishedOutcome.IMPOSSIBLE
     assert (found.published, found.exact) == ("[N, T, H]", "(32, 20, 32)")
     assert found.note == "the code gives ours, not (32, 20, 16)"
 
 
 def test_symbols_without_a_value_are_not_judged():
     (found,) = facts(Published(shapes={"outputs": ("N", "T", "H")}), evidence(hidden_size=None))
-    assert found.outcome is Outcome.NOT_RUN
+    assert found.outcome is PublishedOutcome.NOT_RUN
 
 
 @pytest.mark.parametrize(
     ("printed", "total", "outcome", "ours"),
     [
-        ((288, 17), 305, Outcome.REPRODUCED, "288 + 17"),
-        ((289, 16), 305, Outcome.IMPOSSIBLE, "288 + 17"),
-        ((288, 17), 321, Outcome.IMPOSSIBLE, "321"),  # two bias vectors: the formulas do not add up to what was built
-        (305, 305, Outcome.REPRODUCED, "305"),
+        ((288, 17), 305, PublishedOutcome.REPRODUCED, "288 + 17"),
+        ((289, 16), 305, PublishedOutcome.IMPOSSIBLE, "288 + 17"),
+        (
+            (288, 17),
+            321,
+            PublishedOutcome.IMPOSSIBLE,
+            "321",
+        ),  # two bias vectors: the formulas do not add up to what was built
+        (305, 305, PublishedOutcome.REPRODUCED, "305"),
     ],
 )
 def test_parameters_in_parts(printed, total, outcome, ours):
@@ -74,5 +79,5 @@ def test_parts_are_those_of_torch(both):
     layers = nn.RNN(1, 16, 2, bidirectional=both)
     parts = [sum(p.numel() for p in module.parameters()) for module in (layers, nn.Linear((1 + both) * 16, 1))]
     (found,) = facts(Published(parameters=tuple(parts)), evidence(sum(parts), bidirectional=both))
-    assert found.outcome is Outcome.REPRODUCED
+    assert found.outcome is PublishedOutcome.REPRODUCED
     assert found.published == found.exact == f"{parts[0]} + {parts[1]}"

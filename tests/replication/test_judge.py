@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.replication.findings import Outcome, Printed, Spread
+from bench.replication.findings import Printed, PublishedOutcome, Spread
 from bench.replication.judge import below_floor, exact, judge, not_stated, prediction
 from bench.replication.printed import accuracy, decimals, errors_on_test, train_losses
 from bench.replication.systems import Published
@@ -33,12 +33,12 @@ def test_missing_replicates_are_left_out_and_none_is_no_spread():
 @pytest.mark.parametrize(
     ("value", "outcome"),
     [
-        (0.5, Outcome.REPRODUCED),
-        (0.0250, Outcome.REPRODUCED),
-        (0.0246, Outcome.REPRODUCED),  # within half of the last decimal of the end
-        (0.024, Outcome.WORSE),  # a smaller loss was printed than any we get
-        (0.9754, Outcome.REPRODUCED),
-        (0.976, Outcome.BETTER),
+        (0.5, PublishedOutcome.REPRODUCED),
+        (0.0250, PublishedOutcome.REPRODUCED),
+        (0.0246, PublishedOutcome.REPRODUCED),  # within half of the last decimal of the end
+        (0.024, PublishedOutcome.WORSE),  # a smaller loss was printed than any we get
+        (0.9754, PublishedOutcome.REPRODUCED),
+        (0.976, PublishedOutcome.BETTER),
     ],
 )
 def test_a_loss_is_placed_against_the_central_interval(value, outcome):
@@ -47,9 +47,11 @@ def test_a_loss_is_placed_against_the_central_interval(value, outcome):
 
 def test_of_an_accuracy_higher_is_better():
     ours = Spread.of([0.99, 0.991, 0.992])
-    assert judge(printed(0.97, 2, high=0.98), ours, higher_is_better=True, least=3).outcome is Outcome.BETTER
-    assert judge(printed(0.995, 3), ours, higher_is_better=True, least=3).outcome is Outcome.WORSE
-    assert judge(printed(0.97, 2, high=0.99), ours, higher_is_better=True, least=3).outcome is Outcome.REPRODUCED
+    assert judge(printed(0.97, 2, high=0.98), ours, higher_is_better=True, least=3).outcome is PublishedOutcome.BETTER
+    assert judge(printed(0.995, 3), ours, higher_is_better=True, least=3).outcome is PublishedOutcome.WORSE
+    assert (
+        judge(printed(0.97, 2, high=0.99), ours, higher_is_better=True, least=3).outcome is PublishedOutcome.REPRODUCED
+    )
 
 
 def test_few_replicates_are_said():
@@ -59,32 +61,38 @@ def test_few_replicates_are_said():
 
 
 def test_without_a_replicate_there_is_no_verdict():
-    assert judge(printed(0.5), None).outcome is Outcome.NOT_RUN
-    assert not_stated("test RMSE", None).outcome is Outcome.NOT_RUN
-    assert exact("parameters", "305", None).outcome is Outcome.NOT_RUN
+    assert judge(printed(0.5), None).outcome is PublishedOutcome.NOT_RUN
+    assert not_stated("test RMSE", None).outcome is PublishedOutcome.NOT_RUN
+    assert exact("parameters", "305", None).outcome is PublishedOutcome.NOT_RUN
 
 
 @given(st.floats(-5, 5), st.lists(st.floats(-3, 3), min_size=1, max_size=40))
 def test_better_and_worse_are_mirror_images(value, values):
     ours = Spread.of(values)
     mirrored = Spread.of([-each for each in values])
-    swap = {Outcome.BETTER: Outcome.WORSE, Outcome.WORSE: Outcome.BETTER, Outcome.REPRODUCED: Outcome.REPRODUCED}
+    swap = {
+        PublishedOutcome.BETTER: PublishedOutcome.WORSE,
+        PublishedOutcome.WORSE: PublishedOutcome.BETTER,
+        PublishedOutcome.REPRODUCED: PublishedOutcome.REPRODUCED,
+    }
     outcome = judge(Printed("", value, value, 3), ours).outcome
     assert judge(Printed("", -value, -value, 3), mirrored).outcome is swap[outcome]
 
 
 def test_a_count_is_right_or_cannot_be():
-    assert exact("parameters", "305", "305").outcome is Outcome.REPRODUCED
+    assert exact("parameters", "305", "305").outcome is PublishedOutcome.REPRODUCED
     wrong = exact("parameters", "304", "305", because="16 · (1 + 16 + 1) + 17")
-    assert (wrong.outcome, wrong.exact, wrong.note) == (Outcome.IMPOSSIBLE, "305", "16 · (1 + 16 + 1) + 17")
+    assert (wrong.outcome, wrong.exact, wrong.note) == (PublishedOutcome.IMPOSSIBLE, "305", "16 · (1 + 16 + 1) + 17")
 
 
 def test_an_error_far_below_the_noise_floor_cannot_be():
     ours = Spread.of(np.full(20, 0.11))
-    assert below_floor(judge(printed(0.05), ours), 0.01, 200).outcome is Outcome.IMPOSSIBLE
-    assert below_floor(judge(printed(0.095), ours), 0.01, 200).outcome is Outcome.WORSE  # another draw of the noise
-    assert below_floor(judge(printed(0.05), ours), 0.0, 200).outcome is Outcome.WORSE  # nothing lies below 0
-    assert below_floor(judge(printed(0.05), ours), None, 200).outcome is Outcome.WORSE
+    assert below_floor(judge(printed(0.05), ours), 0.01, 200).outcome is PublishedOutcome.IMPOSSIBLE
+    assert (
+        below_floor(judge(printed(0.095), ours), 0.01, 200).outcome is PublishedOutcome.WORSE
+    )  # another draw of the noise
+    assert below_floor(judge(printed(0.05), ours), 0.0, 200).outcome is PublishedOutcome.WORSE  # nothing lies below 0
+    assert below_floor(judge(printed(0.05), ours), None, 200).outcome is PublishedOutcome.WORSE
 
 
 def test_chance_takes_an_error_below_the_floor_as_often_as_simulated():
@@ -94,9 +102,11 @@ def test_chance_takes_an_error_below_the_floor_as_often_as_simulated():
     below, above = (
         below_floor(judge(printed(edge**0.5, 9), EVEN), 1.0, 5, impossible=1e-3).outcome for edge in (rare, common)
     )
-    assert below is Outcome.IMPOSSIBLE
-    assert above is not Outcome.IMPOSSIBLE
-    assert below_floor(judge(printed(rare**0.5, 9), EVEN), 1.0, 5).outcome is not Outcome.IMPOSSIBLE  # one in a million
+    assert below is PublishedOutcome.IMPOSSIBLE
+    assert above is not PublishedOutcome.IMPOSSIBLE
+    assert (
+        below_floor(judge(printed(rare**0.5, 9), EVEN), 1.0, 5).outcome is not PublishedOutcome.IMPOSSIBLE
+    )  # one in a million
 
 
 def test_a_prediction_is_better_where_it_is_nearer_to_its_target():
@@ -104,7 +114,7 @@ def test_a_prediction_is_better_where_it_is_nearer_to_its_target():
     at = Printed("prediction", 0.8714, 0.8714, 4)
     near = prediction(at, ours, printed_target=0.8749, target=0.4801)
     far = prediction(at, ours, printed_target=0.8749, target=0.60)
-    assert (near.outcome, far.outcome) == (Outcome.BETTER, Outcome.WORSE)
+    assert (near.outcome, far.outcome) == (PublishedOutcome.BETTER, PublishedOutcome.WORSE)
     assert prediction(at, Spread.of(np.full(20, 0.87141)), printed_target=0.8749, target=0.5).outcome == "reproduced"
 
 

@@ -10,7 +10,7 @@ import pytest
 from bench.cells import CellKey
 from bench.replication import card_page
 from bench.replication.card_pictures import Group, Row, distributions
-from bench.replication.findings import Outcome, Spread
+from bench.replication.findings import PublishedOutcome, Spread
 from bench.replication.systems import Published, ReplicationSuite
 from bench.reporting.figures.style import theme
 from bench.reporting.source import Source
@@ -92,7 +92,9 @@ def test_marks_say_what_departs(made):
 
 def test_an_error_on_the_training_windows_is_called_one(made):
     rows = made.Rows().cell("S1", "rnn as published", departures="split: none")
-    assert made.outcomes(made.one([made.system()], rows)) == {"MSE on the training windows": Outcome.NOT_STATED}
+    assert made.outcomes(made.one([made.system()], rows)) == {
+        "MSE on the training windows": PublishedOutcome.NOT_STATED
+    }
     assert "nothing was held out" in text_of(rows, made.system())
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bench.replication.findings import Outcome, Printed
+from bench.replication.findings import Printed, PublishedOutcome
 from bench.replication.judge import follow
 
 EPOCHS = (10, 20, 30, 40, 50)
@@ -25,16 +25,16 @@ def verdict(printed, ours, places=9):
 def test_a_course_like_the_others_is_reproduced_as_often_as_stated():
     rng = np.random.default_rng(0)
     trials = [verdict(courses(rng, 1)[0], courses(rng, 20)).outcome for _ in range(300)]
-    share = np.mean([outcome is Outcome.REPRODUCED for outcome in trials])
+    share = np.mean([outcome is PublishedOutcome.REPRODUCED for outcome in trials])
     assert 0.88 <= share <= 0.99  # 95 %, less the little that 20 replicates miss
 
 
 def test_a_course_far_below_is_worse_than_published_and_one_far_above_better():
     ours = courses(np.random.default_rng(1), 20)
     below, above = verdict(MIDDLE / 4, ours), verdict(MIDDLE * 4, ours)
-    assert (below.outcome, above.outcome) == (Outcome.WORSE, Outcome.BETTER)
+    assert (below.outcome, above.outcome) == (PublishedOutcome.WORSE, PublishedOutcome.BETTER)
     assert below.deviation > below.limit
-    assert {finding.outcome for finding in below.findings} == {Outcome.WORSE}
+    assert {finding.outcome for finding in below.findings} == {PublishedOutcome.WORSE}
     assert below.note == "of 5 printed epochs 5 worse than published"
 
 
@@ -43,24 +43,24 @@ def test_one_epoch_far_outside_refuses_the_course():
     printed = MIDDLE.copy()
     printed[3] *= 5
     found = verdict(printed, ours)
-    assert found.outcome is Outcome.BETTER
+    assert found.outcome is PublishedOutcome.BETTER
     assert found.note == "of 5 printed epochs 4 reproduced, 1 better than published"
 
 
 def test_coarse_printing_is_no_deviation():
     ours = courses(np.random.default_rng(3), 20, spread=1e-6)
-    assert verdict(np.round(MIDDLE + 0.004, 2), ours, places=2).outcome is Outcome.REPRODUCED
-    assert verdict(MIDDLE + 0.004, ours).outcome is Outcome.BETTER
+    assert verdict(np.round(MIDDLE + 0.004, 2), ours, places=2).outcome is PublishedOutcome.REPRODUCED
+    assert verdict(MIDDLE + 0.004, ours).outcome is PublishedOutcome.BETTER
 
 
 def test_few_replicates_are_judged_epoch_by_epoch():
     found = verdict(MIDDLE * 4, courses(np.random.default_rng(4), 2))
-    assert (found.outcome, found.limit) == (Outcome.BETTER, None)
+    assert (found.outcome, found.limit) == (PublishedOutcome.BETTER, None)
 
 
 def test_an_epoch_that_no_replicate_has_is_not_judged():
     found = follow({10: Printed("", 1.0, 1.0, 1)}, {10: np.array([np.nan])})
-    assert found.outcome is Outcome.NOT_RUN
+    assert found.outcome is PublishedOutcome.NOT_RUN
 
 
 @pytest.mark.parametrize("factor", [1.0, 3.0])

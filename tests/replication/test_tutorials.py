@@ -20,7 +20,7 @@ from bench.models import MODELS
 from bench.replication.cards import cards
 from bench.replication.evidence_rows import Tables
 from bench.replication.facts import linear_parameters, recurrent_parameters, window_count
-from bench.replication.findings import Outcome
+from bench.replication.findings import PublishedOutcome
 from bench.replication.suite_files import load
 from bench.replication.systems import parsed, systems_of
 from bench.reporting.source import read
@@ -217,17 +217,17 @@ def outcome(run, quantity):
 
 
 def test_a_cut_gives_the_deterministic_facts(found):
-    assert outcome(found["T10"], "parameters").outcome is Outcome.REPRODUCED
+    assert outcome(found["T10"], "parameters").outcome is PublishedOutcome.REPRODUCED
     assert outcome(found["T10"], "parameters").exact == "288 + 17"
     assert outcome(found["T15"], "first target").exact == "0.4826"
-    assert outcome(found["T15"], "first target").outcome is Outcome.IMPOSSIBLE
+    assert outcome(found["T15"], "first target").outcome is PublishedOutcome.IMPOSSIBLE
     for name in ("T11 bidirectional", "T11 packed"):
-        assert outcome(found[name], "shape of outputs").outcome is Outcome.REPRODUCED
-        assert outcome(found[name], "shape of h_n").outcome is Outcome.REPRODUCED
+        assert outcome(found[name], "shape of outputs").outcome is PublishedOutcome.REPRODUCED
+        assert outcome(found[name], "shape of h_n").outcome is PublishedOutcome.REPRODUCED
         assert outcome(found[name], "shape of h_n").published == "[layers · directions, N, H]"
     assert outcome(found["T11 bidirectional"], "shape of outputs").exact == "(32, 20, 32)"
     for name in ("inputs", "targets"):
-        assert outcome(found["T13"], f"shape of train_{name}").outcome is Outcome.REPRODUCED
+        assert outcome(found["T13"], f"shape of train_{name}").outcome is PublishedOutcome.REPRODUCED
 
 
 def test_counts_are_those_of_the_formulas(found):
@@ -249,12 +249,12 @@ def test_counts_are_those_of_the_formulas(found):
 def test_a_cut_has_a_verdict_for_every_printed_epoch(found):
     course = found["T15"].trajectory
     assert course.epochs == tuple(range(1, 11))
-    assert all(finding.outcome is not Outcome.NOT_RUN for finding in course.findings)
+    assert all(finding.outcome is not PublishedOutcome.NOT_RUN for finding in course.findings)
     assert all("2 of the 20 replicates" in finding.note for finding in course.findings)
 
 
 def test_a_cut_has_a_verdict_of_every_kind(found):
-    judged = {Outcome.REPRODUCED, Outcome.BETTER, Outcome.WORSE, Outcome.IMPOSSIBLE}
+    judged = {PublishedOutcome.REPRODUCED, PublishedOutcome.BETTER, PublishedOutcome.WORSE, PublishedOutcome.IMPOSSIBLE}
     for name, quantity in (("T01", "test RMSE"), ("T07 keras", "test accuracy"), ("T12", "test L1")):
         finding = outcome(found[name], quantity)
         assert finding.outcome in judged

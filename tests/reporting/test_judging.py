@@ -11,7 +11,8 @@ import pytest
 from bench.reporting.render import render
 from bench.reporting.source import Source
 from bench.reporting.summary import summarise
-from bench.reporting.values import CellSummary, Summary, Verdict
+from bench.reporting.values import CellSummary, Summary
+from bench.stats.verdicts import Verdict
 from bench.store.schema import Rows, table
 
 Fake = Callable[..., Rows]

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.arrays import FloatArray
+from bench.array_types import FloatArray
 from bench.reporting.evidence import losses, skill_in_window, trace
 from bench.reporting.values import Trace
 from bench.stats.delay import delay

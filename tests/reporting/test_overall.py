@@ -17,9 +17,10 @@ from bench.reporting.sentences import CHECK, COST, POSSIBLE, REAL, WHICH, answer
 from bench.reporting.source import Source
 from bench.reporting.summary import summarise
 from bench.reporting.tables import ranking
-from bench.reporting.values import CellSummary, Summary, Verdict
+from bench.reporting.values import CellSummary, Summary
 from bench.stats.aggregates import Median
 from bench.stats.claims import ClaimOutcome
+from bench.stats.verdicts import Verdict
 from bench.store.schema import Rows, Status, table
 
 Fake = Callable[..., Rows]

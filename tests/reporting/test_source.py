@@ -15,8 +15,9 @@ from bench.reporting.render import write
 from bench.reporting.source import Source, read
 from bench.reporting.summary import summarise
 from bench.reporting.summary_cells import LEFT_OUT, NOT_RUN
-from bench.reporting.values import State, Verdict
+from bench.reporting.values import State
 from bench.spec import Entry, Suite
+from bench.stats.verdicts import Verdict
 from bench.store.schema import SCHEMAS, Rows, table
 
 SUITE = Suite(

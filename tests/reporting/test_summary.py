@@ -12,8 +12,9 @@ from bench.reporting.source import Source
 from bench.reporting.summary import summarise
 from bench.reporting.summary_cells import NO_ROW
 from bench.reporting.tables import errors
-from bench.reporting.values import CellSummary, State, Summary, Verdict
+from bench.reporting.values import CellSummary, State, Summary
 from bench.stats.claims import ClaimOutcome
+from bench.stats.verdicts import Verdict
 from bench.store.schema import Rows, Status, table
 
 Fake = Callable[..., Rows]

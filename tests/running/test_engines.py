@@ -22,7 +22,7 @@ from bench.cells import Cell
 from bench.errors import InputError
 from bench.running.plan import prepare
 from bench.running.runner import run
-from bench.running.workers import ENGINES, Engine, Gate, start
+from bench.running.workers import ENGINES, Engine, SharedGate, start
 from bench.store.schema import Status
 
 MakeCell = Callable[..., Cell]
@@ -228,7 +228,7 @@ def test_an_interrupt_from_the_terminal_does_not_reach_a_worker(
 
 
 def test_who_waits_to_be_alone_is_alone() -> None:
-    gate, inside, seen = Gate(), [0], []
+    gate, inside, seen = SharedGate(), [0], []
 
     def adjacent() -> None:
         for _ in range(50):

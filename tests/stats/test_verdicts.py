@@ -6,26 +6,26 @@ from scipy import stats
 from scipy.signal import lfilter
 from statsmodels.stats.multitest import multipletests
 
-from bench.stats.claims import Claim, corrected, findings
+from bench.stats.claims import ModelClaim, corrected, findings
 from bench.stats.verdicts import Subject, Verdict, against_best, against_persistence, at_floor, below_floor
 from bench.stats.window_tests import diebold_mariano, mean_difference
 
 TARGETS = 300
 
 
-def claim(ratio: float, *, seed: int = 0, spread: float = 0.05, seeds: int = 10, **changes: object) -> Claim:
+def claim(ratio: float, *, seed: int = 0, spread: float = 0.05, seeds: int = 10, **changes: object) -> ModelClaim:
     """A model whose MSE is `ratio` of that of persistence, which is 1."""
     rng = np.random.default_rng(seed)
     noise = rng.normal(size=TARGETS)
     other = rng.normal(size=TARGETS)
     new = ratio * (1 + spread * rng.normal(size=seeds))
     window = (ratio * (0.9 * noise + np.sqrt(0.19) * other) ** 2, noise**2)
-    return Claim(
+    return ModelClaim(
         **{"model": "lstm", "other": "persistence", "new": new, "old": np.ones(seeds), "window": window, **changes}
     )
 
 
-def judged(one: Claim, **facts: object) -> Verdict:
+def judged(one: ModelClaim, **facts: object) -> Verdict:
     return against_persistence([Subject(one, **facts)])[0].verdict
 
 
@@ -109,7 +109,7 @@ def test_skill_is_claimed_falsely_in_at_most_one_report_of_twenty() -> None:
     for _ in range(300):
         losses = lfilter([1], [1, -0.3], rng.normal(size=(2, 5, 150)), axis=-1) ** 2
         seeds = 0.9 + 0.01 * rng.normal(size=(5, 10))
-        family = [Claim("a", "b", seeds[m], np.ones(10), window=(losses[0, m], losses[1, m])) for m in range(5)]
+        family = [ModelClaim("a", "b", seeds[m], np.ones(10), window=(losses[0, m], losses[1, m])) for m in range(5)]
         one_by_one += any(found.p < 0.05 for found in findings(family))
         verdicts = against_persistence([Subject(each) for each in family])
         together += any(verdict.verdict is not Verdict.NO_SKILL for verdict in verdicts)
@@ -181,7 +181,7 @@ def test_an_honest_model_is_suspected_at_most_one_time_in_twenty(share: float, h
             / np.sqrt(horizon)
         )
         mse = np.mean((noise - off) ** 2) + 1e-6 * rng.normal(size=10)
-        one = Claim("a", "persistence", mse, np.ones(10), window=(noise, noise), horizon=horizon)
+        one = ModelClaim("a", "persistence", mse, np.ones(10), window=(noise, noise), horizon=horizon)
         suspected += below_floor([Subject(one, floor=np.full(10, np.mean(noise**2)))])[0] < 0.05
     assert suspected / 400 < 0.075
 
@@ -196,7 +196,7 @@ def test_an_honest_model_of_geometric_brownian_motion_is_suspected_as_rarely(eve
         if not everywhere:
             off = np.where(price[:-1] >= 0.98 * np.maximum.accumulate(price[:-1]), off, 0.0)
         mse = np.mean((noise - off) ** 2) * (1 + 1e-6 * rng.normal(size=10))
-        one = Claim("a", "persistence", mse, np.ones(10), window=(noise, noise))
+        one = ModelClaim("a", "persistence", mse, np.ones(10), window=(noise, noise))
         suspected += below_floor([Subject(one, floor=np.full(10, np.mean(noise**2)))])[0] < 0.05
     assert suspected / 400 < 0.075
 
@@ -204,7 +204,7 @@ def test_an_honest_model_of_geometric_brownian_motion_is_suspected_as_rarely(eve
 def test_a_model_that_sees_a_tenth_of_the_noise_is_caught() -> None:
     noise = np.random.default_rng(5).normal(size=TARGETS)
     mse = np.mean((0.9 * noise) ** 2) * (1 + 0.01 * np.random.default_rng(6).normal(size=10))
-    one = Claim("a", "persistence", mse, np.full(10, 2.0), window=(noise, noise))
+    one = ModelClaim("a", "persistence", mse, np.full(10, 2.0), window=(noise, noise))
     assert below_floor([Subject(one, floor=np.full(10, np.mean(noise**2)))])[0] < 1e-6
 
 
@@ -236,7 +236,7 @@ def test_of_equal_models_the_best_by_chance_is_told_apart_at_most_one_time_in_tw
     for _ in range(400):
         mse = 1 + 0.1 * rng.normal(size=(10, 10))
         best = int(mse.mean(axis=1).argmin())
-        claims = [Claim(str(m), "best", mse[m], mse[best], one_series=False) for m in range(10) if m != best]
+        claims = [ModelClaim(str(m), "best", mse[m], mse[best], one_series=False) for m in range(10) if m != best]
         as_if_given += any(found.p < 0.05 for found in corrected(findings(claims), np.ones(0))[0])
         chosen += any(verdict.verdict is Verdict.DISTINGUISHABLE for verdict in against_best([claims]))
     assert as_if_given / 400 > 0.08, "nine claims would be too few to count"

@@ -12,7 +12,7 @@ import pytest
 
 from bench import store
 from bench.errors import StoreError
-from bench.store import read as module
+from bench.store import reader as module
 from bench.store.schema import SCHEMAS, Rows
 
 MakeRows = Callable[..., Rows]

@@ -17,7 +17,7 @@ import pytest
 
 from bench import store
 from bench.errors import StoreError
-from bench.store import write as module
+from bench.store import writer as module
 from bench.store.schema import SCHEMAS, Rows, table
 
 MakeRows = Callable[..., Rows]

@@ -14,7 +14,8 @@ from matplotlib.lines import Line2D
 from bench.reporting.figures.layout import Panels, name_width, short
 from bench.reporting.figures.style import INK, MUTED, WIDE, Look, log_if_wide, wide
 from bench.reporting.figures.svg import Picture, picture
-from bench.reporting.values import Bounds, CellSummary, Section, Verdict
+from bench.reporting.values import Bounds, CellSummary, Section
+from bench.stats.verdicts import Verdict
 from bench.text import number, significant
 
 _BELOW = 0.24  # of a row: where replicates are drawn, clear of the interval

@@ -12,7 +12,7 @@ from matplotlib.dates import ConciseDateFormatter
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from bench.arrays import FloatArray
+from bench.array_types import FloatArray
 from bench.reporting.figures.layout import Panels, short
 from bench.reporting.figures.style import GRID, INK, MUTED, Look
 from bench.reporting.figures.svg import Picture, picture

@@ -15,11 +15,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from bench.arrays import FloatArray
+from bench.array_types import FloatArray
 from bench.reporting.figures.layout import Panels, short
 from bench.reporting.figures.style import INK, Look, log, log_if_wide
 from bench.reporting.figures.svg import Picture, picture
-from bench.reporting.values import Curves, Section, Summary, Tuned
+from bench.reporting.values import Curves, Section, Summary, TuningSummary
 from bench.text import number
 
 _POINTS = 60
@@ -110,11 +110,11 @@ def draw_tuning(summary: Summary, look: Mapping[str, Look]) -> Picture | None:
     return picture(figure, name="tuning", title=title, alt=_tuning_alt(sections))
 
 
-def _tuning_drawable(own: Tuned) -> bool:
+def _tuning_drawable(own: TuningSummary) -> bool:
     return len(own.trials) > 1 and bool(np.isfinite(own.expected).any())
 
 
-def _tuning_panel(axes: Axes, own: Sequence[Tuned], look: Mapping[str, Look]) -> None:
+def _tuning_panel(axes: Axes, own: Sequence[TuningSummary], look: Mapping[str, Look]) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     for item in own:
         color, marker = look[item.model].color, look[item.model].marker
@@ -136,5 +136,5 @@ def _tuning_alt(sections: Sequence[Section]) -> str:
     return f"Mean over all orders of the trials, scaled units; bands are 95 % intervals. {'. '.join(parts)}."
 
 
-def _first(own: Tuned) -> float:
+def _first(own: TuningSummary) -> float:
     return float(own.expected[np.isfinite(own.expected)][0])
