@@ -9,8 +9,9 @@ import typer
 
 from bench.api.folders import shipped
 from bench.cells import expand
+from bench.cli.doctor import _unreadable, examined
 from bench.data import dataset_kinds
-from bench.data.pinned import PINNED, LocalFile, fetch, verify
+from bench.data.pinned import PINNED, LocalFile, fetch
 from bench.errors import SuiteError
 from bench.models import model_kinds
 from bench.registry import lookup
@@ -30,26 +31,12 @@ def verified(names: Sequence[str]) -> int:
     return int(any(file.state == "damaged" for file in held))
 
 
-def examined(name: str) -> LocalFile:
-    """How the file is held, without a network; one that cannot be read is damaged."""
-    try:
-        return verify(name)
-    except OSError as error:
-        return _unreadable(name, error)
-
-
 def _provided(name: str) -> LocalFile:
     try:
         (held,) = fetch([name])
     except OSError as error:
         return _unreadable(name, error)
     return held
-
-
-def _unreadable(name: str, error: OSError) -> LocalFile:
-    place = error.filename or PINNED[name].file
-    advice = f"{place}: expected a file that can be read, got {error.strerror}; fix its permissions, or remove it"
-    return LocalFile(name, PINNED[name].file, "damaged", advice=advice)
 
 
 def _chosen(names: Sequence[str]) -> list[str]:

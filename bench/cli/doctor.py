@@ -16,8 +16,7 @@ from typing import Literal
 
 import typer
 
-from bench.cli.data import examined
-from bench.data.pinned import PINNED, cache_folder
+from bench.data.pinned import PINNED, LocalFile, cache_folder, verify
 from bench.running.plan import cpu_count
 from bench.running.workers import gpu_driver_found
 from bench.store.environment import machine_reference_s
@@ -142,3 +141,17 @@ CHECKS: tuple[Callable[[], Iterator[Diagnosis]], ...] = (
     _folders,
     _terminal,
 )
+
+
+def examined(name: str) -> LocalFile:
+    """How the file is held, without a network; one that cannot be read is damaged."""
+    try:
+        return verify(name)
+    except OSError as error:
+        return _unreadable(name, error)
+
+
+def _unreadable(name: str, error: OSError) -> LocalFile:
+    place = error.filename or PINNED[name].file
+    advice = f"{place}: expected a file that can be read, got {error.strerror}; fix its permissions, or remove it"
+    return LocalFile(name, PINNED[name].file, "damaged", advice=advice)

@@ -136,7 +136,7 @@ def test_a_file_that_cannot_be_read_is_told_and_the_others_too(bench: Bench, mon
     def fetch(names: list[str]) -> Iterator[LocalFile]:
         return map(verify, names)
 
-    monkeypatch.setattr(data, "verify", verify)
+    monkeypatch.setattr(doctor, "verify", verify)
     monkeypatch.setattr(data, "fetch", fetch)
     for command in ("verify", "fetch"):
         ended = bench("data", command)
