@@ -11,10 +11,11 @@ import pytest
 from bench.reporting.evidence import Losses, losses
 from bench.reporting.judging import best_set
 from bench.reporting.render import render
-from bench.reporting.source import Source, by_cell
+from bench.reporting.source import Source
 from bench.reporting.summary import summarise
 from bench.reporting.values import CellSummary, State
 from bench.stats.confidence_set import confidence_set
+from bench.store.grid import by_cell
 from bench.store.schema import Rows
 
 Fake = Callable[..., Rows]
