@@ -224,7 +224,7 @@ def base_of(repository: Path, ref: str, *, environment: Environment = "auto") ->
 def _check_layout(tree: Path, ref: str) -> None:
     """The agent imports the base's modules by the names that they have here."""
     missing = [path for path in _IMPORTED if not (tree / path).is_file()]
-    if missing and (tree / "bench").is_dir():
+    if missing and (tree / "bench" / "suite").is_dir():
         raise InputError(
             f"{ref}: expected a commit whose package is laid out as this one, got one without {missing[0]}; "
             "compare with a later commit"

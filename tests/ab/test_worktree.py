@@ -123,8 +123,8 @@ def test_a_base_that_cannot_be_built_tells_why(repository: Path, temporary: Path
 
 def test_a_base_with_another_layout_is_refused(repository: Path, temporary: Path) -> None:
     """Its modules could not be imported by the names that they have here."""
-    (repository / "bench").mkdir()
-    (repository / "bench" / "__init__.py").touch()
+    (repository / "bench" / "suite").mkdir(parents=True)
+    (repository / "bench" / "suite" / "__init__.py").touch()
     git(repository, "add", "bench")
     git(repository, "commit", "--quiet", "-m", "another layout")
     with pytest.raises(InputError, match=r"HEAD: expected a commit whose package is laid out as this one, .*cells\.py"):

@@ -239,7 +239,8 @@ def test_each_replicate_may_have_data_of_its_own():
     assert len({row["data_sha256"] for row in rows}) == len({row["data_seed"] for row in rows}) == 3
     shared = run_cell(make("random", "rnn", seeds=3))["runs"].to_pylist()
     assert len({row["data_sha256"] for row in shared}) == 1
-    assert rows[0]["mse"] == shared[0]["mse"]
+    # One bank of one member, and one of three: on some processors their sums are taken in another order.
+    assert rows[0]["mse"] == pytest.approx(shared[0]["mse"], rel=1e-6)
 
 
 class TestOtherTasks:

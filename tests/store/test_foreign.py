@@ -115,7 +115,7 @@ def test_a_lost_part_of_any_table_is_said_with_what_to_delete(filled: Path, name
 
 
 @pytest.mark.parametrize("committed", [True, False])
-@pytest.mark.parametrize("shelf", [".", store.ARCHIVE])
+@pytest.mark.parametrize("archive", [".", store.ARCHIVE])
 @pytest.mark.parametrize("name", OTHERS)
 def test_another_version_in_any_table_is_refused(filled: Path, name: str, archive: str, committed: bool) -> None:
     with store.writing(filled) as writer:
