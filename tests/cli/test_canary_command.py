@@ -29,7 +29,7 @@ def test_every_cell_gets_its_lines_and_nothing_is_stored(bench, folder: Path) ->
                 assert len(found) == canaries, (dataset, model, length)
                 assert all(line[5] == "quiet" for line in found)
     assert "28 checks: 28 quiet; " in ended.out
-    assert "in at most 0.12%" in ended.out  # 8 permuted and 4 gbm, 0.01 % each
+    assert "at most 0.12%" in ended.out  # 8 permuted and 4 gbm, 0.01 % each
     assert sorted(folder.rglob("*")) == before
 
 
@@ -45,7 +45,7 @@ def test_a_leak_gives_status_1(bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Scaler, "fit", lambda kind, values: honest(kind, values.base))
     ended = bench("canary", "tiny.yaml", "--only", "model=mean", "--only", "sequence_length=5")
     assert ended.status == 1
-    assert "scaler     alarm            the test part times 1000 moved the scaler by " in ended.out
+    assert "scaler     alarm           the test part times 1000 moved the scaler by " in ended.out
     assert "7 checks: 3 quiet, 4 alarm" in ended.out
 
 

@@ -23,7 +23,7 @@ import json
 import torch
 from numba.core.caching import FunctionCache
 from numba.core.dispatcher import Dispatcher
-from bench.kernels.recurrent import Weights, recurrent
+from bench.kernels.dispatch import Weights, recurrent
 
 for cell, rows in {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}.items():
     for bias, state in ((False, False), (True, True)):

@@ -16,8 +16,8 @@ SCRIPT = """
     from bench.data import DATASETS
     from bench.models import MODELS
     from bench.running.cell import run_cell
-    from bench.suite.cells import Cell
-    from bench.suite.spec import Entry, Split, Training
+    from bench.cells import Cell
+    from bench.spec import Entry, Split, Training
 
     torch.set_num_threads(1)
     source = DATASETS["file"].parameters(path=sys.argv[1], column="load").model_dump(mode="json")
