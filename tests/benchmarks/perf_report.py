@@ -19,7 +19,7 @@ LENGTHS = (5, 10, 20, 30, 50, 100)
 @pytest.fixture(scope="module", params=DATASETS)
 def rows(request):
     """Of the made-up result set that the tests of the report use."""
-    path = Path(__file__).parents[1] / "report" / "conftest.py"
+    path = Path(__file__).parents[1] / "reporting" / "conftest.py"
     spec = importlib.util.spec_from_file_location("made_up_results", path)
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
