@@ -42,11 +42,11 @@ def lookup(table: Mapping[str, T], name: str, what: str) -> T:
         raise InputError(unknown(name, table, what)) from None
 
 
-def unknown(name: str, choices: Iterable[str], what: str) -> str:
+def unknown(name: object, choices: Iterable[str], what: str) -> str:
     """The one line that refuses `name`: the near match where there is one, then the choices."""
     known = sorted(choices)
     folded = {choice.casefold(): choice for choice in known}
-    near = difflib.get_close_matches(name.casefold(), folded, n=1)
+    near = difflib.get_close_matches(str(name).casefold(), folded, n=1)
     hint = f"; did you mean {folded[near[0]]!r}?" if near else ""
     return f"unknown {what} {name!r}{hint} (known: {', '.join(known)})"
 

@@ -292,6 +292,43 @@ def test_the_parameters_and_the_source_of_a_model_are_in_the_identity_of_its_cel
     assert ids(tmp_path, models={"mine": Ridge()}) in found
 
 
+def narrow_or_wide(hidden_size):
+    def build(sequence_length, horizon, channels):
+        return Net(sequence_length, horizon, channels, hidden_size)
+
+    return build
+
+
+def taking_a_learning_rate(horizon, learning_rate=0.5):
+    return Copy()
+
+
+def test_what_a_builder_took_from_where_it_was_made_is_in_the_identity_of_its_cells(tmp_path):
+    one, other, again = (ids(tmp_path, models={"mine": narrow_or_wide(size)}) for size in (2, 5, 2))
+    assert one == again != other
+
+
+class Reading:
+    """An estimator without `get_params`, which is known by the values that it holds."""
+
+    def __init__(self, table):
+        self.table = table
+
+    def fit(self, x, y):
+        return self
+
+    def predict(self, x):
+        return x[:, -1:]
+
+
+def test_a_value_in_the_middle_of_a_table_is_in_the_identity(tmp_path):
+    table = pd.DataFrame({"a": np.arange(200.0)})
+    changed = table.copy()
+    changed.loc[50, "a"] = -1.0
+    found = [ids(tmp_path, models={"mine": Reading(each)}) for each in (table, changed, table.copy())]
+    assert found[0] == found[2] != found[1]
+
+
 def test_nothing_is_left_behind_and_nothing_is_printed(frame, tmp_path, capfd):
     torch = sys.modules["torch"]
     before = set(dataset_kinds()), set(model_kinds()), torch.get_num_threads(), threading.active_count()
@@ -412,7 +449,7 @@ WRONG = [
         lambda frame: {"datasets": {"mine": [1.0, 2.0]}},
         "expected a DataFrame, a Series or (DataFrame, column), got list",
     ),
-    (lambda frame: {"datasets": {"sine": frame}}, "expected a name of its own for each object, got 'sine'"),
+    (lambda frame: {"datasets": {"sine": frame}}, "datasets: 'sine' is a kind that bench has"),
     (lambda frame: {"datasets": {"mine": frame[::-1]}}, "sort the rows by time"),
     (
         lambda frame: {"datasets": {"mine": frame.replace(frame.load.iloc[7], np.nan)}},
@@ -423,7 +460,12 @@ WRONG = [
     (lambda frame: {"models": {"mine": LinearRegression}}, "got the class LinearRegression"),
     (lambda frame: {"models": {"mine": Copy()}}, "give the class, so that every replicate begins anew"),
     (lambda frame: {"models": {"mine": WithRoom}}, "or with a default, got 'room' without one"),
-    (lambda frame: {"models": {"gru": Net}}, "expected a name of its own for each object, got 'gru'"),
+    (lambda frame: {"models": {"gru": Net}}, "models: 'gru' is a kind that bench has"),
+    (lambda frame: {"models": {"mine": taking_a_learning_rate}}, "'learning_rate' is a setting of every model"),
+    (lambda frame: {"datasets": frame}, "datasets: expected a mapping of names to objects, got DataFrame"),
+    (lambda frame: {"models": [Net]}, "models: expected a mapping of names to objects, got list"),
+    (lambda frame: {"results": 5}, "results: expected the path of a folder, got 5"),
+    (lambda frame: {"device": 5}, "device: expected auto, cpu, cuda or cuda:INDEX, got 5"),
     (lambda frame: {"suite": suite(models=["ltsm"])}, "unknown model 'ltsm'; did you mean 'lstm'?"),
     (
         lambda frame: {"suite": suite(seeds=0, models=["persistence"])},

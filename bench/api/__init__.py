@@ -97,10 +97,12 @@ def run(
 
     if jobs is not None and (isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1):
         raise InputError(f"jobs: expected a whole number ≥ 1, got {jobs!r}")
-    datasets, models = datasets or {}, models or {}
+    if not isinstance(device, str):
+        raise InputError(f"device: expected auto, cpu, cuda or cuda:INDEX, got {device!r}")
+    datasets, models = _objects("datasets", datasets), _objects("models", models)
     with registered(datasets, models):
         known = _with_objects(suite, {"datasets": tuple(datasets), "models": tuple(models)})
-        folder = Path(results) if results is not None else Path("results", known.name)
+        folder = _path("results", results) if results is not None else Path("results", known.name)
         engine = "inline" if datasets or models else "processes"
         carry_out(known, folder, engine=engine, jobs=jobs, device=device)
     return Results(folder)
@@ -123,7 +125,7 @@ def _with_objects(suite: SuiteLike, names: Mapping[str, Sequence[str]]) -> Suite
     for key, own in names.items():
         listed = content.get(key, [])
         if isinstance(listed, list | tuple):
-            kinds = {entry.get("kind") if isinstance(entry, Mapping) else entry for entry in listed}
+            kinds = [entry.get("kind") if isinstance(entry, Mapping) else entry for entry in listed]
             content[key] = [*listed, *(name for name in own if name not in kinds)]
     return from_mapping(content)
 
@@ -138,7 +140,7 @@ def read(results: str | Path) -> Results:
     """
     from bench.api.results import Results
 
-    return Results(Path(results))
+    return Results(_path("results", results))
 
 
 def report(results: Results | str | Path, reports: str | Path = "reports") -> Path:
@@ -151,7 +153,7 @@ def report(results: Results | str | Path, reports: str | Path = "reports") -> Pa
     """
     from bench.api.folders import write_report
 
-    return write_report(_folder(results), Path(reports))
+    return write_report(_folder(results), _path("reports", reports))
 
 
 def compare(old: Results | str | Path, new: Results | str | Path, *, suite: str | None = None) -> Comparison:
@@ -176,9 +178,33 @@ def compare(old: Results | str | Path, new: Results | str | Path, *, suite: str 
     from bench.api.folders import gate_of
     from bench.comparing import compare_folders
 
+    if suite is not None and not isinstance(suite, str):
+        raise InputError(f"suite: expected a file or the name of a shipped suite, got {type(suite).__name__}")
     limits, origin = gate_of(suite, _folder(new))
     return compare_folders(_folder(old), _folder(new), limits, gate_file=origin)
 
 
 def _folder(results: Results | str | Path) -> Path:
-    return Path(results) if isinstance(results, str | Path) else results.folder
+    from bench.api.results import Results
+
+    return results.folder if isinstance(results, Results) else _path("results", results)
+
+
+def _path(what: str, value: str | Path) -> Path:
+    """`value` as the path of a folder.
+
+    Raises
+    ------
+    InputError
+        It is none.
+    """
+    if not isinstance(value, str | Path) or not str(value):
+        raise InputError(f"{what}: expected the path of a folder, got {value!r:.60}")
+    return Path(value)
+
+
+def _objects(what: str, given: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Objects by name; none where none are given."""
+    if given is not None and not isinstance(given, Mapping):
+        raise InputError(f"{what}: expected a mapping of names to objects, got {type(given).__name__}")
+    return given or {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import inspect
-import re
+import pickle
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -19,18 +19,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from bench.array_types import FloatArray
 from bench.data import dataset_kinds
 from bench.data.base import DatasetKind, Provenance, Series
 from bench.data.base import Parameters as DatasetParameters
 from bench.data.files import Columns, check, require_columns
-from bench.errors import DataError, InputError
+from bench.errors import DataError, InputError, described
 from bench.models import model_kinds
 from bench.models.base import Batches, FloatRange, ModelKind, Parameters, Shape
 from bench.models.parameters import NoParameters, refuse_every_step, refuse_variable
 from bench.registry import added
+from bench.spec import Training
 from bench.text import listed
 
 FACTS: Mapping[str, Callable[[Shape], int]] = {
@@ -41,7 +42,8 @@ FACTS: Mapping[str, Callable[[Shape], int]] = {
 }
 """What a constructor is given of the data, for those of its parameters that have these names."""
 
-_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+_TAKEN = frozenset({"id", "kind", *Training.model_fields})
+"""Names that mean something else in a suite, and so no parameters of a constructor."""
 
 
 def registered(datasets: Mapping[str, Any], models: Mapping[str, Any]) -> AbstractContextManager[None]:
@@ -54,8 +56,10 @@ def registered(datasets: Mapping[str, Any], models: Mapping[str, Any]) -> Abstra
     """
     for what, objects, kinds in (("dataset", datasets, dataset_kinds()), ("model", models, model_kinds())):
         for name in objects:
-            if not isinstance(name, str) or name in kinds:
-                raise InputError(f"{what}s: expected a name of its own for each object, got {name!r}; rename it")
+            if not isinstance(name, str):
+                raise InputError(f"{what}s: expected text as the name of each object, got {name!r}")
+            if name in kinds:
+                raise InputError(f"{what}s: {name!r} is a kind that bench has; give yours another name")
     return added(
         {
             "bench.datasets": {name: dataset_kind(name, given) for name, given in datasets.items()},
@@ -192,6 +196,14 @@ def _of_module(place: str, constructor: Callable[..., Any]) -> ModelKind:
     )
 
 
+def _check_name(place: str, name: str) -> None:
+    """A suite has to be able to say the parameter, and nothing else by its name."""
+    if name in _TAKEN:
+        raise InputError(f"{place}: {name!r} is a setting of every model in a suite; give the parameter another name")
+    if name.startswith("_") or hasattr(BaseModel, name):
+        raise InputError(f"{place}: {name!r} cannot be the name of a parameter in a suite; give it another name")
+
+
 def _parameters_of(place: str, constructor: Callable[..., Any]) -> tuple[list[str], dict[str, Any]]:
     """The facts that `constructor` takes, and its other parameters with their defaults."""
     facts, own = [], {}
@@ -202,6 +214,7 @@ def _parameters_of(place: str, constructor: Callable[..., Any]) -> tuple[list[st
         if parameter.kind is not parameter.POSITIONAL_ONLY and parameter.name in FACTS:
             facts.append(parameter.name)
         elif parameter.kind is not parameter.POSITIONAL_ONLY and plain:
+            _check_name(place, parameter.name)
             own[parameter.name] = parameter.default
         elif parameter.default is parameter.empty or parameter.kind is parameter.POSITIONAL_ONLY:
             raise InputError(
@@ -308,18 +321,32 @@ def _random_states(estimator: Any) -> list[str]:
 
 
 def _stable(place: str, value: Any) -> str:
-    """`value` as text that is the same in every process."""
-    if isinstance(value, np.ndarray):
+    """`value` as text: equal for equal values, and never for others.
+
+    Raises
+    ------
+    InputError
+        It is neither plain nor code, and cannot be pickled.
+    """
+    if value is None or isinstance(value, bool | int | float | str | np.generic):
+        return repr(value)
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
         return f"array {value.dtype} {value.shape} {hashlib.sha256(np.ascontiguousarray(value).data).hexdigest()}"
-    if isinstance(value, dict):
-        return f"{{{', '.join(f'{key!r}: {_stable(place, each)}' for key, each in sorted(value.items()))}}}"
     if isinstance(value, list | tuple):
-        return f"[{', '.join(_stable(place, each) for each in value)}]"
+        value = dict(enumerate(value))
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key!r}: {_stable(place, each)}' for key, each in sorted(value.items(), key=repr))}}}"
     if inspect.isfunction(value) or isinstance(value, type):
         return _source(place, value)
     if hasattr(value, "get_params"):
         return f"{_source(place, type(value))}({_stable(place, _settings(value))})"
-    return _ADDRESS.sub("", repr(value))
+    try:
+        return f"{type(value).__qualname__} {hashlib.sha256(pickle.dumps(value, protocol=5)).hexdigest()}"
+    except Exception as error:  # whatever a class of others raises
+        raise InputError(
+            f"{place}: expected values that can be pickled, which identify its cells, got {type(value).__name__}: "
+            f"{described(error)}"
+        ) from error
 
 
 def _digest(text: str) -> str:
@@ -335,9 +362,22 @@ def _source(place: str, given: Callable[..., Any]) -> str:
         It cannot be read, as of what was typed at a prompt.
     """
     if not isinstance(given, type):
-        return _text(place, given)
+        return f"{_text(place, given)}{_captured(place, given)}"
     own = [base for base in given.__mro__ if base.__module__.partition(".")[0] not in ("builtins", "torch", "abc")]
-    return "\n".join(_text(place, base) for base in own or [given])
+    methods = [each for base in own for each in vars(base).values() if inspect.isfunction(each)]
+    captured = "".join(_captured(place, each) for each in methods)
+    return "\n".join(_text(place, base) for base in own or [given]) + captured
+
+
+def _captured(place: str, function: Callable[..., Any]) -> str:
+    """What `function` took from the function that it was made in, and its defaults: its source says neither."""
+    if not inspect.isfunction(function):
+        return ""
+    taken = dict(inspect.getclosurevars(function).nonlocals)
+    taken.pop("__class__", None)  # of ``super()``
+    values = {name: value for name, value in taken.items() if value is not function}
+    defaults = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
+    return f"\n{_stable(place, values)}{_stable(place, defaults)}" if values or defaults else ""
 
 
 def _text(place: str, given: Callable[..., Any]) -> str:
