@@ -64,7 +64,7 @@ class DatasetsError(InputError):
 
 
 class DataError(InputError):
-    """A data file does not hold what was requested of it; the message names the row and the value."""
+    """A data file lacks the requested values; the message names the row and the value."""
 
 
 class StoreError(InputError):

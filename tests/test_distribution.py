@@ -123,7 +123,7 @@ def test_the_source_distribution_holds_what_a_reader_looks_for(sdist):
 
 @builds
 def test_an_installed_wheel_runs_a_shipped_suite_from_any_folder(wheel, bare, tmp_path):
-    pip("install", "--no-index", wheel, folder=tmp_path, python=bare)
+    pip("install", "--no-index", "--ignore-installed", wheel, folder=tmp_path, python=bare)
     folder = tmp_path / "anywhere"
     folder.mkdir()
     bench = bare.with_name("bench")
@@ -137,7 +137,7 @@ def test_an_installed_wheel_runs_a_shipped_suite_from_any_folder(wheel, bare, tm
 
 @builds
 def test_an_editable_install_takes_the_suites_of_the_checkout(tree, bare, tmp_path):
-    pip("install", "--no-index", "--editable", tree, folder=tmp_path, python=bare)
+    pip("install", "--no-index", "--ignore-installed", "--editable", tree, folder=tmp_path, python=bare)
     lines = said(bare.with_name("bench"), "list", "suites", folder=tmp_path).splitlines()
     assert {line.split()[0]: Path(line.split()[-1]) for line in lines} == {
         name: tree / "suites" / f"{name}.yaml" for name in SUITES

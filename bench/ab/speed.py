@@ -33,7 +33,7 @@ FIRST_LOOK = 4
 
 @dataclass(frozen=True)
 class Target:
-    """What is requested of a comparison.
+    """The parameters of a comparison.
 
     Parameters
     ----------

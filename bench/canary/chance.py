@@ -34,7 +34,7 @@ from bench.data.base import Sequences, Series
 from bench.data.formulas import Gbm, load_gbm
 from bench.errors import CellError
 from bench.protocol import metrics
-from bench.protocol.scoring import Reference
+from bench.protocol.scoring import SeriesScorer
 from bench.seeds import generator
 from bench.spec import Split
 
@@ -86,7 +86,7 @@ def _round(pieces: Pieces, draw: Callable[[np.random.Generator], Fair]) -> Chanc
     prediction = prepared.scaler.inverse(trained.predict(prepared.test)[0])  # [points, C]
     if not np.isfinite(prediction).all():
         raise CellError("a prediction is not finite; lower learning_rate")
-    reference = Reference(fair.series, prepared.cut, windows_of(prepared)["test"], trained.teacher_forced)
+    reference = SeriesScorer(fair.series, prepared.cut, windows_of(prepared)["test"], trained.teacher_forced)
     best = reference.best
     if best is None:
         raise ValueError("expected a series whose best forecast is known")

@@ -110,7 +110,7 @@ def _undecided(found: Measurements, names: list[str]) -> str:
     needed = max(found.conclusion.ratios[name].pairs for name in names)
     minutes = needed * found.seconds / found.conclusion.count / 60
     return (
-        f"Cannot decide: this machine is too noisy to tell a slowdown of {found.target.slowdown:.0%} from none within "
+        f"Cannot decide: this machine is too noisy to see a slowdown of {found.target.slowdown:.0%} from none within "
         f"the time limit, for {', '.join(names)}. At this noise it takes about {needed} pairs, {minutes:.0f} min: "
         "raise --time-limit, end other work on the machine, or request a larger --slowdown."
     )

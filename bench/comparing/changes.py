@@ -1,7 +1,7 @@
 """When a series changed its level, and by how much: hierarchical division by energy statistics (E-divisive).
 
 No distribution of the values is assumed. Every division is tested by permutation, so the probability of finding a
-change in a series without one is the requested level. That takes points: with fewer than nine, no division can be
+change in a series without one is at most `level`. That takes points: with fewer than nine, no division can be
 significant at 1 %.
 """
 

@@ -89,7 +89,7 @@ SAME = 1e-9
 """Differences smaller than this are the same number, summed in another order."""
 
 MOST = 1000
-"""More replicates than this are not requested: the effect is too near to its margin."""
+"""More replicates than this are never suggested: the effect is too near to its margin."""
 
 
 @dataclass(frozen=True)

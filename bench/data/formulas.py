@@ -144,7 +144,7 @@ def _times(length: int, step: float) -> Signal:
 RANDOM = DatasetKind("independent Gaussian noise: nothing to learn", Random, load_random)
 SINE = DatasetKind("a sine", Sine, load_sine)
 NOISY_SINE = DatasetKind("a sine with Gaussian noise", NoisySine, load_noisy_sine)
-DAMPED_MULTISINE = DatasetKind("a damped sum of sines, with noise if requested", DampedMultisine, load_damped_multisine)
+DAMPED_MULTISINE = DatasetKind("a damped sum of sines, with optional noise", DampedMultisine, load_damped_multisine)
 
 
 class TwoTone(Seeded):

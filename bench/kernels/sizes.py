@@ -67,7 +67,7 @@ class Sizes(NamedTuple):
 
 
 class CallPlan(NamedTuple):
-    """All that a kernel is reported next to its arrays: whole numbers, widths in elements."""
+    """All that a kernel receives besides its arrays: whole numbers, widths in elements."""
 
     code: int
     gates: int

@@ -18,7 +18,7 @@ from bench.models.parameters import (
 from bench.registry import extended
 from bench.tasks import Task
 
-# Dropout is not searched: it is valid only with two layers or more, and a search never requests the impossible.
+# Dropout is not searched: it is valid only with two layers or more, and a search proposes only valid values.
 _RECURRENT: dict[str, SearchRange] = {
     "hidden_size": Choice((8, 16, 32, 64)),
     "layers": Choice((1, 2)),

@@ -47,7 +47,10 @@ def probed(wanted: Wanted, facts: Facts, samples: Sequence[Sample], session: Pro
 
 def failed(wanted: Wanted, why: Blocked, session: ProbeSession) -> pa.Table:
     """One row that says why there is no more."""
-    place = {**environment(session.device), "threads": session.threads}  # this process's own: the other reported none
+    place = {
+        **environment(session.device),
+        "threads": session.threads,
+    }  # its own: the worker sent none
     return table("probes", [{**_common(wanted, session), **place, "status": why.status.value, "reason": why.reason}])
 
 
@@ -86,7 +89,7 @@ TARGET = "bench.probe.prober:answer"
 TOGETHER = 12
 """Models whose processes stand side by side, at most: each holds a few hundred megabytes."""
 
-_PAUSE_S = 0.01  # the threads of the process that was requested before may still be waiting busily
+_PAUSE_S = 0.01  # the threads of the process called before may still be waiting busily
 _BEGIN_S, _ROUND_S = 5.0, 0.4  # of one model: process, imports and warm-up; then each round
 
 

@@ -15,7 +15,7 @@ from bench.data import dataset_kinds
 from bench.data.base import Sequences, Series
 from bench.errors import DataError
 from bench.models.base import Shape
-from bench.protocol.scoring import Answers, Reference
+from bench.protocol.scoring import SequenceScorer, SeriesScorer
 from bench.protocol.windows import (
     Examples,
     Parts,
@@ -33,7 +33,7 @@ from bench.registry import lookup
 from bench.spec import Split
 
 
-class Compared(Protocol):
+class Scorer(Protocol):
     """What the test part is compared with: a `Reference`, or `Answers`."""
 
     def errors(self, prediction: FloatArray) -> dict[str, Any]:
@@ -67,7 +67,7 @@ class Prepared:
     data: TrainingData
     test: Examples
     inverse: Callable[[FloatArray], FloatArray]
-    compared: Callable[[bool], Compared]
+    compared: Callable[[bool], Scorer]
 
     def provenance(self) -> dict[str, Any]:
         """The columns of `runs` that say what the data was."""
@@ -132,7 +132,7 @@ class Outline:
     train, validation
         Examples.
     shape
-        What a model is reported about them.
+        Their shape, from which a model is built.
     """
 
     train: int
@@ -194,8 +194,8 @@ def _of_series(cell: Cell, series: Series, scaler: Scaler | None) -> Prepared:
     scaler = scaler or Scaler.fit(cell.training.scaler, fitted)
     data, test = _windows(cell, cut, scaler.transform(series.values))
 
-    def compared(teacher_forced: bool) -> Reference:  # noqa: FBT001 - its only argument
-        return Reference(series, cut, test, teacher_forced)
+    def compared(teacher_forced: bool) -> SeriesScorer:  # noqa: FBT001 - its only argument
+        return SeriesScorer(series, cut, test, teacher_forced)
 
     return Prepared(series, cut, scaler, data, test, scaler.inverse, compared)
 
@@ -225,7 +225,7 @@ def _of_sequences(cell: Cell, sequences: Sequences, scaler: Scaler | None) -> Pr
         targets = scaled(scaler, targets)
     data, test = _selections(cell, cut, sequences, inputs, targets)
     inverse = scaler.inverse if task == "denoise" else lambda prediction: prediction
-    return Prepared(sequences, cut, scaler, data, test, inverse, lambda _forced: Answers(sequences, cut, test))
+    return Prepared(sequences, cut, scaler, data, test, inverse, lambda _forced: SequenceScorer(sequences, cut, test))
 
 
 def _fitted(kind: str, inputs: Any) -> Scaler:

@@ -24,7 +24,7 @@ SHOWN = 100
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class SequenceScorer:
     """The truth on the test part and the answers that need no model, in original units.
 
     Parameters
@@ -95,7 +95,7 @@ class Answers:
 
 
 @dataclass(frozen=True, eq=False)
-class Reference:
+class SeriesScorer:
     """The truth on the test part and the forecasts that need no model, in original units.
 
     Parameters

@@ -424,7 +424,7 @@ class TrainingData:
 
 
 def shape_of(data: TrainingData, training: Training) -> Shape:
-    """What a model is reported about `data`."""
+    """The shape of `data`, from which a model is built."""
     train = data.train
     return Shape(
         train.sequence_length,

@@ -32,7 +32,7 @@ QUANTITY = "step_s"
 
 
 def slower(one: Median, other: Median) -> ClaimOutcome:
-    """Whether `one` takes longer than `other`: their intervals lie apart. Without both it is inconclusive."""
+    """Whether `one` takes longer than `other`: their intervals lie apart. Inconclusive without both."""
     if one.bounds is None or other.bounds is None:
         return ClaimOutcome.INCONCLUSIVE
     apart, reverse = one.bounds[0] > other.bounds[1], one.bounds[1] < other.bounds[0]
@@ -247,7 +247,7 @@ def _ratio_says(ratio: float, low: float, high: float) -> str:
         return f"{reported}: the target is not what fails"
     if low > 1:
         return f"{reported}: part of the failure is the target, not the network"
-    return f"{reported}: it is inconclusive whether the target has to do with it"
+    return f"{reported}: whether the target matters is inconclusive"
 
 
 NEARLY_EQUAL = 0.05

@@ -80,7 +80,7 @@ def _error(cell: Contender) -> float:
 
 
 def others(chosen: Sequence[Contender], best: Contender) -> list[Contender]:
-    """The chosen cells next to `best`, the smallest error first."""
+    """The chosen cells other than `best`, the smallest error first."""
     return sorted((cell for cell in chosen if cell is not best), key=_error)
 
 

@@ -312,7 +312,7 @@ def _possible(sections: Sequence[Section]) -> list[str]:
         sentences.append(f"The best models learn {share} of what can be learnt on {_names(list(learnt), of)}.")
     if nothing:
         sentences.append(
-            f"On {_names(nothing, of)} it is inconclusive whether there is anything to learn: "
+            f"On {_names(nothing, of)} the data do not show whether there is anything to learn: "
             "the error of persistence is within chance of the noise floor."
         )
     if unknown:

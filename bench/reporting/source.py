@@ -30,9 +30,9 @@ class Source:
     folder
         Where they were read from, as the user wrote it.
     suite
-        The suite of the last run; `None` where the folder does not tell it.
+        The suite of the last run; `None` where the folder does not record it.
     requested
-        The cells that the suite has; `None` where the folder does not tell its suite.
+        The cells that the suite has; `None` where the folder does not record its suite.
     unreadable
         Why something of the folder is missing from all this, and what to do: a line for each.
     """
@@ -89,7 +89,7 @@ def read(results: Path, parse: Callable[[str], Suite] = Suite.model_validate_jso
 
 
 def _suite(results: Path, parse: Callable[[str], Suite]) -> tuple[Suite | None, str]:
-    """The suite of the last run, or why it is not known; neither where the folder does not tell it."""
+    """The suite of the last run, or why it is not known; neither where the folder does not record it."""
     try:
         text = store.read_suite(results)
         return (parse(text) if text else None), ""

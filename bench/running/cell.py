@@ -17,7 +17,7 @@ from bench.array_types import FloatArray
 from bench.cells import Cell
 from bench.models import model_kinds
 from bench.models.base import ModelKind
-from bench.protocol.prepare import Compared, Prepared, load_data, prepare
+from bench.protocol.prepare import Prepared, Scorer, load_data, prepare
 from bench.protocol.windows import TrainingData
 from bench.registry import lookup
 from bench.running.rows import Ledger, as_json, classified, known
@@ -149,7 +149,7 @@ def _fit_columns(fit: Fit) -> dict[str, Any]:
     }
 
 
-def _error_columns(fit: Fit, compared: Compared, prediction: FloatArray) -> dict[str, Any]:
+def _error_columns(fit: Fit, compared: Scorer, prediction: FloatArray) -> dict[str, Any]:
     if fit.status is not Status.OK:
         return {}
     if not np.isfinite(prediction).all():

@@ -100,7 +100,7 @@ class Preflight:
     outlines: dict[str, Outline] = field(default_factory=dict)
 
     def identify(self, cells: Sequence[Cell]) -> list[Cell]:
-        """`cells` with what decides their identity next to the suite: data fingerprints and plugin versions.
+        """`cells` with what decides their identity in addition to the suite: data fingerprints and plugin versions.
 
         Raises
         ------
@@ -208,7 +208,7 @@ START_S = 3.0
 
 _CLOSED_FORM_S = 0.05
 _STEP_S = 5.0e-8
-"""Seconds of one time step of one window through forward and backward pass, next to the arithmetic."""
+"""Seconds of one time step of one window through forward and backward pass, in addition to the arithmetic."""
 _FLOP_S = 2.0e-11
 """Seconds of one floating-point operation of a small network on one core."""
 _GATES = {"rnn": 1, "gru": 3, "lstm": 4}

@@ -178,7 +178,7 @@ class _Run:
             self.store(cell, future.result())
 
     def store(self, cell: Cell, rows: Rows) -> None:
-        """Store a finished cell and tell so."""
+        """Store a finished cell and notify the listener."""
         what = summary(rows["runs"])
         if not self.plan.is_hidden(what):
             with self._journal(rows):  # first, so that a kill in between leaves no stored cell without its study

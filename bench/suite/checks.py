@@ -151,7 +151,7 @@ def check_cells(
 
 
 def _shape(cell: Cell, dataset: DatasetKind) -> Shape:
-    """What a model will be reported, as far as it is declared; a series may have more channels, and so more outputs."""
+    """The shape a model will get, as far as it is declared; a series may have more channels, and so more outputs."""
     channels, outputs = dataset.values or (1, None)
     return Shape(
         cell.sequence_length,
@@ -185,7 +185,7 @@ def _check_settings(cell: Cell) -> None:
         )
     if _asks_every_step(cell) and cell.horizon != 1:
         raise InputError(
-            f"expected horizon 1, since every step of a window is requested the next value, got {cell.horizon}; set "
+            f"expected horizon 1, since every step of a window predicts the next value, got {cell.horizon}; set "
             "horizons: [1], or supervision: last"
         )
 

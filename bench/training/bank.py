@@ -174,7 +174,7 @@ class Bank:
         return np.stack([tensors.examples.assemble(member) for member in joined])
 
     def _answer(self, output: Tensor) -> Tensor:
-        """What is requested of each example, out of what the model gives: probabilities, or the forecast alone."""
+        """The part of the model's output that is the prediction: probabilities, or the forecast alone."""
         if self._shape.task == "classify":
             return output.softmax(-1)
         if self._shape.task == "forecast" and self._shape.every_step:

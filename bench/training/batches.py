@@ -92,9 +92,9 @@ def _arrays(examples: Examples) -> list[NDArray[Any]]:
 
 
 def targets_ahead(shape: Shape, as_published: AsPublished) -> Tensor | None:
-    """Which points train windows of a series are requested, where outputs at every step are wanted; else `None`.
+    """The points to predict in train windows of a series, where outputs at every step are wanted; else `None`.
 
-    Each step is requested the value after it, or all of them for the one value after the window.
+    Each step predicts the value after it, or all of them for the one value after the window.
     """
     if not shape.every_step or shape.task != "forecast":
         return None

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from bench.data.base import LARGEST, Provenance, Series
-from bench.protocol.scoring import Reference
+from bench.protocol.scoring import SeriesScorer
 from bench.protocol.windows import Parts, evaluation_windows
 from bench.store.schema import Status
 
 
 def reference(values):
     cut = Parts(6, 8, len(values))
-    return Reference(Series(values, Provenance("", "")), cut, evaluation_windows(values, cut.test, 3, 1))
+    return SeriesScorer(Series(values, Provenance("", "")), cut, evaluation_windows(values, cut.test, 3, 1))
 
 
 @pytest.mark.filterwarnings("error")

@@ -172,9 +172,9 @@ EVERY_OTHER = np.resize([-1.0, 1.0], SEEDS)
         (1.2 + 0.01 * EVERY_OTHER, SEEDS, "part of the failure is the target, not the network"),
         (1.0 + 0.01 * EVERY_OTHER, SEEDS, "the target is not what fails"),
         (1.02 + 0.001 * EVERY_OTHER, SEEDS, "the target is not what fails"),  # larger, but by less than the margin
-        (1.0 + 0.50 * EVERY_OTHER, SEEDS, "it is inconclusive whether the target has to do with it"),
-        (1.5 + 0.40 * EVERY_OTHER, 2, "it is inconclusive whether the target has to do with it"),
-        (np.full(SEEDS, 1.5), 1, "it is inconclusive whether the target has to do with it"),
+        (1.0 + 0.50 * EVERY_OTHER, SEEDS, "whether the target matters is inconclusive"),
+        (1.5 + 0.40 * EVERY_OTHER, 2, "whether the target matters is inconclusive"),
+        (np.full(SEEDS, 1.5), 1, "whether the target matters is inconclusive"),
     ],
 )
 def test_the_target_is_cleared_only_by_an_error_shown_to_be_alike(made, ratio, seeds, said):

@@ -100,7 +100,7 @@ def test_verdicts_follow_the_data(fake: Fake) -> None:
     assert Verdict.BETTER not in walk
     assert "On gbm no model is shown to beat persistence: no skill." in found.sentences
     assert any(
-        sentence.startswith("On gbm it is inconclusive whether there is anything to learn:")
+        sentence.startswith("On gbm the data do not show whether there is anything to learn:")
         for sentence in found.sentences
     )
 
