@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from bench.reporting.costs import ProbedCell, by_machine, of_older_sessions
 from bench.reporting.tabular import LENGTH, NO_TIME, NOT_TUNED, Column, Table, TableEntry, length, measured, nothing
@@ -116,9 +116,6 @@ def _within(found: Median | None) -> str:
     """The interval, for where there is no room for it."""
     return "" if found is None or found.bounds is None else "95 %: {} to {}".format(*map(count, found.bounds))
 
-
-Tunings = Mapping[tuple[str, int], TuningSummary]
-"""By dataset's title and sequence length."""
 
 _MATTERED = "Hyperparameters whose values explain more of the validation error (its logarithm) than chance, at 5 %."
 

@@ -26,7 +26,7 @@ _SETTINGS = ("seeds", "seed", "split", "training", "tuning", "time_limit_s")
 
 
 def failures(runs: pa.Table) -> tuple[Failure, ...]:
-    """The replicates that are not ok, those that ended alike together."""
+    """The replicates that are not ok, those of one status and reason together."""
     names = [*schema.KEY, "status", "reason"]
     lost = runs.select([*names, "seed"]).filter(pc.not_equal(runs["status"], Status.OK.value))
     grouped = lost.group_by(names).aggregate([("seed", "count")]).to_pylist()

@@ -149,7 +149,7 @@ class Ranking:
     groups
         Models that are not separated from each other over the sections, by Wilcoxon's tests with Holm's correction.
     friedman_p
-        Of the test that all models are alike; `None` where it cannot be made.
+        Of the test that all models have equal errors; `None` where it cannot be made.
     separable
         Whether so many sections could separate two of so many models at all.
     over
@@ -410,7 +410,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Failure:
-    """Replicates that ended alike, for one reason."""
+    """Replicates that ended with one status, for one reason."""
 
     dataset: str
     model: str

@@ -14,6 +14,7 @@ from scipy.special import ndtr, stdtr
 from bench.array_types import BoolArray, FloatArray
 from bench.stats.claims import ALPHA, ClaimOutcome, Finding, ModelClaim, by_replicate, corrected, findings
 from bench.stats.paired import ReplicatePairs
+from bench.text import probability
 
 NEAR_FLOOR = 0.05
 """A model whose error is above the noise floor by no more than this share is at it."""
@@ -217,12 +218,12 @@ def _judge(subject: Subject, finding: Finding, *, below: float, at: float, above
     incredible = subject.martingale and verdict is Verdict.BETTER and finding.high < 1 - INCREDIBLE
     if below < ALPHA:
         verdict, p = Verdict.LEAK, below
-        why = f"its error is below the noise floor, which no forecast can be ({_p(below)})"
+        why = f"its error is below the noise floor, which no forecast can be ({probability(below)})"
     elif incredible:
         verdict, why = Verdict.LEAK, "nobody forecasts a series like this so well"
     elif near and not impossible:
         verdict, p, why = Verdict.FLOOR, at, f"its error is not more than {NEAR_FLOOR:.0%} above the smallest possible"
-        why += "" if claim.deterministic else f" ({_p(at)})"
+        why += "" if claim.deterministic else f" ({probability(at)})"
     sentence = _sentence(claim, finding, verdict, why)
     return Judgement(verdict, claim.model, claim.other, finding, p, sentence)
 
@@ -248,7 +249,7 @@ def _numbers(finding: Finding, *, family: str = "claims") -> str:
     ground = [f"{finding.seeds} seeds"] if not math.isnan(finding.p_seeds) else []
     ground += [f"{finding.targets} test targets"] if finding.targets else []
     counted = f", Holm over {finding.family} {family}" if finding.family > 1 else ""
-    return f"{''.join(parts)}, {_p(finding.p)} over {' and '.join(ground)} ({finding.test}{counted})"
+    return f"{''.join(parts)}, {probability(finding.p)} over {' and '.join(ground)} ({finding.test}{counted})"
 
 
 def _untested(claim: ModelClaim, finding: Finding) -> str:
@@ -271,7 +272,3 @@ def _signed(ratio: float) -> str:
 
 def _size(finding: Finding) -> str:
     return "smaller" if finding.difference < 0 else "larger"
-
-
-def _p(p: float) -> str:
-    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
