@@ -18,7 +18,7 @@ import typer
 
 from bench.data.pinned import PINNED, LocalFile, cache_folder, verify
 from bench.running.plan import cpu_count
-from bench.running.workers import gpu_driver_found
+from bench.running.workers import has_gpu_driver
 from bench.store.environment import machine_reference_s
 from bench.text import columns
 
@@ -82,7 +82,7 @@ def _gpu() -> Iterator[Diagnosis]:
     if torch.cuda.is_available():
         names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
         yield Diagnosis("ok", "GPU", ", ".join(names))
-    elif gpu_driver_found():
+    elif has_gpu_driver():
         advice = "install a build of torch for CUDA (https://pytorch.org/get-started), or run on the CPU"
         yield Diagnosis("note", "GPU", f"an NVIDIA driver, but torch {torch.__version__} cannot use it; {advice}")
     else:

@@ -190,9 +190,9 @@ def _download(pinned: Pinned, cached: Path) -> Path:
     except DataUnavailable as error:
         folders = [f"{folder}" if folder.is_dir() else f"{folder}, which is no folder" for folder in _folders()]
         given = f"not in BENCH_DATA ({'; '.join(folders)})" if folders else "BENCH_DATA names no folder"
-        held = "damaged in" if cached.is_file() else "not in"
+        state = "damaged in" if cached.is_file() else "not in"
         raise DataUnavailable(
-            f"{pinned.file}: {given}, {held} the cache ({cached.parent}), and {error}; {_WAYS}"
+            f"{pinned.file}: {given}, {state} the cache ({cached.parent}), and {error}; {_WAYS}"
         ) from error
 
 

@@ -216,8 +216,8 @@ def implementation(x: Tensor) -> Implementation:
         raise InputError(f"BENCH_KERNELS=numba: expected float32 or float64 on a cpu, got {x.dtype} on {x.device}")
     if choice == "reference" or module is None:
         return in_torch
-    found: Implementation = import_module(module).apply
-    return found
+    apply: Implementation = import_module(module).apply
+    return apply
 
 
 def compiled(x: Tensor) -> bool:

@@ -30,14 +30,6 @@ GATES = {"rnn": 0, "gru": 2, "lstm": 3}
 """Gates of a cell: next to the candidate, each is one more block of weights."""
 
 
-def window_count(points: int, sequence_length: int, horizon: int = 1, *, lost: int = 0) -> int:
-    """Windows of `sequence_length` points, each with the `horizon` points after it, that `points` points give.
-
-    The usual slip, ``range(len - L - 1)``, loses one.
-    """
-    return points - sequence_length - horizon + 1 - lost
-
-
 def recurrent_parameters(
     cell: str, inputs: int, hidden: int, *, layers: int = 1, directions: int = 1, biases: int = 2
 ) -> int:

@@ -12,7 +12,7 @@ from bench.replication.systems import PUBLISHED, ReplicationSuite, System, Syste
 from bench.spec import Settings, Suite
 from bench.suite.checks import Located, check_exclusions, check_nothing_twice, position_of
 from bench.suite.json_schema import Json, Kinds, Schemas
-from bench.suite.load import SuiteFile, positions
+from bench.suite.load import SuiteFile, load_plain, positions
 from bench.suite.validate import shown
 from bench.suite.yaml import Position, Problems, Value
 
@@ -49,23 +49,25 @@ def load(
         With everything that is wrong with the file.
     """
     file = SuiteFile.read(path, datasets=datasets, models=models, text=text)
+    if not {"systems", "references"} & file.root.content.keys():
+        return load_plain(file, ReplicationSuite)
+    return _load_replication(file)
+
+
+def _load_replication(file: SuiteFile) -> ReplicationSuite:
     root, problems = file.root, file.problems
     settings = file.settings(root, Settings, ReplicationSuite)
     needed = _needs_entries(root, problems)
-    found, complete = file.lists(needed=needed)
-    found["references"] = file.entries(root, "references", needed=False)
+    entries, complete = file.lists(needed=needed)
+    entries["references"] = file.entries(root, "references", needed=False)
     systems = _systems(file)
-    check_nothing_twice(found, problems, tuned=settings is None or bool(settings.tuning))
-    check_systems([(value.place, system) for value, system in systems], found["datasets"], problems)
+    check_nothing_twice(entries, problems, tuned=settings is None or bool(settings.tuning))
+    check_systems([(value.place, system) for value, system in systems], entries["datasets"], problems)
     if needed:
-        check_exclusions(root, found, complete, problems)
-    if not {"systems", "references"} & root.content.keys():
-        del found["references"]
-        suite: Suite = file.suite(Suite, settings, found)
-    else:
-        suite = file.suite(ReplicationSuite, settings, found, systems=tuple(system for _, system in systems))
-        check_possible(suite, systems, datasets=datasets, models=models, problems=problems)
-    return file.checked(suite, _blamed(found, systems), _lines(found, systems))
+        check_exclusions(root, entries, complete, problems)
+    suite = file.suite(ReplicationSuite, settings, entries, systems=tuple(system for _, system in systems))
+    check_possible(suite, systems, datasets=file.datasets, models=file.models, problems=problems)
+    return file.checked(suite, _blamed(entries, systems), _lines(entries, systems))
 
 
 def json_schema(datasets: Kinds, models: Kinds) -> Json:

@@ -50,7 +50,7 @@ def resolved(name: str) -> str:
     InputError
         Another word, or a GPU that torch cannot use here.
     """
-    if name == "cpu" or (name == "auto" and not gpu_driver_found()):
+    if name == "cpu" or (name == "auto" and not has_gpu_driver()):
         return "cpu"
     if name != "auto" and not re.fullmatch(r"cuda(:\d+)?", name):
         raise InputError(f"--device {name}: expected auto, cpu, cuda or cuda:INDEX")
@@ -68,7 +68,7 @@ def resolved(name: str) -> str:
     return name
 
 
-def gpu_driver_found() -> bool:
+def has_gpu_driver() -> bool:
     """Whether an NVIDIA driver is installed: its own program comes with it."""
     return shutil.which("nvidia-smi") is not None
 

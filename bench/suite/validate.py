@@ -60,16 +60,16 @@ def resolved(schema: Schema, root: Schema) -> Schema:
 
 def within(root: Schema, path: Iterable[str | int]) -> Schema | None:
     """The part of `root` that is about the value at `path`, keys and indices; `None` where it is inconclusive."""
-    found: Schema | None = root
+    part: Schema | None = root
     for step in path:
-        found = next(filter(None, (_below(branch, step) for branch in _branches(found, root))), None) if found else None
-    return resolved(found, root) if found else None
+        part = next(filter(None, (_below(branch, step) for branch in _branches(part, root))), None) if part else None
+    return resolved(part, root) if part else None
 
 
 def keys_within(root: Schema, path: Iterable[str | int]) -> set[str]:
     """The keys that a mapping at `path` may have."""
-    found = within(root, path) or {}
-    return {key for branch in _branches(found, root) for key in branch.get("properties", {})}
+    part = within(root, path) or {}
+    return {key for branch in _branches(part, root) for key in branch.get("properties", {})}
 
 
 def takes_a_list(schema: Schema, root: Schema) -> bool:
