@@ -47,6 +47,15 @@ def described(error: BaseException) -> str:
     return one_line(f"{type(error).__name__}: {error}")
 
 
+def validator_text(message: str) -> str:
+    """What a validator said, without the prefix that pydantic puts before it.
+
+    >>> validator_text("Value error, expected a threshold for at least one metric")
+    'expected a threshold for at least one metric'
+    """
+    return message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
+
+
 class BenchError(Exception):
     """The root: catch this to catch everything that `bench` raises on purpose."""
 

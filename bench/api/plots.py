@@ -137,11 +137,11 @@ class Plots:
         names = {section.dataset for section in sections}
         if dataset is not None and dataset not in names:
             raise InputError(f"plot: {unknown(dataset, names, 'dataset')}")
-        found = [each for each in sections if dataset in (None, each.dataset) and horizon in (None, each.horizon)]
-        if len(found) != 1:
+        matches = [each for each in sections if dataset in (None, each.dataset) and horizon in (None, each.horizon)]
+        if len(matches) != 1:
             have = ", ".join(section.title for section in sections) or "none"
-            raise InputError(f"plot: expected dataset= and horizon= to name one of {have}, got {len(found)} of them")
-        return found[0]
+            raise InputError(f"plot: expected dataset= and horizon= to name one of {have}, got {len(matches)} of them")
+        return matches[0]
 
     def _colors(self) -> dict[str, str]:
         return {name: look.color for name, look in looks(self._summary.models).items()}

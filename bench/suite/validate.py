@@ -16,6 +16,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core.core_schema import ErrorType
 
+from bench.errors import validator_text
 from bench.registry import unknown
 from bench.suite.yaml import Position, Problems, Value
 
@@ -248,13 +249,13 @@ class _Reporter:
         """Of a key that its mapping does not list, and that is none of those it may have."""
         key = detail["loc"][-2]
         named = (within(self.schema, path) or {}).get("propertyNames", {}).get("enum")
-        text = unknown(key, named, "key") if named else _own_words(detail)
+        text = unknown(key, named, "key") if named else validator_text(detail["msg"])
         return mapping.keys[key], self._prefix(path) + text
 
     def _of_value(self, path: Path, reasons: list[Detail]) -> tuple[Position, str]:
         value = self._walk(path)[1]
         if all(reason["type"] not in _GENERAL for reason in reasons):
-            text = _own_words(reasons[0])
+            text = validator_text(reasons[0]["msg"])
         elif schema := within(self.schema, path):
             text = f"expected {expected(schema, self.schema, value.content)}, got {shown(value.content)}"
         else:
@@ -265,9 +266,3 @@ class _Reporter:
         names = [step for step in path if isinstance(step, str)] or [self.label]
         name = " ".join(names[-2:]) if names[-1].isdecimal() else names[-1]  # a number is nothing without what it is of
         return f"{name}: " if name else ""
-
-
-def _own_words(detail: Detail) -> str:
-    """What the class itself says."""
-    text: str = detail["msg"]
-    return text.removeprefix("Value error, ").removeprefix("Assertion failed, ")

@@ -11,8 +11,8 @@ import pytest
 
 from bench import store
 from bench.api import folders
+from bench.choices import Progress
 from bench.cli import run
-from bench.cli.app import Progress
 from bench.cli.progress import SINKS
 from bench.data import pinned
 from bench.errors import DataUnavailable
@@ -266,7 +266,7 @@ def test_none_is_silent(bench: Bench) -> None:
 
 
 def test_the_option_offers_every_sink() -> None:
-    assert {each.value for each in Progress} == {"auto", *SINKS}
+    assert set(Progress) == {"auto", *SINKS}
 
 
 def test_an_interrupt_ends_with_130_and_keeps_what_is_finished(
