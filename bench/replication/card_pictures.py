@@ -20,7 +20,7 @@ from bench.replication.evidence_rows import Evidence, Tables
 from bench.replication.findings import Printed, Spread, Trajectory
 from bench.reporting.evidence import trace
 from bench.reporting.figures.layout import Panels, name_width, short
-from bench.reporting.figures.prediction_panels import DRAWN
+from bench.reporting.figures.prediction_panels import DETAIL_POINTS
 from bench.reporting.figures.prediction_panels import draw_end as prediction_lines
 from bench.reporting.figures.style import INK, MUTED, log, log_if_wide, theme
 from bench.reporting.figures.svg import Picture, picture
@@ -166,7 +166,7 @@ def overlay(trace: Trace, *, title: str, name: str, what: str = "") -> Picture:
         Line2D([], [], color=_PUBLISHED, linewidth=3.0),
     ]
     layout.legend(figure, handles)
-    error = float(np.sqrt(np.mean((trace.median - trace.truth)[-DRAWN:] ** 2)))
+    error = float(np.sqrt(np.mean((trace.median - trace.truth)[-DETAIL_POINTS:] ** 2)))
     whose = "the median over replicates" if trace.seed is None else f"seed {trace.seed}"
     alt = f"The root mean squared error of {whose} is {number(error)} here."
     return picture(figure, name=f"overlay-{name}", title=title, alt=alt)
