@@ -4,8 +4,6 @@ Each name is written once, here: the options list the members, and the registrie
 nothing of `bench`, so that ``bench --help`` need not import the registries.
 """
 
-from __future__ import annotations
-
 from enum import StrEnum
 
 

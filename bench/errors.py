@@ -15,8 +15,6 @@
 Every message is one line that says what was expected, what came, and what to do.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

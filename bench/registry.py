@@ -4,8 +4,6 @@ A registry is a dict literal in its package's ``__init__``, so spawned and remot
 packages add theirs through entry points (groups ``bench.datasets`` and ``bench.models``).
 """
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """The tasks that data can have, and the words for their errors."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal

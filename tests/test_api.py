@@ -26,8 +26,7 @@ from sklearn.preprocessing import StandardScaler
 
 import bench
 from bench.data import dataset_kinds
-from bench.data.base import Parameters as DatasetParameters
-from bench.data.base import Provenance, Series, values_sha256
+from bench.data.base import Parameters as DatasetParameters, Provenance, Series, values_sha256
 from bench.models import MODELS, model_kinds
 
 nn = pytest.importorskip("torch").nn

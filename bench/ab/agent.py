@@ -11,8 +11,6 @@ The time of a call is wall-clock time minus the time its thread waited for a CPU
 represented by its median.
 """
 
-from __future__ import annotations
-
 import gc
 import json
 import os

@@ -1,7 +1,5 @@
 """The parent's view of one fresh worker process that times the code of one side."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

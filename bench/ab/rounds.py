@@ -11,8 +11,6 @@ T. Kalibera & R. Jones, "Rigorous benchmarking in reasonable time", ISMM 2013; T
 data without doing anything obviously wrong!", ASPLOS 2009.
 """
 
-from __future__ import annotations
-
 import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence

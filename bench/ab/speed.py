@@ -15,8 +15,6 @@ two errors. The interim analyses are combined by Bonferroni's inequality, so the
 not choose.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -23,8 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from bench.array_types import FloatArray
 from bench.data import dataset_kinds
-from bench.data.base import DatasetKind, Provenance, Series
-from bench.data.base import Parameters as DatasetParameters
+from bench.data.base import DatasetKind, Parameters as DatasetParameters, Provenance, Series
 from bench.data.files import Columns, check, require_columns
 from bench.errors import DataError, InputError, described
 from bench.models import model_kinds

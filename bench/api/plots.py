@@ -1,7 +1,5 @@
 """Pictures of results as matplotlib axes, in the colours of the report; numbers come from its summary alone."""
 
-from __future__ import annotations
-
 import matplotlib.pyplot as plt
 import pandas as pd
 import pyarrow as pa

@@ -16,8 +16,6 @@ the target is in the upper half of all targets, and the prediction claims so if 
 both cases hits are at most binomial, exactly.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Callable

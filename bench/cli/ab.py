@@ -3,8 +3,6 @@
 The report is a Markdown table, which a step summary shows, and the reasons for the exit status.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass

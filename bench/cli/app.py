@@ -1,7 +1,5 @@
 """The commands and their options. Every command returns its exit status through `typer.Exit`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Any
 

@@ -1,7 +1,5 @@
 """``bench data``, ``bench list`` and ``bench schema``: what there is to run, and the pinned files."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Sequence
 

@@ -1,7 +1,5 @@
 """``bench doctor``: check what a run needs, and say how to fix each problem."""
 
-from __future__ import annotations
-
 import importlib
 import os
 import platform

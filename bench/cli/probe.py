@@ -1,7 +1,5 @@
 """``bench probe``: time and memory of each model of a suite, measured separately from any run."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 from pathlib import Path

@@ -3,8 +3,6 @@
 Each sink is a context manager that gives a listener for the events of `bench.running.runner`.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 import time

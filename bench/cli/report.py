@@ -1,7 +1,5 @@
 """``bench report``, and ``bench show``: the rows of one cell, found by the beginning of its id. Neither needs torch."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """``bench run``: from a suite file to stored cells, a report, and a table of results."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial

@@ -5,8 +5,6 @@ change in a series without one is at most `level`. That takes points: with fewer
 significant at 1 %.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise

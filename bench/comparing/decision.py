@@ -8,8 +8,6 @@ Holm's correction, hence an interval that excludes 0. Equivalence is not the abs
 one-sided tests that the effect lies within the margin. If neither is shown, the verdict is undecided.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -13,8 +13,6 @@ text, `range` and `extra`.
 Two result sets that cannot be compared at all are written in the same formats, so that their readers learn that too.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable, Mapping

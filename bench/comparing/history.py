@@ -1,7 +1,5 @@
 """Results folders → the values of a metric from run to run, for each cell."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass

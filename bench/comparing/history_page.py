@@ -3,8 +3,6 @@
 Series are drawn as small multiples: each run a dot, each level a line, each step marked.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from importlib import resources
 from itertools import pairwise

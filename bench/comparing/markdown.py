@@ -3,8 +3,6 @@
 The functions that write the numbers of a verdict are used by every format.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from bench.comparing.decision import MOST

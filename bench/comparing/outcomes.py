@@ -1,7 +1,5 @@
 """The results of a comparison: plain frozen values."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum

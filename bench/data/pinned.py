@@ -4,8 +4,6 @@ The SHA-256 is checked each time. pooch and requests are slow to import, so they
 daily prices among the files come in two formats: ``Date,…,Close,…`` and ``date,…,close,…``.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ of the batch, ``T`` steps, ``C`` channels, ``H`` hidden units. A tensor whose fi
 members.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator
 from importlib import import_module

@@ -9,8 +9,6 @@ threads suffice; numba's are neither safe to call from two threads nor after a f
 one thread, no other is started.
 """
 
-from __future__ import annotations
-
 import os
 import threading
 import weakref

@@ -4,8 +4,6 @@ The passes share nearly all of their code, which is compiled once. Each group of
 for each output the gradient of its weights, `padded` wide, followed by that of its bias; then the sum of the losses.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from bench.kernels.arrays import (

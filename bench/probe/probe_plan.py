@@ -1,7 +1,5 @@
 """Decide what to probe: the workload of each cell, and the cells that are not stored for this machine."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Mapping, Sequence

@@ -8,8 +8,6 @@ This module runs in the worker process. torch is imported here, so that the reco
 and torch's memory is not counted as the model's.
 """
 
-from __future__ import annotations
-
 import functools
 import gc
 import math

@@ -1,7 +1,5 @@
 """A card → its pictures: loss curves, errors of replicates with the printed numbers, predictions and truth."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -20,8 +18,7 @@ from bench.replication.evidence_rows import Evidence, Tables
 from bench.replication.findings import Printed, Spread, Trajectory
 from bench.reporting.evidence import trace
 from bench.reporting.figures.layout import Panels, name_width, short
-from bench.reporting.figures.prediction_panels import DETAIL_POINTS
-from bench.reporting.figures.prediction_panels import draw_end as prediction_lines
+from bench.reporting.figures.prediction_panels import DETAIL_POINTS, draw_end as prediction_lines
 from bench.reporting.figures.style import INK, MUTED, log, log_if_wide, theme
 from bench.reporting.figures.svg import Picture, picture
 from bench.reporting.values import Trace

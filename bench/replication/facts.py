@@ -4,8 +4,6 @@ Parameters and shapes follow from the printed code by formula and do not depend 
 recorded ones. Errors and losses are compared with those of the replicates.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from math import prod

@@ -1,7 +1,5 @@
 """Suite files with published systems or without: loaded, and their JSON Schema. Every command loads suites here."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 

@@ -4,8 +4,6 @@
 default rate, corrected by the times of stored cells of the same kind.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence

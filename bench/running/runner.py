@@ -3,8 +3,6 @@
 A run emits events; the listener decides how to show them.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait

@@ -17,8 +17,6 @@ A pool for each worker would confine the first two to it, at three polling threa
 probe), and would still need the blocked interrupts, thread counts and the end with the parent that are here.
 """
 
-from __future__ import annotations
-
 import importlib
 import multiprocessing
 import os

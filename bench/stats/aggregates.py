@@ -5,8 +5,6 @@ interval of a median assumes no distribution. The interquartile mean over datase
 single dataset can move far.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ Values are arrays ``[..., seeds]``; a value that is not finite is a missing repl
 of the replicates serve every cell and come from a fixed generator: equal input gives equal intervals.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """A claim "A beats B": the evidence over seeds and over the test window, corrected over a family of claims."""
 
-from __future__ import annotations
-
 import math
 from collections import defaultdict
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """How far a forecast lags behind the truth."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

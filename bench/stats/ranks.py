@@ -1,7 +1,5 @@
 """Many datasets: average ranks, whether they differ at all, and which models are not separated."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

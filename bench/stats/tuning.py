@@ -3,8 +3,6 @@
 The importance of a hyperparameter is the share of the variance of the error that it explains by itself.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """A baseline: only the `runs` of a results folder, small enough to commit."""
 
-from __future__ import annotations
-
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping

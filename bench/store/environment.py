@@ -1,7 +1,5 @@
 """The machine, software and code that made a row: the provenance columns of `runs`."""
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import importlib

@@ -5,8 +5,6 @@ can be read also gives the reasons for the rest: one damaged part hides one cell
 for each cell and machine, because one cell may be probed on several. The folder also contains the suite that was run.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass

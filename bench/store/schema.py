@@ -3,8 +3,6 @@
 Every table begins with the same key columns, so each can be read without the others.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any

@@ -1,7 +1,5 @@
 """Checks of a whole suite: duplicates, exclusions of nothing or everything, combinations that do not fit."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 

@@ -4,8 +4,6 @@ The message "expected …, got …" describes a JSON Schema and a value. A list 
 each.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence

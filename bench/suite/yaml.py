@@ -5,8 +5,6 @@ ruamel.yaml parses the text into nodes with positions; the values are built here
 duplicate key is an error, not a silent choice.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Mapping

@@ -4,13 +4,11 @@ Gradient banks and closed forms return the same kind of value. The shapes of dat
 the `shapes` column of `runs`.
 """
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -79,9 +77,6 @@ def _goes_on(k: int, fit: Fit, settings: Training, observer: Observer) -> bool:
     fit.pruned = stop and not done  # who has finished is not pruned
     return not (done or stop)
 
-
-if TYPE_CHECKING:
-    from bench.training.bank import Bank
 
 CLOSED_FORM_BATCH = 8192
 

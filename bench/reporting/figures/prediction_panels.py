@@ -1,7 +1,5 @@
 """The test part of a series, and its end: predictions and truth, together with persistence."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np
