@@ -135,6 +135,9 @@ class Plots:
         names = {section.dataset for section in sections}
         if dataset is not None and dataset not in names:
             raise InputError(f"plot: {unknown(dataset, names, 'dataset')}")
+        horizons = sorted({section.horizon for section in sections if dataset in (None, section.dataset)})
+        if horizon is not None and horizon not in horizons:
+            raise InputError(f"plot: no horizon {horizon} (there is: {', '.join(map(str, horizons))})")
         matches = [each for each in sections if dataset in (None, each.dataset) and horizon in (None, each.horizon)]
         if len(matches) != 1:
             have = ", ".join(section.title for section in sections) or "none"

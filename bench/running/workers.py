@@ -51,7 +51,7 @@ def resolved(name: str) -> str:
     if name == "cpu" or (name == "auto" and not has_gpu_driver()):
         return "cpu"
     if name != "auto" and not re.fullmatch(r"cuda(:\d+)?", name):
-        raise InputError(f"--device {name}: expected auto, cpu, cuda or cuda:INDEX")
+        raise InputError(f"device {name!r}: expected auto, cpu, cuda or cuda:INDEX")
     import torch
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -60,7 +60,7 @@ def resolved(name: str) -> str:
     index = int(name.partition(":")[2] or 0)
     if index >= count:
         raise InputError(
-            f"--device {name}: torch {torch.__version__} finds {count} CUDA devices here; use --device cpu, or install "
+            f"device {name!r}: torch {torch.__version__} finds {count} CUDA devices here; use cpu, or install "
             "a build of torch for CUDA and the NVIDIA driver (`bench doctor` says more)"
         )
     return name

@@ -155,8 +155,8 @@ def test_filters_that_exclude_each_other_are_one_line(bench: Bench, folder: Path
     [
         (["missing.yaml"], "missing.yaml"),
         (["tinny"], "unknown suite 'tinny'"),
-        (["tiny.yaml", "--device", "tpu"], "--device tpu: expected auto, cpu, cuda or cuda:INDEX\n"),
-        (["tiny.yaml", "--device", "cuda:99"], "--device cuda:99: torch"),
+        (["tiny.yaml", "--device", "tpu"], "device 'tpu': expected auto, cpu, cuda or cuda:INDEX\n"),
+        (["tiny.yaml", "--device", "cuda:99"], "device 'cuda:99': torch"),
     ],
 )
 def test_wrong_input_is_one_line_and_status_2(bench: Bench, folder: Path, arguments: list[str], message: str) -> None:
