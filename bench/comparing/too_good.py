@@ -57,10 +57,10 @@ class Credible:
         """The bounds for all cells of `pairs`, at `alpha` over all of them."""
         test, validation = (_fall(pairs, name) for name in ("mse_scaled", "validation_mse_scaled"))
         targets = [_targets(pairs, name) for name in ("test_points", "validation_points")]
-        horizons = np.array([place.horizon for place in pairs.places], np.float64)
+        horizons = np.array([key.horizon for key in pairs.keys], np.float64)
         with np.errstate(divide="ignore"):  # without a validation part nothing is bounded
             spread = np.sqrt(sum(4 * horizons / points for points in targets))
-        level = 1 - alpha / max(len(pairs.places), 1)
+        level = 1 - alpha / max(len(pairs.keys), 1)
         return cls(pairs, test - validation, spread * float(ndtri(level)))
 
     def doubt(self, at: int, *, rmse: float, threshold: float) -> str:
@@ -73,11 +73,11 @@ class Credible:
         threshold
             The smallest relative change that counts.
         """
-        place = self.pairs.places[at]
-        floor = self.pairs.new.sides[place].noise_floor_mse
+        key = self.pairs.keys[at]
+        floor = self.pairs.new.sides[key].noise_floor_mse
         if floor and rmse * (1 + threshold) < math.sqrt(floor):
             return f"its RMSE {number(rmse)} is below {number(math.sqrt(floor))}, that of the best possible forecast"
-        if _kind(self.pairs.new, place) == "persistence":
+        if _kind(self.pairs.new, key) == "persistence":
             return "persistence learns nothing: no change can make it better"
         gained, lucky = float(self.gained[at]), float(self.lucky[at])
         if gained > max(lucky, 2 * math.log1p(threshold)):
@@ -99,12 +99,12 @@ def _fall(pairs: Pairs, name: str) -> FloatArray:
 
 def _targets(pairs: Pairs, name: str) -> FloatArray:
     """``[cells]``: the largest value of the column `name`; NaN where none is stored."""
-    values = pairs.new.values(name, pairs.places, pairs.seeds)
+    values = pairs.new.values(name, pairs.keys, pairs.seeds)
     largest = np.where(np.isnan(values), -np.inf, values).max(axis=1, initial=-np.inf)
     return np.asarray(np.where(np.isfinite(largest), largest, np.nan))
 
 
-def _kind(results: ResultSet, place: CellKey) -> str:
+def _kind(results: ResultSet, key: CellKey) -> str:
     """The kind of the cell's model; empty where no spec is stored."""
-    models = results.settings[place]["model"]
+    models = results.settings[key]["model"]
     return str(json.loads(next(iter(models))).get("kind", "")) if models else ""

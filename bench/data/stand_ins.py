@@ -84,9 +84,9 @@ class _Spliced:
             if any(isinstance(value, np.ndarray) for value in (*arguments, *options.values())):
                 # How many bits a draw takes may depend on its bounds: later draws would differ in every row.
                 raise CannotReplace(f"{method} is given an array, which may itself have been drawn")
-            drawn, others = own(*arguments, **options), other(*arguments, **options)
-            if isinstance(drawn, np.ndarray) and len(drawn) > self.first:
-                drawn[self.first :] = others[self.first :]
-            return drawn
+            numbers, others = own(*arguments, **options), other(*arguments, **options)
+            if isinstance(numbers, np.ndarray) and len(numbers) > self.first:
+                numbers[self.first :] = others[self.first :]
+            return numbers
 
         return draw
