@@ -359,7 +359,7 @@ def prepare(cells: Sequence[Cell], folder: Path, *, fresh: bool = False, failed_
         everything
     )
     have = _wanted(everything, wanted) | {cell_id: archived[cell_id] for cell_id in restored}
-    pending = [cell for cell in wanted.values() if fresh or _is_pending(have.get(cell.id), failed_only=failed_only)]
+    pending = [cell for cell in wanted.values() if fresh or _is_pending(cell, have.get(cell.id), failed_only=failed_only)]
     preflight.check(pending)
     return Plan(
         folder=folder,
@@ -373,11 +373,11 @@ def prepare(cells: Sequence[Cell], folder: Path, *, fresh: bool = False, failed_
     )
 
 
-def _is_pending(known: Stored | None, *, failed_only: bool) -> bool:
-    """Data that was unavailable may have come since; what failed otherwise would fail again."""
+def _is_pending(cell: Cell, known: Stored | None, *, failed_only: bool) -> bool:
+    """Data that was unavailable may have come since, and a limit may be higher; what failed otherwise fails again."""
     if failed_only:
         return known is not None and known.status is not Status.OK
-    return known is None or known.status is Status.UNAVAILABLE
+    return known is None or known.is_worth_another_try(cell.time_limit_s)
 
 
 def _wanted(known: Mapping[str, Stored], wanted: Mapping[str, Cell]) -> dict[str, Stored]:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.atomic import write_atomically
-from bench.cells import CellKey
+from bench.cells import CellKey, CellSpec
 from bench.errors import StoreError, one_line
 from bench.store.schema import ADDED, ALL, PROBES, SCHEMAS, VERSION, Rows, Status
 
@@ -145,7 +145,7 @@ def _remedy(part: Path) -> str:
 
 _SUMMARY = [
     *CellKey.COLUMNS,
-    *("status", "reason"),
+    *("status", "reason", "spec"),
     *("fit_s", "predict_s", "tuning_s", "deterministic", "train_windows"),
 ]
 
@@ -164,6 +164,8 @@ class Stored:
         What tuning, fitting and predicting took, over all replicates.
     train_windows
         How many windows it was fitted on; `None` where it never came to that.
+    time_limit_s
+        Seconds that it had, where these were too few; else `None`.
     """
 
     key: CellKey
@@ -171,6 +173,13 @@ class Stored:
     reason: str
     seconds: float
     train_windows: int | None
+    time_limit_s: float | None = None
+
+    def is_worth_another_try(self, time_limit_s: float | None) -> bool:
+        """Whether it may end otherwise with such a limit: its data was unavailable, or its time was too short."""
+        if self.status is Status.OUT_OF_TIME and self.time_limit_s is not None:
+            return time_limit_s is None or time_limit_s > self.time_limit_s
+        return self.status is Status.UNAVAILABLE
 
 
 def read(folder: Path, table: str) -> pa.Table:
@@ -244,6 +253,7 @@ def summary(runs: pa.Table) -> Stored:
     rows = runs.select(_SUMMARY).to_pylist()
     first = next((row for row in rows if row["status"] != Status.OK), rows[0])
     fits = rows[:1] if first["deterministic"] else rows  # one fit, reported in the row of every seed
+    out_of_time = first["status"] == Status.OUT_OF_TIME
     spent = sum((row["fit_s"] or 0.0) + (row["predict_s"] or 0.0) for row in fits)
     return Stored(
         key=CellKey.of(first),
@@ -251,6 +261,7 @@ def summary(runs: pa.Table) -> Stored:
         reason=first["reason"] or "",
         seconds=spent + (first["tuning_s"] or 0.0),
         train_windows=first["train_windows"],
+        time_limit_s=CellSpec.from_json(first["spec"]).time_limit_s if out_of_time else None,
     )
 
 
