@@ -70,10 +70,12 @@ def _compared(old: Path, new: Path, suite: str | None, *, gate: bool) -> Compari
 
 def stale(commits: Sequence[str]) -> tuple[str, ...]:
     """What to say where results are not of the code that is checked out here."""
-    from bench.store.environment import checkout
+    from bench.store.environment import checkout, refused_checkout
     from bench.text import commit, listed
 
     here = checkout()
+    if refused := refused_checkout():
+        return (f"whether the new results are of the code here is not known: {refused}",)
     if not commits or here["git_commit"] is None:
         return ()
     current = commit(here["git_commit"], dirty=here["git_dirty"])

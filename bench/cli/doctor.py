@@ -19,8 +19,8 @@ import typer
 from bench.data.pinned import PINNED, LocalFile, cache_folder, verify
 from bench.running.plan import cpu_count
 from bench.running.workers import gpu_driver_found
-from bench.store.environment import machine_reference_s
-from bench.text import columns
+from bench.store.environment import checkout, machine_reference_s, refused_checkout
+from bench.text import columns, commit
 
 _LIBRARIES = ("numpy", "pyarrow", "pydantic", "torch", "numba", "optuna", "scipy", "pandas", "seaborn", "rich", "typer")
 _ENOUGH_BYTES = 1 << 30
@@ -65,6 +65,16 @@ def _libraries() -> Iterator[Diagnosis]:
             yield Diagnosis("wrong", name, f"cannot be imported ({error}); {advice}")
         else:
             yield Diagnosis("ok", name, metadata.version(name))
+
+
+def _code() -> Iterator[Diagnosis]:
+    here = checkout()
+    if refused := refused_checkout():
+        yield Diagnosis("note", "code", refused)
+    elif here["git_commit"] is None:
+        yield Diagnosis("ok", "code", "no checkout of git: rows name the version of bench alone")
+    else:
+        yield Diagnosis("ok", "code", f"commit {commit(here['git_commit'], dirty=here['git_dirty'])}")
 
 
 def _processors() -> Iterator[Diagnosis]:
@@ -135,6 +145,7 @@ def _terminal() -> Iterator[Diagnosis]:
 CHECKS: tuple[Callable[[], Iterator[Diagnosis]], ...] = (
     _python,
     _libraries,
+    _code,
     _processors,
     _gpu,
     _data,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -145,7 +146,7 @@ def _remedy(part: Path) -> str:
 
 _SUMMARY = [
     *CellKey.COLUMNS,
-    *("status", "reason", "spec"),
+    *("status", "reason", "spec", "started_at"),
     *("fit_s", "predict_s", "tuning_s", "deterministic", "train_windows"),
 ]
 
@@ -166,6 +167,8 @@ class Stored:
         How many windows it was fitted on; `None` where it never came to that.
     time_limit_s
         Seconds that it had, where these were too few; else `None`.
+    started_at
+        When it was begun; `None` where the rows do not say.
     """
 
     key: CellKey
@@ -174,6 +177,7 @@ class Stored:
     seconds: float
     train_windows: int | None
     time_limit_s: float | None = None
+    started_at: datetime | None = None
 
     def is_worth_another_try(self, time_limit_s: float | None) -> bool:
         """Whether it may end otherwise with such a limit: its data was unavailable, or its time was too short."""
@@ -262,6 +266,7 @@ def summary(runs: pa.Table) -> Stored:
         seconds=spent + (first["tuning_s"] or 0.0),
         train_windows=first["train_windows"],
         time_limit_s=CellSpec.from_json(first["spec"]).time_limit_s if out_of_time else None,
+        started_at=first["started_at"],
     )
 
 

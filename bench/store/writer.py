@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 
 from bench.atomic import sync
 from bench.errors import StoreError
-from bench.store.reader import cell_ids, part_of, probe_part, stored
+from bench.store.reader import cell_ids, part_of, probe_part, stored, write_suite
+from bench.store.renewal import Renewal, write_renewal
 from bench.store.schema import ALL, SCHEMAS, Rows
 
 
@@ -108,6 +109,15 @@ class Writer:
             for name in TABLES:
                 _write(staged, name, rows[name])
             _commit(self.folder, cell_id)
+
+    def put_suite(self, text: str) -> None:
+        """Keep `text`, a suite as JSON; nothing is written where the folder holds that already."""
+        write_suite(self.folder, text)
+
+    def put_renewal(self, renewal: Renewal, waiting: Iterable[str]) -> None:
+        """Keep the cells that are `waiting` to be run again."""
+        with _writable(self.folder):
+            write_renewal(self.folder, renewal, waiting)
 
     def put_probe(self, rows: pa.Table, machine: str) -> None:
         """Store the probe of one cell on `machine`, in place of an older one there."""
