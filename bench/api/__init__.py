@@ -177,11 +177,12 @@ def compare(old: Results | str | Path, new: Results | str | Path, *, suite: str 
     """
     from bench.api.folders import gate_of
     from bench.comparing import compare_folders
+    from bench.replication.systems import parsed
 
     if suite is not None and not isinstance(suite, str):
         raise InputError(f"suite: expected a file or the name of a shipped suite, got {type(suite).__name__}")
     limits, origin = gate_of(suite, _folder(new))
-    return compare_folders(_folder(old), _folder(new), limits, gate_file=origin)
+    return compare_folders(_folder(old), _folder(new), limits, gate_file=origin, parse=parsed)
 
 
 def _folder(results: Results | str | Path) -> Path:

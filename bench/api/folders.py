@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from bench.models import model_kinds
 from bench.registry import unknown
 from bench.replication.suite_files import load
 from bench.spec import Gate, Suite
+from bench.store.reader import NAME as SUITE
+from bench.store.renewal import FRESH
 
 REPORTS = Path("reports")
 RESULTS = Path("results")
@@ -143,7 +146,9 @@ def up_to_date(page: Path, results: Path) -> bool:
 
 
 def stamp(results: Path) -> str:
-    """Which results a report is of, and their state: every change moves a part into or out of runs/ or probes/."""
+    """Which results a report is of, and their state: parts that came or went, the suite, what is to be run again."""
     folders = [results / name for name in ("runs", "probes")]
     changed = max((folder.stat().st_mtime_ns for folder in folders if folder.is_dir()), default=0)
-    return f"bench {bench.__version__}, {results.resolve()}, changed {changed}\n"
+    files = [path for name in (SUITE, FRESH) if (path := results / name).is_file()]
+    digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()[:16]
+    return f"bench {bench.__version__}, {results.resolve()}, changed {changed}, suite {digest}\n"

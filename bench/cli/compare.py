@@ -62,10 +62,11 @@ def compare_results(
 
 def _compared(old: Path, new: Path, suite: str | None, *, gate: bool) -> Comparison:
     from bench.comparing.decision import compare_folders
+    from bench.replication.systems import parsed
 
     limits, origin = gate_of(suite, new)
-    found = compare_folders(old, new, limits, gate_file=origin)
-    return replace(found, cautions=stale(found.new_commits)) if gate else found
+    found = compare_folders(old, new, limits, gate_file=origin, parse=parsed)
+    return replace(found, cautions=(*found.cautions, *stale(found.new_commits))) if gate else found
 
 
 def stale(commits: Sequence[str]) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ clears the rest. No other file is ever deleted: a part without its part of `runs
 cell is run again.
 """
 
+from bench.store.membership import KeptCell, kept_cells, without
 from bench.store.reader import (
     Gathered,
     Stored,
@@ -38,17 +39,20 @@ from bench.store.writer import ARCHIVE, Writer, writing
 __all__ = [
     "ARCHIVE",
     "Gathered",
+    "KeptCell",
     "Renewal",
     "Stored",
     "Writer",
     "cell_ids",
     "gather",
+    "kept_cells",
     "read",
     "read_cell",
     "read_renewal",
     "read_suite",
     "stored",
     "summary",
+    "without",
     "write_renewal",
     "write_suite",
     "writing",

@@ -93,3 +93,33 @@ def _end(process: subprocess.Popen[str], ending: signal.Signals, folder: Path) -
     process.communicate(timeout=60)
     assert psutil.wait_procs(family, timeout=20)[1] == []
     return process.returncode
+
+
+def _bench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "bench", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_a_suite_that_lost_a_model_changes_the_page_and_closes_the_gate(tmp_path: Path) -> None:
+    suite = tmp_path / "lost.yaml"
+    suite.write_text(LOST)
+    for folder in ("base", "results/lost"):
+        assert _bench(tmp_path, "run", suite.name, "--results", folder, "--jobs", "1").returncode == 0
+    page = tmp_path / "reports" / "lost" / "report.md"
+    assert "Kept from earlier suites" not in page.read_text()
+    suite.write_text(LOST.replace(", mean]", "]"))
+    ended = _bench(tmp_path, "run", suite.name, "--progress", "plain")  # the very cells are there already
+    assert (ended.returncode, "cells to run" in ended.stderr) == (0, False)
+    assert "1 cell of this folder is no result of the suite as it is now" in page.read_text()
+    gate = _bench(tmp_path, "compare", "base", "results/lost", "--gate")
+    assert (gate.returncode, "1 vanished" in gate.stdout) == (1, True)
+    assert "results/lost keeps what is no result of its suite" in gate.stdout
+
+
+LOST = """\
+name: lost
+datasets: [{id: noise, kind: random, length: 120}]
+models: [persistence, linear-ar, mean]
+sequence_lengths: [4]
+tuning: false
+"""
