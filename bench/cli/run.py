@@ -19,6 +19,7 @@ from bench.cli.progress import duration, sink
 from bench.cli.results_table import results_table
 from bench.cli.terminal import STATUS, Interrupt, raising
 from bench.errors import InputError
+from bench.models import model_kinds
 from bench.running.plan import Plan, cpu_count, only, prepare
 from bench.running.runner import Event, Listener, Outcome, run
 from bench.running.workers import resolved, start
@@ -26,6 +27,7 @@ from bench.store import read, read_renewal
 from bench.store.environment import checkout
 from bench.store.schema import Status
 from bench.text import columns, commit, listed, plural
+from bench.tuning.candidates import departures
 
 
 @dataclass(frozen=True)
@@ -101,12 +103,19 @@ def _foreseen(plan: Plan, jobs: int) -> str:
         else:
             known = plan.stored.get(cell.id)
             rows.append((cell.title, f"stored: {known.status}" if known else "never run"))
+    notes = dict.fromkeys(note for cell in to_run for note in _notes(cell))
     count = sum(plan.blocked(cell) is not None for cell in plan.pending)
     without = f", {count} without data" if count else ""
+    lines = "".join(f"\n{note}" for note in notes)
     return (
-        f"{columns(rows)}\n\n{plural(len(plan.cells), 'cell')}, {len(kept)} stored, {len(to_run)} to run{without}: "
+        f"{columns(rows)}\n{lines}\n{plural(len(plan.cells), 'cell')}, {len(kept)} stored, {len(to_run)} to run{without}: "
         f"about {duration(plan.estimate_s(jobs))} with --jobs {jobs}"
     )
+
+
+def _notes(cell: Cell) -> list[str]:
+    """What to know of a cell before it runs."""
+    return departures(model_kinds()[cell.model.kind], cell) if cell.tuning else []
 
 
 def _concluded(plan: Plan, outcome: Outcome, *, report: bool, quiet: bool) -> int:

@@ -249,6 +249,13 @@ def test_a_dry_run_says_what_would_happen_and_writes_nothing(bench: Bench, folde
     assert sorted(folder.rglob("*")) == before
 
 
+def test_a_dry_run_says_where_tuning_goes_beyond_its_search_space(bench: Bench, folder: Path) -> None:
+    text = (folder / "tiny.yaml").read_text().replace("mean]", "{id: net, kind: gru}]").replace("tuning: false", "")
+    (folder / "tiny.yaml").write_text(f"{text}training: {{learning_rate: 0.05}}\n")
+    note = "learning_rate of net: the suite's 0.05 is outside of 0.0001 to 0.01; tuning searches 0.0001 to 0.05\n"
+    assert bench("run", "tiny.yaml", "--dry-run").out.count(note) == 1
+
+
 def test_json_lines_are_one_object_for_each_event(bench: Bench) -> None:
     ended = bench("run", "tiny.yaml", "--no-report", "--progress", "jsonl", "--only", "dataset=noise")
     events = [json.loads(line) for line in ended.out.splitlines()]
