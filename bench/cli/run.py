@@ -1,7 +1,5 @@
 """``bench run``: from a suite file to stored cells, a report, and a table of results."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +13,7 @@ import typer
 import bench
 from bench.api.folders import REPORTS, loaded, naming_lines, up_to_date, write_report
 from bench.cells import Cell, expand
-from bench.cli.progress import duration, sink
+from bench.cli.progress import duration, sink, writes_to_stdout
 from bench.cli.results_table import results_table
 from bench.cli.terminal import STATUS, Interrupt, raising
 from bench.errors import InputError
@@ -71,7 +69,7 @@ def run_suite(request: RunRequest) -> int:
                 begin = partial(start, "processes", jobs=jobs, device=device)
                 listen = _listener(show, interrupt)
                 outcome = run(plan, begin, jobs=jobs, device=device, listener=listen, suite=suite)
-            status = _concluded(plan, outcome, report=request.report, quiet=request.progress == "jsonl")
+            status = _concluded(plan, outcome, report=request.report, quiet=writes_to_stdout(request.progress))
             interrupt.check()
         except KeyboardInterrupt:
             typer.echo(f"interrupted: finished cells are kept in {folder}; the same command goes on", err=True)
@@ -106,9 +104,9 @@ def _foreseen(plan: Plan, jobs: int) -> str:
     notes = dict.fromkeys(note for cell in to_run for note in _notes(cell))
     count = sum(plan.blocked(cell) is not None for cell in plan.pending)
     without = f", {count} without data" if count else ""
-    lines = "".join(f"\n{note}" for note in notes)
+    lines = "\n".join([columns(rows), *([""] if notes else []), *notes])
     return (
-        f"{columns(rows)}\n{lines}\n{plural(len(plan.cells), 'cell')}, {len(kept)} stored, {len(to_run)} to run{without}: "
+        f"{lines}\n\n{plural(len(plan.cells), 'cell')}, {len(kept)} stored, {len(to_run)} to run{without}: "
         f"about {duration(plan.estimate_s(jobs))} with --jobs {jobs}"
     )
 

@@ -4,8 +4,6 @@ A suite changes while its results stay: a model leaves it, or its settings becom
 again. What is compared belongs to one suite, and so to one protocol.
 """
 
-from __future__ import annotations
-
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping

@@ -4,8 +4,6 @@ A run that is interrupted goes on from there. Until then the cells that are olde
 they are neither reported nor compared with those that are new.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

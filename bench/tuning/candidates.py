@@ -1,7 +1,5 @@
 """From a search space to candidates: the hyperparameters of one trial, resolved. Imports no torch."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -47,7 +45,8 @@ def containing(choices: SearchRange, value: Any) -> SearchRange | None:
     kind = int if isinstance(choices, IntegerRange) else int | float
     if isinstance(value, bool) or not isinstance(value, kind) or (choices.log and value <= 0):
         return None
-    return replace(choices, low=min(choices.low, value), high=max(choices.high, value))
+    ends: dict[str, Any] = {"low": min(choices.low, value), "high": max(choices.high, value)}
+    return replace(choices, **ends)
 
 
 def departures(kind: ModelKind, cell: Cell) -> list[str]:
