@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
+import bench
 from bench import store
 from bench.store.schema import SCHEMAS
 
@@ -123,3 +125,22 @@ models: [persistence, linear-ar, mean]
 sequence_lengths: [4]
 tuning: false
 """
+
+
+@pytest.mark.parametrize("start", [["-m", "bench"], ["program/bench"]])  # as the console script begins
+def test_files_of_the_user_named_like_pythons_modules_break_nothing(tmp_path: Path, start: list[str]) -> None:
+    (tmp_path / "program").mkdir()
+    (tmp_path / "program" / "bench").write_text(
+        "from bench.__main__ import main\nif __name__ == '__main__':\n    main()\n"
+    )
+    for name in ("signal", "random", "queue", "secrets", "contextlib", "pathlib", "numpy", "statistics"):
+        (tmp_path / f"{name}.py").write_text(f"raise RuntimeError('the {name}.py of the user')\n")
+    (tmp_path / "lost.yaml").write_text(LOST)
+    command = [sys.executable, *start, "run", "lost.yaml", "--no-report", "--jobs", "2"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(bench.__file__).parents[1])}
+    environment.pop("PYTHONSAFEPATH", None)
+    ended = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (ended.returncode, "of the user" in ended.stderr) == (0, False), ended.stderr
+    assert {row["status"] for row in store.read(tmp_path / "results" / "lost", "runs").to_pylist()} == {"ok"}
