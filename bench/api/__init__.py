@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import InputError
+from bench.paths import path_of
 from bench.spec import Suite
 
 if TYPE_CHECKING:
@@ -201,7 +202,7 @@ def _path(what: str, value: str | Path) -> Path:
     """
     if not isinstance(value, str | Path) or not str(value):
         raise InputError(f"{what}: expected the path of a folder, got {value!r:.60}")
-    return Path(value)
+    return path_of(value)
 
 
 def _objects(what: str, given: Mapping[str, Any] | None) -> Mapping[str, Any]:

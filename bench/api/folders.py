@@ -12,6 +12,7 @@ from bench import store
 from bench.data import dataset_kinds
 from bench.errors import DatasetsError, InputError, Problem, StoreError, SuiteError
 from bench.models import model_kinds
+from bench.paths import path_of
 from bench.registry import unknown
 from bench.replication.suite_files import load
 from bench.spec import Gate, Suite
@@ -35,7 +36,7 @@ def shipped() -> dict[str, Path]:
 
 def suite_file(name: str) -> Path:
     """The file of a suite, given as such or by the bare name of a shipped one; a file of that name comes first."""
-    path = Path(name)
+    path = path_of(name)
     if path.is_file() or path.suffix or path.name != name:
         return path
     if name in (known := shipped()):
@@ -133,14 +134,16 @@ def write_report(results: Path, reports: Path = REPORTS) -> Path:
 
     state = stamp(results)
     page = write(results, reports)
-    page.with_name(_STAMP).write_text(state, encoding="utf-8")
+    page.with_name(_STAMP).write_text(state, encoding="utf-8", errors="surrogateescape")
     return page
 
 
 def up_to_date(page: Path, results: Path) -> bool:
     """Whether `page` was made from `results` as they are now."""
     kept = page.with_name(_STAMP)
-    return page.exists() and kept.exists() and kept.read_text(encoding="utf-8") == stamp(results)
+    return (
+        page.exists() and kept.exists() and kept.read_text(encoding="utf-8", errors="surrogateescape") == stamp(results)
+    )
 
 
 def stamp(results: Path) -> str:

@@ -19,6 +19,7 @@ from pydantic import Field
 from bench.data.base import DatasetKind, Parameters, Provenance, Series, file_sha256
 from bench.data.files import check, header, read_delimited
 from bench.errors import DataError, DataUnavailable, one_line
+from bench.paths import path_of
 from bench.registry import lookup
 
 
@@ -156,7 +157,7 @@ def fetch(names: Iterable[str] = tuple(PINNED)) -> Iterator[LocalFile]:
 def cache_folder() -> Path:
     """BENCH_CACHE, or the user's cache folder of the operating system."""
     if named := os.environ.get("BENCH_CACHE"):
-        return Path(named)
+        return path_of(named)
     import pooch  # slow, and most runs find their files without it
 
     return Path(pooch.os_cache("bench"))
@@ -178,7 +179,7 @@ def _given(pinned: Pinned) -> Path | None:
 
 
 def _folders() -> list[Path]:
-    return [Path(part) for part in os.environ.get("BENCH_DATA", "").split(os.pathsep) if part]
+    return [path_of(part) for part in os.environ.get("BENCH_DATA", "").split(os.pathsep) if part]
 
 
 def _download(pinned: Pinned, cached: Path) -> Path:

@@ -68,12 +68,17 @@ def check_version(part: Path) -> None:
         The part is of another schema version.
     """
     try:
-        with pq.ParquetFile(part) as file:
+        with opened(part) as stream, pq.ParquetFile(stream) as file:
             version = _version(file.schema_arrow)
     except (pa.ArrowException, OSError):
         return
     if version is not None:
         _check_version(part, version)
+
+
+def opened(part: Path) -> pa.NativeFile:
+    """The file `part`, open to be read; by its path alone Arrow would take ``name:x`` for an address."""
+    return pa.OSFile(os.fsencode(part), "rb")
 
 
 def unreadable(path: Path, error: OSError) -> StoreError:
@@ -83,7 +88,7 @@ def unreadable(path: Path, error: OSError) -> StoreError:
 
 def _open(part: Path, take: Callable[[pq.ParquetFile], T]) -> T | None:
     try:
-        with pq.ParquetFile(part, page_checksum_verification=True) as file:
+        with opened(part) as stream, pq.ParquetFile(stream, page_checksum_verification=True) as file:
             _check_schema(part, file.schema_arrow)
             return take(file)
     except FileNotFoundError as error:

@@ -69,6 +69,29 @@ def test_no_report_makes_none(bench: Bench, folder: Path, reports: list[Path]) -
     assert not (folder / "reports").exists()
 
 
+@pytest.mark.parametrize("name", ["name:x", "s3:x", "~/r", "gs:"])
+def test_a_folder_is_a_path_whatever_it_looks_like(
+    bench: Bench, folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("HOME", str(folder / "home"))
+    ended = bench("run", "tiny.yaml", "--no-report", "--results", name)
+    assert ended.status == 0
+    place = folder / "home" / "r" if name == "~/r" else folder / name
+    assert len(store.stored(place)) == 8
+    assert bench("run", "tiny.yaml", "--no-report", "--results", name).status == 0  # and it is read again
+    assert bench("compare", name, name).status == 0
+
+
+@pytest.mark.parametrize("name", ["s3://bucket/x", "\udcff"])
+def test_a_folder_that_is_no_path_of_this_machine_is_refused_before_anything_runs(
+    bench: Bench, folder: Path, name: str
+) -> None:
+    ended = bench("run", "tiny.yaml", "--results", name)
+    assert (ended.status, ended.out, ended.err.count("\n")) == (2, "", 1)
+    assert "expected a path " in ended.err
+    assert sorted(path.name for path in folder.iterdir()) == ["tiny.yaml"]
+
+
 def test_cells_that_did_not_finish_are_named_with_their_reason_on_every_run(bench: Bench, folder: Path) -> None:
     suite = (folder / "tiny.yaml").read_text().replace("mean]", "{id: 'fail:diverged', kind: mean}]")
     (folder / "tiny.yaml").write_text(suite)
