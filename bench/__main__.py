@@ -9,11 +9,13 @@ if __name__ == "__main__" and not sys.flags.safe_path and sys.path[0] != _CODE:
 
 from contextlib import suppress  # noqa: E402 - from a safe path
 
+from bench import scratch  # noqa: E402
 from bench.cli.terminal import exit_on_interrupt, tolerate_broken_streams  # noqa: E402
 
 
 def main() -> None:
     """Run the command line; what the user can fix is one line for each problem, and exit status 2."""
+    scratch.settle()
     with exit_on_interrupt():
         with tolerate_broken_streams() as problems:
             status = _status()

@@ -14,6 +14,8 @@ from typing import Literal
 
 import typer
 
+from bench import scratch
+from bench.cgroups import cpu_quota, memory_limit
 from bench.data.pinned import PINNED, LocalFile, cache_folder, verify
 from bench.running.plan import cpu_count
 from bench.running.workers import has_gpu_driver
@@ -81,6 +83,22 @@ def _processors() -> Iterator[Diagnosis]:
     yield Diagnosis("ok", "CPU", f"{cpus}; the reference matrix product takes {reference_ms:.2f} ms")
 
 
+def _container() -> Iterator[Diagnosis]:
+    """What is different in a container: quotas, a user without a name or a home."""
+    quota, limit = cpu_quota(), memory_limit()
+    if quota is not None:
+        yield Diagnosis("ok", "CPU quota", f"{quota:g} CPUs for this container: {cpu_count()} cells at a time")
+    if limit is not None:
+        yield Diagnosis("ok", "memory limit", f"{limit / 1e9:.1f} GB for this container, which banks stay below")
+    if place := scratch.note():
+        yield Diagnosis("note", "kernels", place)
+    else:
+        named = os.environ.get(scratch.KERNELS)
+        yield Diagnosis("ok", "kernels", f"compiled kernels are kept in {named or 'the package or the user cache'}")
+    if os.environ.get("HOME") == str(scratch.folder(make=False)):
+        yield Diagnosis("note", "home", "the user has no home folder: set HOME to a folder that lasts")
+
+
 def _gpu() -> Iterator[Diagnosis]:
     try:
         import torch
@@ -145,6 +163,7 @@ CHECKS: tuple[Callable[[], Iterator[Diagnosis]], ...] = (
     _libraries,
     _code,
     _processors,
+    _container,
     _gpu,
     _data,
     _folders,

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import typer
 
 import bench
+from bench import scratch
 from bench.api.folders import REPORTS, loaded, naming_lines, up_to_date, write_report
 from bench.cells import Cell, expand
 from bench.cli.progress import duration, sink, writes_to_stdout
@@ -61,6 +62,8 @@ def run_suite(request: RunRequest) -> int:
     if request.dry_run:
         typer.echo(_foreseen(plan, jobs))
         return 0
+    if plan.pending and (place := scratch.note()):
+        typer.echo(place, err=True)
     if device == "auto":
         device = "cpu" if plan.nothing_to_do else resolved(device)
     with raising() as interrupt:

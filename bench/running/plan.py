@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 
 from bench.cells import Cell, CellKey, named
+from bench.cgroups import cpu_quota
 from bench.data import dataset_kinds
 from bench.data.base import DatasetKind
 from bench.errors import DatasetsError, InputError, described
@@ -198,8 +199,10 @@ def _identities(cell: Cell, dataset: DatasetKind | None, model: ModelKind | None
 
 
 def cpu_count() -> int:
-    """The CPUs that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """The CPUs that this process may use: those that it may run on, and no more than its container's quota pays for."""
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cpu_quota()
+    return there if quota is None else max(1, min(there, int(quota)))
 
 
 START_S = 3.0
