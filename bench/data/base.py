@@ -16,6 +16,8 @@ from bench.array_types import FloatArray, FloatArray32
 from bench.errors import DataError
 from bench.tasks import Task
 
+WHOLE = 2.0**53
+"""Up to here float64 holds every whole number."""
 LARGEST = 1e150
 """The largest magnitude of a value: errors are squared, and squares beyond 1.8e308 are no float64."""
 

@@ -19,7 +19,8 @@ import requests
 from pydantic import Field
 
 from bench.data.base import DatasetKind, Parameters, Provenance, Series, file_sha256
-from bench.data.files import File, names_of_columns, read_columns
+from bench.data.files.options import File
+from bench.data.files.reading import names_of_columns, read_columns
 from bench.errors import DataError, DataUnavailable, one_line
 from bench.registry import lookup
 

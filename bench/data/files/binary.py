@@ -15,12 +15,11 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import compute, parquet, types
 
-from bench.data.files.delimited import Dialect
-from bench.data.files.table import Name, Table
+from bench.data.files.table import Dialect, FileTable, Name
 from bench.errors import DataError, one_line, pip_install
 
 
-def read_parquet(path: Path, _dialect: Dialect, _wanted: Sequence[Name]) -> Table:
+def read_parquet(path: Path, _dialect: Dialect, _wanted: Sequence[Name]) -> FileTable:
     """The Parquet file at `path`.
 
     Raises
@@ -30,7 +29,7 @@ def read_parquet(path: Path, _dialect: Dialect, _wanted: Sequence[Name]) -> Tabl
     """
     with _readable(path, "Parquet"), parquet.ParquetFile(path) as file:
         names = tuple(file.schema_arrow.names)
-    return Table(path, (names,), partial(_parquet_columns, path, names))
+    return FileTable(path, (names,), partial(_parquet_columns, path, names))
 
 
 def _parquet_columns(path: Path, names: Sequence[str], columns: Sequence[int]) -> list[Any]:
@@ -80,7 +79,7 @@ def _check_part(stated: Any, values: Any) -> None:
         )
 
 
-def read_feather(path: Path, _dialect: Dialect, _wanted: Sequence[Name]) -> Table:
+def read_feather(path: Path, _dialect: Dialect, _wanted: Sequence[Name]) -> FileTable:
     """The Feather file at `path`.
 
     Raises
@@ -93,10 +92,12 @@ def read_feather(path: Path, _dialect: Dialect, _wanted: Sequence[Name]) -> Tabl
     with _readable(path, "Feather"):
         table = feather.read_table(path, use_threads=False, memory_map=False)
         table.validate(full=True)
-    return Table(path, (tuple(table.column_names),), lambda columns: [_plain(table.column(each)) for each in columns])
+    return FileTable(
+        path, (tuple(table.column_names),), lambda columns: [_plain(table.column(each)) for each in columns]
+    )
 
 
-def read_excel(path: Path, dialect: Dialect, _wanted: Sequence[Name]) -> Table:
+def read_excel(path: Path, dialect: Dialect, _wanted: Sequence[Name]) -> FileTable:
     """The first sheet of the Excel file at `path`.
 
     Raises
@@ -117,7 +118,7 @@ def read_excel(path: Path, dialect: Dialect, _wanted: Sequence[Name]) -> Table:
     names = [tuple(str(name) for name in frame.iloc[line]) for line in range(depth)]
     header = tuple(names) or (tuple(str(number + 1) for number in range(frame.shape[1])),)
     first = dialect.skip_rows + depth + 1
-    return Table(
+    return FileTable(
         path,
         header,
         lambda columns: [_of_cells(frame.iloc[depth:, each].tolist()) for each in columns],
@@ -154,7 +155,7 @@ def _readable(path: Path, kind: str) -> Iterator[None]:
         raise DataError(f"{path}: expected a {kind} file that can be read, got an error: {said}; fix it") from error
 
 
-BinaryReader = Callable[[Path, Dialect, Sequence[Name]], Table]
+BinaryReader = Callable[[Path, Dialect, Sequence[Name]], FileTable]
 BINARY: Mapping[str, BinaryReader] = {
     ".parquet": read_parquet,
     ".feather": read_feather,

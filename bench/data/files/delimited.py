@@ -26,7 +26,7 @@ from pyarrow import compute
 from pyarrow import csv as arrow_csv
 
 from bench.data.files.compressed import UNREADABLE, opened, refuse_compressed
-from bench.data.files.table import Name, Table, Unreadable, known_by, row_number, shown, undecoded
+from bench.data.files.table import Dialect, FileTable, Name, Unreadable, known_by, row_number, shown, undecoded
 from bench.errors import DataError, one_line
 
 _HEAD = 60
@@ -37,7 +37,7 @@ _CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
-class Layout:
+class CsvLayout:
     """How the lines of a file are cut.
 
     Parameters
@@ -63,16 +63,7 @@ class Layout:
         return len(self.header[0])
 
 
-@dataclass(frozen=True)
-class Dialect:
-    """What the suite says of the lines of a file; `separator` is `None` where it says nothing."""
-
-    separator: str | None = None
-    skip_rows: int = 0
-    header: int = 1
-
-
-def read_delimited(path: Path, dialect: Dialect, wanted: Sequence[Name] = ()) -> Table:
+def read_delimited(path: Path, dialect: Dialect, wanted: Sequence[Name] = ()) -> FileTable:
     """The file at `path` as a table of texts.
 
     Parameters
@@ -97,7 +88,7 @@ def read_delimited(path: Path, dialect: Dialect, wanted: Sequence[Name] = ()) ->
         first = next(records, None)
     if first is None:
         raise DataError(f"{path}: expected rows of data below the header, got none")
-    return Table(
+    return FileTable(
         path,
         layout.header,
         load=partial(_load, path, layout),
@@ -107,7 +98,7 @@ def read_delimited(path: Path, dialect: Dialect, wanted: Sequence[Name] = ()) ->
     )
 
 
-def _layout(path: Path, dialect: Dialect, wanted: Sequence[Name]) -> tuple[Layout, str]:
+def _layout(path: Path, dialect: Dialect, wanted: Sequence[Name]) -> tuple[CsvLayout, str]:
     """How the file is cut, and what to say of the separator where a column is not there."""
     head = _head(path)
     plain = _cut(path, head, dialect.separator or ",", dialect.skip_rows, dialect.header)
@@ -120,14 +111,14 @@ def _layout(path: Path, dialect: Dialect, wanted: Sequence[Name]) -> tuple[Layou
     return plain, _hint(path, head, plain, dialect)
 
 
-def _has(layout: Layout, wanted: Sequence[Name]) -> bool:
+def _has(layout: CsvLayout, wanted: Sequence[Name]) -> bool:
     """Whether every wanted column is there; a number stands for a name, or for any column that far."""
     return all(
         known_by(layout.header, name) or (isinstance(name, int) and 1 <= name <= layout.width) for name in wanted
     )
 
 
-def _detected(head: Sequence[str], separator: str, dialect: Dialect, wanted: Sequence[Name]) -> Layout | None:
+def _detected(head: Sequence[str], separator: str, dialect: Dialect, wanted: Sequence[Name]) -> CsvLayout | None:
     """The first place in `head` at which all wanted columns are named; `None` where there is none."""
     if dialect.header != 1:
         skips, depths = [dialect.skip_rows], [dialect.header]
@@ -142,7 +133,7 @@ def _detected(head: Sequence[str], separator: str, dialect: Dialect, wanted: Seq
             except DataError:
                 continue
             if all(known_by(layout.header, name) for name in wanted):
-                return Layout(separator, layout.header, layout.first_line, tuple(_stated(separator, skip, depth)))
+                return CsvLayout(separator, layout.header, layout.first_line, tuple(_stated(separator, skip, depth)))
     return None
 
 
@@ -155,7 +146,7 @@ def _stated(separator: str, skip: int, depth: int) -> Iterator[str]:
         yield f"header: {depth}"
 
 
-def _hint(path: Path, head: Sequence[str], plain: Layout, dialect: Dialect) -> str:
+def _hint(path: Path, head: Sequence[str], plain: CsvLayout, dialect: Dialect) -> str:
     """Which separator the names seem to have, where it is not the one that was taken."""
     for separator in _SEPARATORS:
         if dialect.separator is None and separator != plain.separator:
@@ -182,7 +173,7 @@ def _lines(file: Any) -> io.TextIOWrapper:
     return io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="")  # any end of a line
 
 
-def _cut(path: Path, head: Sequence[str], separator: str, skip: int, depth: int) -> Layout:
+def _cut(path: Path, head: Sequence[str], separator: str, skip: int, depth: int) -> CsvLayout:
     """The layout with the names in the first `depth` records after `skip` lines; none of them numbers the columns."""
     reader = csv.reader(head[skip:], delimiter=separator, strict=True)
     records: list[tuple[str, ...]] = []
@@ -205,11 +196,11 @@ def _cut(path: Path, head: Sequence[str], separator: str, skip: int, depth: int)
         came = shown(separator.join(records[0]))
         raise DataError(f"{path}: line {skip + lines}: expected UTF-8 text, got {came}; save the file as UTF-8")
     if depth == 0:
-        return Layout(separator, (tuple(str(number + 1) for number in range(len(records[0]))),), skip)
-    return Layout(separator, tuple(records), skip + lines)
+        return CsvLayout(separator, (tuple(str(number + 1) for number in range(len(records[0]))),), skip)
+    return CsvLayout(separator, tuple(records), skip + lines)
 
 
-def _load(path: Path, layout: Layout, columns: Sequence[int]) -> list[Any]:
+def _load(path: Path, layout: CsvLayout, columns: Sequence[int]) -> list[Any]:
     """The texts of the columns; one thread, since only so are the rows those of the file."""
     names = [str(column) for column in range(layout.width)]
     wanted = [names[column] for column in columns]
@@ -279,7 +270,7 @@ def _has_quotes(path: Path) -> bool:
     return False
 
 
-def _checked(path: Path, layout: Layout) -> int:
+def _checked(path: Path, layout: CsvLayout) -> int:
     """How many rows there are; each has as many values as there are names, and no quote is out of place."""
     rows = 0
     with closing(_records(path, layout)) as records:
@@ -290,13 +281,13 @@ def _checked(path: Path, layout: Layout) -> int:
     return rows
 
 
-def _refuse_shape(path: Path, layout: Layout, error: BaseException) -> NoReturn:
+def _refuse_shape(path: Path, layout: CsvLayout, error: BaseException) -> NoReturn:
     """Say what Arrow found wrong with the shape of the file, with the row and the line."""
     _checked(path, layout)
     _refuse(path, error)
 
 
-def _refuse_width(path: Path, layout: Layout, label: str, fields: Sequence[str]) -> NoReturn:
+def _refuse_width(path: Path, layout: CsvLayout, label: str, fields: Sequence[str]) -> NoReturn:
     raise DataError(
         f"{path}: {label}: expected {layout.width} values as in the header, got {len(fields)}; fix the row "
         f"(a value that holds {shown(layout.separator)} needs quotes)"
@@ -310,14 +301,14 @@ def _refuse(path: Path, error: BaseException, line: int = 0) -> NoReturn:
     raise DataError(f"{path}:{place} expected a CSV file that can be read, got {said}; fix it") from error
 
 
-def _row_label(path: Path, layout: Layout, row: int) -> str:
+def _row_label(path: Path, layout: CsvLayout, row: int) -> str:
     with closing(_records(path, layout)) as records:
         for line, _ in islice(records, row, None):
             return f"row {row + 1} (line {line})"
     return row_number(row)
 
 
-def _records(path: Path, layout: Layout) -> Generator[tuple[int, list[str]], None, None]:
+def _records(path: Path, layout: CsvLayout) -> Generator[tuple[int, list[str]], None, None]:
     """Each row with the line that it starts on, blank lines skipped as Arrow skips them."""
     start = layout.first_line + 1
     try:

@@ -18,7 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import compute, types
 
-from bench.data.files.numerals import WHOLE
+from bench.data.base import WHOLE
 from bench.data.files.table import Unreadable, first_fault, shown
 from bench.errors import DataError, one_line
 

@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 from pyarrow import compute, types
 
 from bench.array_types import FloatArray
+from bench.data.base import WHOLE
 from bench.data.files.table import Unreadable, first_fault, shown
 from bench.errors import DataError
 
 MARKS = ("", "null", "na", "n/a", "#n/a", "nan", "none", "-", ".", "?")
 """How files mark a value that is missing, in small letters."""
 
-WHOLE = 2.0**53
-"""Up to here float64 holds every whole number."""
 _RESOLUTION = 1e-6
 """The largest step between neighbouring doubles, as a share of the range of the values."""
 

@@ -8,7 +8,7 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from bench.data.base import Parameters
-from bench.data.files.delimited import Dialect
+from bench.data.files.table import Dialect
 from bench.registry import unknown
 
 _FIRST = frozenset({"path", "column", "time", "max_gap"})

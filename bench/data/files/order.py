@@ -1,16 +1,44 @@
-"""Whether values and times can be a series: finite, in order, and without gaps that are too long."""
+"""Values and times of a file, and whether they can be a series: finite, in order, without gaps that are too long."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.array_types import FloatArray
 from bench.data.base import LARGEST, first_unusable
-from bench.data.files.table import Columns
 from bench.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """Two columns of one table, in the order of time.
+
+    Parameters
+    ----------
+    path
+        The file.
+    values
+        ``[N]`` float64.
+    time
+        ``[N]`` datetime64 (UTC where the file states a zone), float64 or int64; `None` where no column was requested.
+    label
+        ``label(0)`` is what messages call the first row, as in ``"row 1 (line 2)"``.
+    utc
+        Whether `time` are moments: the file or the suite states their zone.
+    """
+
+    path: Path
+    values: FloatArray
+    time: NDArray[Any] | None
+    label: Callable[[int], str]
+    utc: bool = False
+
 
 _REGULAR = 0.95
 """The share of steps that are as usual in a series that is said to be regular."""

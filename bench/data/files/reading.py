@@ -17,12 +17,12 @@ from bench.data.base import DatasetKind, Provenance, Series, file_sha256
 from bench.data.files import advice
 from bench.data.files.binary import BINARY, BinaryReader
 from bench.data.files.compressed import existing
-from bench.data.files.delimited import Dialect, read_delimited
+from bench.data.files.delimited import read_delimited
 from bench.data.files.moments import Moments, joined, moments
 from bench.data.files.numerals import missing, numbers
 from bench.data.files.options import File
-from bench.data.files.order import check, gaps, largest_step, one_direction, without
-from bench.data.files.table import Columns, Name, Table, Unreadable, shown
+from bench.data.files.order import Columns, check, gaps, largest_step, one_direction, without
+from bench.data.files.table import Dialect, FileTable, Name, Unreadable, shown
 from bench.errors import DataError
 from bench.registry import unknown
 from bench.text import plural
@@ -90,7 +90,7 @@ def fingerprint(parameters: File) -> str:
     return file_sha256(existing(parameters.path))
 
 
-def _table(path: Path, parameters: File) -> Table:
+def _table(path: Path, parameters: File) -> FileTable:
     for suffix, reader in _READERS.items():
         if path.name.lower().endswith(suffix):
             if reader in BINARY.values() and parameters.separator is not None:
@@ -118,7 +118,7 @@ class _Rows:
         The numbers of all these columns.
     """
 
-    table: Table
+    table: FileTable
     rows: NDArray[np.int64]
     values: Any
     times: tuple[Any, ...]
@@ -155,14 +155,14 @@ class _Rows:
         return {self.table.names[number]: column.take(self.rows) for number, column in loaded}
 
 
-def _loaded(table: Table, number: int) -> Iterator[Any]:
+def _loaded(table: FileTable, number: int) -> Iterator[Any]:
     try:
         yield from table.load([number])
     except Unreadable:
         return
 
 
-def _chosen(table: Table, parameters: File) -> _Rows:
+def _chosen(table: FileTable, parameters: File) -> _Rows:
     """The rows that `where` chooses, all of them by default."""
     names = parameters.columns
     numbers = [table.number(name) for name in names]
@@ -186,7 +186,7 @@ def _chosen(table: Table, parameters: File) -> _Rows:
     return rows.present(chosen)
 
 
-def _load(table: Table, numbers: Sequence[int], names: Sequence[Name]) -> list[Any]:
+def _load(table: FileTable, numbers: Sequence[int], names: Sequence[Name]) -> list[Any]:
     try:
         return table.load(numbers)
     except Unreadable:
@@ -206,7 +206,7 @@ def _equal(column: Any, value: str | float) -> NDArray[np.bool_]:
     return np.asarray(compute.fill_null(compute.equal(texts, str(value)), fill_value=False))
 
 
-def _refuse_none(table: Table, name: str, value: str | float, column: Any) -> None:
+def _refuse_none(table: FileTable, name: str, value: str | float, column: Any) -> None:
     """Refuse a condition that no row fulfils, with the values that there are."""
     if not _equal(column, value).any():
         known = [str(each) for each in compute.unique(column).to_pylist()[:20]]

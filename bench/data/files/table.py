@@ -1,4 +1,4 @@
-"""A file as a table of named columns, and two of its columns as the values and times of a series."""
+"""A file as a table of named columns."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.array_types import FloatArray
 from bench.errors import DataError
 from bench.registry import unknown
 
@@ -26,33 +25,17 @@ def row_number(row: int) -> str:
     return f"row {row + 1}"
 
 
-@dataclass(frozen=True, eq=False)
-class Columns:
-    """Two columns of one table, in the order of time.
+@dataclass(frozen=True)
+class Dialect:
+    """What the suite says of the lines of a file; `separator` is `None` where it says nothing."""
 
-    Parameters
-    ----------
-    path
-        The file.
-    values
-        ``[N]`` float64.
-    time
-        ``[N]`` datetime64 (UTC where the file states a zone), float64 or int64; `None` where no column was requested.
-    label
-        What messages call each row.
-    utc
-        Whether `time` are moments: the file or the suite states their zone.
-    """
-
-    path: Path
-    values: FloatArray
-    time: NDArray[Any] | None
-    label: RowLabel
-    utc: bool = False
+    separator: str | None = None
+    skip_rows: int = 0
+    header: int = 1
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class FileTable:
     """A file whose columns are read when they are needed.
 
     Parameters
@@ -122,7 +105,9 @@ def known_by(header: Sequence[Sequence[str]], name: Name) -> bool:
 
 def require_columns(path: Path, column: str, time: str | None, *, names: Sequence[str]) -> None:
     """Refuse a `column` or `time` that is not there or is there twice, and one column for both."""
-    numbers = [Table(path, (tuple(names),), lambda _: []).number(name) for name in (column, time) if name is not None]
+    numbers = [
+        FileTable(path, (tuple(names),), lambda _: []).number(name) for name in (column, time) if name is not None
+    ]
     if len(set(numbers)) < len(numbers):
         raise DataError(f"{path}: expected two columns for values and times, got {column!r} for both; name another")
 
