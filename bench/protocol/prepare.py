@@ -1,7 +1,5 @@
 """One cell's data: loaded, split, scaled, and ready for training and for the test."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -173,8 +171,8 @@ def _windows(cell: Cell, cut: Parts, series: Series, values: FloatArray) -> tupl
     """Views of ``values`` ``[N, C]``, those of `series` in any units, for training and for the test."""
     window, breaks = (cell.sequence_length, cell.horizon), series.breaks
     train = train_windows(values, cut, *window).between(breaks)
-    held_out = (evaluation_windows(values, part, *window) for part in (cut.validation, cut.test))
-    validation, test = (windows.between(breaks) for windows in held_out)
+    later = (evaluation_windows(values, part, *window) for part in (cut.validation, cut.test))
+    validation, test = (windows.between(breaks) for windows in later)
     if breaks:
         _check_pieces({"train": train, "validation": validation, "test": test}, cell, cut, series)
     return TrainingData(train, validation or None, cell.as_published), test

@@ -1,7 +1,5 @@
 """What may be behind times that are out of order, and behind a file read without times: likely causes and ways out."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any

@@ -4,8 +4,6 @@ The checksums of Parquet pages are verified where the file has them. Where it do
 each column have to hold.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial

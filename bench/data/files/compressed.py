@@ -1,7 +1,5 @@
 """Open a data file that is plain or compressed, and refuse what is no regular file."""
 
-from __future__ import annotations
-
 import bz2
 import csv
 import gzip
@@ -111,8 +109,8 @@ def _unzipped(path: Path) -> BinaryIO:
     names = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
     names = [name for name in names if not name.startswith("__MACOSX/")]  # a copy of attributes, not data
     if len(names) != 1:
-        held = f"{len(names)} ({', '.join(names[:5])}{', …' if len(names) > 5 else ''})" if names else "none"
-        raise DataError(f"{path}: expected one file in the archive, got {held}; store the one that is meant by itself")
+        came = f"{len(names)} ({', '.join(names[:5])}{', …' if len(names) > 5 else ''})" if names else "none"
+        raise DataError(f"{path}: expected one file in the archive, got {came}; store the one that is meant by itself")
     return cast(BinaryIO, archive.open(names[0]))
 
 

@@ -4,8 +4,6 @@ Where no format is stated and a column is neither, common formats are tried on a
 taken, and said; where two give other times, both are named and neither is taken.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Numbers written as texts, or stored in another type, as float64: each is the nearest double, or is refused."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,8 +1,6 @@
 """What a suite may say of a data file."""
 
-from __future__ import annotations
-
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
@@ -77,7 +75,7 @@ class File(Parameters):
     )
 
     @model_validator(mode="after")
-    def _has_two_marks(self) -> File:
+    def _has_two_marks(self) -> Self:
         if (self.decimal or ".") == self.thousands:
             advice = 'state decimal: "," too' if self.decimal is None else "change one of them"
             raise ValueError(f"expected two marks for decimals and thousands, got {self.thousands!r}; {advice}")

@@ -1,7 +1,5 @@
 """Values and times of a file, and whether they can be a series: finite, in order, without gaps that are too long."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,12 +1,10 @@
 """A data file, as a suite describes it, as a series: rows chosen, values and times read, missing values treated."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,7 +122,7 @@ class _Rows:
     times: tuple[Any, ...]
     used: frozenset[int]
 
-    def present(self, chosen: NDArray[np.bool_]) -> _Rows:
+    def present(self, chosen: NDArray[np.bool_]) -> Self:
         """The chosen ones of them."""
         if chosen.all():
             return self

@@ -1,11 +1,9 @@
 """A file as a table of named columns."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,9 +129,9 @@ class Unreadable(Exception):
     came: str
     advice: str = "fix it"
 
-    def within(self, rows: NDArray[np.int64]) -> Unreadable:
+    def within(self, rows: NDArray[np.int64]) -> Self:
         """The same in a table of which `rows` were looked at."""
-        return Unreadable(int(rows[self.row]), self.expected, self.came, self.advice)
+        return type(self)(int(rows[self.row]), self.expected, self.came, self.advice)
 
 
 def first_fault(count: int, readable: Callable[[int, int], bool]) -> int:
