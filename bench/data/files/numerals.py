@@ -106,22 +106,30 @@ def numbers(column: Any, decimal: str | None, thousands: str | None) -> Numbers:
         return Numbers(_exact(column))
     if decimal is not None or thousands is not None:
         return Numbers(_of_texts(column, Numerals(decimal or ".", thousands or "")))
-    plain = Numerals()
     values = _cast(column)
-    if values is not None:
-        _refuse_rounding(values, column)
-        return Numbers(values, warnings=tuple(_dots(column)))
-    fitting = [each for each in _candidates() if _first_misfit(column, each) is None]
-    results = {each: _of_texts(column, each) for each in fitting}
-    if results and all(np.array_equal(values, next(iter(results.values()))) for values in results.values()):
-        return Numbers(results[fitting[0]], notes=(str(fitting[0]),))
-    if results:
-        row = _first_misfit(column, plain) or 0
-        ways = " or ".join(str(each) for each in fitting)
-        raise Unreadable(
-            row, f"a number such as {plain.example}", _text(column, row), f"state {ways}: both can be read"
-        )
-    return Numbers(_of_texts(column, plain))
+    if values is None:
+        return _detected(column)
+    _refuse_rounding(values, column)
+    return Numbers(values, warnings=tuple(_dots(column)))
+
+
+def _detected(texts: Any) -> Numbers:
+    """The numbers in texts of which one at least is no plain number, where they can be read in one way."""
+    plain = Numerals()
+    readings: dict[bytes, tuple[Numerals, FloatArray]] = {}
+    for each in _candidates():
+        if _first_misfit(texts, each) is None:
+            values = _of_texts(texts, each)
+            readings.setdefault(values.tobytes(), (each, values))
+    if not readings:
+        return Numbers(_of_texts(texts, plain))
+    if len(readings) > 1:
+        row = _first_misfit(texts, plain) or 0
+        ways = " or ".join(str(each) for each, _ in readings.values())
+        advice = f"it can be read in {len(readings)} ways: state {ways}"
+        raise Unreadable(row, f"a number such as {plain.example}", _text(texts, row), advice)
+    ((chosen, values),) = readings.values()
+    return Numbers(values, notes=(str(chosen),))
 
 
 def _candidates() -> Iterator[Numerals]:
