@@ -272,4 +272,9 @@ def alone(cell: Cell) -> str:
 
 
 def _entry(entry: Entry) -> dict[str, Any]:
-    return {"id": entry.id, "kind": entry.kind, **{name: entry.parameters[name] for name in entry.stated}}
+    return {"id": entry.id, "kind": entry.kind, **_stated(entry)}
+
+
+def _stated(entry: Entry) -> dict[str, Any]:
+    """The parameters that the suite states; one at its default may be left out of `Entry.parameters`."""
+    return {name: entry.parameters[name] for name in entry.stated if name in entry.parameters}
