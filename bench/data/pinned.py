@@ -19,6 +19,7 @@ from pydantic import Field
 from bench.data.base import DatasetKind, Parameters, Provenance, Series, file_sha256
 from bench.data.files.options import File
 from bench.data.files.reading import names_of_columns, read_columns
+from bench.data.stand_ins import stand_in
 from bench.errors import DataError, DataUnavailable, one_line
 from bench.paths import path_of
 from bench.registry import lookup
@@ -116,6 +117,8 @@ def locate(name: str) -> Path:
         It is in none of these places; the message gives the two ways to provide it.
     """
     pinned = lookup(PINNED, name, "pinned file")
+    if (other := stand_in(name)) is not None:
+        return other
     if (given := _given(pinned)) is not None:
         if (sha256 := file_sha256(given)) != pinned.sha256:
             raise DataError(_differs(given, pinned, sha256))
