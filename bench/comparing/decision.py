@@ -27,8 +27,8 @@ from bench.comparing.pairs import Pairs, ResultSet, check_pair, differences, oth
 from bench.errors import InputError, StoreError
 from bench.reporting.values import Estimate
 from bench.spec import Gate
-from bench.stats.bootstrap import Interval, mean
 from bench.stats.paired import POWER, Paired, ReplicatePairs, holm, paired, replicates
+from bench.stats.ratios import Interval, mean_error, mean_value
 
 ROUNDING = 1e-6
 """An error below this share of the data's range is rounding: two such errors are the same."""
@@ -65,6 +65,11 @@ class Measure:
             return values
         floor = np.fmax(ROUNDING * scale, _SMALLEST)[:, None]
         return np.asarray(np.log(np.maximum(values, floor)))
+
+    def means(self, old: FloatArray, new: FloatArray) -> tuple[Interval, Interval]:
+        """The means over seeds of both sides, with their intervals."""
+        mean = mean_error if self.relative else mean_value
+        return mean(old), mean(new)
 
     def margin(self, threshold: float) -> float:
         """`threshold` as a difference of `comparable` values."""
@@ -246,7 +251,7 @@ def judged(pairs: Pairs, gate: Gate) -> list[tuple[MetricChange, ...]]:
     """
     values = {metric: pairs.values(metric) for metric in gate.thresholds.stated()}
     decisions = _decisions(pairs, values, gate)
-    means = {metric: (mean(old), mean(new)) for metric, (old, new) in values.items()}
+    means = {metric: MEASURES[metric].means(old, new) for metric, (old, new) in values.items()}
     found: list[tuple[MetricChange, ...]] = []
     for at, (old, new) in enumerate(pairs.sides()):
         present = [metric for metric in values if means[metric][0].count[at]]
