@@ -1,7 +1,5 @@
 """Systems and the rows of their cells → one card for each published document."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -124,14 +122,14 @@ def _protocol(systems: Sequence[System], tables: Tables) -> tuple[Evidence, ...]
 
 
 def _runs(system: System, tables: Tables) -> list[Run]:
-    found = []
+    runs = []
     for dataset in system.named_datasets:
         for model in system.models:
             own = tables.evidence(dataset.id, f"{model.id}{PUBLISHED}")
-            found += [_run(system, cell, tables, model=model.id) for cell in own]
+            runs += [_run(system, cell, tables, model=model.id) for cell in own]
             if not own:
-                found.append(Run(system.id, dataset.id, model.id, None, (), (), None, None))
-    return found
+                runs.append(Run(system.id, dataset.id, model.id, None, (), (), None, None))
+    return runs
 
 
 def _run(system: System, cell: Evidence, tables: Tables, *, model: str) -> Run:

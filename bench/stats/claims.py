@@ -5,8 +5,6 @@ the series. Its p-value is the largest of theirs, and its interval the smallest 
 excludes "no difference" exactly where the p-value, before the correction for the family, is significant.
 """
 
-from __future__ import annotations
-
 import math
 from collections import defaultdict
 from collections.abc import Sequence

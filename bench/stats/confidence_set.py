@@ -1,7 +1,5 @@
 """The model confidence set on one series: it contains the best models with a given probability."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

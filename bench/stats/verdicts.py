@@ -1,7 +1,5 @@
 """Verdicts in words, each a frozen value with its numbers and its sentence."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -6,8 +6,6 @@ losses persist far beyond the horizon. Persistent losses are few independent one
 uncertain; Student's degrees of freedom count both.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

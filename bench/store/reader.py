@@ -5,8 +5,6 @@ can be read also gives the reasons for the rest: one damaged part hides one cell
 for each cell and machine, because one cell may be probed on several. The folder also contains the suite that was run.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -42,9 +40,9 @@ def load(part: Path) -> pa.Table | None:
     rows = _open(part, lambda file: file.read())
     if rows is None:
         return None
-    found = set(rows["cell_id"].unique().to_pylist())
+    ids = set(rows["cell_id"].unique().to_pylist())
     cell_id = part.stem.rpartition("-")[0] if _table(part) == "probes" else part.stem  # a probe names its machine
-    if found - {cell_id} or (_table(part) == "runs" and not found):
+    if ids - {cell_id} or (_table(part) == "runs" and not ids):
         raise StoreError(f"{part}: expected the rows of cell {cell_id} and of no other; {_remedy(part)}")
     return pa.concat_tables([ALL[_table(part)].empty_table(), rows], promote_options="default")
 
@@ -101,15 +99,15 @@ def _open(part: Path, take: Callable[[pq.ParquetFile], T]) -> T | None:
         raise StoreError(f"{part}: expected a whole Parquet file, but it is torn ({line}); {_remedy(part)}") from error
 
 
-def _check_schema(part: Path, found: pa.Schema) -> None:
-    _check_version(part, _version(found) or "none")
-    if not found.equals(_as_old(ALL[_table(part)], found, added=ADDED.get(_table(part), frozenset()))):
+def _check_schema(part: Path, schema: pa.Schema) -> None:
+    _check_version(part, _version(schema) or "none")
+    if not schema.equals(_as_old(ALL[_table(part)], schema, added=ADDED.get(_table(part), frozenset()))):
         raise StoreError(f"{part}: expected the columns of {_table(part)!r}, found others; {_remedy(part)}")
 
 
-def _as_old(schema: pa.Schema, found: pa.Schema, *, added: frozenset[str]) -> pa.Schema:
-    """`schema` without the columns of `added` that are not `found`."""
-    return pa.schema([field for field in schema if field.name in found.names or field.name not in added])
+def _as_old(schema: pa.Schema, present: pa.Schema, *, added: frozenset[str]) -> pa.Schema:
+    """`schema` without the columns of `added` that are not `present`."""
+    return pa.schema([field for field in schema if field.name in present.names or field.name not in added])
 
 
 def _check_version(part: Path, version: str) -> None:
@@ -295,7 +293,7 @@ def gather(folder: Path) -> Gathered:
 
 def _whole(folder: Path, tables: Iterable[str], names: Iterable[str], unreadable: list[StoreError]) -> list[Rows]:
     """The parts of each name in all of `tables`; those of one with a part that cannot be read are left out."""
-    found = []
+    complete = []
     for name in names:
         try:
             parts = {table: load(part_of(folder, table, name)) for table in tables}
@@ -303,8 +301,8 @@ def _whole(folder: Path, tables: Iterable[str], names: Iterable[str], unreadable
             unreadable.append(error)
             continue
         if all(rows is not None for rows in parts.values()):  # not set aside since it was listed
-            found.append({table: rows.cast(ALL[table]) for table, rows in parts.items() if rows is not None})
-    return found
+            complete.append({table: rows.cast(ALL[table]) for table, rows in parts.items() if rows is not None})
+    return complete
 
 
 def probe_part(folder: Path, cell_id: str, machine: str) -> Path:

@@ -85,11 +85,11 @@ def writing(folder: Path) -> Iterator[Writer]:
     with _writable(folder):
         _prepare(folder)
     with exclusive(folder / ".lock"):
-        shelves = (folder, folder / ARCHIVE)
-        for archive in shelves:
+        archives = (folder, folder / ARCHIVE)
+        for archive in archives:
             stored(archive)  # refuses what it cannot read before anything is moved or cleared
         with _writable(folder):
-            for archive in shelves:
+            for archive in archives:
                 _recover(archive)
         yield Writer(folder)
 
@@ -151,10 +151,10 @@ def _prepare(archive: Path) -> None:
 
 
 def _only_cell(rows: Mapping[str, pa.Table]) -> str:
-    found = {cell_id for name in TABLES for cell_id in rows[name]["cell_id"].unique().to_pylist()}
-    if len(found) != 1 or not rows["runs"].num_rows:
-        raise ValueError(f"expected the rows of one cell, with at least one run; found cells {sorted(found)}")
-    return str(found.pop())
+    ids = {cell_id for name in TABLES for cell_id in rows[name]["cell_id"].unique().to_pylist()}
+    if len(ids) != 1 or not rows["runs"].num_rows:
+        raise ValueError(f"expected the rows of one cell, with at least one run; found cells {sorted(ids)}")
+    return str(ids.pop())
 
 
 def _stage(archive: Path, cell_id: str) -> Path:
