@@ -161,7 +161,7 @@ def _no_skill(chosen: Sequence[CellSummary], reference: str) -> str:
     tested = [cell for cell in chosen if cell.tested]
     worse = [cell.model for cell in tested if cell.beats_persistence is ClaimOutcome.FAILS]
     if worse and len(worse) == len(tested):
-        return f"{_are(worse)} worse than persistence{reference}."
+        return f"{_are(worse)} worse than persistence{reference}." if reference else ""
     if tested:
         some = f" {_are(worse)} worse." if worse else ""
         return f"No model is shown to beat persistence{reference}: no skill.{some}"

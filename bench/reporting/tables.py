@@ -133,7 +133,7 @@ def _against(cell: CellSummary, *, best: bool) -> TableEntry:
 
 
 _ONE_FIT = "one fit stands for every seed"
-_ONE_SEED = "one replicate shows no spread"
+_ONE_SEED = "one replicate, or copies of one, show no spread; two skewed errors may bound no mean"
 _ITSELF = "persistence against itself"
 _NO_WINDOW = "the predictions are not stored, are too few for an interval, or are of other data for each seed"
 _NO_ERROR = "no error is stored"
