@@ -28,8 +28,8 @@ from bench.errors import InputError, StoreError
 from bench.reporting.source import suite_of
 from bench.reporting.values import Estimate
 from bench.spec import Gate, Suite, Thresholds
-from bench.stats.bootstrap import Interval, mean
 from bench.stats.paired import POWER, Paired, ReplicatePairs, holm, paired, replicates
+from bench.stats.ratios import Interval, mean_error, mean_value
 from bench.text import listed
 
 ROUNDING = 1e-6
@@ -67,6 +67,11 @@ class Measure:
             return values
         floor = np.fmax(ROUNDING * scale, _SMALLEST)[:, None]
         return np.asarray(np.log(np.maximum(values, floor)))
+
+    def means(self, old: FloatArray, new: FloatArray) -> tuple[Interval, Interval]:
+        """The means over seeds of both sides, with their intervals."""
+        mean = mean_error if self.relative else mean_value
+        return mean(old), mean(new)
 
     def margin(self, threshold: float) -> float:
         """`threshold` as a difference of `comparable` values."""
@@ -248,8 +253,8 @@ def judged(pairs: Pairs, gate: Gate) -> list[tuple[MetricChange, ...]]:
     """
     values = {metric: pairs.values(metric) for metric in gate.thresholds.stated()}
     decisions = _decisions(pairs, values, gate)
-    means = {metric: (mean(old), mean(new)) for metric, (old, new) in values.items()}
-    rmse = mean(pairs.values("rmse")[1]).value
+    means = {metric: MEASURES[metric].means(old, new) for metric, (old, new) in values.items()}
+    rmse = mean_error(pairs.values("rmse")[1]).value
     credible = Credible.of(pairs, alpha=gate.alpha)
     metrics: list[tuple[MetricChange, ...]] = []
     for at, (old, new) in enumerate(pairs.sides()):
