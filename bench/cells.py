@@ -20,6 +20,10 @@ CODE_VERSION = 1
 """Raise it when a change of the code changes results: stored cells of another version are run again."""
 
 
+LIMITS = ("time_limit_s",)
+"""What ends a cell early and changes no result of one that finishes: no part of its identity."""
+
+
 @dataclass(frozen=True, order=True, slots=True)
 class Case:
     """What the models of one comparison share: the cells of one case differ in their model alone."""
@@ -92,15 +96,25 @@ class Cell:
 
     @cached_property
     def spec(self) -> str:
-        """The resolved content that decides the results, as canonical JSON; the suite's name is not in it.
+        """The resolved content of the cell, as canonical JSON; the suite's name is not in it.
 
         Which parameters were stated only matters to tuning: where nothing is tuned, a default written out is no
         other content. A file is known by its bytes, wherever it lies.
         """
+        return _canonical(self._content)
+
+    @cached_property
+    def id(self) -> str:
+        """16 hexadecimal digits of the SHA-256 of `spec`, its `LIMITS` left open: what decides the results."""
+        decisive = _canonical({**self._content, **dict.fromkeys(LIMITS)})
+        return hashlib.sha256(decisive.encode()).hexdigest()[:16]
+
+    @property
+    def _content(self) -> dict[str, Any]:
         dataset = self.dataset.model_dump(exclude={"stated"})
         if self.data_sha256:
             dataset["parameters"].pop("path", None)
-        content: dict[str, Any] = {
+        return {
             "dataset": dataset,
             "model": self.model.model_dump(exclude=None if self.tuning else {"stated"}),
             "sequence_length": self.sequence_length,
@@ -117,12 +131,6 @@ class Cell:
             "plugins": self.plugins,
             "code_version": CODE_VERSION,
         }
-        return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-
-    @cached_property
-    def id(self) -> str:
-        """16 hexadecimal digits of the SHA-256 of `spec`."""
-        return hashlib.sha256(self.spec.encode()).hexdigest()[:16]
 
     @property
     def key(self) -> CellKey:
@@ -138,6 +146,10 @@ class Cell:
     def title(self) -> str:
         """For people: never used to find or name anything."""
         return self.key.title
+
+
+def _canonical(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 @dataclass(frozen=True)
@@ -179,16 +191,21 @@ class CellSpec:
         return self._section("training")
 
     @property
+    def time_limit_s(self) -> float | None:
+        """Seconds that the cell had, at most; `None` for no limit."""
+        return self.content.get("time_limit_s")
+
+    @property
     def fresh_data(self) -> bool:
         """Whether each replicate has data of its own seed."""
         return bool(self.content.get("fresh_data"))
 
     @property
     def portable(self) -> Mapping[str, Any]:
-        """The content without what only the machine that ran it knows: its data files and plugins."""
+        """What decides the results, without what only the machine that ran it knows: its data files and plugins."""
         dataset = self._section("dataset")
         parameters = {name: value for name, value in dataset["parameters"].items() if name != "path"}
-        own = {name: value for name, value in self.content.items() if name not in ("data_sha256", "plugins")}
+        own = {name: value for name, value in self.content.items() if name not in ("data_sha256", "plugins", *LIMITS)}
         return {**own, "dataset": {**dataset, "parameters": parameters}}
 
     def _section(self, name: str) -> Mapping[str, Any]:
@@ -266,4 +283,9 @@ def alone(cell: Cell) -> str:
 
 
 def _entry(entry: Entry) -> dict[str, Any]:
-    return {"id": entry.id, "kind": entry.kind, **{name: entry.parameters[name] for name in entry.stated}}
+    return {"id": entry.id, "kind": entry.kind, **_stated(entry)}
+
+
+def _stated(entry: Entry) -> dict[str, Any]:
+    """The parameters that the suite states; one at its default may be left out of `Entry.parameters`."""
+    return {name: entry.parameters[name] for name in entry.stated if name in entry.parameters}

@@ -65,17 +65,20 @@ def compare_results(
 
 def _compared(old: Path, new: Path, suite: str | None, *, gate: bool) -> Comparison:
     from bench.comparing.decision import compare_folders
+    from bench.replication.systems import parsed
 
     limits, origin = gate_of(suite, new)
-    comparison = compare_folders(old, new, limits, gate_file=origin)
-    return replace(comparison, cautions=stale(comparison.new_commits)) if gate else comparison
+    comparison = compare_folders(old, new, limits, gate_file=origin, parse=parsed)
+    return replace(comparison, cautions=(*comparison.cautions, *stale(comparison.new_commits))) if gate else comparison
 
 
 def stale(commits: Sequence[str]) -> tuple[str, ...]:
     """What to say where results are not of the code that is checked out here."""
-    from bench.store.environment import checkout
+    from bench.store.environment import checkout, refused_checkout
 
     here = checkout()
+    if refused := refused_checkout():
+        return (f"whether the new results are of the code here is not known: {refused}",)
     if not commits or here["git_commit"] is None:
         return ()
     current = commit(here["git_commit"], dirty=here["git_dirty"])

@@ -25,10 +25,12 @@ from bench.comparing.outcomes import CellChange, ChangeVerdict, Comparison, Metr
 from bench.comparing.pairs import Pairs, ResultSet, check_pair, differences, other_targets
 from bench.comparing.too_good import Credible
 from bench.errors import InputError, StoreError
+from bench.reporting.source import suite_of
 from bench.reporting.values import Estimate
-from bench.spec import Gate, Thresholds
-from bench.stats.bootstrap import Interval, mean
+from bench.spec import Gate, Suite, Thresholds
 from bench.stats.paired import POWER, Paired, ReplicatePairs, holm, paired, replicates
+from bench.stats.ratios import Interval, mean_error, mean_value
+from bench.text import listed
 
 ROUNDING = 1e-6
 """An error below this share of the data's range is rounding: two such errors are the same."""
@@ -65,6 +67,11 @@ class Measure:
             return values
         floor = np.fmax(ROUNDING * scale, _SMALLEST)[:, None]
         return np.asarray(np.log(np.maximum(values, floor)))
+
+    def means(self, old: FloatArray, new: FloatArray) -> tuple[Interval, Interval]:
+        """The means over seeds of both sides, with their intervals."""
+        mean = mean_error if self.relative else mean_value
+        return mean(old), mean(new)
 
     def margin(self, threshold: float) -> float:
         """`threshold` as a difference of `comparable` values."""
@@ -246,8 +253,8 @@ def judged(pairs: Pairs, gate: Gate) -> list[tuple[MetricChange, ...]]:
     """
     values = {metric: pairs.values(metric) for metric in gate.thresholds.stated()}
     decisions = _decisions(pairs, values, gate)
-    means = {metric: (mean(old), mean(new)) for metric, (old, new) in values.items()}
-    rmse = mean(pairs.values("rmse")[1]).value
+    means = {metric: MEASURES[metric].means(old, new) for metric, (old, new) in values.items()}
+    rmse = mean_error(pairs.values("rmse")[1]).value
     credible = Credible.of(pairs, alpha=gate.alpha)
     metrics: list[tuple[MetricChange, ...]] = []
     for at, (old, new) in enumerate(pairs.sides()):
@@ -365,8 +372,20 @@ def compare(
     )
 
 
-def compare_folders(old: Path, new: Path, gate: Gate | None = None, *, gate_file: str = "") -> Comparison:
-    """`compare` the results folders `old` and `new`.
+def compare_folders(
+    old: Path,
+    new: Path,
+    gate: Gate | None = None,
+    *,
+    gate_file: str = "",
+    parse: Callable[[str], Suite] = Suite.model_validate_json,
+) -> Comparison:
+    """`compare` what the results folders `old` and `new` hold of their suites; what else they keep is named.
+
+    Parameters
+    ----------
+    parse
+        Reads the suite that a folder keeps, see `bench.reporting.source.read`.
 
     Raises
     ------
@@ -374,15 +393,31 @@ def compare_folders(old: Path, new: Path, gate: Gate | None = None, *, gate_file
         As `compare`; or a folder holds no results, or some that cannot be read: one line for each folder.
     """
     tables: list[Mapping[str, pa.Table]] = []
-    problems = []
+    cautions, problems = [], []
     for folder in (old, new):
         try:
-            tables.append({"runs": store.read(folder, "runs")})
+            runs, caution = _of_suite(folder, parse)
         except StoreError as error:
             problems.append(str(error))
+        else:
+            tables.append({"runs": runs})
+            cautions += caution
     if problems:
         raise InputError("\n".join(dict.fromkeys(problems)))
-    return compare(tables[0], tables[1], gate, gate_file=gate_file)
+    return replace(compare(tables[0], tables[1], gate, gate_file=gate_file), cautions=tuple(cautions))
+
+
+def _of_suite(folder: Path, parse: Callable[[str], Suite]) -> tuple[pa.Table, list[str]]:
+    """The rows of the suite that `folder` holds, and what to know of the others."""
+    runs = store.read(folder, "runs")
+    suite, problem = suite_of(folder, parse)
+    kept = store.kept_cells(runs, suite, store.read_renewal(folder))
+    cautions = [problem] if problem else []
+    if kept:
+        named = listed([f"{cell.key.title} ({cell.reason})" for cell in kept[:3]])
+        more = f" and {len(kept) - 3} more" if len(kept) > 3 else ""
+        cautions.append(f"{folder} keeps what is no result of its suite, and is not compared: {named}{more}")
+    return store.without(runs, kept), cautions
 
 
 def _cells(pairs: Pairs, gate: Gate) -> tuple[CellChange, ...]:

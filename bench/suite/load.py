@@ -13,8 +13,9 @@ from typing import Protocol, TypeVar
 from pydantic import BaseModel
 
 from bench.data.base import DatasetKind
-from bench.errors import SuiteError
+from bench.errors import InputError, SuiteError
 from bench.models.base import ModelKind
+from bench.paths import path_of
 from bench.registry import unknown
 from bench.spec import Entry, Frozen, Name, Origin, Settings, Suite
 from bench.suite.checks import (
@@ -116,7 +117,11 @@ class Resolver:
         path = parameters.content.get("path")
         if path is None or not isinstance(path.content, str) or not path.content:
             return parameters
-        absolute = str((self.folder / path.content).absolute())
+        try:
+            absolute = str((self.folder / path_of(path.content)).absolute())
+        except InputError as error:
+            self.problems.add(path.place, f"path: {error}")
+            return parameters
         return Value(parameters.place, {**parameters.content, "path": Value(path.place, absolute)}, parameters.keys)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import fields, replace
 from fnmatch import fnmatchcase
@@ -96,7 +97,7 @@ def test_a_spec_is_read_back_by_name():
     assert (found.dataset_kind, found.model_kind, found.fresh_data) == ("noise", "net", True)
     assert found.model_parameters == CELL.model.parameters
     assert found.training == CELL.training.model_dump()
-    assert set(found.content) - set(found.portable) == {"data_sha256", "plugins"}
+    assert set(found.content) - set(found.portable) == {"data_sha256", "plugins", "time_limit_s"}
 
 
 @pytest.mark.parametrize("text", [None, "", "{}"])
@@ -162,7 +163,6 @@ OTHER = {
     "tuning": [None],
     "as_published": [AsPublished(order="in-order"), AsPublished(scaler="series")],
     "fresh_data": [True],
-    "time_limit_s": [60.0],
     "data_sha256": ["0" * 64],
     "plugins": [{"other": "1.0"}],
 }  # fmt: skip
@@ -185,12 +185,23 @@ def variants():
 
 def test_every_field_that_can_change_a_result_changes_the_identity():
     found = dict(variants())
-    assert {field.name for field in fields(Cell)} == {*OTHER, "training", "suite"}
+    assert {field.name for field in fields(Cell)} == {*OTHER, "training", "suite", "time_limit_s"}
     assert len({CELL.id, *(cell.id for cell in found.values())}) == 1 + len(found)
 
 
 def test_the_name_of_the_suite_is_no_part_of_it():
     assert replace(CELL, suite="another").id == CELL.id
+
+
+def test_a_limit_is_no_part_of_it_and_is_recorded():
+    limited = replace(CELL, time_limit_s=60.0)
+    assert limited.id == replace(CELL, time_limit_s=61.5).id == CELL.id
+    assert json.loads(limited.spec) == {**json.loads(CELL.spec), "time_limit_s": 60.0}
+    assert CellSpec.from_json(limited.spec).time_limit_s == 60.0
+
+
+def test_the_identity_of_a_cell_without_a_limit_is_the_hash_of_its_spec():
+    assert CELL.id == hashlib.sha256(CELL.spec.encode()).hexdigest()[:16]
 
 
 def test_order_comments_and_style_are_no_part_of_it(load_text):
