@@ -147,7 +147,11 @@ class ColumnsFile:
 
 def _opened(path: Path, mode: str) -> Any:
     """The file as text, whatever its bytes; one that gzip has compressed is read and written as such."""
-    how = {"encoding": "utf-8-sig" if mode == "rt" else "utf-8", "errors": "surrogateescape", "newline": ""}
+    how: dict[str, Any] = {
+        "encoding": "utf-8-sig" if mode == "rt" else "utf-8",
+        "errors": "surrogateescape",
+        "newline": "",
+    }
     return gzip.open(path, mode, **how) if path.suffix == ".gz" else path.open(mode, **how)
 
 
@@ -238,13 +242,10 @@ class Replaced:
             return np.zeros(0, np.bool_)
         given = {name: getattr(self.parameters, name) for name in type(self.parameters).model_fields}
         time = given.pop("time", None)
-        kept = [
-            *(time if isinstance(time, tuple) else [] if time is None else [time]),
-            *(given.pop("where", None) or ()),
-        ]
-        return self.table.values(
-            [value for value in given.values() if isinstance(value, str)] + _number_of(given), kept
-        )
+        times = time if isinstance(time, tuple) else () if time is None else (time,)
+        kept = [*times, *(given.pop("where", None) or ())]
+        named = [value for name, value in given.items() if isinstance(value, str) or name == "column"]
+        return self.table.values(named, kept)
 
     @property
     def kind_of_pinned(self) -> str | None:
@@ -264,9 +265,3 @@ class Replaced:
         """The parameter that names an existing file; empty where none does."""
         given = ((name, getattr(self.parameters, name)) for name in type(self.parameters).model_fields)
         return next((name for name, value in given if isinstance(value, str | Path) and Path(value).is_file()), "")
-
-
-def _number_of(given: dict[str, Any]) -> list[int]:
-    """The number of the column, where it is given by that."""
-    column = given.get("column")
-    return [column] if isinstance(column, int) else []
