@@ -23,7 +23,7 @@ from bench import scratch
 Array = NDArray[Any]
 
 scratch.settle_kernels()
-config.CACHE_DIR = os.environ.get(scratch.KERNELS, "")  # numba has read it when it was imported
+vars(config)["CACHE_DIR"] = os.environ.get(scratch.KERNELS, "")  # numba read it when it was imported
 
 P = ParamSpec("P")
 R = TypeVar("R")
