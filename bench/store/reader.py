@@ -344,6 +344,24 @@ def read_probes(folder: Path, *, machine: str | None = None) -> pa.Table:
     return pa.concat_tables([PROBES.empty_table(), *(part for part in parts if part is not None)])
 
 
+UNFINISHED = "unfinished"
+"""The folder, within a results folder, of the trials of cells that are not stored yet."""
+
+
+def read_unfinished(folder: Path, cell_id: str) -> pa.Table | None:
+    """The finished trials of a cell whose study was ended; `None` where there are none that can be used."""
+    path = part_of(folder, UNFINISHED, cell_id)
+    if not path.is_file():
+        return None
+    try:
+        with opened(path) as stream, pq.ParquetFile(stream, page_checksum_verification=True) as file:
+            trials = file.read()
+    except (pa.ArrowException, OSError):
+        return None  # they are made again
+    whole = trials.schema.equals(SCHEMAS["trials"]) and trials["cell_id"].unique().to_pylist() == [cell_id]
+    return trials if whole else None
+
+
 NAME = "suite.json"
 
 

@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -17,9 +17,9 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bench.atomic import sync
+from bench.atomic import sync, write_atomically
 from bench.errors import StoreError
-from bench.store.reader import cell_ids, opened, part_of, probe_part, stored, write_suite
+from bench.store.reader import UNFINISHED, cell_ids, opened, part_of, probe_part, stored, write_suite
 from bench.store.renewal import Renewal, write_renewal
 from bench.store.schema import ALL, SCHEMAS, Rows
 
@@ -109,6 +109,22 @@ class Writer:
             for name in TABLES:
                 _write(staged, name, rows[name])
             _commit(self.folder, cell_id)
+        self.forget_trials(cell_id)
+
+    def keep_trials(self, trials: pa.Table) -> None:
+        """Keep the finished trials of a cell whose study goes on; `put` and `forget_trials` remove them."""
+        (cell_id,) = trials["cell_id"].unique().to_pylist()
+        content = pa.BufferOutputStream()
+        pq.write_table(trials, content, compression="zstd", write_page_checksum=True)
+        with _writable(self.folder):
+            path = part_of(self.folder, UNFINISHED, cell_id)
+            path.parent.mkdir(exist_ok=True)
+            write_atomically(path, content.getvalue().to_pybytes())
+
+    def forget_trials(self, cell_id: str) -> None:
+        """Remove what `keep_trials` has kept of a cell, if anything."""
+        with _writable(self.folder), suppress(FileNotFoundError, NotADirectoryError):
+            part_of(self.folder, UNFINISHED, cell_id).unlink()
 
     def put_suite(self, text: str) -> None:
         """Keep `text`, a suite as JSON; nothing is written where the folder holds that already."""
