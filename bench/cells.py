@@ -14,7 +14,7 @@ from functools import cached_property
 from itertools import chain, product
 from typing import Any, ClassVar
 
-from bench.spec import PROTOCOL, AsPublished, Entry, Exclusion, Product, Split, Suite, Training, Tuning
+from bench.spec import PROTOCOL, AsPublished, Entry, Exclusion, Product, Settings, Split, Suite, Training, Tuning
 
 CODE_VERSION = 1
 """Raise it when a change of the code changes results: stored cells of another version are run again."""
@@ -123,7 +123,7 @@ class Cell:
             "seed": self.seed,
             "split": self.split.model_dump(),
             "training": self.training.model_dump(),
-            "tuning": self.tuning.model_dump() if self.tuning else None,
+            "tuning": self.tuning.model_dump(exclude={"models"}) if self.tuning else None,
             "as_published": self.as_published.model_dump(),
             "fresh_data": self.fresh_data,
             "time_limit_s": self.time_limit_s,
@@ -220,6 +220,7 @@ def expand(suite: Suite) -> Iterator[Cell]:
 
 def _cells(of: Product) -> Iterator[Cell]:
     settings, datasets, models = of
+    tuning = {model.id: _tuning(settings, model) for model in models}
     for dataset, model, length, horizon in product(datasets, models, settings.sequence_lengths, settings.horizons):
         yield Cell(
             suite=settings.name,
@@ -231,11 +232,21 @@ def _cells(of: Product) -> Iterator[Cell]:
             seed=settings.seed,
             split=settings.split,
             training=settings.training,
-            tuning=settings.tuning or None,
+            tuning=tuning[model.id],
             as_published=settings.as_published,
             fresh_data=settings.fresh_data,
             time_limit_s=settings.time_limit_s,
         )
+
+
+def _tuning(settings: Settings, model: Entry) -> Tuning | None:
+    """The budget of a cell of `model`; `None` where it is not to be tuned."""
+    tuning = settings.tuning or None
+    if tuning is None or tuning.models is None:
+        return tuning
+    if not any(named(model.id, pattern) for pattern in tuning.models):
+        return None
+    return Tuning.model_validate(tuning.model_dump(exclude={"models"}, exclude_unset=True))
 
 
 def named(name: str, pattern: str) -> bool:
@@ -272,4 +283,9 @@ def alone(cell: Cell) -> str:
 
 
 def _entry(entry: Entry) -> dict[str, Any]:
-    return {"id": entry.id, "kind": entry.kind, **{name: entry.parameters[name] for name in entry.stated}}
+    return {"id": entry.id, "kind": entry.kind, **_stated(entry)}
+
+
+def _stated(entry: Entry) -> dict[str, Any]:
+    """The parameters that the suite states; one at its default may be left out of `Entry.parameters`."""
+    return {name: entry.parameters[name] for name in entry.stated if name in entry.parameters}

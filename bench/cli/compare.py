@@ -46,7 +46,7 @@ def compare_results(
         The two cannot be compared; that has then been written in every form that was requested.
     """
     from bench.comparing.formats import FORMATS, REFUSALS
-    from bench.comparing.outcomes import ChangeVerdict
+    from bench.comparing.outcomes import ALARMS, ChangeVerdict
 
     targets = list(zip_longest(forms or [Format.MD], outputs))
     if len(outputs) > len(forms or [Format.MD]):
@@ -60,7 +60,7 @@ def compare_results(
         raise
     for form, output in targets:
         _put(FORMATS[form](comparison), output)
-    return {ChangeVerdict.REGRESSED: 1, ChangeVerdict.NOT_COMPARABLE: 2}.get(comparison.verdict, 0) if gate else 0
+    return {**dict.fromkeys(ALARMS, 1), ChangeVerdict.NOT_COMPARABLE: 2}.get(comparison.verdict, 0) if gate else 0
 
 
 def _compared(old: Path, new: Path, suite: str | None, *, gate: bool) -> Comparison:

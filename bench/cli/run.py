@@ -58,6 +58,8 @@ def run_suite(request: RunRequest) -> int:
     cells = only(list(expand(suite)), request.only)
     with naming_lines(suite):
         plan = prepare(cells, folder, fresh=request.fresh, failed_only=request.failed_only)
+    for note in plan.notes:
+        typer.echo(f"note: {note}", err=True)
     jobs = min(request.jobs or cpu_count(), max(len(plan.pending), 1))
     if request.dry_run:
         typer.echo(_foreseen(plan, jobs))

@@ -23,12 +23,13 @@ from bench.cells import CellKey
 from bench.choices import ComparedMetric
 from bench.comparing.outcomes import CellChange, ChangeVerdict, Comparison, MetricChange, ResultSide, worst
 from bench.comparing.pairs import Pairs, ResultSet, check_pair, differences, other_targets
+from bench.comparing.too_good import Credible
 from bench.errors import InputError, StoreError
 from bench.reporting.source import suite_of
 from bench.reporting.values import Estimate
-from bench.spec import Gate, Suite
-from bench.stats.bootstrap import Interval, mean
+from bench.spec import Gate, Suite, Thresholds
 from bench.stats.paired import POWER, Paired, ReplicatePairs, holm, paired, replicates
+from bench.stats.ratios import Interval, mean_error, mean_value
 from bench.text import listed
 
 ROUNDING = 1e-6
@@ -66,6 +67,11 @@ class Measure:
             return values
         floor = np.fmax(ROUNDING * scale, _SMALLEST)[:, None]
         return np.asarray(np.log(np.maximum(values, floor)))
+
+    def means(self, old: FloatArray, new: FloatArray) -> tuple[Interval, Interval]:
+        """The means over seeds of both sides, with their intervals."""
+        mean = mean_error if self.relative else mean_value
+        return mean(old), mean(new)
 
     def margin(self, threshold: float) -> float:
         """`threshold` as a difference of `comparable` values."""
@@ -247,7 +253,9 @@ def judged(pairs: Pairs, gate: Gate) -> list[tuple[MetricChange, ...]]:
     """
     values = {metric: pairs.values(metric) for metric in gate.thresholds.stated()}
     decisions = _decisions(pairs, values, gate)
-    means = {metric: (mean(old), mean(new)) for metric, (old, new) in values.items()}
+    means = {metric: MEASURES[metric].means(old, new) for metric, (old, new) in values.items()}
+    rmse = mean_error(pairs.values("rmse")[1]).value
+    credible = Credible.of(pairs, alpha=gate.alpha)
     metrics: list[tuple[MetricChange, ...]] = []
     for at, (old, new) in enumerate(pairs.sides()):
         present = [metric for metric in values if means[metric][0].count[at]]
@@ -262,7 +270,9 @@ def judged(pairs: Pairs, gate: Gate) -> list[tuple[MetricChange, ...]]:
             )
             for metric in present
         )
-        metrics.append(tuple(_unless_leak(change, new.noise_floor_mse) for change in changes))
+        metrics.append(
+            tuple(_unless_too_good(change, at, rmse=float(rmse[at]), credible=credible) for change in changes)
+        )
     return metrics
 
 
@@ -309,12 +319,13 @@ def _estimate(interval: Interval, at: int, *, deterministic: bool) -> Estimate:
     return Estimate(float(interval.value[at]), None if deterministic or math.isnan(low) else (low, high))
 
 
-def _unless_leak(change: MetricChange, noise_floor_mse: float | None) -> MetricChange:
-    """An RMSE that improved to less than that of the noise floor, by more than the threshold, is a suspected leak."""
-    if change.metric != "rmse" or change.verdict is not ChangeVerdict.IMPROVED or not noise_floor_mse:
+def _unless_too_good(change: MetricChange, at: int, *, rmse: float, credible: Credible) -> MetricChange:
+    """An improvement that no honest change can bring is a suspected leak; `rmse` is that of the cell now."""
+    if change.verdict is not ChangeVerdict.IMPROVED:
         return change
-    beats_the_best = change.new.value * (1 + change.threshold) < math.sqrt(noise_floor_mse)
-    return replace(change, verdict=ChangeVerdict.LEAK) if beats_the_best else change
+    threshold = change.threshold if change.relative else Thresholds().stated()["rmse"]
+    doubt = credible.doubt(at, rmse=rmse, threshold=threshold)
+    return replace(change, verdict=ChangeVerdict.LEAK, doubt=doubt) if doubt else change
 
 
 def compare(
@@ -446,6 +457,7 @@ def _notes(old: ResultSide, new: ResultSide, *, paired: int, metrics: Sequence[M
         notes.append("no replicate finished in both")
     elif not metrics and not notes:
         notes.append("no metric that is looked at has finite values in both")
+    notes += dict.fromkeys(metric.doubt for metric in metrics if metric.doubt)
     for metric in metrics:
         if metric.pairs < paired:
             notes.append(f"{metric.metric} is finite in both in {metric.pairs} of {paired} replicates")

@@ -94,10 +94,13 @@ class Preflight:
         Dataset id → how its cells end without having begun, and why: data that cannot be had, a plug-in that raises.
     outlines
         Cell id → what it trains on, for those whose data was loaded.
+    notes
+        Dataset id → what was detected in its data or looks wrong, for those that were loaded.
     """
 
     blocked: dict[str, Blocked] = field(default_factory=dict)
     outlines: dict[str, Outline] = field(default_factory=dict)
+    notes: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def identify(self, cells: Sequence[Cell]) -> list[Cell]:
         """`cells` with what decides their identity in addition to the suite: data fingerprints and plugin versions.
@@ -139,6 +142,7 @@ class Preflight:
         def load(entry: Entry, kind: DatasetKind) -> None:
             concerned = [cell for cell in cells if cell.dataset.id == entry.id]
             data = kind.load(_parameters(entry, kind), concerned[0].seed)
+            self.notes[entry.id] = data.provenance.notes
             # The longest window comes first: its message says how many points are enough for all.
             for cell in sorted(concerned, key=lambda cell: -cell.sequence_length - cell.horizon):
                 self.outlines[cell.id] = outline(cell, data)
@@ -322,6 +326,11 @@ class Plan:
         """Whether `what` only says that the cell could not be run again, and what is stored of it is ok."""
         before = self.stored.get(cell_id)
         return before is not None and before.status is Status.OK and what.status not in (Status.OK, Status.DIVERGED)
+
+    @property
+    def notes(self) -> list[str]:
+        """What was detected in the data that were loaded, and what looks wrong in them."""
+        return [f"{name}: {note}" for name, notes in self.preflight.notes.items() for note in notes]
 
     @property
     def nothing_to_do(self) -> bool:

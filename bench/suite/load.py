@@ -25,6 +25,7 @@ from bench.suite.checks import (
     check_exclusions,
     check_nothing_twice,
     check_some_cell,
+    check_tuned_models,
 )
 from bench.suite.validate import check, combinations, keys_within, shown
 from bench.suite.yaml import Position, Problems, Value, read
@@ -166,6 +167,7 @@ def load_plain(file: SuiteFile, keys: type[BaseModel]) -> Suite:
     entries, complete = file.lists(needed=True)
     check_nothing_twice(entries, file.problems, tuned=settings is None or bool(settings.tuning))
     check_exclusions(file.root, entries, complete, file.problems)
+    check_tuned_models(file.root, entries, complete, file.problems)
     suite = file.suite(Suite, settings, entries)
     return file.checked(suite, positions(entries["models"]), positions(entries["datasets"]))
 

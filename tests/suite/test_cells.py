@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.cells import Case, Cell, CellKey, CellSpec, expand
+from bench.cells import Case, Cell, CellKey, CellSpec, alone, expand
 from bench.data import dataset_kinds
 from bench.models import model_kinds
 from bench.spec import AsPublished, Entry, Split, Training, Tuning
@@ -179,7 +179,7 @@ def variants():
         for value in values:
             yield f"{name}={value}"[:60], replace(CELL, **{name: value})
     for name, model in (("training", Training), ("tuning", Tuning)):
-        for key in model.model_fields:
+        for key in model.model_fields.keys() - {"models"}:  # which cells are tuned, and not how
             yield f"{name}.{key}", replace(CELL, **{name: model(**{key: VALUES[key]})})
 
 
@@ -230,6 +230,21 @@ def test_a_default_written_out_only_matters_where_tuning_would_vary_it(load_text
     on = [load_text(text.format(model, "{trials: 3}")) for model in (bare, stated)]
     assert ids(off[0]) == ids(off[1])
     assert ids(on[0]) != ids(on[1])
+
+
+def test_only_the_models_that_are_named_are_tuned(load_text):
+    text = "name: s\ndatasets: [noise]\nmodels: [last, net, {id: wide-net, kind: net, layers: 2}]\ntuning: "
+    named, none, every = (
+        {cell.model.id: cell for cell in expand(load_text(text + tuning))}
+        for tuning in ("{trials: 3, models: ['wide-*']}", "false", "{trials: 3}")
+    )
+    assert {name: bool(cell.tuning) for name, cell in named.items()} == {"last": False, "net": False, "wide-net": True}
+    assert {name: cell.id for name, cell in named.items()} == {
+        "last": none["last"].id,
+        "net": none["net"].id,
+        "wide-net": every["wide-net"].id,
+    }
+    assert "models" not in json.loads(alone(named["wide-net"]))["tuning"]
 
 
 def test_a_file_is_known_by_its_bytes_wherever_it_lies() -> None:
