@@ -195,6 +195,21 @@ def test_rows_keep_their_lines_where_some_are_left_out(path: Path) -> None:
     assert _refusal(path, content, where={"id": "b", "t": 3}).startswith("expected rows with all that where says")
 
 
+@pytest.mark.parametrize("ids", [("1", "2"), ("a", "b")])
+def test_several_series_are_known_by_numbers_and_names(ids: tuple[str, str], path: Path) -> None:
+    content = "shop,t,x\n" + "".join(f"{name},{row},{row}\n" for row in range(20) for name in ids)
+    said = _refusal(path, content, time="t")
+    assert f"several series seem to be in this file: 'shop' has {ids[0]}, {ids[1]}; state the one to read" in said
+    assert _values(_load(path, content, time="t", where={"shop": ids[1]})) == [float(row) for row in range(20)]
+
+
+def test_a_column_that_changes_in_blocks_is_said(path: Path) -> None:
+    content = "site,x\n" + "".join(f"{name},{row}\n" for name in "ab" for row in range(20))
+    (note,) = _load(path, content).provenance.notes
+    assert note.startswith("'site' changes like the name of a series (a, b), and all rows were read as one: state the")
+    assert _load(path, content.replace("b,", "a,")).provenance.notes == ()
+
+
 @pytest.mark.parametrize(
     ("content", "options", "values"),
     [

@@ -1,7 +1,7 @@
 """A CSV file as a table of texts: UTF-8, any ends of lines, plain or compressed, one or more lines of names.
 
-Apache Arrow reads it, in a second for a million rows. Python's own reader walks the file where there are quotes, on
-which the two have to agree, and to name the line of a fault.
+Apache Arrow reads it, in some two seconds for a million rows. Python's own reader walks the file where there are
+quotes, on which the two have to agree, and to name the line of a fault.
 
 `pandas.read_csv` was tried instead and hides faults: a row with too few values is filled up; of a row with too many the
 rest is dropped where columns are chosen (``usecols``), and in the first row it shifts the columns. Without choosing
@@ -82,14 +82,15 @@ def read_delimited(path: Path, dialect: Dialect, wanted: Sequence[Name] = ()) ->
     refuse_compressed(path)
     layout, hint = _layout(path, dialect, wanted)
     with closing(_records(path, layout)) as records:
-        first = next(records, None)
-    if first is None:
+        rows = [fields for _, fields in islice(records, _HEAD)]
+    if not rows:
         raise DataError(f"{path}: expected rows of data below the header, got none")
     return FileTable(
         path,
         layout.header,
         load=partial(_load, path, layout),
         label=lambda row: _row_label(path, layout, row),
+        head=tuple(row for row in rows if len(row) == layout.width),
         hint=hint,
         notes=layout.notes,
     )

@@ -143,9 +143,10 @@ class _Rows:
         except DataError as error:
             raise DataError(f"{path}: column {name!r}: {error}") from None
 
-    def others(self) -> dict[str, Any]:
-        """The columns next to them, by name; those that cannot be read are left out."""
-        numbers = [number for number in range(len(self.table.names)) if number not in self.used][:_MOST_OTHERS]
+    def others(self, *, numbers_too: bool) -> dict[str, Any]:
+        """The columns next to them, by name; those that cannot be read are left out, and numbers where requested."""
+        rest = (number for number in range(len(self.table.names)) if number not in self.used)
+        numbers = [number for number in rest if numbers_too or self.table.may_name(number)][:_MOST_OTHERS]
         try:
             loaded = list(zip(numbers, self.table.load(numbers), strict=True)) if numbers else []
         except Unreadable:
@@ -227,7 +228,7 @@ def _series(rows: _Rows, parameters: File) -> tuple[Columns, tuple[str, ...]]:
         order = slice(None, None, -1)
         remarks.append("newest first in the file: read in the order of time")
     if time is None:
-        warnings += tuple(advice.without_times(rows.others(), _reads_dates))
+        warnings += tuple(advice.without_times(rows.others(numbers_too=False), _reads_dates))
     kept = rows.rows[order]
     columns = Columns(
         path=path,
@@ -241,7 +242,7 @@ def _series(rows: _Rows, parameters: File) -> tuple[Columns, tuple[str, ...]]:
         columns,
         str(parameters.column),
         parameters.max_gap,
-        disordered=lambda wrong: advice.of_disorder(wrong, rows.others(), local=local),
+        disordered=lambda wrong: advice.of_disorder(wrong, rows.others(numbers_too=True), local=local),
     )
     return columns, (*remarks, *warnings)
 
