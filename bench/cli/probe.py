@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from bench import scratch
 from bench.api.folders import loaded, naming_lines, write_report
 from bench.cells import expand
 from bench.cli.progress import sink, writes_to_stdout
@@ -44,8 +45,9 @@ def probe_suite(request: ProbeRequest) -> int:
     with naming_lines(suite):
         plan = prepare(only(list(expand(suite)), request.only), folder, setting, fresh=request.fresh)
     quiet = writes_to_stdout(request.progress)
-    if plan.pending and (warning := _busy()):
-        typer.echo(warning, err=True)
+    if plan.pending:
+        for warning in filter(None, (scratch.note(), _busy())):
+            typer.echo(warning, err=True)
     with raising() as interrupt, sink(request.progress) as show:
 
         def listen(event: Event) -> None:

@@ -19,7 +19,9 @@ from pydantic import Field
 from bench.data.base import DatasetKind, Parameters, Provenance, Series, file_sha256
 from bench.data.files.options import File
 from bench.data.files.reading import names_of_columns, read_columns
+from bench.data.stand_ins import stand_in
 from bench.errors import DataError, DataUnavailable, one_line
+from bench.paths import path_of
 from bench.registry import lookup
 
 
@@ -115,6 +117,8 @@ def locate(name: str) -> Path:
         It is in none of these places; the message gives the two ways to provide it.
     """
     pinned = lookup(PINNED, name, "pinned file")
+    if (other := stand_in(name)) is not None:
+        return other
     if (given := _given(pinned)) is not None:
         if (sha256 := file_sha256(given)) != pinned.sha256:
             raise DataError(_differs(given, pinned, sha256))
@@ -157,7 +161,7 @@ def fetch(names: Iterable[str] = tuple(PINNED)) -> Iterator[LocalFile]:
 def cache_folder() -> Path:
     """BENCH_CACHE, or the user's cache folder of the operating system."""
     if named := os.environ.get("BENCH_CACHE"):
-        return Path(named)
+        return path_of(named)
     import pooch  # slow, and most runs find their files without it
 
     return Path(pooch.os_cache("bench"))
@@ -179,7 +183,7 @@ def _given(pinned: Pinned) -> Path | None:
 
 
 def _folders() -> list[Path]:
-    return [Path(part) for part in os.environ.get("BENCH_DATA", "").split(os.pathsep) if part]
+    return [path_of(part) for part in os.environ.get("BENCH_DATA", "").split(os.pathsep) if part]
 
 
 def _download(pinned: Pinned, cached: Path) -> Path:

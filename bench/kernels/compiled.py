@@ -7,6 +7,7 @@ within a name: each dtype has its own name.
 """
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from types import FunctionType
@@ -14,11 +15,15 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
 from filelock import FileLock
-from numba import extending, njit
+from numba import config, extending, njit
 from numpy.typing import NDArray
+
+from bench import scratch
 
 Array = NDArray[Any]
 
+scratch.settle_kernels()
+config.CACHE_DIR = os.environ.get(scratch.KERNELS, "")  # numba has read it when it was imported
 
 P = ParamSpec("P")
 R = TypeVar("R")

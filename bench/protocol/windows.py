@@ -144,6 +144,12 @@ def check_length(
             f"sequence_length {sequence_length} + horizon {horizon} needs {needed}: give a longer series, "
             "a shorter sequence_length or smaller parts"
         )
+    if (targets := n - cut.validation_end) < horizon:
+        raise DataError(
+            f"{_named(source)}{n} points leave {targets} for test, but a horizon of {horizon} is longer: "
+            f"steps {targets + 1} to {horizon} would never be tested; give a larger test part, or a horizon of at most "
+            f"{targets}"
+        )
     later_parts = {"validation": cut.validation_end - cut.train_end, "test": n - cut.validation_end}
     for name, points in later_parts.items():
         if cut.apart and 0 < points < needed:

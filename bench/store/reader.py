@@ -8,6 +8,7 @@ for each cell and machine, because one cell may be probed on several. The folder
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.atomic import write_atomically
-from bench.cells import CellKey
+from bench.cells import CellKey, CellSpec
 from bench.errors import StoreError, one_line
 from bench.store.schema import ADDED, ALL, PROBES, SCHEMAS, VERSION, Rows, Status
 
@@ -67,12 +68,17 @@ def check_version(part: Path) -> None:
         The part is of another schema version.
     """
     try:
-        with pq.ParquetFile(part) as file:
+        with opened(part) as stream, pq.ParquetFile(stream) as file:
             version = _version(file.schema_arrow)
     except (pa.ArrowException, OSError):
         return
     if version is not None:
         _check_version(part, version)
+
+
+def opened(part: Path) -> pa.NativeFile:
+    """The file `part`, open to be read; by its path alone Arrow would take ``name:x`` for an address."""
+    return pa.OSFile(os.fsencode(part), "rb")
 
 
 def unreadable(path: Path, error: OSError) -> StoreError:
@@ -82,7 +88,7 @@ def unreadable(path: Path, error: OSError) -> StoreError:
 
 def _open(part: Path, take: Callable[[pq.ParquetFile], T]) -> T | None:
     try:
-        with pq.ParquetFile(part, page_checksum_verification=True) as file:
+        with opened(part) as stream, pq.ParquetFile(stream, page_checksum_verification=True) as file:
             _check_schema(part, file.schema_arrow)
             return take(file)
     except FileNotFoundError as error:
@@ -143,7 +149,7 @@ def _remedy(part: Path) -> str:
 
 _SUMMARY = [
     *CellKey.COLUMNS,
-    *("status", "reason"),
+    *("status", "reason", "spec", "started_at"),
     *("fit_s", "predict_s", "tuning_s", "deterministic", "train_windows"),
 ]
 
@@ -162,6 +168,10 @@ class Stored:
         What tuning, fitting and predicting took, over all replicates.
     train_windows
         How many windows it was fitted on; `None` where it never came to that.
+    time_limit_s
+        Seconds that it had, where these were too few; else `None`.
+    started_at
+        When it was begun; `None` where the rows do not say.
     """
 
     key: CellKey
@@ -169,6 +179,14 @@ class Stored:
     reason: str
     seconds: float
     train_windows: int | None
+    time_limit_s: float | None = None
+    started_at: datetime | None = None
+
+    def is_worth_another_try(self, time_limit_s: float | None) -> bool:
+        """Whether it may end otherwise with such a limit: its data was unavailable, or its time was too short."""
+        if self.status is Status.OUT_OF_TIME and self.time_limit_s is not None:
+            return time_limit_s is None or time_limit_s > self.time_limit_s
+        return self.status is Status.UNAVAILABLE
 
 
 def read(folder: Path, table: str) -> pa.Table:
@@ -242,6 +260,7 @@ def summary(runs: pa.Table) -> Stored:
     rows = runs.select(_SUMMARY).to_pylist()
     first = next((row for row in rows if row["status"] != Status.OK), rows[0])
     fits = rows[:1] if first["deterministic"] else rows  # one fit, reported in the row of every seed
+    out_of_time = first["status"] == Status.OUT_OF_TIME
     spent = sum((row["fit_s"] or 0.0) + (row["predict_s"] or 0.0) for row in fits)
     return Stored(
         key=CellKey.of(first),
@@ -249,6 +268,8 @@ def summary(runs: pa.Table) -> Stored:
         reason=first["reason"] or "",
         seconds=spent + (first["tuning_s"] or 0.0),
         train_windows=first["train_windows"],
+        time_limit_s=CellSpec.from_json(first["spec"]).time_limit_s if out_of_time else None,
+        started_at=first["started_at"],
     )
 
 

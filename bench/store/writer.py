@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 
 from bench.atomic import sync
 from bench.errors import StoreError
-from bench.store.reader import cell_ids, part_of, probe_part, stored
+from bench.store.reader import cell_ids, opened, part_of, probe_part, stored, write_suite
+from bench.store.renewal import Renewal, write_renewal
 from bench.store.schema import ALL, SCHEMAS, Rows
 
 
@@ -109,6 +110,15 @@ class Writer:
                 _write(staged, name, rows[name])
             _commit(self.folder, cell_id)
 
+    def put_suite(self, text: str) -> None:
+        """Keep `text`, a suite as JSON; nothing is written where the folder holds that already."""
+        write_suite(self.folder, text)
+
+    def put_renewal(self, renewal: Renewal, waiting: Iterable[str]) -> None:
+        """Keep the cells that are `waiting` to be run again."""
+        with _writable(self.folder):
+            write_renewal(self.folder, renewal, waiting)
+
     def put_probe(self, rows: pa.Table, machine: str) -> None:
         """Store the probe of one cell on `machine`, in place of an older one there."""
         (cell_id,) = rows["cell_id"].unique().to_pylist()
@@ -169,8 +179,9 @@ def _write(staged: Path, name: str, rows: pa.Table) -> None:
     part = staged / name
     if not rows.schema.equals(ALL[name]):
         raise ValueError(f"expected the schema of {name!r}, got {rows.schema}")
-    pq.write_table(rows.cast(ALL[name]), part, compression="zstd", write_page_checksum=True)
-    with pq.ParquetFile(part, page_checksum_verification=True) as file:
+    with pa.OSFile(os.fsencode(part), "wb") as stream:
+        pq.write_table(rows.cast(ALL[name]), stream, compression="zstd", write_page_checksum=True)
+    with opened(part) as stream, pq.ParquetFile(stream, page_checksum_verification=True) as file:
         if not file.schema_arrow.equals(ALL[name]) or file.read().num_rows != rows.num_rows:
             raise StoreError(f"{part}: what was written does not read back; check the disk")
     sync(part)
