@@ -220,12 +220,21 @@ def test_a_column_that_changes_in_blocks_is_said(path: Path) -> None:
         ("x,y\nm,s\n1,5\n2,6\n", {"header": 2, "column": "s"}, [5.0, 6.0]),
         ("x\ty\n1\t5\n", {}, [1.0]),
         ("t|x\n1|5\n", {}, [5.0]),
+        ('"t";"x"\n"1";"5"\n', {}, [5.0]),
         ("x,2\n1,5\n", {"column": 2}, [5.0]),
         ("x,3\n1,5\n", {"column": 2}, [5.0]),
     ],
 )
 def test_headers(content: str, options: dict[str, Any], values: list[float], path: Path) -> None:
     assert _values(_load(path, content, **options)) == values
+
+
+def test_names_are_shown_in_one_line_and_not_all_of_many(path: Path) -> None:
+    said = _refusal(path, '"a\nb","c\x1b[31md"\n1,2\n')
+    assert said == "unknown column 'x' (known: a\\nb, c\\x1b[31md)"
+    said = _refusal(path, ";".join(f"column {number}" for number in range(10_000)) + "\n" + ";".join("1" * 10_000))
+    assert len(said) < 1000
+    assert "the columns seem to be separated by ';': 'column 0', 'column 1'" in said
 
 
 def test_a_note_says_how_lines_were_cut(path: Path) -> None:

@@ -30,6 +30,8 @@ _HEAD = 60
 """Lines at the start of a file among which the names of the columns are looked for."""
 _SEPARATORS = (",", ";", "\t", "|")
 _MOST_HEADER_LINES = 4
+_SHOWN = 12
+"""Names that a message shows."""
 _CHUNK = 1 << 20
 
 
@@ -99,14 +101,24 @@ def read_delimited(path: Path, dialect: Dialect, wanted: Sequence[Name] = ()) ->
 def _layout(path: Path, dialect: Dialect, wanted: Sequence[Name]) -> tuple[CsvLayout, str]:
     """How the file is cut, and what to say of the separator where a column is not there."""
     head = _head(path)
-    plain = _cut(path, head, dialect.separator or ",", dialect.skip_rows, dialect.header)
-    if _has(plain, wanted):
+    plain = _attempt(path, head, dialect.separator or ",", dialect)
+    if isinstance(plain, CsvLayout) and _has(plain, wanted):
         return plain, ""
     separators = _SEPARATORS if dialect.separator is None else (dialect.separator,)
     fitting = [layout for each in separators if (layout := _detected(head, each, dialect, wanted)) is not None]
     if len(fitting) == 1:
         return fitting[0], ""
+    if isinstance(plain, DataError):
+        raise plain
     return plain, _hint(path, head, plain, dialect)
+
+
+def _attempt(path: Path, head: Sequence[str], separator: str, dialect: Dialect) -> CsvLayout | DataError:
+    """The layout under `separator`, or why there is none."""
+    try:
+        return _cut(path, head, separator, dialect.skip_rows, dialect.header)
+    except DataError as error:
+        return error
 
 
 def _has(layout: CsvLayout, wanted: Sequence[Name]) -> bool:
@@ -148,10 +160,11 @@ def _hint(path: Path, head: Sequence[str], plain: CsvLayout, dialect: Dialect) -
     """Which separator the names seem to have, where it is not the one that was taken."""
     for separator in _SEPARATORS:
         if dialect.separator is None and separator != plain.separator:
-            other = _cut(path, head, separator, dialect.skip_rows, dialect.header)
-            if other.width > plain.width:
-                names = ", ".join(shown(name) for name in other.header[0])
-                return f"; the columns seem to be separated by {separator!r}: {names}"
+            other = _attempt(path, head, separator, dialect)
+            if isinstance(other, CsvLayout) and other.width > plain.width:
+                names = ", ".join(shown(name) for name in other.header[0][:_SHOWN])
+                more = ", …" if other.width > _SHOWN else ""
+                return f"; the columns seem to be separated by {separator!r}: {names}{more}"
     return ""
 
 

@@ -20,7 +20,7 @@ from bench.data.files.moments import Moments, joined, moments
 from bench.data.files.numerals import missing, numbers
 from bench.data.files.options import File
 from bench.data.files.order import Columns, check, gaps, largest_step, one_direction, without
-from bench.data.files.table import Dialect, FileTable, Name, Unreadable, shown
+from bench.data.files.table import Dialect, FileTable, Name, Unreadable, shown, visible
 from bench.errors import DataError
 from bench.registry import unknown
 from bench.text import plural
@@ -208,7 +208,7 @@ def _equal(column: Any, value: str | float) -> NDArray[np.bool_]:
 def _refuse_none(table: FileTable, name: str, value: str | float, column: Any) -> None:
     """Refuse a condition that no row fulfils, with the values that there are."""
     if not _equal(column, value).any():
-        known = [str(each) for each in compute.unique(column).to_pylist()[:20]]
+        known = [visible(str(each)) for each in compute.unique(column).to_pylist()[:20]]
         raise DataError(f"{table.path}: where: {unknown(str(value), known, f'value of {name!r}')}")
 
 

@@ -91,7 +91,8 @@ class FileTable:
                 return columns[0]
         if isinstance(name, int) and 1 <= name <= len(self.names):
             return name - 1
-        raise DataError(f"{self.path}: {unknown(name, map(_visible, self.names), 'column')}{self.hint}")
+        text = unknown(name, map(visible, self.names), "column")
+        raise DataError(f"{self.path}: {text if len(text) <= _MOST_TEXT else text[:_MOST_TEXT] + '…)'}{self.hint}")
 
 
 def _is_number(text: str) -> bool:
@@ -102,8 +103,13 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _visible(name: str) -> str:
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+_MOST_TEXT = 600
+"""Characters of a list of names that a message shows."""
+
+
+def visible(name: str) -> str:
+    """`name` in one line, as it can be shown: characters that are none to see are escaped."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in name[:60])
 
 
 def _matching(names: Sequence[str], name: str) -> list[int]:
