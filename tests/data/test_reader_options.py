@@ -304,6 +304,38 @@ def test_tables_of_other_formats_hold_the_same(suffix: str, tmp_path: Path) -> N
     assert _refusal(path).startswith("expected a ")
 
 
+def test_the_sheet_that_was_read_is_said(tmp_path: Path) -> None:
+    pytest.importorskip("openpyxl")
+    path = tmp_path / "mine.xlsx"
+    with pd.ExcelWriter(path) as writer:
+        pd.DataFrame({"x": [1, 2]}).to_excel(writer, sheet_name="this", index=False)
+        pd.DataFrame({"x": [3, 4]}).to_excel(writer, sheet_name="other", index=False)
+    series = _loaded(path)
+    assert _values(series) == [1.0, 2.0]
+    assert series.provenance.notes == ("of 2 sheets, the first was read, 'this'",)
+
+
+def test_columns_of_any_type_may_stand_next_to_the_values(tmp_path: Path) -> None:
+    path = tmp_path / "mine.parquet"
+    columns = {
+        "x": [1.0, 2.0],
+        "shop": pa.array([1, 2]),
+        "list": [[1], [2, 3]],
+        "struct": [{"a": 1}, {"a": 2}],
+        "flag": [True, None],
+        "bytes": [b"\xff", b"a"],
+        "nothing": pa.nulls(2),
+        "clock": pa.array([1, 2], pa.time64("us")),
+        "span": pa.array([1, 2], pa.duration("us")),
+        "kind": pa.array(["a", "b"]).dictionary_encode(),
+    }
+    parquet.write_table(pa.table(columns), path)
+    assert _values(_loaded(path)) == [1.0, 2.0]
+    assert _values(_loaded(path, where={"shop": 2, "kind": "b"})) == [2.0]
+    assert _values(_loaded(path, where={"shop": "2"})) == [2.0]
+    assert "unknown value of 'shop' '3' (known: 1, 2)" in _refusal(path, where={"shop": 3})
+
+
 def test_decimals_are_the_nearest_doubles(tmp_path: Path) -> None:
     path = tmp_path / "mine.parquet"
     random = np.random.default_rng(0)
@@ -346,6 +378,16 @@ def test_values_outside_the_bounds_that_a_parquet_file_states_are_refused(tmp_pa
     content = path.read_bytes().replace(np.float64(41).tobytes(), np.float64(4100).tobytes(), 1)
     path.write_bytes(content)
     assert "values from 0.0 to 4100.0, where the file states -0.0 to 99.0: it is damaged" in _refusal(path)
+
+
+def test_whole_times_of_a_parquet_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.parquet"
+    days = [20201230, 20201231, 20210101]
+    large = [2**63 + 1, 2**63 + 2, 2**63 + 3]
+    parquet.write_table(pa.table({"day": days, "large": pa.array(large, pa.uint64()), "x": [1, 2, 3]}), path)
+    assert _times(_loaded(path, time="day"))[-1] == "2021-01-01"
+    assert _times(_loaded(path, time="day", time_format="%Y%m%d"))[-1] == "2021-01-01"
+    assert "expected whole numbers below 2^63, got larger ones" in _refusal(path, time="large")
 
 
 def test_zones_of_parquet_files_are_kept(tmp_path: Path) -> None:
