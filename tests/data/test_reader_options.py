@@ -1,6 +1,9 @@
 """The options of a data file: what they mean, what they refuse, and that files of before are read as before."""
 
+import bz2
+import gzip
 import json
+import lzma
 import os
 import socket
 from datetime import date, datetime
@@ -252,6 +255,34 @@ def test_a_carriage_return_within_a_line_is_refused(path: Path) -> None:
 
 def test_a_quote_within_a_value_is_refused(path: Path) -> None:
     assert "expected a CSV file that can be read" in _refusal(path, 'x,y\n"4"5,1\n')
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".feather"])
+def test_a_table_that_is_called_csv_is_said_to_be_one(suffix: str, path: Path) -> None:
+    write = parquet.write_table if suffix == ".parquet" else feather.write_feather
+    write(pa.table({"x": [1.0]}), path)
+    assert _refusal(path) == f"expected CSV text, got a table in another format; name it {suffix}"
+
+
+@pytest.mark.parametrize(
+    ("content", "program", "suffix"),
+    [
+        (gzip.compress(b"x\n1\n"), "gzip", ".gz"),
+        (bz2.compress(b"x\n1\n", 5), "bzip2", ".bz2"),
+        (lzma.compress(b"x\n1\n"), "xz", ".xz"),
+        (pa.compress(b"x\n1\n", codec="zstd", asbytes=True), "zstd", ".zst"),
+    ],
+)
+def test_a_compressed_file_that_is_called_csv_is_said_to_be_one(
+    content: bytes, program: str, suffix: str, path: Path
+) -> None:
+    path.write_bytes(content)
+    assert _refusal(path) == f"expected CSV text, got a file that {program} has compressed; name it .csv{suffix}"
+
+
+@pytest.mark.parametrize("name", ["PAR1", "ARROW1", "FEA1", "BZh", "PK"])
+def test_a_column_may_be_called_as_formats_begin(name: str, path: Path) -> None:
+    assert _values(_load(path, f"{name},x\n1,2\n")) == [2.0]
 
 
 @pytest.mark.parametrize("kind", ["pipe", "socket", "folder", "device"])
