@@ -21,6 +21,7 @@ from bench.data import dataset_kinds
 from bench.errors import DataError, DataUnavailable, InputError, OutOfTime, one_line
 from bench.models import model_kinds
 from bench.store.environment import environment
+from bench.store.rules import refuse_broken
 from bench.store.schema import ADVICE, SCHEMAS, Rows, Status, table
 from bench.training.members import Fit
 
@@ -96,12 +97,14 @@ class Ledger:
         `failed`; it never raises.
         """
         try:
-            return self._tables({**requested(self.cell), **environment(self.device), **self.common})
+            tables = self._tables({**requested(self.cell), **environment(self.device), **self.common})
+            refuse_broken(tables)
         except Exception as error:  # whatever it was: without a row the cell would be lost
             status, reason = classified(error)
             bare = Ledger(self.cell, self.device, started_at=self.started_at)
             bare.fail_the_rest(status, f"its rows cannot be stored: {reason}")
             return bare._tables({})
+        return tables
 
     def _tables(self, known: Mapping[str, Any]) -> Rows:
         common = {**self.cell.columns, **self._provenance(), **known}

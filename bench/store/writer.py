@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 
 from bench.atomic import sync
 from bench.errors import StoreError
-from bench.store.reader import cell_ids, part_of, probe_part, stored
+from bench.store.parts import part_of, probe_part
+from bench.store.reader import cell_ids, stored
 from bench.store.schema import ALL, SCHEMAS, Rows
 
 
