@@ -10,6 +10,7 @@ from typing import Any
 
 import bench
 from bench import store
+from bench.atomic import open_file, write_atomically
 from bench.data import dataset_kinds
 from bench.errors import DatasetsError, InputError, Problem, StoreError, SuiteError
 from bench.models import model_kinds
@@ -132,14 +133,18 @@ def write_report(results: Path, reports: Path = REPORTS) -> Path:
 
     state = stamp(results)
     page = write(results, reports)
-    page.with_name(_STAMP).write_text(state, encoding="utf-8")
+    write_atomically(page.with_name(_STAMP), state)
     return page
 
 
 def up_to_date(page: Path, results: Path) -> bool:
     """Whether `page` was made from `results` as they are now."""
     kept = page.with_name(_STAMP)
-    return page.exists() and kept.exists() and kept.read_text(encoding="utf-8") == stamp(results)
+    try:
+        with open_file(kept) as file:
+            return page.exists() and file.read() == stamp(results).encode()
+    except OSError:  # there is none, or something else lies there, which the next one takes the place of
+        return False
 
 
 def stamp(results: Path) -> str:

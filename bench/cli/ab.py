@@ -14,8 +14,6 @@ from pathlib import Path
 from statistics import median
 from typing import Literal
 
-import typer
-
 from bench.ab.agent import CALIBRATION
 from bench.ab.process import requested
 from bench.ab.rounds import Pair, PairSession, Shared
@@ -23,7 +21,7 @@ from bench.ab.speed import Conclusion, Ratio, Speed, Target, concluded, is_look
 from bench.ab.worktree import base_of, head_of, repository_of
 from bench.api.folders import loaded
 from bench.cells import expand
-from bench.cli.terminal import ending
+from bench.cli.terminal import ending, say
 from bench.errors import InputError
 from bench.running.plan import only
 
@@ -172,7 +170,7 @@ def compared(request: AbRequest) -> int:
         found = decided(session.pairs(shared.names), target, limit_s=request.time_limit_s - spent, check=check)
     measured = Measurements(target, *found, shared=shared, sides=(base.commit, session.head.commit))
     text = written(measured)
-    typer.echo(text)
+    say(text)
     if request.output:
         request.output.parent.mkdir(parents=True, exist_ok=True)
         with request.output.open("a", encoding="utf-8") as file:
@@ -231,4 +229,4 @@ def _open(conclusion: Conclusion) -> str:
 
 
 def _tell(line: str) -> None:
-    typer.echo(line, err=True)
+    say(line, err=True)

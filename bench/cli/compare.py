@@ -8,9 +8,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 from bench.api.folders import gate_of
+from bench.cli.terminal import say
 from bench.errors import InputError, StoreError
 from bench.text import columns
 
@@ -87,7 +86,7 @@ def stale(commits: Sequence[str]) -> tuple[str, ...]:
 
 def _put(text: str, output: Path | None) -> None:
     if output is None:
-        typer.echo(text)
+        say(text)
         return
     try:
         output.parent.mkdir(parents=True, exist_ok=True)

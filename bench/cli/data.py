@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 
-import typer
-
 from bench.api.folders import shipped
 from bench.cells import expand
 from bench.cli.doctor import _unreadable, examined
+from bench.cli.terminal import say
 from bench.data import dataset_kinds
 from bench.data.pinned import PINNED, LocalFile, fetch
 from bench.errors import SuiteError
@@ -51,7 +50,7 @@ def _shown(files: Iterable[LocalFile]) -> list[LocalFile]:
     width = max(map(len, PINNED))
     held = []
     for file in files:
-        typer.echo(aligned([file.state, file.name, file.advice or str(file.path)], [8, width]))
+        say(aligned([file.state, file.name, file.advice or str(file.path)], [8, width]))
         held.append(file)
     return held
 

@@ -6,12 +6,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import typer
-
 from bench.api.folders import loaded, naming_lines, write_report
 from bench.cells import expand
 from bench.cli.progress import sink
-from bench.cli.terminal import STATUS, raising
+from bench.cli.terminal import STATUS, raising, say
 from bench.probe.probe_plan import Setting, prepare
 from bench.probe.session import run
 from bench.reporting.cost_tables import shown
@@ -47,7 +45,7 @@ def probe_suite(request: ProbeRequest) -> int:
         plan = prepare(only(list(expand(suite)), request.only), folder, setting, fresh=request.fresh)
     quiet = request.progress == "jsonl"
     if plan.pending and (warning := _busy()):
-        typer.echo(warning, err=True)
+        say(warning, err=True)
     with raising() as interrupt, sink(request.progress) as show:
 
         def listen(event: Event) -> None:
@@ -57,17 +55,17 @@ def probe_suite(request: ProbeRequest) -> int:
         try:
             run(plan, listen, suite=suite)
         except KeyboardInterrupt:
-            typer.echo(f"interrupted: finished probes are kept in {folder}; the same command goes on", err=True)
+            say(f"interrupted: finished probes are kept in {folder}; the same command goes on", err=True)
             return STATUS
     titles = {cell.id: cell.title for cell in plan.cells}
     found = [cost for cost in costs(read_probes(folder, machine=setting.machine)) if cost.cell_id in titles]
-    typer.echo(columns(shown(found)), err=quiet)
+    say(columns(shown(found)), err=quiet)
     lost = [cost for cost in found if cost.reason]
     for cost in lost:
-        typer.echo(f"{titles[cost.cell_id]}: {cost.reason}", err=True)
-    typer.echo(f"\nresults: {folder}", err=quiet)
+        say(f"{titles[cost.cell_id]}: {cost.reason}", err=True)
+    say(f"\nresults: {folder}", err=quiet)
     if request.report:
-        typer.echo(f"report:  {write_report(folder)}", err=quiet)
+        say(f"report:  {write_report(folder)}", err=quiet)
     return int(bool(lost))
 
 

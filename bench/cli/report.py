@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,6 @@ _MADE_BY = {
     **dict.fromkeys(ALL, "the cell has nothing to tell there, or was never run"),
     "probes": "`bench probe` makes them",
 }
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def show(beginning: str, results: Path | None, *, table: str | None, csv: bool) -> str:
@@ -127,5 +125,5 @@ def _below_each_other(rows: Sequence[Mapping[str, Any]]) -> Iterator[list[list[s
 
 
 def _text(value: object) -> str:
-    """`value` with every digit, and with nothing that a terminal would obey."""
-    return NOTHING if value is None else _CONTROL.sub("\ufffd", str(value))
+    """`value` with every digit."""
+    return NOTHING if value is None else str(value)

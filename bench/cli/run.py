@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import typer
-
 from bench.api.folders import REPORTS, loaded, naming_lines, up_to_date, write_report
 from bench.cells import Cell, expand
 from bench.cli.progress import duration, sink
 from bench.cli.results_table import results_table
-from bench.cli.terminal import STATUS, Interrupt, raising
+from bench.cli.terminal import STATUS, Interrupt, raising, say
 from bench.errors import InputError
 from bench.running.plan import Plan, cpu_count, only, prepare
 from bench.running.runner import Event, Listener, Outcome, run
@@ -54,7 +52,7 @@ def run_suite(request: RunRequest) -> int:
         plan = prepare(cells, folder, fresh=request.fresh, failed_only=request.failed_only)
     jobs = min(request.jobs or cpu_count(), max(len(plan.pending), 1))
     if request.dry_run:
-        typer.echo(_foreseen(plan, jobs))
+        say(_foreseen(plan, jobs))
         return 0
     if device == "auto":
         device = "cpu" if plan.nothing_to_do else resolved(device)
@@ -67,7 +65,7 @@ def run_suite(request: RunRequest) -> int:
             status = _concluded(plan, outcome, report=request.report, quiet=request.progress == "jsonl")
             interrupt.check()
         except KeyboardInterrupt:
-            typer.echo(f"interrupted: finished cells are kept in {folder}; the same command goes on", err=True)
+            say(f"interrupted: finished cells are kept in {folder}; the same command goes on", err=True)
             return STATUS
     return status
 
@@ -107,17 +105,17 @@ def _foreseen(plan: Plan, jobs: int) -> str:
 def _concluded(plan: Plan, outcome: Outcome, *, report: bool, quiet: bool) -> int:
     """Print results, what did not finish and where the report is; the exit status."""
     if (plan.folder / "runs").is_dir():
-        typer.echo(results_table(read(plan.folder, "runs"), [cell.id for cell in plan.cells]), err=quiet)
+        say(results_table(read(plan.folder, "runs"), [cell.id for cell in plan.cells]), err=quiet)
     problems = _problems(plan.cells, outcome)
     if problems:
         head = f"\n{len(problems)} of {plural(len(plan.cells), 'cell')} did not finish:"
-        typer.echo("\n".join([head, *problems]), err=True)
-    typer.echo(f"\nresults: {plan.folder}", err=quiet)
+        say("\n".join([head, *problems]), err=True)
+    say(f"\nresults: {plan.folder}", err=quiet)
     if report and outcome:
         page = REPORTS / plan.cells[0].suite / "index.html"
         if not up_to_date(page, plan.folder):
             page = write_report(plan.folder)
-        typer.echo(f"report:  {page}", err=quiet)
+        say(f"report:  {page}", err=quiet)
     return int(bool(problems))
 
 

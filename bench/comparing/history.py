@@ -128,7 +128,7 @@ def _in_time(runs: Iterable[R]) -> tuple[R, ...]:
 
 def _shelves(folder: Path) -> list[Path]:
     """The results folders that `folder` stands for."""
-    tops = list(_tops(folder, DEPTH))
+    tops = list(_tops(folder, DEPTH, set()))
     if not tops:
         raise InputError(
             f"{folder}: expected results, or folders of results in it, {DEPTH} deep at most, found none; "
@@ -137,14 +137,15 @@ def _shelves(folder: Path) -> list[Path]:
     return [archive for top in tops for archive in (top, top / ARCHIVE) if (archive / "runs").is_dir()]
 
 
-def _tops(folder: Path, depth: int) -> Iterator[Path]:
-    """`folder` where it holds results, else those in it that do, down to `depth`."""
+def _tops(folder: Path, depth: int, seen: set[Path]) -> Iterator[Path]:
+    """`folder` where it holds results, else those in it that do, down to `depth`; none that was `seen`, by a link."""
     if (folder / "runs").is_dir():
         yield folder
-    elif depth and folder.is_dir():
+    elif depth and folder.is_dir() and folder.resolve() not in seen:
+        seen.add(folder.resolve())
         for each in sorted(folder.iterdir()):
             if not each.name.startswith("."):
-                yield from _tops(each, depth - 1)
+                yield from _tops(each, depth - 1, seen)
 
 
 def _runs(runs: pa.Table, metric: str) -> Iterator[tuple[_Key, Point | RunFailure]]:

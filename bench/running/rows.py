@@ -23,12 +23,16 @@ from bench.models import model_kinds
 from bench.store.environment import environment
 from bench.store.rules import refuse_broken
 from bench.store.schema import ADVICE, SCHEMAS, Rows, Status, table
+from bench.text import cut
 from bench.training.members import Fit
+
+_LONGEST = 2000
+"""Characters of a reason: what raised may have said anything."""
 
 
 def classified(error: Exception) -> tuple[Status, str]:
     """The status and the one-line reason of what ended a cell."""
-    text = one_line(error)
+    text = cut(one_line(error), _LONGEST)
     if isinstance(error, DataUnavailable):
         return Status.UNAVAILABLE, text
     if isinstance(error, DataError):

@@ -9,6 +9,7 @@
     ├── superseded/                        the same four, of cells whose data, settings or code have changed
     ├── .pending/                          parts that are being added, and notes of those being removed
     ├── suite.json                         the suite of the last run, or else of the first probe
+    ├── .strays/                           what lay in .pending/ and is of no writer: it is moved there, and said
     └── .lock                              held by the only writer
 
 A cell's parts are written to ``.pending/<cell id>.tmp/``, read back, synced, and made final by renaming that folder to

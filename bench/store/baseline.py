@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.atomic import write_atomically
+from bench.atomic import open_file, real_folder, write_atomically
 from bench.cells import CellKey, CellSpec
 from bench.errors import StoreError
 from bench.store.parts import part_of
@@ -51,7 +51,7 @@ def keep(results: Path, baseline: Path, requested: Mapping[CellKey, Requested] |
     _check_worth(results, kept)
     _check_whole(results, kept, requested or {})
     _check_target(baseline, _suites(kept))
-    parts = {part_of(baseline, "runs", each): part_of(results, "runs", each).read_bytes() for each in kept}
+    parts = {part_of(baseline, "runs", each): _content(part_of(results, "runs", each)) for each in kept}
     if (size := sum(map(len, parts.values()))) > LIMIT:
         raise StoreError(
             f"{results}: expected {LIMIT} bytes of runs at most for a baseline, got {size}; run a smaller suite"
@@ -65,8 +65,14 @@ def size_bytes(baseline: Path) -> int:
     return sum(part_of(baseline, "runs", cell_id).stat().st_size for cell_id in cell_ids(baseline))
 
 
+def _content(part: Path) -> bytes:
+    with open_file(part) as file:
+        return file.read()
+
+
 def _replace(baseline: Path, parts: Mapping[Path, bytes]) -> None:
-    (baseline / "runs").mkdir(parents=True, exist_ok=True)
+    baseline.mkdir(parents=True, exist_ok=True)
+    real_folder(baseline / "runs")
     for part, content in parts.items():
         write_atomically(part, content)
     for cell_id in cell_ids(baseline):

@@ -22,7 +22,7 @@ from bench.atomic import open_file, write_atomically
 from bench.cells import CellKey
 from bench.errors import StoreError
 from bench.store.parts import check, check_version, load, part_of, remedy, unreadable
-from bench.store.rules import Parts, broken
+from bench.store.rules import JoinedParts, broken
 from bench.store.schema import ALL, KEY, SCHEMAS, Rows, Status
 
 _SUMMARY = [
@@ -58,7 +58,7 @@ class Stored:
 def read(folder: Path, table: str, columns: Sequence[str] | None = None) -> pa.Table:
     """All stored rows of `table`, with the explicit schema, ordered by cell id.
 
-    Parts of a cell without a `runs` part are not stored, and not read.
+    JoinedParts of a cell without a `runs` part are not stored, and not read.
 
     Parameters
     ----------
@@ -162,7 +162,7 @@ def _broken(folder: Path, table: str, parts: Mapping[str, pa.Table]) -> list[tup
         return []
     ends = np.cumsum([len(rows) for rows in parts.values()], dtype=np.int64)
     names = list(parts)
-    wrong = broken(Parts(table, pa.concat_tables(parts.values()), ends))
+    wrong = broken(JoinedParts(table, pa.concat_tables(parts.values()), ends))
     places = {number: part_of(folder, table, names[number]) for number in sorted(wrong)}
     return [
         (names[number], StoreError(f"{place}: {wrong[number]}; {remedy(place)}")) for number, place in places.items()
@@ -253,7 +253,7 @@ def gather(folder: Path) -> Gathered:
 
 
 def _of_other_cells(folder: Path, tables: Mapping[str, Rows]) -> Iterator[tuple[str, StoreError]]:
-    """Parts whose rows name another cell than the `runs` part of their cell id does."""
+    """JoinedParts whose rows name another cell than the `runs` part of their cell id does."""
     names = {table: _names(parts) for table, parts in tables.items()}
     for table in SCHEMAS.keys() - {"runs"}:
         for name, key in names[table].items():

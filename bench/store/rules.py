@@ -107,7 +107,7 @@ _JSON: Mapping[tuple[str, str], tuple[Callable[[Any], bool], str]] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Parts:
+class JoinedParts:
     """The rows of some parts of one table, one part after the other.
 
     Parameters
@@ -134,7 +134,7 @@ class Parts:
         return np.repeat(np.arange(len(self.ends)), self.ends - self.starts).astype(np.int64)
 
 
-def broken(parts: Parts) -> dict[int, str]:
+def broken(parts: JoinedParts) -> dict[int, str]:
     """The parts that break a rule, by their number, each with the first thing that is wrong there."""
     problems: dict[int, str] = {}
     if not parts.rows.num_rows:
@@ -160,11 +160,11 @@ def refuse_broken(rows: Mapping[str, pa.Table]) -> None:
         They do not; the first thing that is wrong.
     """
     for table, part in rows.items():
-        for problem in broken(Parts(table, part, np.array([len(part)]))).values():
+        for problem in broken(JoinedParts(table, part, np.array([len(part)]))).values():
             raise StoreError(f"{table}: {problem}")
 
 
-def _violations(parts: Parts) -> Iterator[_Violation]:
+def _violations(parts: JoinedParts) -> Iterator[_Violation]:
     for field in ALL[parts.table]:
         if field.name in parts.rows.column_names:
             column = parts.rows[field.name].combine_chunks()
@@ -175,7 +175,7 @@ def _violations(parts: Parts) -> Iterator[_Violation]:
         yield _repeated(parts), _said(parts, "seed", "one row for each seed")
 
 
-def _said(parts: Parts, name: str, expected: str) -> Callable[[int], str]:
+def _said(parts: JoinedParts, name: str, expected: str) -> Callable[[int], str]:
     def text(row: int) -> str:
         number = row - int(parts.starts[parts.part_of_row()[row]]) + 1
         return f"row {number}: {name}: expected {expected}, got {_shown(parts.rows[name][row])}"
@@ -278,7 +278,7 @@ def _mask(column: pa.Array) -> BoolArray:
     return np.asarray(pc.fill_null(column, fill_value=False))
 
 
-def _of_keys(parts: Parts) -> Iterator[_Violation]:
+def _of_keys(parts: JoinedParts) -> Iterator[_Violation]:
     """All rows of one part are of one cell."""
     first = pa.array(parts.starts[parts.part_of_row()])
     for name in KEY:
@@ -288,7 +288,7 @@ def _of_keys(parts: Parts) -> Iterator[_Violation]:
             yield other, _said(parts, name, "the same in every row of a cell")
 
 
-def _repeated(parts: Parts) -> BoolArray:
+def _repeated(parts: JoinedParts) -> BoolArray:
     """Rows of a seed that another row of the part has."""
     seeds = pc.fill_null(parts.rows["seed"], 0).to_numpy().astype(np.int64)
     code = parts.part_of_row() * 2**32 + seeds

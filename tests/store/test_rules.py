@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bench import store
-from bench.store.rules import Parts, broken
+from bench.store.rules import JoinedParts, broken
 from bench.store.schema import ALL, Rows
 
 MakeRows = Callable[..., Rows]
@@ -95,15 +95,17 @@ def test_what_is_wrong_is_said_of_the_row_that_it_is_in(tmp_path: Path, make_row
 def test_two_rows_of_one_seed_and_rows_of_two_keys_are_refused(make_rows: MakeRows) -> None:
     runs = make_rows("a")["runs"]
     twice = pa.concat_tables([runs, runs])
-    assert broken(Parts("runs", twice, np.array([2, 4]))) == {}
-    assert broken(Parts("runs", twice, np.array([4]))) == {0: "row 3: seed: expected one row for each seed, got 0"}
+    assert broken(JoinedParts("runs", twice, np.array([2, 4]))) == {}
+    assert broken(JoinedParts("runs", twice, np.array([4]))) == {
+        0: "row 3: seed: expected one row for each seed, got 0"
+    }
     names = pa.array(["m", "n"])
     other = runs.set_column(runs.column_names.index("model"), runs.schema.field("model"), names)
-    assert broken(Parts("runs", other, np.array([2]))) == {
+    assert broken(JoinedParts("runs", other, np.array([2]))) == {
         0: "row 2: model: expected the same in every row of a cell, got 'n'"
     }
 
 
 def test_no_rows_break_no_rule() -> None:
     for name, schema in ALL.items():
-        assert broken(Parts(name, schema.empty_table(), np.array([0, 0]))) == {}
+        assert broken(JoinedParts(name, schema.empty_table(), np.array([0, 0]))) == {}
