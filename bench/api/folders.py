@@ -122,7 +122,7 @@ def gate_of(suite: str | None, new: Path) -> tuple[Gate, str]:
 def _suites(results: Path) -> list[str]:
     """The suites that the rows of `results` name; the comparison says what is wrong with a folder without any."""
     try:
-        return sorted(store.read(results, "runs")["suite"].unique().to_pylist())
+        return sorted(store.read(results, "runs", ["cell_id", "suite"])["suite"].unique().to_pylist())
     except StoreError:
         return []
 

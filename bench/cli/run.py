@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.api.folders import REPORTS, loaded, naming_lines, up_to_date, write_report
 from bench.cells import Cell, expand
 from bench.cli.progress import duration, sink
-from bench.cli.results_table import results_table
+from bench.cli.results_table import COLUMNS, results_table
 from bench.cli.terminal import STATUS, Interrupt, raising, say
 from bench.errors import InputError
 from bench.running.plan import Plan, cpu_count, only, prepare
@@ -105,7 +105,7 @@ def _foreseen(plan: Plan, jobs: int) -> str:
 def _concluded(plan: Plan, outcome: Outcome, *, report: bool, quiet: bool) -> int:
     """Print results, what did not finish and where the report is; the exit status."""
     if (plan.folder / "runs").is_dir():
-        say(results_table(read(plan.folder, "runs"), [cell.id for cell in plan.cells]), err=quiet)
+        say(results_table(read(plan.folder, "runs", COLUMNS), [cell.id for cell in plan.cells]), err=quiet)
     problems = _problems(plan.cells, outcome)
     if problems:
         head = f"\n{len(problems)} of {plural(len(plan.cells), 'cell')} did not finish:"

@@ -172,7 +172,8 @@ def _broken(folder: Path, table: str, parts: Mapping[str, pa.Table]) -> list[tup
 def _joined(table: str, parts: Mapping[str, pa.Table], columns: Sequence[str] | None = None) -> pa.Table:
     """The rows of `parts` as one table; in one piece, since many small ones take long to compute with."""
     schema = ALL[table] if columns is None else pa.schema([ALL[table].field(name) for name in columns])
-    rows = pa.concat_tables([schema.empty_table(), *(part.cast(schema) for part in parts.values())])
+    same = (part if part.schema.equals(schema) else part.cast(schema) for part in parts.values())
+    rows: pa.Table = pa.concat_tables([schema.empty_table(), *same])
     return rows.combine_chunks()
 
 
