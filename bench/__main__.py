@@ -1,7 +1,5 @@
 """``python -m bench``, and the console script ``bench``."""
 
-from __future__ import annotations
-
 import logging
 import sys
 from contextlib import suppress

@@ -4,8 +4,6 @@ A folder of results or reports may come from anyone. A symbolic link in it would
 named pipe or a device would never end: what is opened here is a regular file, and lies where its path says.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import stat
@@ -64,13 +62,13 @@ def _descriptor(path: Path, flags: int, *, follow: bool = False) -> int:
     try:
         descriptor = os.open(path, flags | _NO_WAIT | _BYTES | (0 if follow else _NO_LINK), 0o666)
     except OSError as error:
-        if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR) and (kind := kind_of(path)) != "a file":
-            raise not_a_file(path, kind) from error
+        if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR) and (there := kind_of(path)) != "a file":
+            raise not_a_file(path, there) from error
         raise
-    found = stat.S_IFMT(os.fstat(descriptor).st_mode)
-    if found != stat.S_IFREG:
+    kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
+    if kind != stat.S_IFREG:
         os.close(descriptor)
-        raise not_a_file(path, _KINDS.get(found, "no file"))
+        raise not_a_file(path, _KINDS.get(kind, "no file"))
     return descriptor
 
 

@@ -170,8 +170,8 @@ class CellSpec:
     @property
     def model_parameters(self) -> Mapping[str, Any]:
         """All parameters of the model, as in the suite or by default."""
-        found: Mapping[str, Any] = self._section("model").get("parameters", {})
-        return found
+        parameters: Mapping[str, Any] = self._section("model").get("parameters", {})
+        return parameters
 
     @property
     def training(self) -> Mapping[str, Any]:

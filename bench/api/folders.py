@@ -1,7 +1,5 @@
 """Where suites, results and reports lie: suites by their names, the page of a results folder, its suite's gate."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

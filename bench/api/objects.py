@@ -23,8 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from bench.array_types import FloatArray
 from bench.data import dataset_kinds
-from bench.data.base import DatasetKind, Provenance, Series
-from bench.data.base import Parameters as DatasetParameters
+from bench.data.base import DatasetKind, Parameters as DatasetParameters, Provenance, Series
 from bench.data.files import Columns, check, require_columns
 from bench.errors import DataError, InputError, described
 from bench.models import model_kinds
@@ -276,13 +275,13 @@ class LagEstimator:
 
     def predict(self, x: FloatArray) -> FloatArray:
         """``[B, H, D]``."""
-        found = np.asarray(self.estimator.predict(x.reshape(len(x), -1).astype(np.float64)), dtype=np.float64)
-        return found.reshape(len(x), *self._targets)
+        predictions = np.asarray(self.estimator.predict(x.reshape(len(x), -1).astype(np.float64)), dtype=np.float64)
+        return predictions.reshape(len(x), *self._targets)
 
     def parameter_count(self) -> int | None:
         """Coefficients and intercepts of a linear one; not known of others."""
-        found = [np.size(getattr(self.estimator, name)) for name in ("coef_", "intercept_") if name in self._fitted()]
-        return sum(found) if found else None
+        sizes = [np.size(getattr(self.estimator, name)) for name in ("coef_", "intercept_") if name in self._fitted()]
+        return sum(sizes) if sizes else None
 
     def _fitted(self) -> set[str]:
         return {name for name in vars(self.estimator) if name.endswith("_")}

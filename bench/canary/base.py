@@ -1,7 +1,5 @@
 """What a canary is, the outcomes it can have, and how numbers that should be equal are compared digit for digit."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

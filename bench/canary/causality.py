@@ -267,13 +267,13 @@ def check_scaler(pieces: Pieces) -> CheckOutcome:
     """Prepare the cell twice and compare all that training may see, digit for digit."""
     source = pieces.source
     before = pieces.prepare(source)
-    held_out = before.cut.test
+    test_part = before.cut.test
     if isinstance(source, Series):
         values: NDArray[Any] = source.values
         twin: Series | Sequences = multiplied_from(source, before.cut.validation_end, FACTOR)
     else:
-        values, twin = source.inputs, with_larger(source, held_out, FACTOR)
-    if not np.nan_to_num(values[held_out]).any():
+        values, twin = source.inputs, with_larger(source, test_part, FACTOR)
+    if not np.nan_to_num(values[test_part]).any():
         return CheckOutcome(CheckVerdict.DOES_NOT_APPLY, "every test point is 0, and stays 0 when it is multiplied")
     return _compared(before, pieces.prepare(twin))
 

@@ -1,7 +1,5 @@
 """Run the canaries on the cells of a suite."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial

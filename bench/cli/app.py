@@ -1,17 +1,31 @@
 """The commands and their options. Every command returns its exit status through `typer.Exit`."""
 
-from __future__ import annotations
-
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 import bench
+from bench.choices import ComparedMetric, Environment, Format, Listed, Progress, TableName
 from bench.cli.terminal import say
+from bench.errors import validator_text
+
+
+class _Group(TyperGroup):
+    """The group of all commands: what is wrong with an option is said in a validator's own words."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was typed."""
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = validator_text(error.message)
+            raise
+
 
 app = typer.Typer(
+    cls=_Group,
     help="Honest comparison of sequence architectures.",
     no_args_is_help=True,
     rich_markup_mode=None,  # rich would cost --help half its time
@@ -21,56 +35,6 @@ data = typer.Typer(help="Download and check the real data files, pinned by URL a
 app.add_typer(data, name="data")
 baseline = typer.Typer(help="Store or show the committed results that the gate compares with.", no_args_is_help=True)
 app.add_typer(baseline, name="baseline")
-
-
-class Progress(StrEnum):
-    """How a run shows its progress."""
-
-    AUTO = "auto"
-    RICH = "rich"
-    PLAIN = "plain"
-    JSONL = "jsonl"
-    NONE = "none"
-
-
-class Listed(StrEnum):
-    """What can be listed."""
-
-    DATASETS = "datasets"
-    MODELS = "models"
-    METRICS = "metrics"
-    SUITES = "suites"
-
-
-class HistoryMetric(StrEnum):
-    """The metrics whose history can be shown."""
-
-    RMSE = "rmse"
-    MAE = "mae"
-    SKILL = "skill"
-    R2 = "r2"
-    DIRECTIONAL_ACCURACY = "directional_accuracy"
-
-
-class Rows(StrEnum):
-    """The tables of a results folder."""
-
-    RUNS = "runs"
-    TRIALS = "trials"
-    CURVES = "curves"
-    PREDICTIONS = "predictions"
-    PROBES = "probes"
-
-
-class Format(StrEnum):
-    """The output formats of a comparison."""
-
-    MD = "md"
-    JSON = "json"
-    JUNIT = "junit"
-    ANNOTATIONS = "annotations"
-    BENCHMARK_ACTION = "benchmark-action"
-    BENCHER = "bencher"
 
 
 def _version(*, wanted: bool) -> None:
@@ -191,7 +155,7 @@ def show(
     *,
     results: Annotated[Path | None, typer.Option(help="A results folder. [default: those in results/]")] = None,
     table: Annotated[
-        Rows | None, typer.Option(help="Which table. [default: runs, or probes for a cell that was never run]")
+        TableName | None, typer.Option(help="Which table. [default: runs, or probes for a cell that was never run]")
     ] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Every column with every digit, as CSV.")] = False,
 ) -> None:
@@ -232,7 +196,7 @@ def compare(
 def history(
     folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Results folders, or parents of some.")],
     *,
-    metric: Annotated[HistoryMetric, typer.Option(help="Metric to show.")] = HistoryMetric.RMSE,
+    metric: Annotated[ComparedMetric, typer.Option(help="Metric to show.")] = ComparedMetric.RMSE,
     level: Annotated[
         float, typer.Option(min=0.001, max=0.2, help="Probability of a false step in a series without one.")
     ] = 0.01,
@@ -306,14 +270,6 @@ def verify(names: Annotated[list[str] | None, typer.Argument(help="Which files. 
     raise typer.Exit(verified(names or []))
 
 
-class BaseEnvironment(StrEnum):
-    """Where the base runs."""
-
-    AUTO = "auto"
-    SHARED = "shared"
-    OWN = "own"
-
-
 @app.command()
 def ab(  # noqa: PLR0913 - one parameter for each option
     base_ref: Annotated[str, typer.Argument(metavar="BASE_REF", help="A branch, tag or commit of this repository.")],
@@ -324,9 +280,9 @@ def ab(  # noqa: PLR0913 - one parameter for each option
     power: Annotated[float, typer.Option(min=0.5, max=0.999, help="Probability, at least, of detecting it.")] = 0.95,
     time_limit: Annotated[float, typer.Option(min=1.0, metavar="SECONDS", help="Maximum time for measuring.")] = 600.0,
     environment: Annotated[
-        BaseEnvironment,
+        Environment,
         typer.Option(help="Where the base runs; auto: in this environment if base and head require the same packages."),
-    ] = BaseEnvironment.AUTO,
+    ] = Environment.AUTO,
     output: Annotated[Path | None, typer.Option(help="Also append the table to this file.")] = None,
 ) -> None:
     """Test whether this working tree is slower than another commit; the two alternate until the result is significant.
@@ -343,7 +299,7 @@ def ab(  # noqa: PLR0913 - one parameter for each option
         slowdown=slowdown,
         power=power,
         time_limit_s=time_limit,
-        environment=environment.value,
+        environment=environment,
         output=output,
     )
     raise typer.Exit(compared(request))

@@ -1,7 +1,5 @@
 """``bench doctor``: check what a run needs, and say how to fix each problem."""
 
-from __future__ import annotations
-
 import importlib
 import os
 import platform
@@ -17,7 +15,7 @@ from typing import Literal
 from bench.cli.terminal import say
 from bench.data.pinned import PINNED, LocalFile, cache_folder, verify
 from bench.running.plan import cpu_count
-from bench.running.workers import gpu_driver_found
+from bench.running.workers import has_gpu_driver
 from bench.store.environment import machine_reference_s
 from bench.text import columns
 
@@ -27,17 +25,17 @@ _ENOUGH_BYTES = 1 << 30
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """One thing that was looked at: `ok`, worth a `note`, or `wrong`; `found` says what to do where it is not ok."""
+    """One thing that was looked at: `ok`, worth a `note`, or `wrong`; `detail` says what to do where it is not ok."""
 
     state: Literal["ok", "note", "wrong"]
     what: str
-    found: str
+    detail: str
 
 
 def doctor() -> int:
     """Print every finding; 1 where something is wrong."""
     findings = [finding for check in CHECKS for finding in _findings(check)]
-    say(columns([(finding.state, finding.what, finding.found) for finding in findings]))
+    say(columns([(finding.state, finding.what, finding.detail) for finding in findings]))
     return int(any(finding.state == "wrong" for finding in findings))
 
 
@@ -68,8 +66,8 @@ def _libraries() -> Iterator[Diagnosis]:
 
 def _processors() -> Iterator[Diagnosis]:
     reference_ms = 1e3 * machine_reference_s()
-    found = f"{cpu_count()} for this process: as many cells at a time, each with one thread"
-    yield Diagnosis("ok", "CPU", f"{found}; the reference matrix product takes {reference_ms:.2f} ms")
+    cpus = f"{cpu_count()} for this process: as many cells at a time, each with one thread"
+    yield Diagnosis("ok", "CPU", f"{cpus}; the reference matrix product takes {reference_ms:.2f} ms")
 
 
 def _gpu() -> Iterator[Diagnosis]:
@@ -81,7 +79,7 @@ def _gpu() -> Iterator[Diagnosis]:
     if torch.cuda.is_available():
         names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
         yield Diagnosis("ok", "GPU", ", ".join(names))
-    elif gpu_driver_found():
+    elif has_gpu_driver():
         advice = "install a build of torch for CUDA (https://pytorch.org/get-started), or run on the CPU"
         yield Diagnosis("note", "GPU", f"an NVIDIA driver, but torch {torch.__version__} cannot use it; {advice}")
     else:
@@ -93,11 +91,11 @@ def _data() -> Iterator[Diagnosis]:
         if not Path(part).is_dir():
             yield Diagnosis("wrong", "BENCH_DATA", f"{part} is no folder; name one that holds the files, or unset it")
     for name in PINNED:
-        held = examined(name)
-        if held.state == "ok":
-            yield Diagnosis("ok", f"data {name}", f"{held.path}, SHA-256 as pinned")
+        file = examined(name)
+        if file.state == "ok":
+            yield Diagnosis("ok", f"data {name}", f"{file.path}, SHA-256 as pinned")
         else:
-            yield Diagnosis("note" if held.state == "absent" else "wrong", f"data {name}", held.advice)
+            yield Diagnosis("note" if file.state == "absent" else "wrong", f"data {name}", file.advice)
 
 
 def _folders() -> Iterator[Diagnosis]:
@@ -143,7 +141,7 @@ CHECKS: tuple[Callable[[], Iterator[Diagnosis]], ...] = (
 
 
 def examined(name: str) -> LocalFile:
-    """How the file is held, without a network; one that cannot be read is damaged."""
+    """The state of the file, without a network; one that cannot be read is damaged."""
     try:
         return verify(name)
     except OSError as error:

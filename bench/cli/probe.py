@@ -1,14 +1,12 @@
 """``bench probe``: time and memory of each model of a suite, measured separately from any run."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.api.folders import loaded, naming_lines, write_report
 from bench.cells import expand
-from bench.cli.progress import sink
+from bench.cli.progress import sink, writes_to_stdout
 from bench.cli.terminal import STATUS, raising, say
 from bench.probe.probe_plan import Setting, prepare
 from bench.probe.session import run
@@ -43,7 +41,7 @@ def probe_suite(request: ProbeRequest) -> int:
     setting = Setting(resolved(request.device), request.threads, request.repeats)
     with naming_lines(suite):
         plan = prepare(only(list(expand(suite)), request.only), folder, setting, fresh=request.fresh)
-    quiet = request.progress == "jsonl"
+    quiet = writes_to_stdout(request.progress)
     if plan.pending and (warning := _busy()):
         say(warning, err=True)
     with raising() as interrupt, sink(request.progress) as show:
@@ -58,9 +56,9 @@ def probe_suite(request: ProbeRequest) -> int:
             say(f"interrupted: finished probes are kept in {folder}; the same command goes on", err=True)
             return STATUS
     titles = {cell.id: cell.title for cell in plan.cells}
-    found = [cost for cost in costs(read_probes(folder, machine=setting.machine)) if cost.cell_id in titles]
-    say(columns(shown(found)), err=quiet)
-    lost = [cost for cost in found if cost.reason]
+    measured = [cost for cost in costs(read_probes(folder, machine=setting.machine)) if cost.cell_id in titles]
+    say(columns(shown(measured)), err=quiet)
+    lost = [cost for cost in measured if cost.reason]
     for cost in lost:
         say(f"{titles[cost.cell_id]}: {cost.reason}", err=True)
     say(f"\nresults: {folder}", err=quiet)

@@ -1,7 +1,5 @@
 """``bench run``: from a suite file to stored cells, a report, and a table of results."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -9,7 +7,7 @@ from pathlib import Path
 
 from bench.api.folders import REPORTS, loaded, naming_lines, up_to_date, write_report
 from bench.cells import Cell, expand
-from bench.cli.progress import duration, sink
+from bench.cli.progress import duration, sink, writes_to_stdout
 from bench.cli.results_table import COLUMNS, results_table
 from bench.cli.terminal import STATUS, Interrupt, raising, say
 from bench.errors import InputError
@@ -62,7 +60,7 @@ def run_suite(request: RunRequest) -> int:
                 begin = partial(start, "processes", jobs=jobs, device=device)
                 listen = _listener(show, interrupt)
                 outcome = run(plan, begin, jobs=jobs, device=device, listener=listen, suite=suite)
-            status = _concluded(plan, outcome, report=request.report, quiet=request.progress == "jsonl")
+            status = _concluded(plan, outcome, report=request.report, quiet=writes_to_stdout(request.progress))
             interrupt.check()
         except KeyboardInterrupt:
             say(f"interrupted: finished cells are kept in {folder}; the same command goes on", err=True)

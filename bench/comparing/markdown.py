@@ -3,8 +3,6 @@
 The functions that write the numbers of a verdict are used by every format.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from bench.comparing.decision import MOST
@@ -68,7 +66,7 @@ _RULE = "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |"
 
 def to_markdown(comparison: Comparison) -> str:
     """What changed in words, then a table of every cell: the worst first."""
-    cells = sorted(comparison.cells, key=lambda cell: (WORST_FIRST.index(cell.verdict), cell.place))
+    cells = sorted(comparison.cells, key=lambda cell: (WORST_FIRST.index(cell.verdict), cell.key))
     lines = [f"# Comparison: {comparison.verdict}", "", _statement(comparison), ""]
     lines += [*_lists(comparison), *_cautions(comparison), "## Cells", "", _HEADER, _RULE]
     lines += [row for cell in cells for row in _rows(cell)]
@@ -79,9 +77,9 @@ def _statement(comparison: Comparison) -> str:
     counted = {verdict: len(comparison.having(verdict)) for verdict in WORST_FIRST}
     parts = [f"{amount} {verdict}" for verdict, amount in counted.items() if amount]
     only = [
-        f"{len(places)} {word}"
-        for word, places in (("vanished", comparison.vanished), ("appeared", comparison.appeared))
-        if places
+        f"{len(keys)} {word}"
+        for word, keys in (("vanished", comparison.vanished), ("appeared", comparison.appeared))
+        if keys
     ]
     more = f" {listed(only).capitalize()}." if only else ""
     return f"{plural(len(comparison.cells), 'cell')} in both: {listed(parts)}.{more}"
@@ -90,7 +88,7 @@ def _statement(comparison: Comparison) -> str:
 def _lists(comparison: Comparison) -> list[str]:
     lines: list[str] = []
     alarms = comparison.alarms()
-    for title, places in (
+    for title, keys in (
         ("Vanished", comparison.vanished),
         ("No longer finish", comparison.failed),
         ("Replicates vanished", comparison.thinned),
@@ -98,11 +96,11 @@ def _lists(comparison: Comparison) -> list[str]:
         ("Appeared", comparison.appeared),
         ("Finish again", comparison.fixed),
     ):
-        if places:
+        if keys:
             lines += [
                 f"## {title}",
                 "",
-                *(f"- {markdown(place.title)}{_why(alarms.get(place))}" for place in places),
+                *(f"- {markdown(key.title)}{_why(alarms.get(key))}" for key in keys),
                 "",
             ]
     return lines
@@ -118,8 +116,8 @@ def _cautions(comparison: Comparison) -> list[str]:
     lines = [line for caution in comparison.cautions for line in (f"**Caution:** {markdown(caution)}.", "")]
     lines += [*_commits(comparison), *_machines(comparison)]
     for word in WORDS.values():
-        if found := sum(word in cell.other_settings for cell in comparison.cells):
-            lines += [f"Other {word} in {found} of {plural(total, 'cell')}: a change there may come from it.", ""]
+        if affected := sum(word in cell.other_settings for cell in comparison.cells):
+            lines += [f"Other {word} in {affected} of {plural(total, 'cell')}: a change there may come from it.", ""]
     return lines
 
 
@@ -146,7 +144,7 @@ def _rows(cell: CellChange) -> list[str]:
 def _row(cell: CellChange, numbers: Sequence[str], verdict: ChangeVerdict) -> str:
     more = f", {further(cell)}" if verdict is ChangeVerdict.UNDECIDED else ""
     times = [seconds(cell.old.fit_s), seconds(cell.new.fit_s)]
-    entries = [markdown(cell.place.title), *numbers, *times, f"{_MARKS[verdict]} {verdict}{more}"]
+    entries = [markdown(cell.key.title), *numbers, *times, f"{_MARKS[verdict]} {verdict}{more}"]
     return f"| {' | '.join(entries)} |"
 
 
@@ -192,15 +190,15 @@ def _legend(comparison: Comparison) -> str:
 
 
 def _notes(cells: Sequence[CellChange]) -> list[str]:
-    noted = [f"- {markdown(cell.place.title)}: {markdown('; '.join(cell.notes))}" for cell in cells if cell.notes]
+    noted = [f"- {markdown(cell.key.title)}: {markdown('; '.join(cell.notes))}" for cell in cells if cell.notes]
     return ["", "## Notes", "", *noted] if noted else []
 
 
 def _fitted(lines: Sequence[str]) -> str:
     """`lines`, cut at the end where they would be more than `LIMIT` bytes."""
-    room = LIMIT - 200
+    bytes_left = LIMIT - 200
     for shown, line in enumerate(lines):
-        room -= len(line.encode()) + 1
-        if room < 0:
+        bytes_left -= len(line.encode()) + 1
+        if bytes_left < 0:
             return "\n".join([*lines[:shown], "", f"{plural(len(lines) - shown, 'more line')} left out."])
     return "\n".join(lines)

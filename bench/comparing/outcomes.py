@@ -1,7 +1,5 @@
 """The results of a comparison: plain frozen values."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -31,9 +29,9 @@ WORST_FIRST = tuple(ChangeVerdict)
 """A cell is judged by the worst of its metrics: the first of these."""
 
 
-def worst(found: Collection[ChangeVerdict]) -> ChangeVerdict:
-    """The worst of `found`; of nothing, nothing can be said."""
-    return next((verdict for verdict in WORST_FIRST if verdict in found), ChangeVerdict.NOT_COMPARABLE)
+def worst(verdicts: Collection[ChangeVerdict]) -> ChangeVerdict:
+    """The worst of `verdicts`; of nothing, nothing can be said."""
+    return next((verdict for verdict in WORST_FIRST if verdict in verdicts), ChangeVerdict.NOT_COMPARABLE)
 
 
 ALARMS = frozenset({ChangeVerdict.REGRESSED, ChangeVerdict.LEAK})
@@ -141,7 +139,7 @@ class CellChange:
         The kinds of settings, in words, that are not the same in both.
     """
 
-    place: CellKey
+    key: CellKey
     old: ResultSide
     new: ResultSide
     paired: int
@@ -232,9 +230,9 @@ class Comparison:
         return len({*self.old_machines, *self.new_machines}) <= 1
 
     def alarms(self) -> dict[CellKey, str]:
-        """Why a gate closes: each place that got worse, with what became of it."""
-        found = {cell.place: "; ".join(reported) for cell in self.cells if (reported := cell.alarms())}
-        return dict.fromkeys(self.vanished, "vanished") | found
+        """Why a gate closes: each cell that got worse, with what became of it."""
+        alarms = {cell.key: "; ".join(reported) for cell in self.cells if (reported := cell.alarms())}
+        return dict.fromkeys(self.vanished, "vanished") | alarms
 
     def incomparable(self) -> tuple[CellChange, ...]:
         """The cells that should be compared and cannot be."""
@@ -246,7 +244,7 @@ class Comparison:
 
     def _is_excused(self, cell: CellChange) -> bool:
         """Whether it has no pair solely because no replicate finished before: nothing there can have got worse."""
-        return cell.place in self.fixed and not cell.old.finished and cell.place not in self.changed_data
+        return cell.key in self.fixed and not cell.old.finished and cell.key not in self.changed_data
 
 
 def _seeds(seeds: Sequence[int]) -> str:

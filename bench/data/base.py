@@ -1,7 +1,5 @@
 """The contract between a source of data and everything that reads it, and SHA-256 of files and generated values."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field

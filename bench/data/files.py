@@ -9,8 +9,6 @@ rest is dropped where columns are chosen (``usecols``), and in the first row it 
 columns, 1 000 000 rows of 10 columns as text take 3.9 s and 350 MB, here 0.5 s and 67 MB.
 """
 
-from __future__ import annotations
-
 import csv
 import gzip
 import io
@@ -24,8 +22,7 @@ from typing import Any, BinaryIO, NoReturn, cast
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pyarrow import compute, parquet, types
-from pyarrow import csv as arrow_csv
+from pyarrow import compute, csv as arrow_csv, parquet, types
 from pydantic import Field
 
 from bench.array_types import FloatArray
@@ -33,8 +30,8 @@ from bench.data.base import LARGEST, DatasetKind, Parameters, Provenance, Series
 from bench.errors import DataError, one_line
 from bench.registry import unknown
 
-Place = Callable[[int], str]
-"""Where a row stands, for a message: ``place(0)`` is the first data row, as in ``"row 1 (line 2)"``."""
+RowLabel = Callable[[int], str]
+"""How a message names a row: ``label(0)`` is the first data row, as in ``"row 1 (line 2)"``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,14 +46,14 @@ class Columns:
         ``[N]`` float64.
     time
         ``[N]`` datetime64 (UTC where the file states a zone) or float64; `None` where no column was requested.
-    place
-        Where each row stands in the file.
+    label
+        How messages name each row.
     """
 
     path: Path
     values: FloatArray
     time: NDArray[Any] | None
-    place: Place
+    label: RowLabel
 
 
 def require_columns(path: Path, column: str, time: str | None, *, names: Sequence[str]) -> None:
@@ -89,7 +86,7 @@ def check(columns: Columns, column: str, max_gap: float | None) -> None:
     DataError
         With the first row at fault and its value.
     """
-    path, place = columns.path, columns.place
+    path, label = columns.path, columns.label
     if not len(columns.values):
         raise DataError(f"{path}: expected rows of data, got none")
     if (row := first_unusable(columns.values)) is not None:
@@ -99,11 +96,11 @@ def check(columns: Columns, column: str, max_gap: float | None) -> None:
             if np.isfinite(came)
             else ("a finite number", _fill(int((~np.isfinite(columns.values)).sum()), len(columns.values)))
         )
-        raise DataError(f"{path}: {place(row)}, column {column!r}: expected {expected}, got {came}; {advice}")
+        raise DataError(f"{path}: {label(row)}, column {column!r}: expected {expected}, got {came}; {advice}")
     if columns.time is not None:
-        _check_order(path, columns.time, place)
+        _check_order(path, columns.time, label)
         if max_gap is not None:
-            _check_gaps(path, columns.time, place, max_gap=max_gap)
+            _check_gaps(path, columns.time, label, max_gap=max_gap)
 
 
 def _fill(count: int, total: int) -> str:
@@ -111,24 +108,24 @@ def _fill(count: int, total: int) -> str:
     return f"rows without a value: {count} of {total}; fill them in, or leave out the rows before or after them"
 
 
-def _check_order(path: Path, time: NDArray[Any], place: Place) -> None:
+def _check_order(path: Path, time: NDArray[Any], label: RowLabel) -> None:
     row = _first(~np.isfinite(time))
     if row is not None:
         advice = _fill(int((~np.isfinite(time)).sum()), len(time))
-        raise DataError(f"{path}: {place(row)}: expected a time, got {_reported(time[row])}; {advice}")
+        raise DataError(f"{path}: {label(row)}: expected a time, got {_reported(time[row])}; {advice}")
     before = _first(~(time[1:] > time[:-1]))
     if before is None:
         return
     first, second = _reported(time[before]), _reported(time[before + 1])
     if time[before] == time[before + 1]:
-        raise DataError(f"{path}: {place(before + 1)}: time {second} stands already at {place(before)}; keep one")
+        raise DataError(f"{path}: {label(before + 1)}: time {second} stands already at {label(before)}; keep one")
     raise DataError(
-        f"{path}: {place(before + 1)}: expected a time after {first}, at {place(before)}, got {second}; "
+        f"{path}: {label(before + 1)}: expected a time after {first}, at {label(before)}, got {second}; "
         "sort the rows by time"
     )
 
 
-def _check_gaps(path: Path, time: NDArray[Any], place: Place, *, max_gap: float) -> None:
+def _check_gaps(path: Path, time: NDArray[Any], label: RowLabel, *, max_gap: float) -> None:
     steps = np.diff(time).astype(np.float64)
     if not len(steps):
         return
@@ -136,7 +133,7 @@ def _check_gaps(path: Path, time: NDArray[Any], place: Place, *, max_gap: float)
     before = _first(steps > max_gap * usual)
     if before is not None:
         raise DataError(
-            f"{path}: {place(before + 1)}: time goes from {_reported(time[before])} to {_reported(time[before + 1])}, "
+            f"{path}: {label(before + 1)}: time goes from {_reported(time[before])} to {_reported(time[before + 1])}, "
             f"{steps[before] / usual:.4g} times the usual step; fill the gap, or raise max_gap, now {max_gap:g} "
             "(null allows any gap)"
         )
@@ -152,8 +149,8 @@ def _reported(time: Any) -> str:
 
 
 def _separator_hint(names: Sequence[str]) -> str:
-    if len(names) == 1 and (found := [mark for mark in ";\t|" if mark in names[0]]):
-        return f"; the columns seem to be separated by {found[0]!r}: separate them by ','"
+    if len(names) == 1 and (separators := [mark for mark in ";\t|" if mark in names[0]]):
+        return f"; the columns seem to be separated by {separators[0]!r}: separate them by ','"
     return ""
 
 
@@ -196,7 +193,7 @@ def read_delimited(path: Path, column: str, time: str | None) -> Columns:
         path=path,
         values=_parsed(path, column, table[column], _NUMBER),
         time=None if time is None else _parsed(path, time, table[time], _time_type(first[names.index(time)])),
-        place=lambda row: _line_place(path, row)[0],
+        label=lambda row: _line_label(path, row)[0],
     )
 
 
@@ -229,10 +226,10 @@ def _refuse_table(path: Path, error: Exception) -> NoReturn:
     """Say what Arrow found wrong with the shape of the file, with the row and the line."""
     said = one_line(error)
     row, names = re.search(r"Row #(\d+)", said), header(path)
-    place, fields = _line_place(path, int(row[1]) - 2) if row else ("", names)  # Arrow counts the header as row 1
+    label, fields = _line_label(path, int(row[1]) - 2) if row else ("", names)  # Arrow counts the header as row 1
     if len(fields) != len(names):
         raise DataError(
-            f"{path}: {place}: expected {len(names)} values as in the header, got {len(fields)}; fix the row "
+            f"{path}: {label}: expected {len(names)} values as in the header, got {len(fields)}; fix the row "
             "(a value that holds a comma needs quotes)"
         ) from error
     raise DataError(f"{path}: expected a CSV file that can be read, got an error: {said}; fix it") from error
@@ -258,11 +255,11 @@ def _refuse_value(path: Path, name: str, texts: Any, kind: Any) -> NoReturn:
     """Say which row is the first without a value of that `kind`, and how many have none at all."""
     missing = [row for row, text in enumerate(texts.to_pylist()) if _is_missing(text)]
     row = min([_first_unreadable(texts, kind), *missing[:1]])
-    place, fields = _line_place(path, row)
+    label, fields = _line_label(path, row)
     expected = "a number such as 1234.5" if kind == _NUMBER else "an ISO 8601 time such as 2013-02-08, as in row 1"
     advice = _fill(len(missing), len(texts)) if row in missing[:1] else "fix it"
     text = fields[header(path).index(name)]
-    raise DataError(f"{path}: {place}, column {name!r}: expected {expected}, got {_shown(text)}; {advice}")
+    raise DataError(f"{path}: {label}, column {name!r}: expected {expected}, got {_shown(text)}; {advice}")
 
 
 def _is_missing(text: bytes) -> bool:
@@ -308,7 +305,7 @@ def _start(path: Path) -> tuple[list[str], list[str]]:
     return names, first
 
 
-def _line_place(path: Path, row: int) -> tuple[str, list[str]]:
+def _line_label(path: Path, row: int) -> tuple[str, list[str]]:
     """Where the data row `row`, counted from 0, stands, and its fields."""
     for number, (line, fields) in enumerate(_records(path), start=-1):
         if number == row:
@@ -382,11 +379,11 @@ def read_parquet(path: Path, column: str, time: str | None) -> Columns:
         path=path,
         values=_numbers(path, column, table[column]),
         time=None if time is None else _times(path, time, table[time]),
-        place=_place,
+        label=_row_label,
     )
 
 
-def _place(row: int) -> str:
+def _row_label(row: int) -> str:
     return f"row {row + 1}"
 
 
@@ -414,7 +411,7 @@ def _refuse_null(path: Path, name: str, column: Any) -> None:
     if column.null_count:
         row = compute.index(compute.is_null(column), value=True).as_py()
         advice = _fill(column.null_count, len(column))
-        raise DataError(f"{path}: {_place(row)}, column {name!r}: expected a value, got null; {advice}")
+        raise DataError(f"{path}: {_row_label(row)}, column {name!r}: expected a value, got null; {advice}")
 
 
 Reader = Callable[[Path, str, str | None], Columns]

@@ -1,7 +1,5 @@
 """Common parts of generated datasets: the seed, the random stream, and the resulting `Series` or `Sequences`."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Annotated, Any
 

@@ -4,8 +4,6 @@ The SHA-256 is checked each time. pooch and requests are slow to import, so they
 daily prices among the files come in two formats: ``Date,…,Close,…`` and ``date,…,close,…``.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -190,9 +188,9 @@ def _download(pinned: Pinned, cached: Path) -> Path:
     except DataUnavailable as error:
         folders = [f"{folder}" if folder.is_dir() else f"{folder}, which is no folder" for folder in _folders()]
         given = f"not in BENCH_DATA ({'; '.join(folders)})" if folders else "BENCH_DATA names no folder"
-        held = "damaged in" if cached.is_file() else "not in"
+        state = "damaged in" if cached.is_file() else "not in"
         raise DataUnavailable(
-            f"{pinned.file}: {given}, {held} the cache ({cached.parent}), and {error}; {_WAYS}"
+            f"{pinned.file}: {given}, {state} the cache ({cached.parent}), and {error}; {_WAYS}"
         ) from error
 
 

@@ -6,8 +6,6 @@ signatures of one function at the same moment, each may load the other's machine
 within a name: each dtype has its own name.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable
 from pathlib import Path

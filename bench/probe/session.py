@@ -6,8 +6,6 @@ round: importing torch for every round would take longer than the measurement. R
 the case (A B C A B C …), so that a machine that slows down slows all of them.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager

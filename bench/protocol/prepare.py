@@ -1,7 +1,5 @@
 """One cell's data: loaded, split, scaled, and ready for training and for the test."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol

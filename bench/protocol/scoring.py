@@ -1,7 +1,5 @@
 """The references of forecasts of the test part: persistence, noise floors, clean sequences, classes."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -142,8 +142,8 @@ def check_length(
             f"sequence_length {sequence_length} + horizon {horizon} needs {needed}: give a longer series, "
             "a shorter sequence_length or smaller parts"
         )
-    held_out = {"validation": cut.validation_end - cut.train_end, "test": n - cut.validation_end}
-    for name, points in held_out.items():
+    later_parts = {"validation": cut.validation_end - cut.train_end, "test": n - cut.validation_end}
+    for name, points in later_parts.items():
         if cut.apart and 0 < points < needed:
             raise DataError(
                 f"{_named(source)}{name} has {points} points, but one window of sequence_length {sequence_length} + "

@@ -1,7 +1,5 @@
 """One printed number, or a printed loss curve, compared with the replicates → a verdict."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace

@@ -4,8 +4,6 @@ Curves give the losses by epoch. Trials give the best validation error by budget
 Predictions give the tests over the test window, and the piece of it that is drawn.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from typing import Any

@@ -4,8 +4,6 @@ Every page is one self-contained file. Pictures get their numbers from the summa
 cannot differ.
 """
 
-from __future__ import annotations
-
 import base64
 import gc
 import gzip

@@ -1,7 +1,5 @@
 """Where the rows come from: failures, machines, settings, and cautions."""
 
-from __future__ import annotations
-
 import json
 import shlex
 from collections import defaultdict

@@ -1,7 +1,5 @@
 """`Source` → `Summary`: all the values that figures and templates use."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath

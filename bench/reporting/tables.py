@@ -1,7 +1,5 @@
 """Summary → tables of text: the same content for HTML and Markdown, so that they cannot differ."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial

@@ -3,8 +3,6 @@
 Values with their intervals, the data of the pictures of one dataset, and the findings over all datasets.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum

@@ -4,8 +4,6 @@
 default rate, corrected by the times of stored cells of the same kind.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -385,11 +383,11 @@ def _wanted(known: Mapping[str, Stored], wanted: Mapping[str, Cell]) -> dict[str
 
 
 def _others(everything: Mapping[str, Stored], wanted: Mapping[str, Cell]) -> dict[CellKey, dict[str, Stored]]:
-    found: dict[CellKey, dict[str, Stored]] = {cell.key: {} for cell in wanted.values()}
+    others: dict[CellKey, dict[str, Stored]] = {cell.key: {} for cell in wanted.values()}
     for cell_id, what in everything.items():
-        if cell_id not in wanted and what.key in found:
-            found[what.key][cell_id] = what
-    return found
+        if cell_id not in wanted and what.key in others:
+            others[what.key][cell_id] = what
+    return others
 
 
 def _estimator(wanted: Mapping[str, Cell], have: Mapping[str, Stored]) -> Estimator:

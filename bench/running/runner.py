@@ -3,8 +3,6 @@
 A run emits events; the listener decides how to show them.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -188,7 +186,7 @@ class _Run:
         self.finished[cell.id] = what
         if what.train_windows is not None:
             self.plan.estimator.observe(cell, what.train_windows, what.seconds)
-        self._tell(cell, what)
+        self._notify(cell, what)
 
     @contextmanager
     def _journal(self, rows: Rows) -> Iterator[None]:
@@ -210,7 +208,7 @@ class _Run:
                 "make room, or move the file away to begin another"
             ) from problem
 
-    def _tell(self, cell: Cell, what: Stored) -> None:
+    def _notify(self, cell: Cell, what: Stored) -> None:
         self.listener(
             Finished(
                 cell=cell,

@@ -1,7 +1,5 @@
 """A baseline: only the `runs` of a results folder, small enough to commit."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -86,10 +84,10 @@ _READ = ("cell_id", *CellKey.COLUMNS, "suite", "seed", "spec", "status", "reason
 
 def _cells(results: Path) -> dict[str, _Rows]:
     """The rows of each cell."""
-    found: dict[str, _Rows] = defaultdict(list)
+    by_cell: dict[str, _Rows] = defaultdict(list)
     for row in read(results, "runs", _READ).to_pylist():
-        found[row["cell_id"]].append(row)
-    return found
+        by_cell[row["cell_id"]].append(row)
+    return by_cell
 
 
 def _key(rows: _Rows) -> CellKey:
@@ -107,8 +105,8 @@ def _check_worth(results: Path, cells: Mapping[str, _Rows]) -> None:
     for row in (row for rows in cells.values() for row in rows):
         where = f"{row['dataset']} × {row['model']}, seed {row['seed']}"
         if row["status"] != Status.OK:
-            found = f"{where}: {row['status']}: {row['reason']}"
-            raise StoreError(f"{results}: expected every replicate to be ok, got {found}; fix that first")
+            outcome = f"{where}: {row['status']}: {row['reason']}"
+            raise StoreError(f"{results}: expected every replicate to be ok, got {outcome}; fix that first")
     if len(suites := _suites(cells)) > 1:
         raise StoreError(f"{results}: expected results of one suite, got {', '.join(suites)}; keep one in each folder")
 

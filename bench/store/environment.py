@@ -1,7 +1,5 @@
 """The machine, software and code that made a row: the provenance columns of `runs`."""
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import importlib
@@ -65,13 +63,13 @@ def machine_id(device: str, threads: int) -> str:
 
 def libraries() -> dict[str, str]:
     """The versions of those of `LIBRARIES` that are installed."""
-    found = {}
+    versions = {}
     for name in LIBRARIES:
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def machine_reference_s(*, size: int = 384, repeats: int = 9) -> float:
@@ -118,12 +116,12 @@ def _cpuinfo() -> dict[str, str]:
 
 def _caches() -> list[str]:
     """The sizes of the first processor's caches of level 2 and 3, as ``L2 2048K``."""
-    found = []
+    caches = []
     for folder in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
         level, size = (folder / name for name in ("level", "size"))
         if size.exists() and (number := level.read_text().strip()) != "1":
-            found.append(f"L{number} {size.read_text().strip()}")
-    return found
+            caches.append(f"L{number} {size.read_text().strip()}")
+    return caches
 
 
 def _gpu(device: str) -> dict[str, str | None]:

@@ -1,7 +1,5 @@
 """One part: a Parquet file with the rows of one cell in one table, checked whenever it is opened."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path

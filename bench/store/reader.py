@@ -6,8 +6,6 @@ cell, not all of them. Probes have a part for each cell and machine, because one
 folder also contains the suite that was run.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -137,7 +135,7 @@ def _parts(
 
     What is wrong with a part goes to `problems`, where there are such; else it is raised.
     """
-    found: Rows = {}
+    loaded: Rows = {}
     for name in names:
         try:
             rows = load(part_of(folder, table, name), columns)
@@ -147,13 +145,13 @@ def _parts(
             problems.setdefault(name, error)
             continue
         if rows is not None:
-            found[name] = rows
-    for name, wrong in _broken(folder, table, found):
+            loaded[name] = rows
+    for name, wrong in _broken(folder, table, loaded):
         if problems is None:
             raise wrong
         problems.setdefault(name, wrong)
-        del found[name]
-    return found
+        del loaded[name]
+    return loaded
 
 
 def _broken(folder: Path, table: str, parts: Mapping[str, pa.Table]) -> list[tuple[str, StoreError]]:

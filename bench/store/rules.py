@@ -4,8 +4,6 @@ A schema says of which type a column is; these rules say the rest. Whatever `ben
 one were written by another program, or were changed since.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -185,11 +183,11 @@ def _said(parts: JoinedParts, name: str, expected: str) -> Callable[[int], str]:
 
 def _shown(value: pa.Scalar) -> str:
     try:
-        found = value.as_py()
+        known = value.as_py()
     except (ValueError, OverflowError):  # not UTF-8, or a time that Python does not know
         return "what no text can show"
-    text = str(found)[: _SHOWN + 1]
-    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…") if isinstance(found, str) else text
+    text = str(known)[: _SHOWN + 1]
+    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…") if isinstance(known, str) else text
 
 
 def _of_column(table: str, name: str, column: pa.Array) -> Iterator[tuple[BoolArray, str]]:

@@ -171,10 +171,10 @@ def _prepare(archive: Path) -> None:
 
 
 def _only_cell(rows: Mapping[str, pa.Table]) -> str:
-    found = {cell_id for name in TABLES for cell_id in rows[name]["cell_id"].unique().to_pylist()}
-    if len(found) != 1 or not rows["runs"].num_rows:
-        raise ValueError(f"expected the rows of one cell, with at least one run; found cells {sorted(found)}")
-    return str(found.pop())
+    ids = {cell_id for name in TABLES for cell_id in rows[name]["cell_id"].unique().to_pylist()}
+    if len(ids) != 1 or not rows["runs"].num_rows:
+        raise ValueError(f"expected the rows of one cell, with at least one run; found cells {sorted(ids)}")
+    return str(ids.pop())
 
 
 def _stage(archive: Path, cell_id: str) -> Path:

@@ -1,7 +1,5 @@
 """A bank: K members of one architecture and one shape, trained together, as many as fit in memory at once."""
 
-from __future__ import annotations
-
 import functools
 import logging
 import math

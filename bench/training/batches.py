@@ -1,7 +1,5 @@
 """Batches gathered from tensors by index: windows themselves are never stored."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any, Protocol
 

@@ -1,7 +1,5 @@
 """From a search space to candidates: the hyperparameters of one trial, resolved. Imports no torch."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

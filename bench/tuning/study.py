@@ -104,7 +104,7 @@ def tune(
         size = min(cell.tuning.batch, cell.tuning.trials - len(finished))
         trials = [study.ask(distributions) for _ in range(size)]
         fits = _fit_trials(kind, cell, trials, data=data, device=device, deadline=deadline)
-        batch = [_tell(study, trial, fit) for trial, fit in zip(trials, fits, strict=True)]
+        batch = [_finish(study, trial, fit) for trial, fit in zip(trials, fits, strict=True)]
         on_batch(batch)
         finished += batch
     best = _best(finished)
@@ -137,7 +137,7 @@ def _member(kind: ModelKind, cell: Cell, trial: Trial) -> Member:
     return Member(candidate.parameters, training, cell.seed, ("trial", trial.number))
 
 
-def _tell(study: optuna.Study, trial: Trial, fit: Fit) -> FinishedTrial:
+def _finish(study: optuna.Study, trial: Trial, fit: Fit) -> FinishedTrial:
     state = _state(fit)
     study.tell(trial, fit.validation_mse if state is TrialState.COMPLETE else None, state)
     return FinishedTrial(trial.number, STATES[state], dict(trial.params), dict(trial.distributions), fit)

@@ -208,11 +208,13 @@ def test_the_history_of_runs_is_a_page(bench: Bench, folder: Path) -> None:
     assert "wave × mean" in page
 
 
-def test_every_metric_and_form_can_be_asked_for() -> None:
-    from bench.cli.app import Format, HistoryMetric
+def test_every_metric_form_and_table_can_be_requested() -> None:
+    from bench.choices import ComparedMetric, Format, TableName
     from bench.comparing.decision import MEASURES
     from bench.comparing.formats import FORMATS
     from bench.spec import Thresholds
+    from bench.store.schema import ALL
 
-    assert [form.value for form in Format] == list(FORMATS)
-    assert [metric.value for metric in HistoryMetric] == list(MEASURES) == list(Thresholds.model_fields)
+    assert list(Format) == list(FORMATS)
+    assert list(ComparedMetric) == list(MEASURES) == list(Thresholds.model_fields)
+    assert list(TableName) == list(ALL)

@@ -11,8 +11,8 @@ import pytest
 
 from bench import store
 from bench.api import folders
+from bench.choices import Progress
 from bench.cli import run
-from bench.cli.app import Progress
 from bench.cli.progress import SINKS
 from bench.data import pinned
 from bench.errors import DataUnavailable
@@ -155,8 +155,8 @@ def test_filters_that_exclude_each_other_are_one_line(bench: Bench, folder: Path
     [
         (["missing.yaml"], "missing.yaml"),
         (["tinny"], "unknown suite 'tinny'"),
-        (["tiny.yaml", "--device", "tpu"], "--device tpu: expected auto, cpu, cuda or cuda:INDEX\n"),
-        (["tiny.yaml", "--device", "cuda:99"], "--device cuda:99: torch"),
+        (["tiny.yaml", "--device", "tpu"], "device 'tpu': expected auto, cpu, cuda or cuda:INDEX\n"),
+        (["tiny.yaml", "--device", "cuda:99"], "device 'cuda:99': torch"),
     ],
 )
 def test_wrong_input_is_one_line_and_status_2(bench: Bench, folder: Path, arguments: list[str], message: str) -> None:
@@ -266,7 +266,7 @@ def test_none_is_silent(bench: Bench) -> None:
 
 
 def test_the_option_offers_every_sink() -> None:
-    assert {each.value for each in Progress} == {"auto", *SINKS}
+    assert set(Progress) == {"auto", *SINKS}
 
 
 def test_an_interrupt_ends_with_130_and_keeps_what_is_finished(

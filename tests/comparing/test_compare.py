@@ -17,7 +17,7 @@ SINE = CellKey("sine", "lstm", 10, 1)
 
 
 def verdicts(comparison: Comparison) -> dict[tuple[str, str], ChangeVerdict]:
-    return {(cell.place.dataset, cell.place.model): cell.verdict for cell in comparison.cells}
+    return {(cell.key.dataset, cell.key.model): cell.verdict for cell in comparison.cells}
 
 
 def test_a_result_set_against_itself_is_equivalent(replicates: Any, tables: Any) -> None:
@@ -120,7 +120,7 @@ def test_cells_that_vanished_are_a_regression_and_those_that_appeared_are_not(re
     small, large = tables(replicates("sine", "lstm")), tables(replicates("sine", "lstm"), replicates("sine", "gru"))
     lost, won = compare(large, small), compare(small, large)
     assert lost.vanished == won.appeared == (CellKey("sine", "gru", 10, 1),)
-    assert [cell.place.model for cell in lost.cells] == ["lstm"]
+    assert [cell.key.model for cell in lost.cells] == ["lstm"]
     assert (lost.verdict, won.verdict) == (ChangeVerdict.REGRESSED, ChangeVerdict.EQUIVALENT)
     assert lost.alarms() == {CellKey("sine", "gru", 10, 1): "vanished"}
 

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bench.errors import DataError
 from bench.protocol.windows import Parts, Scaler, check_length, evaluation_windows, parts, train_windows
