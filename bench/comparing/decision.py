@@ -22,7 +22,7 @@ from bench.array_types import BoolArray, FloatArray, IntArray
 from bench.cells import CellKey
 from bench.choices import ComparedMetric
 from bench.comparing.outcomes import CellChange, ChangeVerdict, Comparison, MetricChange, ResultSide, worst
-from bench.comparing.pairs import Pairs, ResultSet, check_pair, differences, other_targets
+from bench.comparing.pairs import COLUMNS, Pairs, ResultSet, check_pair, differences, other_targets
 from bench.errors import InputError, StoreError
 from bench.reporting.values import Estimate
 from bench.spec import Gate
@@ -362,21 +362,29 @@ def compare(
 def compare_folders(old: Path, new: Path, gate: Gate | None = None, *, gate_file: str = "") -> Comparison:
     """`compare` the results folders `old` and `new`.
 
+    A part that cannot be read costs its cell: the comparison says which, and its verdict is then that some of it is
+    not comparable, or worse.
+
     Raises
     ------
     InputError
-        As `compare`; or a folder holds no results, or some that cannot be read: one line for each folder.
+        As `compare`; or a folder holds no results, or none that can be read: one line for each folder.
     """
     tables: list[Mapping[str, pa.Table]] = []
-    problems = []
+    problems: list[str] = []
+    unreadable: list[str] = []
     for folder in (old, new):
         try:
-            tables.append({"runs": store.read(folder, "runs")})
+            runs, lines = store.readable(folder, "runs", (*COLUMNS, *MEASURES))
         except StoreError as error:
             problems.append(str(error))
+            continue
+        tables.append({"runs": runs})
+        unreadable += lines
     if problems:
         raise InputError("\n".join(dict.fromkeys(problems)))
-    return compare(tables[0], tables[1], gate, gate_file=gate_file)
+    comparison = compare(tables[0], tables[1], gate, gate_file=gate_file)
+    return replace(comparison, unreadable=tuple(dict.fromkeys(unreadable)))
 
 
 def _cells(pairs: Pairs, gate: Gate) -> tuple[CellChange, ...]:

@@ -1,5 +1,6 @@
 """Results folders → the values of a metric from run to run, for each cell."""
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,11 +14,13 @@ import pyarrow as pa
 from bench import store
 from bench.cells import CellKey
 from bench.comparing.decision import MEASURES
-from bench.comparing.pairs import Settings, settings
+from bench.comparing.pairs import COLUMNS, Settings, settings
 from bench.errors import InputError
 from bench.store import ARCHIVE
 from bench.store.grid import by_cell
 from bench.store.schema import Status
+
+log = logging.getLogger(__name__)
 
 DEPTH = 6
 """Folders, at most, between a folder that is named and the results in it: artifacts keep the path of what they hold."""
@@ -95,11 +98,11 @@ def read(folders: Sequence[Path], metric: str) -> list[MetricSeries]:
     Raises
     ------
     StoreError
-        A folder cannot be read.
+        Nothing in a folder can be read; a part that cannot is left out, and that is logged.
     InputError
         A folder holds no results, or no replicate has the metric.
     """
-    tables = [store.read(each, "runs") for folder in folders for each in _results_folders(folder)]
+    tables = [_readable(each) for folder in folders for each in _results_folders(folder)]
     points: dict[_Key, dict[_Run, Point]] = defaultdict(dict)
     failures: dict[_Key, dict[_Run, RunFailure]] = defaultdict(dict)
     for runs in tables:
@@ -118,6 +121,14 @@ def read(folders: Sequence[Path], metric: str) -> list[MetricSeries]:
         MetricSeries(*key[:2], metric, key[2], _in_time(points[key].values()), _in_time(failures[key].values()))
         for key in sorted(points.keys() | failures.keys())
     ]
+
+
+def _readable(folder: Path) -> pa.Table:
+    """The rows of `runs` that can be read; of the others it is logged why they cannot."""
+    runs, unreadable = store.readable(folder, "runs", (*COLUMNS, "started_at", *MEASURES))
+    for line in unreadable:
+        log.warning("left out: %s", line)
+    return runs
 
 
 def _in_time(runs: Iterable[R]) -> tuple[R, ...]:

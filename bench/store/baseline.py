@@ -85,7 +85,7 @@ _READ = ("cell_id", *CellKey.COLUMNS, "suite", "seed", "spec", "status", "reason
 def _cells(results: Path) -> dict[str, _Rows]:
     """The rows of each cell."""
     by_cell: dict[str, _Rows] = defaultdict(list)
-    for row in read(results, "runs", _READ).to_pylist():
+    for row in read(results, "runs").select(_READ).to_pylist():
         by_cell[row["cell_id"]].append(row)
     return by_cell
 
