@@ -10,6 +10,7 @@ import bench
 from bench.choices import ComparedMetric, Environment, Format, Listed, Progress, TableName
 from bench.cli.terminal import say
 from bench.errors import validator_text
+from bench.paths import path_of
 
 
 class _Group(TyperGroup):
@@ -60,7 +61,9 @@ def _root(
 def run(  # noqa: PLR0913 - one parameter for each option
     suite: Annotated[str, typer.Argument(help="A suite file, or the name of a shipped suite.")],
     *,
-    results: Annotated[Path | None, typer.Option(help="Results folder. [default: results/SUITE]")] = None,
+    results: Annotated[
+        Path | None, typer.Option(parser=path_of, metavar="PATH", help="Results folder. [default: results/SUITE]")
+    ] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Number of parallel cells. [default: one per CPU]")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:INDEX.")] = "auto",
     only: Annotated[
@@ -107,7 +110,9 @@ def run(  # noqa: PLR0913 - one parameter for each option
 def probe(  # noqa: PLR0913 - one parameter for each option
     suite: Annotated[str, typer.Argument(help="A suite file, or the name of a shipped suite.")],
     *,
-    results: Annotated[Path | None, typer.Option(help="Results folder. [default: results/SUITE]")] = None,
+    results: Annotated[
+        Path | None, typer.Option(parser=path_of, metavar="PATH", help="Results folder. [default: results/SUITE]")
+    ] = None,
     only: Annotated[list[str] | None, typer.Option(metavar="KEY=GLOB", help="Only these cells; as for run.")] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Number of rounds; a 95 % interval needs 6 or more.")] = 9,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the model's process.")] = 1,
@@ -139,9 +144,11 @@ def probe(  # noqa: PLR0913 - one parameter for each option
 
 @app.command()
 def report(
-    results: Annotated[Path, typer.Argument(help="A results folder.")],
+    results: Annotated[Path, typer.Argument(parser=path_of, metavar="RESULTS", help="A results folder.")],
     *,
-    output: Annotated[Path, typer.Option(help="Folder in which the report's folder is made.")] = Path("reports"),
+    output: Annotated[
+        Path, typer.Option(parser=path_of, metavar="PATH", help="Folder in which the report's folder is made.")
+    ] = Path("reports"),
 ) -> None:
     """Write the report of a results folder again."""
     from bench.api.folders import write_report
@@ -153,7 +160,9 @@ def report(
 def show(
     cell: Annotated[str, typer.Argument(help="The beginning of a cell's id, as shown in a report.")],
     *,
-    results: Annotated[Path | None, typer.Option(help="A results folder. [default: those in results/]")] = None,
+    results: Annotated[
+        Path | None, typer.Option(parser=path_of, metavar="PATH", help="A results folder. [default: those in results/]")
+    ] = None,
     table: Annotated[
         TableName | None, typer.Option(help="Which table. [default: runs, or probes for a cell that was never run]")
     ] = None,
@@ -167,8 +176,8 @@ def show(
 
 @app.command()
 def compare(
-    old: Annotated[Path, typer.Argument(metavar="BASE", help="A results folder.")],
-    new: Annotated[Path, typer.Argument(metavar="NEW", help="Another, of the same suite.")],
+    old: Annotated[Path, typer.Argument(parser=path_of, metavar="BASE", help="A results folder.")],
+    new: Annotated[Path, typer.Argument(parser=path_of, metavar="NEW", help="Another, of the same suite.")],
     *,
     gate: Annotated[bool, typer.Option("--gate", help="Set the exit status by the verdict.")] = False,
     suite: Annotated[
@@ -178,7 +187,10 @@ def compare(
         list[Format] | None, typer.Option(help="Output format; repeatable. [default: md]")
     ] = None,
     output: Annotated[
-        list[Path] | None, typer.Option(help="File for the first --format, the second, …; else standard output.")
+        list[Path] | None,
+        typer.Option(
+            parser=path_of, metavar="PATH", help="File for the first --format, the second, …; else standard output."
+        ),
     ] = None,
 ) -> None:
     """Report what changed between two result sets, cell by cell.
@@ -194,13 +206,17 @@ def compare(
 
 @app.command()
 def history(
-    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Results folders, or parents of some.")],
+    folders: Annotated[
+        list[Path], typer.Argument(parser=path_of, metavar="DIR...", help="Results folders, or parents of some.")
+    ],
     *,
     metric: Annotated[ComparedMetric, typer.Option(help="Metric to show.")] = ComparedMetric.RMSE,
     level: Annotated[
         float, typer.Option(min=0.001, max=0.2, help="Probability of a false step in a series without one.")
     ] = 0.01,
-    output: Annotated[Path, typer.Option(help="Folder of the page.")] = Path("reports/history"),
+    output: Annotated[Path, typer.Option(parser=path_of, metavar="PATH", help="Folder of the page.")] = Path(
+        "reports/history"
+    ),
 ) -> None:
     """Find when results changed over many runs, and by how much; superseded cells are included."""
     from bench.cli.compare import written_history
@@ -283,7 +299,9 @@ def ab(  # noqa: PLR0913 - one parameter for each option
         Environment,
         typer.Option(help="Where the base runs; auto: in this environment if base and head require the same packages."),
     ] = Environment.AUTO,
-    output: Annotated[Path | None, typer.Option(help="Also append the table to this file.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(parser=path_of, metavar="PATH", help="Also append the table to this file.")
+    ] = None,
 ) -> None:
     """Test whether this working tree is slower than another commit; the two alternate until the result is significant.
 
@@ -305,12 +323,14 @@ def ab(  # noqa: PLR0913 - one parameter for each option
     raise typer.Exit(compared(request))
 
 
-_Baseline = Annotated[Path, typer.Option("--baseline", help="Folder of the baseline.")]
+_Baseline = Annotated[Path, typer.Option("--baseline", parser=path_of, metavar="PATH", help="Folder of the baseline.")]
 
 
 @baseline.command("update")
 def update_baseline(
-    results: Annotated[Path, typer.Argument(help="A results folder.")] = Path("results/ci"),
+    results: Annotated[Path, typer.Argument(parser=path_of, metavar="RESULTS", help="A results folder.")] = Path(
+        "results/ci"
+    ),
     *,
     folder: _Baseline = Path("results/baseline"),
 ) -> None:

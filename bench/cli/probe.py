@@ -4,7 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.api.folders import loaded, naming_lines, write_report
+from bench import scratch
+from bench.api.folders import loaded, naming_lines, refuse_other_folder, write_report
 from bench.cells import expand
 from bench.cli.progress import sink, writes_to_stdout
 from bench.cli.terminal import STATUS, raising, say
@@ -38,12 +39,14 @@ def probe_suite(request: ProbeRequest) -> int:
     """Carry out `request` and return the exit status."""
     suite = loaded(request.suite)
     folder = request.results or Path("results", suite.name)
+    refuse_other_folder(folder, suite.name)
     setting = Setting(resolved(request.device), request.threads, request.repeats)
     with naming_lines(suite):
         plan = prepare(only(list(expand(suite)), request.only), folder, setting, fresh=request.fresh)
     quiet = writes_to_stdout(request.progress)
-    if plan.pending and (warning := _busy()):
-        say(warning, err=True)
+    if plan.pending:
+        for warning in filter(None, (scratch.note(), _busy())):
+            say(warning, err=True)
     with raising() as interrupt, sink(request.progress) as show:
 
         def listen(event: Event) -> None:

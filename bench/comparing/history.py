@@ -125,7 +125,7 @@ def read(folders: Sequence[Path], metric: str) -> list[MetricSeries]:
 
 def _readable(folder: Path) -> pa.Table:
     """The rows of `runs` that can be read; of the others it is logged why they cannot."""
-    runs, unreadable = store.readable(folder, "runs", (*COLUMNS, "started_at", *MEASURES))
+    runs, unreadable = store.readable(folder, "runs", (*COLUMNS, *MEASURES))
     for line in unreadable:
         log.warning("left out: %s", line)
     return runs

@@ -37,8 +37,9 @@ WORDS: Mapping[str, str] = {
 
 COLUMNS = (
     *("cell_id", *CellKey.COLUMNS, "suite", "seed", "status", "reason", "spec", "deterministic", *MACHINE),
-    *("git_commit", "git_dirty", "fit_s", "predict_s", "tuning_s"),
+    *("git_commit", "git_dirty", "started_at", "fit_s", "predict_s", "tuning_s"),
     *("data_sha256", "test_points", "persistence_mse", "noise_floor_mse", "error_scale"),
+    *("mse", "mse_scaled", "validation_mse_scaled", "validation_points"),
 )
 """The columns of `runs` that a comparison reads, next to those of its metrics."""
 

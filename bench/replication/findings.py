@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from bench.array_types import FloatArray
-from bench.stats.bootstrap import LEVEL
 from bench.stats.claims import ClaimOutcome
 from bench.stats.paired import paired
+from bench.stats.ratios import LEVEL
 
 LEAST = 20
 """Replicates that a verdict requests: with fewer, the ends of the central 95 % are those of a handful of values."""

@@ -14,7 +14,7 @@ from bench.reporting.values import Failure, RowEnvironment
 from bench.store import schema
 from bench.store.grid import MACHINE, label, own_data
 from bench.store.schema import ADVICE, Status
-from bench.text import listed, percent, plural, seconds, setting
+from bench.text import listed, plural, seconds, setting
 
 _ENVIRONMENT = [
     *("host", "cpu", "gpu", "driver", "device", "threads", "python", "libraries"),
@@ -110,7 +110,7 @@ def _setting(value: Any) -> str:
 
 def cautions(runs: pa.Table) -> tuple[str, ...]:
     """What to keep in mind before believing a number."""
-    notes = [*_different_data(runs), _few_seeds(runs)]
+    notes = [*_different_data(runs), *_of_reading(runs), _few_seeds(runs)]
     machines = _timed_machines(runs)
     if len(machines) > 1:
         names = "; ".join(sorted(machines))
@@ -174,6 +174,13 @@ def _different_data(runs: pa.Table) -> list[str]:
     return notes
 
 
+def _of_reading(runs: pa.Table) -> list[str]:
+    """What was detected when data files were read, and what looks wrong in them."""
+    noted = runs.filter(pc.is_valid(runs["data_notes"])).select(["dataset", "data_notes"])
+    rows = noted.group_by(["dataset", "data_notes"]).aggregate([]).to_pylist()
+    return sorted(f"{row['dataset']}: {row['data_notes']}." for row in rows)
+
+
 def _few_seeds(runs: pa.Table) -> str:
     seeds = len(pc.unique(runs["seed"]))
     finished = runs["deterministic"].filter(pc.equal(runs["status"], Status.OK))
@@ -181,11 +188,7 @@ def _few_seeds(runs: pa.Table) -> str:
         return ""
     if seeds == 1:
         return "One seed shows no spread: no trained model's skill is tested. Use 5 or more."
-    cover = 1 - 2.0 ** (1 - seeds)
-    return (
-        f"{plural(seeds, 'seed')}: a bootstrap interval over them, as the RMSE has, covers {percent(cover)} at most, "
-        "not 95 %, and that of the skill is wide; use 5 or more."
-    )
+    return f"{plural(seeds, 'seed')}: intervals over so few are wide, and decide little; use 5 or more."
 
 
 def commands(folder: str) -> tuple[str, ...]:

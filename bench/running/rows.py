@@ -5,15 +5,18 @@ An error becomes a status and a reason in one line.
 
 import json
 import math
+import sysconfig
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 from numpy.typing import NDArray
 
+import bench
 from bench.cells import CODE_VERSION, Cell
 from bench.data import dataset_kinds
 from bench.errors import DataError, DataUnavailable, InputError, OutOfTime, one_line
@@ -41,9 +44,24 @@ def classified(error: Exception) -> tuple[Status, str]:
         return Status.OUT_OF_TIME, f"{text}; {ADVICE[Status.OUT_OF_TIME]}"
     if isinstance(error, MemoryError) or "out of memory" in text.lower() or "can't allocate memory" in text.lower():
         return Status.OUT_OF_MEMORY, f"{text or 'memory ran out'}; {ADVICE[Status.OUT_OF_MEMORY]}"
-    place = traceback.extract_tb(error.__traceback__)[-1]
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = next((frame for frame in reversed(frames) if _is_of_others(frame.filename)), None)
+    place = theirs or frames[-1]
     where = f"{place.filename.rpartition('/')[2]}:{place.lineno}"
-    return Status.FAILED, f"{type(error).__name__} at {where}: {text}; {ADVICE[Status.FAILED]}"
+    given = any(frame.filename == _OBJECTS for frame in frames)
+    advice = _NOT_OURS if theirs or given else ADVICE[Status.FAILED]
+    return Status.FAILED, f"{type(error).__name__} at {where}: {text}; {advice}"
+
+
+_PACKAGE = Path(bench.__file__).parent
+_OBJECTS = str(_PACKAGE / "api" / "objects.py")
+_INSTALLED = (str(_PACKAGE), *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")), "<frozen")
+_NOT_OURS = "that was raised by code that was given to bench, not by bench: correct it there, and run the cell again"
+
+
+def _is_of_others(file: str) -> bool:
+    """Whether `file` is code of the user's own: neither of bench, nor of Python, nor of a library."""
+    return not file.startswith(_INSTALLED)
 
 
 def failed(cell: Cell, status: Status, reason: str, *, device: str = "cpu") -> Rows:

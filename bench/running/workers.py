@@ -153,7 +153,7 @@ class Worker(Generic[Q, A]):
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, target, device, threads), daemon=True)
-        with _threads(threads), _interrupts_blocked():
+        with _environment(threads), _interrupts_blocked():
             self._process.start()
         theirs.close()  # so that the end of the process is the end of the pipe
 
@@ -192,10 +192,15 @@ class Worker(Generic[Q, A]):
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Libraries read these when they are loaded, so they are set before the process starts."""
-    before = {name: os.environ.get(name) for name in THREAD_COUNTS}
-    os.environ.update(dict.fromkeys(THREAD_COUNTS, str(count)))
+def _environment(threads: int) -> Iterator[None]:
+    """What a process reads when it starts and loads its libraries: how many threads, and a path that is safe.
+
+    Without the latter an interpreter looks for Python's own modules in the working folder first, where a file
+    ``signal.py`` of the user's may lie.
+    """
+    wanted = {**dict.fromkeys(THREAD_COUNTS, str(threads)), "PYTHONSAFEPATH": "1"}
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
     try:
         yield
     finally:

@@ -10,6 +10,7 @@
     ├── .pending/                          parts that are being added, and notes of those being removed
     ├── suite.json                         the suite of the last run, or else of the first probe
     ├── .strays/                           what lay in .pending/ and is of no writer: it is moved there, and said
+    ├── fresh.json                         cells that `bench run --fresh` has not run again yet, where there are any
     └── .lock                              held by the only writer
 
 A cell's parts are written to ``.pending/<cell id>.tmp/``, read back, synced, and made final by renaming that folder to
@@ -20,6 +21,7 @@ clears the rest. No other file is ever deleted: a part without its part of `runs
 cell is run again.
 """
 
+from bench.store.membership import KeptCell, kept_cells, without
 from bench.store.reader import (
     Gathered,
     Stored,
@@ -33,21 +35,28 @@ from bench.store.reader import (
     summary,
     write_suite,
 )
+from bench.store.renewal import Renewal, read_renewal, write_renewal
 from bench.store.writer import ARCHIVE, Writer, writing
 
 __all__ = [
     "ARCHIVE",
     "Gathered",
+    "KeptCell",
+    "Renewal",
     "Stored",
     "Writer",
     "cell_ids",
     "gather",
+    "kept_cells",
     "read",
     "read_cell",
+    "read_renewal",
     "read_suite",
     "readable",
     "stored",
     "summary",
+    "without",
+    "write_renewal",
     "write_suite",
     "writing",
 ]

@@ -11,6 +11,7 @@ from bench.cells import CellKey, CellSpec
 from bench.errors import StoreError
 from bench.store.parts import part_of
 from bench.store.reader import cell_ids, read
+from bench.store.renewal import read_renewal
 from bench.store.schema import SCHEMAS, Status
 
 LIMIT = 1_000_000
@@ -44,7 +45,7 @@ def keep(results: Path, baseline: Path, requested: Mapping[CellKey, Requested] |
         `results` cannot be read, is empty, lacks some of what was `requested`, has replicates that are not ok, or
         is too large; or `baseline` is a results folder of its own, or of another suite.
     """
-    cells = _cells(results)
+    cells = _renewed(results)
     kept = {cell_id: rows for cell_id, rows in cells.items() if requested is None or _key(rows) in requested}
     _check_worth(results, kept)
     _check_whole(results, kept, requested or {})
@@ -79,7 +80,7 @@ def _replace(baseline: Path, parts: Mapping[Path, bytes]) -> None:
 
 
 _Rows = list[dict[str, Any]]
-_READ = ("cell_id", *CellKey.COLUMNS, "suite", "seed", "spec", "status", "reason")
+_READ = ("cell_id", *CellKey.COLUMNS, "suite", "seed", "spec", "status", "reason", "started_at")
 
 
 def _cells(results: Path) -> dict[str, _Rows]:
@@ -88,6 +89,13 @@ def _cells(results: Path) -> dict[str, _Rows]:
     for row in read(results, "runs").select(_READ).to_pylist():
         by_cell[row["cell_id"]].append(row)
     return by_cell
+
+
+def _renewed(results: Path) -> dict[str, _Rows]:
+    """The rows of each cell that does not still wait to be run again."""
+    cells, renewal = _cells(results), read_renewal(results)
+    waiting = renewal.waiting({each: rows[0]["started_at"] for each, rows in cells.items()}) if renewal else ()
+    return {cell_id: rows for cell_id, rows in cells.items() if cell_id not in waiting}
 
 
 def _key(rows: _Rows) -> CellKey:

@@ -6,9 +6,11 @@ cell, not all of them. Probes have a part for each cell and machine, because one
 folder also contains the suite that was run.
 """
 
+import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from bench.atomic import open_file, write_atomically
-from bench.cells import CellKey
+from bench.cells import CellKey, CellSpec
 from bench.errors import StoreError
 from bench.store.parts import check, check_version, load, part_of, remedy, unreadable
 from bench.store.rules import JoinedParts, broken
@@ -25,7 +27,7 @@ from bench.store.schema import ALL, KEY, SCHEMAS, Rows, Status
 
 _SUMMARY = [
     *("cell_id", *CellKey.COLUMNS),
-    *("status", "reason"),
+    *("status", "reason", "spec", "started_at"),
     *("fit_s", "predict_s", "tuning_s", "deterministic", "train_windows"),
 ]
 
@@ -44,6 +46,10 @@ class Stored:
         What tuning, fitting and predicting took, over all replicates.
     train_windows
         How many windows it was fitted on; `None` where it never came to that.
+    time_limit_s
+        Seconds that it had, where these were too few; else `None`.
+    started_at
+        When it was begun; `None` where the rows do not say.
     """
 
     key: CellKey
@@ -51,6 +57,14 @@ class Stored:
     reason: str
     seconds: float
     train_windows: int | None
+    time_limit_s: float | None = None
+    started_at: datetime | None = None
+
+    def is_worth_another_try(self, time_limit_s: float | None) -> bool:
+        """Whether it may end otherwise with such a limit: its data was unavailable, or its time was too short."""
+        if self.status is Status.OUT_OF_TIME and self.time_limit_s is not None:
+            return time_limit_s is None or time_limit_s > self.time_limit_s
+        return self.status is Status.UNAVAILABLE
 
 
 def read(folder: Path, table: str, columns: Sequence[str] | None = None) -> pa.Table:
@@ -201,6 +215,7 @@ def summary(runs: pa.Table) -> Stored:
 def _summary(rows: Sequence[Mapping[str, Any]]) -> Stored:
     first = next((row for row in rows if row["status"] != Status.OK), rows[0])
     fits = rows[:1] if first["deterministic"] else rows  # one fit, reported in the row of every seed
+    out_of_time = first["status"] == Status.OUT_OF_TIME
     spent = sum((row["fit_s"] or 0.0) + (row["predict_s"] or 0.0) for row in fits)
     return Stored(
         key=CellKey.of(first),
@@ -208,6 +223,8 @@ def _summary(rows: Sequence[Mapping[str, Any]]) -> Stored:
         reason=first["reason"] or "",
         seconds=spent + (first["tuning_s"] or 0.0),
         train_windows=first["train_windows"],
+        time_limit_s=CellSpec.from_json(first["spec"]).time_limit_s if out_of_time else None,
+        started_at=first["started_at"],
     )
 
 
@@ -298,6 +315,26 @@ def write_suite(folder: Path, text: str) -> None:
         write_atomically(folder / NAME, text)
     except OSError as error:
         raise StoreError(f"{folder / NAME}: expected a file that can be written: {error.strerror}") from error
+
+
+OWN = frozenset({*ALL, "superseded", NAME, ".lock"})
+"""What lies in a folder that is one of results; any of them will do."""
+
+
+def suite_name(folder: Path) -> str | None:
+    """The name of the suite whose results `folder` holds, as its suite file says, or else its first cell.
+
+    `None` where neither does.
+    """
+    try:
+        text = read_suite(folder)
+        if text:
+            return str(json.loads(text)["name"])
+        for cell_id in cell_ids(folder):
+            return str(read_cell(folder, "runs", cell_id)["suite"][0])
+    except (StoreError, ValueError, KeyError, TypeError, RecursionError):  # what is wrong is said where it is read
+        return None
+    return None
 
 
 def read_suite(folder: Path) -> str | None:

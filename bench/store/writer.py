@@ -23,7 +23,8 @@ import pyarrow.parquet as pq
 from bench.atomic import kind_of, open_file, open_lock, real_folder, sync
 from bench.errors import StoreError
 from bench.store.parts import part_of, probe_part
-from bench.store.reader import cell_ids, stored
+from bench.store.reader import cell_ids, stored, write_suite
+from bench.store.renewal import Renewal, write_renewal
 from bench.store.schema import ALL, SCHEMAS, Rows
 
 
@@ -124,6 +125,15 @@ class Writer:
                 _write(staged, name, rows[name])
             _commit(self.folder, cell_id)
 
+    def put_suite(self, text: str) -> None:
+        """Keep `text`, a suite as JSON; nothing is written where the folder holds that already."""
+        write_suite(self.folder, text)
+
+    def put_renewal(self, renewal: Renewal, waiting: Iterable[str]) -> None:
+        """Keep the cells that are `waiting` to be run again."""
+        with _writable(self.folder):
+            write_renewal(self.folder, renewal, waiting)
+
     def put_probe(self, rows: pa.Table, machine: str) -> None:
         """Store the probe of one cell on `machine`, in place of an older one there."""
         (cell_id,) = rows["cell_id"].unique().to_pylist()
@@ -197,8 +207,9 @@ def _write(staged: Path, name: str, rows: pa.Table) -> None:
     if not rows.schema.equals(ALL[name]):
         raise ValueError(f"expected the schema of {name!r}, got {rows.schema}")
     quick = _QUICK if name == "runs" else _SMALL
-    pq.write_table(rows.cast(ALL[name]), part, write_page_checksum=True, **quick)
-    with pq.ParquetFile(part, page_checksum_verification=True) as file:
+    with (staged / name).open("xb") as stream:
+        pq.write_table(rows.cast(ALL[name]), stream, write_page_checksum=True, **quick)
+    with open_file(part) as written, pq.ParquetFile(written, page_checksum_verification=True) as file:
         if not file.schema_arrow.equals(ALL[name]) or file.read().num_rows != rows.num_rows:
             raise StoreError(f"{part}: what was written does not read back; check the disk")
     sync(part)

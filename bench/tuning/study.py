@@ -96,9 +96,7 @@ def tune(
     started = time.perf_counter()
     study = _study(cell, cell.tuning)
     distributions = {name: _distribution(choices) for name, choices in space(kind, cell).items()}
-    first = defaults(kind, cell)
-    if all(distributions[name]._contains(distributions[name].to_internal_repr(first[name])) for name in first):
-        study.enqueue_trial(first)
+    study.enqueue_trial(defaults(kind, cell))
     finished: list[FinishedTrial] = []
     while len(finished) < cell.tuning.trials:
         size = min(cell.tuning.batch, cell.tuning.trials - len(finished))

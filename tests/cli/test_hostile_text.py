@@ -95,3 +95,14 @@ def test_what_is_logged_is_escaped_too(bench: Bench, stored: Path, folder: Path)
     assert r".pending/\x1b[2Jstray: expected what a run leaves there" in ended.err
     assert "\x1b" not in ended.err
     assert logging.getLogger("bench").handlers == []
+
+
+@pytest.mark.parametrize("command", ["run", "probe"])
+def test_results_of_another_suite_or_of_nobody_are_refused(bench: Bench, folder: Path, command: str) -> None:
+    store.write_suite(folder / "other", '{"name": "other"}')
+    for place, said in (("other", "got those of 'other'"), (".", "got one that holds other and 1 more")):
+        before = sorted((folder / place).iterdir())
+        ended = bench(command, "tiny.yaml", "--results", place)
+        assert (ended.status, ended.out, ended.err.count("\n")) == (2, "", 1)
+        assert said in ended.err
+        assert sorted((folder / place).iterdir()) == before

@@ -206,7 +206,7 @@ def test_every_number_has_a_unit_or_is_a_ratio_or_a_count(fake: Fake) -> None:
         ("95 % interval", "over test window"),
         ("Learnable", ""),
         ("Verdict", "against persistence"),
-        ("Error", "against the smallest"),
+        ("Verdict", "against the smallest error"),
     ]
     rmse = [row[2].text for row in errors(summary.sections[0], name="x").rows]
     assert len({len(text.partition(".")[2]) for text in rmse}) == 1, "decimals line up"
