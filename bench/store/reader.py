@@ -148,6 +148,7 @@ def _remedy(part: Path) -> str:
 
 
 _SUMMARY = [
+    "cell_id",
     *CellKey.COLUMNS,
     *("status", "reason", "spec", "started_at"),
     *("fit_s", "predict_s", "tuning_s", "deterministic", "train_windows"),
@@ -172,6 +173,8 @@ class Stored:
         Seconds that it had, where these were too few; else `None`.
     started_at
         When it was begun; `None` where the rows do not say.
+    cell_id
+        What its id is today: limits entered those of an earlier version. `None` where it is not known.
     """
 
     key: CellKey
@@ -181,6 +184,7 @@ class Stored:
     train_windows: int | None
     time_limit_s: float | None = None
     started_at: datetime | None = None
+    cell_id: str | None = None
 
     def is_worth_another_try(self, time_limit_s: float | None) -> bool:
         """Whether it may end otherwise with such a limit: its data was unavailable, or its time was too short."""
@@ -260,6 +264,7 @@ def summary(runs: pa.Table) -> Stored:
     rows = runs.select(_SUMMARY).to_pylist()
     first = next((row for row in rows if row["status"] != Status.OK), rows[0])
     fits = rows[:1] if first["deterministic"] else rows  # one fit, reported in the row of every seed
+    spec = CellSpec.from_json(first["spec"])
     out_of_time = first["status"] == Status.OUT_OF_TIME
     spent = sum((row["fit_s"] or 0.0) + (row["predict_s"] or 0.0) for row in fits)
     return Stored(
@@ -268,8 +273,9 @@ def summary(runs: pa.Table) -> Stored:
         reason=first["reason"] or "",
         seconds=spent + (first["tuning_s"] or 0.0),
         train_windows=first["train_windows"],
-        time_limit_s=CellSpec.from_json(first["spec"]).time_limit_s if out_of_time else None,
+        time_limit_s=spec.time_limit_s if out_of_time else None,
         started_at=first["started_at"],
+        cell_id=first["cell_id"] if spec.time_limit_s is None else spec.cell_id,
     )
 
 
