@@ -174,9 +174,15 @@ class CellSpec:
         return cls(json.loads(text) if text else {})
 
     @property
-    def cell_id(self) -> str:
-        """The id of the cell that it is of; rows of an earlier version may have another, which its limits entered."""
-        return _identity(self.content)
+    def cell_id(self) -> str | None:
+        """The id of the cell that it is of; rows of an earlier version may have another, which its limits entered.
+
+        `None` for what no cell has, such as a number that is not finite.
+        """
+        try:
+            return _identity(self.content)
+        except ValueError:
+            return None
 
     @property
     def dataset_kind(self) -> str:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from bench.atomic import write_atomically
+from bench.atomic import real_folder, write_atomically
 from bench.errors import InputError, StoreError, one_line
 from bench.reporting.export import to_csv
 from bench.reporting.page import draw, html, markdown
@@ -91,7 +91,9 @@ def _name(suites: Sequence[str], results: Path) -> str:
 
 def _put(folder: Path, files: Mapping[str, str | bytes]) -> None:
     """Write `files` into `folder`, and remove the figures of an earlier report whose suite had other datasets."""
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for inner in (folder, folder / "figures"):
+        real_folder(inner)
     for name, content in files.items():
         write_atomically(folder / name, content)
     for path in (folder / "figures").iterdir():

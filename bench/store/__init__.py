@@ -10,6 +10,7 @@
     ├── .pending/                          parts that are being added, and notes of those being removed
     ├── unfinished/  <cell id>.parquet     the trials of a cell that is still tuned, batch by batch
     ├── suite.json                         the suite of the last run, or else of the first probe
+    ├── .strays/                           what lay in .pending/ and is of no writer: it is moved there, and said
     ├── fresh.json                         cells that `bench run --fresh` has not run again yet, where there are any
     └── .lock                              held by the only writer
 
@@ -31,6 +32,7 @@ from bench.store.reader import (
     read_cell,
     read_suite,
     read_unfinished,
+    readable,
     stored,
     summary,
     write_suite,
@@ -53,6 +55,7 @@ __all__ = [
     "read_renewal",
     "read_suite",
     "read_unfinished",
+    "readable",
     "stored",
     "summary",
     "without",
