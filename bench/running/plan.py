@@ -386,9 +386,9 @@ def prepare(cells: Sequence[Cell], folder: Path, *, fresh: bool = False, failed_
         everything
     )
     renamed = {
-        what.cell_id: old
+        what.identity: old
         for old, what in everything.items()
-        if what.cell_id in wanted and what.cell_id not in everything and what.cell_id not in restored
+        if what.identity in wanted and what.identity not in everything and what.identity not in restored
     }
     have = _wanted(everything, wanted) | {cell_id: archived[cell_id] for cell_id in restored}
     have |= {cell_id: everything[old] for cell_id, old in renamed.items()}

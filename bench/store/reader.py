@@ -50,8 +50,8 @@ class Stored:
         Seconds that it had, where these were too few; else `None`.
     started_at
         When it was begun; `None` where the rows do not say.
-    cell_id
-        What its id is today: limits entered those of an earlier version. `None` where it is not known.
+    identity
+        The id that a cell with a time limit has today, which in an earlier version the limit entered; else `None`.
     """
 
     key: CellKey
@@ -61,7 +61,7 @@ class Stored:
     train_windows: int | None
     time_limit_s: float | None = None
     started_at: datetime | None = None
-    cell_id: str | None = None
+    identity: str | None = None
 
     def is_worth_another_try(self, time_limit_s: float | None) -> bool:
         """Whether it may end otherwise with such a limit: its data was unavailable, or its time was too short."""
@@ -229,7 +229,7 @@ def _summary(rows: Sequence[Mapping[str, Any]]) -> Stored:
         train_windows=first["train_windows"],
         time_limit_s=spec.time_limit_s if out_of_time else None,
         started_at=first["started_at"],
-        cell_id=first["cell_id"] if spec.time_limit_s is None else spec.cell_id,
+        identity=None if spec.time_limit_s is None else spec.cell_id,
     )
 
 
