@@ -7,10 +7,10 @@ they are neither reported nor compared with those that are new.
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.atomic import write_atomically
+from bench.atomic import open_file, write_atomically
 from bench.errors import StoreError
 
 FRESH = "fresh.json"
@@ -55,11 +55,13 @@ def read_renewal(folder: Path) -> Renewal | None:
     """
     path = folder / FRESH
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return Renewal(datetime.fromisoformat(content["began"]), frozenset(map(str, content["cells"])))
+        with open_file(path) as file:
+            content = json.loads(file.read().decode())
+        began = datetime.fromisoformat(content["began"])
+        return Renewal(began.astimezone(UTC), frozenset(map(str, content["cells"])))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise StoreError(
             f"{path}: expected the cells that --fresh has to run again, got what cannot be read; delete it, and "
             "`bench run --fresh` begins again"
@@ -79,5 +81,4 @@ def write_renewal(folder: Path, renewal: Renewal, waiting: Iterable[str]) -> Non
         path.unlink(missing_ok=True)
         return
     text = json.dumps({"began": renewal.began.isoformat(), "cells": cells}, indent=1)
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        write_atomically(path, text)
+    write_atomically(path, text)

@@ -169,7 +169,7 @@ def test_what_cannot_be_written_is_one_line(bench: Bench, folder: Path) -> None:
         *((each, "--output /dev/full: expected a file to write: ") for each in full),
         (("compare", "a", "a", "--output", folder), f"--output {folder}: expected a file to write: Is a directory; "),
         (("compare", "a", "a", "--output", "README.md/x"), "--output README.md/x: expected a file to write: "),
-        (("baseline", "update", "a", "--baseline", "README.md"), "README.md/runs: Not a directory; "),
+        (("baseline", "update", "a", "--baseline", "README.md"), "README.md: File exists; "),
     ):
         ended = bench(*command)
         assert (ended.status, ended.out, ended.err.count("\n")) == (2, "", 1)
@@ -209,6 +209,20 @@ def test_results_of_other_code_are_cautioned_against(
     reported = stale(commits)
     assert bool(reported) == warned
     assert all("run the suite again with --fresh" in line for line in reported)
+
+
+def test_a_repository_that_git_does_not_read_is_cautioned_against(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bench.cli.compare import stale
+    from bench.store import environment
+
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    monkeypatch.setattr(environment, "_PACKAGE", tmp_path)
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # git's own way to play another user
+    (line,) = stale(())
+    assert line.startswith("whether the new results are of the code here is not known: git does not read ")
+    assert "git config --global --add safe.directory" in line
 
 
 def test_the_history_of_runs_is_a_page(bench: Bench, folder: Path) -> None:
