@@ -15,9 +15,25 @@ from typing import Any, ParamSpec, TypeVar, cast
 import numpy as np
 from filelock import FileLock
 from numba import extending, njit
+from numba.core import event
 from numpy.typing import NDArray
 
+from bench import work_clock
+
 Array = NDArray[Any]
+
+
+class _Compiling(event.Listener):
+    """Stops the clock while numba compiles a kernel, or reads one from disk."""
+
+    def on_start(self, event: object) -> None:  # noqa: ARG002 - numba's signature
+        work_clock.stop()
+
+    def on_end(self, event: object) -> None:  # noqa: ARG002 - numba's signature
+        work_clock.go_on()
+
+
+event.register("numba:compiler_lock", _Compiling())
 
 
 P = ParamSpec("P")
@@ -68,8 +84,13 @@ def waiting(compiled: Callable[P, R]) -> Callable[P, R]:
         if ready:
             return compiled(*arguments, **keywords)
         lock.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(lock):
+        file_lock = FileLock(lock)
+        with work_clock.stopped():
+            file_lock.acquire()
+        try:
             result = compiled(*arguments, **keywords)
+        finally:
+            file_lock.release()
         ready = True
         return result
 

@@ -143,7 +143,7 @@ class Ranking:
     Parameters
     ----------
     sections
-        How many the ranks were taken over.
+        How many datasets the ranks were taken over.
     groups
         Models that are not separated from each other over the sections, by Wilcoxon's tests with Holm's correction.
     friedman_p
@@ -179,6 +179,8 @@ class Standing:
         Whether that is the probe's time, apart from any other work; else it is the run's, next to other cells.
     on_front
         Every other model with an error as small takes longer to fit.
+    seeds
+        How many the interval is taken over.
     """
 
     model: str
@@ -186,6 +188,7 @@ class Standing:
     fit_s: float | None
     probed: bool
     on_front: bool
+    seeds: int
 
 
 @dataclass(frozen=True)

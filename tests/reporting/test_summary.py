@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import rankdata
+from scipy.stats import friedmanchisquare, rankdata
 
 from bench.reporting.sentences import COST
 from bench.reporting.source import Source
@@ -219,6 +219,21 @@ def test_horizons_have_sections_of_their_own(fake: Fake) -> None:
     assert near is not None
     assert far is not None
     assert near < far
+
+
+def test_horizons_of_one_dataset_count_as_one(fake: Fake) -> None:
+    """Friedman's test takes datasets for independent, which the horizons of one are not."""
+    four = ["noisy-sine", "damped-multisine", "gbm", "TSLA"]
+    found = summary(fake(datasets=four, horizons=(1, 4), lengths=(10,)))
+    assert (found.ranking.sections, found.ranking.over) == (4, "4 datasets (horizons averaged)")
+    models = [model.name for model in found.models]
+    chosen = {(s.dataset, s.horizon, m): s.chosen(m).rmse.value for s in found.sections for m in models}
+    means = [[np.sqrt(chosen[dataset, 1, m] * chosen[dataset, 4, m]) for m in models] for dataset in four]
+    places = np.mean([rankdata(row) for row in means], axis=0)
+    assert {row.model: row.average for row in found.ranking.ranks} == pytest.approx(
+        dict(zip(models, places, strict=True))
+    )
+    assert found.ranking.friedman_p == pytest.approx(friedmanchisquare(*np.array(means).T).pvalue)
 
 
 def test_times_from_different_machines_are_never_merged(fake: Fake) -> None:

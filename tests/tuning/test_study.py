@@ -2,7 +2,6 @@
 
 import json
 import math
-import time
 
 import numpy as np
 import optuna
@@ -18,6 +17,7 @@ from bench.store.schema import table
 from bench.tuning.candidates import defaults, resolve, space
 from bench.tuning.journal import record, study_name
 from bench.tuning.study import trial_row, tune
+from bench.work_clock import work_s
 
 LENGTH = 6
 
@@ -114,7 +114,7 @@ class TestStudy:
     def test_finished_batches_survive_a_passed_deadline(self, data):
         batches = []
         with pytest.raises(OutOfTime):
-            tune(MODELS["rnn"], cell(trials=400), data, deadline=time.monotonic() + 0.7, on_batch=batches.append)
+            tune(MODELS["rnn"], cell(trials=400), data, deadline=work_s() + 0.7, on_batch=batches.append)
         assert batches
 
 
