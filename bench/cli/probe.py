@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from bench.api.folders import loaded, naming_lines, write_report
+from bench.api.folders import loaded, naming_lines, results_of, write_report
 from bench.cells import expand
 from bench.cli.progress import sink, writes_to_stdout
 from bench.cli.terminal import STATUS, raising
@@ -39,7 +39,7 @@ class ProbeRequest:
 def probe_suite(request: ProbeRequest) -> int:
     """Carry out `request` and return the exit status."""
     suite = loaded(request.suite)
-    folder = request.results or Path("results", suite.name)
+    folder = request.results or results_of(request.suite, suite)
     setting = Setting(resolved(request.device), request.threads, request.repeats)
     with naming_lines(suite):
         plan = prepare(only(list(expand(suite)), request.only), folder, setting, fresh=request.fresh)

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bench.reporting.provenance import learning_caution
 from bench.store.grid import Grid, grid
 from bench.tasks import words
 from bench.text import columns
@@ -32,8 +33,14 @@ def results_table(runs: pa.Table, cell_ids: Sequence[str]) -> str:
     errors = _table(shown, order, [_row(values) for values in mse[:, order]])
     return (
         f"RMSE on test, pooled over seeds, {unit} (* smallest of its dataset and length)\n{errors}"
-        f"{_accuracies(shown, order)}"
+        f"{_accuracies(shown, order)}{_caution(shown.runs)}"
     )
+
+
+def _caution(runs: pa.Table) -> str:
+    """Which models were stopped while they were still learning."""
+    caution = learning_caution(runs)
+    return f"\n\n{caution}" if caution else ""
 
 
 def _accuracies(shown: Grid, order: Sequence[int]) -> str:

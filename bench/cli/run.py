@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from bench.api.folders import REPORTS, loaded, naming_lines, up_to_date, write_report
+from bench.api.folders import REPORTS, loaded, naming_lines, results_of, up_to_date, write_report
 from bench.cells import Cell, expand
 from bench.cli.progress import duration, sink, writes_to_stdout
 from bench.cli.results_table import results_table
@@ -46,7 +46,7 @@ def run_suite(request: RunRequest) -> int:
     suite = loaded(request.suite)
     if request.seed is not None:
         suite = suite.model_copy(update={"seed": request.seed})
-    folder = request.results or Path("results", suite.name)
+    folder = request.results or results_of(request.suite, suite)
     cells = only(list(expand(suite)), request.only)
     with naming_lines(suite):
         plan = prepare(cells, folder, fresh=request.fresh, failed_only=request.failed_only)

@@ -462,7 +462,10 @@ def _existing(text: str) -> Path:
     except OSError as error:  # a name that is too long, a folder that may not be entered
         came = error.strerror
     if came:
-        raise DataError(f"{path}: expected a file, got {came}; correct the path (it is relative to {Path.cwd()})")
+        raise DataError(
+            f"{path}: expected a file, got {came}; correct the path (in a suite file, a relative one begins at the "
+            "folder of that file)"
+        )
     return path
 
 

@@ -60,7 +60,7 @@ def errors(section: Section, *, name: str) -> Table:
         Column("Verdict", "against the smallest error", kind="text"),
     ]
     rows = tuple(_error_row(cell, best=section.best is cell, shows=shows) for cell in section.cells)
-    few = [f"{FEW}: two seeds cover 65 to 95 %, not 95 %."] if any(e.mark == FEW for row in rows for e in row) else []
+    few = [f"{FEW}: {_SKEWED[0].lower()}{_SKEWED[1:]}"] if any(e.mark == FEW for row in rows for e in row) else []
     below = " ".join([_AT_CHOSEN if shows.lengths else "Bold: the smallest error.", *few, *_notes(section.cells)])
     shown = tuple(column for column in columns if column)
     return Table(name, f"Errors on {section.title}", shown, rows, below=below)
@@ -131,16 +131,13 @@ def _against(cell: CellSummary, *, best: bool) -> TableEntry:
 
 
 FEW = "†"
-"""Stands next to an interval of too few seeds to cover what it states."""
+"""Stands next to an interval of too few seeds to cover what it states, by reports/calibration.md."""
 
-FEW_SEEDS_OF_A_RANGE = 10
-"""A bootstrap never leaves the range of the values: fewer seeds cover 75 to 93 %, not 95 % (reports/calibration.md)."""
+FEW_SEEDS, SOME_SEEDS = 10, 20
+"""Below the first an interval carries the mark, below the second a note."""
 
-FEW_SEEDS = 20
-"""Where errors are skewed even on a logarithmic scale, fewer cover 88 to 93 %, not 95 % (reports/calibration.md)."""
-
-_SKEWED = "Where errors are skewed even on a logarithmic scale, so few seeds cover about 90 %, not 95 %."
-_NARROW = "So few seeds cover 75 to 93 %, not 95 %: a bootstrap never leaves the range of the values."
+_SKEWED = "Where errors are skewed even on a logarithmic scale, so few seeds cover 88 to 92 %, not 95 %."
+_NARROW = "So few seeds cover 73 to 95 %, not 95 %: a bootstrap never leaves the range of the values."
 _ONE_FIT = "one fit stands for every seed"
 _ONE_SEED = "one replicate, or copies of one, show no spread; two skewed errors may bound no mean"
 _ITSELF = "persistence against itself"
@@ -156,8 +153,8 @@ def _over_seeds(cell: CellSummary, pair: Bounds | None, places: int | None, *, o
     """The interval with a warning where so few seeds cover less than it states."""
     if pair is None:
         return nothing(otherwise)
-    few = cell.finished < FEW_SEEDS
-    return TableEntry(bounds(pair, places), hint=_SKEWED if few else "", mark=FEW if cell.finished < 3 else "")
+    mark = FEW if cell.finished < FEW_SEEDS else ""
+    return TableEntry(bounds(pair, places), hint=_SKEWED if cell.finished < SOME_SEEDS else "", mark=mark)
 
 
 def _learnable(estimate: Estimate | None, note: str) -> TableEntry:
@@ -233,7 +230,7 @@ def ranking(summary: Summary) -> Table:
         summary.ranking.note,
         f"Without an error over all datasets, for want of a replicate: {listed(lost)}." if lost else "",
         "◆: every other model with an error as small takes longer to fit.",
-        f"{FEW}: {_NARROW}" if any(entry.mark == FEW for row in rows for entry in row) else "",
+        f"{FEW}: {_NARROW[0].lower()}{_NARROW[1:]}" if any(entry.mark == FEW for row in rows for entry in row) else "",
     ]
     return Table("ranking", "Models by average rank", columns, tuple(rows), below=" ".join(filter(None, notes)))
 
@@ -251,7 +248,7 @@ def _relative(standing: Standing | None) -> TableEntry:
         return nothing("a replicate is lost, persistence makes no error, or no dataset was finished by every model")
     error = standing.error
     interval = f" {bounds(error.interval, 2)}" if error.interval else ""
-    few = bool(interval) and standing.seeds < FEW_SEEDS_OF_A_RANGE
+    few = bool(interval) and standing.seeds < FEW_SEEDS
     return TableEntry(
         number(error.value, 2) + interval, error.value, hint=_NARROW if few else "", mark=FEW if few else ""
     )

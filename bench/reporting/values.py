@@ -464,7 +464,7 @@ class Summary:
     replicates
         The rows of `runs`.
     folder
-        Where they were read from, as the user wrote it.
+        Where they were read from, relative to the working folder.
     """
 
     suite: str

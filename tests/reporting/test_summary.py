@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import friedmanchisquare, rankdata
 
+from bench.cli.results_table import results_table
 from bench.reporting.sentences import COST
 from bench.reporting.source import Source
 from bench.reporting.summary import summarise
@@ -221,6 +222,23 @@ def test_horizons_have_sections_of_their_own(fake: Fake) -> None:
     assert near < far
 
 
+@pytest.mark.parametrize(("late", "named"), [(2, False), (3, True)])
+def test_models_that_were_still_learning_at_the_last_epoch_are_named(fake: Fake, late: int, named: bool) -> None:
+    def change(row: dict[str, Any]) -> dict[str, Any]:
+        return {"best_epoch": 37} if row["model"] == "lstm" and row["seed"] < late else {}  # of 40 epochs, five seeds
+
+    rows = edited(fake(datasets=["noisy-sine"], lengths=(10,)), change)
+    said = (
+        "Still learning when training ended: lstm on noisy-sine at 10. In most replicates the best epoch is among the "
+        "last tenth of those allowed; more epochs may lower the error."
+    )
+    assert (said in summary(rows).cautions) == named
+    ids = sorted(set(rows["runs"]["cell_id"].to_pylist()))
+    assert results_table(rows["runs"], ids).endswith(f"\n\n{said}") == named
+    kept_last = edited(rows, lambda row: {"validation_mse_scaled": None})
+    assert not any("Still learning" in caution for caution in summary(kept_last).cautions), "the last epoch is kept"
+
+
 def test_horizons_of_one_dataset_count_as_one(fake: Fake) -> None:
     """Friedman's test takes datasets for independent, which the horizons of one are not."""
     four = ["noisy-sine", "damped-multisine", "gbm", "TSLA"]
@@ -264,7 +282,7 @@ def test_settings_and_commands_make_the_results_again(fake: Fake) -> None:
     found = summary(fake())
     assert found.setting["seeds"] == "5"
     assert found.setting["split"] == "validation 0.1, test 0.2"
-    assert found.commands == ("bench run SUITE_FILE --results results/fake", "bench report results/fake")
+    assert found.commands == ("bench report results/fake",), "the folder keeps no suite to run"
     assert found.environments[0].facts["Python"] == "3.11.9"
 
 
