@@ -1,13 +1,22 @@
 """``python -m bench``, and the console script ``bench``."""
 
+import logging
+import os
 import sys
-from contextlib import suppress
 
-from bench.cli.terminal import exit_on_interrupt, tolerate_broken_streams
+_CODE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 - pathlib may be the user's
+if __name__ == "__main__" and not sys.flags.safe_path and sys.path[0] != _CODE:
+    sys.path.append(sys.path.pop(0))  # ``-m`` begins with the working folder: a signal.py there is not Python's own
+
+from contextlib import suppress  # noqa: E402 - from a safe path
+
+from bench import scratch  # noqa: E402
+from bench.cli.terminal import exit_on_interrupt, tolerate_broken_streams  # noqa: E402
 
 
 def main() -> None:
     """Run the command line; what the user can fix is one line for each problem, and exit status 2."""
+    scratch.settle()
     with exit_on_interrupt():
         with tolerate_broken_streams() as problems:
             status = _status()
@@ -20,22 +29,24 @@ def main() -> None:
 
 def _status() -> int:
     """The exit status of the command that was typed."""
-    import typer
-
     from bench.cli.app import app
+    from bench.cli.terminal import Said, say
     from bench.errors import BenchError
 
+    logging.getLogger("bench").addHandler(handler := Said())
     try:
         app()
     except SystemExit as ended:
         return int(ended.code or 0)
     except BenchError as error:
-        typer.echo(error, err=True)
+        say(error, err=True)
         return 2
     except OSError as error:
         place = error.filename or "input or output"
-        typer.echo(f"{place}: {error.strerror or error}; fix that, or name another place", err=True)
+        say(f"{place}: {error.strerror or error}; fix that, or name another place", err=True)
         return 2
+    finally:
+        logging.getLogger("bench").removeHandler(handler)
     return 0
 
 

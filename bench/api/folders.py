@@ -1,5 +1,6 @@
 """Where suites, results and reports lie: suites by their names, the page of a results folder, its suite's gate."""
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,13 +11,17 @@ from pydantic import ValidationError
 
 import bench
 from bench import store
+from bench.atomic import open_file, write_atomically
 from bench.data import dataset_kinds
 from bench.errors import DatasetsError, InputError, Problem, StoreError, SuiteError
 from bench.models import model_kinds
+from bench.paths import path_of
 from bench.registry import unknown
 from bench.replication.suite_files import load
 from bench.replication.systems import parsed
 from bench.spec import Gate, Suite
+from bench.store.reader import NAME as SUITE, OWN, suite_name
+from bench.store.renewal import FRESH
 
 REPORTS = Path("reports")
 RESULTS = Path("results")
@@ -35,7 +40,7 @@ def shipped() -> dict[str, Path]:
 
 def suite_file(name: str) -> Path:
     """The file of a suite, given as such or by the bare name of a shipped one; a file of that name comes first."""
-    path = Path(name)
+    path = path_of(name)
     if path.is_file() or path.suffix or path.name != name:
         return path
     if name in (known := shipped()):
@@ -86,7 +91,8 @@ def from_mapping(content: Mapping[str, Any]) -> Suite:
     except (TypeError, ValueError) as error:
         raise InputError(f"suite: expected text, numbers, lists and mappings, as a suite file has: {error}") from error
     try:
-        return load("suite", datasets=dataset_kinds(), models=model_kinds(), text=text)
+        suite = load("suite", datasets=dataset_kinds(), models=model_kinds(), text=text)
+        return suite.loaded_from(None)  # its lines are of no file
     except SuiteError as error:  # one line of text: its places say nothing
         messages = dict.fromkeys(problem.message for problem in error.problems)
         raise SuiteError([Problem("suite", 0, 0, message) for message in messages]) from error
@@ -101,6 +107,28 @@ def as_mapping(suite: Suite) -> dict[str, Any]:
             for entry in getattr(suite, key)
         ]
     return content
+
+
+def refuse_other_folder(folder: Path, suite: str) -> None:
+    """See that what is to be stored in `folder` may lie there: it is new or empty, or of the suite of that name.
+
+    Raises
+    ------
+    InputError
+        It holds results of another suite, or files that are no results.
+    """
+    names = sorted(each.name for each in folder.iterdir()) if folder.is_dir() else []
+    if (other := suite_name(folder)) is not None and other != suite:
+        raise InputError(
+            f"{folder}: expected results of the suite {suite!r}, got those of {other!r}; name another folder"
+        )
+    foreign = [name for name in names if not name.startswith(".")]
+    if foreign and not OWN & set(names):
+        more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
+        raise InputError(
+            f"{folder}: expected a results folder, or an empty or a new one, got one that holds {foreign[0]}{more}; "
+            "name another folder"
+        )
 
 
 @contextmanager
@@ -141,7 +169,7 @@ def gate_of(suite: str | None, new: Path) -> tuple[Gate, str]:
 def _suites(results: Path) -> list[str]:
     """The suites that the rows of `results` name; the comparison says what is wrong with a folder without any."""
     try:
-        return sorted(store.read(results, "runs")["suite"].unique().to_pylist())
+        return sorted(store.read(results, "runs", ["cell_id", "suite"])["suite"].unique().to_pylist())
     except StoreError:
         return []
 
@@ -152,18 +180,24 @@ def write_report(results: Path, reports: Path = REPORTS) -> Path:
 
     state = stamp(results)
     page = write(results, reports)
-    page.with_name(_STAMP).write_text(state, encoding="utf-8")
+    write_atomically(page.with_name(_STAMP), state.encode(errors="surrogateescape"))
     return page
 
 
 def up_to_date(page: Path, results: Path) -> bool:
     """Whether `page` was made from `results` as they are now."""
     kept = page.with_name(_STAMP)
-    return page.exists() and kept.exists() and kept.read_text(encoding="utf-8") == stamp(results)
+    try:
+        with open_file(kept) as file:
+            return page.exists() and file.read() == stamp(results).encode(errors="surrogateescape")
+    except OSError:  # there is none, or something else lies there, which the next one takes the place of
+        return False
 
 
 def stamp(results: Path) -> str:
-    """Which results a report is of, and their state: every change moves a part into or out of runs/ or probes/."""
+    """Which results a report is of, and their state: parts that came or went, the suite, what is to be run again."""
     folders = [results / name for name in ("runs", "probes")]
     changed = max((folder.stat().st_mtime_ns for folder in folders if folder.is_dir()), default=0)
-    return f"bench {bench.__version__}, {results.resolve()}, changed {changed}\n"
+    files = [path for name in (SUITE, FRESH) if (path := results / name).is_file()]
+    digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()[:16]
+    return f"bench {bench.__version__}, {results.resolve()}, changed {changed}, suite {digest}\n"

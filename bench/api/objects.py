@@ -24,14 +24,15 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from bench.array_types import FloatArray
 from bench.data import dataset_kinds
 from bench.data.base import DatasetKind, Parameters as DatasetParameters, Provenance, Series
-from bench.data.files import Columns, check, require_columns
+from bench.data.files.order import Columns, check, gaps
+from bench.data.files.table import require_columns, row_number
 from bench.errors import DataError, InputError, described
 from bench.models import model_kinds
 from bench.models.base import Batches, FloatRange, ModelKind, Parameters, Shape
 from bench.models.parameters import NoParameters, refuse_every_step, refuse_variable
 from bench.registry import added
 from bench.spec import Training
-from bench.text import listed
+from bench.text import cut, listed
 
 FACTS: Mapping[str, Callable[[Shape], int]] = {
     "sequence_length": lambda shape: shape.sequence_length,
@@ -57,6 +58,11 @@ def registered(datasets: Mapping[str, Any], models: Mapping[str, Any]) -> Abstra
         for name in objects:
             if not isinstance(name, str):
                 raise InputError(f"{what}s: expected text as the name of each object, got {name!r}")
+            if not _is_a_name(name):
+                raise InputError(
+                    f"{what}s: expected a name in one line of at most 200 characters without '/' and '\\', got "
+                    f"{cut(name, 80)!r}; give it another name"
+                )
             if name in kinds:
                 raise InputError(f"{what}s: {name!r} is a kind that bench has; give yours another name")
     return added(
@@ -65,6 +71,12 @@ def registered(datasets: Mapping[str, Any], models: Mapping[str, Any]) -> Abstra
             "bench.models": {name: model_kind(name, given) for name, given in models.items()},
         }
     )
+
+
+def _is_a_name(name: str) -> bool:
+    """Whether a suite can say `name`, and nobody takes it for a path."""
+    plain = bool(name) and name == name.strip() and name.isprintable()
+    return plain and len(name) <= 200 and not set(name) & set("/\\")
 
 
 class FrameParameters(DatasetParameters):
@@ -88,15 +100,15 @@ def dataset_kind(name: str, given: Any) -> DatasetKind:
     column = _column(name, given)
     label = "" if column.name is None else str(column.name)
     values: FloatArray = column.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
-    time = _times(column.index)
+    time, utc = _times(column.index)
     digest = hashlib.sha256(np.ascontiguousarray(values, dtype="<f8").data)
     if time is not None:
         digest.update(np.ascontiguousarray(time.astype("datetime64[ns]").astype("<i8")).data)
     origin = Provenance(f"{name}, column {label!r}" if label else name, digest.hexdigest())
 
     def load(parameters: FrameParameters, _seed: int) -> Series:
-        check(Columns(Path(name), values, time, lambda row: f"row {row + 1}"), label, parameters.max_gap)
-        return Series(values[:, None], origin, time)
+        check(Columns(Path(name), values, time, row_number, utc=utc), label, parameters.max_gap)
+        return Series(values[:, None], origin, time, utc=utc, breaks=tuple(gaps(time).tolist()))
 
     return DatasetKind("a column of a DataFrame", FrameParameters, load, lambda _parameters: origin.sha256)
 
@@ -130,12 +142,12 @@ def _name_of_column(name: str, frame: pd.DataFrame, wanted: Any) -> Any:
     return numeric[0]
 
 
-def _times(index: pd.Index[Any]) -> NDArray[Any] | None:
-    """Those of an index of dates, in UTC where it has a zone."""
+def _times(index: pd.Index[Any]) -> tuple[NDArray[Any] | None, bool]:
+    """Those of an index of dates, and whether they are in UTC, as where it has a zone."""
     if not isinstance(index, pd.DatetimeIndex):
-        return None
+        return None, False
     naive = index if index.tz is None else index.tz_convert("UTC").tz_localize(None)
-    return np.array(naive.to_numpy())
+    return np.array(naive.to_numpy()), index.tz is not None
 
 
 def model_kind(name: str, given: Any) -> ModelKind:

@@ -8,7 +8,9 @@ from typer.core import TyperGroup
 
 import bench
 from bench.choices import ComparedMetric, Environment, Format, Listed, Progress, TableName
+from bench.cli.terminal import say
 from bench.errors import validator_text
+from bench.paths import path_of
 
 
 class _Group(TyperGroup):
@@ -38,7 +40,7 @@ app.add_typer(baseline, name="baseline")
 
 def _version(*, wanted: bool) -> None:
     if wanted:
-        typer.echo(f"bench {bench.__version__}")
+        say(f"bench {bench.__version__}")
         raise typer.Exit
 
 
@@ -59,7 +61,9 @@ def _root(
 def run(  # noqa: PLR0913 - one parameter for each option
     suite: Annotated[str, typer.Argument(help="A suite file, or the name of a shipped suite.")],
     *,
-    results: Annotated[Path | None, typer.Option(help="Results folder. [default: results/SUITE]")] = None,
+    results: Annotated[
+        Path | None, typer.Option(parser=path_of, metavar="PATH", help="Results folder. [default: results/SUITE]")
+    ] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Number of parallel cells. [default: one per CPU]")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:INDEX.")] = "auto",
     only: Annotated[
@@ -106,7 +110,9 @@ def run(  # noqa: PLR0913 - one parameter for each option
 def probe(  # noqa: PLR0913 - one parameter for each option
     suite: Annotated[str, typer.Argument(help="A suite file, or the name of a shipped suite.")],
     *,
-    results: Annotated[Path | None, typer.Option(help="Results folder. [default: results/SUITE]")] = None,
+    results: Annotated[
+        Path | None, typer.Option(parser=path_of, metavar="PATH", help="Results folder. [default: results/SUITE]")
+    ] = None,
     only: Annotated[list[str] | None, typer.Option(metavar="KEY=GLOB", help="Only these cells; as for run.")] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Number of rounds; a 95 % interval needs 6 or more.")] = 9,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the model's process.")] = 1,
@@ -138,21 +144,25 @@ def probe(  # noqa: PLR0913 - one parameter for each option
 
 @app.command()
 def report(
-    results: Annotated[Path, typer.Argument(help="A results folder.")],
+    results: Annotated[Path, typer.Argument(parser=path_of, metavar="RESULTS", help="A results folder.")],
     *,
-    output: Annotated[Path, typer.Option(help="Folder in which the report's folder is made.")] = Path("reports"),
+    output: Annotated[
+        Path, typer.Option(parser=path_of, metavar="PATH", help="Folder in which the report's folder is made.")
+    ] = Path("reports"),
 ) -> None:
     """Write the report of a results folder again."""
     from bench.api.folders import write_report
 
-    typer.echo(write_report(results, output))
+    say(write_report(results, output))
 
 
 @app.command()
 def show(
     cell: Annotated[str, typer.Argument(help="The beginning of a cell's id, as shown in a report.")],
     *,
-    results: Annotated[Path | None, typer.Option(help="A results folder. [default: those in results/]")] = None,
+    results: Annotated[
+        Path | None, typer.Option(parser=path_of, metavar="PATH", help="A results folder. [default: those in results/]")
+    ] = None,
     table: Annotated[
         TableName | None, typer.Option(help="Which table. [default: runs, or probes for a cell that was never run]")
     ] = None,
@@ -161,13 +171,13 @@ def show(
     """Print the rows that a cell's numbers come from."""
     from bench.cli.report import show as rows
 
-    typer.echo(rows(cell, results, table=table and table.value, csv=csv))
+    say(rows(cell, results, table=table and table.value, csv=csv))
 
 
 @app.command()
 def compare(
-    old: Annotated[Path, typer.Argument(metavar="BASE", help="A results folder.")],
-    new: Annotated[Path, typer.Argument(metavar="NEW", help="Another, of the same suite.")],
+    old: Annotated[Path, typer.Argument(parser=path_of, metavar="BASE", help="A results folder.")],
+    new: Annotated[Path, typer.Argument(parser=path_of, metavar="NEW", help="Another, of the same suite.")],
     *,
     gate: Annotated[bool, typer.Option("--gate", help="Set the exit status by the verdict.")] = False,
     suite: Annotated[
@@ -177,7 +187,10 @@ def compare(
         list[Format] | None, typer.Option(help="Output format; repeatable. [default: md]")
     ] = None,
     output: Annotated[
-        list[Path] | None, typer.Option(help="File for the first --format, the second, …; else standard output.")
+        list[Path] | None,
+        typer.Option(
+            parser=path_of, metavar="PATH", help="File for the first --format, the second, …; else standard output."
+        ),
     ] = None,
 ) -> None:
     """Report what changed between two result sets, cell by cell.
@@ -193,18 +206,22 @@ def compare(
 
 @app.command()
 def history(
-    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Results folders, or parents of some.")],
+    folders: Annotated[
+        list[Path], typer.Argument(parser=path_of, metavar="DIR...", help="Results folders, or parents of some.")
+    ],
     *,
     metric: Annotated[ComparedMetric, typer.Option(help="Metric to show.")] = ComparedMetric.RMSE,
     level: Annotated[
         float, typer.Option(min=0.001, max=0.2, help="Probability of a false step in a series without one.")
     ] = 0.01,
-    output: Annotated[Path, typer.Option(help="Folder of the page.")] = Path("reports/history"),
+    output: Annotated[Path, typer.Option(parser=path_of, metavar="PATH", help="Folder of the page.")] = Path(
+        "reports/history"
+    ),
 ) -> None:
     """Find when results changed over many runs, and by how much; superseded cells are included."""
     from bench.cli.compare import written_history
 
-    typer.echo(written_history(folders, metric=metric.value, level=level, output=output))
+    say(written_history(folders, metric=metric.value, level=level, output=output))
 
 
 @app.command()
@@ -234,7 +251,7 @@ def list_(what: Annotated[Listed, typer.Argument(help="What to list.")]) -> None
     """List the available datasets, models, metrics or suites."""
     from bench.cli.data import listing
 
-    typer.echo(listing(what.value))
+    say(listing(what.value))
 
 
 @app.command()
@@ -242,7 +259,7 @@ def schema() -> None:
     """Print the JSON Schema of suite files, for editors."""
     from bench.cli.data import schema_text
 
-    typer.echo(schema_text())
+    say(schema_text())
 
 
 @app.command()
@@ -282,7 +299,9 @@ def ab(  # noqa: PLR0913 - one parameter for each option
         Environment,
         typer.Option(help="Where the base runs; auto: in this environment if base and head require the same packages."),
     ] = Environment.AUTO,
-    output: Annotated[Path | None, typer.Option(help="Also append the table to this file.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(parser=path_of, metavar="PATH", help="Also append the table to this file.")
+    ] = None,
 ) -> None:
     """Test whether this working tree is slower than another commit; the two alternate until the result is significant.
 
@@ -304,12 +323,14 @@ def ab(  # noqa: PLR0913 - one parameter for each option
     raise typer.Exit(compared(request))
 
 
-_Baseline = Annotated[Path, typer.Option("--baseline", help="Folder of the baseline.")]
+_Baseline = Annotated[Path, typer.Option("--baseline", parser=path_of, metavar="PATH", help="Folder of the baseline.")]
 
 
 @baseline.command("update")
 def update_baseline(
-    results: Annotated[Path, typer.Argument(help="A results folder.")] = Path("results/ci"),
+    results: Annotated[Path, typer.Argument(parser=path_of, metavar="RESULTS", help="A results folder.")] = Path(
+        "results/ci"
+    ),
     *,
     folder: _Baseline = Path("results/baseline"),
 ) -> None:
@@ -317,9 +338,9 @@ def update_baseline(
     from bench.cli.compare import updated_baseline
 
     shown, left_out = updated_baseline(results, folder)
-    typer.echo(shown)
+    say(shown)
     if left_out:
-        typer.echo(f"left out, since the suite has no such cell: {'; '.join(left_out)}", err=True)
+        say(f"left out, since the suite has no such cell: {'; '.join(left_out)}", err=True)
 
 
 @baseline.command("show")
@@ -327,4 +348,4 @@ def show_baseline(*, folder: _Baseline = Path("results/baseline")) -> None:
     """Show the errors of the baseline and where they come from."""
     from bench.cli.compare import shown_baseline
 
-    typer.echo(shown_baseline(folder))
+    say(shown_baseline(folder))

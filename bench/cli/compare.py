@@ -8,12 +8,11 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 from bench import store
 from bench.api.folders import gate_of
 from bench.cells import CellKey, expand
 from bench.choices import Format
+from bench.cli.terminal import say
 from bench.errors import InputError, StoreError
 from bench.replication.systems import parsed
 from bench.store.baseline import Requested, keep, size_bytes
@@ -46,7 +45,7 @@ def compare_results(
         The two cannot be compared; that has then been written in every form that was requested.
     """
     from bench.comparing.formats import FORMATS, REFUSALS
-    from bench.comparing.outcomes import ChangeVerdict
+    from bench.comparing.outcomes import ALARMS, ChangeVerdict
 
     targets = list(zip_longest(forms or [Format.MD], outputs))
     if len(outputs) > len(forms or [Format.MD]):
@@ -60,22 +59,25 @@ def compare_results(
         raise
     for form, output in targets:
         _put(FORMATS[form](comparison), output)
-    return {ChangeVerdict.REGRESSED: 1, ChangeVerdict.NOT_COMPARABLE: 2}.get(comparison.verdict, 0) if gate else 0
+    return {**dict.fromkeys(ALARMS, 1), ChangeVerdict.NOT_COMPARABLE: 2}.get(comparison.verdict, 0) if gate else 0
 
 
 def _compared(old: Path, new: Path, suite: str | None, *, gate: bool) -> Comparison:
     from bench.comparing.decision import compare_folders
+    from bench.replication.systems import parsed
 
     limits, origin = gate_of(suite, new)
-    comparison = compare_folders(old, new, limits, gate_file=origin)
-    return replace(comparison, cautions=stale(comparison.new_commits)) if gate else comparison
+    comparison = compare_folders(old, new, limits, gate_file=origin, parse=parsed)
+    return replace(comparison, cautions=(*comparison.cautions, *stale(comparison.new_commits))) if gate else comparison
 
 
 def stale(commits: Sequence[str]) -> tuple[str, ...]:
     """What to say where results are not of the code that is checked out here."""
-    from bench.store.environment import checkout
+    from bench.store.environment import checkout, refused_checkout
 
     here = checkout()
+    if refused := refused_checkout():
+        return (f"whether the new results are of the code here is not known: {refused}",)
     if not commits or here["git_commit"] is None:
         return ()
     current = commit(here["git_commit"], dirty=here["git_dirty"])
@@ -89,7 +91,7 @@ def stale(commits: Sequence[str]) -> tuple[str, ...]:
 
 def _put(text: str, output: Path | None) -> None:
     if output is None:
-        typer.echo(text)
+        say(text)
         return
     try:
         output.parent.mkdir(parents=True, exist_ok=True)

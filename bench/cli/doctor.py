@@ -12,13 +12,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-import typer
-
+from bench import scratch
+from bench.cgroups import cpu_quota, memory_limit
+from bench.cli.terminal import say
 from bench.data.pinned import PINNED, LocalFile, cache_folder, verify
 from bench.running.plan import cpu_count
 from bench.running.workers import has_gpu_driver
-from bench.store.environment import machine_reference_s
-from bench.text import columns
+from bench.store.environment import checkout, machine_reference_s, refused_checkout
+from bench.text import columns, commit
 
 _LIBRARIES = ("numpy", "pyarrow", "pydantic", "torch", "numba", "optuna", "scipy", "pandas", "seaborn", "rich", "typer")
 _ENOUGH_BYTES = 1 << 30
@@ -36,7 +37,7 @@ class Diagnosis:
 def doctor() -> int:
     """Print every finding; 1 where something is wrong."""
     findings = [finding for check in CHECKS for finding in _findings(check)]
-    typer.echo(columns([(finding.state, finding.what, finding.detail) for finding in findings]))
+    say(columns([(finding.state, finding.what, finding.detail) for finding in findings]))
     return int(any(finding.state == "wrong" for finding in findings))
 
 
@@ -65,10 +66,36 @@ def _libraries() -> Iterator[Diagnosis]:
             yield Diagnosis("ok", name, metadata.version(name))
 
 
+def _code() -> Iterator[Diagnosis]:
+    here = checkout()
+    if refused := refused_checkout():
+        yield Diagnosis("note", "code", refused)
+    elif here["git_commit"] is None:
+        yield Diagnosis("ok", "code", "no checkout of git: rows name the version of bench alone")
+    else:
+        yield Diagnosis("ok", "code", f"commit {commit(here['git_commit'], dirty=here['git_dirty'])}")
+
+
 def _processors() -> Iterator[Diagnosis]:
     reference_ms = 1e3 * machine_reference_s()
     cpus = f"{cpu_count()} for this process: as many cells at a time, each with one thread"
     yield Diagnosis("ok", "CPU", f"{cpus}; the reference matrix product takes {reference_ms:.2f} ms")
+
+
+def _container() -> Iterator[Diagnosis]:
+    """What is different in a container: quotas, a user without a name or a home."""
+    quota, limit = cpu_quota(), memory_limit()
+    if quota is not None:
+        yield Diagnosis("ok", "CPU quota", f"{quota:g} CPUs for this container: {cpu_count()} cells at a time")
+    if limit is not None:
+        yield Diagnosis("ok", "memory limit", f"{limit / 1e9:.1f} GB for this container, which banks stay below")
+    if place := scratch.note():
+        yield Diagnosis("note", "kernels", place)
+    else:
+        named = os.environ.get(scratch.KERNELS)
+        yield Diagnosis("ok", "kernels", f"compiled kernels are kept in {named or 'the package or the user cache'}")
+    if os.environ.get("HOME") == str(scratch.folder(make=False)):
+        yield Diagnosis("note", "home", "the user has no home folder: set HOME to a folder that lasts")
 
 
 def _gpu() -> Iterator[Diagnosis]:
@@ -133,7 +160,9 @@ def _terminal() -> Iterator[Diagnosis]:
 CHECKS: tuple[Callable[[], Iterator[Diagnosis]], ...] = (
     _python,
     _libraries,
+    _code,
     _processors,
+    _container,
     _gpu,
     _data,
     _folders,

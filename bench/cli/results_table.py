@@ -6,10 +6,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bench.reporting.provenance import learning_caution
+from bench.cells import CellKey
+from bench.reporting.provenance import LEARNING, learning_caution
 from bench.store.grid import Grid, grid
 from bench.tasks import words
 from bench.text import columns
+
+COLUMNS = ("cell_id", *CellKey.COLUMNS, "seed", "status", "task", "mse", "accuracy", *LEARNING)
+"""The columns of `runs` that a table is made from."""
 
 _HEAD = ("dataset", "L", "h")
 _NEXT_TO = 10
@@ -22,7 +26,7 @@ def results_table(runs: pa.Table, cell_ids: Sequence[str]) -> str:
     Parameters
     ----------
     runs
-        Rows of `bench.store.schema.RUNS`.
+        Rows of `bench.store.schema.RUNS`, with `COLUMNS` at least.
     cell_ids
         The cells to show.
     """

@@ -22,12 +22,15 @@ from bench.array_types import BoolArray, FloatArray, IntArray
 from bench.cells import CellKey
 from bench.choices import ComparedMetric
 from bench.comparing.outcomes import CellChange, ChangeVerdict, Comparison, MetricChange, ResultSide, worst
-from bench.comparing.pairs import Pairs, ResultSet, check_pair, differences, other_targets
+from bench.comparing.pairs import COLUMNS, Pairs, ResultSet, check_pair, differences, other_targets
+from bench.comparing.too_good import Credible
 from bench.errors import InputError, StoreError
+from bench.reporting.source import suite_of
 from bench.reporting.values import Estimate
-from bench.spec import Gate
+from bench.spec import Gate, Suite, Thresholds
 from bench.stats.paired import POWER, Paired, ReplicatePairs, holm, paired, replicates
 from bench.stats.ratios import Interval, mean_error, mean_value
+from bench.text import listed
 
 ROUNDING = 1e-6
 """An error below this share of the data's range is rounding: two such errors are the same."""
@@ -251,6 +254,8 @@ def judged(pairs: Pairs, gate: Gate) -> list[tuple[MetricChange, ...]]:
     values = {metric: pairs.values(metric) for metric in gate.thresholds.stated()}
     decisions = _decisions(pairs, values, gate)
     means = {metric: MEASURES[metric].means(old, new) for metric, (old, new) in values.items()}
+    rmse = mean_error(pairs.values("rmse")[1]).value
+    credible = Credible.of(pairs, alpha=gate.alpha)
     metrics: list[tuple[MetricChange, ...]] = []
     for at, (old, new) in enumerate(pairs.sides()):
         present = [metric for metric in values if means[metric][0].count[at]]
@@ -265,7 +270,9 @@ def judged(pairs: Pairs, gate: Gate) -> list[tuple[MetricChange, ...]]:
             )
             for metric in present
         )
-        metrics.append(tuple(_unless_leak(change, new.noise_floor_mse) for change in changes))
+        metrics.append(
+            tuple(_unless_too_good(change, at, rmse=float(rmse[at]), credible=credible) for change in changes)
+        )
     return metrics
 
 
@@ -312,12 +319,13 @@ def _estimate(interval: Interval, at: int, *, deterministic: bool) -> Estimate:
     return Estimate(float(interval.value[at]), None if deterministic or math.isnan(low) else (low, high))
 
 
-def _unless_leak(change: MetricChange, noise_floor_mse: float | None) -> MetricChange:
-    """An RMSE that improved to less than that of the noise floor, by more than the threshold, is a suspected leak."""
-    if change.metric != "rmse" or change.verdict is not ChangeVerdict.IMPROVED or not noise_floor_mse:
+def _unless_too_good(change: MetricChange, at: int, *, rmse: float, credible: Credible) -> MetricChange:
+    """An improvement that no honest change can bring is a suspected leak; `rmse` is that of the cell now."""
+    if change.verdict is not ChangeVerdict.IMPROVED:
         return change
-    beats_the_best = change.new.value * (1 + change.threshold) < math.sqrt(noise_floor_mse)
-    return replace(change, verdict=ChangeVerdict.LEAK) if beats_the_best else change
+    threshold = change.threshold if change.relative else Thresholds().stated()["rmse"]
+    doubt = credible.doubt(at, rmse=rmse, threshold=threshold)
+    return replace(change, verdict=ChangeVerdict.LEAK, doubt=doubt) if doubt else change
 
 
 def compare(
@@ -364,24 +372,59 @@ def compare(
     )
 
 
-def compare_folders(old: Path, new: Path, gate: Gate | None = None, *, gate_file: str = "") -> Comparison:
-    """`compare` the results folders `old` and `new`.
+def compare_folders(
+    old: Path,
+    new: Path,
+    gate: Gate | None = None,
+    *,
+    gate_file: str = "",
+    parse: Callable[[str], Suite] = Suite.model_validate_json,
+) -> Comparison:
+    """`compare` what the results folders `old` and `new` hold of their suites; what else they keep is named.
+
+    Parameters
+    ----------
+    parse
+        Reads the suite that a folder keeps, see `bench.reporting.source.read`.
+
+    A part that cannot be read costs its cell: the comparison says which, and its verdict is then that some of it is
+    not comparable, or worse.
 
     Raises
     ------
     InputError
-        As `compare`; or a folder holds no results, or some that cannot be read: one line for each folder.
+        As `compare`; or a folder holds no results, or none that can be read: one line for each folder.
     """
     tables: list[Mapping[str, pa.Table]] = []
-    problems = []
+    cautions: list[str] = []
+    problems: list[str] = []
+    unreadable: list[str] = []
     for folder in (old, new):
         try:
-            tables.append({"runs": store.read(folder, "runs")})
+            runs, lines, caution = _of_suite(folder, parse)
         except StoreError as error:
             problems.append(str(error))
+        else:
+            tables.append({"runs": runs})
+            unreadable += lines
+            cautions += caution
     if problems:
         raise InputError("\n".join(dict.fromkeys(problems)))
-    return compare(tables[0], tables[1], gate, gate_file=gate_file)
+    comparison = compare(tables[0], tables[1], gate, gate_file=gate_file)
+    return replace(comparison, unreadable=tuple(dict.fromkeys(unreadable)), cautions=tuple(cautions))
+
+
+def _of_suite(folder: Path, parse: Callable[[str], Suite]) -> tuple[pa.Table, tuple[str, ...], list[str]]:
+    """The rows of the suite that `folder` holds, why some cannot be read, and what to know of others."""
+    runs, unreadable = store.readable(folder, "runs", (*COLUMNS, *MEASURES))
+    suite, problem = suite_of(folder, parse)
+    kept = store.kept_cells(runs, suite, store.read_renewal(folder))
+    cautions = [problem] if problem else []
+    if kept:
+        named = listed([f"{cell.key.title} ({cell.reason})" for cell in kept[:3]])
+        more = f" and {len(kept) - 3} more" if len(kept) > 3 else ""
+        cautions.append(f"{folder} keeps what is no result of its suite, and is not compared: {named}{more}")
+    return store.without(runs, kept), unreadable, cautions
 
 
 def _cells(pairs: Pairs, gate: Gate) -> tuple[CellChange, ...]:
@@ -421,6 +464,7 @@ def _notes(old: ResultSide, new: ResultSide, *, paired: int, metrics: Sequence[M
         notes.append("no replicate finished in both")
     elif not metrics and not notes:
         notes.append("no metric that is looked at has finite values in both")
+    notes += dict.fromkeys(metric.doubt for metric in metrics if metric.doubt)
     for metric in metrics:
         if metric.pairs < paired:
             notes.append(f"{metric.metric} is finite in both in {metric.pairs} of {paired} replicates")

@@ -6,7 +6,7 @@ The functions that write the numbers of a verdict are used by every format.
 from collections.abc import Sequence
 
 from bench.comparing.decision import MOST
-from bench.comparing.outcomes import ALARMS, WORST_FIRST, CellChange, ChangeVerdict, Comparison, MetricChange
+from bench.comparing.outcomes import ALARMS, TOO_GOOD, WORST_FIRST, CellChange, ChangeVerdict, Comparison, MetricChange
 from bench.comparing.pairs import WORDS
 from bench.reporting.values import Estimate
 from bench.text import NOTHING, bounds, count, decimals, listed, markdown, number, plural, seconds
@@ -26,7 +26,7 @@ def effect_of(cell: CellChange) -> str:
     reported = [f"{metric.metric} {effect(metric)}" for metric in cell.metrics if metric.verdict is cell.verdict]
     if cell.losses() and cell.verdict not in ALARMS:
         reported = []
-    if cell.losses() or cell.verdict is ChangeVerdict.NOT_COMPARABLE:
+    if cell.losses() or cell.verdict in (ChangeVerdict.NOT_COMPARABLE, ChangeVerdict.LEAK):
         reported += cell.notes
     return f": {'; '.join(reported)}" if reported else ""
 
@@ -68,7 +68,7 @@ def to_markdown(comparison: Comparison) -> str:
     """What changed in words, then a table of every cell: the worst first."""
     cells = sorted(comparison.cells, key=lambda cell: (WORST_FIRST.index(cell.verdict), cell.key))
     lines = [f"# Comparison: {comparison.verdict}", "", _statement(comparison), ""]
-    lines += [*_lists(comparison), *_cautions(comparison), "## Cells", "", _HEADER, _RULE]
+    lines += [*_too_good(comparison), *_lists(comparison), *_cautions(comparison), "## Cells", "", _HEADER, _RULE]
     lines += [row for cell in cells for row in _rows(cell)]
     return _fitted([*lines, "", _legend(comparison), *_notes(cells)])
 
@@ -106,6 +106,22 @@ def _lists(comparison: Comparison) -> list[str]:
     return lines
 
 
+def _too_good(comparison: Comparison) -> list[str]:
+    """Each suspected leak with its reason, and what to do."""
+    suspected = comparison.having(ChangeVerdict.LEAK)
+    if not suspected:
+        return []
+    doubts = [(cell, dict.fromkeys(metric.doubt for metric in cell.metrics if metric.doubt)) for cell in suspected]
+    return [
+        f"## {TOO_GOOD.capitalize()}",
+        "",
+        *(f"- {markdown(cell.key.title)}: {markdown('; '.join(own))}" for cell, own in doubts),
+        "",
+        "`bench canary` looks for leaks at every stage. `bench baseline update` accepts an honest improvement.",
+        "",
+    ]
+
+
 def _why(alarm: str | None) -> str:
     return f": {markdown(alarm)}" if alarm and alarm != "vanished" else ""
 
@@ -113,7 +129,7 @@ def _why(alarm: str | None) -> str:
 def _cautions(comparison: Comparison) -> list[str]:
     """What differs besides the errors: one line for each kind."""
     total = len(comparison.cells)
-    lines = [line for caution in comparison.cautions for line in (f"**Caution:** {markdown(caution)}.", "")]
+    lines = [line for caution in comparison.all_cautions for line in (f"**Caution:** {markdown(caution)}.", "")]
     lines += [*_commits(comparison), *_machines(comparison)]
     for word in WORDS.values():
         if affected := sum(word in cell.other_settings for cell in comparison.cells):
@@ -183,8 +199,10 @@ def _legend(comparison: Comparison) -> str:
         "compare by the geometric mean of their ratios, the others by the mean of their differences; in brackets, "
         f"after a change its {100 * (1 - comparison.alpha):g} % interval, uncorrected, and after a mean its 95 % "
         "bootstrap interval over seeds. Equivalent: two one-sided tests show that the change is within the threshold. "
-        "A suspected leak: the RMSE improved to less than that of the best possible forecast. A model that draws no "
-        "random number has one fit for every seed: it has no interval, and its change alone decides. "
+        "A suspected leak is an improvement that no honest change can bring: to less than the RMSE of the best "
+        "possible forecast, of persistence, or by more on the test part than on the validation part than luck "
+        "explains. A model that draws no random number has one fit for every seed: it has no interval, and its change "
+        "alone decides. "
         "Times come from two sessions: they are no test of speed."
     )
 

@@ -13,8 +13,8 @@ class ChangeVerdict(StrEnum):
     """What became of one metric, of one cell, or of everything.
 
     `REGRESSED` and `IMPROVED` where the effect is above the threshold and significant; `EQUIVALENT` where it is shown
-    to lie within the threshold; `UNDECIDED` where neither is shown; `LEAK` where an improvement goes below the noise
-    floor, which no honest forecast does.
+    to lie within the threshold; `UNDECIDED` where neither is shown; `LEAK` where an improvement is larger than an
+    honest change can make it (`bench.comparing.too_good`).
     """
 
     REGRESSED = "regressed"
@@ -36,6 +36,9 @@ def worst(verdicts: Collection[ChangeVerdict]) -> ChangeVerdict:
 
 ALARMS = frozenset({ChangeVerdict.REGRESSED, ChangeVerdict.LEAK})
 """The verdicts on a cell for which a gate closes."""
+
+TOO_GOOD = "too good: look for a leak"
+"""What the gate says of a suspected leak."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,8 @@ class MetricChange:
         That there is no effect, corrected by Holm's method over the comparison; `None` where nothing was tested.
     further
         About how many more replicates would decide it; `None` unless undecided, or where it is inconclusive.
+    doubt
+        Why an improvement is too good to be honest; empty where it is not.
     """
 
     metric: str
@@ -115,6 +120,7 @@ class MetricChange:
     p_value: float | None
     further: int | None
     verdict: ChangeVerdict
+    doubt: str = ""
 
 
 @dataclass(frozen=True)
@@ -165,7 +171,8 @@ class CellChange:
 
     def alarms(self) -> list[str]:
         """Why a gate closes for this cell; empty where it does not."""
-        return [*self.losses(), *([str(self.verdict)] if self.verdict in ALARMS else [])]
+        said = TOO_GOOD if self.verdict is ChangeVerdict.LEAK else str(self.verdict)
+        return [*self.losses(), *([said] if self.verdict in ALARMS else [])]
 
 
 @dataclass(frozen=True)
@@ -196,6 +203,8 @@ class Comparison:
         Where they were timed, each in one line.
     old_commits, new_commits
         Of the code that gave them; empty where they are not known.
+    unreadable
+        Parts that cost their cells: why they cannot be read, and what to do.
     cautions
         What else must be known with it.
     """
@@ -215,14 +224,21 @@ class Comparison:
     new_machines: tuple[str, ...]
     old_commits: tuple[str, ...]
     new_commits: tuple[str, ...]
+    unreadable: tuple[str, ...] = ()
     cautions: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> ChangeVerdict:
         """On everything: a regression also where cells vanished or fail; not comparable where some cells are not."""
-        if self.alarms():
-            return ChangeVerdict.REGRESSED
-        return worst({cell.verdict for cell in self.cells if not self._is_excused(cell)})
+        if alarms := self.alarms():
+            return ChangeVerdict.LEAK if set(alarms.values()) == {TOO_GOOD} else ChangeVerdict.REGRESSED
+        verdicts = {cell.verdict for cell in self.cells if not self._is_excused(cell)}
+        return worst(verdicts | ({ChangeVerdict.NOT_COMPARABLE} if self.unreadable else set()))
+
+    @property
+    def all_cautions(self) -> tuple[str, ...]:
+        """The cautions, those on what cannot be read first."""
+        return (*self.unreadable, *self.cautions)
 
     @property
     def same_machines(self) -> bool:

@@ -17,8 +17,11 @@ import requests
 from pydantic import Field
 
 from bench.data.base import DatasetKind, Parameters, Provenance, Series, file_sha256
-from bench.data.files import check, header, read_delimited
+from bench.data.files.options import File
+from bench.data.files.reading import names_of_columns, read_columns
+from bench.data.stand_ins import stand_in
 from bench.errors import DataError, DataUnavailable, one_line
+from bench.paths import path_of
 from bench.registry import lookup
 
 
@@ -114,13 +117,21 @@ def locate(name: str) -> Path:
         It is in none of these places; the message gives the two ways to provide it.
     """
     pinned = lookup(PINNED, name, "pinned file")
+    if (other := stand_in(name)) is not None:
+        return other
     if (given := _given(pinned)) is not None:
         if (sha256 := file_sha256(given)) != pinned.sha256:
             raise DataError(_differs(given, pinned, sha256))
         return given
-    cached = cache_folder() / pinned.file
-    if cached.is_file() and file_sha256(cached) == pinned.sha256:
-        return cached
+    try:
+        cached = cache_folder() / pinned.file
+        if cached.is_file() and file_sha256(cached) == pinned.sha256:
+            return cached
+    except (OSError, RuntimeError, DataError) as error:  # no right to enter it, or no home folder to hold it
+        raise DataUnavailable(
+            f"{pinned.file}: not in BENCH_DATA, and the cache cannot be read ({one_line(error)}); "
+            "name a folder that holds it in BENCH_DATA, or one for the cache in BENCH_CACHE"
+        ) from error
     return _download(pinned, cached)
 
 
@@ -156,7 +167,7 @@ def fetch(names: Iterable[str] = tuple(PINNED)) -> Iterator[LocalFile]:
 def cache_folder() -> Path:
     """BENCH_CACHE, or the user's cache folder of the operating system."""
     if named := os.environ.get("BENCH_CACHE"):
-        return Path(named)
+        return path_of(named)
     import pooch  # slow, and most runs find their files without it
 
     return Path(pooch.os_cache("bench"))
@@ -178,7 +189,7 @@ def _given(pinned: Pinned) -> Path | None:
 
 
 def _folders() -> list[Path]:
-    return [Path(part) for part in os.environ.get("BENCH_DATA", "").split(os.pathsep) if part]
+    return [path_of(part) for part in os.environ.get("BENCH_DATA", "").split(os.pathsep) if part]
 
 
 def _download(pinned: Pinned, cached: Path) -> Path:
@@ -255,10 +266,9 @@ def stock(name: str, summary: str) -> DatasetKind:
 
 def _load(name: str, parameters: Stock, _seed: int) -> Series:
     path = locate(name)
-    names = {column.lower(): column for column in header(path)}
+    names = {column.lower(): column for column in names_of_columns(path)}
     column = names.get(parameters.column, parameters.column)
-    columns = read_delimited(path, column, names["date"])
-    check(columns, column, max_gap=None)
+    columns, _ = read_columns(File(path=str(path), column=column, time=names["date"], max_gap=None))
     provenance = Provenance(source=f"{PINNED[name].address}, column {column!r}", sha256=PINNED[name].sha256)
     return Series(values=columns.values[:, None], provenance=provenance, time=columns.time)
 

@@ -7,6 +7,7 @@ within a name: each dtype has its own name.
 """
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from types import FunctionType
@@ -14,13 +15,17 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
 from filelock import FileLock
-from numba import extending, njit
+from numba import config, extending, njit
 from numba.core import event
 from numpy.typing import NDArray
 
-from bench import work_clock
+from bench import scratch, work_clock
 
 Array = NDArray[Any]
+
+scratch.settle_kernels()
+# numba has read the variable when it was imported; its types do not name what it reads
+config.CACHE_DIR = os.environ.get(scratch.KERNELS, "")  # type: ignore[attr-defined]
 
 
 class _Compiling(event.Listener):

@@ -96,6 +96,7 @@ def _values(
         "answer": answer(all_cards, left_out),
         "overview": card_tables.overview(all_cards),
         "failures": report_tables.failures(summary),
+        "kept": report_tables.kept(summary),
         "rows": cell_rows(summary),
         "cell_commands": cell_commands(summary),
         "terms": TERMS,

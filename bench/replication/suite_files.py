@@ -8,7 +8,7 @@ from bench.models.base import ModelKind
 from bench.replication.printed import check_published
 from bench.replication.systems import PUBLISHED, ReplicationSuite, System, SystemSettings
 from bench.spec import Settings, Suite
-from bench.suite.checks import Located, check_exclusions, check_nothing_twice, position_of
+from bench.suite.checks import Located, check_exclusions, check_nothing_twice, check_tuned_models, position_of
 from bench.suite.json_schema import Json, Kinds, Schemas
 from bench.suite.load import SuiteFile, load_plain, positions
 from bench.suite.validate import shown
@@ -63,6 +63,7 @@ def _load_replication(file: SuiteFile) -> ReplicationSuite:
     check_systems([(value.place, system) for value, system in systems], entries["datasets"], problems)
     if needed:
         check_exclusions(root, entries, complete, problems)
+        check_tuned_models(root, entries, complete, problems)
     suite = file.suite(ReplicationSuite, settings, entries, systems=tuple(system for _, system in systems))
     check_published(suite, systems, datasets=file.datasets, models=file.models, problems=problems)
     return file.checked(suite, _blamed(entries, systems), _lines(entries, systems))

@@ -152,7 +152,9 @@ def _times(column: pa.ChunkedArray, index: IntArray, one: IntArray) -> np.ndarra
     """The stored times as datetime64 or numbers; positions in the series where there are none."""
     if column.null_count:
         return index
-    text = np.asarray(column.to_pylist(), dtype=np.str_)[one]
+    text = np.asarray([each.removesuffix("Z") for each in column.to_pylist()], dtype=np.str_)[
+        one
+    ]  # all in UTC, or none
     for kind in (np.float64, "datetime64[us]"):
         try:
             return text.astype(kind)

@@ -190,6 +190,7 @@ def _values(summary: Summary, pictures: Pictures) -> dict[str, object]:
         "model_parts": _model_parts(summary),
         "costs": tables.costs(summary),
         "failures": tables.failures(summary),
+        "kept": tables.kept(summary),
         "terms": TERMS,
         "probes": cost_tables.tables(summary.probes),
         "not_probed": cost_tables.NOT_PROBED.format(place=shlex.quote(summary.folder)),

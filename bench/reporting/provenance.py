@@ -111,7 +111,7 @@ def _setting(value: Any) -> str:
 
 def cautions(runs: pa.Table) -> tuple[str, ...]:
     """What to keep in mind before believing a number."""
-    notes = [*_different_data(runs), _few_seeds(runs), learning_caution(runs)]
+    notes = [*_different_data(runs), *_of_reading(runs), _few_seeds(runs), learning_caution(runs)]
     machines = _timed_machines(runs)
     if len(machines) > 1:
         names = "; ".join(sorted(machines))
@@ -175,6 +175,13 @@ def _different_data(runs: pa.Table) -> list[str]:
     return notes
 
 
+def _of_reading(runs: pa.Table) -> list[str]:
+    """What was detected when data files were read, and what looks wrong in them."""
+    noted = runs.filter(pc.is_valid(runs["data_notes"])).select(["dataset", "data_notes"])
+    rows = noted.group_by(["dataset", "data_notes"]).aggregate([]).to_pylist()
+    return sorted(f"{row['dataset']}: {row['data_notes']}." for row in rows)
+
+
 def _few_seeds(runs: pa.Table) -> str:
     seeds = len(pc.unique(runs["seed"]))
     finished = runs["deterministic"].filter(pc.equal(runs["status"], Status.OK))
@@ -190,6 +197,10 @@ _LATE = 0.1
 
 _NAMED = 6
 """So many cells are named; the costs show all."""
+
+
+LEARNING = ("best_epoch", "validation_mse_scaled", "spec")
+"""The columns of `runs`, next to key and status, that say which models were still learning."""
 
 
 def still_learning(runs: pa.Table) -> list[CellKey]:

@@ -15,6 +15,7 @@ from bench import store
 from bench.cells import CellKey, expand
 from bench.errors import StoreError
 from bench.spec import Suite
+from bench.store import KeptCell
 from bench.store.reader import NAME as SUITE
 from bench.store.schema import Rows
 from bench.text import without_folders
@@ -37,6 +38,8 @@ class Source:
         The cells that the suite has; `None` where the folder does not record its suite.
     unreadable
         Why something of the folder is missing from all this, and what to do: a line for each.
+    kept
+        The cells of the folder that are no results of the suite: `rows` has none of them.
     """
 
     rows: Rows
@@ -44,6 +47,7 @@ class Source:
     suite: Suite | None = None
     requested: frozenset[CellKey] | None = None
     unreadable: Sequence[str] = ()
+    kept: tuple[KeptCell, ...] = ()
 
     @property
     def suites(self) -> list[str]:
@@ -70,15 +74,21 @@ class Source:
         own = {name: table.filter(masks[name]) for name, table in self.rows.items()}
         others = {name: table.filter(pc.invert(masks[name])) for name, table in self.rows.items()}
         known = self.requested is not None
+        kept = tuple(cell for cell in self.kept if cell.key.dataset in datasets)
         requested = frozenset(key for key in self.requested or () if key.dataset in datasets)
         return (
-            replace(self, rows=own, requested=requested if known else None),
-            replace(self, rows=others, requested=(self.requested or frozenset()) - requested if known else None),
+            replace(self, rows=own, requested=requested if known else None, kept=kept),
+            replace(
+                self,
+                rows=others,
+                requested=(self.requested or frozenset()) - requested if known else None,
+                kept=tuple(cell for cell in self.kept if cell not in kept),
+            ),
         )
 
 
 def read(results: Path, parse: Callable[[str], Suite] = Suite.model_validate_json) -> Source:
-    """What the folder `results` holds.
+    """What the folder `results` holds of its suite, and apart from it what it keeps from earlier ones.
 
     Parameters
     ----------
@@ -91,17 +101,22 @@ def read(results: Path, parse: Callable[[str], Suite] = Suite.model_validate_jso
         It is no results folder, or holds nothing that can be read.
     """
     gathered = store.gather(results)
-    suite, problem = _suite(results, parse)
+    suite, problem = suite_of(results, parse)
+    kept = store.kept_cells(gathered.tables["runs"], suite, store.read_renewal(results), ranked=True)
+    probes = gathered.tables["probes"]  # a probe outlives its cell
+    folder = Path(os.path.relpath(results)).as_posix()
+    unreadable = [*([problem] if problem else []), *gathered.unreadable]
     return Source(
-        rows=gathered.tables,
-        folder=Path(os.path.relpath(results)).as_posix(),
+        rows={**{name: store.without(table, kept) for name, table in gathered.tables.items()}, "probes": probes},
+        folder=folder,
         suite=suite,
         requested=frozenset(cell.key for cell in expand(suite)) if suite else None,
-        unreadable=(*([problem] if problem else []), *gathered.unreadable),
+        unreadable=tuple(line.replace(str(results), folder) for line in unreadable),
+        kept=kept,
     )
 
 
-def _suite(results: Path, parse: Callable[[str], Suite]) -> tuple[Suite | None, str]:
+def suite_of(results: Path, parse: Callable[[str], Suite]) -> tuple[Suite | None, str]:
     """The suite of the last run, or why it is not known; neither where the folder does not record it."""
     try:
         text = store.read_suite(results)

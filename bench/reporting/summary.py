@@ -15,6 +15,7 @@ from bench.reporting.costs import ProbedCell, costs
 from bench.reporting.evidence import Losses, curves, losses, never_moves, trace, tuned
 from bench.reporting.judging import Contender, Families, Judged, SeedEvidence, best_of, best_set, others
 from bench.reporting.ranking import rank, standings
+from bench.reporting.recomputed import differences
 from bench.reporting.sentences import OTHER_DATA, STILL, answers, statement
 from bench.reporting.source import Source
 from bench.reporting.summary_cells import CellArrays, Cells
@@ -45,7 +46,8 @@ def summarise(source: Source, families: Families = MappingProxyType({})) -> Summ
     runs = source.rows["runs"]
     layout = grid(runs)
     models = _models(layout)
-    sections = _Sections(source, layout, models, families).all()
+    builder = _Sections(source, layout, models, families)
+    sections = builder.all()
     ranking = rank(sections, models)
     probes = _probes(source)
     standing = standings(sections, [row.model for row in ranking.ranks], probes)
@@ -60,7 +62,14 @@ def summarise(source: Source, families: Families = MappingProxyType({})) -> Summ
         ranking=ranking,
         standings=standing,
         failures=provenance.failures(runs),
-        cautions=(*_leaks(sections), *_unstored(source, absent), *provenance.cautions(runs)),
+        cautions=(
+            *_leaks(sections),
+            *differences(by_cell(runs), builder.predictions),
+            *_unstored(source, absent),
+            *_kept(source),
+            *provenance.cautions(runs),
+        ),
+        kept=source.kept,
         setting=provenance.settings(runs),
         environments=provenance.environments(runs),
         probes=probes,
@@ -101,6 +110,16 @@ def _unstored(source: Source, absent: Sequence[CellKey]) -> Iterator[str]:
         some = listed([*named[:_NAMED], *more])
         have = "has" if len(absent) == 1 else "have"
         yield f"{plural(len(absent), 'cell')} of the suite {have} no row: {some}. `bench run` makes what is missing."
+
+
+def _kept(source: Source) -> Iterator[str]:
+    """That there is more in the folder than is shown."""
+    if source.kept:
+        are = "is no result" if len(source.kept) == 1 else "are no results"
+        yield (
+            f"{plural(len(source.kept), 'cell')} of this folder {are} of the suite as it is now: listed apart, under "
+            "“Kept from earlier suites”, and neither ranked nor tested."
+        )
 
 
 def _leaks(sections: Sequence[Section]) -> list[str]:

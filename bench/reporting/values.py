@@ -16,6 +16,7 @@ from bench.reporting.costs import ProbedCell
 from bench.stats.claims import ClaimOutcome
 from bench.stats.delay import Delay
 from bench.stats.verdicts import Verdict
+from bench.store import KeptCell
 from bench.tasks import Words, words
 
 Bounds = tuple[float, float]
@@ -459,6 +460,8 @@ class Summary:
         The findings over all sections.
     cautions
         What to keep in mind before believing a number.
+    kept
+        The cells that are stored and no results of the suite.
     setting
         How everything was run, where it was the same for all.
     replicates
@@ -476,6 +479,7 @@ class Summary:
     standings: tuple[Standing, ...]
     failures: tuple[Failure, ...]
     cautions: tuple[str, ...]
+    kept: tuple[KeptCell, ...]
     setting: Mapping[str, str]
     environments: tuple[RowEnvironment, ...]
     probes: tuple[ProbedCell, ...]

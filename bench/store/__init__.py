@@ -8,7 +8,10 @@
     ├── probes/      <cell id>-<machine>.parquet     by `bench probe`, whether or not the cell is stored
     ├── superseded/                        the same four, of cells whose data, settings or code have changed
     ├── .pending/                          parts that are being added, and notes of those being removed
+    ├── unfinished/  <cell id>.parquet     the trials of a cell that is still tuned, batch by batch
     ├── suite.json                         the suite of the last run, or else of the first probe
+    ├── .strays/                           what lay in .pending/ and is of no writer: it is moved there, and said
+    ├── fresh.json                         cells that `bench run --fresh` has not run again yet, where there are any
     └── .lock                              held by the only writer
 
 A cell's parts are written to ``.pending/<cell id>.tmp/``, read back, synced, and made final by renaming that folder to
@@ -19,6 +22,7 @@ clears the rest. No other file is ever deleted: a part without its part of `runs
 cell is run again.
 """
 
+from bench.store.membership import KeptCell, kept_cells, without
 from bench.store.reader import (
     Gathered,
     Stored,
@@ -27,24 +31,35 @@ from bench.store.reader import (
     read,
     read_cell,
     read_suite,
+    read_unfinished,
+    readable,
     stored,
     summary,
     write_suite,
 )
+from bench.store.renewal import Renewal, read_renewal, write_renewal
 from bench.store.writer import ARCHIVE, Writer, writing
 
 __all__ = [
     "ARCHIVE",
     "Gathered",
+    "KeptCell",
+    "Renewal",
     "Stored",
     "Writer",
     "cell_ids",
     "gather",
+    "kept_cells",
     "read",
     "read_cell",
+    "read_renewal",
     "read_suite",
+    "read_unfinished",
+    "readable",
     "stored",
     "summary",
+    "without",
+    "write_renewal",
     "write_suite",
     "writing",
 ]

@@ -4,7 +4,9 @@ import functools
 import hashlib
 import importlib
 import json
+import os
 import platform
+import shlex
 import socket
 import subprocess
 import sys
@@ -160,14 +162,31 @@ def _commit() -> str | None:
     return _git("rev-parse", "HEAD") if tracked else None
 
 
+def refused_checkout() -> str:
+    """What to do where git does not read the repository of this code, since another user owns it; else empty."""
+    done = _answer("rev-parse", "--show-toplevel")
+    if done is None or "dubious ownership" not in done.stderr:
+        return ""
+    folder = next((each for each in (_PACKAGE, *_PACKAGE.parents) if (each / ".git").exists()), _PACKAGE.parent)
+    return (
+        f"git does not read {folder}, which another user owns, so no row names its commit: "
+        f"run `git config --global --add safe.directory {shlex.quote(str(folder))}`"
+    )
+
+
 def _git(*arguments: str) -> str | None:
     """What git says about the folder of the package; `None` without git or outside a repository."""
+    done = _answer(*arguments)
+    return None if done is None or done.returncode else done.stdout.strip()
+
+
+def _answer(*arguments: str) -> subprocess.CompletedProcess[str] | None:
     command = ["git", "-C", str(_PACKAGE), *arguments]
+    plain = {**os.environ, "LC_ALL": "C"}  # its messages in English
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - fixed words, the user's own git
-    except (OSError, subprocess.CalledProcessError):
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=plain)  # noqa: S603 - fixed words, the user's own git
+    except OSError:
         return None
-    return done.stdout.strip()
 
 
 _STATUS = Path("/proc/self/status")

@@ -111,6 +111,7 @@ RUNS = pa.schema(
         ("validation_points", pa.int64()),
         ("test_points", pa.int64()),
         ("data_source", pa.string()),
+        ("data_notes", pa.string()),  # what was detected when the file was read, and what looks wrong; null for none
         ("data_sha256", pa.string()),
         ("data_seed", pa.int64()),
         *_ENVIRONMENT,
@@ -187,7 +188,7 @@ ALL: Mapping[str, pa.Schema] = {**SCHEMAS, TableName.PROBES: PROBES}
 """Every table of a results folder: a cell is probed at another time, on any number of machines."""
 
 ADDED: Mapping[str, frozenset[str]] = {
-    TableName.RUNS: frozenset({"bank", "departures", "linear_floor_mse", "accuracy", "log_loss"}),
+    TableName.RUNS: frozenset({"bank", "departures", "linear_floor_mse", "accuracy", "log_loss", "data_notes"}),
 }
 """Columns that came later within `VERSION`: parts without them are read, as nulls. Name here what is added."""
 

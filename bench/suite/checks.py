@@ -57,6 +57,20 @@ def check_exclusions(
             problems.add(value.place, f"exclude: expected a {key} of this suite ({listed}), got {content}")
 
 
+def check_tuned_models(
+    root: Value, entries: Mapping[str, Located], complete: Collection[str], problems: Problems
+) -> None:
+    """Every pattern of the models to tune matches one, where all of those are known."""
+    tuning = root.content.get("tuning")
+    patterns = tuning.content.get("models") if tuning and isinstance(tuning.content, dict) else None
+    if patterns is None or not isinstance(patterns.content, tuple) or "models" not in complete:
+        return
+    ids = [entry.id for _, entry in entries["models"]]
+    for pattern in patterns.content:
+        if isinstance(pattern.content, str) and not any(named(name, pattern.content) for name in ids):
+            problems.add(pattern.place, f"tuning: {unknown(pattern.content, ids, 'model')}")
+
+
 def check_some_cell(suite: Suite, root: Value, problems: Problems) -> None:
     """Raise `SuiteError` where exclusions leave nothing to run."""
     if next(expand(suite), None) is None:

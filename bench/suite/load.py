@@ -13,8 +13,9 @@ from typing import Protocol, TypeVar
 from pydantic import BaseModel
 
 from bench.data.base import DatasetKind
-from bench.errors import SuiteError
+from bench.errors import InputError, SuiteError
 from bench.models.base import ModelKind
+from bench.paths import path_of
 from bench.registry import unknown
 from bench.spec import Entry, Frozen, Name, Origin, Settings, Suite
 from bench.suite.checks import (
@@ -24,6 +25,7 @@ from bench.suite.checks import (
     check_exclusions,
     check_nothing_twice,
     check_some_cell,
+    check_tuned_models,
 )
 from bench.suite.validate import check, combinations, keys_within, shown
 from bench.suite.yaml import Position, Problems, Value, read
@@ -115,7 +117,11 @@ class Resolver:
         path = parameters.content.get("path")
         if path is None or not isinstance(path.content, str) or not path.content:
             return parameters
-        absolute = str((self.folder / path.content).absolute())
+        try:
+            absolute = str((self.folder / path_of(path.content)).absolute())
+        except InputError as error:
+            self.problems.add(path.place, f"path: {error}")
+            return parameters
         return Value(parameters.place, {**parameters.content, "path": Value(path.place, absolute)}, parameters.keys)
 
 
@@ -161,6 +167,7 @@ def load_plain(file: SuiteFile, keys: type[BaseModel]) -> Suite:
     entries, complete = file.lists(needed=True)
     check_nothing_twice(entries, file.problems, tuned=settings is None or bool(settings.tuning))
     check_exclusions(file.root, entries, complete, file.problems)
+    check_tuned_models(file.root, entries, complete, file.problems)
     suite = file.suite(Suite, settings, entries)
     return file.checked(suite, positions(entries["models"]), positions(entries["datasets"]))
 

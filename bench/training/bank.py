@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from bench.array_types import FloatArray
-from bench.errors import OutOfTime
+from bench.cgroups import memory_left
+from bench.errors import DataError, OutOfTime
 from bench.models.base import ModelKind, Shape
-from bench.protocol.windows import Examples, TrainingData
+from bench.protocol.windows import Examples, TrainingData, Windows
 from bench.spec import Training
 from bench.training.batches import Epochs, OnDevice, Tensors, in_order, targets_ahead
 from bench.training.members import Member
@@ -66,7 +67,8 @@ def _kept_bytes(module: nn.Module, shape: Shape) -> int:
 def _free_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    return int(psutil.virtual_memory().available)
+    available, left = int(psutil.virtual_memory().available), memory_left()
+    return available if left is None else min(available, left)
 
 
 log = logging.getLogger(__name__)
@@ -181,7 +183,19 @@ class Bank:
 
 
 def _epochs(data: TrainingData, settings: Training, module: nn.Module) -> Epochs:
+    """The epochs over the train part.
+
+    Raises
+    ------
+    DataError
+        State is to be carried from window to window, and there are gaps between them.
+    """
     stride = data.train.sequence_length if carries_state(module) else None
+    if stride and isinstance(data.train, Windows) and not isinstance(data.train.places, range):
+        raise DataError(
+            "expected a train part without gaps in time, since carries_state hands the state from window to window, "
+            "got one with gaps; set carries_state: false, or across_gaps: true"
+        )
     return Epochs(len(data.train), settings, data.as_published, stride)
 
 

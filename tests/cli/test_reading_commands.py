@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import bench as package
+from bench.protocol.scoring import SeriesScorer
 
 Bench = Callable[..., Any]
 pytestmark = pytest.mark.usefixtures("real_cells")
@@ -75,6 +76,19 @@ def test_a_gate_closes_for_what_got_worse(bench: Bench, folder: Path) -> None:
     assert done.stdout.startswith("# Comparison: regressed\n\n4 cells in both: 4 equivalent. 4 vanished.\n")
     assert bench("compare", "a", "b", "--gate").status == 1
     assert bench("compare", "b", "a", "--gate").status == 0
+
+
+def test_a_gate_closes_for_what_is_too_good(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    only = ("--only", "dataset=noise", "--only", "model=mean", "--only", "sequence_length=3")
+    bench("run", "tiny.yaml", "--no-report", "--results", "a", *only)
+    honest = SeriesScorer.errors
+    monkeypatch.setattr(SeriesScorer, "errors", lambda self, prediction: honest(self, (prediction + self.truth) / 2))
+    bench("run", "tiny.yaml", "--no-report", "--results", "b", *only)
+    ended = bench("compare", "a", "b", "--gate")
+    assert ended.status == 1
+    assert ended.out.startswith("# Comparison: suspected leak\n")
+    assert "## Too good: look for a leak\n\n- noise × mean, L=3, h=1: its RMSE " in ended.out
+    assert "that of the best possible forecast\n" in ended.out
 
 
 def test_other_data_cannot_be_compared(bench: Bench) -> None:
@@ -155,7 +169,7 @@ def test_what_cannot_be_written_is_one_line(bench: Bench, folder: Path) -> None:
         *((each, "--output /dev/full: expected a file to write: ") for each in full),
         (("compare", "a", "a", "--output", folder), f"--output {folder}: expected a file to write: Is a directory; "),
         (("compare", "a", "a", "--output", "README.md/x"), "--output README.md/x: expected a file to write: "),
-        (("baseline", "update", "a", "--baseline", "README.md"), "README.md/runs: Not a directory; "),
+        (("baseline", "update", "a", "--baseline", "README.md"), "README.md: File exists; "),
     ):
         ended = bench(*command)
         assert (ended.status, ended.out, ended.err.count("\n")) == (2, "", 1)

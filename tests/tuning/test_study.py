@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import optuna
@@ -11,12 +12,15 @@ import torch
 from bench.cells import Cell
 from bench.errors import OutOfTime
 from bench.models import MODELS
+from bench.models.base import Choice, FloatRange, IntegerRange
 from bench.protocol.windows import Parts, TrainingData, evaluation_windows, train_windows
 from bench.spec import Entry, Split, Training, Tuning
 from bench.store.schema import table
-from bench.tuning.candidates import defaults, resolve, space
+from bench.training.fit import train
+from bench.tuning import study
+from bench.tuning.candidates import containing, defaults, departures, resolve, space
 from bench.tuning.journal import record, study_name
-from bench.tuning.study import trial_row, tune
+from bench.tuning.study import StudyLog, trial_row, tune
 from bench.work_clock import work_s
 
 LENGTH = 6
@@ -50,6 +54,11 @@ def cell(kind="rnn", stated=(), **tuning):
     )
 
 
+def timeless(trial):
+    row = trial_row(trial)
+    return {name: value for name, value in row.items() if name != "duration_s"}
+
+
 @pytest.fixture(scope="module")
 def tuned(data):
     return tune(MODELS["rnn"], cell(), data)
@@ -71,8 +80,39 @@ class TestCandidates:
         one = cell(kind)
         assert set(defaults(MODELS[kind], one)) == set(MODELS[kind].search)
 
+    @pytest.mark.parametrize(
+        ("choices", "value", "widened"),
+        [
+            (FloatRange(1e-4, 1e-2, log=True), 0.05, FloatRange(1e-4, 0.05, log=True)),
+            (FloatRange(1e-4, 1e-2, log=True), 1e-5, FloatRange(1e-5, 1e-2, log=True)),
+            (FloatRange(1e-4, 1e-2, log=True), 1e-4, FloatRange(1e-4, 1e-2, log=True)),
+            (FloatRange(1e-4, 1e-2, log=True), 0.0, None),
+            (FloatRange(0.0, 0.5), None, None),
+            (IntegerRange(1, 2), 3, IntegerRange(1, 3)),
+            (IntegerRange(1, 2), 2.5, None),
+            (Choice((16, 32)), 48, Choice((16, 32, 48))),
+            (Choice((16, 32)), 32, Choice((16, 32))),
+        ],
+    )
+    def test_a_range_is_widened_to_the_suites_own_value(self, choices, value, widened):
+        assert containing(choices, value) == widened
+
+    def test_a_value_out_of_range_is_said(self):
+        fast = replace(cell(), training=Training(epochs=2, learning_rate=0.05))
+        assert departures(MODELS["rnn"], fast) == [
+            "learning_rate of rnn: the suite's 0.05 is outside of 0.0001 to 0.01; tuning searches 0.0001 to 0.05"
+        ]
+        assert departures(MODELS["rnn"], cell()) == []
+
 
 class TestStudy:
+    @pytest.mark.parametrize("learning_rate", [0.05, 1e-5])
+    def test_the_first_trial_is_the_cells_own_also_out_of_range(self, data, learning_rate):
+        own = replace(cell(trials=3), training=Training(epochs=2, batch_size=32, learning_rate=learning_rate))
+        trials = tune(MODELS["rnn"], own, data).trials
+        assert trials[0].overrides == {"hidden_size": 32, "layers": 1, "learning_rate": learning_rate}
+        assert all(1e-5 <= trial.overrides["learning_rate"] <= 0.05 for trial in trials)
+
     def test_the_budget_is_spent_exactly(self, tuned):
         assert [trial.number for trial in tuned.trials] == [0, 1, 2, 3, 4]
 
@@ -111,10 +151,33 @@ class TestStudy:
         assert len(result.trials) == 5
         assert math.isfinite(result.trials[-1].fit.validation_mse)
 
+    @pytest.mark.parametrize("settings", [{"pruner": "hyperband"}, {"pruner": "median"}, {"sampler": "random"}])
+    def test_a_study_that_was_ended_goes_on_as_if_it_never_had(self, data, settings):
+        one = cell(trials=12, batch=4, epochs=9, **settings)
+        whole = tune(MODELS["rnn"], one, data)
+        earlier = table("trials", map(trial_row, whole.trials[:8])).to_pylist()
+        trained = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(study, "train", lambda *args, **options: trained.append(args) or train(*args, **options))
+            again = tune(MODELS["rnn"], one, data, log=StudyLog(earlier=earlier))
+        assert sum(len(members) for _, members, _ in trained) == 4
+        assert list(map(timeless, again.trials)) == list(map(timeless, whole.trials))
+        assert again.best == whole.best
+        assert again.tuning_s > sum(trial.fit.fit_s for trial in whole.trials[:8])
+
+    def test_trials_of_other_values_are_not_taken_for_the_studys_own(self, data):
+        one = cell(trials=4)
+        rows = [trial_row(trial) for trial in tune(MODELS["rnn"], one, data).trials]
+        for row in rows:
+            row["parameters"] = row["parameters"].replace("0.001", "0.002")
+            row["validation_mse_scaled"] = 0.0
+        again = tune(MODELS["rnn"], one, data, log=StudyLog(earlier=rows))
+        assert all(trial.fit.validation_mse > 0 for trial in again.trials[:2])
+
     def test_finished_batches_survive_a_passed_deadline(self, data):
         batches = []
         with pytest.raises(OutOfTime):
-            tune(MODELS["rnn"], cell(trials=400), data, deadline=work_s() + 0.7, on_batch=batches.append)
+            tune(MODELS["rnn"], cell(trials=400), data, deadline=work_s() + 0.7, log=StudyLog(batches.append))
         assert batches
 
 
