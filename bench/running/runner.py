@@ -172,6 +172,8 @@ class _Run:
         if self.plan.renewal:
             self.writer.put_renewal(self.plan.renewal, self.plan.renewal.cells)
         self.writer.restore(self.plan.restored)
+        for cell_id, old in self.plan.renamed.items():
+            self.writer.rename(old, cell_id)
         for cell_id in self.plan.outdated:
             self.writer.supersede(cell_id)
         total, pending = len(self.plan.cells), len(self.plan.pending)

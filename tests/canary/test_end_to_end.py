@@ -80,15 +80,15 @@ def test_its_honest_neighbour_is_quiet(name: str, made: Any) -> None:
 def test_both_see_what_a_pinned_file_is_read_by(pieces: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """The files are pinned by their SHA-256; other rows are read all the same."""
     assert judged(pieces("TSLA")).words.endswith("of what is loaded and stored: nothing moved")
-    honest = pinned.read_delimited
+    honest = pinned.read_columns
 
     def smoothed(*arguments: Any) -> Any:
-        columns = honest(*arguments)
+        columns, *rest = honest(*arguments)
         values = columns.values.copy()
         values[1:-1] = (columns.values[:-2] + columns.values[1:-1] + columns.values[2:]) / 3
-        return replace(columns, values=values)
+        return replace(columns, values=values), *rest
 
-    monkeypatch.setattr(pinned, "read_delimited", smoothed)
+    monkeypatch.setattr(pinned, "read_columns", smoothed)
     assert "comparisons: what is loaded before it, " in judged(pieces("TSLA")).words
 
 
