@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 import bench
 from bench import scratch
-from bench.api.folders import REPORTS, loaded, naming_lines, refuse_other_folder, up_to_date, write_report
+from bench.api.folders import REPORTS, loaded, naming_lines, refuse_other_folder, results_of, up_to_date, write_report
 from bench.cells import Cell, expand
 from bench.cli.progress import duration, sink, writes_to_stdout
 from bench.cli.results_table import COLUMNS, results_table
@@ -54,7 +54,7 @@ def run_suite(request: RunRequest) -> int:
     suite = loaded(request.suite)
     if request.seed is not None:
         suite = suite.model_copy(update={"seed": request.seed})
-    folder = request.results or Path("results", suite.name)
+    folder = request.results or results_of(request.suite, suite)
     refuse_other_folder(folder, suite.name)
     cells = only(list(expand(suite)), request.only)
     with naming_lines(suite):

@@ -264,6 +264,15 @@ def left_s(cells: Iterable[float], jobs: int) -> float:
     return max([sum(each) / jobs, *each])
 
 
+def rest_s(estimate_s: float, *, took: float) -> float:
+    """About how many more seconds a cell takes that `took` so long: one that passed its estimate is not at its end.
+
+    >>> rest_s(10.0, took=4.0), rest_s(1.0, took=60.0)
+    (6.0, 15.0)
+    """
+    return max(estimate_s - took, took / 4)
+
+
 def _flops_of_a_step(model: Entry) -> float:
     """Forward and backward pass of a recurrent layer; a model without these parameters is taken for the like."""
     numbers = {name: value for name, value in model.parameters.items() if isinstance(value, int)}
