@@ -20,6 +20,13 @@ CODE_VERSION = 1
 """Raise it when a change of the code changes results: stored cells of another version are run again."""
 
 
+LATER: Mapping[str, Mapping[str, Any]] = {"training": {"epsilon": 1e-8}, "oscillator": {"precision": "float64"}}
+"""Options that came after cells had been stored, of a section or of a kind of dataset, with their defaults.
+
+At its default such an option is no part of a cell's content, so that stored cells keep their ids.
+"""
+
+
 @dataclass(frozen=True, order=True, slots=True)
 class Case:
     """What the models of one comparison share: the cells of one case differ in their model alone."""
@@ -100,6 +107,7 @@ class Cell:
         dataset = self.dataset.model_dump(exclude={"stated"})
         if self.data_sha256:
             dataset["parameters"].pop("path", None)
+        dataset["parameters"] = _without_later(dataset["kind"], dataset["parameters"])
         content: dict[str, Any] = {
             "dataset": dataset,
             "model": self.model.model_dump(exclude=None if self.tuning else {"stated"}),
@@ -108,7 +116,7 @@ class Cell:
             "seeds": self.seeds,
             "seed": self.seed,
             "split": self.split.model_dump(),
-            "training": self.training.model_dump(),
+            "training": _without_later("training", self.training.model_dump()),
             "tuning": self.tuning.model_dump() if self.tuning else None,
             "as_published": self.as_published.model_dump(),
             "fresh_data": self.fresh_data,
@@ -138,6 +146,12 @@ class Cell:
     def title(self) -> str:
         """For people: never used to find or name anything."""
         return self.key.title
+
+
+def _without_later(where: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """`options` less those of `LATER` that are at their default."""
+    later = LATER.get(where, {})
+    return {name: value for name, value in options.items() if name not in later or value != later[name]}
 
 
 @dataclass(frozen=True)

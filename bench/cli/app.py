@@ -58,6 +58,7 @@ class Rows(StrEnum):
     TRIALS = "trials"
     CURVES = "curves"
     PREDICTIONS = "predictions"
+    SEQUENCES = "sequences"
     PROBES = "probes"
 
 

@@ -9,7 +9,7 @@ from bench.replication.evidence_rows import Evidence, Tables, delay_of
 from bench.replication.facts import findings, trajectory
 from bench.replication.findings import ClaimFinding, PublishedFinding, PublishedOutcome, Trajectory
 from bench.replication.statements import decide
-from bench.replication.systems import PUBLISHED, System
+from bench.replication.systems import System, is_marked, unmarked
 from bench.stats.delay import Delay
 
 
@@ -111,23 +111,21 @@ def _card(name: str, systems: Sequence[System], tables: Tables) -> Card:
 
 def _same_models(protocol: Sequence[Evidence], published: Sequence[Evidence]) -> list[Evidence]:
     """The finished cells under the protocol whose model also ran as published on the same data."""
-    places = {(cell.dataset, cell.model) for cell in published}
-    return [cell for cell in protocol if cell.seeds and (cell.dataset, f"{cell.model}{PUBLISHED}") in places]
+    places = {(cell.dataset, unmarked(cell.model)) for cell in published}
+    return [cell for cell in protocol if cell.seeds and (cell.dataset, cell.model) in places]
 
 
 def _protocol(systems: Sequence[System], tables: Tables) -> tuple[Evidence, ...]:
     datasets = dict.fromkeys(dataset.id for system in systems for dataset in system.named_datasets)
     names = ((dataset, model) for dataset in datasets for model in tables.models(dataset))
-    return tuple(
-        cell for dataset, model in names if not model.endswith(PUBLISHED) for cell in tables.evidence(dataset, model)
-    )
+    return tuple(cell for dataset, model in names if not is_marked(model) for cell in tables.evidence(dataset, model))
 
 
 def _runs(system: System, tables: Tables) -> list[Run]:
     found = []
     for dataset in system.named_datasets:
         for model in system.models:
-            own = tables.evidence(dataset.id, f"{model.id}{PUBLISHED}")
+            own = tables.evidence(dataset.id, f"{model.id}{system.mark}")
             found += [_run(system, cell, tables, model=model.id) for cell in own]
             if not own:
                 found.append(Run(system.id, dataset.id, model.id, None, (), (), None, None))

@@ -14,7 +14,25 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from bench.spec import AsPublished, Count, Entry, Frozen, Name, Off, Product, Settings, Split, Suite, Training, Tuning
 
 PUBLISHED = " as published"
-"""Ends the id of a model that runs as it was published."""
+"""Ends the id of a model that runs as it was published, with numbers to compare."""
+
+DESCRIBED = " as described"
+"""Ends the id of a model that runs as it was described, by a document that prints nothing it gave."""
+
+
+def is_marked(model: str) -> bool:
+    """Whether the id `model` ends in `PUBLISHED` or `DESCRIBED`."""
+    return model.endswith((PUBLISHED, DESCRIBED))
+
+
+def unmarked(model: str) -> str:
+    """The id `model` without what marks it.
+
+    >>> unmarked("rnn as published")
+    'rnn'
+    """
+    return model.removesuffix(PUBLISHED).removesuffix(DESCRIBED)
+
 
 SYMBOLS = ("N", "T", "H", "layers", "directions")
 """What a printed shape may say instead of numbers: sequences in a batch, steps, units, and those of the layers."""
@@ -59,6 +77,9 @@ class Claim(Frozen):
         "poor result rests on; it errs most at the largest fall; a forecast is close, and comes late."
     )
     models: tuple[Name, ...] = Field((), description="Kinds of models, in the order of the claim.")
+    beyond: Count | None = Field(
+        None, description="Of short-memory: steps; data that asks to remember over fewer is not judged. Null for all."
+    )
 
 
 class Published(Frozen):
@@ -80,6 +101,12 @@ class Published(Frozen):
     first_prediction: float | None = Field(None, description="The prediction of it.")
     statements: tuple[Name, ...] = Field((), description="What was said in words.")
     claims: tuple[Claim, ...] = Field((), description="What was said in words, where numbers can decide it.")
+
+    @property
+    def gives_results(self) -> bool:
+        """Whether it has anything that a run of the system gives: a number, a count or a shape."""
+        words = {"statements", "claims"}
+        return bool(self.model_dump(exclude_defaults=True, exclude=words))
 
 
 class Overrides(Frozen):
@@ -137,6 +164,11 @@ class System(SystemSettings):
         return self.id.split()[0]
 
     @property
+    def mark(self) -> str:
+        """What ends the ids of its models where they run as they were published, or only described."""
+        return PUBLISHED if self.published.gives_results else DESCRIBED
+
+    @property
     def named_datasets(self) -> tuple[Entry, ...]:
         """The datasets, each under the system's id, with its own behind it where there are several."""
         several = len(self.datasets) > 1
@@ -166,10 +198,10 @@ class ReplicationSuite(Suite):
             yield from self._of_system(system)
 
     def _of_system(self, system: System) -> Iterator[Product]:
-        """Each model on each dataset: as published, then under the protocol; then the references there."""
+        """Each model on each dataset: as published or described, then under the protocol; then the references."""
         lengths = system.sequence_lengths or self.sequence_lengths
         base = self.model_copy(update={"sequence_lengths": lengths, "horizons": system.horizons or self.horizons})
-        published = [model.model_copy(update={"id": f"{model.id}{PUBLISHED}"}) for model in system.models]
+        published = [model.model_copy(update={"id": f"{model.id}{system.mark}"}) for model in system.models]
         settings = system.settings.over(base).model_copy(update={"tuning": False})
         yield Product(settings, system.named_datasets, published)
         if system.protocol:

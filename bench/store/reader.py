@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from bench.atomic import write_atomically
 from bench.cells import CellKey
 from bench.errors import StoreError, one_line
-from bench.store.schema import ADDED, ALL, PROBES, SCHEMAS, VERSION, Rows, Status
+from bench.store.schema import ADDED, ALL, LATER, PROBES, SCHEMAS, VERSION, Rows, Status
 
 T = TypeVar("T")
 
@@ -32,7 +32,7 @@ def part_of(folder: Path, table: str, cell_id: str) -> Path:
 def load(part: Path) -> pa.Table | None:
     """All rows of a part, every page verified; `None` where its cell was set aside since it was listed.
 
-    Columns of `ADDED` that it lacks, being older than they are, are null.
+    Columns of `ADDED` that it lacks, being older than they are, are null; a table of `LATER` is then empty.
 
     Raises
     ------
@@ -41,7 +41,8 @@ def load(part: Path) -> pa.Table | None:
     """
     rows = _open(part, lambda file: file.read())
     if rows is None:
-        return None
+        older = _table(part) in LATER and _commit_mark(part).exists()
+        return ALL[_table(part)].empty_table() if older else None
     found = set(rows["cell_id"].unique().to_pylist())
     cell_id = part.stem.rpartition("-")[0] if _table(part) == "probes" else part.stem  # a probe names its machine
     if found - {cell_id} or (_table(part) == "runs" and not found):
@@ -88,8 +89,8 @@ def _open(part: Path, take: Callable[[pq.ParquetFile], T]) -> T | None:
             _check_schema(part, file.schema_arrow)
             return take(file)
     except FileNotFoundError as error:
-        if not _commit_mark(part).exists():
-            return None  # the mark is the first to go when a cell is set aside
+        if _table(part) in LATER or not _commit_mark(part).exists():
+            return None  # older than the table; or set aside, of which the mark is the first to go
         raise StoreError(
             f"{part}: expected a part in every table for a stored cell, but this one is lost; bring it back, or "
             f"{_remedy(part)}"

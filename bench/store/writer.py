@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from bench.atomic import sync
 from bench.errors import StoreError
 from bench.store.reader import cell_ids, part_of, probe_part, stored
-from bench.store.schema import ALL, SCHEMAS, Rows
+from bench.store.schema import ALL, LATER, SCHEMAS, Rows
 
 
 @contextmanager
@@ -106,7 +106,7 @@ class Writer:
         with _writable(self.folder):
             staged = _stage(self.folder, cell_id)
             for name in TABLES:
-                _write(staged, name, rows[name])
+                _write(staged, name, rows.get(name, ALL[name].empty_table()) if name in LATER else rows[name])
             _commit(self.folder, cell_id)
 
     def put_probe(self, rows: pa.Table, machine: str) -> None:
@@ -151,7 +151,8 @@ def _prepare(archive: Path) -> None:
 
 
 def _only_cell(rows: Mapping[str, pa.Table]) -> str:
-    found = {cell_id for name in TABLES for cell_id in rows[name]["cell_id"].unique().to_pylist()}
+    given = [rows[name] for name in TABLES if name in rows or name not in LATER]
+    found = {cell_id for table in given for cell_id in table["cell_id"].unique().to_pylist()}
     if len(found) != 1 or not rows["runs"].num_rows:
         raise ValueError(f"expected the rows of one cell, with at least one run; found cells {sorted(found)}")
     return str(found.pop())
@@ -189,6 +190,7 @@ def _commit(archive: Path, cell_id: str) -> None:
 def _place(archive: Path, cell_id: str) -> None:
     """Move final parts to their places; may be cut off at any point and called again."""
     final = archive / ".pending" / cell_id
+    _prepare(archive)  # a folder of an earlier version lacks what came later
     for name in TABLES:
         staged, place = final / name, part_of(archive, name, cell_id)
         if staged.exists():  # else an earlier call has moved it
@@ -203,6 +205,8 @@ def _move(cell_id: str, source: Path, target: Path) -> None:
     _prepare(target)
     staged = _stage(target, cell_id)
     for name in TABLES:
+        if name in LATER and not part_of(source, name, cell_id).exists():
+            continue  # the cell is older than the table
         shutil.copyfile(part_of(source, name, cell_id), staged / name)
         sync(staged / name)
     _commit(target, cell_id)
