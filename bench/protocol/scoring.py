@@ -195,7 +195,7 @@ class SeriesScorer:
         linear = {} if self.linear is None else {"linear_floor_mse": self.linear}
         return as_columns({**values, **linear, "directional_accuracy": direction})
 
-    def sums(self, prediction: FloatArray) -> None:  # noqa: ARG002 - one signature
+    def sums(self, prediction: FloatArray) -> None:
         """Nothing: `predictions` holds the whole test part of a series."""
 
     def columns(self, prediction: FloatArray) -> dict[str, Any]:

@@ -46,13 +46,13 @@ class View:
 
 
 def files(
-    found: Sequence[Card], rows: Tables, summary: Summary, *, names: tuple[str, str], left_out: Sequence[str] = ()
+    all_cards: Sequence[Card], rows: Tables, summary: Summary, *, names: tuple[str, str], left_out: Sequence[str] = ()
 ) -> Files:
     """The files of the page: path within its folder → content; the HTML page itself comes last.
 
     Parameters
     ----------
-    found
+    all_cards
         The cards.
     rows
         What they were made from.
@@ -64,8 +64,8 @@ def files(
         The cards of which nothing was run.
     """
     verdicts = {cell.cell_id: cell for section in summary.sections for cell in section.cells if cell.cell_id}
-    views = [_view(card, rows, verdicts) for card in found]
-    values = _values(views, found, summary, left_out=left_out)
+    views = [_view(card, rows, verdicts) for card in all_cards]
+    values = _values(views, all_cards, summary, left_out=left_out)
     page, text = names
     markdown = environment().get_template("published.md.j2").render(**values)
     return {
@@ -91,13 +91,13 @@ def _view(card: Card, rows: Tables, verdicts: Verdicts) -> View:
 
 
 def _values(
-    views: Sequence[View], found: Sequence[Card], summary: Summary, *, left_out: Sequence[str]
+    views: Sequence[View], all_cards: Sequence[Card], summary: Summary, *, left_out: Sequence[str]
 ) -> Mapping[str, object]:
     return {
         "summary": summary,
         "views": views,
-        "answer": answer(found, left_out),
-        "overview": card_tables.overview(found),
+        "answer": answer(all_cards, left_out),
+        "overview": card_tables.overview(all_cards),
         "failures": report_tables.failures(summary),
         "rows": cell_rows(summary),
         "cell_commands": cell_commands(summary),
@@ -121,8 +121,8 @@ def pages(source: Source) -> Files:
         return report_render.pages(others)
     alone = not others.rows["runs"].num_rows
     names = ("index.html", "report.md") if alone else ("published.html", "published.md")
-    found = render(own, names=names)
-    return found if alone else {**found, **report_render.pages(others)}
+    published = render(own, names=names)
+    return published if alone else {**published, **report_render.pages(others)}
 
 
 def parted(source: Source) -> tuple[Source, Source]:
@@ -150,8 +150,8 @@ def render(source: Source, *, names: tuple[str, str]) -> Files:
     left_out = list(dict.fromkeys(system.card for system in every if system.card not in run))
     families = {dataset: system.card for system in systems for dataset in _datasets([system])}
     summary = summarise(source.parted(_datasets(systems))[0], families)
-    found = Tables(source.rows, dict(_better(summary)))
-    return files(cards(systems, found), found, summary, names=names, left_out=left_out)
+    tables = Tables(source.rows, dict(_better(summary)))
+    return files(cards(systems, tables), tables, summary, names=names, left_out=left_out)
 
 
 def _datasets(systems: Sequence[System]) -> list[str]:

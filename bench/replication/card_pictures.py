@@ -55,19 +55,20 @@ class Group:
     noise_floor: float | None = None
 
 
-def courses(found: Sequence[tuple[str, Trajectory]], name: str) -> Picture | None:
+def courses(trajectories: Sequence[tuple[str, Trajectory]], name: str) -> Picture | None:
     """The central 95 % of the replicates' training losses at the printed epochs, with what was printed."""
-    drawn = [(label, course) for label, course in found if all(each.ours for each in course.findings)][:_MOST_COURSES]
-    if not drawn:
+    complete = [(label, course) for label, course in trajectories if all(each.ours for each in course.findings)]
+    shown = complete[:_MOST_COURSES]
+    if not shown:
         return None
-    layout = Panels(count=len(drawn), columns=2, height=1.9, labels=["replicates: mean, central 95 %", "printed"])
+    layout = Panels(count=len(shown), columns=2, height=1.9, labels=["replicates: mean, central 95 %", "printed"])
     figure, panels = layout.figure()
-    for axes, (name_of_run, course) in zip(panels, drawn, strict=True):
+    for axes, (name_of_run, course) in zip(panels, shown, strict=True):
         _course(axes, course)
         axes.set_title(short(name_of_run, 40))
     handles: list[Artist] = [Line2D([], [], color=_PUBLISHED, linewidth=2), _printed_handle()]
     layout.legend(figure, handles)
-    alt = "; ".join(f"{label}: {course.outcome}" for label, course in drawn)
+    alt = "; ".join(f"{label}: {course.outcome}" for label, course in shown)
     return picture(figure, name=f"courses-{name}", title="Training loss by epoch, printed and ours", alt=f"{alt}.")
 
 
@@ -88,20 +89,20 @@ def _course(axes: Axes, course: Trajectory) -> None:
 
 def distributions(groups: Sequence[Group], name: str) -> Picture | None:
     """Every replicate's error as a dot, its central 95 % as a bar, and the printed number where there is one."""
-    drawn = [group for group in groups if group.rows]
-    if not drawn:
+    shown = [group for group in groups if group.rows]
+    if not shown:
         return None
-    most = max(len(group.rows) for group in drawn)
-    labels = [row.label for group in drawn for row in group.rows]
+    most = max(len(group.rows) for group in shown)
+    labels = [row.label for group in shown for row in group.rows]
     legend = ["as published", "protocol", "printed", "persistence", "noise floor"]
     layout = Panels(
-        count=len(drawn), columns=1, height=0.24 * most + 0.25, left=name_width(labels), labels=legend, below=0.5
+        count=len(shown), columns=1, height=0.24 * most + 0.25, left=name_width(labels), labels=legend, below=0.5
     )
     figure, panels = layout.figure()
-    for axes, group in zip(panels, drawn, strict=True):
+    for axes, group in zip(panels, shown, strict=True):
         _group(axes, group)
     layout.legend(figure, _handles())
-    return picture(figure, name=f"distributions-{name}", title="Errors over replicates", alt=_alt(drawn))
+    return picture(figure, name=f"distributions-{name}", title="Errors over replicates", alt=_alt(shown))
 
 
 def _group(axes: Axes, group: Group) -> None:
@@ -183,8 +184,8 @@ def draw(card: Card, tables: Tables) -> tuple[Picture, ...]:
     name = slug(card.id)
     courses_of = [(label(run), run.trajectory) for run in card.runs if run.trajectory]
     with theme():
-        found = [courses(courses_of, name), distributions(_groups(card), name), *_overlays(card, tables, name)]
-    return tuple(each for each in found if each is not None)
+        pictures = [courses(courses_of, name), distributions(_groups(card), name), *_overlays(card, tables, name)]
+    return tuple(each for each in pictures if each is not None)
 
 
 def _groups(card: Card) -> list[Group]:
@@ -244,9 +245,9 @@ def _overlays(card: Card, tables: Tables, name: str) -> Iterator[Picture]:
                 (_one_sequence(rows), "step of the first test sequence") if cell.task == "denoise" else (rows, "")
             )
             late = f", {plural(run.delay.steps, 'step')} late" if run.delay and run.delay.late else ""
-            drawn = trace(one, alone=cell.own_data)
-            title = f"Predictions of {run.model} as published over truth on {dataset}{late}{drawn.alone}"
-            yield overlay(drawn, title=title, name=f"{name}-{place}", what=what)
+            traced = trace(one, alone=cell.own_data)
+            title = f"Predictions of {run.model} as published over truth on {dataset}{late}{traced.alone}"
+            yield overlay(traced, title=title, name=f"{name}-{place}", what=what)
 
 
 def _one_sequence(rows: pa.Table) -> pa.Table:

@@ -125,13 +125,13 @@ def interval(spread: Spread, places: int | None = None) -> str:
     return f"{number(spread.mean, shown)} {bounds((spread.low, spread.high), shown)}"
 
 
-def course(found: Trajectory) -> str:
+def course(trajectory: Trajectory) -> str:
     """How far a printed course strays, next to what the replicates do."""
-    if found.deviation is None or found.limit is None:
-        return found.note
+    if trajectory.deviation is None or trajectory.limit is None:
+        return trajectory.note
     return (
-        f"{found.note}; the whole is judged by its largest distance from our mean, {found.deviation:.3g} standard "
-        f"deviations, where 95 % of our replicates stay within {found.limit:.3g}"
+        f"{trajectory.note}; the whole is judged by its largest distance from our mean, {trajectory.deviation:.3g} "
+        f"standard deviations, where 95 % of our replicates stay within {trajectory.limit:.3g}"
     )
 
 
@@ -265,11 +265,11 @@ def _scaled(cell: Evidence) -> tuple[TableEntry, TableEntry]:
 def _delay(run: Run | None) -> TableEntry:
     if run is None or run.delay is None:
         return nothing("not measured")
-    found = run.delay
+    delay = run.delay
     return (
-        TableEntry(f"{found.steps}", found.steps, hint=reported(found))
-        if found.significant
-        else nothing(reported(found))
+        TableEntry(f"{delay.steps}", delay.steps, hint=reported(delay))
+        if delay.significant
+        else nothing(reported(delay))
     )
 
 
@@ -312,10 +312,10 @@ def overview(cards: Sequence[Card]) -> Table:
 
 
 def _overview_row(card: Card) -> tuple[TableEntry, ...]:
-    found = card.outcomes
+    outcomes = card.outcomes
     courses = "".join(OUTCOMES[run.trajectory.outcome] for run in card.runs if run.trajectory)
     claims = Counter(claim.outcome for claim in card.claims)
-    counts = (found.count(outcome) for outcome in OUTCOMES)
+    counts = (outcomes.count(outcome) for outcome in OUTCOMES)
     return (
         TableEntry(card.id),
         TableEntry(card.title),
@@ -407,14 +407,14 @@ def claims(card: Card, anchor: str) -> Table | None:
 
 def departures(card: Card) -> list[tuple[str, str]]:
     """What runs as published, and how it departs from the protocol; those alike together."""
-    found: dict[str, list[str]] = {}
+    datasets_of: dict[str, list[str]] = {}
     for run in card.runs:
         if run.evidence:
             reported_by = (
                 f"departures {', '.join(run.departures)}" if run.departures else "no departure from the protocol"
             )
-            found.setdefault(reported_by, []).append(run.dataset)
-    return [(", ".join(dict.fromkeys(datasets)), text) for text, datasets in found.items()]
+            datasets_of.setdefault(reported_by, []).append(run.dataset)
+    return [(", ".join(dict.fromkeys(datasets)), text) for text, datasets in datasets_of.items()]
 
 
 def in_short(card: Card) -> str:

@@ -122,14 +122,14 @@ def _protocol(systems: Sequence[System], tables: Tables) -> tuple[Evidence, ...]
 
 
 def _runs(system: System, tables: Tables) -> list[Run]:
-    found = []
+    runs = []
     for dataset in system.named_datasets:
         for model in system.models:
             own = tables.evidence(dataset.id, f"{model.id}{system.mark}")
-            found += [_run(system, cell, tables, model=model.id) for cell in own]
+            runs += [_run(system, cell, tables, model=model.id) for cell in own]
             if not own:
-                found.append(Run(system.id, dataset.id, model.id, None, (), (), None, None))
-    return found
+                runs.append(Run(system.id, dataset.id, model.id, None, (), (), None, None))
+    return runs
 
 
 def _run(system: System, cell: Evidence, tables: Tables, *, model: str) -> Run:

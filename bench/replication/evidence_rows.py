@@ -32,16 +32,16 @@ def ratio(cell: Evidence) -> float | None:
 
 def skill_of(cell: Evidence) -> float | None:
     """``1 - MSE / MSE(persistence)``."""
-    found = ratio(cell)
-    return None if found is None else 1 - found**2
+    error_ratio = ratio(cell)
+    return None if error_ratio is None else 1 - error_ratio**2
 
 
 def in_numbers(cell: Evidence) -> str:
     """Both errors, and the skill with its interval over replicates."""
     mse, persistence = cell.numbers["mse"], cell.numbers["persistence_mse"]
     error, reference = (f"{float(np.sqrt(np.mean(numbers))):.4g}" for numbers in (mse, persistence))
-    found = skill(mse, persistence)
-    value, low, high = (float(number) for number in (found.value, found.low, found.high))
+    interval = skill(mse, persistence)
+    value, low, high = (float(number) for number in (interval.value, interval.low, interval.high))
     over = f" [{low:.3g}, {high:.3g}]" if np.isfinite(low) else ""
     return f"RMSE {error}, persistence {reference}, skill {value:.3g}{over}"
 
@@ -99,8 +99,8 @@ def _of(own: dict[str, FloatArray]) -> OneStep:
 
 def delay_of(cell: Evidence, tables: Tables) -> Delay | None:
     """Of the replicate in the middle; `None` where no forecast of real data is stored."""
-    found = (forecasts.delay for forecasts in one_step(cell, tables))
-    known = sorted((each for each in found if each is not None), key=lambda each: (each.steps, each.correlation))
+    delays = (forecasts.delay for forecasts in one_step(cell, tables))
+    known = sorted((each for each in delays if each is not None), key=lambda each: (each.steps, each.correlation))
     return known[len(known) // 2] if known else None
 
 
@@ -160,8 +160,8 @@ class Evidence:
 
     def spread(self, column: str) -> Spread | None:
         """Of the replicates that have a number in `column`; `None` where none has."""
-        found, mse = Spread.of(self.numbers[column]), self.mean("mse")
-        return replace(found, mean=float(np.sqrt(mse))) if found and column == "rmse" and mse is not None else found
+        spread, mse = Spread.of(self.numbers[column]), self.mean("mse")
+        return replace(spread, mean=float(np.sqrt(mse))) if spread and column == "rmse" and mse is not None else spread
 
 
 class Tables:
@@ -193,26 +193,26 @@ class Tables:
         """Those with rows on `dataset`, sorted."""
         return sorted(model for own, model in self._runs if own == dataset)
 
-    def losses(self, found: Evidence, epoch: int) -> FloatArray:
+    def losses(self, cell: Evidence, epoch: int) -> FloatArray:
         """``[replicates]``: the train loss of each finished replicate at `epoch`; NaN where it has no such epoch."""
-        rows = self._curves.get((found.cell_id,))
+        rows = self._curves.get((cell.cell_id,))
         by_seed: dict[int, float] = {}
         if rows is not None:
             own = rows.filter(pc.equal(rows["epoch"], epoch))
             by_seed = dict(zip(own["seed"].to_pylist(), own["train_loss"].to_pylist(), strict=True))
-        return np.array([_number(by_seed.get(seed)) for seed in found.seeds])
+        return np.array([_number(by_seed.get(seed)) for seed in cell.seeds])
 
-    def predictions(self, found: Evidence) -> pa.Table | None:
+    def predictions(self, cell: Evidence) -> pa.Table | None:
         """The stored predictions of the finished replicates, ordered by seed, index and step."""
-        rows = self._predictions.get((found.cell_id,))
+        rows = self._predictions.get((cell.cell_id,))
         if rows is None:
             return None
-        own = rows.filter(pc.is_in(rows["seed"], value_set=pa.array(found.seeds, rows["seed"].type)))
+        own = rows.filter(pc.is_in(rows["seed"], value_set=pa.array(cell.seeds, rows["seed"].type)))
         return own.sort_by([("seed", "ascending"), ("index", "ascending"), ("step", "ascending")])
 
-    def better_than_persistence(self, found: Evidence) -> ClaimOutcome:
+    def better_than_persistence(self, cell: Evidence) -> ClaimOutcome:
         """Whether it is shown to err less, or more."""
-        return self._better.get(found.cell_id, ClaimOutcome.NOT_MEASURED)
+        return self._better.get(cell.cell_id, ClaimOutcome.NOT_MEASURED)
 
     def probes(self) -> pa.Table | None:
         """What the probe measured, on the machine with the most samples; `None` where nothing was."""

@@ -62,12 +62,12 @@ def gates(parameters: int, inputs: int, hidden: int, outputs: int) -> float:
     return (parameters - linear_parameters(hidden, outputs)) / block - 1
 
 
-def facts(published: Published, found: Evidence) -> Iterator[PublishedFinding]:
+def facts(published: Published, cell: Evidence) -> Iterator[PublishedFinding]:
     """The verdicts on the printed parameters and shapes."""
     if published.parameters is not None:
-        yield _parameters(published.parameters, found)
+        yield _parameters(published.parameters, cell)
     for name, shape in published.shapes.items():
-        yield _shape(name, shape, found)
+        yield _shape(name, shape, cell)
 
 
 def shape_text(shape: Shape) -> str:
@@ -82,14 +82,14 @@ def shape_text(shape: Shape) -> str:
     return f"[{sides}]" if any(isinstance(side, str) for side in shape) else f"({sides})"
 
 
-def symbols(found: Evidence) -> dict[str, int]:
+def symbols(cell: Evidence) -> dict[str, int]:
     """What the symbols of a printed shape stand for in the cell; those of its model as far as that has them."""
-    own = found.spec.model_parameters
-    size = found.spec.training.get("batch_size")
-    windows = found.shapes.get("train_inputs", (0,))[0]
+    own = cell.spec.model_parameters
+    size = cell.spec.training.get("batch_size")
+    windows = cell.shapes.get("train_inputs", (0,))[0]
     known = {
         "N": windows if size == "all" else size and min(size, windows or size),
-        "T": found.sequence_length,
+        "T": cell.sequence_length,
         "H": own.get("hidden_size"),
         "layers": own.get("layers"),
         "directions": 2 if own.get("bidirectional") else 1,
@@ -97,9 +97,9 @@ def symbols(found: Evidence) -> dict[str, int]:
     return {name: value for name, value in known.items() if value}
 
 
-def _shape(name: str, printed: Shape, found: Evidence) -> PublishedFinding:
-    quantity, got = f"shape of {name}", found.shapes.get(name)
-    meant = _in_numbers(printed, symbols(found))
+def _shape(name: str, printed: Shape, cell: Evidence) -> PublishedFinding:
+    quantity, got = f"shape of {name}", cell.shapes.get(name)
+    meant = _in_numbers(printed, symbols(cell))
     if meant is None:
         return PublishedFinding(
             quantity, shape_text(printed), PublishedOutcome.NOT_RUN, note="its symbols stand for nothing here"
@@ -120,27 +120,27 @@ def _in_numbers(printed: Shape, known: Mapping[str, int]) -> tuple[int, ...] | N
     return tuple(sides)
 
 
-def _parameters(printed: int | tuple[int, ...], found: Evidence) -> PublishedFinding:
-    total = found.mean("parameters")
+def _parameters(printed: int | tuple[int, ...], cell: Evidence) -> PublishedFinding:
+    total = cell.mean("parameters")
     if isinstance(printed, int) or total is None:
         text = str(printed) if isinstance(printed, int) else _sum_text(printed)
         return exact("parameters", text, None if total is None else f"{total:.0f}")
-    parts = _parts(found)
+    parts = _parts(cell)
     known = parts is not None and sum(parts) == total
     ours = _sum_text(parts) if parts is not None and known else f"{total:.0f}"
     return exact("parameters", _sum_text(printed), ours, because="the layers and the linear map have ours")
 
 
-def _parts(found: Evidence) -> tuple[int, int] | None:
+def _parts(cell: Evidence) -> tuple[int, int] | None:
     """Trained numbers of the recurrent layers and of the linear map, by their formulas; `None` of other models."""
-    kind = found.spec.model_kind
-    if kind not in GATES or not {"train_inputs", "train_targets"} <= found.shapes.keys():
+    kind = cell.spec.model_kind
+    if kind not in GATES or not {"train_inputs", "train_targets"} <= cell.shapes.keys():
         return None
-    own = found.spec.model_parameters
+    own = cell.spec.model_parameters
     directions = 2 if own["bidirectional"] else 1
     one_bias = own["layer"] == "keras" and kind != "gru"
-    inputs = found.shapes["train_inputs"][2]
-    _, steps, values = found.shapes["train_targets"]
+    inputs = cell.shapes["train_inputs"][2]
+    _, steps, values = cell.shapes["train_targets"]
     layers = recurrent_parameters(
         kind,
         inputs,
@@ -149,7 +149,7 @@ def _parts(found: Evidence) -> tuple[int, int] | None:
         directions=directions,
         biases=1 if one_bias else 2,
     )
-    outputs = values if found.task == "denoise" else steps * values
+    outputs = values if cell.task == "denoise" else steps * values
     return layers, linear_parameters(directions * own["hidden_size"], outputs)
 
 
@@ -163,45 +163,45 @@ NO_TEST_PART = "split: none"
 _COLUMNS = {"test_rmse": "rmse", "test_l1": "mae"}
 
 
-def trajectory(published: Published, found: Evidence, tables: Tables) -> Trajectory | None:
+def trajectory(published: Published, cell: Evidence, tables: Tables) -> Trajectory | None:
     """The verdict on the printed course of the training loss, where one was printed."""
     printed = train_losses(published)
-    losses = {epoch: tables.losses(found, epoch) for epoch in printed}
-    return follow(printed, losses, least=least(found)) if printed else None
+    losses = {epoch: tables.losses(cell, epoch) for epoch in printed}
+    return follow(printed, losses, least=least(cell)) if printed else None
 
 
-def findings(published: Published, found: Evidence, tables: Tables) -> tuple[PublishedFinding, ...]:
+def findings(published: Published, cell: Evidence, tables: Tables) -> tuple[PublishedFinding, ...]:
     """The verdicts on everything else that was printed, and the test error where it was not."""
-    return (*_errors(published, found), *facts(published, found), *_first(published, found, tables))
+    return (*_errors(published, cell), *facts(published, cell), *_first(published, cell, tables))
 
 
-def least(found: Evidence) -> int:
+def least(cell: Evidence) -> int:
     """Replicates that a verdict on this cell requests."""
-    return LEAST_IMAGES if found.task == "classify" else LEAST
+    return LEAST_IMAGES if cell.task == "classify" else LEAST
 
 
-def _errors(published: Published, found: Evidence) -> Iterator[PublishedFinding]:
-    enough = least(found)
+def _errors(published: Published, cell: Evidence) -> Iterator[PublishedFinding]:
+    enough = least(cell)
     given = accuracy(published)
     if given is not None:
-        yield judge(given, _spread(found, "accuracy"), higher_is_better=True, least=enough)
+        yield judge(given, _spread(cell, "accuracy"), higher_is_better=True, least=enough)
     printed = errors_on_test(published)
     for key, number in printed.items():
-        finding = judge(number, _spread(found, _COLUMNS[key]), least=enough)
+        finding = judge(number, _spread(cell, _COLUMNS[key]), least=enough)
         if key == "test_rmse":
-            finding = below_floor(finding, found.mean("noise_floor_mse"), int(found.mean("test_points") or 1))
+            finding = below_floor(finding, cell.mean("noise_floor_mse"), int(cell.mean("test_points") or 1))
         yield finding
     if not printed and given is None:
-        word, column = ("accuracy", "accuracy") if found.task == "classify" else ("MSE", "mse")
-        quantity = f"{word} on the training windows" if NO_TEST_PART in found.departures else f"test {word}"
-        yield not_stated(quantity, _spread(found, column), least=enough)
+        word, column = ("accuracy", "accuracy") if cell.task == "classify" else ("MSE", "mse")
+        quantity = f"{word} on the training windows" if NO_TEST_PART in cell.departures else f"test {word}"
+        yield not_stated(quantity, _spread(cell, column), least=enough)
 
 
-def _first(published: Published, found: Evidence, tables: Tables) -> Iterator[PublishedFinding]:
+def _first(published: Published, cell: Evidence, tables: Tables) -> Iterator[PublishedFinding]:
     """The first test target, and the prediction of it."""
     if published.first_target is None and published.first_prediction is None:
         return
-    truth, predicted = _first_values(found, tables)
+    truth, predicted = _first_values(cell, tables)
     if published.first_target is not None:
         places = decimals([published.first_target])
         text = f"{published.first_target:.{places}f}"
@@ -213,9 +213,9 @@ def _first(published: Published, found: Evidence, tables: Tables) -> Iterator[Pu
         yield prediction(printed, Spread.of(predicted), printed_target=published.first_target, target=truth)
 
 
-def _first_values(found: Evidence, tables: Tables) -> tuple[float | None, list[float]]:
+def _first_values(cell: Evidence, tables: Tables) -> tuple[float | None, list[float]]:
     """The first test target and its predictions."""
-    rows = tables.predictions(found)
+    rows = tables.predictions(cell)
     if rows is None or not rows.num_rows:
         return None, []
     index, step = rows["index"].to_numpy(), rows["step"].to_numpy()
@@ -224,5 +224,5 @@ def _first_values(found: Evidence, tables: Tables) -> tuple[float | None, list[f
     return float(rows["truth"].to_numpy()[own[0]]), rows["prediction"].to_numpy()[own].tolist()
 
 
-def _spread(found: Evidence, column: str) -> Spread | None:
-    return found.spread(column)
+def _spread(cell: Evidence, column: str) -> Spread | None:
+    return cell.spread(column)

@@ -158,6 +158,10 @@ class Trajectory:
     note: str
 
 
+CaseFinding = tuple[str, ClaimOutcome, str]
+"""Where, the verdict there, and the numbers."""
+
+
 @dataclass(frozen=True)
 class ClaimFinding:
     """A verdict on something that was said in words; `cases` says where it holds and where it does not."""
@@ -165,7 +169,7 @@ class ClaimFinding:
     text: str
     outcome: ClaimOutcome
     sentence: str
-    cases: tuple[tuple[str, ClaimOutcome, str], ...] = ()
+    cases: tuple[CaseFinding, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -193,8 +197,8 @@ def mean(new: FloatArray, old: FloatArray | float = 0.0, *, level: float = LEVEL
     Not a bootstrap's: that never leaves the range of the values, which holds the mean of `n` symmetric ones with a
     probability of ``1 - 2^(1 - n)`` at most, below any level that a family of claims asks of few replicates.
     """
-    found = paired(new, np.broadcast_to(old, np.shape(new)), level=level)
-    return MeanEstimate(float(found.difference), float(found.low), float(found.high), int(found.count))
+    estimate = paired(new, np.broadcast_to(old, np.shape(new)), level=level)
+    return MeanEstimate(float(estimate.difference), float(estimate.low), float(estimate.high), int(estimate.count))
 
 
 def level_of(intervals: int) -> float:
@@ -202,11 +206,7 @@ def level_of(intervals: int) -> float:
     return 1 - (1 - LEVEL) / max(1, intervals)
 
 
-Case = tuple[str, ClaimOutcome, str]
-"""Where, the verdict there, and the numbers."""
-
-
-def over(cases: Sequence[Case]) -> ClaimOutcome:
+def over(cases: Sequence[CaseFinding]) -> ClaimOutcome:
     """Of a claim that was made without a limit: one case against it is enough."""
     outcomes = {each for _, each, _ in cases}
     if not any(outcome.measured for outcome in outcomes):
@@ -219,7 +219,7 @@ def over(cases: Sequence[Case]) -> ClaimOutcome:
 _IN_SENTENCES = {ClaimOutcome.INCONCLUSIVE: "is inconclusive"}
 
 
-def sentence(cases: Sequence[Case]) -> str:
+def sentence(cases: Sequence[CaseFinding]) -> str:
     """For how many cases it holds."""
     if not cases:
         return "nothing that could decide it was measured"

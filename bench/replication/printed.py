@@ -73,7 +73,7 @@ _MODELS: Mapping[str, tuple[int, int | None]] = {
 """How many models a claim names: at least, at most."""
 
 
-def check_possible(
+def check_published(
     suite: Suite,
     systems: Sequence[tuple[Value, System]],
     *,
@@ -96,13 +96,13 @@ def check_possible(
     for _, system in systems:
         cards[system.card].append(system)
     for value, system in systems:
-        possible = _Possible(suite, system, cards[system.card], datasets, models)
-        for path, text in possible.problems():
+        checks = _Checks(suite, system, cards[system.card], datasets, models)
+        for path, text in checks.problems():
             problems.add(position_of(value, path), text)
 
 
 @dataclass(frozen=True)
-class _Possible:
+class _Checks:
     """One system, among those of its card."""
 
     suite: Suite
@@ -199,10 +199,10 @@ class _Possible:
         """The comparison needs both ways of asking."""
         ways = {departs.targets for system in self.card if (departs := self._departs(system)).departures}
         if len(ways) < 2:
-            found = " and ".join(sorted(ways)) or "no departure"
+            given = " and ".join(sorted(ways)) or "no departure"
             yield (
                 "expected systems of its card as published with targets: own and with targets: same-at-every-step, "
-                f"got {found}; add the other, or leave the claim out"
+                f"got {given}; add the other, or leave the claim out"
             )
 
     def _departs(self, system: System) -> AsPublished:
@@ -218,7 +218,7 @@ class _Possible:
 
 def _kinds_by_size(system: System) -> list[set[str]]:
     """The kinds of its models, those of one size together."""
-    found: dict[tuple[object, ...], set[str]] = defaultdict(set)
+    kinds: dict[tuple[object, ...], set[str]] = defaultdict(set)
     for model in system.models:
-        found[tuple(model.parameters.get(name) for name in ("hidden_size", "layers"))].add(model.kind)
-    return list(found.values())
+        kinds[tuple(model.parameters.get(name) for name in ("hidden_size", "layers"))].add(model.kind)
+    return list(kinds.values())

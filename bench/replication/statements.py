@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from bench.array_types import FloatArray
 from bench.replication.evidence_rows import Evidence, OneStep, Tables, delay_of, in_numbers, one_step, ratio
 from bench.replication.facts import GATES, gates
-from bench.replication.findings import Case, ClaimFinding, level_of, mean, over, sentence
+from bench.replication.findings import CaseFinding, ClaimFinding, level_of, mean, over, sentence
 from bench.replication.systems import Claim
 from bench.stats.aggregates import Median, median
 from bench.stats.claims import ClaimOutcome
@@ -39,12 +39,12 @@ def slower(one: Median, other: Median) -> ClaimOutcome:
     return ClaimOutcome.HOLDS if apart else ClaimOutcome.FAILS if reverse else ClaimOutcome.INCONCLUSIVE
 
 
-def in_milliseconds(found: Median) -> str:
+def in_milliseconds(timing: Median) -> str:
     """The median with its interval, or with the number of samples, which are too few for one."""
-    if found.bounds is None:
-        return f"{1e3 * found.value:.3g} ms (samples: {found.count}, too few for an interval)"
-    low, high = found.bounds
-    return f"{1e3 * found.value:.3g} ms [{1e3 * low:.3g}, {1e3 * high:.3g}]"
+    if timing.bounds is None:
+        return f"{1e3 * timing.value:.3g} ms (samples: {timing.count}, too few for an interval)"
+    low, high = timing.bounds
+    return f"{1e3 * timing.value:.3g} ms [{1e3 * low:.3g}, {1e3 * high:.3g}]"
 
 
 def step_times(probes: pa.Table, cell: Evidence) -> Median | None:
@@ -73,9 +73,9 @@ def sudden_drop(text: str, cells: Sequence[Evidence], tables: Tables) -> ClaimFi
     return ClaimFinding(text, over(cases), sentence(cases), tuple(cases))
 
 
-def _cases(cells: Sequence[Evidence], tables: Tables) -> Iterator[Case]:
-    found = [(cell, np.array([_errors(one) for one in one_step(cell, tables)])) for cell in cells]
-    falling = [(cell, errors) for cell, errors in found if len(errors) and errors[0, 2] > 0]
+def _cases(cells: Sequence[Evidence], tables: Tables) -> Iterator[CaseFinding]:
+    measured = [(cell, np.array([_errors(one) for one in one_step(cell, tables)])) for cell in cells]
+    falling = [(cell, errors) for cell, errors in measured if len(errors) and errors[0, 2] > 0]
     level = level_of(2 * len(falling))
     for cell, errors in falling:
         yield _case(f"{cell.dataset}, {cell.model}", *errors.T, level=level)
@@ -88,18 +88,18 @@ def _errors(own: OneStep) -> tuple[float, float, float]:
     return float(errors[there]), float(np.median(np.delete(errors, there))), float(falls[there])
 
 
-def _case(label: str, there: FloatArray, typical: FloatArray, fall: FloatArray, *, level: float) -> Case:
+def _case(label: str, there: FloatArray, typical: FloatArray, fall: FloatArray, *, level: float) -> CaseFinding:
     beyond = [mean(there, fall, level=level), mean(there, typical, level=level)]
     larger = [
         ClaimOutcome.HOLDS if gap.low > 0 else ClaimOutcome.FAILS if gap.high < 0 else ClaimOutcome.INCONCLUSIVE
         for gap in beyond
     ]
-    held = over([("", each, "") for each in larger])
+    outcome = over([("", each, "") for each in larger])
     text = (
         f"error {mean(there, level=level).text} at the largest fall of the test part, by {fall.mean():.3g}, "
         f"which is the error of persistence there; elsewhere typically {typical.mean():.3g}"
     )
-    return label, held, text
+    return label, outcome, text
 
 
 LITTLE = 2
@@ -124,11 +124,11 @@ def _label(cell: Evidence) -> str:
     return f"{cell.dataset}, {cell.model}"
 
 
-def _closeness(close: Sequence[Case], cells: Sequence[Evidence]) -> str:
+def _closeness(close: Sequence[CaseFinding], cells: Sequence[Evidence]) -> str:
     """How many err less than persistence, and how large the errors are next to its."""
     if not close:
         return sentence(close)
-    less, more = (sum(held is each for _, held, _ in close) for each in (ClaimOutcome.HOLDS, ClaimOutcome.FAILS))
+    less, more = (sum(outcome is each for _, outcome, _ in close) for each in (ClaimOutcome.HOLDS, ClaimOutcome.FAILS))
     reported = (
         f"of {len(close)} forecasts {less} are shown to err less than repeating the last value, and {more} to err more"
     )
@@ -140,31 +140,31 @@ def _closeness(close: Sequence[Case], cells: Sequence[Evidence]) -> str:
     )
 
 
-def _late(cells: Sequence[Evidence], tables: Tables) -> Iterator[Case]:
+def _late(cells: Sequence[Evidence], tables: Tables) -> Iterator[CaseFinding]:
     for cell in cells:
-        found = delay_of(cell, tables)
-        if found is not None:
-            yield _label(cell), _little(found), reported(found)
+        delay = delay_of(cell, tables)
+        if delay is not None:
+            yield _label(cell), _little(delay), reported(delay)
 
 
-def _little(found: Delay) -> ClaimOutcome:
-    if not found.significant:
+def _little(delay: Delay) -> ClaimOutcome:
+    if not delay.significant:
         return ClaimOutcome.INCONCLUSIVE
-    return ClaimOutcome.HOLDS if 0 < found.steps <= LITTLE else ClaimOutcome.FAILS
+    return ClaimOutcome.HOLDS if 0 < delay.steps <= LITTLE else ClaimOutcome.FAILS
 
 
-def reported(found: Delay) -> str:
+def reported(delay: Delay) -> str:
     """The delay in numbers."""
-    steps = f"{found.steps} {'step' if abs(found.steps) == 1 else 'steps'}"
+    steps = f"{delay.steps} {'step' if abs(delay.steps) == 1 else 'steps'}"
     return (
-        f"{steps} at a correlation of {found.correlation:.2f}, where chance gives up to {found.chance:.2f}; "
-        f"without lag {found.at_zero:.2f}"
+        f"{steps} at a correlation of {delay.correlation:.2f}, where chance gives up to {delay.chance:.2f}; "
+        f"without lag {delay.at_zero:.2f}"
     )
 
 
 def _repeats(cells: Sequence[Evidence], tables: Tables) -> list[str]:
     """In how many cells the one-step forecasts follow the last value more closely than the one they are of."""
-    followed = [found for cell in cells if (found := _follows_last(cell, tables)) is not None]
+    followed = [follows for cell in cells if (follows := _follows_last(cell, tables)) is not None]
     if not followed:
         return []
     counted = (
@@ -176,11 +176,11 @@ def _repeats(cells: Sequence[Evidence], tables: Tables) -> list[str]:
 
 
 def _follows_last(cell: Evidence, tables: Tables) -> bool | None:
-    found = list(one_step(cell, tables))
-    if not found:
+    forecasts = list(one_step(cell, tables))
+    if not forecasts:
         return None
-    from_last = np.mean([np.var(each.prediction - each.last) for each in found])
-    from_target = np.mean([np.var(each.prediction - each.target) for each in found])
+    from_last = np.mean([np.var(each.prediction - each.last) for each in forecasts])
+    from_target = np.mean([np.var(each.prediction - each.target) for each in forecasts])
     return bool(from_last < from_target)
 
 
@@ -215,14 +215,14 @@ def ablation(text: str, cells: Sequence[Evidence], protocol: Sequence[Evidence],
     return ClaimFinding(text, over(own), "; ".join([*parts, *_target_says(cells)]), (*own, *others))
 
 
-def _ablation_case(cell: Evidence, tables: Tables, *, how: str = "") -> Case:
+def _ablation_case(cell: Evidence, tables: Tables, *, how: str = "") -> CaseFinding:
     better = tables.better_than_persistence(cell)
     return f"{cell.dataset}, {cell.model}{how}", _WORSE.get(better, better), in_numbers(cell)
 
 
-def _says(how: str, cases: Sequence[Case]) -> str:
-    tally = Counter(held for _, held, _ in cases)
-    counted = ", ".join(f"{tally[held]} {words}" for held, words in _SAYS.items() if tally[held])
+def _says(how: str, cases: Sequence[CaseFinding]) -> str:
+    tally = Counter(outcome for _, outcome, _ in cases)
+    counted = ", ".join(f"{tally[outcome]} {words}" for outcome, words in _SAYS.items() if tally[outcome])
     return f"{how}, of {len(cases)} {'network' if len(cases) == 1 else 'networks'} {counted}"
 
 
@@ -234,8 +234,8 @@ def _target_says(cells: Sequence[Evidence]) -> list[str]:
         return []
     shared = sorted(set(requested.seeds) & set(plain.seeds))
     mse = [dict(zip(cell.seeds, cell.numbers["mse"].tolist(), strict=True)) for cell in (requested, plain)]
-    found = paired(*(np.array([own[seed] for seed in shared]) for own in mse))
-    ends = (found.ratio, found.ratio_low, found.ratio_high)
+    comparison = paired(*(np.array([own[seed] for seed in shared]) for own in mse))
+    ends = (comparison.ratio, comparison.ratio_low, comparison.ratio_high)
     return [_ratio_says(*(float(np.sqrt(np.maximum(number, 0.0))) for number in ends))]
 
 
@@ -294,18 +294,18 @@ def decide(
 
 def rivals(cells: Sequence[Evidence]) -> list[Rivals]:
     """The cells, those together that differ in the kind of their model alone."""
-    found: dict[tuple[object, ...], dict[str, Evidence]] = {}
+    groups: dict[tuple[object, ...], dict[str, Evidence]] = {}
     labels: dict[tuple[object, ...], str] = {}
     for cell in cells:
         own = cell.spec.model_parameters
         size = {name: own[name] for name in ("hidden_size", "layers") if name in own}
         key = (cell.dataset, cell.sequence_length, cell.horizon, cell.departures, json.dumps(size, sort_keys=True))
-        found.setdefault(key, {})[cell.spec.model_kind] = cell
+        groups.setdefault(key, {})[cell.spec.model_kind] = cell
         labels[key] = f"{cell.dataset}, length {cell.sequence_length}, {size.get('hidden_size', '?')} units"
-    return [Rivals(labels[key], group) for key, group in found.items()]
+    return [Rivals(labels[key], group) for key, group in groups.items()]
 
 
-def _training_time(claim: Claim, groups: Sequence[Rivals], tables: Tables) -> Iterator[Case]:
+def _training_time(claim: Claim, groups: Sequence[Rivals], tables: Tables) -> Iterator[CaseFinding]:
     probes = tables.probes()
     for group in groups if probes is not None else ():
         medians = [step_times(probes, group.cells[kind]) for kind in claim.models]
@@ -315,7 +315,7 @@ def _training_time(claim: Claim, groups: Sequence[Rivals], tables: Tables) -> It
             yield group.label, _all(slower(later, earlier) for earlier, later in pairwise(known)), text
 
 
-def _equal_errors(claim: Claim, groups: Sequence[Rivals], tables: Tables) -> Iterator[Case]:  # noqa: ARG001 - one signature
+def _equal_errors(claim: Claim, groups: Sequence[Rivals], tables: Tables) -> Iterator[CaseFinding]:  # noqa: ARG001 - one signature
     for label, low, high, text in _gaps(claim, groups):
         apart = low > NEARLY_EQUAL or high < -NEARLY_EQUAL
         yield (
@@ -329,7 +329,7 @@ def _equal_errors(claim: Claim, groups: Sequence[Rivals], tables: Tables) -> Ite
         )
 
 
-def _no_worse(claim: Claim, groups: Sequence[Rivals], tables: Tables) -> Iterator[Case]:  # noqa: ARG001 - one signature
+def _no_worse(claim: Claim, groups: Sequence[Rivals], tables: Tables) -> Iterator[CaseFinding]:  # noqa: ARG001 - one signature
     for label, low, high, text in _gaps(claim, groups):
         yield (
             label,
@@ -352,19 +352,19 @@ def _gaps(claim: Claim, groups: Sequence[Rivals]) -> Iterator[tuple[str, float, 
         yield group.label, gap.low, gap.high, f"{names} {gap.value:+.3f}{gap.over('+.3f')}, {gap.count} pairs"
 
 
-def _short_memory(claim: Claim, groups: Sequence[Rivals], tables: Tables) -> Iterator[Case]:  # noqa: ARG001 - one signature
+def _short_memory(claim: Claim, groups: Sequence[Rivals], tables: Tables) -> Iterator[CaseFinding]:  # noqa: ARG001 - one signature
     level = level_of(2 * len(groups))
     for group in groups:
         weak, strong = claim.models[:2]
         states = {kind: _solves(_explained(group.cells[kind]), level) for kind in (weak, strong)}
         if states[strong][0] is not True or states[weak][0] is None:
-            held = ClaimOutcome.INCONCLUSIVE
+            outcome = ClaimOutcome.INCONCLUSIVE
         else:
-            held = ClaimOutcome.FAILS if states[weak][0] else ClaimOutcome.HOLDS
-        yield group.label, held, ", ".join(f"{kind} {text}" for kind, (_, text) in states.items())
+            outcome = ClaimOutcome.FAILS if states[weak][0] else ClaimOutcome.HOLDS
+        yield group.label, outcome, ", ".join(f"{kind} {text}" for kind, (_, text) in states.items())
 
 
-def _gates(claim: Claim, groups: Sequence[Rivals], tables: Tables) -> Iterator[Case]:  # noqa: ARG001 - one signature
+def _gates(claim: Claim, groups: Sequence[Rivals], tables: Tables) -> Iterator[CaseFinding]:  # noqa: ARG001 - one signature
     for group in groups:
         counted = {kind: _counted(group.cells[kind]) for kind in claim.models}
         text = ", ".join(f"{kind} {count:g}" for kind, count in counted.items())
@@ -372,7 +372,7 @@ def _gates(claim: Claim, groups: Sequence[Rivals], tables: Tables) -> Iterator[C
         yield group.label, ClaimOutcome.HOLDS if right else ClaimOutcome.FAILS, f"from the parameters: {text}"
 
 
-_TESTS: Mapping[str, Callable[[Claim, Sequence[Rivals], Tables], Iterator[Case]]] = {
+_TESTS: Mapping[str, Callable[[Claim, Sequence[Rivals], Tables], Iterator[CaseFinding]]] = {
     "training-time": _training_time,
     "equal-errors": _equal_errors,
     "no-worse": _no_worse,
@@ -397,9 +397,9 @@ def _paired(first: Mapping[int, float], second: Mapping[int, float]) -> tuple[Fl
 
 def _solves(values: Mapping[int, float], level: float) -> tuple[bool | None, str]:
     """Whether the mean of `values` is above or below `SOLVED`; `None` where its interval holds that."""
-    found = mean(np.array(list(values.values())), level=level)
-    state = True if found.low > SOLVED else False if found.high < SOLVED else None
-    return state, f"{found.value:.3f}{found.over('.3f')}"
+    estimate = mean(np.array(list(values.values())), level=level)
+    state = True if estimate.low > SOLVED else False if estimate.high < SOLVED else None
+    return state, f"{estimate.value:.3f}{estimate.over('.3f')}"
 
 
 def _counted(cell: Evidence) -> float:
@@ -410,11 +410,11 @@ def _counted(cell: Evidence) -> float:
 
 
 def _all(parts: Iterator[ClaimOutcome]) -> ClaimOutcome:
-    found = set(parts)
+    outcomes = set(parts)
     return (
         ClaimOutcome.FAILS
-        if ClaimOutcome.FAILS in found
+        if ClaimOutcome.FAILS in outcomes
         else ClaimOutcome.INCONCLUSIVE
-        if ClaimOutcome.INCONCLUSIVE in found
+        if ClaimOutcome.INCONCLUSIVE in outcomes
         else ClaimOutcome.HOLDS
     )

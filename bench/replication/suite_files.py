@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.data.base import DatasetKind
 from bench.models.base import ModelKind
-from bench.replication.printed import check_possible
+from bench.replication.printed import check_published
 from bench.replication.systems import DESCRIBED, PUBLISHED, ReplicationSuite, System, SystemSettings, is_marked
 from bench.spec import Settings, Suite
 from bench.suite.checks import Located, check_exclusions, check_nothing_twice, position_of
@@ -52,20 +52,20 @@ def load(
     root, problems = file.root, file.problems
     settings = file.settings(root, Settings, ReplicationSuite)
     needed = _needs_entries(root, problems)
-    found, complete = file.lists(needed=needed)
-    found["references"] = file.entries(root, "references", needed=False)
+    entries, complete = file.lists(needed=needed)
+    entries["references"] = file.entries(root, "references", needed=False)
     systems = _systems(file)
-    check_nothing_twice(found, problems, tuned=settings is None or bool(settings.tuning))
-    check_systems([(value.place, system) for value, system in systems], found["datasets"], problems)
+    check_nothing_twice(entries, problems, tuned=settings is None or bool(settings.tuning))
+    check_systems([(value.place, system) for value, system in systems], entries["datasets"], problems)
     if needed:
-        check_exclusions(root, found, complete, problems)
+        check_exclusions(root, entries, complete, problems)
     if not {"systems", "references"} & root.content.keys():
-        del found["references"]
-        suite: Suite = file.suite(Suite, settings, found)
+        del entries["references"]
+        suite: Suite = file.suite(Suite, settings, entries)
     else:
-        suite = file.suite(ReplicationSuite, settings, found, systems=tuple(system for _, system in systems))
-        check_possible(suite, systems, datasets=datasets, models=models, problems=problems)
-    return file.checked(suite, _blamed(found, systems), _lines(found, systems))
+        suite = file.suite(ReplicationSuite, settings, entries, systems=tuple(system for _, system in systems))
+        check_published(suite, systems, datasets=datasets, models=models, problems=problems)
+    return file.checked(suite, _blamed(entries, systems), _lines(entries, systems))
 
 
 def json_schema(datasets: Kinds, models: Kinds) -> Json:
@@ -119,14 +119,14 @@ def _systems(file: SuiteFile) -> Systems:
     if not isinstance(listed.content, tuple):
         problems.add(listed.place, f"systems: expected a list of systems, got {shown(listed.content)}")
         return []
-    found = []
+    systems = []
     for item in listed.content:
         if not isinstance(item.content, dict):
             text = "expected a mapping with the keys id, title, datasets and models"
             problems.add(item.place, f"systems: {text}, got {shown(item.content)}")
         elif system := _system(file, item):
-            found.append((item, system))
-    return found
+            systems.append((item, system))
+    return systems
 
 
 def _system(file: SuiteFile, item: Value) -> System | None:
@@ -140,15 +140,15 @@ def _system(file: SuiteFile, item: Value) -> System | None:
     return System.model_validate({**dict(settings), **own})
 
 
-def _blamed(found: Mapping[str, Located], systems: Systems) -> dict[str, Position]:
+def _blamed(entries: Mapping[str, Located], systems: Systems) -> dict[str, Position]:
     """Where the file names each model by its id and, for those of systems, each system's datasets."""
-    models = positions([each for key in ("models", "references") for each in found.get(key, ())])
+    models = positions([each for key in ("models", "references") for each in entries.get(key, ())])
     return {**models, **{dataset.id: value.place for value, system in systems for dataset in system.named_datasets}}
 
 
-def _lines(found: Mapping[str, Located], systems: Systems) -> dict[str, Position]:
+def _lines(entries: Mapping[str, Located], systems: Systems) -> dict[str, Position]:
     """Where the file names each dataset; those of a system at that one's ``datasets``."""
-    own = positions(found["datasets"])
+    own = positions(entries["datasets"])
     for value, system in systems:
         own |= dict.fromkeys((each.id for each in system.named_datasets), position_of(value, ("datasets",)))
     return own

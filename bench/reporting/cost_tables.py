@@ -74,9 +74,9 @@ def _row(cell: ProbedCell, mark: str = "") -> tuple[TableEntry, ...]:
         _entry(cell, "fit_s", duration),
         _entry(cell, "latency_s", duration),
         _entry(cell, "windows_per_s", _rate, hint=_within(cell.values.get("windows_per_s"))),
-        _entry(cell, "peak_memory_bytes", lambda found: mebibytes(found.value)),
-        _entry(cell, "parameters", lambda found: count(found.value)),
-        _entry(cell, "forward_flops", lambda found: count(found.value)),
+        _entry(cell, "peak_memory_bytes", lambda median: mebibytes(median.value)),
+        _entry(cell, "parameters", lambda median: count(median.value)),
+        _entry(cell, "forward_flops", lambda median: count(median.value)),
         _entry(cell, "bank_step_s", duration, hint=cell.bank),
         TableEntry(cell.implementation or NOTHING, hint=cell.reason),
         TableEntry(f"bench show {cell.cell_id} --table probes"),
@@ -84,37 +84,37 @@ def _row(cell: ProbedCell, mark: str = "") -> tuple[TableEntry, ...]:
 
 
 def _entry(cell: ProbedCell, quantity: str, show: Callable[[Median], str], *, hint: str = "") -> TableEntry:
-    found = cell.values.get(quantity)
-    if found is None:
+    median = cell.values.get(quantity)
+    if median is None:
         return nothing(cell.reason or "not defined for this model")
-    return TableEntry(show(found), found.value, hint=hint)
+    return TableEntry(show(median), median.value, hint=hint)
 
 
-def duration(found: Median) -> str:
+def duration(median: Median) -> str:
     """A time and its interval in one unit.
 
     >>> duration(Median(0.0024, (0.0023, 0.00251), 9)).split()
     ['2.40', 'ms', '[2.30,', '2.51]']
     """
-    factor, unit = next((factor, unit) for limit, factor, unit in _UNITS if found.value < limit)
-    scaled = [factor * value for value in (found.value, *(found.bounds or ()))]
+    factor, unit = next((factor, unit) for limit, factor, unit in _UNITS if median.value < limit)
+    scaled = [factor * value for value in (median.value, *(median.bounds or ()))]
     places = min(decimals(scaled[:1], digits=3) or 0, 3)
     value, *ends = (f"{each:.{places}f}" for each in scaled)
     return f"{value} {unit} [{', '.join(ends)}]" if ends else f"{value} {unit}"
 
 
-def _rate(found: Median) -> str:
+def _rate(median: Median) -> str:
     """To three significant digits.
 
     >>> _rate(Median(34149.2, None, 9)).split()
     ['34', '100']
     """
-    return count(float(f"{found.value:.3g}"))
+    return count(float(f"{median.value:.3g}"))
 
 
-def _within(found: Median | None) -> str:
+def _within(median: Median | None) -> str:
     """The interval, for where there is no room for it."""
-    return "" if found is None or found.bounds is None else "95 %: {} to {}".format(*map(count, found.bounds))
+    return "" if median is None or median.bounds is None else "95 %: {} to {}".format(*map(count, median.bounds))
 
 
 _MATTERED = "Hyperparameters whose values explain more of the validation error (its logarithm) than chance, at 5 %."

@@ -70,8 +70,8 @@ class ProbedCell:
 
     def value(self, quantity: str) -> float | None:
         """The median of `quantity`, where it was measured."""
-        found = self.values.get(quantity)
-        return None if found is None else found.value
+        measured = self.values.get(quantity)
+        return None if measured is None else measured.value
 
 
 def costs(probes: pa.Table) -> tuple[ProbedCell, ...]:
@@ -85,8 +85,8 @@ def costs(probes: pa.Table) -> tuple[ProbedCell, ...]:
     grouped = probes.group_by(_SAME, use_threads=False).aggregate(
         [("quantity", "list"), ("repeat", "list"), ("value", "list"), ("implementation", "list")]
     )
-    found = [_cell(row) for row in grouped.to_pylist()]
-    return tuple(sorted(found, key=lambda c: (c.machine, c.dataset, c.horizon, c.sequence_length, c.model, c.cell_id)))
+    cells = [_cell(row) for row in grouped.to_pylist()]
+    return tuple(sorted(cells, key=lambda c: (c.machine, c.dataset, c.horizon, c.sequence_length, c.model, c.cell_id)))
 
 
 def _cell(row: Mapping[str, Any]) -> ProbedCell:
@@ -127,7 +127,7 @@ def of_older_sessions(cells: Sequence[ProbedCell]) -> frozenset[str]:
 
 def by_machine(cells: Sequence[ProbedCell]) -> dict[str, list[ProbedCell]]:
     """The cells of each machine; times compare within one."""
-    found: dict[str, list[ProbedCell]] = {}
+    groups: dict[str, list[ProbedCell]] = {}
     for cell in cells:
-        found.setdefault(cell.machine, []).append(cell)
-    return found
+        groups.setdefault(cell.machine, []).append(cell)
+    return groups

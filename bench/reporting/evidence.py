@@ -42,14 +42,14 @@ def tuned(rows: pa.Table) -> TuningSummary:
     """The trials of one cell, of which there is at least one; those that failed or were pruned count as paid for."""
     complete = np.array([state == "complete" for state in rows["state"].to_pylist()], dtype=np.bool_)
     errors = np.where(complete, rows["validation_mse_scaled"].to_numpy(), np.nan)
-    found = budget(errors)
+    curve = budget(errors)
     return TuningSummary(
         model=rows["model"][0].as_py(),
         sequence_length=rows["sequence_length"][0].as_py(),
-        trials=found.trials.astype(np.float64),
-        expected=found.expected,
-        low=found.low,
-        high=found.high,
+        trials=curve.trials.astype(np.float64),
+        expected=curve.expected,
+        low=curve.low,
+        high=curve.high,
         mattered=_mattered(rows, errors),
     )
 
@@ -59,8 +59,8 @@ def _mattered(rows: pa.Table, errors: FloatArray) -> tuple[tuple[str, float], ..
     chosen: list[dict[str, Any]] = [json.loads(text or "{}") for text in rows["parameters"].to_pylist()]
     names = dict.fromkeys(name for own in chosen for name in own)
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = importance({name: [own.get(name) for own in chosen] for name in names}, np.log(errors))
-    return tuple((name, item.share) for name, item in found.items() if item.p < ALPHA)
+        importances = importance({name: [own.get(name) for own in chosen] for name in names}, np.log(errors))
+    return tuple((name, item.share) for name, item in importances.items() if item.p < ALPHA)
 
 
 @dataclass(frozen=True, eq=False)

@@ -43,14 +43,14 @@ def cell_rows(summary: Summary) -> Table:
         )
         for _, cell in _stored(summary)
     ]
-    found = tuple((*row, *more) for row, more in zip(table.rows, values, strict=True))
-    return replace(table, columns=(*table.columns, *columns), rows=found)
+    extended = tuple((*row, *more) for row, more in zip(table.rows, values, strict=True))
+    return replace(table, columns=(*table.columns, *columns), rows=extended)
 
 
 def cell_commands(summary: Summary) -> Table:
     """One row for each stored cell, and the command that prints its replicates."""
     digits = _unique([cell.cell_id or "" for _, cell in _stored(summary)])
-    found = [
+    rows = [
         (
             TableEntry(title, anchor=f"cell-{cell.cell_id}"),
             TableEntry(cell.model),
@@ -65,7 +65,7 @@ def cell_commands(summary: Summary) -> Table:
         Column("Seeds", "ok"),
         Column("Command", kind="code"),
     )
-    return Table("rows", "The rows of every cell", columns, tuple(found), below=_where(summary))
+    return Table("rows", "The rows of every cell", columns, tuple(rows), below=_where(summary))
 
 
 def _stored(summary: Summary) -> list[tuple[str, CellSummary]]:

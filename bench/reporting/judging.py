@@ -97,12 +97,12 @@ def best_set(cells: Sequence[CellSummary], losses: Mapping[str, Losses]) -> str:
     if len(names) < 2:
         return ""
     try:
-        found = confidence_set(np.stack([one.model for one in own]), horizon=own[0].horizon)
+        model_set = confidence_set(np.stack([one.model for one in own]), horizon=own[0].horizon)
     except InputError:  # the page names the extra where it explains its words
         return ""
-    if found is None:
+    if model_set is None:
         return ""
-    wide, narrow = ([name for name, p in zip(names, found.p, strict=True) if p > 1 - level] for level in LEVELS)
+    wide, narrow = ([name for name, p in zip(names, model_set.p, strict=True) if p > 1 - level] for level in LEVELS)
     over = f"{plural(len(names), 'model')} over {plural(len(own[0].index), 'stored test target')}"
     also = " and with 90 %" if wide == narrow else f", and {_among(narrow)} with 90 %"
     return f"The best model {_among(wide)} with 95 % confidence{also} (model confidence set of {over})."
@@ -110,8 +110,8 @@ def best_set(cells: Sequence[CellSummary], losses: Mapping[str, Losses]) -> str:
 
 def _aligned(cells: Sequence[CellSummary], losses: Mapping[str, Losses]) -> tuple[list[str], list[Losses]]:
     """The chosen cells whose predictions are stored; none where they are not at the same targets."""
-    found = ((cell.model, losses.get(cell.cell_id or "")) for cell in cells if cell.chosen)
-    known = {model: one for model, one in found if one}
+    pairs = ((cell.model, losses.get(cell.cell_id or "")) for cell in cells if cell.chosen)
+    known = {model: one for model, one in pairs if one}
     places = [one.index for one in known.values()]
     same = all(np.array_equal(place, places[0]) for place in places)
     return (list(known), list(known.values())) if same else ([], [])
@@ -285,23 +285,23 @@ class Judged:
 
     def verdict(self, cell: Contender) -> Verdict:
         """The verdict on `cell` against persistence."""
-        found = self.against_persistence.get(cell.cell_id)
-        if found is not None:
-            return found.verdict
+        judgement = self.against_persistence.get(cell.cell_id)
+        if judgement is not None:
+            return judgement.verdict
         return Verdict.OTHER_LENGTH if cell.cell_id in self.left_out else cell.verdict
 
     def beats_persistence(self, cell: Contender) -> ClaimOutcome:
         """Whether `cell` does; a suspected leak is no evidence that it does, nor that it may."""
-        found = self.against_persistence.get(cell.cell_id)
-        outcome = ClaimOutcome.NOT_MEASURED if found is None else found.finding.outcome
-        leak = found is not None and found.verdict is Verdict.LEAK and outcome is not ClaimOutcome.FAILS
+        judgement = self.against_persistence.get(cell.cell_id)
+        outcome = ClaimOutcome.NOT_MEASURED if judgement is None else judgement.finding.outcome
+        leak = judgement is not None and judgement.verdict is Verdict.LEAK and outcome is not ClaimOutcome.FAILS
         return ClaimOutcome.NOT_MEASURED if leak else outcome
 
     def why(self, cell: Contender) -> str:
         """The verdict on `cell` against persistence in a sentence; empty where nothing was tested."""
-        found = self.against_persistence.get(cell.cell_id)
-        if found is not None:
-            return found.sentence
+        judgement = self.against_persistence.get(cell.cell_id)
+        if judgement is not None:
+            return judgement.sentence
         return OTHER_LENGTH if cell.cell_id in self.left_out else ""
 
     def claims(self, cell: Contender) -> tuple[TestedClaim | None, TestedClaim | None]:
@@ -310,27 +310,27 @@ class Judged:
 
     def why_not_best(self, cell: Contender) -> str:
         """The comparison of `cell` with the best one in a sentence; empty where there was none."""
-        found = self.against_best.get(cell.cell_id)
-        return "" if found is None else found.sentence
+        judgement = self.against_best.get(cell.cell_id)
+        return "" if judgement is None else judgement.sentence
 
 
-def _tested(found: Judgement | None) -> TestedClaim | None:
+def _tested(judgement: Judgement | None) -> TestedClaim | None:
     """The numbers that the sentence of a judgement gives."""
-    if found is None:
+    if judgement is None:
         return None
-    numbers = found.finding
+    numbers = judgement.finding
     return TestedClaim(
-        other=found.other,
-        outcome=found.verdict.value,
+        other=judgement.other,
+        outcome=judgement.verdict.value,
         test=numbers.test if numbers.tested else "",
         effect=numbers.ratio - 1,
         low=numbers.low - 1,
         high=numbers.high - 1,
-        p=found.p,
+        p=judgement.p,
         seeds=numbers.seeds,
         targets=numbers.targets,
         family=numbers.family,
-        sentence=found.sentence,
+        sentence=judgement.sentence,
     )
 
 
@@ -345,13 +345,13 @@ def _against_persistence(
     by_family: dict[str, list[Contender]] = defaultdict(list)
     for cell in cells:
         by_family[families.get(cell.dataset, "")].append(cell)
-    found: dict[str | None, Judgement] = {}
+    by_cell: dict[str | None, Judgement] = {}
     for own in by_family.values():
         first = {evidence.content(cell): cell for cell in reversed(own)}
         judgements = against_persistence([evidence.subject(cell) for cell in first.values()])
         by_content = dict(zip(first, judgements, strict=True))
-        found |= {cell.cell_id: by_content[evidence.content(cell)] for cell in own}
-    return found
+        by_cell |= {cell.cell_id: by_content[evidence.content(cell)] for cell in own}
+    return by_cell
 
 
 def _against_best(
@@ -361,9 +361,9 @@ def _against_best(
     by_family: dict[str, list[tuple[Contender, Sequence[Contender]]]] = defaultdict(list)
     for best, rest in datasets:
         by_family[families.get(best.dataset, "")].append((best, rest))
-    found: dict[str | None, Judgement] = {}
+    by_cell: dict[str | None, Judgement] = {}
     for family in by_family.values():
         judgements = against_best([[evidence.claim(cell, best) for cell in rest] for best, rest in family])
         cells = [cell for _, rest in family for cell in rest]
-        found |= {cell.cell_id: judgement for cell, judgement in zip(cells, judgements, strict=True)}
-    return found
+        by_cell |= {cell.cell_id: judgement for cell, judgement in zip(cells, judgements, strict=True)}
+    return by_cell

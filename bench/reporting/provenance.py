@@ -96,12 +96,12 @@ def _facts(row: Mapping[str, Any]) -> dict[str, str]:
 def settings(runs: pa.Table) -> dict[str, str]:
     """How the cells were run: what is the same for all, and a word on what is not."""
     specs = [CellSpec.from_json(text) for text in pc.unique(runs["spec"]).to_pylist()]
-    found: dict[str, set[str]] = defaultdict(set)
+    values: dict[str, set[str]] = defaultdict(set)
     for spec in specs:
         for name in _SETTINGS:
             if name in spec.content:
-                found[name].add(_setting(spec.content[name]))
-    return {name: texts.pop() if len(texts) == 1 else "differs between cells" for name, texts in found.items()}
+                values[name].add(_setting(spec.content[name]))
+    return {name: texts.pop() if len(texts) == 1 else "differs between cells" for name, texts in values.items()}
 
 
 def _setting(value: Any) -> str:
@@ -205,9 +205,9 @@ def data_facts(runs: pa.Table) -> dict[str, tuple[str, str, int | None]]:
             facts[row["dataset"]][name] |= {row[name]} - {None}
     return {
         dataset: (
-            listed(sorted(found["data_source"])),
-            listed(sorted(found["data_sha256"])),
-            max(found["test_points"], default=None),
+            listed(sorted(values["data_source"])),
+            listed(sorted(values["data_sha256"])),
+            max(values["test_points"], default=None),
         )
-        for dataset, found in facts.items()
+        for dataset, values in facts.items()
     }

@@ -44,9 +44,9 @@ def standings(
     return tuple(sorted(rows, key=lambda row: (row.fit_s is None, row.fit_s or 0.0, row.error.value)))
 
 
-def left_out(models: Sequence[str], found: Sequence[Standing]) -> tuple[str, ...]:
+def left_out(models: Sequence[str], all_standings: Sequence[Standing]) -> tuple[str, ...]:
     """Those of `models` that lost a replicate where the others are compared; none where nobody is."""
-    compared = {standing.model for standing in found}
+    compared = {standing.model for standing in all_standings}
     return tuple(name for name in models if name not in compared) if compared else ()
 
 
@@ -70,11 +70,11 @@ def _front(models: Sequence[str], errors: FloatArray, times: Sequence[float | No
 
 def _relative(sections: Sequence[Section], name: str) -> FloatArray:
     """``[datasets, seeds]``: RMSE over that of persistence, NaN where another dataset has more seeds."""
-    found = np.full((len(sections), max(map(_replicates, sections))), np.nan)
-    for own, section in zip(found, sections, strict=True):
+    relative = np.full((len(sections), max(map(_replicates, sections))), np.nan)
+    for own, section in zip(relative, sections, strict=True):
         cell = _chosen(section, name)
         own[: len(cell.rmse_by_seed)] = np.array(cell.rmse_by_seed) / (section.persistence_rmse or math.nan)
-    return found
+    return relative
 
 
 def _chosen(section: Section, name: str) -> CellSummary:
@@ -116,8 +116,8 @@ def rank(sections: Sequence[Section], models: Sequence[Model]) -> Ranking:
     if len(ranked) < 2:
         return Ranking((), 0, "", "")
     shared = complete(sections, ranked)
-    found = ranks(np.array([[_rmse(s.chosen(name)) for name in ranked] for s in shared]).reshape(-1, len(ranked)))
-    average = dict(zip(ranked, found.average.tolist(), strict=True)) if shared else {}
+    rank_tests = ranks(np.array([[_rmse(s.chosen(name)) for name in ranked] for s in shared]).reshape(-1, len(ranked)))
+    average = dict(zip(ranked, rank_tests.average.tolist(), strict=True)) if shared else {}
     rows = [_row(name, average.get(name), sections) for name in ranked]
     order = sorted(rows, key=lambda row: (row.average is None, row.average, -row.smallest_error))
     unranked = [model.name for model in models if model.name not in ranked]
@@ -127,9 +127,9 @@ def rank(sections: Sequence[Section], models: Sequence[Model]) -> Ranking:
         len(shared),
         over,
         _note(sections, shared, over=over, unranked=unranked),
-        groups=tuple(tuple(ranked[place] for place in group) for group in cliques(found.average, found.p)),
-        friedman_p=None if math.isnan(found.friedman_p) else found.friedman_p,
-        separable=found.smallest_p < ALPHA,
+        groups=tuple(tuple(ranked[place] for place in group) for group in cliques(rank_tests.average, rank_tests.p)),
+        friedman_p=None if math.isnan(rank_tests.friedman_p) else rank_tests.friedman_p,
+        separable=rank_tests.smallest_p < ALPHA,
     )
 
 

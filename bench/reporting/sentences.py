@@ -110,11 +110,11 @@ def _smallest(best: CellSummary, cells: Sequence[CellSummary]) -> str:
     alone = all(cell.model == best.model for cell in cells if cell.chosen)
     several_lengths = len({cell.sequence_length for cell in cells}) > 1
     lengths_matter = several_lengths and best.verdict is not Verdict.REFERENCE
-    found = "is the only model that finished" if alone else "has the smallest error"
+    predicate = "is the only model that finished" if alone else "has the smallest error"
     where = f" at sequence length {best.sequence_length}" if lengths_matter else ""
     over = f"95 % interval over {plural(best.finished, 'seed')} {bounds(best.rmse.interval, places)}"
     spread = f" ({over})" if best.rmse.interval else ""
-    return f"{best.model} {found}{where}: RMSE {number(best.rmse.value, places)}{spread}.{named_correctly(best)}"
+    return f"{best.model} {predicate}{where}: RMSE {number(best.rmse.value, places)}{spread}.{named_correctly(best)}"
 
 
 def named_correctly(cell: CellSummary) -> str:
@@ -188,14 +188,14 @@ def answers(
     if not counts.replicates_finished:
         lost = f"No replicate of the {plural(counts.stored, 'cell')} finished, so there is nothing to compare."
         return (Answer(WHICH, (lost,)), Answer(CHECK, tuple(_check(counts))))
-    found = (
+    candidates = (
         Answer(WHICH, (*_choice(sections, ranking), *_front(standings, ranking))),
         Answer(REAL, (*_over_datasets(ranking), *_distinguished(sections), *_untested(sections, seeds))),
         Answer(POSSIBLE, tuple(_possible(sections))),
         Answer(COST, tuple(_cost(sections))),
         Answer(CHECK, tuple(_check(counts))),
     )
-    return tuple(answer for answer in found if answer.sentences)
+    return tuple(answer for answer in candidates if answer.sentences)
 
 
 def _choice(sections: Sequence[Section], ranking: Ranking) -> list[str]:
@@ -270,9 +270,9 @@ def _names(titles: Sequence[str], of: int, most: int = 6) -> str:
 
 
 def _skill_text(sections: Sequence[Section]) -> list[str]:
-    found = {s.title: {cell.beats_persistence for cell in s.cells if cell.chosen and cell.tested} for s in sections}
-    with_skill = [title for title, outcomes in found.items() if ClaimOutcome.HOLDS in outcomes]
-    without = [title for title, outcomes in found.items() if outcomes and ClaimOutcome.HOLDS not in outcomes]
+    by_title = {s.title: {cell.beats_persistence for cell in s.cells if cell.chosen and cell.tested} for s in sections}
+    with_skill = [title for title, outcomes in by_title.items() if ClaimOutcome.HOLDS in outcomes]
+    without = [title for title, outcomes in by_title.items() if outcomes and ClaimOutcome.HOLDS not in outcomes]
     leaks = [s.title for s in sections if any(cell.chosen and cell.verdict is Verdict.LEAK for cell in s.cells)]
     sentences = []
     if with_skill:

@@ -79,8 +79,8 @@ def _probes(source: Source) -> tuple[ProbedCell, ...]:
         return ()
     stored = _stored(source.rows["runs"])
     requested = stored.keys() if source.requested is None else stored.keys() | source.requested
-    found = costs(source.rows["probes"])
-    return tuple(cell for cell in found if cell.key in requested and stored.get(cell.key, cell.cell_id) == cell.cell_id)
+    cells = costs(source.rows["probes"])
+    return tuple(cell for cell in cells if cell.key in requested and stored.get(cell.key, cell.cell_id) == cell.cell_id)
 
 
 def _stored(runs: pa.Table) -> dict[CellKey, str]:
@@ -113,12 +113,12 @@ def _leaks(sections: Sequence[Section]) -> list[str]:
 def _models(layout: Grid) -> tuple[Model, ...]:
     """Persistence first, then what draws no random number, then what is trained; by name within each."""
     deterministic: BoolArray = np.asarray(layout.deterministic().any(axis=0))
-    found = []
+    sortable = []
     for m, name in enumerate(layout.models):
         kind = _kind(layout, m) or name
         reference = kind == "persistence"
-        found.append((not reference, not deterministic[m], name, Model(name, kind, reference)))
-    return tuple(model for *_, model in sorted(found, key=lambda item: item[:3]))
+        sortable.append((not reference, not deterministic[m], name, Model(name, kind, reference)))
+    return tuple(model for *_, model in sorted(sortable, key=lambda item: item[:3]))
 
 
 def _kind(layout: Grid, m: int) -> str:
@@ -192,7 +192,7 @@ class _Sections:
         dataset, horizon = own[0].dataset, own[0].horizon
         same_data = dataset not in self.different_data | self.mixed_data
         summaries = {cell.at: self.cells.summary(cell, judged) for cell in own}
-        found = tuple(summaries.values())
+        cells = tuple(summaries.values())
         chosen = [cell for cell in own if summaries[cell.at].chosen]
         top = best_of(chosen) if same_data else None
         best = summaries[top.at] if top else None
@@ -214,24 +214,24 @@ class _Sections:
             persistence_rmse=persistence,
             noise_floor_rmse=floor,
             linear_floor_rmse=self.linear_floors[dataset, horizon],
-            cells=found,
+            cells=cells,
             best=best,
             rivals=rivals,
             untested=untested,
             same_data=same_data,
-            statement=statement(found, best, rivals, untested=untested, persistence_rmse=persistence)
+            statement=statement(cells, best, rivals, untested=untested, persistence_rmse=persistence)
             if same_data
             else OTHER_DATA,
-            curves=tuple(self._curves(found)),
-            tuned=tuple(tuned(rows) for cell in found if cell.chosen and (rows := self.trials.get(cell.cell_id or ""))),
+            curves=tuple(self._curves(cells)),
+            tuned=tuple(tuned(rows) for cell in cells if cell.chosen and (rows := self.trials.get(cell.cell_id or ""))),
             trace=None if self.tasks.get(dataset) == "classify" else self._trace(chosen),
-            best_set=best_set(found, self.losses) if same_data else "",
+            best_set=best_set(cells, self.losses) if same_data else "",
             task=self.tasks.get(dataset) or "forecast",
         )
 
-    def _curves(self, found: Sequence[CellSummary]) -> Iterator[Curves]:
+    def _curves(self, cells: Sequence[CellSummary]) -> Iterator[Curves]:
         """Of the models that are trained by gradient descent, at their chosen length."""
-        for cell in found:
+        for cell in cells:
             rows = self.curves.get(cell.cell_id or "")
             if cell.chosen and not cell.deterministic and rows is not None:
                 yield curves(rows)
@@ -239,8 +239,8 @@ class _Sections:
     def _trace(self, chosen: Sequence[Contender]) -> Trace | None:
         """Of the best model that is not persistence itself, which is drawn next to it anyway."""
         reference = {model.name for model in self.models if model.reference}
-        drawn = best_of([cell for cell in chosen if cell.model not in reference]) or best_of(chosen)
-        cell_id = (drawn.cell_id if drawn else None) or ""
+        best = best_of([cell for cell in chosen if cell.model not in reference]) or best_of(chosen)
+        cell_id = (best.cell_id if best else None) or ""
         rows = self.predictions.get(cell_id)
         return None if rows is None else trace(rows, alone=cell_id in self.own_data)
 
@@ -258,30 +258,30 @@ def _tasks(runs: pa.Table) -> dict[str, str | None]:
 
 
 def _losses(predictions: Mapping[str, pa.Table]) -> dict[str, Losses]:
-    found = {cell_id: losses(rows) for cell_id, rows in predictions.items()}
-    return {cell_id: item for cell_id, item in found.items() if item is not None}
+    losses_of = {cell_id: losses(rows) for cell_id, rows in predictions.items()}
+    return {cell_id: item for cell_id, item in losses_of.items() if item is not None}
 
 
 def _reference_errors(layout: Grid) -> dict[tuple[str, int], tuple[float | None, float | None]]:
     """For each dataset and horizon the RMSE of persistence and of the noise floor."""
     arrays = [layout.values(name) for name in ("persistence_mse", "noise_floor_mse")]
-    found: dict[tuple[str, int], tuple[float | None, float | None]] = {}
+    errors: dict[tuple[str, int], tuple[float | None, float | None]] = {}
     for place in dict.fromkeys((case.dataset, case.horizon) for case in layout.cases):
         own = [i for i, case in enumerate(layout.cases) if (case.dataset, case.horizon) == place]
         persistence, floor = (_root_median(array[own]) for array in arrays)
-        found[place] = (persistence, floor)
-    return found
+        errors[place] = (persistence, floor)
+    return errors
 
 
 def _linear_floors(layout: Grid) -> dict[tuple[str, int], dict[int, float]]:
     """For each dataset and horizon the RMSE of the best linear forecast, by sequence length."""
     values = layout.values("linear_floor_mse")
-    found: dict[tuple[str, int], dict[int, float]] = defaultdict(dict)
+    floors: dict[tuple[str, int], dict[int, float]] = defaultdict(dict)
     for i, case in enumerate(layout.cases):
         rmse = _root_median(values[i])
         if rmse is not None:
-            found[case.dataset, case.horizon][case.sequence_length] = rmse
-    return found
+            floors[case.dataset, case.horizon][case.sequence_length] = rmse
+    return floors
 
 
 def _root_median(values: FloatArray) -> float | None:

@@ -190,24 +190,24 @@ def _intervals(grid: Grid) -> dict[str, tuple[Nested, Nested, Nested]]:
     mse, persistence = grid.values("mse"), grid.values("persistence_mse")
     # The stored fraction is empty where persistence is within noise of the floor on these targets.
     floor = np.where(np.isfinite(grid.values("learnable_fraction")), grid.values("noise_floor_mse"), np.nan)
-    found = {
+    intervals = {
         "mse": mean(mse),
         "skill": skill(mse, persistence),
         "learnable_fraction": learnable_fraction(mse, persistence, floor),
     }
-    return {name: _interval(interval) for name, interval in found.items()}
+    return {name: _interval(interval) for name, interval in intervals.items()}
 
 
-def _interval(found: Interval) -> tuple[Nested, Nested, Nested]:
-    return found.value.tolist(), found.low.tolist(), found.high.tolist()
+def _interval(interval: Interval) -> tuple[Nested, Nested, Nested]:
+    return interval.value.tolist(), interval.low.tolist(), interval.high.tolist()
 
 
 def _first(grid: Grid) -> dict[str, Nested]:
     """Of each cell's first row the columns `_FIRST`; `None` where it has no row."""
     rows = np.where(grid.row >= 0, grid.row, np.iinfo(np.int64).max).min(axis=2, initial=np.iinfo(np.int64).max)
     places = pa.array(rows.ravel(), mask=(rows == np.iinfo(np.int64).max).ravel())
-    found = grid.runs.select(_FIRST).take(places)
-    return {name: _shaped(found[name].to_pylist(), rows.shape) for name in _FIRST}
+    first = grid.runs.select(_FIRST).take(places)
+    return {name: _shaped(first[name].to_pylist(), rows.shape) for name in _FIRST}
 
 
 def _shaped(values: Sequence[Any], shape: tuple[int, ...]) -> Nested:

@@ -31,7 +31,7 @@ def _sum_of_squares(row: Array) -> float:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _row(flat: Flat, rate: float, decay: float, scale: float, root: float, epsilon: float) -> None:  # noqa: PLR0913
+def _row(flat: Flat, rate: float, decay: float, scale: float, root: float, epsilon: float) -> None:
     """One parameter of one member; all numbers are of the weights' type."""
     kind = flat.weight.dtype.type
     by_first, by_second, beta2 = kind(1 - 0.9), kind(1 - 0.999), kind(0.999)

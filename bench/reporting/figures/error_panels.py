@@ -55,7 +55,7 @@ def _by_length(section: Section, cells: Sequence[CellSummary], look: Mapping[str
     axes.grid(visible=False, axis="x")
     axes.set_ylabel(section.words.axis)
     axes.margins(y=0.08)
-    log_if_wide(axes, "y", _drawn(cells))
+    log_if_wide(axes, "y", _shown_errors(cells))
     layout.legend(figure, [*(_handle(look[name]) for name in models), *(line.handle() for line in lines)])
     return figure
 
@@ -77,7 +77,7 @@ def _by_model(section: Section, cells: Sequence[CellSummary], look: Mapping[str,
     axes.set_yticks(range(len(cells)), [short(name) for name in names])
     axes.set_ylim(len(cells) - 0.4, -0.6)
     axes.set_xlabel(section.words.axis)
-    log_if_wide(axes, "x", _drawn(cells))
+    log_if_wide(axes, "x", _shown_errors(cells))
     if lines:
         layout.legend(figure, [line.handle() for line in lines])
     return figure
@@ -97,14 +97,14 @@ class _Line:
 
 
 def _lines(section: Section, cells: Sequence[CellSummary]) -> list[_Line]:
-    low, high = _shown_range(_drawn(cells))
-    found = []
+    low, high = _shown_range(_shown_errors(cells))
+    lines = []
     for name, value in _references(section).items():
         shown = low <= value <= high
         label = f"{name} {significant(value)}" + ("" if shown else ", off the scale")
         color, style = (MUTED, (0, (5, 3))) if name == "persistence" else (INK, (0, (1, 2)))
-        found.append(_Line(label, value, shown, {"color": color, "linestyle": style, "linewidth": 1.2, "zorder": 1}))
-    return found
+        lines.append(_Line(label, value, shown, {"color": color, "linestyle": style, "linewidth": 1.2, "zorder": 1}))
+    return lines
 
 
 def _shown_range(errors: Sequence[float]) -> tuple[float, float]:
@@ -112,8 +112,8 @@ def _shown_range(errors: Sequence[float]) -> tuple[float, float]:
     low, high = min(errors), max(errors)
     if wide(errors):
         return low / WIDE, high * WIDE
-    room = max(high - low, 0.05 * high)
-    return low - room, high + room
+    margin = max(high - low, 0.05 * high)
+    return low - margin, high + margin
 
 
 def _references(section: Section) -> dict[str, float]:
@@ -121,8 +121,8 @@ def _references(section: Section) -> dict[str, float]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _drawn(cells: Sequence[CellSummary]) -> list[float]:
-    """Every error that is drawn."""
+def _shown_errors(cells: Sequence[CellSummary]) -> list[float]:
+    """Every error that is shown."""
     return [value for cell in cells for value in (_value(cell), *cell.rmse_by_seed, *_interval(cell))]
 
 

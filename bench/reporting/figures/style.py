@@ -127,12 +127,12 @@ def looks(models: Sequence[Model]) -> Mapping[str, Look]:
     Colour and marker go round with different periods, so 77 models differ in one or the other.
     """
     palette = sns.color_palette("colorblind").as_hex()
-    found = {model.name: Look(MUTED, _REFERENCE_MARKER) for model in models if model.reference}
-    drawn = [model.name for model in models if not model.reference]
-    for place, name in enumerate(drawn):
+    styles = {model.name: Look(MUTED, _REFERENCE_MARKER) for model in models if model.reference}
+    coloured = [model.name for model in models if not model.reference]
+    for place, name in enumerate(coloured):
         color = palette[_PALETTE[place % len(_PALETTE)]]
-        found[name] = Look(color, _MARKERS[place % len(_MARKERS)])
-    return found
+        styles[name] = Look(color, _MARKERS[place % len(_MARKERS)])
+    return styles
 
 
 @contextmanager

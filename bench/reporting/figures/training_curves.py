@@ -95,8 +95,8 @@ def draw_tuning(summary: Summary, look: Mapping[str, Look]) -> Picture | None:
     sections = [section for section in summary.sections if any(_tuning_drawable(own) for own in section.tuned)]
     if not sections:
         return None
-    drawn = {own.model for section in sections for own in section.tuned if _tuning_drawable(own)}
-    names = [model.name for model in summary.models if model.name in drawn]
+    tuned = {own.model for section in sections for own in section.tuned if _tuning_drawable(own)}
+    names = [model.name for model in summary.models if model.name in tuned]
     layout = Panels(count=len(sections), labels=[short(name) for name in names], height=1.8)
     figure, panels = layout.figure()
     for place, (section, axes) in enumerate(zip(sections, panels, strict=True)):
