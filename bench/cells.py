@@ -177,6 +177,17 @@ class CellSpec:
         return str(self._section("dataset").get("kind", ""))
 
     @property
+    def dataset_parameters(self) -> Mapping[str, Any]:
+        """All parameters of the dataset, as in the suite or by default."""
+        found: Mapping[str, Any] = self._section("dataset").get("parameters", {})
+        return found
+
+    @property
+    def as_published(self) -> Mapping[str, Any]:
+        """The settings of `AsPublished`."""
+        return self._section("as_published")
+
+    @property
     def model_kind(self) -> str:
         """As in the registry."""
         return str(self._section("model").get("kind", ""))
