@@ -86,7 +86,7 @@ RAISES: Mapping[Raising, str] = {
 def _of_dataset(points: Mapping[str, int], dataset: str) -> int:
     """Of a system of one dataset the only number; of several, that of the dataset, whose id ends in its own."""
     (sole, *others) = points
-    return points[sole] if not others else points[dataset.split()[-1]]
+    return points[sole] if not others else points[dataset.rsplit(maxsplit=1)[-1]]
 
 
 def _points(cell: Evidence) -> int | None:

@@ -152,8 +152,8 @@ WRONG = {
     ),
     "an id that is a mark": (
         {"MODELS": "{id: «rnn as published, kind: rnn}"},
-        "rnn as published: expected an id that does not end in ' as published' or ' as described', which mark what runs as "
-        "published or described; "
+        "rnn as published: expected an id that does not end in ' as published' or ' as described', which mark what "
+        "runs as published or described; "
         "rename it",
     ),
 }
