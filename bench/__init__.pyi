@@ -1,8 +1,4 @@
-from bench.api import compare as compare
-from bench.api import load as load
-from bench.api import read as read
-from bench.api import report as report
-from bench.api import run as run
+from bench.api import compare as compare, load as load, read as read, report as report, run as run
 from bench.api.results import Results as Results
 from bench.data.base import DatasetKind as DatasetKind
 from bench.errors import BenchError as BenchError

@@ -1,15 +1,21 @@
 """``python -m bench``, and the console script ``bench``."""
 
-from __future__ import annotations
-
+import os
 import sys
-from contextlib import suppress
 
-from bench.cli.terminal import exit_on_interrupt, tolerate_broken_streams
+_CODE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 - pathlib may be the user's
+if __name__ == "__main__" and not sys.flags.safe_path and sys.path[0] != _CODE:
+    sys.path.append(sys.path.pop(0))  # ``-m`` begins with the working folder: a signal.py there is not Python's own
+
+from contextlib import suppress  # noqa: E402 - from a safe path
+
+from bench import scratch  # noqa: E402
+from bench.cli.terminal import exit_on_interrupt, tolerate_broken_streams  # noqa: E402
 
 
 def main() -> None:
     """Run the command line; what the user can fix is one line for each problem, and exit status 2."""
+    scratch.settle()
     with exit_on_interrupt():
         with tolerate_broken_streams() as problems:
             status = _status()

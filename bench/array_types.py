@@ -1,7 +1,5 @@
 """Names for the arrays of numbers that pass between modules."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -1,7 +1,5 @@
 """Files that are there whole or not at all: written to a temporary file, synced, then moved to their place."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -14,7 +14,7 @@ from functools import cached_property
 from itertools import chain, product
 from typing import Any, ClassVar
 
-from bench.spec import PROTOCOL, AsPublished, Entry, Exclusion, Product, Split, Suite, Training, Tuning
+from bench.spec import PROTOCOL, AsPublished, Entry, Exclusion, Product, Settings, Split, Suite, Training, Tuning
 
 CODE_VERSION = 1
 """Raise it when a change of the code changes results: stored cells of another version are run again."""
@@ -25,6 +25,9 @@ LATER: Mapping[str, Mapping[str, Any]] = {"training": {"epsilon": 1e-8}, "oscill
 
 At its default such an option is no part of a cell's content, so that stored cells keep their ids.
 """
+
+LIMITS = ("time_limit_s",)
+"""What ends a cell early and changes no result of one that finishes: no part of its identity."""
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -99,16 +102,26 @@ class Cell:
 
     @cached_property
     def spec(self) -> str:
-        """The resolved content that decides the results, as canonical JSON; the suite's name is not in it.
+        """The resolved content of the cell, as canonical JSON; the suite's name is not in it.
 
         Which parameters were stated only matters to tuning: where nothing is tuned, a default written out is no
         other content. A file is known by its bytes, wherever it lies.
         """
+        return _canonical(self._content)
+
+    @cached_property
+    def id(self) -> str:
+        """16 hexadecimal digits of the SHA-256 of `spec`, its `LIMITS` left open: what decides the results."""
+        decisive = _canonical({**self._content, **dict.fromkeys(LIMITS)})
+        return hashlib.sha256(decisive.encode()).hexdigest()[:16]
+
+    @property
+    def _content(self) -> dict[str, Any]:
         dataset = self.dataset.model_dump(exclude={"stated"})
         if self.data_sha256:
             dataset["parameters"].pop("path", None)
         dataset["parameters"] = _without_later(dataset["kind"], dataset["parameters"])
-        content: dict[str, Any] = {
+        return {
             "dataset": dataset,
             "model": self.model.model_dump(exclude=None if self.tuning else {"stated"}),
             "sequence_length": self.sequence_length,
@@ -117,7 +130,7 @@ class Cell:
             "seed": self.seed,
             "split": self.split.model_dump(),
             "training": _without_later("training", self.training.model_dump()),
-            "tuning": self.tuning.model_dump() if self.tuning else None,
+            "tuning": self.tuning.model_dump(exclude={"models"}) if self.tuning else None,
             "as_published": self.as_published.model_dump(),
             "fresh_data": self.fresh_data,
             "time_limit_s": self.time_limit_s,
@@ -125,12 +138,6 @@ class Cell:
             "plugins": self.plugins,
             "code_version": CODE_VERSION,
         }
-        return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-
-    @cached_property
-    def id(self) -> str:
-        """16 hexadecimal digits of the SHA-256 of `spec`."""
-        return hashlib.sha256(self.spec.encode()).hexdigest()[:16]
 
     @property
     def key(self) -> CellKey:
@@ -152,6 +159,10 @@ def _without_later(where: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """`options` less those of `LATER` that are at their default."""
     later = LATER.get(where, {})
     return {name: value for name, value in options.items() if name not in later or value != later[name]}
+
+
+def _canonical(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 @dataclass(frozen=True)
@@ -195,13 +206,18 @@ class CellSpec:
     @property
     def model_parameters(self) -> Mapping[str, Any]:
         """All parameters of the model, as in the suite or by default."""
-        found: Mapping[str, Any] = self._section("model").get("parameters", {})
-        return found
+        parameters: Mapping[str, Any] = self._section("model").get("parameters", {})
+        return parameters
 
     @property
     def training(self) -> Mapping[str, Any]:
         """The settings of `Training`."""
         return self._section("training")
+
+    @property
+    def time_limit_s(self) -> float | None:
+        """Seconds that the cell had, at most; `None` for no limit."""
+        return self.content.get("time_limit_s")
 
     @property
     def fresh_data(self) -> bool:
@@ -210,10 +226,10 @@ class CellSpec:
 
     @property
     def portable(self) -> Mapping[str, Any]:
-        """The content without what only the machine that ran it knows: its data files and plugins."""
+        """What decides the results, without what only the machine that ran it knows: its data files and plugins."""
         dataset = self._section("dataset")
         parameters = {name: value for name, value in dataset["parameters"].items() if name != "path"}
-        own = {name: value for name, value in self.content.items() if name not in ("data_sha256", "plugins")}
+        own = {name: value for name, value in self.content.items() if name not in ("data_sha256", "plugins", *LIMITS)}
         return {**own, "dataset": {**dataset, "parameters": parameters}}
 
     def _section(self, name: str) -> Mapping[str, Any]:
@@ -228,6 +244,7 @@ def expand(suite: Suite) -> Iterator[Cell]:
 
 def _cells(of: Product) -> Iterator[Cell]:
     settings, datasets, models = of
+    tuning = {model.id: _tuning(settings, model) for model in models}
     for dataset, model, length, horizon in product(datasets, models, settings.sequence_lengths, settings.horizons):
         yield Cell(
             suite=settings.name,
@@ -239,11 +256,21 @@ def _cells(of: Product) -> Iterator[Cell]:
             seed=settings.seed,
             split=settings.split,
             training=settings.training,
-            tuning=settings.tuning or None,
+            tuning=tuning[model.id],
             as_published=settings.as_published,
             fresh_data=settings.fresh_data,
             time_limit_s=settings.time_limit_s,
         )
+
+
+def _tuning(settings: Settings, model: Entry) -> Tuning | None:
+    """The budget of a cell of `model`; `None` where it is not to be tuned."""
+    tuning = settings.tuning or None
+    if tuning is None or tuning.models is None:
+        return tuning
+    if not any(named(model.id, pattern) for pattern in tuning.models):
+        return None
+    return Tuning.model_validate(tuning.model_dump(exclude={"models"}, exclude_unset=True))
 
 
 def named(name: str, pattern: str) -> bool:
@@ -280,4 +307,9 @@ def alone(cell: Cell) -> str:
 
 
 def _entry(entry: Entry) -> dict[str, Any]:
-    return {"id": entry.id, "kind": entry.kind, **{name: entry.parameters[name] for name in entry.stated}}
+    return {"id": entry.id, "kind": entry.kind, **_stated(entry)}
+
+
+def _stated(entry: Entry) -> dict[str, Any]:
+    """The parameters that the suite states; one at its default may be left out of `Entry.parameters`."""
+    return {name: entry.parameters[name] for name in entry.stated if name in entry.parameters}

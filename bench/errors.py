@@ -15,8 +15,6 @@
 Every message is one line that says what was expected, what came, and what to do.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -45,6 +43,15 @@ def described(error: BaseException) -> str:
     "KeyError: 'a'"
     """
     return one_line(f"{type(error).__name__}: {error}")
+
+
+def validator_text(message: str) -> str:
+    """What a validator said, without the prefix that pydantic puts before it.
+
+    >>> validator_text("Value error, expected a threshold for at least one metric")
+    'expected a threshold for at least one metric'
+    """
+    return message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
 
 
 class BenchError(Exception):

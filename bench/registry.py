@@ -4,8 +4,6 @@ A registry is a dict literal in its package's ``__init__``, so spawned and remot
 packages add theirs through entry points (groups ``bench.datasets`` and ``bench.models``).
 """
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -59,15 +57,15 @@ def third_party(group: str) -> dict[str, EntryPoint]:
     InputError
         Two of them have one name.
     """
-    found: dict[str, EntryPoint] = {}
+    points: dict[str, EntryPoint] = {}
     for point in entry_points(group=group):
-        if point.name in found:
-            both = " and ".join(map(_origin, (found[point.name], point)))
+        if point.name in points:
+            both = " and ".join(map(_origin, (points[point.name], point)))
             raise InputError(
                 f"plug-in {point.name!r}: expected one distribution to register it, got {both}; remove one"
             )
-        found[point.name] = point
-    return found
+        points[point.name] = point
+    return points
 
 
 def _origin(point: EntryPoint) -> str:

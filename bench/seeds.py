@@ -5,8 +5,6 @@ Every random number in `bench` comes from a stream with a name: ``("data", …)`
 else, so a cell draws the same numbers alone, in any order, on any engine and in any bank.
 """
 
-from __future__ import annotations
-
 import hashlib
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Signals that request an end, and how they are deferred while something must not be left half done."""
 
-from __future__ import annotations
-
 import signal
 import threading
 from collections.abc import Iterator

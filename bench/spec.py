@@ -163,6 +163,9 @@ class Tuning(Frozen):
     epochs: Count | None = Field(None, description="Epochs of one trial, at most; null for the training's epochs.")
     sampler: Literal["tpe", "random"] = Field("tpe", description="How the next trials are chosen.")
     pruner: Literal["hyperband", "median", "none"] = Field("hyperband", description="How poor trials end early.")
+    models: Annotated[tuple[Name, ...], Field(min_length=1)] | None = Field(
+        None, description="Ids of the models to tune, which may be globs; null for all."
+    )
 
 
 Effect = Annotated[float, Field(gt=0, lt=10)] | None

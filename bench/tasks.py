@@ -1,7 +1,5 @@
 """The tasks that data can have, and the words for their errors."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -53,9 +51,9 @@ _WORDS: Mapping[str, Words] = {
 
 def words(tasks: Iterable[str | None]) -> Words:
     """Those of one task; of several, those that fit all of them. One that is not known counts as `forecast`."""
-    found = [_WORDS.get(task or "", _WORDS["forecast"]) for task in sorted({task or "" for task in tasks})]
-    if len(found) == 1:
-        return found[0]
-    units = {one.unit for one in found}
-    explained = " ".join(one.explained for one in found if one.explained)
+    wordings = [_WORDS.get(task or "", _WORDS["forecast"]) for task in sorted({task or "" for task in tasks})]
+    if len(wordings) == 1:
+        return wordings[0]
+    units = {one.unit for one in wordings}
+    explained = " ".join(one.explained for one in wordings if one.explained)
     return Words(units.pop() if len(units) == 1 else "units of each dataset", explained=explained)

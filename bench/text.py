@@ -1,7 +1,5 @@
 """Numbers and names as text: digits, units, columns, and escaping of hostile names."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Iterable, Sequence

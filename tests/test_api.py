@@ -26,8 +26,7 @@ from sklearn.preprocessing import StandardScaler
 
 import bench
 from bench.data import dataset_kinds
-from bench.data.base import Parameters as DatasetParameters
-from bench.data.base import Provenance, Series, values_sha256
+from bench.data.base import Parameters as DatasetParameters, Provenance, Series, values_sha256
 from bench.models import MODELS, model_kinds
 
 nn = pytest.importorskip("torch").nn
@@ -505,6 +504,7 @@ def test_what_is_no_results_folder_is_refused(tmp_path):
     [
         (lambda plot: plot.errors("nort"), "unknown dataset 'nort'; did you mean 'north'?"),
         (lambda plot: plot.errors(), "expected dataset= and horizon= to name one of north, wave, got 2 of them"),
+        (lambda plot: plot.errors("north", horizon=5), "no horizon 5 (there is: 1)"),
         (lambda plot: plot.predictions("north", "nett"), "unknown model 'nett'; did you mean 'net'?"),
     ],
 )

@@ -11,8 +11,6 @@ The time of a call is wall-clock time minus the time its thread waited for a CPU
 represented by its median.
 """
 
-from __future__ import annotations
-
 import gc
 import json
 import os
@@ -48,7 +46,7 @@ class Benchmark(NamedTuple):
         For people.
     what
         What it consists of; it must be the same on both sides.
-    alike
+    dedup_key
         The same for works of which one tells enough.
     make
         Makes the call.
@@ -92,13 +90,13 @@ class Timer:
 
 def benchmarks(cells: dict[str, Any], folder: Path, refused: dict[str, str]) -> list[Benchmark]:
     """What can be timed: the calibration, and every one of `cells`; the titles of others are added to `refused`."""
-    found = [Benchmark(CALIBRATION, {}, CALIBRATION, calibration)]
+    offered = [Benchmark(CALIBRATION, {}, CALIBRATION, calibration)]
     for title, each in _wanted(cells, folder, refused):
         if each.workload is None:
             refused[title] = each.blocked.reason
         else:
-            found += _benchmarks_of(title, each.cell, each.workload)
-    return found
+            offered += _benchmarks_of(title, each.cell, each.workload)
+    return offered
 
 
 def read(folder: Path) -> tuple[dict[str, Any], dict[str, str]]:
@@ -222,11 +220,11 @@ def plugins(cells: Iterable[Any]) -> set[str]:
     from bench.registry import third_party
 
     kinds: dict[str, Any] = {"bench.datasets": dataset_kinds(), "bench.models": model_kinds()}
-    found = set()
+    modules = set()
     for group, name in {(group, each) for cell in cells for group, each in zip(kinds, _kinds_of(cell), strict=True)}:
         if point := third_party(group).get(name):
-            found |= {point.module, getattr(kinds[group][name], "builder", "").partition(":")[0]}
-    return found & sys.modules.keys()
+            modules |= {point.module, getattr(kinds[group][name], "builder", "").partition(":")[0]}
+    return modules & sys.modules.keys()
 
 
 def _kinds_of(cell: Any) -> tuple[str, str]:
@@ -236,14 +234,14 @@ def _kinds_of(cell: Any) -> tuple[str, str]:
 def _modules(among: set[str]) -> dict[str, str]:
     """Imported module → its file: of the packages of `among`, and those outside of the interpreter's own folders."""
     packages = {name.partition(".")[0] for name in among}
-    found = {}
+    files = {}
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
         if not isinstance(file, str) or not Path(file).is_absolute() or file == __file__:
             continue
         if name.partition(".")[0] in packages or not file.startswith((sys.prefix, sys.base_prefix)):
-            found[name] = file
-    return found
+            files[name] = file
+    return files
 
 
 def _answers() -> TextIO:

@@ -1,7 +1,5 @@
 """The parent's view of one fresh worker process that times the code of one side."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess
@@ -89,9 +87,11 @@ class Agent:
             It ended first: the last lines that it wrote; or it runs another installation than its own.
         """
         reported = self._answer()
-        ours, found = self._side.root / "bench" / "__init__.py", Path(reported["bench"])
-        if ours.exists() and not found.samefile(ours):
-            raise InputError(f"{self._side.name}: expected the code in {ours.parent}, got {found.parent}; uninstall it")
+        expected, imported = self._side.root / "bench" / "__init__.py", Path(reported["bench"])
+        if expected.exists() and not imported.samefile(expected):
+            raise InputError(
+                f"{self._side.name}: expected the code in {expected.parent}, got {imported.parent}; uninstall it"
+            )
         return Offer(reported["what"], reported["refused"], reported["dedup_key"])
 
     def make(self, names: Sequence[str]) -> None:

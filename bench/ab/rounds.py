@@ -11,8 +11,6 @@ T. Kalibera & R. Jones, "Rigorous benchmarking in reasonable time", ISMM 2013; T
 data without doing anything obviously wrong!", ASPLOS 2009.
 """
 
-from __future__ import annotations
-
 import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
@@ -107,12 +105,12 @@ class PairSession:
             A side cannot be started, or there is nothing that both can do.
         """
         with self._agents() as (base, head):
-            found = shared(base.offer(), head.offer())
-            found = judgeable(found, *_ready([base, head], found.names))
-        if not set(found.names) - {CALIBRATION}:
-            said = "; ".join(f"{name}: {why}" for name, why in {**found.lost, **found.new, **found.small}.items())
+            common = shared(base.offer(), head.offer())
+            common = judgeable(common, *_ready([base, head], common.names))
+        if not set(common.names) - {CALIBRATION}:
+            said = "; ".join(f"{name}: {why}" for name, why in {**common.lost, **common.new, **common.small}.items())
             raise InputError(f"expected work that base and head can both do, got none; {said or 'the suite has none'}")
-        return found
+        return common
 
     def pairs(self, names: Sequence[str]) -> Iterator[Pair]:
         """Pair after pair of fresh processes, without end.
@@ -167,10 +165,10 @@ def shared(base: Offer, head: Offer) -> Shared:
     return Shared([*names.values()], lost, {name: f"the base cannot do it: {why}" for name, why in new.items()})
 
 
-def judgeable(found: Shared, base: Ready, head: Ready) -> Shared:
-    """`found`, less what a side failed to make ready and what is too short."""
-    lost, new, small = dict(found.lost), dict(found.new), {}
-    for name in found.names:
+def judgeable(common: Shared, base: Ready, head: Ready) -> Shared:
+    """`common`, less what a side failed to make ready and what is too short."""
+    lost, new, small = dict(common.lost), dict(common.new), {}
+    for name in common.names:
         if name in head.refused:
             whose = "neither can" if name in base.refused else "the head cannot"
             lost[name] = f"{whose} do it: {head.refused[name]}"
@@ -178,19 +176,19 @@ def judgeable(found: Shared, base: Ready, head: Ready) -> Shared:
             new[name] = f"the base cannot do it: {base.refused[name]}"
         elif name != CALIBRATION and max(base.seconds[name], head.seconds[name]) < FLOOR_S:
             small[name] = f"too small to judge: below {FLOOR_S * 1e6:.0f} µs a call on both sides"
-    names = [name for name in found.names if name not in lost.keys() | new.keys() | small.keys()]
+    names = [name for name in common.names if name not in lost.keys() | new.keys() | small.keys()]
     external = {package: base.external.get(package) == file for package, file in head.external.items()}
     return Shared(names, lost, new, small, external)
 
 
 def _only(one: Offer, other: Offer, names: Mapping[str, str]) -> list[str]:
     """Works that `one` offers and `other` does not: the first of those that are alike, and like none of `names`."""
-    found: dict[str, str] = {}
+    first: dict[str, str] = {}
     for name in one.what:
         dedup_key = one.dedup_key.get(name, name)
         if name not in other.what and dedup_key not in names:
-            found.setdefault(dedup_key, name)
-    return list(found.values())
+            first.setdefault(dedup_key, name)
+    return list(first.values())
 
 
 def _refusal(offer: Offer, name: str) -> str | None:
@@ -209,12 +207,12 @@ def measured_pair(base: Agent, head: Agent, names: Sequence[str]) -> Pair:
     """What this pair of processes tells of `names`, which both can do."""
     rounds: dict[str, list[Round]] = {name: [] for name in names}
     for number in range(ROUNDS):
-        for name, found in rounds.items():
-            found.append(_round(base, head, name, base_first=number % 2 == 0))
+        for name, own in rounds.items():
+            own.append(_round(base, head, name, base_first=number % 2 == 0))
     return Pair(
-        {name: statistics.median(map(log_ratio, found)) for name, found in rounds.items()},
-        {name: statistics.median(time for each in found for time in each.base_s) for name, found in rounds.items()},
-        {name: statistics.median(time for each in found for time in each.head_s) for name, found in rounds.items()},
+        {name: statistics.median(map(log_ratio, own)) for name, own in rounds.items()},
+        {name: statistics.median(time for each in own for time in each.base_s) for name, own in rounds.items()},
+        {name: statistics.median(time for each in own for time in each.head_s) for name, own in rounds.items()},
     )
 
 

@@ -15,8 +15,6 @@ two errors. The interim analyses are combined by Bonferroni's inequality, so the
 not choose.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -146,7 +144,7 @@ def judged(samples: Mapping[str, Sequence[float]], target: Target, *, look: int)
     slower, faster = (holm(stdtr(freedom, sign * mean / error) / share) <= target.alpha for sign in (-1, 1))
     reach = -stdtrit(freedom, (1 - target.power) * share) * error
     needed = _pairs(error * math.sqrt(count), target, benchmarks=len(values))
-    found = {}
+    ratios = {}
     for k, name in enumerate(samples):
         if slower[k] and mean[k] > target.limit / 2:
             verdict = Speed.SLOWER
@@ -155,8 +153,8 @@ def judged(samples: Mapping[str, Sequence[float]], target: Target, *, look: int)
         else:
             verdict = Speed.UNDECIDED
         value, low, high = np.exp([mean[k], mean[k] - reach[k], mean[k] + reach[k]]).tolist()
-        found[name] = Ratio(value, low, high, verdict, int(max(needed[k], count + 1)))
-    return found
+        ratios[name] = Ratio(value, low, high, verdict, int(max(needed[k], count + 1)))
+    return ratios
 
 
 def concluded(

@@ -17,8 +17,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from bench.choices import Environment
 from bench.errors import InputError
 from bench.signals import deferred
 
@@ -46,7 +47,7 @@ def external(side: Side, modules: Mapping[str, str], plugins: Collection[str]) -
         A module of the side's repository was imported from elsewhere, so that it is not what the side is made of.
     """
     packages = {name.partition(".")[0] for name in plugins}
-    found: dict[str, str] = {}
+    files: dict[str, str] = {}
     for name, file in sorted(modules.items()):
         package = name.partition(".")[0]
         if _is_own(side, Path(file)):
@@ -54,8 +55,8 @@ def external(side: Side, modules: Mapping[str, str], plugins: Collection[str]) -
         if _within(side.repository, Path(file)) or (package in packages and _is_known(side, name)):
             raise InputError(_elsewhere(side, name, file))
         if package in packages:
-            found.setdefault(package, file)
-    return found
+            files.setdefault(package, file)
+    return files
 
 
 def _is_own(side: Side, file: Path) -> bool:
@@ -117,16 +118,16 @@ def registered(tree: Path, head: Path, folder: Path) -> Path | None:
 
 def _project(tree: Path) -> dict[str, Any]:
     file = tree / "pyproject.toml"
-    found: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8")).get("project", {}) if file.exists() else {}
-    return found
+    project: dict[str, Any] = (
+        tomllib.loads(file.read_text(encoding="utf-8")).get("project", {}) if file.exists() else {}
+    )
+    return project
 
 
 def _points(project: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
     entries = project.get("entry-points", {})
     return [(group, sorted(entries[group].items())) for group in _GROUPS if entries.get(group)]
 
-
-Environment = Literal["auto", "shared", "own"]
 
 TREE = "base"
 CONSTRAINTS = "constraints.txt"
@@ -187,7 +188,7 @@ def head_of(repository: Path) -> Side:
 
 
 @contextmanager
-def base_of(repository: Path, ref: str, *, environment: Environment = "auto") -> Iterator[Side]:
+def base_of(repository: Path, ref: str, *, environment: Environment = Environment.AUTO) -> Iterator[Side]:
     """The commit `ref`, checked out into a temporary folder that is removed after the block.
 
     Parameters
@@ -214,7 +215,9 @@ def base_of(repository: Path, ref: str, *, environment: Environment = "auto") ->
         tree = folder / TREE
         git(repository, *_NO_HOOKS, "worktree", "add", "--detach", str(tree), commit)
         _check_layout(tree, ref)
-        own = environment == "own" or (environment == "auto" and requirements(tree) != requirements(repository))
+        own = environment == Environment.OWN or (
+            environment == Environment.AUTO and requirements(tree) != requirements(repository)
+        )
         environment_folder = folder / "environment" if own else None
         python = _installed(tree, environment_folder) if environment_folder else sys.executable
         registration = None if own else registered(tree, repository, folder / "registration")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import InputError
+from bench.paths import path_of
 from bench.spec import Suite
 
 if TYPE_CHECKING:
@@ -177,11 +178,12 @@ def compare(old: Results | str | Path, new: Results | str | Path, *, suite: str 
     """
     from bench.api.folders import gate_of
     from bench.comparing import compare_folders
+    from bench.replication.systems import parsed
 
     if suite is not None and not isinstance(suite, str):
         raise InputError(f"suite: expected a file or the name of a shipped suite, got {type(suite).__name__}")
     limits, origin = gate_of(suite, _folder(new))
-    return compare_folders(_folder(old), _folder(new), limits, gate_file=origin)
+    return compare_folders(_folder(old), _folder(new), limits, gate_file=origin, parse=parsed)
 
 
 def _folder(results: Results | str | Path) -> Path:
@@ -200,7 +202,7 @@ def _path(what: str, value: str | Path) -> Path:
     """
     if not isinstance(value, str | Path) or not str(value):
         raise InputError(f"{what}: expected the path of a folder, got {value!r:.60}")
-    return Path(value)
+    return path_of(value)
 
 
 def _objects(what: str, given: Mapping[str, Any] | None) -> Mapping[str, Any]:

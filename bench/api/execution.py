@@ -1,7 +1,5 @@
 """Carry out a suite as ``bench run`` does, in silence, within a process that is the user's own."""
 
-from __future__ import annotations
-
 import json
 import logging
 import sys

@@ -1,7 +1,6 @@
 """Where suites, results and reports lie: suites by their names, the page of a results folder, its suite's gate."""
 
-from __future__ import annotations
-
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,9 +12,12 @@ from bench import store
 from bench.data import dataset_kinds
 from bench.errors import DatasetsError, InputError, Problem, StoreError, SuiteError
 from bench.models import model_kinds
+from bench.paths import path_of
 from bench.registry import unknown
 from bench.replication.suite_files import load
 from bench.spec import Gate, Suite
+from bench.store.reader import NAME as SUITE
+from bench.store.renewal import FRESH
 
 REPORTS = Path("reports")
 RESULTS = Path("results")
@@ -34,7 +36,7 @@ def shipped() -> dict[str, Path]:
 
 def suite_file(name: str) -> Path:
     """The file of a suite, given as such or by the bare name of a shipped one; a file of that name comes first."""
-    path = Path(name)
+    path = path_of(name)
     if path.is_file() or path.suffix or path.name != name:
         return path
     if name in (known := shipped()):
@@ -132,18 +134,22 @@ def write_report(results: Path, reports: Path = REPORTS) -> Path:
 
     state = stamp(results)
     page = write(results, reports)
-    page.with_name(_STAMP).write_text(state, encoding="utf-8")
+    page.with_name(_STAMP).write_text(state, encoding="utf-8", errors="surrogateescape")
     return page
 
 
 def up_to_date(page: Path, results: Path) -> bool:
     """Whether `page` was made from `results` as they are now."""
     kept = page.with_name(_STAMP)
-    return page.exists() and kept.exists() and kept.read_text(encoding="utf-8") == stamp(results)
+    return (
+        page.exists() and kept.exists() and kept.read_text(encoding="utf-8", errors="surrogateescape") == stamp(results)
+    )
 
 
 def stamp(results: Path) -> str:
-    """Which results a report is of, and their state: every change moves a part into or out of runs/ or probes/."""
+    """Which results a report is of, and their state: parts that came or went, the suite, what is to be run again."""
     folders = [results / name for name in ("runs", "probes")]
     changed = max((folder.stat().st_mtime_ns for folder in folders if folder.is_dir()), default=0)
-    return f"bench {bench.__version__}, {results.resolve()}, changed {changed}\n"
+    files = [path for name in (SUITE, FRESH) if (path := results / name).is_file()]
+    digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()[:16]
+    return f"bench {bench.__version__}, {results.resolve()}, changed {changed}, suite {digest}\n"

@@ -23,9 +23,9 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from bench.array_types import FloatArray
 from bench.data import dataset_kinds
-from bench.data.base import DatasetKind, Provenance, Series
-from bench.data.base import Parameters as DatasetParameters
-from bench.data.files import Columns, check, require_columns
+from bench.data.base import DatasetKind, Parameters as DatasetParameters, Provenance, Series
+from bench.data.files.order import Columns, check, gaps
+from bench.data.files.table import require_columns, row_number
 from bench.errors import DataError, InputError, described
 from bench.models import model_kinds
 from bench.models.base import Batches, FloatRange, ModelKind, Parameters, Shape
@@ -89,15 +89,15 @@ def dataset_kind(name: str, given: Any) -> DatasetKind:
     column = _column(name, given)
     label = "" if column.name is None else str(column.name)
     values: FloatArray = column.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
-    time = _times(column.index)
+    time, utc = _times(column.index)
     digest = hashlib.sha256(np.ascontiguousarray(values, dtype="<f8").data)
     if time is not None:
         digest.update(np.ascontiguousarray(time.astype("datetime64[ns]").astype("<i8")).data)
     origin = Provenance(f"{name}, column {label!r}" if label else name, digest.hexdigest())
 
     def load(parameters: FrameParameters, _seed: int) -> Series:
-        check(Columns(Path(name), values, time, lambda row: f"row {row + 1}"), label, parameters.max_gap)
-        return Series(values[:, None], origin, time)
+        check(Columns(Path(name), values, time, row_number, utc=utc), label, parameters.max_gap)
+        return Series(values[:, None], origin, time, utc=utc, breaks=tuple(gaps(time).tolist()))
 
     return DatasetKind("a column of a DataFrame", FrameParameters, load, lambda _parameters: origin.sha256)
 
@@ -131,12 +131,12 @@ def _name_of_column(name: str, frame: pd.DataFrame, wanted: Any) -> Any:
     return numeric[0]
 
 
-def _times(index: pd.Index[Any]) -> NDArray[Any] | None:
-    """Those of an index of dates, in UTC where it has a zone."""
+def _times(index: pd.Index[Any]) -> tuple[NDArray[Any] | None, bool]:
+    """Those of an index of dates, and whether they are in UTC, as where it has a zone."""
     if not isinstance(index, pd.DatetimeIndex):
-        return None
+        return None, False
     naive = index if index.tz is None else index.tz_convert("UTC").tz_localize(None)
-    return np.array(naive.to_numpy())
+    return np.array(naive.to_numpy()), index.tz is not None
 
 
 def model_kind(name: str, given: Any) -> ModelKind:
@@ -276,13 +276,13 @@ class LagEstimator:
 
     def predict(self, x: FloatArray) -> FloatArray:
         """``[B, H, D]``."""
-        found = np.asarray(self.estimator.predict(x.reshape(len(x), -1).astype(np.float64)), dtype=np.float64)
-        return found.reshape(len(x), *self._targets)
+        predictions = np.asarray(self.estimator.predict(x.reshape(len(x), -1).astype(np.float64)), dtype=np.float64)
+        return predictions.reshape(len(x), *self._targets)
 
     def parameter_count(self) -> int | None:
         """Coefficients and intercepts of a linear one; not known of others."""
-        found = [np.size(getattr(self.estimator, name)) for name in ("coef_", "intercept_") if name in self._fitted()]
-        return sum(found) if found else None
+        sizes = [np.size(getattr(self.estimator, name)) for name in ("coef_", "intercept_") if name in self._fitted()]
+        return sum(sizes) if sizes else None
 
     def _fitted(self) -> set[str]:
         return {name for name in vars(self.estimator) if name.endswith("_")}

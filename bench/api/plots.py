@@ -1,7 +1,5 @@
 """Pictures of results as matplotlib axes, in the colours of the report; numbers come from its summary alone."""
 
-from __future__ import annotations
-
 import matplotlib.pyplot as plt
 import pandas as pd
 import pyarrow as pa
@@ -137,11 +135,14 @@ class Plots:
         names = {section.dataset for section in sections}
         if dataset is not None and dataset not in names:
             raise InputError(f"plot: {unknown(dataset, names, 'dataset')}")
-        found = [each for each in sections if dataset in (None, each.dataset) and horizon in (None, each.horizon)]
-        if len(found) != 1:
+        horizons = sorted({section.horizon for section in sections if dataset in (None, section.dataset)})
+        if horizon is not None and horizon not in horizons:
+            raise InputError(f"plot: no horizon {horizon} (there is: {', '.join(map(str, horizons))})")
+        matches = [each for each in sections if dataset in (None, each.dataset) and horizon in (None, each.horizon)]
+        if len(matches) != 1:
             have = ", ".join(section.title for section in sections) or "none"
-            raise InputError(f"plot: expected dataset= and horizon= to name one of {have}, got {len(found)} of them")
-        return found[0]
+            raise InputError(f"plot: expected dataset= and horizon= to name one of {have}, got {len(matches)} of them")
+        return matches[0]
 
     def _colors(self) -> dict[str, str]:
         return {name: look.color for name, look in looks(self._summary.models).items()}

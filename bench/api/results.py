@@ -73,8 +73,8 @@ class Results:
         return self._frame("predictions")
 
     def _frame(self, table: str) -> pd.DataFrame:
-        found: pd.DataFrame = self._source.rows[table].to_pandas()
-        return found
+        frame: pd.DataFrame = self._source.rows[table].to_pandas()
+        return frame
 
     @cached_property
     def summary(self) -> Summary:
@@ -150,21 +150,21 @@ class Results:
 
         look = looks(self.summary.models)
         with theme():
-            pictures = [drawn for draw in (draw_ranks, draw_front) if (drawn := draw(self.summary, look))]
+            pictures = [picture for draw in (draw_ranks, draw_front) if (picture := draw(self.summary, look))]
         template = environment().get_template("first_screen.html.j2")
         return template.render(summary=self.summary, ranking=tables.ranking(self.summary), pictures=pictures)
 
 
 def _claims(section: Section, cell: CellSummary) -> list[dict[str, Any]]:
     made = {"persistence": cell.against_persistence, "best": cell.against_best}
-    place = {name: getattr(cell, name) for name in ("model", "sequence_length", "cell_id")}
+    names = {name: getattr(cell, name) for name in ("model", "sequence_length", "cell_id")}
     return [
         {
             "dataset": section.dataset,
             "horizon": section.horizon,
             "claim": name,
             "verdict": claim.outcome,
-            **place,
+            **names,
             **{key: getattr(claim, key) for key in ("other", "test", "seeds", "targets", "family", "sentence")},
             **{key: getattr(claim, key) for key in ("effect", "low", "high")},
             "p": claim.p if claim.test else math.nan,

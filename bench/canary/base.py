@@ -1,7 +1,5 @@
 """What a canary is, the outcomes it can have, and how numbers that should be equal are compared digit for digit."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -106,7 +104,7 @@ def windows_distance(before: Windows, after: Windows, count: int, *, targets: bo
 
     Of a long series, those are the last ones, and every k-th of all: no more than fit into memory.
     """
-    if before.places != after.places:
+    if not np.array_equal(before.places, after.places):
         return math.inf
     sizes = [0.0]
     for which in (slice(max(0, count - _AT_ONCE), count), slice(0, count, 1 + count // _AT_ONCE)):

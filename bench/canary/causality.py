@@ -189,7 +189,7 @@ class _Examined:
         """Each boundary between parts, the points next to it, the middle of each part, and the last point."""
         cut = self.prepared.cut
         boundaries = [b + by for b in (cut.train_end, cut.validation_end) for by in (-1, 0, 1)]
-        middles = [windows.places[len(windows.places) // 2] for windows in _windows(self.prepared).values()]
+        middles = [int(windows.places[len(windows.places) // 2]) for windows in _windows(self.prepared).values()]
         return sorted({t for t in [*boundaries, *middles, cut.n - 1] if t < cut.n})
 
     def compare(self, t: int) -> Iterator[Move]:
@@ -229,7 +229,8 @@ def _windows(prepared: Prepared) -> dict[str, Windows]:
     train = parts["train"]
     length, horizon = train.sequence_length, train.horizon
     part = slice(max(length, cut.train_end - _TRAIN_POINTS), cut.train_end)
-    return {**parts, "train": evaluation_windows(train.values, part, length, horizon)}
+    breaks = prepared.source.breaks if isinstance(prepared.source, Series) else ()
+    return {**parts, "train": evaluation_windows(train.values, part, length, horizon).between(breaks)}
 
 
 def _predictions(trained: Trained, windows: dict[str, Windows]) -> dict[str, FloatArray]:
@@ -238,8 +239,7 @@ def _predictions(trained: Trained, windows: dict[str, Windows]) -> dict[str, Flo
 
 def _shown_before(windows: Windows, t: int, *, teacher_forced: bool) -> NDArray[np.bool_]:
     """``[points]``: which targets are predicted from points before `t` alone."""
-    index = windows.places.start + np.arange(windows.points)
-    last_shown = index - (1 if teacher_forced else windows.steps())
+    last_shown = windows.index - (1 if teacher_forced else windows.steps())
     return np.asarray(last_shown < t)
 
 
@@ -267,13 +267,13 @@ def check_scaler(pieces: Pieces) -> CheckOutcome:
     """Prepare the cell twice and compare all that training may see, digit for digit."""
     source = pieces.source
     before = pieces.prepare(source)
-    held_out = before.cut.test
+    test_part = before.cut.test
     if isinstance(source, Series):
         values: NDArray[Any] = source.values
         twin: Series | Sequences = multiplied_from(source, before.cut.validation_end, FACTOR)
     else:
-        values, twin = source.inputs, with_larger(source, held_out, FACTOR)
-    if not np.nan_to_num(values[held_out]).any():
+        values, twin = source.inputs, with_larger(source, test_part, FACTOR)
+    if not np.nan_to_num(values[test_part]).any():
         return CheckOutcome(CheckVerdict.DOES_NOT_APPLY, "every test point is 0, and stays 0 when it is multiplied")
     return _compared(before, pieces.prepare(twin))
 

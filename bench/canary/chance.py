@@ -16,8 +16,6 @@ the target is in the upper half of all targets, and the prediction claims so if 
 both cases hits are at most binomial, exactly.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Callable
@@ -145,7 +143,7 @@ def _randomised_round(pieces: Pieces, number: int) -> ChanceRound:
     count, split = pieces.few(len(sequences))
     pieces = pieces.round(number, split)
     random = generator(pieces.cell.seed, "canary", "drawn")
-    at_random, rows = drawn(sequences, count, random)
+    at_random, rows = sampled(sequences, count, random)
     prepared = pieces.prepare(at_random)
     trained = pieces.train(prepared)
     prediction = prepared.inverse(trained.predict(prepared.test)[0])  # [points, D]
@@ -161,7 +159,7 @@ def _randomised_round(pieces: Pieces, number: int) -> ChanceRound:
     return ChanceRound(hits, len(answers), metrics.mse(truth, prediction), metrics.mse(truth, best))
 
 
-def drawn(sequences: Sequences, count: int, random: np.random.Generator) -> tuple[Sequences, NDArray[np.int64]]:
+def sampled(sequences: Sequences, count: int, random: np.random.Generator) -> tuple[Sequences, NDArray[np.int64]]:
     """`count` of the `sequences`, each once, and the rows ``[count]`` of all of them that their targets are from."""
     kept = random.permutation(len(sequences))[:count]
     rows = random.integers(len(sequences), size=count)

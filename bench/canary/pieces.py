@@ -204,15 +204,23 @@ class Pieces:
                 raise CellError(fit.reason or fit.status)
         return trained
 
+    @cached_property
+    def whole(self) -> Cell:
+        """The small cell with a study within the budget, where the suite tunes: what `run_cell` is given."""
+        tuning = self.cell.tuning
+        if tuning:
+            trials = min(tuning.trials, self.budget.trials)
+            update = {"trials": trials, "batch": trials, "epochs": self.small.training.epochs}
+            tuning = tuning.model_copy(update=update)
+        return dataclasses.replace(self.small, tuning=tuning, data_sha256=None)
+
     def tune(self, prepared: Prepared) -> Tuned | None:
         """A short study of the cell; `None` where the suite does not tune or leaves nothing to tune."""
-        cell, budget, kind = self.small, self.budget, self.kind
-        if not (self.cell.tuning and space(kind, cell)):
+        if not (self.whole.tuning and space(self.kind, self.whole)):
             return None
         from bench.tuning.study import tune  # optuna: only where something is tuned
 
-        update = {"trials": budget.trials, "batch": budget.trials, "epochs": cell.training.epochs}
-        return tune(kind, dataclasses.replace(cell, tuning=self.cell.tuning.model_copy(update=update)), prepared.data)
+        return tune(self.kind, self.whole, prepared.data)
 
     def round(self, number: int, split: Split) -> Pieces:
         """The same pieces for one round of a statistical check: one replicate, on streams of its own."""

@@ -1,7 +1,5 @@
 """Run the canaries on the cells of a suite."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,6 +9,7 @@ from typing import Any
 from bench.canary.base import Canary, CheckOutcome, CheckVerdict
 from bench.canary.causality import CAUSALITY, SCALER
 from bench.canary.chance import GBM, PERMUTED
+from bench.canary.end_to_end import END_TO_END
 from bench.canary.pieces import CheckBudget, Pieces
 from bench.cells import Cell
 from bench.data.base import Sequences, Series
@@ -18,7 +17,13 @@ from bench.errors import BenchError, one_line
 from bench.protocol.prepare import load_data
 from bench.running.rows import classified
 
-CANARIES: dict[str, Canary] = {"causality": CAUSALITY, "permuted": PERMUTED, "gbm": GBM, "scaler": SCALER}
+CANARIES: dict[str, Canary] = {
+    "causality": CAUSALITY,
+    "permuted": PERMUTED,
+    "gbm": GBM,
+    "scaler": SCALER,
+    "end-to-end": END_TO_END,
+}
 
 
 @dataclass(frozen=True)

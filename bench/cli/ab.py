@@ -1,18 +1,13 @@
-"""``bench ab``: measure until every verdict is there or the time is over, and say what it was.
+"""``bench ab``: measure until every verdict is there or the time is over, and report the verdicts.
 
-What ``bench ab`` says: a Markdown table, which a step summary shows, and the reasons for its exit status.
-
-Carry out ``bench ab``: measure until every verdict is there or the time is over, and say what was found.
+The report is a Markdown table, which a step summary shows, and the reasons for the exit status.
 """
-
-from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Literal
 
 import typer
 
@@ -23,6 +18,7 @@ from bench.ab.speed import Conclusion, Ratio, Speed, Target, concluded, is_look
 from bench.ab.worktree import base_of, head_of, repository_of
 from bench.api.folders import loaded
 from bench.cells import expand
+from bench.choices import Environment
 from bench.cli.terminal import ending
 from bench.errors import InputError
 from bench.running.plan import only
@@ -52,43 +48,43 @@ class Measurements:
     sides: tuple[str, str]
 
 
-def status(found: Measurements) -> int:
+def status(measured: Measurements) -> int:
     """0 nothing is slower, 1 something is, 2 some of it cannot be compared, 3 undecided: the machine is too noisy."""
-    conclusion = found.conclusion
+    conclusion = measured.conclusion
     if conclusion.having(Speed.SLOWER) and not conclusion.unequal:
         return 1
-    if found.shared.lost:
+    if measured.shared.lost:
         return 2
     return 3 if conclusion.unequal or conclusion.having(Speed.UNDECIDED) else 0
 
 
-def written(found: Measurements) -> str:
+def written(measured: Measurements) -> str:
     """All of it as Markdown."""
-    base, head = found.sides
-    count = found.conclusion.count
+    base, head = measured.sides
+    count = measured.conclusion.count
     lines = [
-        f"Speed of `{head}` against `{base}`: {count} pairs of processes in {found.seconds:.0f} s.",
+        f"Speed of `{head}` against `{base}`: {count} pairs of processes in {measured.seconds:.0f} s.",
         "",
         "| work | base | head | ratio | interval | verdict |",
         "|---|---|---|---|---|---|",
-        *(_line(found, name, ratio) for name, ratio in found.conclusion.ratios.items()),
-        _line(found, CALIBRATION, found.conclusion.calibration),
-        *(f"| {name} | | | | | not comparable |" for name in found.shared.lost),
-        *(f"| {name} | | | | | new |" for name in found.shared.new),
-        *(f"| {name} | | | | | not judged |" for name in found.shared.small),
+        *(_line(measured, name, ratio) for name, ratio in measured.conclusion.ratios.items()),
+        _line(measured, CALIBRATION, measured.conclusion.calibration),
+        *(f"| {name} | | | | | not comparable |" for name in measured.shared.lost),
+        *(f"| {name} | | | | | new |" for name in measured.shared.new),
+        *(f"| {name} | | | | | not judged |" for name in measured.shared.small),
         "",
-        *reasons(found),
+        *reasons(measured),
     ]
     return "\n".join(lines)
 
 
-def reasons(found: Measurements) -> Iterator[str]:
+def reasons(measured: Measurements) -> Iterator[str]:
     """A sentence for everything that decides the exit status, or one that says that nothing does."""
-    for name, why in (*found.shared.lost.items(), *found.shared.new.items(), *found.shared.small.items()):
+    for name, why in (*measured.shared.lost.items(), *measured.shared.new.items(), *measured.shared.small.items()):
         yield f"{name}: {why}."
-    for package, same in found.shared.external.items():
+    for package, same in measured.shared.external.items():
         yield f"{package} is not of this repository: {'equal on both sides' if same else 'each side has its own'}."
-    conclusion, limit = found.conclusion, f"{found.target.slowdown:.0%}"
+    conclusion, limit = measured.conclusion, f"{measured.target.slowdown:.0%}"
     if conclusion.unequal:
         ratio = conclusion.calibration
         yield (
@@ -100,19 +96,19 @@ def reasons(found: Measurements) -> Iterator[str]:
         yield f"**Slower**: {name} takes {_change(conclusion.ratios[name])}."
     open_names = conclusion.having(Speed.UNDECIDED)
     if open_names and not conclusion.having(Speed.SLOWER):
-        yield _undecided(found, open_names)
-    if status(found) == 0:
-        yield f"Nothing is slower by {limit}, which would have been seen with probability {found.target.power:g}."
+        yield _undecided(measured, open_names)
+    if status(measured) == 0:
+        yield f"Nothing is slower by {limit}, which would have been seen with probability {measured.target.power:g}."
 
 
-def _undecided(found: Measurements, names: list[str]) -> str:
+def _undecided(measured: Measurements, names: list[str]) -> str:
     """How far the measuring got, and what would help."""
-    needed = max(found.conclusion.ratios[name].pairs for name in names)
-    minutes = needed * found.seconds / found.conclusion.count / 60
+    needed = max(measured.conclusion.ratios[name].pairs for name in names)
+    minutes = needed * measured.seconds / measured.conclusion.count / 60
     return (
-        f"Cannot decide: this machine is too noisy to see a slowdown of {found.target.slowdown:.0%} from none within "
-        f"the time limit, for {', '.join(names)}. At this noise it takes about {needed} pairs, {minutes:.0f} min: "
-        "raise --time-limit, end other work on the machine, or request a larger --slowdown."
+        f"Cannot decide: this machine is too noisy to see a slowdown of {measured.target.slowdown:.0%} from none "
+        f"within the time limit, for {', '.join(names)}. At this noise it takes about {needed} pairs, "
+        f"{minutes:.0f} min: raise --time-limit, end other work on the machine, or request a larger --slowdown."
     )
 
 
@@ -121,14 +117,14 @@ def _change(ratio: Ratio) -> str:
     return f"{abs(ratio.value - 1):.1%} {'longer' if ratio.value > 1 else 'less'} ({low} to {high})"
 
 
-def _line(found: Measurements, name: str, ratio: Ratio) -> str:
-    base, head = (_time(median(seconds[name] for seconds in side)) for side in _sides(found))
-    verdict = ratio.verdict.value if name != CALIBRATION else "differs" if found.conclusion.unequal else "equal"
+def _line(measured: Measurements, name: str, ratio: Ratio) -> str:
+    base, head = (_time(median(seconds[name] for seconds in side)) for side in _sides(measured))
+    verdict = ratio.verdict.value if name != CALIBRATION else "differs" if measured.conclusion.unequal else "equal"
     return f"| {name} | {base} | {head} | {ratio.value:.3f} | {ratio.low:.3f} – {ratio.high:.3f} | {verdict} |"
 
 
-def _sides(found: Measurements) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
-    return [dict(pair.base_s) for pair in found.pairs], [dict(pair.head_s) for pair in found.pairs]
+def _sides(measured: Measurements) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
+    return [dict(pair.base_s) for pair in measured.pairs], [dict(pair.head_s) for pair in measured.pairs]
 
 
 def _time(seconds: float) -> str:
@@ -148,7 +144,7 @@ class AbRequest:
     slowdown: float
     power: float
     time_limit_s: float
-    environment: Literal["auto", "shared", "own"]
+    environment: Environment
     output: Path | None
 
 
@@ -164,13 +160,13 @@ def compared(request: AbRequest) -> int:
         session = PairSession(
             base, head_of(repository), requested(cells, base.root.parent / "cells")
         )  # gone with the base
-        _tell(f"base {base.commit}, head {session.head.commit}: starting both")
+        _progress(f"base {base.commit}, head {session.head.commit}: starting both")
         began = time.monotonic()
         shared = session.shared()
-        _tell(f"{len(shared.names) - 1} works, at most {request.time_limit_s:.0f} s")
+        _progress(f"{len(shared.names) - 1} works, at most {request.time_limit_s:.0f} s")
         spent = time.monotonic() - began
-        found = decided(session.pairs(shared.names), target, limit_s=request.time_limit_s - spent, check=check)
-    measured = Measurements(target, *found, shared=shared, sides=(base.commit, session.head.commit))
+        outcome = decided(session.pairs(shared.names), target, limit_s=request.time_limit_s - spent, check=check)
+    measured = Measurements(target, *outcome, shared=shared, sides=(base.commit, session.head.commit))
     text = written(measured)
     typer.echo(text)
     if request.output:
@@ -201,25 +197,25 @@ def decided(
         The conclusion, every pair, and the seconds that they took.
     """
     began = before = time.monotonic()
-    found: list[Pair] = []
+    done: list[Pair] = []
     look = 0
     for pair in pairs:
         check()
-        found.append(pair)
+        done.append(pair)
         now = time.monotonic()
         last = now - began + (now - before) > limit_s
         before = now
-        if len(found) > 1 and (last or is_look(len(found))):
+        if len(done) > 1 and (last or is_look(len(done))):
             look += 1
-            conclusion = _concluded(found, target, look)
-            _tell(f"{len(found)} pairs of processes in {now - began:.0f} s: {_open(conclusion)}")
+            conclusion = _concluded(done, target, look)
+            _progress(f"{len(done)} pairs of processes in {now - began:.0f} s: {_open(conclusion)}")
             if last or conclusion.settled:
-                return conclusion, found, now - began
+                return conclusion, done, now - began
     raise AssertionError("pairs do not end")
 
 
-def _concluded(found: list[Pair], target: Target, look: int) -> Conclusion:
-    samples = {name: [pair.log_ratios[name] for pair in found] for name in found[0].log_ratios}
+def _concluded(pairs: list[Pair], target: Target, look: int) -> Conclusion:
+    samples = {name: [pair.log_ratios[name] for pair in pairs] for name in pairs[0].log_ratios}
     return concluded(samples, samples.pop(CALIBRATION), target, look=look)
 
 
@@ -230,5 +226,5 @@ def _open(conclusion: Conclusion) -> str:
     return f"the widest interval is {widest.low:.3f} – {widest.high:.3f}"
 
 
-def _tell(line: str) -> None:
+def _progress(line: str) -> None:
     typer.echo(line, err=True)

@@ -1,16 +1,31 @@
 """The commands and their options. Every command returns its exit status through `typer.Exit`."""
 
-from __future__ import annotations
-
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 import bench
+from bench.choices import ComparedMetric, Environment, Format, Listed, Progress, TableName
+from bench.errors import validator_text
+from bench.paths import path_of
+
+
+class _Group(TyperGroup):
+    """The group of all commands: what is wrong with an option is said in a validator's own words."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was typed."""
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = validator_text(error.message)
+            raise
+
 
 app = typer.Typer(
+    cls=_Group,
     help="Honest comparison of sequence architectures.",
     no_args_is_help=True,
     rich_markup_mode=None,  # rich would cost --help half its time
@@ -20,57 +35,6 @@ data = typer.Typer(help="Download and check the real data files, pinned by URL a
 app.add_typer(data, name="data")
 baseline = typer.Typer(help="Store or show the committed results that the gate compares with.", no_args_is_help=True)
 app.add_typer(baseline, name="baseline")
-
-
-class Progress(StrEnum):
-    """How a run shows its progress."""
-
-    AUTO = "auto"
-    RICH = "rich"
-    PLAIN = "plain"
-    JSONL = "jsonl"
-    NONE = "none"
-
-
-class Listed(StrEnum):
-    """What can be listed."""
-
-    DATASETS = "datasets"
-    MODELS = "models"
-    METRICS = "metrics"
-    SUITES = "suites"
-
-
-class HistoryMetric(StrEnum):
-    """The metrics whose history can be shown."""
-
-    RMSE = "rmse"
-    MAE = "mae"
-    SKILL = "skill"
-    R2 = "r2"
-    DIRECTIONAL_ACCURACY = "directional_accuracy"
-
-
-class Rows(StrEnum):
-    """The tables of a results folder."""
-
-    RUNS = "runs"
-    TRIALS = "trials"
-    CURVES = "curves"
-    PREDICTIONS = "predictions"
-    SEQUENCES = "sequences"
-    PROBES = "probes"
-
-
-class Format(StrEnum):
-    """The output formats of a comparison."""
-
-    MD = "md"
-    JSON = "json"
-    JUNIT = "junit"
-    ANNOTATIONS = "annotations"
-    BENCHMARK_ACTION = "benchmark-action"
-    BENCHER = "bencher"
 
 
 def _version(*, wanted: bool) -> None:
@@ -96,7 +60,9 @@ def _root(
 def run(  # noqa: PLR0913 - one parameter for each option
     suite: Annotated[str, typer.Argument(help="A suite file, or the name of a shipped suite.")],
     *,
-    results: Annotated[Path | None, typer.Option(help="Results folder. [default: results/SUITE]")] = None,
+    results: Annotated[
+        Path | None, typer.Option(parser=path_of, metavar="PATH", help="Results folder. [default: results/SUITE]")
+    ] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Number of parallel cells. [default: one per CPU]")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:INDEX.")] = "auto",
     only: Annotated[
@@ -143,7 +109,9 @@ def run(  # noqa: PLR0913 - one parameter for each option
 def probe(  # noqa: PLR0913 - one parameter for each option
     suite: Annotated[str, typer.Argument(help="A suite file, or the name of a shipped suite.")],
     *,
-    results: Annotated[Path | None, typer.Option(help="Results folder. [default: results/SUITE]")] = None,
+    results: Annotated[
+        Path | None, typer.Option(parser=path_of, metavar="PATH", help="Results folder. [default: results/SUITE]")
+    ] = None,
     only: Annotated[list[str] | None, typer.Option(metavar="KEY=GLOB", help="Only these cells; as for run.")] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Number of rounds; a 95 % interval needs 6 or more.")] = 9,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the model's process.")] = 1,
@@ -175,9 +143,11 @@ def probe(  # noqa: PLR0913 - one parameter for each option
 
 @app.command()
 def report(
-    results: Annotated[Path, typer.Argument(help="A results folder.")],
+    results: Annotated[Path, typer.Argument(parser=path_of, metavar="RESULTS", help="A results folder.")],
     *,
-    output: Annotated[Path, typer.Option(help="Folder in which the report's folder is made.")] = Path("reports"),
+    output: Annotated[
+        Path, typer.Option(parser=path_of, metavar="PATH", help="Folder in which the report's folder is made.")
+    ] = Path("reports"),
 ) -> None:
     """Write the report of a results folder again."""
     from bench.api.folders import write_report
@@ -189,9 +159,11 @@ def report(
 def show(
     cell: Annotated[str, typer.Argument(help="The beginning of a cell's id, as shown in a report.")],
     *,
-    results: Annotated[Path | None, typer.Option(help="A results folder. [default: those in results/]")] = None,
+    results: Annotated[
+        Path | None, typer.Option(parser=path_of, metavar="PATH", help="A results folder. [default: those in results/]")
+    ] = None,
     table: Annotated[
-        Rows | None, typer.Option(help="Which table. [default: runs, or probes for a cell that was never run]")
+        TableName | None, typer.Option(help="Which table. [default: runs, or probes for a cell that was never run]")
     ] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Every column with every digit, as CSV.")] = False,
 ) -> None:
@@ -203,8 +175,8 @@ def show(
 
 @app.command()
 def compare(
-    old: Annotated[Path, typer.Argument(metavar="BASE", help="A results folder.")],
-    new: Annotated[Path, typer.Argument(metavar="NEW", help="Another, of the same suite.")],
+    old: Annotated[Path, typer.Argument(parser=path_of, metavar="BASE", help="A results folder.")],
+    new: Annotated[Path, typer.Argument(parser=path_of, metavar="NEW", help="Another, of the same suite.")],
     *,
     gate: Annotated[bool, typer.Option("--gate", help="Set the exit status by the verdict.")] = False,
     suite: Annotated[
@@ -214,7 +186,10 @@ def compare(
         list[Format] | None, typer.Option(help="Output format; repeatable. [default: md]")
     ] = None,
     output: Annotated[
-        list[Path] | None, typer.Option(help="File for the first --format, the second, …; else standard output.")
+        list[Path] | None,
+        typer.Option(
+            parser=path_of, metavar="PATH", help="File for the first --format, the second, …; else standard output."
+        ),
     ] = None,
 ) -> None:
     """Report what changed between two result sets, cell by cell.
@@ -230,13 +205,17 @@ def compare(
 
 @app.command()
 def history(
-    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Results folders, or parents of some.")],
+    folders: Annotated[
+        list[Path], typer.Argument(parser=path_of, metavar="DIR...", help="Results folders, or parents of some.")
+    ],
     *,
-    metric: Annotated[HistoryMetric, typer.Option(help="Metric to show.")] = HistoryMetric.RMSE,
+    metric: Annotated[ComparedMetric, typer.Option(help="Metric to show.")] = ComparedMetric.RMSE,
     level: Annotated[
         float, typer.Option(min=0.001, max=0.2, help="Probability of a false step in a series without one.")
     ] = 0.01,
-    output: Annotated[Path, typer.Option(help="Folder of the page.")] = Path("reports/history"),
+    output: Annotated[Path, typer.Option(parser=path_of, metavar="PATH", help="Folder of the page.")] = Path(
+        "reports/history"
+    ),
 ) -> None:
     """Find when results changed over many runs, and by how much; superseded cells are included."""
     from bench.cli.compare import written_history
@@ -306,14 +285,6 @@ def verify(names: Annotated[list[str] | None, typer.Argument(help="Which files. 
     raise typer.Exit(verified(names or []))
 
 
-class BaseEnvironment(StrEnum):
-    """Where the base runs."""
-
-    AUTO = "auto"
-    SHARED = "shared"
-    OWN = "own"
-
-
 @app.command()
 def ab(  # noqa: PLR0913 - one parameter for each option
     base_ref: Annotated[str, typer.Argument(metavar="BASE_REF", help="A branch, tag or commit of this repository.")],
@@ -324,10 +295,12 @@ def ab(  # noqa: PLR0913 - one parameter for each option
     power: Annotated[float, typer.Option(min=0.5, max=0.999, help="Probability, at least, of detecting it.")] = 0.95,
     time_limit: Annotated[float, typer.Option(min=1.0, metavar="SECONDS", help="Maximum time for measuring.")] = 600.0,
     environment: Annotated[
-        BaseEnvironment,
+        Environment,
         typer.Option(help="Where the base runs; auto: in this environment if base and head require the same packages."),
-    ] = BaseEnvironment.AUTO,
-    output: Annotated[Path | None, typer.Option(help="Also append the table to this file.")] = None,
+    ] = Environment.AUTO,
+    output: Annotated[
+        Path | None, typer.Option(parser=path_of, metavar="PATH", help="Also append the table to this file.")
+    ] = None,
 ) -> None:
     """Test whether this working tree is slower than another commit; the two alternate until the result is significant.
 
@@ -343,18 +316,20 @@ def ab(  # noqa: PLR0913 - one parameter for each option
         slowdown=slowdown,
         power=power,
         time_limit_s=time_limit,
-        environment=environment.value,
+        environment=environment,
         output=output,
     )
     raise typer.Exit(compared(request))
 
 
-_Baseline = Annotated[Path, typer.Option("--baseline", help="Folder of the baseline.")]
+_Baseline = Annotated[Path, typer.Option("--baseline", parser=path_of, metavar="PATH", help="Folder of the baseline.")]
 
 
 @baseline.command("update")
 def update_baseline(
-    results: Annotated[Path, typer.Argument(help="A results folder.")] = Path("results/ci"),
+    results: Annotated[Path, typer.Argument(parser=path_of, metavar="RESULTS", help="A results folder.")] = Path(
+        "results/ci"
+    ),
     *,
     folder: _Baseline = Path("results/baseline"),
 ) -> None:

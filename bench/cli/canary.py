@@ -1,7 +1,5 @@
 """``bench canary``: checks for leaks, over the cells of a suite."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 

@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from bench import store
 from bench.api.folders import gate_of
+from bench.cells import CellKey, expand
+from bench.choices import Format
 from bench.errors import InputError, StoreError
-from bench.text import columns
+from bench.replication.systems import parsed
+from bench.store.baseline import Requested, keep, size_bytes
+from bench.text import columns, commit, listed
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from bench.cells import CellKey
     from bench.comparing import Comparison
-    from bench.store.baseline import Requested
 
 
 def compare_results(
@@ -43,37 +46,39 @@ def compare_results(
         The two cannot be compared; that has then been written in every form that was requested.
     """
     from bench.comparing.formats import FORMATS, REFUSALS
-    from bench.comparing.outcomes import ChangeVerdict
+    from bench.comparing.outcomes import ALARMS, ChangeVerdict
 
-    places = list(zip_longest(forms or ["md"], outputs))
-    if len(outputs) > len(forms or ["md"]):
+    targets = list(zip_longest(forms or [Format.MD], outputs))
+    if len(outputs) > len(forms or [Format.MD]):
         raise InputError(f"--output: expected one for each --format at most, got {len(outputs)} for {len(forms) or 1}")
     try:
-        found = _compared(old, new, suite, gate=gate)
+        comparison = _compared(old, new, suite, gate=gate)
     except InputError as error:
-        for form, output in places:
+        for form, output in targets:
             if forms or output:
                 _put(REFUSALS[form](str(error)), output)
         raise
-    for form, output in places:
-        _put(FORMATS[form](found), output)
-    return {ChangeVerdict.REGRESSED: 1, ChangeVerdict.NOT_COMPARABLE: 2}.get(found.verdict, 0) if gate else 0
+    for form, output in targets:
+        _put(FORMATS[form](comparison), output)
+    return {**dict.fromkeys(ALARMS, 1), ChangeVerdict.NOT_COMPARABLE: 2}.get(comparison.verdict, 0) if gate else 0
 
 
 def _compared(old: Path, new: Path, suite: str | None, *, gate: bool) -> Comparison:
     from bench.comparing.decision import compare_folders
+    from bench.replication.systems import parsed
 
     limits, origin = gate_of(suite, new)
-    found = compare_folders(old, new, limits, gate_file=origin)
-    return replace(found, cautions=stale(found.new_commits)) if gate else found
+    comparison = compare_folders(old, new, limits, gate_file=origin, parse=parsed)
+    return replace(comparison, cautions=(*comparison.cautions, *stale(comparison.new_commits))) if gate else comparison
 
 
 def stale(commits: Sequence[str]) -> tuple[str, ...]:
     """What to say where results are not of the code that is checked out here."""
-    from bench.store.environment import checkout
-    from bench.text import commit, listed
+    from bench.store.environment import checkout, refused_checkout
 
     here = checkout()
+    if refused := refused_checkout():
+        return (f"whether the new results are of the code here is not known: {refused}",)
     if not commits or here["git_commit"] is None:
         return ()
     current = commit(here["git_commit"], dirty=here["git_dirty"])
@@ -103,28 +108,21 @@ def written_history(folders: Sequence[Path], *, metric: str, level: float, outpu
     from bench.comparing.history_page import COLUMNS, failures, row, statement, write
 
     series = read(folders, metric)
-    found = [step for one in series for step in steps(one, level=level)]
-    page = write(series, found, output, level=level)
-    table = [columns([COLUMNS, *map(row, found)]), ""] if found else []
-    return "\n".join([*table, statement(series, found), *failures(series), f"page: {page}"])
+    changes = [step for one in series for step in steps(one, level=level)]
+    page = write(series, changes, output, level=level)
+    table = [columns([COLUMNS, *map(row, changes)]), ""] if changes else []
+    return "\n".join([*table, statement(series, changes), *failures(series), f"page: {page}"])
 
 
 def updated_baseline(results: Path, folder: Path) -> tuple[str, list[str]]:
     """Make the runs in `results` the baseline in `folder`: what it holds then, and the cells that were left out."""
-    from bench.store.baseline import keep
-
     left_out = keep(results, folder, _requested(results))
     return shown_baseline(folder), list(left_out)
 
 
 def _requested(results: Path) -> dict[CellKey, Requested] | None:
     """What the suite of the last run into `results` requests; `None` where the folder does not hold it."""
-    from bench.cells import expand
-    from bench.replication.systems import parsed
-    from bench.store import read_suite
-    from bench.store.baseline import Requested
-
-    text = read_suite(results)
+    text = store.read_suite(results)
     if text is None:
         return None
     cells = expand(parsed(text))
@@ -134,10 +132,8 @@ def _requested(results: Path) -> dict[CellKey, Requested] | None:
 def shown_baseline(folder: Path) -> str:
     """What the baseline in `folder` holds."""
     from bench.cli.results_table import results_table
-    from bench.store import read
-    from bench.store.baseline import size_bytes
 
-    runs = read(folder, "runs").sort_by([(name, "ascending") for name in ("dataset", "model", "seed")])
+    runs = store.read(folder, "runs").sort_by([(name, "ascending") for name in ("dataset", "model", "seed")])
     if not runs.num_rows:
         raise StoreError(f"{folder}: expected a baseline, got an empty folder; `bench baseline update` makes one")
     ids = runs["cell_id"].unique().to_pylist()

@@ -1,7 +1,5 @@
 """``bench data``, ``bench list`` and ``bench schema``: what there is to run, and the pinned files."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Sequence
 
@@ -9,6 +7,7 @@ import typer
 
 from bench.api.folders import shipped
 from bench.cells import expand
+from bench.choices import Listed
 from bench.cli.doctor import _unreadable, examined
 from bench.data import dataset_kinds
 from bench.data.pinned import PINNED, LocalFile, fetch
@@ -20,23 +19,23 @@ from bench.text import aligned, columns, plural
 
 
 def fetched(names: Sequence[str]) -> int:
-    """Provide the files and print how each is held; 1 where one cannot be had."""
-    held = _shown(map(_provided, _chosen(names)))
-    return int(any(file.state != "ok" for file in held))
+    """Provide the files and print the state of each; 1 where one cannot be had."""
+    files = _shown(map(_provided, _chosen(names)))
+    return int(any(file.state != "ok" for file in files))
 
 
 def verified(names: Sequence[str]) -> int:
-    """Print how each file is held; 1 where one is damaged."""
-    held = _shown(map(examined, _chosen(names)))
-    return int(any(file.state == "damaged" for file in held))
+    """Print the state of each file; 1 where one is damaged."""
+    files = _shown(map(examined, _chosen(names)))
+    return int(any(file.state == "damaged" for file in files))
 
 
 def _provided(name: str) -> LocalFile:
     try:
-        (held,) = fetch([name])
+        (file,) = fetch([name])
     except OSError as error:
         return _unreadable(name, error)
-    return held
+    return file
 
 
 def _chosen(names: Sequence[str]) -> list[str]:
@@ -49,22 +48,22 @@ def _chosen(names: Sequence[str]) -> list[str]:
 def _shown(files: Iterable[LocalFile]) -> list[LocalFile]:
     """Print each file as soon as it is known."""
     width = max(map(len, PINNED))
-    held = []
+    shown = []
     for file in files:
         typer.echo(aligned([file.state, file.name, file.advice or str(file.path)], [8, width]))
-        held.append(file)
-    return held
+        shown.append(file)
+    return shown
 
 
 def listing(what: str) -> str:
-    """The lines for one of datasets, models, metrics, suites."""
-    if what == "suites":
+    """The lines for `what`, one of `bench.choices.Listed`."""
+    if what == Listed.SUITES:
         return _suites()
-    if what == "metrics":
+    if what == Listed.METRICS:
         from bench.protocol.metrics import METRICS
 
         return columns([(name, f"{each.better} is better", each.summary) for name, each in METRICS.items()])
-    kinds = dataset_kinds() if what == "datasets" else model_kinds()
+    kinds = dataset_kinds() if what == Listed.DATASETS else model_kinds()
     return columns([(name, ", ".join(kind.parameters.model_fields), kind.summary) for name, kind in kinds.items()])
 
 

@@ -1,7 +1,5 @@
 """``bench doctor``: check what a run needs, and say how to fix each problem."""
 
-from __future__ import annotations
-
 import importlib
 import os
 import platform
@@ -16,11 +14,13 @@ from typing import Literal
 
 import typer
 
+from bench import scratch
+from bench.cgroups import cpu_quota, memory_limit
 from bench.data.pinned import PINNED, LocalFile, cache_folder, verify
 from bench.running.plan import cpu_count
-from bench.running.workers import gpu_driver_found
-from bench.store.environment import machine_reference_s
-from bench.text import columns
+from bench.running.workers import has_gpu_driver
+from bench.store.environment import checkout, machine_reference_s, refused_checkout
+from bench.text import columns, commit
 
 _LIBRARIES = ("numpy", "pyarrow", "pydantic", "torch", "numba", "optuna", "scipy", "pandas", "seaborn", "rich", "typer")
 _ENOUGH_BYTES = 1 << 30
@@ -28,17 +28,17 @@ _ENOUGH_BYTES = 1 << 30
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """One thing that was looked at: `ok`, worth a `note`, or `wrong`; `found` says what to do where it is not ok."""
+    """One thing that was looked at: `ok`, worth a `note`, or `wrong`; `detail` says what to do where it is not ok."""
 
     state: Literal["ok", "note", "wrong"]
     what: str
-    found: str
+    detail: str
 
 
 def doctor() -> int:
     """Print every finding; 1 where something is wrong."""
     findings = [finding for check in CHECKS for finding in _findings(check)]
-    typer.echo(columns([(finding.state, finding.what, finding.found) for finding in findings]))
+    typer.echo(columns([(finding.state, finding.what, finding.detail) for finding in findings]))
     return int(any(finding.state == "wrong" for finding in findings))
 
 
@@ -67,10 +67,36 @@ def _libraries() -> Iterator[Diagnosis]:
             yield Diagnosis("ok", name, metadata.version(name))
 
 
+def _code() -> Iterator[Diagnosis]:
+    here = checkout()
+    if refused := refused_checkout():
+        yield Diagnosis("note", "code", refused)
+    elif here["git_commit"] is None:
+        yield Diagnosis("ok", "code", "no checkout of git: rows name the version of bench alone")
+    else:
+        yield Diagnosis("ok", "code", f"commit {commit(here['git_commit'], dirty=here['git_dirty'])}")
+
+
 def _processors() -> Iterator[Diagnosis]:
     reference_ms = 1e3 * machine_reference_s()
-    found = f"{cpu_count()} for this process: as many cells at a time, each with one thread"
-    yield Diagnosis("ok", "CPU", f"{found}; the reference matrix product takes {reference_ms:.2f} ms")
+    cpus = f"{cpu_count()} for this process: as many cells at a time, each with one thread"
+    yield Diagnosis("ok", "CPU", f"{cpus}; the reference matrix product takes {reference_ms:.2f} ms")
+
+
+def _container() -> Iterator[Diagnosis]:
+    """What is different in a container: quotas, a user without a name or a home."""
+    quota, limit = cpu_quota(), memory_limit()
+    if quota is not None:
+        yield Diagnosis("ok", "CPU quota", f"{quota:g} CPUs for this container: {cpu_count()} cells at a time")
+    if limit is not None:
+        yield Diagnosis("ok", "memory limit", f"{limit / 1e9:.1f} GB for this container, which banks stay below")
+    if place := scratch.note():
+        yield Diagnosis("note", "kernels", place)
+    else:
+        named = os.environ.get(scratch.KERNELS)
+        yield Diagnosis("ok", "kernels", f"compiled kernels are kept in {named or 'the package or the user cache'}")
+    if os.environ.get("HOME") == str(scratch.folder(make=False)):
+        yield Diagnosis("note", "home", "the user has no home folder: set HOME to a folder that lasts")
 
 
 def _gpu() -> Iterator[Diagnosis]:
@@ -82,7 +108,7 @@ def _gpu() -> Iterator[Diagnosis]:
     if torch.cuda.is_available():
         names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
         yield Diagnosis("ok", "GPU", ", ".join(names))
-    elif gpu_driver_found():
+    elif has_gpu_driver():
         advice = "install a build of torch for CUDA (https://pytorch.org/get-started), or run on the CPU"
         yield Diagnosis("note", "GPU", f"an NVIDIA driver, but torch {torch.__version__} cannot use it; {advice}")
     else:
@@ -94,11 +120,11 @@ def _data() -> Iterator[Diagnosis]:
         if not Path(part).is_dir():
             yield Diagnosis("wrong", "BENCH_DATA", f"{part} is no folder; name one that holds the files, or unset it")
     for name in PINNED:
-        held = examined(name)
-        if held.state == "ok":
-            yield Diagnosis("ok", f"data {name}", f"{held.path}, SHA-256 as pinned")
+        file = examined(name)
+        if file.state == "ok":
+            yield Diagnosis("ok", f"data {name}", f"{file.path}, SHA-256 as pinned")
         else:
-            yield Diagnosis("note" if held.state == "absent" else "wrong", f"data {name}", held.advice)
+            yield Diagnosis("note" if file.state == "absent" else "wrong", f"data {name}", file.advice)
 
 
 def _folders() -> Iterator[Diagnosis]:
@@ -135,7 +161,9 @@ def _terminal() -> Iterator[Diagnosis]:
 CHECKS: tuple[Callable[[], Iterator[Diagnosis]], ...] = (
     _python,
     _libraries,
+    _code,
     _processors,
+    _container,
     _gpu,
     _data,
     _folders,
@@ -144,7 +172,7 @@ CHECKS: tuple[Callable[[], Iterator[Diagnosis]], ...] = (
 
 
 def examined(name: str) -> LocalFile:
-    """How the file is held, without a network; one that cannot be read is damaged."""
+    """The state of the file, without a network; one that cannot be read is damaged."""
     try:
         return verify(name)
     except OSError as error:

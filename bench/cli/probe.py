@@ -1,16 +1,15 @@
 """``bench probe``: time and memory of each model of a suite, measured separately from any run."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import typer
 
+from bench import scratch
 from bench.api.folders import loaded, naming_lines, write_report
 from bench.cells import expand
-from bench.cli.progress import sink
+from bench.cli.progress import sink, writes_to_stdout
 from bench.cli.terminal import STATUS, raising
 from bench.probe.probe_plan import Setting, prepare
 from bench.probe.session import run
@@ -45,9 +44,10 @@ def probe_suite(request: ProbeRequest) -> int:
     setting = Setting(resolved(request.device), request.threads, request.repeats)
     with naming_lines(suite):
         plan = prepare(only(list(expand(suite)), request.only), folder, setting, fresh=request.fresh)
-    quiet = request.progress == "jsonl"
-    if plan.pending and (warning := _busy()):
-        typer.echo(warning, err=True)
+    quiet = writes_to_stdout(request.progress)
+    if plan.pending:
+        for warning in filter(None, (scratch.note(), _busy())):
+            typer.echo(warning, err=True)
     with raising() as interrupt, sink(request.progress) as show:
 
         def listen(event: Event) -> None:
@@ -60,9 +60,9 @@ def probe_suite(request: ProbeRequest) -> int:
             typer.echo(f"interrupted: finished probes are kept in {folder}; the same command goes on", err=True)
             return STATUS
     titles = {cell.id: cell.title for cell in plan.cells}
-    found = [cost for cost in costs(read_probes(folder, machine=setting.machine)) if cost.cell_id in titles]
-    typer.echo(columns(shown(found)), err=quiet)
-    lost = [cost for cost in found if cost.reason]
+    measured = [cost for cost in costs(read_probes(folder, machine=setting.machine)) if cost.cell_id in titles]
+    typer.echo(columns(shown(measured)), err=quiet)
+    lost = [cost for cost in measured if cost.reason]
     for cost in lost:
         typer.echo(f"{titles[cost.cell_id]}: {cost.reason}", err=True)
     typer.echo(f"\nresults: {folder}", err=quiet)

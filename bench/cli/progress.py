@@ -3,8 +3,6 @@
 Each sink is a context manager that gives a listener for the events of `bench.running.runner`.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 import time
@@ -16,6 +14,7 @@ from typing import Any
 import typer
 
 from bench.cells import Cell
+from bench.choices import Progress
 from bench.errors import InputError
 from bench.running.runner import Advanced, Event, Finished, Listener, Planned, Started
 from bench.store.schema import Status
@@ -34,11 +33,16 @@ def sink(name: str) -> AbstractContextManager[Listener]:
     InputError
         There is no such sink.
     """
-    if name == "auto":
-        name = "rich" if sys.stderr.isatty() else "plain"
+    if name == Progress.AUTO:
+        name = Progress.RICH if sys.stderr.isatty() else Progress.PLAIN
     if name not in SINKS:
-        raise InputError(f"--progress {name}: expected one of auto, {', '.join(SINKS)}")
+        raise InputError(f"--progress {name}: expected one of {', '.join(Progress)}")
     return SINKS[name]()
+
+
+def writes_to_stdout(name: str) -> bool:
+    """Whether the sink `name` needs standard output for itself, so that all else goes to standard error."""
+    return name == Progress.JSONL
 
 
 def duration(seconds: float) -> str:
@@ -158,8 +162,8 @@ def _rich() -> Iterator[Listener]:
 
 
 SINKS: dict[str, Callable[[], AbstractContextManager[Listener]]] = {
-    "rich": _rich,
-    "plain": _plain,
-    "jsonl": _jsonl,
-    "none": _none,
+    Progress.RICH: _rich,
+    Progress.PLAIN: _plain,
+    Progress.JSONL: _jsonl,
+    Progress.NONE: _none,
 }

@@ -1,7 +1,5 @@
 """``bench report``, and ``bench show``: the rows of one cell, found by the beginning of its id. Neither needs torch."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -44,14 +42,14 @@ def show(beginning: str, results: Path | None, *, table: str | None, csv: bool) 
     InputError
         No stored cell begins so, or several do; or it has no row in `table`.
     """
-    folder, cell_id = _found(beginning, results)
+    folder, cell_id = _located(beginning, results)
     table = table or ("runs" if cell_id in cell_ids(folder) else "probes")
-    found = _read(folder, table, cell_id)
-    if not found.num_rows:
+    stored = _read(folder, table, cell_id)
+    if not stored.num_rows:
         raise InputError(f"{folder}: expected rows of {table} for cell {cell_id}, got none; {_MADE_BY[table]}")
     if csv:
-        return rows_csv(found).rstrip("\n")
-    rows = found.to_pylist()
+        return rows_csv(stored).rstrip("\n")
+    rows = stored.to_pylist()
     blocks = _replicates(sorted(rows, key=lambda row: row["seed"])) if table == "runs" else _below_each_other(rows)
     return "\n\n".join([columns(list(_shared(rows, folder))), *map(columns, blocks)])
 
@@ -64,7 +62,7 @@ def _read(folder: Path, table: str, cell_id: str) -> pa.Table:
     return read_cell(folder, table, cell_id) if cell_id in cell_ids(folder) else ALL[table].empty_table()
 
 
-def _found(beginning: str, results: Path | None) -> tuple[Path, str]:
+def _located(beginning: str, results: Path | None) -> tuple[Path, str]:
     """The folder and the id of the only cell whose id begins with `beginning`."""
     if results and not _holds_cells(results):
         raise InputError(f"{results}: expected a results folder with runs/ in it; `bench run` makes one")
@@ -73,8 +71,8 @@ def _found(beginning: str, results: Path | None) -> tuple[Path, str]:
         raise InputError("results/: expected results folders in it, got none; name one with --results")
     if not beginning:
         raise InputError("expected the beginning of a cell's id, got nothing; a report names them")
-    places = [(folder, cell_id) for folder in folders for cell_id in _known(folder)]
-    fitting = [place for place in places if place[1].startswith(beginning)]
+    cells = [(folder, cell_id) for folder in folders for cell_id in _known(folder)]
+    fitting = [cell for cell in cells if cell[1].startswith(beginning)]
     where = str(results) if results else listed([str(folder) for folder in folders])
     if not fitting:
         raise InputError(

@@ -1,7 +1,5 @@
 """The compact table of results that a run prints at its end."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,26 +1,32 @@
 """``bench run``: from a suite file to stored cells, a report, and a table of results."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import typer
 
+import bench
+from bench import scratch
 from bench.api.folders import REPORTS, loaded, naming_lines, up_to_date, write_report
 from bench.cells import Cell, expand
-from bench.cli.progress import duration, sink
+from bench.cli.progress import duration, sink, writes_to_stdout
 from bench.cli.results_table import results_table
 from bench.cli.terminal import STATUS, Interrupt, raising
 from bench.errors import InputError
+from bench.models import model_kinds
 from bench.running.plan import Plan, cpu_count, only, prepare
 from bench.running.runner import Event, Listener, Outcome, run
 from bench.running.workers import resolved, start
-from bench.store import read
+from bench.store import read, read_renewal
+from bench.store.environment import checkout
 from bench.store.schema import Status
-from bench.text import columns, plural
+from bench.text import columns, commit, listed, plural
+from bench.tuning.candidates import departures
 
 
 @dataclass(frozen=True)
@@ -52,10 +58,14 @@ def run_suite(request: RunRequest) -> int:
     cells = only(list(expand(suite)), request.only)
     with naming_lines(suite):
         plan = prepare(cells, folder, fresh=request.fresh, failed_only=request.failed_only)
+    for note in plan.notes:
+        typer.echo(f"note: {note}", err=True)
     jobs = min(request.jobs or cpu_count(), max(len(plan.pending), 1))
     if request.dry_run:
         typer.echo(_foreseen(plan, jobs))
         return 0
+    if plan.pending and (place := scratch.note()):
+        typer.echo(place, err=True)
     if device == "auto":
         device = "cpu" if plan.nothing_to_do else resolved(device)
     with raising() as interrupt:
@@ -64,7 +74,7 @@ def run_suite(request: RunRequest) -> int:
                 begin = partial(start, "processes", jobs=jobs, device=device)
                 listen = _listener(show, interrupt)
                 outcome = run(plan, begin, jobs=jobs, device=device, listener=listen, suite=suite)
-            status = _concluded(plan, outcome, report=request.report, quiet=request.progress == "jsonl")
+            status = _concluded(plan, outcome, report=request.report, quiet=writes_to_stdout(request.progress))
             interrupt.check()
         except KeyboardInterrupt:
             typer.echo(f"interrupted: finished cells are kept in {folder}; the same command goes on", err=True)
@@ -96,22 +106,35 @@ def _foreseen(plan: Plan, jobs: int) -> str:
         else:
             known = plan.stored.get(cell.id)
             rows.append((cell.title, f"stored: {known.status}" if known else "never run"))
+    notes = dict.fromkeys(note for cell in to_run for note in _notes(cell))
     count = sum(plan.blocked(cell) is not None for cell in plan.pending)
     without = f", {count} without data" if count else ""
+    lines = "\n".join([columns(rows), *([""] if notes else []), *notes])
     return (
-        f"{columns(rows)}\n\n{plural(len(plan.cells), 'cell')}, {len(kept)} stored, {len(to_run)} to run{without}: "
+        f"{lines}\n\n{plural(len(plan.cells), 'cell')}, {len(kept)} stored, {len(to_run)} to run{without}: "
         f"about {duration(plan.estimate_s(jobs))} with --jobs {jobs}"
     )
 
 
+def _notes(cell: Cell) -> list[str]:
+    """What to know of a cell before it runs."""
+    return departures(model_kinds()[cell.model.kind], cell) if cell.tuning else []
+
+
 def _concluded(plan: Plan, outcome: Outcome, *, report: bool, quiet: bool) -> int:
     """Print results, what did not finish and where the report is; the exit status."""
+    waiting = _waiting(plan)
     if (plan.folder / "runs").is_dir():
-        typer.echo(results_table(read(plan.folder, "runs"), [cell.id for cell in plan.cells]), err=quiet)
+        runs = read(plan.folder, "runs")
+        typer.echo(results_table(runs, [cell.id for cell in plan.cells if cell.id not in waiting]), err=quiet)
+        if older := _of_other_code(runs, plan, checkout()):
+            typer.echo(f"\n{older}", err=True)
     problems = _problems(plan.cells, outcome)
     if problems:
         head = f"\n{len(problems)} of {plural(len(plan.cells), 'cell')} did not finish:"
         typer.echo("\n".join([head, *problems]), err=True)
+    if waiting:
+        typer.echo(f"\n{_not_renewed(len(waiting))}", err=True)
     typer.echo(f"\nresults: {plan.folder}", err=quiet)
     if report and outcome:
         page = REPORTS / plan.cells[0].suite / "index.html"
@@ -119,6 +142,46 @@ def _concluded(plan: Plan, outcome: Outcome, *, report: bool, quiet: bool) -> in
             page = write_report(plan.folder)
         typer.echo(f"report:  {page}", err=quiet)
     return int(bool(problems))
+
+
+def _waiting(plan: Plan) -> frozenset[str]:
+    """The cells of the plan that --fresh could not run again."""
+    renewal = read_renewal(plan.folder)
+    return renewal.cells.intersection(cell.id for cell in plan.cells) if renewal else frozenset()
+
+
+def _not_renewed(cells: int) -> str:
+    return (
+        f"{plural(cells, 'cell')} could not be run again: the earlier rows are kept, and count as no results until "
+        "`bench run` has renewed them"
+    )
+
+
+def _of_other_code(runs: pa.Table, plan: Plan, here: Mapping[str, Any]) -> str:
+    """What to know of cells that were not run now and are of other code than that which is here; else empty."""
+    served = {cell.id for cell in plan.cells} - {cell.id for cell in plan.pending}
+    known = runs.filter(pc.is_in(runs["cell_id"], value_set=pa.array(sorted(served), pa.string())))
+    rows = known.group_by(["cell_id", "git_commit", "git_dirty", "bench_version"], use_threads=False).aggregate([])
+    now = _code(here["git_commit"], bench.__version__, dirty=bool(here["git_dirty"]))
+    codes = {
+        row["cell_id"]: _code(row["git_commit"], row["bench_version"], dirty=bool(row["git_dirty"]))
+        for row in rows.to_pylist()
+    }
+    others = {cell_id: code for cell_id, code in codes.items() if code and code != now}
+    if not others:
+        return ""
+    by = listed(sorted(set(others.values())))
+    return (
+        f"{plural(len(others), 'cell')} of {len(plan.cells)} stored earlier, by {by}; the code here is {now}. "
+        "`bench run --fresh` runs them again"
+    )
+
+
+def _code(git_commit: str | None, version: str | None, *, dirty: bool) -> str:
+    """What to call code: by its commit, or else by its version; empty where neither is known."""
+    if git_commit:
+        return f"commit {commit(git_commit, dirty=dirty)}"
+    return f"bench {version}" if version else ""
 
 
 def _problems(cells: Sequence[Cell], outcome: Outcome) -> list[str]:

@@ -7,8 +7,6 @@ modules are imported it becomes a traceback.
 A standard stream breaks if the reader of a pipe ends or a disk is full; the command then finishes its work without it.
 """
 
-from __future__ import annotations
-
 import io
 import os
 import signal

@@ -5,8 +5,6 @@ change in a series without one is at most `level`. That takes points: with fewer
 significant at 1 %.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -49,7 +47,7 @@ def divisions(values: FloatArray, *, level: float = LEVEL, permutations: int = P
     level
         At which a division is significant.
     permutations
-        Random orders of the points that a division is held against.
+        Random orders of the points that a division is compared with.
 
     References
     ----------
@@ -58,19 +56,19 @@ def divisions(values: FloatArray, *, level: float = LEVEL, permutations: int = P
     maximum over the end of the right part too that of § 2.3, the test that of § 2.4.
     """
     random = generator(0, "divisions", len(values))
-    found: list[Division] = []
+    changes: list[Division] = []
     while True:
-        edges = [0, *sorted(each.index for each in found), len(values)]
+        edges = [0, *sorted(each.index for each in changes), len(values)]
         parts = [values[start:end] for start, end in pairwise(edges)]
         best = [_best(part[None]) for part in parts]
         chosen = max(range(len(parts)), key=lambda at: best[at][0][0])
-        height, place = float(best[chosen][0][0]), int(best[chosen][1][0])
+        height, index = float(best[chosen][0][0]), int(best[chosen][1][0])
         if height <= _ROUNDING * float(np.abs(values).max(initial=0)):
-            return sorted(found)
+            return sorted(changes)
         p = _p_value(parts, height, random, level=level, permutations=permutations)
         if p > level:
-            return sorted(found)
-        found.append(Division(edges[chosen] + place, p))
+            return sorted(changes)
+        changes.append(Division(edges[chosen] + index, p))
 
 
 def _p_value(
@@ -160,8 +158,8 @@ def steps(series: MetricSeries, *, level: float = LEVEL) -> list[Step]:
     values = np.array([point.value for point in series.points])
     known = np.full(1, np.nan)
     comparable = measure.comparable(values[None], known)[0]
-    found = divisions(comparable, level=level)
-    edges = [0, *(each.index for each in found), len(values)]
+    changes = divisions(comparable, level=level)
+    edges = [0, *(each.index for each in changes), len(values)]
     levels = [float(comparable[start:end].mean()) for start, end in pairwise(edges)]
     return [
         Step(
@@ -173,7 +171,7 @@ def steps(series: MetricSeries, *, level: float = LEVEL) -> list[Step]:
             p_value=each.p,
             other_settings=_changed(series.points, each.index),
         )
-        for at, each in enumerate(found)
+        for at, each in enumerate(changes)
     ]
 
 

@@ -8,8 +8,6 @@ Holm's correction, hence an interval that excludes 0. Equivalence is not the abs
 one-sided tests that the effect lies within the margin. If neither is shown, the verdict is undecided.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,13 +20,17 @@ from scipy.special import stdtr
 from bench import store
 from bench.array_types import BoolArray, FloatArray, IntArray
 from bench.cells import CellKey
+from bench.choices import ComparedMetric
 from bench.comparing.outcomes import CellChange, ChangeVerdict, Comparison, MetricChange, ResultSide, worst
 from bench.comparing.pairs import Pairs, ResultSet, check_pair, differences, other_targets
+from bench.comparing.too_good import Credible
 from bench.errors import InputError, StoreError
+from bench.reporting.source import suite_of
 from bench.reporting.values import Estimate
-from bench.spec import Gate
+from bench.spec import Gate, Suite, Thresholds
 from bench.stats.bootstrap import Interval, mean
 from bench.stats.paired import POWER, Paired, ReplicatePairs, holm, paired, replicates
+from bench.text import listed
 
 ROUNDING = 1e-6
 """An error below this share of the data's range is rounding: two such errors are the same."""
@@ -76,11 +78,11 @@ class Measure:
 
 
 MEASURES: Mapping[str, Measure] = {
-    "rmse": Measure(relative=True, worse=1),
-    "mae": Measure(relative=True, worse=1),
-    "skill": Measure(relative=False, worse=-1),
-    "r2": Measure(relative=False, worse=-1),
-    "directional_accuracy": Measure(relative=False, worse=-1),
+    ComparedMetric.RMSE: Measure(relative=True, worse=1),
+    ComparedMetric.MAE: Measure(relative=True, worse=1),
+    ComparedMetric.SKILL: Measure(relative=False, worse=-1),
+    ComparedMetric.R2: Measure(relative=False, worse=-1),
+    ComparedMetric.DIRECTIONAL_ACCURACY: Measure(relative=False, worse=-1),
 }
 """By their columns, which are those that a suite's thresholds name."""
 
@@ -181,7 +183,7 @@ def decide(tests: Family, *, alpha: float) -> list[Decision]:
 def _verdicts(
     tests: Family, compared: Paired, corrected: FloatArray, *, outside: FloatArray, alpha: float
 ) -> list[ChangeVerdict]:
-    found = []
+    verdicts = []
     for at, (count, difference) in enumerate(zip(compared.count, compared.difference, strict=True)):
         tested = _is_tested(corrected[at])
         alone = tests.deterministic[at] or (count > 1 and not tested)  # one change in every pair: chance has no part
@@ -194,8 +196,8 @@ def _verdicts(
             verdict = ChangeVerdict.REGRESSED if difference * tests.worse[at] > 0 else ChangeVerdict.IMPROVED
         else:
             verdict = ChangeVerdict.UNDECIDED
-        found.append(verdict)
-    return found
+        verdicts.append(verdict)
+    return verdicts
 
 
 def _is_tested(p_value: float) -> bool:
@@ -227,27 +229,29 @@ def _further(tests: Family, compared: Paired, *, alpha: float, family: int) -> F
     """
     gap = np.abs(tests.margin - np.abs(compared.difference))
     with np.errstate(divide="ignore", invalid="ignore"):  # without a spread nothing is undecided
-        room = gap / ReplicatePairs.of(tests.new, tests.old).deviation
+        distance = gap / ReplicatePairs.of(tests.new, tests.old).deviation
     change = replicates(compared.effect, level=1 - alpha / max(family, 1))
-    same = replicates(room, level=1 - 2 * alpha, power=(1 + POWER) / 2)
+    same = replicates(distance, level=1 - 2 * alpha, power=(1 + POWER) / 2)
     wanted = np.where(np.abs(compared.difference) > tests.margin, change, same)
     wanted = np.where(compared.count == 1, replicates(1.0, level=1 - alpha / max(family, 1)), wanted)
     return np.asarray(np.maximum(wanted - compared.count, 1.0))
 
 
 _Values = Mapping[str, tuple[FloatArray, FloatArray]]
-"""For each metric ``[places, seeds]`` before and now."""
+"""For each metric ``[cells, seeds]`` before and now."""
 
 
 def judged(pairs: Pairs, gate: Gate) -> list[tuple[MetricChange, ...]]:
-    """The metrics of each place, those that `gate` looks at and both sides have.
+    """The metrics of each cell, those that `gate` looks at and both sides have.
 
-    All tests of all metrics and places are one family.
+    All tests of all metrics and cells are one family.
     """
     values = {metric: pairs.values(metric) for metric in gate.thresholds.stated()}
     decisions = _decisions(pairs, values, gate)
     means = {metric: (mean(old), mean(new)) for metric, (old, new) in values.items()}
-    found: list[tuple[MetricChange, ...]] = []
+    rmse = mean(pairs.values("rmse")[1]).value
+    credible = Credible.of(pairs, alpha=gate.alpha)
+    metrics: list[tuple[MetricChange, ...]] = []
     for at, (old, new) in enumerate(pairs.sides()):
         present = [metric for metric in values if means[metric][0].count[at]]
         alone = old.deterministic and new.deterministic
@@ -261,12 +265,14 @@ def judged(pairs: Pairs, gate: Gate) -> list[tuple[MetricChange, ...]]:
             )
             for metric in present
         )
-        found.append(tuple(_unless_leak(change, new.noise_floor_mse) for change in changes))
-    return found
+        metrics.append(
+            tuple(_unless_too_good(change, at, rmse=float(rmse[at]), credible=credible) for change in changes)
+        )
+    return metrics
 
 
 def _decisions(pairs: Pairs, values: _Values, gate: Gate) -> dict[str, list[Decision]]:
-    thresholds, scale, cells = gate.thresholds.stated(), pairs.scale(), len(pairs.places)
+    thresholds, scale, cells = gate.thresholds.stated(), pairs.scale(), len(pairs.keys)
     old, new = (
         np.concatenate([MEASURES[name].comparable(both[side], scale) for name, both in values.items()])
         for side in (0, 1)
@@ -308,12 +314,13 @@ def _estimate(interval: Interval, at: int, *, deterministic: bool) -> Estimate:
     return Estimate(float(interval.value[at]), None if deterministic or math.isnan(low) else (low, high))
 
 
-def _unless_leak(change: MetricChange, noise_floor_mse: float | None) -> MetricChange:
-    """An RMSE that improved to less than that of the noise floor, by more than the threshold, is a suspected leak."""
-    if change.metric != "rmse" or change.verdict is not ChangeVerdict.IMPROVED or not noise_floor_mse:
+def _unless_too_good(change: MetricChange, at: int, *, rmse: float, credible: Credible) -> MetricChange:
+    """An improvement that no honest change can bring is a suspected leak; `rmse` is that of the cell now."""
+    if change.verdict is not ChangeVerdict.IMPROVED:
         return change
-    beats_the_best = change.new.value * (1 + change.threshold) < math.sqrt(noise_floor_mse)
-    return replace(change, verdict=ChangeVerdict.LEAK) if beats_the_best else change
+    threshold = change.threshold if change.relative else Thresholds().stated()["rmse"]
+    doubt = credible.doubt(at, rmse=rmse, threshold=threshold)
+    return replace(change, verdict=ChangeVerdict.LEAK, doubt=doubt) if doubt else change
 
 
 def compare(
@@ -360,8 +367,20 @@ def compare(
     )
 
 
-def compare_folders(old: Path, new: Path, gate: Gate | None = None, *, gate_file: str = "") -> Comparison:
-    """`compare` the results folders `old` and `new`.
+def compare_folders(
+    old: Path,
+    new: Path,
+    gate: Gate | None = None,
+    *,
+    gate_file: str = "",
+    parse: Callable[[str], Suite] = Suite.model_validate_json,
+) -> Comparison:
+    """`compare` what the results folders `old` and `new` hold of their suites; what else they keep is named.
+
+    Parameters
+    ----------
+    parse
+        Reads the suite that a folder keeps, see `bench.reporting.source.read`.
 
     Raises
     ------
@@ -369,32 +388,48 @@ def compare_folders(old: Path, new: Path, gate: Gate | None = None, *, gate_file
         As `compare`; or a folder holds no results, or some that cannot be read: one line for each folder.
     """
     tables: list[Mapping[str, pa.Table]] = []
-    problems = []
+    cautions, problems = [], []
     for folder in (old, new):
         try:
-            tables.append({"runs": store.read(folder, "runs")})
+            runs, caution = _of_suite(folder, parse)
         except StoreError as error:
             problems.append(str(error))
+        else:
+            tables.append({"runs": runs})
+            cautions += caution
     if problems:
         raise InputError("\n".join(dict.fromkeys(problems)))
-    return compare(tables[0], tables[1], gate, gate_file=gate_file)
+    return replace(compare(tables[0], tables[1], gate, gate_file=gate_file), cautions=tuple(cautions))
+
+
+def _of_suite(folder: Path, parse: Callable[[str], Suite]) -> tuple[pa.Table, list[str]]:
+    """The rows of the suite that `folder` holds, and what to know of the others."""
+    runs = store.read(folder, "runs")
+    suite, problem = suite_of(folder, parse)
+    kept = store.kept_cells(runs, suite, store.read_renewal(folder))
+    cautions = [problem] if problem else []
+    if kept:
+        named = listed([f"{cell.key.title} ({cell.reason})" for cell in kept[:3]])
+        more = f" and {len(kept) - 3} more" if len(kept) > 3 else ""
+        cautions.append(f"{folder} keeps what is no result of its suite, and is not compared: {named}{more}")
+    return store.without(runs, kept), cautions
 
 
 def _cells(pairs: Pairs, gate: Gate) -> tuple[CellChange, ...]:
     lost = zip(pairs.failing(gate.thresholds.stated()), pairs.vanished(), strict=True)
     return tuple(
-        replace(_cell(place, pairs, metrics=metrics, paired=int(paired)), failing=failing, vanished=vanished)
-        for place, metrics, paired, (failing, vanished) in zip(
-            pairs.places, judged(pairs, gate), pairs.count(), lost, strict=True
+        replace(_cell(key, pairs, metrics=metrics, paired=int(paired)), failing=failing, vanished=vanished)
+        for key, metrics, paired, (failing, vanished) in zip(
+            pairs.keys, judged(pairs, gate), pairs.count(), lost, strict=True
         )
     )
 
 
-def _cell(place: CellKey, pairs: Pairs, *, metrics: tuple[MetricChange, ...], paired: int) -> CellChange:
-    old, new = pairs.old.sides[place], pairs.new.sides[place]
+def _cell(key: CellKey, pairs: Pairs, *, metrics: tuple[MetricChange, ...], paired: int) -> CellChange:
+    old, new = pairs.old.sides[key], pairs.new.sides[key]
     same_machine = bool(old.machine) and old.machine == new.machine
     return CellChange(
-        place=place,
+        key=key,
         old=old,
         new=new,
         paired=paired,
@@ -403,7 +438,7 @@ def _cell(place: CellKey, pairs: Pairs, *, metrics: tuple[MetricChange, ...], pa
         fit_ratio=_quotient(new.fit_s, old.fit_s) if same_machine else None,
         predict_ratio=_quotient(new.predict_s, old.predict_s) if same_machine else None,
         notes=tuple(_notes(old, new, paired=paired, metrics=metrics)),
-        other_settings=differences(pairs.old.settings[place], pairs.new.settings[place]),
+        other_settings=differences(pairs.old.settings[key], pairs.new.settings[key]),
     )
 
 
@@ -417,6 +452,7 @@ def _notes(old: ResultSide, new: ResultSide, *, paired: int, metrics: Sequence[M
         notes.append("no replicate finished in both")
     elif not metrics and not notes:
         notes.append("no metric that is looked at has finite values in both")
+    notes += dict.fromkeys(metric.doubt for metric in metrics if metric.doubt)
     for metric in metrics:
         if metric.pairs < paired:
             notes.append(f"{metric.metric} is finite in both in {metric.pairs} of {paired} replicates")
@@ -428,4 +464,4 @@ def _notes(old: ResultSide, new: ResultSide, *, paired: int, metrics: Sequence[M
 
 
 def _where(cells: Sequence[CellChange], condition: Callable[[CellChange], bool]) -> tuple[CellKey, ...]:
-    return tuple(cell.place for cell in cells if condition(cell))
+    return tuple(cell.key for cell in cells if condition(cell))

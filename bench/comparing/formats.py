@@ -13,8 +13,6 @@ text, `range` and `extra`.
 Two result sets that cannot be compared at all are written in the same formats, so that their readers learn that too.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -22,6 +20,7 @@ from dataclasses import asdict
 from xml.etree import ElementTree as ET
 
 from bench.cells import CellKey
+from bench.choices import Format
 from bench.comparing.decision import MEASURES
 from bench.comparing.markdown import effect_of, further, to_markdown
 from bench.comparing.outcomes import CellChange, ChangeVerdict, Comparison, MetricChange
@@ -36,7 +35,7 @@ _IN_PROPERTIES = {**_IN_MESSAGES, ":": "%3A", ",": "%2C"}
 def to_annotations(comparison: Comparison) -> str:
     """One line for each alarm or cell that cannot be compared; a notice where there is none."""
     problems = _problems(comparison)
-    lines = [_reported("error", comparison, place.title, why) for place, why in problems.items()]
+    lines = [_reported("error", comparison, key.title, why) for key, why in problems.items()]
     warnings = [_reported("warning", comparison, comparison.suite, caution) for caution in comparison.cautions]
     if len(lines) > SHOWN:
         more = f"{len(lines) - SHOWN + 1} more cells got worse or cannot be compared; the summary lists them"
@@ -46,15 +45,14 @@ def to_annotations(comparison: Comparison) -> str:
 
 
 def _problems(comparison: Comparison) -> dict[CellKey, str]:
-    cells = {cell.place: cell for cell in comparison.cells}
-    found = {
-        place: f"{what}{effect_of(cells[place]) if place in cells else ''}"
-        for place, what in comparison.alarms().items()
+    cells = {cell.key: cell for cell in comparison.cells}
+    alarms = {
+        key: f"{what}{effect_of(cells[key]) if key in cells else ''}" for key, what in comparison.alarms().items()
     }
-    return found | {
-        cell.place: f"not comparable: {'; '.join(cell.notes)}"
+    return alarms | {
+        cell.key: f"not comparable: {'; '.join(cell.notes)}"
         for cell in comparison.incomparable()
-        if cell.place not in found
+        if cell.key not in alarms
     }
 
 
@@ -79,7 +77,7 @@ LONGEST = 1024
 def to_bencher(comparison: Comparison) -> str:
     """One benchmark for each cell that was compared, one measure for each metric, with its interval if it has one."""
     content = {
-        f"{comparison.suite}: {cell.place.title}"[:LONGEST]: {
+        f"{comparison.suite}: {cell.key.title}"[:LONGEST]: {
             metric.metric.replace("_", "-"): _values(metric) for metric in cell.metrics
         }
         for cell in comparison.cells
@@ -108,7 +106,7 @@ def _entry(suite: str, cell: CellChange, metric: MetricChange) -> dict[str, str 
     bounds = metric.new.interval
     spread = {"range": f"± {(bounds[1] - bounds[0]) / 2:.4g}"} if bounds else {}
     return {
-        "name": f"{suite}: {cell.place.title} ({metric.metric})",
+        "name": f"{suite}: {cell.key.title} ({metric.metric})",
         "unit": "original units",
         "value": metric.new.value,
         **spread,
@@ -116,7 +114,7 @@ def _entry(suite: str, cell: CellChange, metric: MetricChange) -> dict[str, str 
     }
 
 
-FORMAT = 3
+FORMAT = 4
 """Raise it when a key changes its name, type or meaning."""
 
 
@@ -133,11 +131,11 @@ def to_junit(comparison: Comparison) -> str:
     """Alarms are failures, what cannot be compared is an error, what is undecided or new is skipped."""
     suite = ET.Element("testsuite", name=_text(f"bench compare: {comparison.suite}"))
     for cell in comparison.cells:
-        _of_cell(_case(suite, cell.place), cell, comparison)
-    for place in comparison.vanished:
-        _outcome(_case(suite, place), "failure", "vanished", "the cell is not in the new result set")
-    for place in comparison.appeared:
-        _outcome(_case(suite, place), "skipped", "appeared", "the cell is not in the old result set")
+        _of_cell(_case(suite, cell.key), cell, comparison)
+    for key in comparison.vanished:
+        _outcome(_case(suite, key), "failure", "vanished", "the cell is not in the new result set")
+    for key in comparison.appeared:
+        _outcome(_case(suite, key), "skipped", "appeared", "the cell is not in the old result set")
     return _document(suite)
 
 
@@ -160,8 +158,8 @@ def _document(suite: ET.Element) -> str:
     return ET.tostring(root, encoding="unicode", xml_declaration=True)
 
 
-def _case(suite: ET.Element, place: CellKey) -> ET.Element:
-    return ET.SubElement(suite, "testcase", classname=_text(place.dataset), name=_text(place.title), time="0")
+def _case(suite: ET.Element, key: CellKey) -> ET.Element:
+    return ET.SubElement(suite, "testcase", classname=_text(key.dataset), name=_text(key.title), time="0")
 
 
 def _of_cell(case: ET.Element, cell: CellChange, comparison: Comparison) -> None:
@@ -201,12 +199,12 @@ def _annotations(why: str) -> str:
 
 
 REFUSALS: Mapping[str, Callable[[str], str]] = {
-    "md": _markdown,
-    "json": _json,
-    "junit": refused,
-    "annotations": _annotations,
-    "benchmark-action": lambda _: "[]",
-    "bencher": lambda _: "{}",
+    Format.MD: _markdown,
+    Format.JSON: _json,
+    Format.JUNIT: refused,
+    Format.ANNOTATIONS: _annotations,
+    Format.BENCHMARK_ACTION: lambda _: "[]",
+    Format.BENCHER: lambda _: "{}",
 }
 """By the names that ``--format`` takes: what is wrong, one line for each problem, as a file of that form.
 
@@ -215,12 +213,12 @@ Trackers of values get none.
 
 
 FORMATS: Mapping[str, Callable[[Comparison], str]] = {
-    "md": to_markdown,
-    "json": to_json,
-    "junit": to_junit,
-    "annotations": to_annotations,
-    "benchmark-action": to_benchmark_action,
-    "bencher": to_bencher,
+    Format.MD: to_markdown,
+    Format.JSON: to_json,
+    Format.JUNIT: to_junit,
+    Format.ANNOTATIONS: to_annotations,
+    Format.BENCHMARK_ACTION: to_benchmark_action,
+    Format.BENCHER: to_bencher,
 }
 """By the names that ``--format`` takes."""
 

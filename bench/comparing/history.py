@@ -1,7 +1,5 @@
 """Results folders → the values of a metric from run to run, for each cell."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -69,7 +67,7 @@ class MetricSeries:
     """The runs of one cell on the same data, in the order of time, and those that failed."""
 
     suite: str
-    place: CellKey
+    key: CellKey
     metric: str
     data: str
     points: tuple[Point, ...]
@@ -88,7 +86,7 @@ R = TypeVar("R", Point, RunFailure)
 
 
 def read(folders: Sequence[Path], metric: str) -> list[MetricSeries]:
-    """The series of `metric` in results folders, sorted by suite and place.
+    """The series of `metric` in results folders, sorted by suite and cell.
 
     A folder also stands for the results folders in it, up to `DEPTH` folders deep, and for its cells that were set
     aside. A run that several folders hold counts once. Runs on other data make a series of their own; a failed run
@@ -101,7 +99,7 @@ def read(folders: Sequence[Path], metric: str) -> list[MetricSeries]:
     InputError
         A folder holds no results, or no replicate has the metric.
     """
-    tables = [store.read(archive, "runs") for folder in folders for archive in _shelves(folder)]
+    tables = [store.read(each, "runs") for folder in folders for each in _results_folders(folder)]
     points: dict[_Key, dict[_Run, Point]] = defaultdict(dict)
     failures: dict[_Key, dict[_Run, RunFailure]] = defaultdict(dict)
     for runs in tables:
@@ -126,7 +124,7 @@ def _in_time(runs: Iterable[R]) -> tuple[R, ...]:
     return tuple(sorted(runs, key=lambda run: run.time or _EARLY))
 
 
-def _shelves(folder: Path) -> list[Path]:
+def _results_folders(folder: Path) -> list[Path]:
     """The results folders that `folder` stands for."""
     tops = list(_tops(folder, DEPTH))
     if not tops:
@@ -151,17 +149,17 @@ def _runs(runs: pa.Table, metric: str) -> Iterator[tuple[_Key, Point | RunFailur
     """Each run of a cell in `runs` that has values of `metric`, or has failed."""
     for rows in by_cell(runs).values():
         first = rows.slice(0, 1).to_pylist()[0]
-        place = CellKey.of(first)
+        cell = CellKey.of(first)
         ok = [row for row in rows.select(["status", metric]).to_pylist() if row["status"] == Status.OK]
         stated = np.array([row[metric] for row in ok if row[metric] is not None])
         values = stated[np.isfinite(stated)] if len(stated) else stated
         failed = len(rows) - len(ok) + len(stated) - len(values)
         commit = first["git_commit"] or ""
         time = min((time for time in rows["started_at"].to_pylist() if time), default=None)
-        key = first["suite"], place, f"{first['data_sha256'] or ''} {first['test_points'] or ''}"
+        key = first["suite"], cell, f"{first['data_sha256'] or ''} {first['test_points'] or ''}"
         if len(values):
             value = _mean(values, metric)
-            yield key, Point(commit, time, value, len(values), failed, settings(rows)[place])
+            yield key, Point(commit, time, value, len(values), failed, settings(rows)[cell])
         elif failed:
             yield key, RunFailure(commit, time, failed)
 

@@ -3,8 +3,6 @@
 Series are drawn as small multiples: each run a dot, each level a line, each step marked.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from importlib import resources
 from itertools import pairwise
@@ -31,35 +29,35 @@ SHOWN = 60
 _BETTER, _WORSE = "#0173b2", "#d55e00"
 
 
-def small_multiples(series: Sequence[MetricSeries], found: Sequence[Step]) -> Picture:
+def small_multiples(series: Sequence[MetricSeries], steps: Sequence[Step]) -> Picture:
     """One panel for each of `series` that has points, at most `SHOWN`, in the order given."""
     shown = [one for one in series if one.points][:SHOWN]
     with theme():
         figure, panels = Panels(count=len(shown), columns=3, height=1.2, below=0.5).figure()
         for at, (one, axes) in enumerate(zip(shown, panels, strict=True)):
-            _panel(axes, one, [step for step in found if step.series is one])
+            _panel(axes, one, [step for step in steps if step.series is one])
             axes.set_xlabel("run" if at >= len(shown) - 3 else "")
         title = f"{shown[0].metric} from run to run"
-        return picture(figure, name="history", title=title, alt=_alt(shown, found))
+        return picture(figure, name="history", title=title, alt=_alt(shown, steps))
 
 
-def _panel(axes: Axes, series: MetricSeries, found: Sequence[Step]) -> None:
+def _panel(axes: Axes, series: MetricSeries, steps: Sequence[Step]) -> None:
     values = [point.value for point in series.points]
     whole = np.array([not point.failed for point in series.points])
     for some, face in ((whole, MUTED), (~whole, "none")):
         axes.plot(np.flatnonzero(some), np.array(values)[some], "o", color=MUTED, markerfacecolor=face, markersize=2.5)
-    edges = [0, *(step.index for step in found), len(values)]
-    levels = [step.before for step in found] + [step.after for step in found[-1:]]
+    edges = [0, *(step.index for step in steps), len(values)]
+    levels = [step.before for step in steps] + [step.after for step in steps[-1:]]
     for (start, end), level in zip(pairwise(edges), levels, strict=bool(levels)):
         axes.plot([start - 0.4, end - 0.6], [level, level], color=INK, linewidth=1.2)
-    for step in found:
+    for step in steps:
         color = _WORSE if step.worse else _BETTER
         axes.axvline(step.index - 0.5, color=color, linewidth=1.2, linestyle="-" if step.worse else "--")
     span = max(values) - min(values) or abs(values[0]) * 0.1 or 1.0
     axes.set_ylim(min(values) - 0.15 * span, max(values) + 0.15 * span)
     axes.plot(_between(series), [0.04] * len(series.failures), "x", color=_WORSE, markersize=4, transform=_low(axes))
     axes.locator_params(axis="both", nbins=4)
-    axes.set_title(short(series.place.title, 36))
+    axes.set_title(short(series.key.title, 36))
 
 
 def _between(series: MetricSeries) -> list[float]:
@@ -73,25 +71,25 @@ def _low(axes: Axes) -> Transform:
     return axes.get_xaxis_transform()
 
 
-def _alt(shown: Sequence[MetricSeries], found: Sequence[Step]) -> str:
-    reported = [f"{step.series.place.title} from {number(step.before)} to {number(step.after)}" for step in found]
+def _alt(shown: Sequence[MetricSeries], steps: Sequence[Step]) -> str:
+    reported = [f"{step.series.key.title} from {number(step.before)} to {number(step.after)}" for step in steps]
     return f"{plural(len(shown), 'cell')}. " + ("; ".join(reported) if reported else "No step is seen") + "."
 
 
 COLUMNS = ("Cell", "Metric", "Since commit", "Run at", "Before", "Now", "Change", "p", "Also changed")
 
 
-def write(series: Sequence[MetricSeries], found: Sequence[Step], folder: Path, *, level: float) -> Path:
+def write(series: Sequence[MetricSeries], steps: Sequence[Step], folder: Path, *, level: float) -> Path:
     """Write ``index.html`` into `folder`, and return its path."""
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / "index.html"
-    write_atomically(target, html(series, found, level=level))
+    write_atomically(target, html(series, steps, level=level))
     return target
 
 
-def html(series: Sequence[MetricSeries], found: Sequence[Step], *, level: float) -> str:
+def html(series: Sequence[MetricSeries], steps: Sequence[Step], *, level: float) -> str:
     """The page; cells with a step come first."""
-    order = sorted(series, key=lambda one: not any(step.series is one for step in found))
+    order = sorted(series, key=lambda one: not any(step.series is one for step in steps))
     environment = Environment(
         loader=PackageLoader("bench.comparing"),
         autoescape=True,
@@ -99,14 +97,14 @@ def html(series: Sequence[MetricSeries], found: Sequence[Step], *, level: float)
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    picture = small_multiples(order, found)
+    picture = small_multiples(order, steps)
     style = resources.files("bench.reporting").joinpath("templates", "report.css").read_text(encoding="utf-8")
     return environment.get_template("history.html.j2").render(
         suites=listed(sorted({one.suite for one in series})),
-        statement=statement(series, found),
+        statement=statement(series, steps),
         cautions=cautions(series),
         columns=COLUMNS,
-        rows=[row(step) for step in found],
+        rows=[row(step) for step in steps],
         picture=picture,
         svg=Markup(picture.svg),  # noqa: S704 - drawn here; the texts in it are escaped
         style=Markup(style),  # noqa: S704 - a file of this project
@@ -116,22 +114,22 @@ def html(series: Sequence[MetricSeries], found: Sequence[Step], *, level: float)
     )
 
 
-def statement(series: Sequence[MetricSeries], found: Sequence[Step]) -> str:
+def statement(series: Sequence[MetricSeries], steps: Sequence[Step]) -> str:
     """What the table says, in a sentence."""
-    cells = {id(step.series) for step in found}
+    cells = {id(step.series) for step in steps}
     runs = max(len(one.points) for one in series)
-    worse = sum(step.worse for step in found)
-    if not found:
+    worse = sum(step.worse for step in steps)
+    if not steps:
         return f"No step is seen in {len(series)} series of at most {plural(runs, 'run')}."
     return (
-        f"{plural(len(found), 'step')} in {len(cells)} of {len(series)} series: {worse} for the worse, "
-        f"{len(found) - worse} for the better."
+        f"{plural(len(steps), 'step')} in {len(cells)} of {len(series)} series: {worse} for the worse, "
+        f"{len(steps) - worse} for the better."
     )
 
 
 def failures(series: Sequence[MetricSeries]) -> list[str]:
     """A sentence for each of `series` that lacks something: runs that failed, and values of some replicates alone."""
-    return [f"{one.place.title}: {'; '.join(reported)}." for one in series if (reported := list(_lacking(one)))]
+    return [f"{one.key.title}: {'; '.join(reported)}." for one in series if (reported := list(_lacking(one)))]
 
 
 def _lacking(one: MetricSeries) -> Iterator[str]:
@@ -151,7 +149,7 @@ def cautions(series: Sequence[MetricSeries]) -> list[str]:
     reported += failures(series)
     if few := sum(len(one.points) < 9 for one in series):
         reported.append(f"{few} of {len(series)} series have fewer than 9 runs, too few to show a step at 1 %.")
-    if len({one.place for one in series}) < len(series):
+    if len({one.key for one in series}) < len(series):
         reported.append("Some cells were run on other data at some time: each data set makes a series of its own.")
     if len(series) > SHOWN:
         reported.append(f"Only {SHOWN} of {len(series)} series are drawn; the table is complete.")
@@ -164,7 +162,7 @@ def row(step: Step) -> tuple[str, ...]:
     relative = step.series.metric in ("rmse", "mae")
     reported = f"{number(100 * change, 1)}\u202f%" if relative else number(change, 4)
     return (
-        step.series.place.title,
+        step.series.key.title,
         step.series.metric,
         point.commit[:12] or "not known",
         f"{point.time:%Y-%m-%d %H:%M}" if point.time else "not known",

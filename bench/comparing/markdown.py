@@ -3,12 +3,10 @@
 The functions that write the numbers of a verdict are used by every format.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from bench.comparing.decision import MOST
-from bench.comparing.outcomes import ALARMS, WORST_FIRST, CellChange, ChangeVerdict, Comparison, MetricChange
+from bench.comparing.outcomes import ALARMS, TOO_GOOD, WORST_FIRST, CellChange, ChangeVerdict, Comparison, MetricChange
 from bench.comparing.pairs import WORDS
 from bench.reporting.values import Estimate
 from bench.text import NOTHING, bounds, count, decimals, listed, markdown, number, plural, seconds
@@ -28,7 +26,7 @@ def effect_of(cell: CellChange) -> str:
     reported = [f"{metric.metric} {effect(metric)}" for metric in cell.metrics if metric.verdict is cell.verdict]
     if cell.losses() and cell.verdict not in ALARMS:
         reported = []
-    if cell.losses() or cell.verdict is ChangeVerdict.NOT_COMPARABLE:
+    if cell.losses() or cell.verdict in (ChangeVerdict.NOT_COMPARABLE, ChangeVerdict.LEAK):
         reported += cell.notes
     return f": {'; '.join(reported)}" if reported else ""
 
@@ -68,9 +66,9 @@ _RULE = "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |"
 
 def to_markdown(comparison: Comparison) -> str:
     """What changed in words, then a table of every cell: the worst first."""
-    cells = sorted(comparison.cells, key=lambda cell: (WORST_FIRST.index(cell.verdict), cell.place))
+    cells = sorted(comparison.cells, key=lambda cell: (WORST_FIRST.index(cell.verdict), cell.key))
     lines = [f"# Comparison: {comparison.verdict}", "", _statement(comparison), ""]
-    lines += [*_lists(comparison), *_cautions(comparison), "## Cells", "", _HEADER, _RULE]
+    lines += [*_too_good(comparison), *_lists(comparison), *_cautions(comparison), "## Cells", "", _HEADER, _RULE]
     lines += [row for cell in cells for row in _rows(cell)]
     return _fitted([*lines, "", _legend(comparison), *_notes(cells)])
 
@@ -79,9 +77,9 @@ def _statement(comparison: Comparison) -> str:
     counted = {verdict: len(comparison.having(verdict)) for verdict in WORST_FIRST}
     parts = [f"{amount} {verdict}" for verdict, amount in counted.items() if amount]
     only = [
-        f"{len(places)} {word}"
-        for word, places in (("vanished", comparison.vanished), ("appeared", comparison.appeared))
-        if places
+        f"{len(keys)} {word}"
+        for word, keys in (("vanished", comparison.vanished), ("appeared", comparison.appeared))
+        if keys
     ]
     more = f" {listed(only).capitalize()}." if only else ""
     return f"{plural(len(comparison.cells), 'cell')} in both: {listed(parts)}.{more}"
@@ -90,7 +88,7 @@ def _statement(comparison: Comparison) -> str:
 def _lists(comparison: Comparison) -> list[str]:
     lines: list[str] = []
     alarms = comparison.alarms()
-    for title, places in (
+    for title, keys in (
         ("Vanished", comparison.vanished),
         ("No longer finish", comparison.failed),
         ("Replicates vanished", comparison.thinned),
@@ -98,14 +96,30 @@ def _lists(comparison: Comparison) -> list[str]:
         ("Appeared", comparison.appeared),
         ("Finish again", comparison.fixed),
     ):
-        if places:
+        if keys:
             lines += [
                 f"## {title}",
                 "",
-                *(f"- {markdown(place.title)}{_why(alarms.get(place))}" for place in places),
+                *(f"- {markdown(key.title)}{_why(alarms.get(key))}" for key in keys),
                 "",
             ]
     return lines
+
+
+def _too_good(comparison: Comparison) -> list[str]:
+    """Each suspected leak with its reason, and what to do."""
+    suspected = comparison.having(ChangeVerdict.LEAK)
+    if not suspected:
+        return []
+    doubts = [(cell, dict.fromkeys(metric.doubt for metric in cell.metrics if metric.doubt)) for cell in suspected]
+    return [
+        f"## {TOO_GOOD.capitalize()}",
+        "",
+        *(f"- {markdown(cell.key.title)}: {markdown('; '.join(own))}" for cell, own in doubts),
+        "",
+        "`bench canary` looks for leaks at every stage. `bench baseline update` accepts an honest improvement.",
+        "",
+    ]
 
 
 def _why(alarm: str | None) -> str:
@@ -118,8 +132,8 @@ def _cautions(comparison: Comparison) -> list[str]:
     lines = [line for caution in comparison.cautions for line in (f"**Caution:** {markdown(caution)}.", "")]
     lines += [*_commits(comparison), *_machines(comparison)]
     for word in WORDS.values():
-        if found := sum(word in cell.other_settings for cell in comparison.cells):
-            lines += [f"Other {word} in {found} of {plural(total, 'cell')}: a change there may come from it.", ""]
+        if affected := sum(word in cell.other_settings for cell in comparison.cells):
+            lines += [f"Other {word} in {affected} of {plural(total, 'cell')}: a change there may come from it.", ""]
     return lines
 
 
@@ -146,7 +160,7 @@ def _rows(cell: CellChange) -> list[str]:
 def _row(cell: CellChange, numbers: Sequence[str], verdict: ChangeVerdict) -> str:
     more = f", {further(cell)}" if verdict is ChangeVerdict.UNDECIDED else ""
     times = [seconds(cell.old.fit_s), seconds(cell.new.fit_s)]
-    entries = [markdown(cell.place.title), *numbers, *times, f"{_MARKS[verdict]} {verdict}{more}"]
+    entries = [markdown(cell.key.title), *numbers, *times, f"{_MARKS[verdict]} {verdict}{more}"]
     return f"| {' | '.join(entries)} |"
 
 
@@ -185,22 +199,24 @@ def _legend(comparison: Comparison) -> str:
         "compare by the geometric mean of their ratios, the others by the mean of their differences; in brackets, "
         f"after a change its {100 * (1 - comparison.alpha):g} % interval, uncorrected, and after a mean its 95 % "
         "bootstrap interval over seeds. Equivalent: two one-sided tests show that the change is within the threshold. "
-        "A suspected leak: the RMSE improved to less than that of the best possible forecast. A model that draws no "
-        "random number has one fit for every seed: it has no interval, and its change alone decides. "
+        "A suspected leak is an improvement that no honest change can bring: to less than the RMSE of the best "
+        "possible forecast, of persistence, or by more on the test part than on the validation part than luck "
+        "explains. A model that draws no random number has one fit for every seed: it has no interval, and its change "
+        "alone decides. "
         "Times come from two sessions: they are no test of speed."
     )
 
 
 def _notes(cells: Sequence[CellChange]) -> list[str]:
-    noted = [f"- {markdown(cell.place.title)}: {markdown('; '.join(cell.notes))}" for cell in cells if cell.notes]
+    noted = [f"- {markdown(cell.key.title)}: {markdown('; '.join(cell.notes))}" for cell in cells if cell.notes]
     return ["", "## Notes", "", *noted] if noted else []
 
 
 def _fitted(lines: Sequence[str]) -> str:
     """`lines`, cut at the end where they would be more than `LIMIT` bytes."""
-    room = LIMIT - 200
+    bytes_left = LIMIT - 200
     for shown, line in enumerate(lines):
-        room -= len(line.encode()) + 1
-        if room < 0:
+        bytes_left -= len(line.encode()) + 1
+        if bytes_left < 0:
             return "\n".join([*lines[:shown], "", f"{plural(len(lines) - shown, 'more line')} left out."])
     return "\n".join(lines)

@@ -1,7 +1,5 @@
 """The results of a comparison: plain frozen values."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,8 +13,8 @@ class ChangeVerdict(StrEnum):
     """What became of one metric, of one cell, or of everything.
 
     `REGRESSED` and `IMPROVED` where the effect is above the threshold and significant; `EQUIVALENT` where it is shown
-    to lie within the threshold; `UNDECIDED` where neither is shown; `LEAK` where an improvement goes below the noise
-    floor, which no honest forecast does.
+    to lie within the threshold; `UNDECIDED` where neither is shown; `LEAK` where an improvement is larger than an
+    honest change can make it (`bench.comparing.too_good`).
     """
 
     REGRESSED = "regressed"
@@ -31,13 +29,16 @@ WORST_FIRST = tuple(ChangeVerdict)
 """A cell is judged by the worst of its metrics: the first of these."""
 
 
-def worst(found: Collection[ChangeVerdict]) -> ChangeVerdict:
-    """The worst of `found`; of nothing, nothing can be said."""
-    return next((verdict for verdict in WORST_FIRST if verdict in found), ChangeVerdict.NOT_COMPARABLE)
+def worst(verdicts: Collection[ChangeVerdict]) -> ChangeVerdict:
+    """The worst of `verdicts`; of nothing, nothing can be said."""
+    return next((verdict for verdict in WORST_FIRST if verdict in verdicts), ChangeVerdict.NOT_COMPARABLE)
 
 
 ALARMS = frozenset({ChangeVerdict.REGRESSED, ChangeVerdict.LEAK})
 """The verdicts on a cell for which a gate closes."""
+
+TOO_GOOD = "too good: look for a leak"
+"""What the gate says of a suspected leak."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,8 @@ class MetricChange:
         That there is no effect, corrected by Holm's method over the comparison; `None` where nothing was tested.
     further
         About how many more replicates would decide it; `None` unless undecided, or where it is inconclusive.
+    doubt
+        Why an improvement is too good to be honest; empty where it is not.
     """
 
     metric: str
@@ -117,6 +120,7 @@ class MetricChange:
     p_value: float | None
     further: int | None
     verdict: ChangeVerdict
+    doubt: str = ""
 
 
 @dataclass(frozen=True)
@@ -141,7 +145,7 @@ class CellChange:
         The kinds of settings, in words, that are not the same in both.
     """
 
-    place: CellKey
+    key: CellKey
     old: ResultSide
     new: ResultSide
     paired: int
@@ -167,7 +171,8 @@ class CellChange:
 
     def alarms(self) -> list[str]:
         """Why a gate closes for this cell; empty where it does not."""
-        return [*self.losses(), *([str(self.verdict)] if self.verdict in ALARMS else [])]
+        said = TOO_GOOD if self.verdict is ChangeVerdict.LEAK else str(self.verdict)
+        return [*self.losses(), *([said] if self.verdict in ALARMS else [])]
 
 
 @dataclass(frozen=True)
@@ -222,8 +227,8 @@ class Comparison:
     @property
     def verdict(self) -> ChangeVerdict:
         """On everything: a regression also where cells vanished or fail; not comparable where some cells are not."""
-        if self.alarms():
-            return ChangeVerdict.REGRESSED
+        if alarms := self.alarms():
+            return ChangeVerdict.LEAK if set(alarms.values()) == {TOO_GOOD} else ChangeVerdict.REGRESSED
         return worst({cell.verdict for cell in self.cells if not self._is_excused(cell)})
 
     @property
@@ -232,9 +237,9 @@ class Comparison:
         return len({*self.old_machines, *self.new_machines}) <= 1
 
     def alarms(self) -> dict[CellKey, str]:
-        """Why a gate closes: each place that got worse, with what became of it."""
-        found = {cell.place: "; ".join(reported) for cell in self.cells if (reported := cell.alarms())}
-        return dict.fromkeys(self.vanished, "vanished") | found
+        """Why a gate closes: each cell that got worse, with what became of it."""
+        alarms = {cell.key: "; ".join(reported) for cell in self.cells if (reported := cell.alarms())}
+        return dict.fromkeys(self.vanished, "vanished") | alarms
 
     def incomparable(self) -> tuple[CellChange, ...]:
         """The cells that should be compared and cannot be."""
@@ -246,7 +251,7 @@ class Comparison:
 
     def _is_excused(self, cell: CellChange) -> bool:
         """Whether it has no pair solely because no replicate finished before: nothing there can have got worse."""
-        return cell.place in self.fixed and not cell.old.finished and cell.place not in self.changed_data
+        return cell.key in self.fixed and not cell.old.finished and cell.key not in self.changed_data
 
 
 def _seeds(seeds: Sequence[int]) -> str:

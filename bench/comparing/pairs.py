@@ -44,7 +44,7 @@ def settings(runs: pa.Table) -> dict[CellKey, Settings]:
     specs: dict[CellKey, set[str]] = defaultdict(set)
     for row in runs.group_by([*CellKey.COLUMNS, "spec"], use_threads=False).aggregate([]).to_pylist():
         specs[CellKey.of(row)] |= {row["spec"]} - {None}
-    return {place: _by_name([CellSpec.from_json(text) for text in texts]) for place, texts in specs.items()}
+    return {key: _by_name([CellSpec.from_json(text) for text in texts]) for key, texts in specs.items()}
 
 
 def differences(old: Settings, new: Settings) -> tuple[str, ...]:
@@ -94,7 +94,7 @@ _TESTED = ("data_sha256", "test_points", "persistence_mse", "noise_floor_mse", "
 
 @dataclass(frozen=True, eq=False)
 class ResultSet:
-    """The cells of one result set, by their place."""
+    """The cells of one result set, by their keys."""
 
     sides: Mapping[CellKey, ResultSide]
     settings: Mapping[CellKey, Settings]
@@ -109,9 +109,7 @@ class ResultSet:
         layout = grid(runs)
         machines, tested, summaries = _machines(runs), _tested(runs), _Summaries.of(layout)
         sides = {
-            place: summaries.side(at, machines.get(place, []), tested[place])
-            for at, place in _places(layout)
-            if place in tested
+            key: summaries.side(at, machines.get(key, []), tested[key]) for at, key in _keys(layout) if key in tested
         }
         names = tuple(sorted({name for own in machines.values() for name in own}))
         suites = tuple(sorted(runs["suite"].unique().to_pylist()))
@@ -121,30 +119,30 @@ class ResultSet:
         """Whether any finished replicate has a value of `metric`."""
         return bool(np.isfinite(self.layout.values(metric)).any())
 
-    def values(self, metric: str, places: Sequence[CellKey], seeds: Sequence[int]) -> FloatArray:
-        """``[places, seeds]``: the column `metric`, NaN where a replicate is missing or not ok."""
-        return self._picked(self.layout.values(metric), places, seeds)
+    def values(self, metric: str, keys: Sequence[CellKey], seeds: Sequence[int]) -> FloatArray:
+        """``[cells, seeds]``: the column `metric`, NaN where a replicate is missing or not ok."""
+        return self._picked(self.layout.values(metric), keys, seeds)
 
-    def present(self, places: Sequence[CellKey], seeds: Sequence[int]) -> BoolArray:
-        """``[places, seeds]``: which replicates there are, however they ended."""
-        return np.asarray(self._picked((self.layout.row >= 0).astype(np.float64), places, seeds) == 1)
+    def present(self, keys: Sequence[CellKey], seeds: Sequence[int]) -> BoolArray:
+        """``[cells, seeds]``: which replicates there are, however they ended."""
+        return np.asarray(self._picked((self.layout.row >= 0).astype(np.float64), keys, seeds) == 1)
 
-    def ok(self, places: Sequence[CellKey], seeds: Sequence[int]) -> BoolArray:
-        """``[places, seeds]``: which replicates finished."""
-        return np.asarray(self._picked(self.layout.ok.astype(np.float64), places, seeds) == 1)
+    def ok(self, keys: Sequence[CellKey], seeds: Sequence[int]) -> BoolArray:
+        """``[cells, seeds]``: which replicates finished."""
+        return np.asarray(self._picked(self.layout.ok.astype(np.float64), keys, seeds) == 1)
 
-    def _picked(self, stored: FloatArray, places: Sequence[CellKey], seeds: Sequence[int]) -> FloatArray:
-        """``[places, seeds]`` out of ``[cells, models, seeds]``; NaN where there is none."""
+    def _picked(self, stored: FloatArray, keys: Sequence[CellKey], seeds: Sequence[int]) -> FloatArray:
+        """``[cells, seeds]`` out of ``[cells, models, seeds]``; NaN where there is none."""
         case = {each: i for i, each in enumerate(self.layout.cases)}
         model = {name: j for j, name in enumerate(self.layout.models)}
         column = [self.layout.seeds.index(seed) if seed in self.layout.seeds else -1 for seed in seeds]
         padded = np.pad(stored, ((0, 0), (0, 0), (0, 1)), constant_values=np.nan)  # -1 picks a missing one
-        rows = [padded[case[p.case], model[p.model], column] for p in places]
-        return np.array(rows).reshape(len(places), len(seeds))
+        rows = [padded[case[key.case], model[key.model], column] for key in keys]
+        return np.array(rows).reshape(len(keys), len(seeds))
 
 
-def _places(layout: Grid) -> Iterator[tuple[tuple[int, int], CellKey]]:
-    """Every place of the cross product, and where it is in ``[cells, models]``."""
+def _keys(layout: Grid) -> Iterator[tuple[tuple[int, int], CellKey]]:
+    """Every key of the cross product, and where it is in ``[cells, models]``."""
     for c, case in enumerate(layout.cases):
         for m, model in enumerate(layout.models):
             yield (c, m), case.key(model)
@@ -192,15 +190,15 @@ class _Summaries:
 
 def _machines(runs: pa.Table) -> dict[CellKey, list[str]]:
     """The machines that timed each cell, each in one line."""
-    found: dict[CellKey, set[str]] = defaultdict(set)
+    machines: dict[CellKey, set[str]] = defaultdict(set)
     for row in (
         runs.filter(pa.array(timed(runs)))
         .group_by([*CellKey.COLUMNS, *MACHINE], use_threads=False)
         .aggregate([])
         .to_pylist()
     ):
-        found[CellKey.of(row)].add(label(row))
-    return {place: sorted(names) for place, names in found.items()}
+        machines[CellKey.of(row)].add(label(row))
+    return {key: sorted(names) for key, names in machines.items()}
 
 
 def _commits(runs: pa.Table) -> tuple[str, ...]:
@@ -211,71 +209,71 @@ def _commits(runs: pa.Table) -> tuple[str, ...]:
 
 def _tested(runs: pa.Table) -> dict[CellKey, dict[str, list[Any]]]:
     """The fingerprints of each cell's data and test targets: the values of each column of `_TESTED`."""
-    found: dict[CellKey, dict[str, set[Any]]] = defaultdict(lambda: {name: set() for name in _TESTED})
+    tested: dict[CellKey, dict[str, set[Any]]] = defaultdict(lambda: {name: set() for name in _TESTED})
     for row in runs.group_by([*CellKey.COLUMNS, *_TESTED], use_threads=False).aggregate([]).to_pylist():
         for name in _TESTED:
-            found[CellKey.of(row)][name] |= {row[name]} - {None}
-    return {place: {name: sorted(values) for name, values in own.items()} for place, own in found.items()}
+            tested[CellKey.of(row)][name] |= {row[name]} - {None}
+    return {key: {name: sorted(values) for name, values in own.items()} for key, own in tested.items()}
 
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """The cells in common, sorted by place, and their replicates by seed."""
+    """The cells in common, sorted by key, and their replicates by seed."""
 
     old: ResultSet
     new: ResultSet
-    places: tuple[CellKey, ...]
+    keys: tuple[CellKey, ...]
     seeds: tuple[int, ...]
 
     @classmethod
     def of(cls, old: ResultSet, new: ResultSet) -> Pairs:
         """Pair the cells that `old` and `new` both have."""
-        places = tuple(sorted(old.sides.keys() & new.sides.keys()))
-        return cls(old, new, places, tuple(sorted({*old.layout.seeds, *new.layout.seeds})))
+        keys = tuple(sorted(old.sides.keys() & new.sides.keys()))
+        return cls(old, new, keys, tuple(sorted({*old.layout.seeds, *new.layout.seeds})))
 
     def sides(self) -> Iterator[tuple[ResultSide, ResultSide]]:
-        """Before and now, place by place."""
-        return ((self.old.sides[place], self.new.sides[place]) for place in self.places)
+        """Before and now, cell by cell."""
+        return ((self.old.sides[key], self.new.sides[key]) for key in self.keys)
 
     def count(self) -> IntArray:
-        """``[places]``: the replicates that are ok in both."""
-        both = self.old.ok(self.places, self.seeds) & self.new.ok(self.places, self.seeds)
+        """``[cells]``: the replicates that are ok in both."""
+        both = self.old.ok(self.keys, self.seeds) & self.new.ok(self.keys, self.seeds)
         return np.asarray(both.sum(axis=1))
 
     def vanished(self) -> list[tuple[int, ...]]:
-        """For each place the seeds that the old side has and the new one has not."""
-        return self._seeds(self.old.present(self.places, self.seeds) & ~self.new.present(self.places, self.seeds))
+        """For each cell the seeds that the old side has and the new one has not."""
+        return self._seeds(self.old.present(self.keys, self.seeds) & ~self.new.present(self.keys, self.seeds))
 
     def failing(self, metrics: Iterable[str]) -> list[tuple[int, ...]]:
-        """For each place the seeds of replicates that were ok and no longer are.
+        """For each cell the seeds of replicates that were ok and no longer are.
 
         One that is ok but lost the finite value of one of `metrics` is no longer ok.
         """
-        old, new = (side.ok(self.places, self.seeds) for side in (self.old, self.new))
+        old, new = (side.ok(self.keys, self.seeds) for side in (self.old, self.new))
         lost = old & ~new
         for metric in metrics:
             lost |= self._finite(self.old, metric) & ~self._finite(self.new, metric)
-        return self._seeds(lost & self.new.present(self.places, self.seeds))
+        return self._seeds(lost & self.new.present(self.keys, self.seeds))
 
     def _finite(self, side: ResultSet, metric: str) -> BoolArray:
-        return np.asarray(np.isfinite(side.values(metric, self.places, self.seeds)))
+        return np.asarray(np.isfinite(side.values(metric, self.keys, self.seeds)))
 
     def _seeds(self, which: BoolArray) -> list[tuple[int, ...]]:
         return [tuple(seed for seed, hit in zip(self.seeds, row, strict=True) if hit) for row in which.tolist()]
 
     def values(self, metric: str) -> tuple[FloatArray, FloatArray]:
-        """``[places, seeds]`` before and now; NaN where not both are there, or where they are of other targets."""
+        """``[cells, seeds]`` before and now; NaN where not both are there, or where they are of other targets."""
         comparable = np.array([not other_targets(*both) for both in self.sides()])
-        old, new = (side.values(metric, self.places, self.seeds) for side in (self.old, self.new))
+        old, new = (side.values(metric, self.keys, self.seeds) for side in (self.old, self.new))
         paired = np.isfinite(old) & np.isfinite(new) & comparable[:, None]
         return np.where(paired, old, np.nan), np.where(paired, new, np.nan)
 
     def deterministic(self) -> BoolArray:
-        """``[places]``: whether one fit stands for every seed, in both."""
+        """``[cells]``: whether one fit stands for every seed, in both."""
         return np.array([old.deterministic and new.deterministic for old, new in self.sides()])
 
     def scale(self) -> FloatArray:
-        """``[places]``: the range of the data; NaN where it is not known."""
+        """``[cells]``: the range of the data; NaN where it is not known."""
         return np.array([new.error_scale or np.nan for _, new in self.sides()])
 
 
@@ -306,9 +304,9 @@ def _metrics(old: ResultSet, new: ResultSet, metrics: Iterable[str]) -> Iterator
     if not (old.layout.ok.any() and new.layout.ok.any()):
         return  # what did not finish has no values, and is named as such
     for metric in metrics:
-        held = {"before": old.has(metric), "now": new.has(metric)}
-        if any(held.values()) and not all(held.values()):
-            has, lacks = sorted(held, key=lambda side: not held[side])
+        present = {"before": old.has(metric), "now": new.has(metric)}
+        if any(present.values()) and not all(present.values()):
+            has, lacks = sorted(present, key=lambda side: not present[side])
             yield (
                 f"metric {metric}: expected values in both result sets, got some {has} and none {lacks}; "
                 "run both with one version of bench, or leave it out of the suite's gate"
@@ -316,9 +314,9 @@ def _metrics(old: ResultSet, new: ResultSet, metrics: Iterable[str]) -> Iterator
 
 
 def _nothing_in_common(old: ResultSet, new: ResultSet) -> str:
-    def names(found: ResultSet) -> str:
-        shown = [place.title for place in sorted(found.sides)[:3]]
-        more = len(found.sides) - len(shown)
+    def names(results: ResultSet) -> str:
+        shown = [key.title for key in sorted(results.sides)[:3]]
+        more = len(results.sides) - len(shown)
         return (listed(shown) or "no cell") + (f" and {more} more" if more else "")
 
     return (

@@ -1,9 +1,7 @@
 """Sources of data: the registry of datasets. Each family of kinds has its own module in this package."""
 
-from __future__ import annotations
-
 from bench.data.base import DatasetKind
-from bench.data.files import FILE
+from bench.data.files.reading import FILE
 from bench.data.formulas import DAMPED_MULTISINE, GBM, NOISY_SINE, OSCILLATOR, RANDOM, RECALL, SINE, TWO_TONE
 from bench.data.images import DIGITS, MNIST
 from bench.data.pinned import stock

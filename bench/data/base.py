@@ -1,7 +1,5 @@
 """The contract between a source of data and everything that reads it, and SHA-256 of files and generated values."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,6 +14,8 @@ from bench.array_types import FloatArray, FloatArray32
 from bench.errors import DataError
 from bench.tasks import Task
 
+WHOLE = 2.0**53
+"""Up to here float64 holds every whole number."""
 LARGEST = 1e150
 """The largest magnitude of a value: errors are squared, and squares beyond 1.8e308 are no float64."""
 
@@ -42,11 +42,14 @@ class Provenance:
         SHA-256 of the file's bytes, or of the generated values (little-endian float64, C order).
     seed
         The data seed, for generated series.
+    notes
+        What a reader of the results has to know of how it was read: what was detected, and what looks wrong.
     """
 
     source: str
     sha256: str
     seed: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +63,7 @@ class Series:
     provenance
         Where it comes from.
     time
-        ``[N]`` strictly increasing: datetime64 or float64 seconds; `None` where only the order is known.
+        ``[N]`` strictly increasing: datetime64, float64 seconds or int64; `None` where only the order is known.
     best
         For generated data: `best(h)` is the best possible forecast, ``[N, C]``: entry `i` is the expectation
         of ``values[i]`` given the generating law and everything up to ``i - h`` (NaN where ``i < h`` leaves
@@ -69,6 +72,10 @@ class Series:
     autocovariance
         `autocovariance(lags)` is the covariance, ``[lags]``, of two points of one channel so many steps apart, where
         the law is stationary and it is known (a sine has a random phase); it gives the best linear forecast.
+    utc
+        Whether `time` are moments in UTC; else clocks of an unknown zone showed them.
+    breaks
+        Ascending indices of points that follow a gap in time: no window reaches across one.
 
     Raises
     ------
@@ -81,6 +88,8 @@ class Series:
     time: NDArray[Any] | None = None
     best: Callable[[int], FloatArray] | None = None
     autocovariance: Callable[[NDArray[np.int64]], FloatArray] | None = None
+    utc: bool = False
+    breaks: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         source, values = self.provenance.source, self.values

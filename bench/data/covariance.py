@@ -1,7 +1,5 @@
 """The best linear forecast from a window of a series whose covariance is known."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

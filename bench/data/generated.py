@@ -1,7 +1,5 @@
 """Common parts of generated datasets: the seed, the random stream, and the resulting `Series` or `Sequences`."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -11,7 +9,7 @@ from pydantic import Field
 
 from bench.array_types import FloatArray, FloatArray32
 from bench.data.base import Parameters, Provenance, Sequences, Series, arrays_sha256, values_sha256
-from bench.seeds import generator
+from bench.data.stand_ins import data_generator
 from bench.tasks import Task
 
 Length = Annotated[int, Field(ge=2, le=100_000_000)]
@@ -42,7 +40,7 @@ def stream(data_seed: int, kind: str) -> np.random.Generator:
 
     Datasets of one kind draw the same numbers, so two of them that differ in one parameter are paired.
     """
-    return generator(data_seed, "data", kind)
+    return data_generator(data_seed, "data", kind)
 
 
 def generated(

@@ -5,8 +5,6 @@ header of sizes, then bytes; compressed by gzip. See Y. LeCun, C. Cortes & C. Bu
 digits", section "File formats".
 """
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import math

@@ -4,8 +4,6 @@ The SHA-256 is checked each time. pooch and requests are slow to import, so they
 daily prices among the files come in two formats: ``Date,…,Close,…`` and ``date,…,close,…``.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,8 +17,11 @@ import requests
 from pydantic import Field
 
 from bench.data.base import DatasetKind, Parameters, Provenance, Series, file_sha256
-from bench.data.files import check, header, read_delimited
+from bench.data.files.options import File
+from bench.data.files.reading import names_of_columns, read_columns
+from bench.data.stand_ins import stand_in
 from bench.errors import DataError, DataUnavailable, one_line
+from bench.paths import path_of
 from bench.registry import lookup
 
 
@@ -116,6 +117,8 @@ def locate(name: str) -> Path:
         It is in none of these places; the message gives the two ways to provide it.
     """
     pinned = lookup(PINNED, name, "pinned file")
+    if (other := stand_in(name)) is not None:
+        return other
     if (given := _given(pinned)) is not None:
         if (sha256 := file_sha256(given)) != pinned.sha256:
             raise DataError(_differs(given, pinned, sha256))
@@ -158,7 +161,7 @@ def fetch(names: Iterable[str] = tuple(PINNED)) -> Iterator[LocalFile]:
 def cache_folder() -> Path:
     """BENCH_CACHE, or the user's cache folder of the operating system."""
     if named := os.environ.get("BENCH_CACHE"):
-        return Path(named)
+        return path_of(named)
     import pooch  # slow, and most runs find their files without it
 
     return Path(pooch.os_cache("bench"))
@@ -180,7 +183,7 @@ def _given(pinned: Pinned) -> Path | None:
 
 
 def _folders() -> list[Path]:
-    return [Path(part) for part in os.environ.get("BENCH_DATA", "").split(os.pathsep) if part]
+    return [path_of(part) for part in os.environ.get("BENCH_DATA", "").split(os.pathsep) if part]
 
 
 def _download(pinned: Pinned, cached: Path) -> Path:
@@ -190,9 +193,9 @@ def _download(pinned: Pinned, cached: Path) -> Path:
     except DataUnavailable as error:
         folders = [f"{folder}" if folder.is_dir() else f"{folder}, which is no folder" for folder in _folders()]
         given = f"not in BENCH_DATA ({'; '.join(folders)})" if folders else "BENCH_DATA names no folder"
-        held = "damaged in" if cached.is_file() else "not in"
+        state = "damaged in" if cached.is_file() else "not in"
         raise DataUnavailable(
-            f"{pinned.file}: {given}, {held} the cache ({cached.parent}), and {error}; {_WAYS}"
+            f"{pinned.file}: {given}, {state} the cache ({cached.parent}), and {error}; {_WAYS}"
         ) from error
 
 
@@ -257,10 +260,9 @@ def stock(name: str, summary: str) -> DatasetKind:
 
 def _load(name: str, parameters: Stock, _seed: int) -> Series:
     path = locate(name)
-    names = {column.lower(): column for column in header(path)}
+    names = {column.lower(): column for column in names_of_columns(path)}
     column = names.get(parameters.column, parameters.column)
-    columns = read_delimited(path, column, names["date"])
-    check(columns, column, max_gap=None)
+    columns, _ = read_columns(File(path=str(path), column=column, time=names["date"], max_gap=None))
     provenance = Provenance(source=f"{PINNED[name].address}, column {column!r}", sha256=PINNED[name].sha256)
     return Series(values=columns.values[:, None], provenance=provenance, time=columns.time)
 

@@ -8,8 +8,6 @@ padded + unit`` of a packed matrix belongs to one unit of one block. The input's
 row, which the kernels multiply by a column of ones.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -4,8 +4,6 @@
 ``vmap``, nested or not, is one call of the kernel.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -4,8 +4,6 @@ The products for the weights' gradients sum over rows and steps. They are comput
 factors are still in the cache, so no array over all steps is written.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from bench.kernels import equations

@@ -6,9 +6,8 @@ signatures of one function at the same moment, each may load the other's machine
 within a name: each dtype has its own name.
 """
 
-from __future__ import annotations
-
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from types import FunctionType
@@ -16,11 +15,15 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
 from filelock import FileLock
-from numba import extending, njit
+from numba import config, extending, njit
 from numpy.typing import NDArray
+
+from bench import scratch
 
 Array = NDArray[Any]
 
+scratch.settle_kernels()
+config.CACHE_DIR = os.environ.get(scratch.KERNELS, "")  # numba has read it when it was imported
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -5,8 +5,6 @@ of the batch, ``T`` steps, ``C`` channels, ``H`` hidden units. A tensor whose fi
 members.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -216,8 +214,8 @@ def implementation(x: Tensor) -> Implementation:
         raise InputError(f"BENCH_KERNELS=numba: expected float32 or float64 on a cpu, got {x.dtype} on {x.device}")
     if choice == "reference" or module is None:
         return in_torch
-    found: Implementation = import_module(module).apply
-    return found
+    apply: Implementation = import_module(module).apply
+    return apply
 
 
 def compiled(x: Tensor) -> bool:

@@ -17,8 +17,6 @@ relative error are below 5e-7, rounding included. A library function would be ca
 times the products. float64 serves to check gradients, so there each lane goes through the C library and is exact.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any

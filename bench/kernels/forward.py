@@ -3,8 +3,6 @@
 A tile is some rows of one member, copied between whole arrays and padded rows.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from bench.kernels import equations

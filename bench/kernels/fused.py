@@ -9,8 +9,6 @@ With several layers or two directions, the layers below the top keep their steps
 bidirectional top layer.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

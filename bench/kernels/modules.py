@@ -7,8 +7,6 @@ or, at less cost, called with weights that have a first dimension of members. Ei
 Not supported: projections, packed sequences, and sequences of different lengths.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields

@@ -9,8 +9,6 @@ threads suffice; numba's are neither safe to call from two threads nor after a f
 one thread, no other is started.
 """
 
-from __future__ import annotations
-
 import os
 import threading
 import weakref
@@ -269,12 +267,12 @@ def run_training(
     d_x = torch.empty(plan.members, *(inputs.x.shape[1:] if wants_x else (0,)), dtype=dtype)
     absent = _no_arrays(dtype)
     sums = np.zeros(plan.members * plan.groups * head_size(plan), DTYPES[dtype])
-    w, b, y, found, d_w, d_b = (flat(tensor, dtype) for tensor in (*head, losses, *d_head))
+    w, b, y, flat_losses, d_w, d_b = (flat(tensor, dtype) for tensor in (*head, losses, *d_head))
     arrays = absent._replace(
         operands=_operands(plan, inputs),
         gradients=Gradients(flat(d_x, dtype), *absent.gradients[1:3], *(flat(tensor, dtype) for tensor in gradients)),
         sums=_new_sums(plan, dtype),
-        head=Head(w, b, y, found, d_w, d_b, sums),
+        head=Head(w, b, y, flat_losses, d_w, d_b, sums),
     )
     _run(TRAIN, plan, arrays)
     return (losses, d_x, *gradients, *d_head)

@@ -4,8 +4,6 @@ The passes share nearly all of their code, which is compiled once. Each group of
 for each output the gradient of its weights, `padded` wide, followed by that of its bias; then the sum of the losses.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from bench.kernels.arrays import (
@@ -173,17 +171,19 @@ def _tile_pass(mode: int, plan: CallPlan, arrays: CallArrays, workspace: Workspa
 @part
 def _groups(mode: int, plan: CallPlan, arrays: CallArrays, first: int, last: int) -> None:
     workspace = _workspace(plan, arrays)
-    held = CallArrays(arrays.operands, workspace.results, arrays.upstream, arrays.gradients, arrays.sums, arrays.head)
+    local_arrays = CallArrays(
+        arrays.operands, workspace.results, arrays.upstream, arrays.gradients, arrays.sums, arrays.head
+    )
     at_hand = -1
     for i in range(first, last):
         # what a forward pass wrote last may still be in the cache
         task = first + last - 1 - i if mode == BACKWARD else i
         k, group = divmod(task, plan.groups)
         if k != at_hand:
-            _take_member(mode, plan, held, k, workspace)
+            _take_member(mode, plan, local_arrays, k, workspace)
             at_hand = k
         for index in range(group * plan.group, min((group + 1) * plan.group, plan.tiles)):
-            _tile_pass(mode, plan, held, workspace, tile_at(plan, k, index))
+            _tile_pass(mode, plan, local_arrays, workspace, tile_at(plan, k, index))
 
 
 @entry

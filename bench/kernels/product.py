@@ -8,8 +8,6 @@ The right factor is read in *panels* of one or two vectors' width. Weights are p
 (`bench.kernels.arrays`), so that a block reads them in order; any other matrix is read in panels from its own layout.
 """
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 # llvmlite, which numba is made of, carries no type information

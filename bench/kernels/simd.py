@@ -7,8 +7,6 @@ Only code compiled by numba can hold a vector. There are ``+ - * /`` between vec
 functions below; `bench.kernels.equations` has `tanh` and `sigmoid`.
 """
 
-from __future__ import annotations
-
 import functools
 import operator
 from typing import Any

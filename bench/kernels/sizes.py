@@ -18,8 +18,6 @@ Terms of this package:
     Of one step: a 1 for the biases, the channels, and a 0 if that is needed for an even number.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 from typing import Any, NamedTuple
 

@@ -1,7 +1,5 @@
 """The registered kinds of models. Importing this imports no torch."""
 
-from __future__ import annotations
-
 from bench.models.base import Choice, FloatRange, ModelKind, SearchRange
 from bench.models.parameters import (
     EncoderDecoderParameters,

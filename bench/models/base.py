@@ -1,7 +1,5 @@
 """The contract between a model and everything that trains, tunes or lists it. Imports no torch."""
 
-from __future__ import annotations
-
 import importlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field

@@ -5,8 +5,6 @@ representations using RNN encoder–decoder for statistical machine translation"
 the last value of the window.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -5,8 +5,6 @@ Keras 3: kernels are Glorot-uniform (Glorot & Bengio 2010), recurrent kernels ar
 Sutskever 2015). A SimpleRNN and an LSTM have one bias vector where torch has two; a GRU has two (``reset_after=True``).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 

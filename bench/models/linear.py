@@ -10,8 +10,6 @@ Learning*, 2nd edition, section 3.4.1).
 The logistic regression predicts a class from the values of the window, regardless of the order of the steps.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from torch import Tensor, nn
 

@@ -3,8 +3,6 @@
 Hyndman & Athanasopoulos, *Forecasting: Principles and Practice*, 3rd edition, section 5.2.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -3,8 +3,6 @@
 Equations and initial weights are those of `torch.nn.RNN`, `torch.nn.LSTM` and `torch.nn.GRU`, or Keras's.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 

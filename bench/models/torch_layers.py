@@ -4,8 +4,6 @@ The layers of `bench.kernels` have the parameters of `torch.nn`'s under the same
 may use either, and the state dict of one loads into the other.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Mapping
 from typing import Any

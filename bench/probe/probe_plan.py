@@ -1,7 +1,5 @@
 """Decide what to probe: the workload of each cell, and the cells that are not stored for this machine."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -113,12 +111,12 @@ def _trained(folder: Path) -> dict[str, dict[str, Any]]:
     runs = read(folder, "runs").select(["cell_id", "status", "hyperparameters", "epochs"])
     ok = runs.filter(pc.equal(runs["status"], Status.OK.value))
     grouped = ok.group_by("cell_id", use_threads=False).aggregate([("hyperparameters", "first"), ("epochs", "list")])
-    found = {}
+    trained = {}
     for row in grouped.to_pylist():
         if row["hyperparameters_first"] and None not in row["epochs_list"]:
             epochs = {"epochs": median_high(row["epochs_list"])}
-            found[row["cell_id"]] = json.loads(row["hyperparameters_first"]) | epochs
-    return found
+            trained[row["cell_id"]] = json.loads(row["hyperparameters_first"]) | epochs
+    return trained
 
 
 def _wanted(cell: Cell, preflight: Preflight, trained: Mapping[str, Any] | None) -> Wanted:
@@ -150,9 +148,9 @@ def _rounds(probes: pa.Table) -> dict[tuple[str, str | None], float]:
     ours = json.dumps(libraries(), sort_keys=True)
     known = probes.filter(pc.equal(probes["libraries"], ours))
     grouped = known.group_by(["cell_id", "workload", "status"]).aggregate([("repeat", "max")]).to_pylist()
-    found = {}
+    rounds = {}
     for row in grouped:
         if row["status"] != Status.UNAVAILABLE:
             ok = row["status"] == Status.OK
-            found[row["cell_id"], row["workload"]] = row["repeat_max"] + 1 if ok else math.inf
-    return found
+            rounds[row["cell_id"], row["workload"]] = row["repeat_max"] + 1 if ok else math.inf
+    return rounds

@@ -8,8 +8,6 @@ This module runs in the worker process. torch is imported here, so that the reco
 and torch's memory is not counted as the model's.
 """
 
-from __future__ import annotations
-
 import functools
 import gc
 import math
@@ -287,11 +285,11 @@ class Prober:
 
     def sample(self) -> Sample:
         """One round: every quantity once."""
-        found = {name: timer.sample() for name, timer in self._timers.items()}
-        found["windows_per_s"] = PREDICT_BATCH / found["windows_per_s"]
+        values = {name: timer.sample() for name, timer in self._timers.items()}
+        values["windows_per_s"] = PREDICT_BATCH / values["windows_per_s"]
         if self._bank:
-            found["bank_step_s"] /= self._bank.members
-        return {**found, **derived(self.workload, found), "machine_reference_s": machine_reference_s(repeats=3)}
+            values["bank_step_s"] /= self._bank.members
+        return {**values, **derived(self.workload, values), "machine_reference_s": machine_reference_s(repeats=3)}
 
 
 def derived(workload: Workload, sample: Sample) -> Sample:
@@ -311,9 +309,9 @@ def _flops(kind: ModelKind, workload: Workload) -> Mapping[str, float]:
     formula = FORMULAS.get(workload.kind)
     if formula is None:  # of another distribution
         return {}
-    found = formula(kind.parameters.model_validate_json(workload.parameters), workload.shape)
-    step = {} if found.step is None else {"step_flops": found.step * workload.rows}
-    return {"forward_flops": found.forward, **step}
+    counts = formula(kind.parameters.model_validate_json(workload.parameters), workload.shape)
+    step = {} if counts.step is None else {"step_flops": counts.step * workload.rows}
+    return {"forward_flops": counts.forward, **step}
 
 
 def _settled_bytes(device: str) -> int:

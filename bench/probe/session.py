@@ -6,8 +6,6 @@ round: importing torch for every round would take longer than the measurement. R
 the case (A B C A B C …), so that a machine that slows down slows all of them.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,8 +23,8 @@ from bench.running.rows import Blocked
 from bench.running.runner import Advanced, Finished, Listener, Planned, Started
 from bench.running.workers import Worker, WorkerDiedError
 from bench.spec import Suite
-from bench.store import read_suite, write_suite, writing
-from bench.store.environment import environment
+from bench.store import read_suite, writing
+from bench.store.environment import checkout, environment
 from bench.store.schema import ADVICE, Status, table
 
 
@@ -36,12 +34,13 @@ class ProbeSession:
 
     device: str
     threads: int
+    code: Mapping[str, Any] = field(default_factory=dict)  # the checkout as it was when the first of them began
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 def probed(wanted: Wanted, facts: Facts, samples: Sequence[Sample], session: ProbeSession) -> pa.Table:
     """A row for every quantity, of every round where it is repeated: the raw samples."""
-    common = {**_common(wanted, session), **facts.environment, "status": Status.OK.value}
+    common = {**_common(wanted, session), **facts.environment, **session.code, "status": Status.OK.value}
     return table("probes", [{**common, **row} for row in _values(facts, samples)])
 
 
@@ -49,6 +48,7 @@ def failed(wanted: Wanted, why: Blocked, session: ProbeSession) -> pa.Table:
     """One row that says why there is no more."""
     place = {
         **environment(session.device),
+        **session.code,
         "threads": session.threads,
     }  # its own: the worker sent none
     return table("probes", [{**_common(wanted, session), **place, "status": why.status.value, "reason": why.reason}])
@@ -117,12 +117,12 @@ def run(plan: ProbePlan, listener: Listener, *, suite: Suite | None = None, targ
     listener(Planned(total=len(plan.cells), pending=count, remaining_s=clock.left_s(0)))
     if not count:
         return
-    if suite is not None and read_suite(plan.folder) is None:
-        write_suite(plan.folder, suite.model_dump_json(indent=1))
-    done = 0
-    with writing(plan.folder) as writer:
+    done, code = 0, checkout()
+    with writing(plan.folder) as writer:  # refuses before anything is changed
+        if suite is not None and read_suite(plan.folder) is None:
+            writer.put_suite(suite.model_dump_json(indent=1))
         for group in _groups(plan.pending):
-            session = ProbeSession(setting.device, setting.threads)
+            session = ProbeSession(setting.device, setting.threads, code)
             subjects = _measured(group, setting, listener, left_s=partial(clock.left_s, done), target=target)
             left_s = clock.left_s(done + len(subjects))
             for subject in subjects:

@@ -1,7 +1,5 @@
 """What is measured, and the results: frozen values sent to the probe's worker process and back. Imports no torch."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass

@@ -4,8 +4,6 @@ Every function takes arrays of one shape, ``[N]`` or ``[N, …, C]``, in one uni
 are float64 whatever the input. A value that is not finite raises `ValueError` with the name of its array.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,8 +1,6 @@
 """One cell's data: loaded, split, scaled, and ready for training and for the test."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -77,6 +75,7 @@ class Prepared:
         origin, validation = self.source.provenance, self.data.validation
         return {
             "data_source": origin.source,
+            "data_notes": "; ".join(origin.notes) or None,
             "data_sha256": origin.sha256,
             "data_seed": origin.seed,
             "train_windows": len(self.data.train),
@@ -156,7 +155,7 @@ def outline(cell: Cell, source: Series | Sequences) -> Outline:
         data, _ = _selections(cell, cut, source, source.inputs, source.targets)
     else:
         cut = _cut(cell, source)
-        data, _ = _windows(cell, cut, source.values)
+        data, _ = _windows(cell, cut, source, source.values)
     return Outline(len(data.train), len(data.validation or ()), shape_of(data, cell.training))
 
 
@@ -171,12 +170,32 @@ def _cut(cell: Cell, series: Series) -> Parts:
     )
 
 
-def _windows(cell: Cell, cut: Parts, values: FloatArray) -> tuple[TrainingData, Windows]:
-    """Views of ``values`` ``[N, C]`` for training, and for the test."""
-    window = cell.sequence_length, cell.horizon
-    validation = evaluation_windows(values, cut.validation, *window)
-    data = TrainingData(train_windows(values, cut, *window), validation or None, cell.as_published)
-    return data, evaluation_windows(values, cut.test, *window)
+def _windows(cell: Cell, cut: Parts, series: Series, values: FloatArray) -> tuple[TrainingData, Windows]:
+    """Views of ``values`` ``[N, C]``, those of `series` in any units, for training and for the test."""
+    window, breaks = (cell.sequence_length, cell.horizon), series.breaks
+    train = train_windows(values, cut, *window).between(breaks)
+    later = (evaluation_windows(values, part, *window) for part in (cut.validation, cut.test))
+    validation, test = (windows.between(breaks) for windows in later)
+    if breaks:
+        _check_pieces({"train": train, "validation": validation, "test": test}, cell, cut, series)
+    return TrainingData(train, validation or None, cell.as_published), test
+
+
+def _check_pieces(windows: Mapping[str, Windows], cell: Cell, cut: Parts, series: Series) -> None:
+    """Every part that has points has a window between two gaps.
+
+    Raises
+    ------
+    DataError
+        One has none.
+    """
+    for name, part in windows.items():
+        if not part and (name != "validation" or cut.validation.stop > cut.validation.start):
+            raise DataError(
+                f"{series.provenance.source}: expected a window of {cell.sequence_length} + {cell.horizon} points "
+                f"without a gap in the {name} part, got none; give a shorter sequence_length, fill the gaps, or let "
+                "windows reach across them: across_gaps: true"
+            )
 
 
 def _selections(
@@ -195,7 +214,7 @@ def _of_series(cell: Cell, series: Series, scaler: Scaler | None) -> Prepared:
     cut = _cut(cell, series)
     fitted = series.values if cell.as_published.scaler == "series" else series.values[cut.train]
     scaler = scaler or Scaler.fit(cell.training.scaler, fitted)
-    data, test = _windows(cell, cut, scaler.transform(series.values))
+    data, test = _windows(cell, cut, series, scaler.transform(series.values))
 
     def compared(teacher_forced: bool) -> SeriesScorer:  # noqa: FBT001 - its only argument
         return SeriesScorer(series, cut, test, teacher_forced)

@@ -1,7 +1,5 @@
 """The references of forecasts of the test part: persistence, noise floors, clean sequences, classes."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -140,13 +138,13 @@ class SeriesScorer:
     @property
     def truth(self) -> FloatArray:
         """``[points, C]``."""
-        return self.series.values[self.cut.test]
+        return self.series.values[self.test.index]
 
     @cached_property
     def persistence(self) -> FloatArray:
         """``[points, C]``: the last value that the model was shown, again."""
         back = 1 if self.teacher_forced else self.test.steps()
-        last: FloatArray = self.series.values[np.arange(self.cut.n)[self.cut.test] - back]
+        last: FloatArray = self.series.values[self.test.index - back]
         return last
 
     @cached_property
@@ -158,7 +156,7 @@ class SeriesScorer:
         forecast = np.empty_like(self.truth)
         for step in np.unique(steps):
             chosen = steps == step
-            forecast[chosen] = self.series.best(int(step))[self.cut.test][chosen]
+            forecast[chosen] = self.series.best(int(step))[self.test.index][chosen]
         return forecast
 
     @cached_property
@@ -201,10 +199,10 @@ class SeriesScorer:
     def columns(self, prediction: FloatArray) -> dict[str, Any]:
         """The columns of `predictions`."""
         channels = prediction.shape[1]
-        index = np.arange(self.cut.n)[self.cut.test]
+        index = self.test.index
         return {
             "index": np.repeat(index, channels),
-            "time": as_text(self.series.time, np.repeat(index, channels)),
+            "time": as_text(self.series.time, np.repeat(index, channels), utc=self.series.utc),
             "channel": np.tile(np.arange(channels), len(index)),
             "step": np.repeat(self.test.steps(), channels),
             "truth": flat(self.truth),
@@ -243,13 +241,16 @@ def as_columns(values: Mapping[str, float]) -> dict[str, Any]:
     return {name: None if math.isnan(value) else value for name, value in values.items()}
 
 
-def as_text(time: NDArray[Any] | None, index: NDArray[np.int64]) -> pa.Array:
-    """The `time` column at `index`: ISO 8601 for dates, numbers as written, null where the series has none."""
+def as_text(time: NDArray[Any] | None, index: NDArray[np.int64], *, utc: bool = False) -> pa.Array:
+    """The `time` column at `index`: ISO 8601 for dates (of moments in UTC with ``Z``), numbers, null where none is."""
     if time is None:
         return pa.nulls(len(index), pa.string())
     chosen = time[index]
     if np.issubdtype(chosen.dtype, np.datetime64):
-        return pa.array(np.datetime_as_string(chosen), pa.string())
+        texts = np.datetime_as_string(chosen, timezone="UTC" if utc else "naive")
+        return pa.array(texts, pa.string())
+    if np.issubdtype(chosen.dtype, np.integer):  # too large for float64
+        return pa.array([str(value) for value in chosen], pa.string())
     return pa.array([repr(float(value)) for value in chosen], pa.string())
 
 

@@ -9,7 +9,9 @@ Training and prediction use windows over one series and independent sequences th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -142,14 +144,24 @@ def check_length(
             f"sequence_length {sequence_length} + horizon {horizon} needs {needed}: give a longer series, "
             "a shorter sequence_length or smaller parts"
         )
-    held_out = {"validation": cut.validation_end - cut.train_end, "test": n - cut.validation_end}
-    for name, points in held_out.items():
+    if (targets := n - cut.validation_end) < horizon:
+        raise DataError(
+            f"{_named(source)}{n} points leave {targets} for test, but a horizon of {horizon} is longer: "
+            f"steps {targets + 1} to {horizon} would never be tested; give a larger test part, or a horizon of at most "
+            f"{targets}"
+        )
+    later_parts = {"validation": cut.validation_end - cut.train_end, "test": n - cut.validation_end}
+    for name, points in later_parts.items():
         if cut.apart and 0 < points < needed:
             raise DataError(
                 f"{_named(source)}{name} has {points} points, but one window of sequence_length {sequence_length} + "
                 f"horizon {horizon} needs {needed} of its own (split: apart): give more, or a shorter sequence_length"
             )
     return cut
+
+
+_ROUNDING = 8 * float(np.finfo(np.float64).eps)
+"""Values of one level that differ by less, as a share of it, are one value that was rounded."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,7 +176,8 @@ class Scaler:
         """Fit on ``values`` ``[N, C]``.
 
         `minmax` maps them onto [0, 1], `symmetric` onto [-1, 1], `standard` to mean 0 and deviation 1, and `none`
-        leaves them as they are. A channel that never changes keeps its unit: its scale is 1.
+        leaves them as they are. A channel that never changes, but for the rounding of its values, keeps its unit: its
+        scale is 1.
         """
         low, high = values.min(axis=0), values.max(axis=0)
         offset, scale = {
@@ -173,7 +186,8 @@ class Scaler:
             "standard": lambda: (values.mean(axis=0), values.std(axis=0)),
             "none": lambda: (np.zeros_like(low), np.ones_like(low)),
         }[kind]()
-        return cls(offset, np.where(scale > 0, scale, 1.0))
+        varies = (high - low > _ROUNDING * np.maximum(np.abs(low), np.abs(high))) & (scale > 0)
+        return cls(offset, np.where(varies, scale, 1.0))
 
     def transform(self, values: FloatArray) -> FloatArray:
         """Original units to scaled units; the last axis holds the channels."""
@@ -193,16 +207,16 @@ class Windows:
     values
         ``[N, C]`` the whole series in scaled units, shared and never copied.
     places
-        The index of the first target of each window.
+        The index of the first target of each window, ascending: evenly spaced, or ``[W]`` where gaps come between.
     end
-        The first index past the last target.
+        The first index past the last target; ``[W]`` of each window where gaps come between.
     sequence_length, horizon
         Points in, points out.
     """
 
     values: FloatArray
-    places: range
-    end: int
+    places: range | NDArray[np.int64]
+    end: int | NDArray[np.int64]
     sequence_length: int
     horizon: int
 
@@ -231,42 +245,83 @@ class Windows:
 
     @property
     def points(self) -> int:
-        """How many distinct points are targets."""
-        return self.end - self.places.start
+        """How many distinct points are targets. Needs windows that tile (`evaluation_windows`), as do all below."""
+        if isinstance(self.places, range) and isinstance(self.end, int):
+            return self.end - self.places.start
+        return int(self._counted.sum())
+
+    @property
+    def index(self) -> NDArray[np.int64]:
+        """``[points]``: the index of each target in the series, in time order."""
+        targets = np.asarray(self.places)[:, None] + np.arange(self.horizon)
+        return np.asarray(targets[self._counted])
+
+    @property
+    def _counted(self) -> NDArray[np.bool_]:
+        """``[W, H]``: which steps lie before the `end` of their window."""
+        left = self.end - np.asarray(self.places)
+        return np.asarray(np.arange(self.horizon) < left[:, None])
 
     def inputs(self, which: slice | NDArray[np.int64]) -> FloatArray:
         """``[B, T, C]``: a view for a slice, a gathered batch for an array of window numbers."""
         views: FloatArray = sliding_window_view(self.values, self.sequence_length, axis=0)  # [N - T + 1, C, T]
-        if isinstance(which, slice):
-            chosen = self.places[which]
+        if isinstance(which, slice) and isinstance(chosen := self.places[which], range):
             rows = slice(chosen.start - self.sequence_length, chosen.stop - self.sequence_length, chosen.step)
             return views[rows].swapaxes(1, 2)
-        gathered: FloatArray = views[self._places(which) - self.sequence_length]
+        gathered: FloatArray = views[self.first_targets(which) - self.sequence_length]
         return gathered.swapaxes(1, 2)
 
     def targets(self, which: slice | NDArray[np.int64]) -> FloatArray:
-        """``[B, H, C]``; where the last window overruns `end`, its last target is repeated and never counted."""
-        steps = self._places(which)[:, None] + np.arange(self.horizon)  # [B, H]
-        targets: FloatArray = self.values[np.minimum(steps, self.end - 1)]
+        """``[B, H, C]``; where a window overruns its `end`, its last target is repeated and never counted."""
+        steps = self.first_targets(which)[:, None] + np.arange(self.horizon)  # [B, H]
+        targets: FloatArray = self.values[np.minimum(steps, np.atleast_1d(self.last_targets(which))[:, None])]
         return targets
 
-    def _places(self, which: slice | NDArray[np.int64]) -> NDArray[np.int64]:
+    def first_targets(self, which: slice | NDArray[np.int64]) -> NDArray[np.int64]:
+        """The index of the first target of each window of those numbered `which`."""
+        if not isinstance(self.places, range):
+            return self.places[which]
         if isinstance(which, slice):
             chosen = self.places[which]
             return np.arange(chosen.start, chosen.stop, chosen.step)
         return self.places.start + which * self.places.step
 
+    def last_targets(self, which: slice | NDArray[np.int64]) -> int | NDArray[np.int64]:
+        """The index of the last target that a window may have: of each, or of all of them."""
+        return self.end - 1 if isinstance(self.end, int) else self.end[which] - 1
+
+    def between(self, breaks: Sequence[int]) -> Windows:
+        """Those that reach across none of `breaks`, indices of points that follow a gap.
+
+        Where windows tile, they begin anew after each: the first `sequence_length` points from there are inputs alone.
+        """
+        places, end = self.places, self.end
+        if not (breaks and isinstance(places, range) and isinstance(end, int)):
+            return self
+        whole = self.horizon if places.step < self.horizon else 1
+        pieces = []
+        for start, stop in pairwise([0, *(at for at in breaks if 0 < at < end), end]):
+            first = max(places.start, start + self.sequence_length) if start else places.start
+            pieces.append((range(first, min(places.stop, stop - whole + 1), places.step), stop))
+        pieces = [piece for piece in pieces if len(piece[0])] or pieces[-1:]
+        if len(pieces) == 1:
+            return replace(self, places=pieces[0][0], end=pieces[0][1])
+        ends = np.concatenate([np.full(len(piece), stop) for piece, stop in pieces])
+        return replace(self, places=np.concatenate([np.asarray(piece) for piece, _ in pieces]), end=ends)
+
     def truth(self) -> FloatArray:
-        """``[points, C]``: every target once, in time order. Needs windows that tile (`evaluation_windows`)."""
-        return self.values[self.places.start : self.end]
+        """``[points, C]``: every target once, in time order."""
+        if isinstance(self.places, range) and isinstance(self.end, int):
+            return self.values[self.places.start : self.end]
+        return self.values[self.index]
 
     def assemble(self, predictions: FloatArray) -> FloatArray:
         """Lay window predictions ``[W, H, C]`` side by side: ``[points, C]``; the overrun is cut off."""
-        return predictions.reshape(-1, self.channels)[: self.points]
+        return np.asarray(predictions[self._counted])
 
     def steps(self) -> NDArray[np.int64]:
         """``[points]``: how far each target lies ahead of the last input, 1 … horizon."""
-        return np.arange(self.points) % self.horizon + 1
+        return np.asarray(np.nonzero(self._counted)[1] + 1)
 
 
 def train_windows(values: FloatArray, cut: Parts, sequence_length: int, horizon: int) -> Windows:

@@ -3,8 +3,6 @@
 Each card has its verdicts, its pictures and the results under the protocol.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +14,7 @@ from bench.replication.card_tables import TERMS, Verdicts, answer, results
 from bench.replication.cards import Card, cards
 from bench.replication.evidence_rows import Tables
 from bench.replication.systems import Statement, System, parsed, systems_of
-from bench.reporting import render as report_render
-from bench.reporting import tables as report_tables
+from bench.reporting import render as report_render, tables as report_tables
 from bench.reporting.export import cell_commands, cell_rows
 from bench.reporting.figures.svg import Picture
 from bench.reporting.page import environment, shell
@@ -101,6 +98,7 @@ def _values(
         "answer": answer(all_cards, left_out),
         "overview": card_tables.overview(all_cards),
         "failures": report_tables.failures(summary),
+        "kept": report_tables.kept(summary),
         "rows": cell_rows(summary),
         "cell_commands": cell_commands(summary),
         "terms": TERMS,

@@ -1,7 +1,5 @@
 """A card → its pictures: loss curves, errors of replicates with the printed numbers, predictions and truth."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -21,8 +19,7 @@ from bench.replication.findings import Printed, Spread, Trajectory
 from bench.replication.systems import DESCRIBED
 from bench.reporting.evidence import trace
 from bench.reporting.figures.layout import LONGEST, Panels, distinct, name_width, short
-from bench.reporting.figures.prediction_panels import DRAWN
-from bench.reporting.figures.prediction_panels import draw_end as prediction_lines
+from bench.reporting.figures.prediction_panels import DETAIL_POINTS, draw_end as prediction_lines
 from bench.reporting.figures.style import INK, MUTED, log, log_if_wide, theme
 from bench.reporting.figures.svg import Picture, picture
 from bench.reporting.values import Trace
@@ -175,7 +172,7 @@ def overlay(trace: Trace, *, title: str, name: str, what: str = "") -> Picture:
         Line2D([], [], color=_PUBLISHED, linewidth=3.0),
     ]
     layout.legend(figure, handles)
-    error = float(np.sqrt(np.mean((trace.median - trace.truth)[-DRAWN:] ** 2)))
+    error = float(np.sqrt(np.mean((trace.median - trace.truth)[-DETAIL_POINTS:] ** 2)))
     whose = "the median over replicates" if trace.seed is None else f"seed {trace.seed}"
     alt = f"The root mean squared error of {whose} is {number(error)} here."
     return picture(figure, name=f"overlay-{name}", title=title, alt=alt)

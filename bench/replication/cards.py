@@ -1,7 +1,5 @@
 """Systems and the rows of their cells → one card for each published document."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ Parameters and shapes follow from the printed code by formula and do not depend 
 recorded ones. Errors and losses are compared with those of the replicates.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from math import prod
@@ -26,14 +24,6 @@ from bench.replication.systems import Published, Raising, Shape
 
 GATES = {"rnn": 0, "gru": 2, "lstm": 3}
 """Gates of a cell: next to the candidate, each is one more block of weights."""
-
-
-def window_count(points: int, sequence_length: int, horizon: int = 1, *, lost: int = 0) -> int:
-    """Windows of `sequence_length` points, each with the `horizon` points after it, that `points` points give.
-
-    The usual slip, ``range(len - L - 1)``, loses one.
-    """
-    return points - sequence_length - horizon + 1 - lost
 
 
 def recurrent_parameters(

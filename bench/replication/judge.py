@@ -1,14 +1,11 @@
 """One printed number, or a printed loss curve, compared with the replicates → a verdict."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.stats import f as f_ratio
-from scipy.stats import t as student
+from scipy.stats import f as f_ratio, t as student
 
 from bench.array_types import FloatArray
 from bench.replication.findings import (

@@ -3,8 +3,6 @@
 A published number, and each departure from the protocol, must be possible for the system.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ whether a forecast is close to the truth and whether it is late; and whether a p
 network was trained or to the data.
 """
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Suite files with published systems or without: loaded, and their JSON Schema. Every command loads suites here."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,9 +8,9 @@ from bench.models.base import ModelKind
 from bench.replication.printed import check_published
 from bench.replication.systems import DESCRIBED, PUBLISHED, ReplicationSuite, System, SystemSettings, is_marked
 from bench.spec import Settings, Suite
-from bench.suite.checks import Located, check_exclusions, check_nothing_twice, position_of
+from bench.suite.checks import Located, check_exclusions, check_nothing_twice, check_tuned_models, position_of
 from bench.suite.json_schema import Json, Kinds, Schemas
-from bench.suite.load import SuiteFile, positions
+from bench.suite.load import SuiteFile, load_plain, positions
 from bench.suite.validate import shown
 from bench.suite.yaml import Position, Problems, Value
 
@@ -49,6 +47,12 @@ def load(
         With everything that is wrong with the file.
     """
     file = SuiteFile.read(path, datasets=datasets, models=models, text=text)
+    if not {"systems", "references"} & file.root.content.keys():
+        return load_plain(file, ReplicationSuite)
+    return _load_replication(file)
+
+
+def _load_replication(file: SuiteFile) -> ReplicationSuite:
     root, problems = file.root, file.problems
     settings = file.settings(root, Settings, ReplicationSuite)
     needed = _needs_entries(root, problems)
@@ -59,12 +63,9 @@ def load(
     check_systems([(value.place, system) for value, system in systems], entries["datasets"], problems)
     if needed:
         check_exclusions(root, entries, complete, problems)
-    if not {"systems", "references"} & root.content.keys():
-        del entries["references"]
-        suite: Suite = file.suite(Suite, settings, entries)
-    else:
-        suite = file.suite(ReplicationSuite, settings, entries, systems=tuple(system for _, system in systems))
-        check_published(suite, systems, datasets=datasets, models=models, problems=problems)
+        check_tuned_models(root, entries, complete, problems)
+    suite = file.suite(ReplicationSuite, settings, entries, systems=tuple(system for _, system in systems))
+    check_published(suite, systems, datasets=file.datasets, models=file.models, problems=problems)
     return file.checked(suite, _blamed(entries, systems), _lines(entries, systems))
 
 

@@ -3,8 +3,6 @@
 A suite with systems is a suite: it has their cells besides its own.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal

@@ -1,7 +1,5 @@
 """Tables of text: the cost of each model, one table for each machine, and the settings it was trained with."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 
 from bench.reporting.costs import ProbedCell, by_machine, of_older_sessions

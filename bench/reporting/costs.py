@@ -1,7 +1,5 @@
 """Rows of `probes` → the cost of each model: one value for each cell and machine, never merged over machines."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

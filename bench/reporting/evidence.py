@@ -4,8 +4,6 @@ Curves give the losses by epoch. Trials give the best validation error by budget
 Predictions give the tests over the test window, and the piece of it that is drawn.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -145,7 +143,9 @@ def _times(column: pa.ChunkedArray, index: IntArray, one: IntArray) -> np.ndarra
     """The stored times as datetime64 or numbers; positions in the series where there are none."""
     if column.null_count:
         return index
-    text = np.asarray(column.to_pylist(), dtype=np.str_)[one]
+    text = np.asarray([each.removesuffix("Z") for each in column.to_pylist()], dtype=np.str_)[
+        one
+    ]  # all in UTC, or none
     for kind in (np.float64, "datetime64[us]"):
         try:
             return text.astype(kind)

@@ -3,8 +3,6 @@
 CSV has full precision and units in the column names. No text in it can be evaluated as a formula by a spreadsheet.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence

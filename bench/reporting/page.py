@@ -4,8 +4,6 @@ Every page is one self-contained file. Pictures get their numbers from the summa
 cannot differ.
 """
 
-from __future__ import annotations
-
 import base64
 import gc
 import gzip
@@ -191,6 +189,7 @@ def _values(summary: Summary, pictures: Pictures) -> dict[str, object]:
         "model_parts": _model_parts(summary),
         "costs": tables.costs(summary),
         "failures": tables.failures(summary),
+        "kept": tables.kept(summary),
         "terms": TERMS,
         "probes": cost_tables.tables(summary.probes),
         "not_probed": cost_tables.NOT_PROBED,

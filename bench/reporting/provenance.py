@@ -1,7 +1,5 @@
 """Where the rows come from: failures, machines, settings, and cautions."""
 
-from __future__ import annotations
-
 import json
 import shlex
 from collections import defaultdict
@@ -112,7 +110,7 @@ def _setting(value: Any) -> str:
 
 def cautions(runs: pa.Table) -> tuple[str, ...]:
     """What to keep in mind before believing a number."""
-    notes = [*_different_data(runs), _few_seeds(runs)]
+    notes = [*_different_data(runs), *_of_reading(runs), _few_seeds(runs)]
     machines = _timed_machines(runs)
     if len(machines) > 1:
         names = "; ".join(sorted(machines))
@@ -174,6 +172,13 @@ def _different_data(runs: pa.Table) -> list[str]:
             "each is held against persistence on its own data; compare no errors between the two."
         )
     return notes
+
+
+def _of_reading(runs: pa.Table) -> list[str]:
+    """What was detected when data files were read, and what looks wrong in them."""
+    noted = runs.filter(pc.is_valid(runs["data_notes"])).select(["dataset", "data_notes"])
+    rows = noted.group_by(["dataset", "data_notes"]).aggregate([]).to_pylist()
+    return sorted(f"{row['dataset']}: {row['data_notes']}." for row in rows)
 
 
 def _few_seeds(runs: pa.Table) -> str:

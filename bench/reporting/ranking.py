@@ -1,7 +1,5 @@
 """The models in order over all datasets, and those on the Pareto front of error against cost."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 

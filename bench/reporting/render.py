@@ -1,7 +1,5 @@
 """A results folder → its report: one self-contained HTML file, Markdown with its figures, and the values as CSV."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path

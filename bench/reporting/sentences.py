@@ -3,8 +3,6 @@
 They define the terms, state the findings on one dataset, and answer the reader's five questions over all datasets.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from bench.errors import pip_install

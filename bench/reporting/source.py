@@ -14,6 +14,7 @@ from bench import store
 from bench.cells import CellKey, expand
 from bench.errors import StoreError
 from bench.spec import Suite
+from bench.store import KeptCell
 from bench.store.reader import NAME as SUITE
 from bench.store.schema import Rows
 
@@ -35,6 +36,8 @@ class Source:
         The cells that the suite has; `None` where the folder does not record its suite.
     unreadable
         Why something of the folder is missing from all this, and what to do: a line for each.
+    kept
+        The cells of the folder that are no results of the suite: `rows` has none of them.
     """
 
     rows: Rows
@@ -42,6 +45,7 @@ class Source:
     suite: Suite | None = None
     requested: frozenset[CellKey] | None = None
     unreadable: Sequence[str] = ()
+    kept: tuple[KeptCell, ...] = ()
 
     @property
     def suites(self) -> list[str]:
@@ -57,15 +61,21 @@ class Source:
         own = {name: table.filter(masks[name]) for name, table in self.rows.items()}
         others = {name: table.filter(pc.invert(masks[name])) for name, table in self.rows.items()}
         known = self.requested is not None
+        kept = tuple(cell for cell in self.kept if cell.key.dataset in datasets)
         requested = frozenset(key for key in self.requested or () if key.dataset in datasets)
         return (
-            replace(self, rows=own, requested=requested if known else None),
-            replace(self, rows=others, requested=(self.requested or frozenset()) - requested if known else None),
+            replace(self, rows=own, requested=requested if known else None, kept=kept),
+            replace(
+                self,
+                rows=others,
+                requested=(self.requested or frozenset()) - requested if known else None,
+                kept=tuple(cell for cell in self.kept if cell not in kept),
+            ),
         )
 
 
 def read(results: Path, parse: Callable[[str], Suite] = Suite.model_validate_json) -> Source:
-    """What the folder `results` holds.
+    """What the folder `results` holds of its suite, and apart from it what it keeps from earlier ones.
 
     Parameters
     ----------
@@ -78,17 +88,20 @@ def read(results: Path, parse: Callable[[str], Suite] = Suite.model_validate_jso
         It is no results folder, or holds nothing that can be read.
     """
     gathered = store.gather(results)
-    suite, problem = _suite(results, parse)
+    suite, problem = suite_of(results, parse)
+    kept = store.kept_cells(gathered.tables["runs"], suite, store.read_renewal(results), ranked=True)
+    probes = gathered.tables["probes"]  # a probe outlives its cell
     return Source(
-        rows=gathered.tables,
+        rows={**{name: store.without(table, kept) for name, table in gathered.tables.items()}, "probes": probes},
         folder=results.as_posix(),
         suite=suite,
         requested=frozenset(cell.key for cell in expand(suite)) if suite else None,
         unreadable=(*([problem] if problem else []), *gathered.unreadable),
+        kept=kept,
     )
 
 
-def _suite(results: Path, parse: Callable[[str], Suite]) -> tuple[Suite | None, str]:
+def suite_of(results: Path, parse: Callable[[str], Suite]) -> tuple[Suite | None, str]:
     """The suite of the last run, or why it is not known; neither where the folder does not record it."""
     try:
         text = store.read_suite(results)

@@ -1,7 +1,5 @@
 """`Source` → `Summary`: all the values that figures and templates use."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
@@ -62,7 +60,8 @@ def summarise(source: Source, families: Families = MappingProxyType({})) -> Summ
         ranking=ranking,
         standings=standing,
         failures=provenance.failures(runs),
-        cautions=(*_leaks(sections), *_unstored(source, absent), *provenance.cautions(runs)),
+        cautions=(*_leaks(sections), *_unstored(source, absent), *_kept(source), *provenance.cautions(runs)),
+        kept=source.kept,
         setting=provenance.settings(runs),
         environments=provenance.environments(runs),
         probes=probes,
@@ -103,6 +102,16 @@ def _unstored(source: Source, absent: Sequence[CellKey]) -> Iterator[str]:
         some = listed([*named[:_NAMED], *more])
         have = "has" if len(absent) == 1 else "have"
         yield f"{plural(len(absent), 'cell')} of the suite {have} no row: {some}. `bench run` makes what is missing."
+
+
+def _kept(source: Source) -> Iterator[str]:
+    """That there is more in the folder than is shown."""
+    if source.kept:
+        are = "is no result" if len(source.kept) == 1 else "are no results"
+        yield (
+            f"{plural(len(source.kept), 'cell')} of this folder {are} of the suite as it is now: listed apart, under "
+            "“Kept from earlier suites”, and neither ranked nor tested."
+        )
 
 
 def _leaks(sections: Sequence[Section]) -> list[str]:

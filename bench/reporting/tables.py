@@ -1,10 +1,9 @@
 """Summary → tables of text: the same content for HTML and Markdown, so that they cannot differ."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from shlex import quote
 
 from bench.reporting.judging import OTHER_LENGTH
 from bench.reporting.ranking import left_out
@@ -343,3 +342,31 @@ def failures(summary: Summary) -> Table:
         Column("Why, and what to do", kind="prose"),
     )
     return Table("failures", "What did not finish", columns, tuple(rows))
+
+
+def kept(summary: Summary) -> Table:
+    """What the folder holds and the suite does not request."""
+    places = decimals(cell.rmse for cell in summary.kept)
+    rows = [
+        (
+            TableEntry(cell.key.dataset),
+            TableEntry(cell.key.model),
+            TableEntry(count(cell.key.sequence_length), cell.key.sequence_length),
+            TableEntry(count(cell.key.horizon), cell.key.horizon),
+            measured(cell.rmse, partial(number, places=places), otherwise="no replicate is ok"),
+            TableEntry(str(cell.replicates), cell.replicates),
+            TableEntry(cell.reason),
+            TableEntry(f"bench show {cell.cell_id} --results {quote(summary.folder)}"),
+        )
+        for cell in summary.kept
+    ]
+    columns = (
+        *_NAMES,
+        LENGTH,
+        Column("Horizon", "points"),
+        Column("RMSE", summary.words.unit),
+        Column("Seeds"),
+        Column("Why it is apart", kind="prose"),
+        Column("Its rows", kind="code"),
+    )
+    return Table("kept", "Kept from earlier suites", columns, tuple(rows))

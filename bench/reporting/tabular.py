@@ -1,7 +1,5 @@
 """The parts of a table, independent of its output format."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal

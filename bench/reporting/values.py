@@ -3,8 +3,6 @@
 Values with their intervals, the data of the pictures of one dataset, and the findings over all datasets.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -18,6 +16,7 @@ from bench.reporting.costs import ProbedCell
 from bench.stats.claims import ClaimOutcome
 from bench.stats.delay import Delay
 from bench.stats.verdicts import Verdict
+from bench.store import KeptCell
 from bench.tasks import Words, words
 
 Bounds = tuple[float, float]
@@ -462,6 +461,8 @@ class Summary:
         The findings over all sections.
     cautions
         What to keep in mind before believing a number.
+    kept
+        The cells that are stored and no results of the suite.
     setting
         How everything was run, where it was the same for all.
     replicates
@@ -479,6 +480,7 @@ class Summary:
     standings: tuple[Standing, ...]
     failures: tuple[Failure, ...]
     cautions: tuple[str, ...]
+    kept: tuple[KeptCell, ...]
     setting: Mapping[str, str]
     environments: tuple[RowEnvironment, ...]
     probes: tuple[ProbedCell, ...]

@@ -4,8 +4,6 @@ A function from values to values: it runs anywhere and neither prints nor writes
 a reason. Peak memory is that of this process.
 """
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Sequence

@@ -4,12 +4,11 @@
 default rate, corrected by the times of stored cells of the same kind.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from statistics import median
@@ -18,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 
 from bench.cells import Cell, CellKey, named
+from bench.cgroups import cpu_quota
 from bench.data import dataset_kinds
 from bench.data.base import DatasetKind
 from bench.errors import DatasetsError, InputError, described
@@ -27,7 +27,7 @@ from bench.protocol.prepare import Outline, outline
 from bench.registry import lookup, third_party, unknown
 from bench.running.rows import Blocked, classified
 from bench.spec import Entry
-from bench.store import ARCHIVE, Stored, stored
+from bench.store import ARCHIVE, Renewal, Stored, read_renewal, stored
 from bench.store.schema import Status
 
 KEYS: Mapping[str, Callable[[Cell], str]] = {
@@ -94,10 +94,13 @@ class Preflight:
         Dataset id → how its cells end without having begun, and why: data that cannot be had, a plug-in that raises.
     outlines
         Cell id → what it trains on, for those whose data was loaded.
+    notes
+        Dataset id → what was detected in its data or looks wrong, for those that were loaded.
     """
 
     blocked: dict[str, Blocked] = field(default_factory=dict)
     outlines: dict[str, Outline] = field(default_factory=dict)
+    notes: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def identify(self, cells: Sequence[Cell]) -> list[Cell]:
         """`cells` with what decides their identity in addition to the suite: data fingerprints and plugin versions.
@@ -139,6 +142,7 @@ class Preflight:
         def load(entry: Entry, kind: DatasetKind) -> None:
             concerned = [cell for cell in cells if cell.dataset.id == entry.id]
             data = kind.load(_parameters(entry, kind), concerned[0].seed)
+            self.notes[entry.id] = data.provenance.notes
             # The longest window comes first: its message says how many points are enough for all.
             for cell in sorted(concerned, key=lambda cell: -cell.sequence_length - cell.horizon):
                 self.outlines[cell.id] = outline(cell, data)
@@ -199,8 +203,10 @@ def _identities(cell: Cell, dataset: DatasetKind | None, model: ModelKind | None
 
 
 def cpu_count() -> int:
-    """The CPUs that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """The CPUs that this process may use: those that it may run on, and no more than its container's quota pays for."""
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cpu_quota()
+    return there if quota is None else max(1, min(there, int(quota)))
 
 
 START_S = 3.0
@@ -281,6 +287,8 @@ class Plan:
         Cells to run, or to note as blocked.
     restored
         Ids of cells that were set aside earlier and are wanted again.
+    renewal
+        The request to run stored cells again, this one or one that was interrupted; `None` where there is none.
     others
         Stored cells that are not wanted, by the key of the wanted cell that will stand for them, then by id:
         their data, settings or code have changed since.
@@ -291,6 +299,7 @@ class Plan:
     stored: Mapping[str, Stored]
     pending: tuple[Cell, ...]
     restored: frozenset[str]
+    renewal: Renewal | None
     others: Mapping[CellKey, Mapping[str, Stored]]
     preflight: Preflight
     estimator: Estimator
@@ -309,6 +318,16 @@ class Plan:
     def is_hidden(self, what: Stored) -> bool:
         """Whether older results say more of this key than `what` does."""
         return len(self.outdated_by(what)) < len(self.others.get(what.key, {}))
+
+    def is_worse(self, what: Stored, cell_id: str) -> bool:
+        """Whether `what` only says that the cell could not be run again, and what is stored of it is ok."""
+        before = self.stored.get(cell_id)
+        return before is not None and before.status is Status.OK and what.status not in (Status.OK, Status.DIVERGED)
+
+    @property
+    def notes(self) -> list[str]:
+        """What was detected in the data that were loaded, and what looks wrong in them."""
+        return [f"{name}: {note}" for name, notes in self.preflight.notes.items() for note in notes]
 
     @property
     def nothing_to_do(self) -> bool:
@@ -342,7 +361,8 @@ def prepare(cells: Sequence[Cell], folder: Path, *, fresh: bool = False, failed_
     folder
         The results folder; it need not exist.
     fresh
-        Run every cell again; what is stored stays until its replacement is finished.
+        Run every cell again; what is stored stays until its replacement is finished. A run that is interrupted goes
+        on with those that it had not come to.
     failed_only
         Run the stored cells that are not ok, and no others.
 
@@ -354,12 +374,18 @@ def prepare(cells: Sequence[Cell], folder: Path, *, fresh: bool = False, failed_
     preflight = Preflight()
     wanted = {cell.id: cell for cell in preflight.identify(cells)}
     everything = stored(folder)
+    renewal = _renewal(folder, everything, wanted if fresh else ())
     archived = {} if fresh else _wanted(stored(folder / ARCHIVE), wanted)
     restored = {cell_id for cell_id, what in archived.items() if what.status is not Status.UNAVAILABLE} - set(
         everything
     )
     have = _wanted(everything, wanted) | {cell_id: archived[cell_id] for cell_id in restored}
-    pending = [cell for cell in wanted.values() if fresh or _is_pending(have.get(cell.id), failed_only=failed_only)]
+    renewed = renewal.cells if renewal and not failed_only else frozenset()
+    pending = [
+        cell
+        for cell in wanted.values()
+        if fresh or cell.id in renewed or _is_pending(cell, have.get(cell.id), failed_only=failed_only)
+    ]
     preflight.check(pending)
     return Plan(
         folder=folder,
@@ -367,17 +393,27 @@ def prepare(cells: Sequence[Cell], folder: Path, *, fresh: bool = False, failed_
         stored=have,
         pending=tuple(pending),
         restored=frozenset(restored),
+        renewal=renewal,
         others=_others(everything, wanted),
         preflight=preflight,
         estimator=_estimator(wanted, have),
     )
 
 
-def _is_pending(known: Stored | None, *, failed_only: bool) -> bool:
-    """Data that was unavailable may have come since; what failed otherwise would fail again."""
+def _renewal(folder: Path, everything: Mapping[str, Stored], fresh: Iterable[str]) -> Renewal | None:
+    """What is to run again: the cells `fresh`, and those of an earlier request that has not been carried out."""
+    earlier = read_renewal(folder)
+    waiting = earlier.waiting({cell_id: what.started_at for cell_id, what in everything.items()}) if earlier else set()
+    if again := everything.keys() & fresh:
+        return Renewal(datetime.now(UTC), frozenset(again | waiting))
+    return Renewal(earlier.began, frozenset(waiting)) if earlier else None
+
+
+def _is_pending(cell: Cell, known: Stored | None, *, failed_only: bool) -> bool:
+    """Data that was unavailable may have come since, and a limit may be higher; what failed otherwise fails again."""
     if failed_only:
         return known is not None and known.status is not Status.OK
-    return known is None or known.status is Status.UNAVAILABLE
+    return known is None or known.is_worth_another_try(cell.time_limit_s)
 
 
 def _wanted(known: Mapping[str, Stored], wanted: Mapping[str, Cell]) -> dict[str, Stored]:
@@ -385,11 +421,11 @@ def _wanted(known: Mapping[str, Stored], wanted: Mapping[str, Cell]) -> dict[str
 
 
 def _others(everything: Mapping[str, Stored], wanted: Mapping[str, Cell]) -> dict[CellKey, dict[str, Stored]]:
-    found: dict[CellKey, dict[str, Stored]] = {cell.key: {} for cell in wanted.values()}
+    others: dict[CellKey, dict[str, Stored]] = {cell.key: {} for cell in wanted.values()}
     for cell_id, what in everything.items():
-        if cell_id not in wanted and what.key in found:
-            found[what.key][cell_id] = what
-    return found
+        if cell_id not in wanted and what.key in others:
+            others[what.key][cell_id] = what
+    return others
 
 
 def _estimator(wanted: Mapping[str, Cell], have: Mapping[str, Stored]) -> Estimator:

@@ -3,8 +3,6 @@
 An error becomes a status and a reason in one line.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import traceback

@@ -3,13 +3,14 @@
 A run emits events; the listener decides how to show them.
 """
 
-from __future__ import annotations
-
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
 
 from bench.cells import Cell
 from bench.errors import StoreError, described
@@ -17,7 +18,8 @@ from bench.running.plan import Plan, left_s
 from bench.running.rows import failed
 from bench.running.workers import Engine
 from bench.spec import Suite
-from bench.store import Stored, Writer, summary, write_suite, writing
+from bench.store import Stored, Writer, read_suite, summary, writing
+from bench.store.environment import checkout
 from bench.store.schema import Rows, Status
 
 
@@ -118,32 +120,32 @@ def run(
     Raises
     ------
     StoreError
-        The results folder cannot be written, or another run is writing there.
+        The results folder cannot be written, or another run is writing there; then nothing is changed.
     InputError
         The engine cannot start; what is stored by then stays.
     """
-    if suite is not None and (plan.pending or plan.stored):
-        write_suite(plan.folder, suite.model_dump_json(indent=1))
-    if plan.nothing_to_do:
+    text = suite.model_dump_json(indent=1) if suite is not None and (plan.pending or plan.stored) else None
+    if plan.nothing_to_do and text in (None, read_suite(plan.folder)):
         listener(Planned(total=len(plan.cells), pending=0, remaining_s=0.0))
         return dict(plan.stored)
-    with writing(plan.folder) as writer:
-        writer.restore(plan.restored)
-        for cell_id in plan.outdated:
-            writer.supersede(cell_id)
-        going = _Run(plan, writer, listener, jobs)
-        listener(Planned(total=len(plan.cells), pending=len(plan.pending), remaining_s=plan.estimate_s(jobs)))
-        for cell in plan.pending:
-            if blocked := plan.blocked(cell):
-                going.store(cell, failed(cell, *blocked, device=device))
+    with writing(plan.folder) as writer:  # refuses before anything is changed
+        if text is not None:
+            writer.put_suite(text)
+        going = _Run(plan, writer, listener, jobs, checkout())
+        going.prepare(device)
         if going.waiting:
             with closing(start()) as engine:
-                while going.waiting or going.running:
-                    if waiting := going.begin():
-                        began = time.monotonic()
-                        going.running[engine.submit(waiting)] = waiting, began
-                    going.collect(timeout_s=0 if waiting else None)
+                going.carry_out(engine)
+        going.conclude()
     return {**plan.stored, **going.finished}
+
+
+def _of_code(runs: pa.Table, code: Mapping[str, Any]) -> pa.Table:
+    """`runs` with what the checkout was when the run began: a commit made meanwhile is not what the workers run."""
+    for name, value in code.items():
+        at = runs.schema.get_field_index(name)
+        runs = runs.set_column(at, runs.schema.field(at), pa.array([value] * runs.num_rows, runs.schema.field(at).type))
+    return runs
 
 
 @dataclass
@@ -154,13 +156,41 @@ class _Run:
     writer: Writer
     listener: Listener
     jobs: int
+    code: Mapping[str, Any]  # the checkout as it was when the run began
     waiting: list[Cell] = field(init=False)
     running: dict[Future[Rows], tuple[Cell, float]] = field(default_factory=dict)  # with the time of its start
     finished: Outcome = field(default_factory=dict)
+    renewed: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         runnable = (cell for cell in self.plan.pending if not self.plan.blocked(cell))
         self.waiting = sorted(runnable, key=self.plan.seconds)  # the longest is taken first, from the end
+
+    def prepare(self, device: str) -> None:
+        """Bring the folder in order, say what is planned, and store the cells that cannot begin."""
+        if self.plan.renewal:
+            self.writer.put_renewal(self.plan.renewal, self.plan.renewal.cells)
+        self.writer.restore(self.plan.restored)
+        for cell_id in self.plan.outdated:
+            self.writer.supersede(cell_id)
+        total, pending = len(self.plan.cells), len(self.plan.pending)
+        self.listener(Planned(total=total, pending=pending, remaining_s=self.plan.estimate_s(self.jobs)))
+        for cell in self.plan.pending:
+            if blocked := self.plan.blocked(cell):
+                self.store(cell, failed(cell, *blocked, device=device))
+
+    def carry_out(self, engine: Engine) -> None:
+        """Give every waiting cell to `engine` and store what comes back."""
+        while self.waiting or self.running:
+            if waiting := self.begin():
+                began = time.monotonic()
+                self.running[engine.submit(waiting)] = waiting, began
+            self.collect(timeout_s=0 if waiting else None)
+
+    def conclude(self) -> None:
+        """Note which cells are still to be run again."""
+        if self.plan.renewal:
+            self.writer.put_renewal(self.plan.renewal, self.plan.renewal.cells - self.renewed)
 
     def begin(self) -> Cell | None:
         """The cell to give to the engine now; `None` where it has all that it may have at a time."""
@@ -179,16 +209,18 @@ class _Run:
 
     def store(self, cell: Cell, rows: Rows) -> None:
         """Store a finished cell and notify the listener."""
+        rows = {**rows, "runs": _of_code(rows["runs"], self.code)}
         what = summary(rows["runs"])
-        if not self.plan.is_hidden(what):
+        if not self.plan.is_hidden(what) and not self.plan.is_worse(what, cell.id):
             with self._journal(rows):  # first, so that a kill in between leaves no stored cell without its study
                 self.writer.put(rows)
+            self.renewed.add(cell.id)
         for cell_id in self.plan.outdated_by(what):
             self.writer.supersede(cell_id)
         self.finished[cell.id] = what
         if what.train_windows is not None:
             self.plan.estimator.observe(cell, what.train_windows, what.seconds)
-        self._tell(cell, what)
+        self._notify(cell, what)
 
     @contextmanager
     def _journal(self, rows: Rows) -> Iterator[None]:
@@ -210,7 +242,7 @@ class _Run:
                 "make room, or move the file away to begin another"
             ) from problem
 
-    def _tell(self, cell: Cell, what: Stored) -> None:
+    def _notify(self, cell: Cell, what: Stored) -> None:
         self.listener(
             Finished(
                 cell=cell,

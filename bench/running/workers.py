@@ -17,8 +17,6 @@ A pool for each worker would confine the first two to it, at three polling threa
 probe), and would still need the blocked interrupts, thread counts and the end with the parent that are here.
 """
 
-from __future__ import annotations
-
 import importlib
 import multiprocessing
 import os
@@ -50,10 +48,10 @@ def resolved(name: str) -> str:
     InputError
         Another word, or a GPU that torch cannot use here.
     """
-    if name == "cpu" or (name == "auto" and not gpu_driver_found()):
+    if name == "cpu" or (name == "auto" and not has_gpu_driver()):
         return "cpu"
     if name != "auto" and not re.fullmatch(r"cuda(:\d+)?", name):
-        raise InputError(f"--device {name}: expected auto, cpu, cuda or cuda:INDEX")
+        raise InputError(f"device {name!r}: expected auto, cpu, cuda or cuda:INDEX")
     import torch
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -62,13 +60,13 @@ def resolved(name: str) -> str:
     index = int(name.partition(":")[2] or 0)
     if index >= count:
         raise InputError(
-            f"--device {name}: torch {torch.__version__} finds {count} CUDA devices here; use --device cpu, or install "
+            f"device {name!r}: torch {torch.__version__} finds {count} CUDA devices here; use cpu, or install "
             "a build of torch for CUDA and the NVIDIA driver (`bench doctor` says more)"
         )
     return name
 
 
-def gpu_driver_found() -> bool:
+def has_gpu_driver() -> bool:
     """Whether an NVIDIA driver is installed: its own program comes with it."""
     return shutil.which("nvidia-smi") is not None
 
@@ -155,7 +153,7 @@ class Worker(Generic[Q, A]):
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, target, device, threads), daemon=True)
-        with _threads(threads), _interrupts_blocked():
+        with _environment(threads), _interrupts_blocked():
             self._process.start()
         theirs.close()  # so that the end of the process is the end of the pipe
 
@@ -194,10 +192,15 @@ class Worker(Generic[Q, A]):
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Libraries read these when they are loaded, so they are set before the process starts."""
-    before = {name: os.environ.get(name) for name in THREAD_COUNTS}
-    os.environ.update(dict.fromkeys(THREAD_COUNTS, str(count)))
+def _environment(threads: int) -> Iterator[None]:
+    """What a process reads when it starts and loads its libraries: how many threads, and a path that is safe.
+
+    Without the latter an interpreter looks for Python's own modules in the working folder first, where a file
+    ``signal.py`` of the user's may lie.
+    """
+    wanted = {**dict.fromkeys(THREAD_COUNTS, str(threads)), "PYTHONSAFEPATH": "1"}
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
     try:
         yield
     finally:

@@ -5,8 +5,6 @@ interval of a median assumes no distribution. The interquartile mean over datase
 single dataset can move far.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 
@@ -24,8 +22,8 @@ def skill(mse: FloatArray, persistence: FloatArray, *, level: float = LEVEL) -> 
 
     Pairs with a value that is not finite are left out; NaN where persistence makes no error.
     """
-    found = paired(mse, persistence, level=level)
-    return Interval(1 - found.ratio, 1 - found.ratio_high, 1 - found.ratio_low, found.count)
+    comparison = paired(mse, persistence, level=level)
+    return Interval(1 - comparison.ratio, 1 - comparison.ratio_high, 1 - comparison.ratio_low, comparison.count)
 
 
 def learnable_fraction(
@@ -45,13 +43,13 @@ def learnable_fraction(
         Coverage.
     """
     learned, learnable = persistence - mse, persistence - floor
-    found = paired(learned, learnable, level=level)
-    room = paired(np.where(np.isfinite(learned), learnable, np.nan), np.zeros_like(learnable), level=level)
-    clear = (room.difference > 0) & ~(room.low <= 0)
+    fraction = paired(learned, learnable, level=level)
+    denominator = paired(np.where(np.isfinite(learned), learnable, np.nan), np.zeros_like(learnable), level=level)
+    clear = (denominator.difference > 0) & ~(denominator.low <= 0)
     value, low, high = (
-        np.where(clear, numbers, np.nan) for numbers in (found.ratio, found.ratio_low, found.ratio_high)
+        np.where(clear, numbers, np.nan) for numbers in (fraction.ratio, fraction.ratio_low, fraction.ratio_high)
     )
-    return Interval(value, low, high, found.count)
+    return Interval(value, low, high, fraction.count)
 
 
 @dataclass(frozen=True)
@@ -134,8 +132,8 @@ def aggregate(scores: FloatArray, *, level: float = LEVEL, resamples: int = RESA
     for number, has in enumerate(patterns.reshape(len(patterns), *scores.shape[1:])):
         if has.sum(axis=1).max(initial=0) > 1:
             similar = np.flatnonzero(pattern == number)
-            drawn = _resampled(scores[similar][:, has], has.sum(axis=1), resamples)
-            low[similar], high[similar] = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=1)
+            means = _resampled(scores[similar][:, has], has.sum(axis=1), resamples)
+            low[similar], high[similar] = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=1)
     return Interval(value, low, high, present.sum(axis=(1, 2)))
 
 
@@ -157,14 +155,14 @@ def _resampled(scores: FloatArray, size: IntArray, resamples: int) -> FloatArray
     place = np.argsort(np.argsort(scores, axis=1), axis=1).astype(np.uint16 if count < 2**16 else np.uint32)
     start, sizes = (np.repeat(numbers, size).astype(np.float32) for numbers in (np.cumsum(size) - size, size))
     rng = generator(0, "stratified bootstrap", *size.tolist())
-    found = np.empty((len(scores), resamples))
+    means = np.empty((len(scores), resamples))
     step = max(1, _CHUNK // count)
     for first in range(0, resamples, step):
         chosen = slice(first, min(first + step, resamples))
         uniform = rng.random((chosen.stop - first, count), dtype=np.float32)
-        drawn = (start + np.floor(uniform * sizes)).astype(np.int32)
+        picks = (start + np.floor(uniform * sizes)).astype(np.int32)
         for model in range(len(scores)):
-            places = np.sort(np.take(place[model], drawn), axis=-1, kind="stable")  # of 16 bits: a radix sort
+            places = np.sort(np.take(place[model], picks), axis=-1, kind="stable")  # of 16 bits: a radix sort
             middle = ordered[model][places[:, count // 4 : count - count // 4]]
-            found[model, chosen] = middle.mean(axis=-1)
-    return found
+            means[model, chosen] = middle.mean(axis=-1)
+    return means

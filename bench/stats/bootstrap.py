@@ -4,8 +4,6 @@ Values are arrays ``[..., seeds]``; a value that is not finite is a missing repl
 of the replicates serve every cell and come from a fixed generator: equal input gives equal intervals.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -154,8 +152,10 @@ def bca(
 
 def _bias(ordered: FloatArray, value: FloatArray) -> FloatArray:
     """How far the sample's value lies from the median of the resamples, as a normal quantile; half of a tie counts."""
-    room = _TIE * np.maximum(np.abs(ordered[:, 0]), np.abs(ordered[:, -1]))
-    below = (ordered < (value - room)[:, None]).mean(axis=1) + (ordered <= (value + room)[:, None]).mean(axis=1)
+    tolerance = _TIE * np.maximum(np.abs(ordered[:, 0]), np.abs(ordered[:, -1]))
+    below = (ordered < (value - tolerance)[:, None]).mean(axis=1) + (ordered <= (value + tolerance)[:, None]).mean(
+        axis=1
+    )
     return _finite(ndtri(below / 2))
 
 
@@ -175,9 +175,9 @@ def _finite(numbers: FloatArray) -> FloatArray:
 def _level(bias: FloatArray, acceleration: FloatArray, side: float) -> FloatArray:
     """Where the quantile at `side` moves to; past the pole of the correction, to the end on that side."""
     moved = bias + side
-    room = 1 - acceleration * moved
+    denominator = 1 - acceleration * moved
     with np.errstate(divide="ignore"):
-        return np.where(room > 0, ndtr(bias + moved / room), float(side > 0))
+        return np.where(denominator > 0, ndtr(bias + moved / denominator), float(side > 0))
 
 
 def _quantile(ordered: FloatArray, level: FloatArray) -> FloatArray:

@@ -1,7 +1,5 @@
 """A claim "A beats B": the evidence over seeds and over the test window, corrected over a family of claims."""
 
-from __future__ import annotations
-
 import math
 from collections import defaultdict
 from collections.abc import Sequence
@@ -132,12 +130,14 @@ def findings(claims: Sequence[ModelClaim]) -> tuple[Finding, ...]:
     return tuple(_finding(claim, over_seeds, in_window[place], place) for place, claim in enumerate(claims))
 
 
-def corrected(found: Sequence[Finding], adjacent: FloatArray) -> tuple[tuple[Finding, ...], FloatArray]:
-    """`found` and the p-values `next to` them, of other claims in any shape, corrected together as one family."""
-    p = holm(np.concatenate([np.array([finding.p for finding in found]), adjacent.ravel()]))
+def corrected(uncorrected: Sequence[Finding], adjacent: FloatArray) -> tuple[tuple[Finding, ...], FloatArray]:
+    """The findings and the p-values `adjacent` to them, of other claims in any shape, corrected as one family."""
+    p = holm(np.concatenate([np.array([finding.p for finding in uncorrected]), adjacent.ravel()]))
     family = int(np.isfinite(p).sum())
-    own, others = np.split(p, [len(found)])
-    known = tuple(replace(finding, p=float(each), family=family) for finding, each in zip(found, own, strict=True))
+    own, others = np.split(p, [len(uncorrected)])
+    known = tuple(
+        replace(finding, p=float(each), family=family) for finding, each in zip(uncorrected, own, strict=True)
+    )
     return known, others.reshape(adjacent.shape)
 
 
@@ -200,7 +200,7 @@ def _caution(test: _Test) -> float:
 
 def _in_window(claims: Sequence[ModelClaim]) -> list[tuple[_Test, ...]]:
     """Both tests over the window of each claim; those with as many targets and the same horizon go together."""
-    found: list[tuple[_Test, ...]] = [(_MISSING,)] * len(claims)
+    by_claim: list[tuple[_Test, ...]] = [(_MISSING,)] * len(claims)
     similar: dict[tuple[int, int], list[int]] = defaultdict(list)
     for place, claim in enumerate(claims):
         if claim.window is not None:
@@ -213,10 +213,10 @@ def _in_window(claims: Sequence[ModelClaim]) -> list[tuple[_Test, ...]]:
             ("blocks of the test window", mean_difference(loss, other, horizon=horizon)),
         )
         for row, place in enumerate(places):
-            found[place] = tuple(
+            by_claim[place] = tuple(
                 _Test(name, float(t.difference[row]), float(t.statistic[row]), float(t.p[row])) for name, t in tests
             )
-    return found
+    return by_claim
 
 
 def _window_ratio(claim: ModelClaim) -> tuple[float, float]:

@@ -1,7 +1,5 @@
 """The model confidence set on one series: it contains the best model with a given probability."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 
@@ -105,6 +103,6 @@ def _p_values(losses: FloatArray, length: int, *, level: float, resamples: int) 
             f"expected the package `arch` for the model confidence set, found none; run `{pip_install('stats')}`"
         ) from error
     seed = integer(0, "confidence set", *losses.shape) % 2**32
-    found = MCS(losses.T, size=1 - level, reps=resamples, block_size=length, method="R", seed=seed)
-    found.compute()
-    return np.asarray(found.pvalues["Pvalue"].sort_index().to_numpy(), dtype=np.float64)
+    procedure = MCS(losses.T, size=1 - level, reps=resamples, block_size=length, method="R", seed=seed)
+    procedure.compute()
+    return np.asarray(procedure.pvalues["Pvalue"].sort_index().to_numpy(), dtype=np.float64)

@@ -1,7 +1,5 @@
 """How far a forecast lags behind the truth."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,9 +68,9 @@ def delay(truth: FloatArray, prediction: FloatArray, *, every: int = 1, most: in
     if pairs < _FEWEST or not (_varies(moves) and _varies(moved)):
         return None
     lags = range(-most, most + 1)
-    found = {lag: _correlation(moves, moved, lag, every) for lag in lags}
-    best = max(found, key=lambda lag: found[lag])
-    return Delay(best, found[best], found[0], _chance(pairs, len(lags)))
+    correlations = {lag: _correlation(moves, moved, lag, every) for lag in lags}
+    best = max(correlations, key=lambda lag: correlations[lag])
+    return Delay(best, correlations[best], correlations[0], _chance(pairs, len(lags)))
 
 
 def _varies(moves: FloatArray) -> bool:

@@ -1,7 +1,5 @@
 """Many datasets: average ranks, whether they differ at all, and which models are not separated."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -96,16 +94,16 @@ def cliques(average: Sequence[float] | FloatArray, p: FloatArray, *, level: floa
     order = np.argsort(average, kind="stable")
     together = ~(p[np.ix_(order, order)] < 1 - level)
     np.fill_diagonal(together, val=True)
-    found: list[tuple[int, ...]] = []
+    bars: list[tuple[int, ...]] = []
     reached = 0
     for start in range(len(order)):
         stop = start + 1
         while stop < len(order) and together[start : stop + 1, start : stop + 1].all():
             stop += 1
         if stop - start > 1 and stop > reached:
-            found.append(tuple(int(place) for place in order[start:stop]))
+            bars.append(tuple(int(place) for place in order[start:stop]))
             reached = stop
-    return found
+    return bars
 
 
 def _friedman(places: FloatArray) -> tuple[float, float]:

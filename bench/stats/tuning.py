@@ -3,8 +3,6 @@
 The importance of a hyperparameter is the share of the variance of the error that it explains by itself.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -66,9 +64,9 @@ def budget(errors: FloatArray, *, level: float = LEVEL, resamples: int = RESAMPL
     reported = count // 2
     if reported:
         picks = generator(0, "budget", count).integers(count, size=(resamples, count))
-        drawn = _expected(np.sort(ordered[picks], axis=1), trials[:reported])
+        resampled = _expected(np.sort(ordered[picks], axis=1), trials[:reported])
         # A resample of failed trials alone has no best: its infinite error counts as the largest.
-        ends = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0, method="nearest")
+        ends = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2], axis=0, method="nearest")
         low[:reported], high[:reported] = np.where(np.isfinite(ends), ends, np.nan)
     expected = _expected(ordered[None], trials)[0] if count else np.empty(0)
     return BudgetCurve(trials, np.where(np.isfinite(expected), expected, np.nan), low, high)
@@ -148,8 +146,8 @@ def importance(
     E. Plischke, E. Borgonovo and C. L. Smith, European Journal of Operational Research 226 (2013), § 3, for the
     first-order share from given data; T. L. Kelley, PNAS 21 (1935), for the correction of its bias (ε²).
     """
-    found = {name: _one(name, values, errors, permutations) for name, values in parameters.items()}
-    return dict(sorted(found.items(), key=lambda item: (-np.nan_to_num(item[1].share, nan=-1.0), item[0])))
+    importances = {name: _one(name, values, errors, permutations) for name, values in parameters.items()}
+    return dict(sorted(importances.items(), key=lambda item: (-np.nan_to_num(item[1].share, nan=-1.0), item[0])))
 
 
 def _one(name: str, values: Sequence[object], errors: FloatArray, permutations: int) -> Importance:

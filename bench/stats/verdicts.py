@@ -1,7 +1,5 @@
 """Verdicts in words, each a frozen value with its numbers and its sentence."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -112,11 +110,11 @@ def against_persistence(subjects: Sequence[Subject]) -> tuple[Judgement, ...]:
     noise floor. "Suspected leak" goes before "at the noise floor", and this before "better than persistence".
     """
     floor = np.stack([below_floor(subjects), at_floor(subjects)])
-    found, (below, at) = corrected(findings([subject.claim for subject in subjects]), floor)
+    adjusted, (below, at) = corrected(findings([subject.claim for subject in subjects]), floor)
     above = _excess(*_against_floor(subjects))
     return tuple(
         _judge(subject, finding, below=float(b), at=float(a), above=float(e))
-        for subject, finding, b, a, e in zip(subjects, found, below, at, above, strict=True)
+        for subject, finding, b, a, e in zip(subjects, adjusted, below, at, above, strict=True)
     )
 
 
@@ -138,11 +136,11 @@ def against_best(datasets: Sequence[Sequence[ModelClaim]]) -> tuple[Judgement, .
         The verdicts on the claims of the first dataset, of the next, and so on.
     """
     claims = [claim for own in datasets for claim in own]
-    found = findings(claims)
-    rest = iter(found)
+    uncorrected = findings(claims)
+    rest = iter(uncorrected)
     others = sum(math.comb(sum(finding.tested for finding in islice(rest, len(own))), 2) for own in datasets)
-    found, _ = corrected(found, np.ones(others))
-    return tuple(_against_best(claim, finding) for claim, finding in zip(claims, found, strict=True))
+    adjusted, _ = corrected(uncorrected, np.ones(others))
+    return tuple(_against_best(claim, finding) for claim, finding in zip(claims, adjusted, strict=True))
 
 
 def _against_best(claim: ModelClaim, finding: Finding) -> Judgement:

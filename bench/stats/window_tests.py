@@ -3,8 +3,6 @@
 The Diebold–Mariano test decides whether two forecasts of one series differ in loss.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Literal

@@ -9,6 +9,7 @@
     ├── superseded/                        the same four, of cells whose data, settings or code have changed
     ├── .pending/                          parts that are being added, and notes of those being removed
     ├── suite.json                         the suite of the last run, or else of the first probe
+    ├── fresh.json                         cells that `bench run --fresh` has not run again yet, where there are any
     └── .lock                              held by the only writer
 
 A cell's parts are written to ``.pending/<cell id>.tmp/``, read back, synced, and made final by renaming that folder to
@@ -19,6 +20,7 @@ clears the rest. No other file is ever deleted: a part without its part of `runs
 cell is run again.
 """
 
+from bench.store.membership import KeptCell, kept_cells, without
 from bench.store.reader import (
     Gathered,
     Stored,
@@ -31,20 +33,27 @@ from bench.store.reader import (
     summary,
     write_suite,
 )
+from bench.store.renewal import Renewal, read_renewal, write_renewal
 from bench.store.writer import ARCHIVE, Writer, writing
 
 __all__ = [
     "ARCHIVE",
     "Gathered",
+    "KeptCell",
+    "Renewal",
     "Stored",
     "Writer",
     "cell_ids",
     "gather",
+    "kept_cells",
     "read",
     "read_cell",
+    "read_renewal",
     "read_suite",
     "stored",
     "summary",
+    "without",
+    "write_renewal",
     "write_suite",
     "writing",
 ]

@@ -1,7 +1,5 @@
 """A baseline: only the `runs` of a results folder, small enough to commit."""
 
-from __future__ import annotations
-
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -13,6 +11,7 @@ from bench.atomic import write_atomically
 from bench.cells import CellKey, CellSpec
 from bench.errors import StoreError
 from bench.store.reader import cell_ids, part_of, read
+from bench.store.renewal import read_renewal
 from bench.store.schema import SCHEMAS, Status
 
 LIMIT = 1_000_000
@@ -46,7 +45,7 @@ def keep(results: Path, baseline: Path, requested: Mapping[CellKey, Requested] |
         `results` cannot be read, is empty, lacks some of what was `requested`, has replicates that are not ok, or
         is too large; or `baseline` is a results folder of its own, or of another suite.
     """
-    cells = _cells(results)
+    cells = _renewed(results)
     kept = {cell_id: rows for cell_id, rows in cells.items() if requested is None or _key(rows) in requested}
     _check_worth(results, kept)
     _check_whole(results, kept, requested or {})
@@ -77,16 +76,23 @@ def _replace(baseline: Path, parts: Mapping[Path, bytes]) -> None:
 _Rows = list[dict[str, Any]]
 _READ = [
     *("cell_id", "suite", "dataset", "model", "sequence_length", "horizon", "seed", "spec", "status", "reason"),
-    *("rmse", "mse", "mae"),
+    *("rmse", "mse", "mae", "started_at"),
 ]
 
 
 def _cells(results: Path) -> dict[str, _Rows]:
     """The rows of each cell."""
-    found: dict[str, _Rows] = defaultdict(list)
+    by_cell: dict[str, _Rows] = defaultdict(list)
     for row in read(results, "runs").select(_READ).to_pylist():
-        found[row["cell_id"]].append(row)
-    return found
+        by_cell[row["cell_id"]].append(row)
+    return by_cell
+
+
+def _renewed(results: Path) -> dict[str, _Rows]:
+    """The rows of each cell that does not still wait to be run again."""
+    cells, renewal = _cells(results), read_renewal(results)
+    waiting = renewal.waiting({each: rows[0]["started_at"] for each, rows in cells.items()}) if renewal else ()
+    return {cell_id: rows for cell_id, rows in cells.items() if cell_id not in waiting}
 
 
 def _key(rows: _Rows) -> CellKey:
@@ -104,8 +110,8 @@ def _check_worth(results: Path, cells: Mapping[str, _Rows]) -> None:
     for row in (row for rows in cells.values() for row in rows):
         where = f"{row['dataset']} × {row['model']}, seed {row['seed']}"
         if row["status"] != Status.OK:
-            found = f"{where}: {row['status']}: {row['reason']}"
-            raise StoreError(f"{results}: expected every replicate to be ok, got {found}; fix that first")
+            outcome = f"{where}: {row['status']}: {row['reason']}"
+            raise StoreError(f"{results}: expected every replicate to be ok, got {outcome}; fix that first")
         for name in ("rmse", "mse", "mae"):
             if row[name] is not None and not math.isfinite(row[name]):
                 raise StoreError(f"{results}: expected finite errors, got {where}: {name} {row[name]}; fix that first")

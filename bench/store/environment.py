@@ -1,12 +1,12 @@
 """The machine, software and code that made a row: the provenance columns of `runs`."""
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import importlib
 import json
+import os
 import platform
+import shlex
 import socket
 import subprocess
 import sys
@@ -65,13 +65,13 @@ def machine_id(device: str, threads: int) -> str:
 
 def libraries() -> dict[str, str]:
     """The versions of those of `LIBRARIES` that are installed."""
-    found = {}
+    versions = {}
     for name in LIBRARIES:
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def machine_reference_s(*, size: int = 384, repeats: int = 9) -> float:
@@ -118,12 +118,12 @@ def _cpuinfo() -> dict[str, str]:
 
 def _caches() -> list[str]:
     """The sizes of the first processor's caches of level 2 and 3, as ``L2 2048K``."""
-    found = []
+    caches = []
     for folder in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
         level, size = (folder / name for name in ("level", "size"))
         if size.exists() and (number := level.read_text().strip()) != "1":
-            found.append(f"L{number} {size.read_text().strip()}")
-    return found
+            caches.append(f"L{number} {size.read_text().strip()}")
+    return caches
 
 
 def _gpu(device: str) -> dict[str, str | None]:
@@ -162,14 +162,31 @@ def _commit() -> str | None:
     return _git("rev-parse", "HEAD") if tracked else None
 
 
+def refused_checkout() -> str:
+    """What to do where git does not read the repository of this code, since another user owns it; else empty."""
+    done = _answer("rev-parse", "--show-toplevel")
+    if done is None or "dubious ownership" not in done.stderr:
+        return ""
+    folder = next((each for each in (_PACKAGE, *_PACKAGE.parents) if (each / ".git").exists()), _PACKAGE.parent)
+    return (
+        f"git does not read {folder}, which another user owns, so no row names its commit: "
+        f"run `git config --global --add safe.directory {shlex.quote(str(folder))}`"
+    )
+
+
 def _git(*arguments: str) -> str | None:
     """What git says about the folder of the package; `None` without git or outside a repository."""
+    done = _answer(*arguments)
+    return None if done is None or done.returncode else done.stdout.strip()
+
+
+def _answer(*arguments: str) -> subprocess.CompletedProcess[str] | None:
     command = ["git", "-C", str(_PACKAGE), *arguments]
+    plain = {**os.environ, "LC_ALL": "C"}  # its messages in English
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - fixed words, the user's own git
-    except (OSError, subprocess.CalledProcessError):
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=plain)  # noqa: S603 - fixed words, the user's own git
+    except OSError:
         return None
-    return done.stdout.strip()
 
 
 _STATUS = Path("/proc/self/status")

@@ -4,8 +4,6 @@ Rows of the same machine are identified here too: times of different machines ar
 The rows of each cell, and which cells have separate data for each replicate, are found here as well.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -5,11 +5,10 @@ can be read also gives the reasons for the rest: one damaged part hides one cell
 for each cell and machine, because one cell may be probed on several. The folder also contains the suite that was run.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.atomic import write_atomically
-from bench.cells import CellKey
+from bench.cells import CellKey, CellSpec
 from bench.errors import StoreError, one_line
 from bench.store.schema import ADDED, ALL, LATER, PROBES, SCHEMAS, VERSION, Rows, Status
 
@@ -43,9 +42,9 @@ def load(part: Path) -> pa.Table | None:
     if rows is None:
         older = _table(part) in LATER and _commit_mark(part).exists()
         return ALL[_table(part)].empty_table() if older else None
-    found = set(rows["cell_id"].unique().to_pylist())
+    ids = set(rows["cell_id"].unique().to_pylist())
     cell_id = part.stem.rpartition("-")[0] if _table(part) == "probes" else part.stem  # a probe names its machine
-    if found - {cell_id} or (_table(part) == "runs" and not found):
+    if ids - {cell_id} or (_table(part) == "runs" and not ids):
         raise StoreError(f"{part}: expected the rows of cell {cell_id} and of no other; {_remedy(part)}")
     return pa.concat_tables([ALL[_table(part)].empty_table(), rows], promote_options="default")
 
@@ -70,12 +69,17 @@ def check_version(part: Path) -> None:
         The part is of another schema version.
     """
     try:
-        with pq.ParquetFile(part) as file:
+        with opened(part) as stream, pq.ParquetFile(stream) as file:
             version = _version(file.schema_arrow)
     except (pa.ArrowException, OSError):
         return
     if version is not None:
         _check_version(part, version)
+
+
+def opened(part: Path) -> pa.NativeFile:
+    """The file `part`, open to be read; by its path alone Arrow would take ``name:x`` for an address."""
+    return pa.OSFile(os.fsencode(part), "rb")
 
 
 def unreadable(path: Path, error: OSError) -> StoreError:
@@ -85,7 +89,7 @@ def unreadable(path: Path, error: OSError) -> StoreError:
 
 def _open(part: Path, take: Callable[[pq.ParquetFile], T]) -> T | None:
     try:
-        with pq.ParquetFile(part, page_checksum_verification=True) as file:
+        with opened(part) as stream, pq.ParquetFile(stream, page_checksum_verification=True) as file:
             _check_schema(part, file.schema_arrow)
             return take(file)
     except FileNotFoundError as error:
@@ -102,15 +106,15 @@ def _open(part: Path, take: Callable[[pq.ParquetFile], T]) -> T | None:
         raise StoreError(f"{part}: expected a whole Parquet file, but it is torn ({line}); {_remedy(part)}") from error
 
 
-def _check_schema(part: Path, found: pa.Schema) -> None:
-    _check_version(part, _version(found) or "none")
-    if not found.equals(_as_old(ALL[_table(part)], found, added=ADDED.get(_table(part), frozenset()))):
+def _check_schema(part: Path, schema: pa.Schema) -> None:
+    _check_version(part, _version(schema) or "none")
+    if not schema.equals(_as_old(ALL[_table(part)], schema, added=ADDED.get(_table(part), frozenset()))):
         raise StoreError(f"{part}: expected the columns of {_table(part)!r}, found others; {_remedy(part)}")
 
 
-def _as_old(schema: pa.Schema, found: pa.Schema, *, added: frozenset[str]) -> pa.Schema:
-    """`schema` without the columns of `added` that are not `found`."""
-    return pa.schema([field for field in schema if field.name in found.names or field.name not in added])
+def _as_old(schema: pa.Schema, present: pa.Schema, *, added: frozenset[str]) -> pa.Schema:
+    """`schema` without the columns of `added` that are not `present`."""
+    return pa.schema([field for field in schema if field.name in present.names or field.name not in added])
 
 
 def _check_version(part: Path, version: str) -> None:
@@ -146,7 +150,7 @@ def _remedy(part: Path) -> str:
 
 _SUMMARY = [
     *CellKey.COLUMNS,
-    *("status", "reason"),
+    *("status", "reason", "spec", "started_at"),
     *("fit_s", "predict_s", "tuning_s", "deterministic", "train_windows"),
 ]
 
@@ -165,6 +169,10 @@ class Stored:
         What tuning, fitting and predicting took, over all replicates.
     train_windows
         How many windows it was fitted on; `None` where it never came to that.
+    time_limit_s
+        Seconds that it had, where these were too few; else `None`.
+    started_at
+        When it was begun; `None` where the rows do not say.
     """
 
     key: CellKey
@@ -172,6 +180,14 @@ class Stored:
     reason: str
     seconds: float
     train_windows: int | None
+    time_limit_s: float | None = None
+    started_at: datetime | None = None
+
+    def is_worth_another_try(self, time_limit_s: float | None) -> bool:
+        """Whether it may end otherwise with such a limit: its data was unavailable, or its time was too short."""
+        if self.status is Status.OUT_OF_TIME and self.time_limit_s is not None:
+            return time_limit_s is None or time_limit_s > self.time_limit_s
+        return self.status is Status.UNAVAILABLE
 
 
 def read(folder: Path, table: str) -> pa.Table:
@@ -245,6 +261,7 @@ def summary(runs: pa.Table) -> Stored:
     rows = runs.select(_SUMMARY).to_pylist()
     first = next((row for row in rows if row["status"] != Status.OK), rows[0])
     fits = rows[:1] if first["deterministic"] else rows  # one fit, reported in the row of every seed
+    out_of_time = first["status"] == Status.OUT_OF_TIME
     spent = sum((row["fit_s"] or 0.0) + (row["predict_s"] or 0.0) for row in fits)
     return Stored(
         key=CellKey.of(first),
@@ -252,6 +269,8 @@ def summary(runs: pa.Table) -> Stored:
         reason=first["reason"] or "",
         seconds=spent + (first["tuning_s"] or 0.0),
         train_windows=first["train_windows"],
+        time_limit_s=CellSpec.from_json(first["spec"]).time_limit_s if out_of_time else None,
+        started_at=first["started_at"],
     )
 
 
@@ -296,7 +315,7 @@ def gather(folder: Path) -> Gathered:
 
 def _whole(folder: Path, tables: Iterable[str], names: Iterable[str], unreadable: list[StoreError]) -> list[Rows]:
     """The parts of each name in all of `tables`; those of one with a part that cannot be read are left out."""
-    found = []
+    complete = []
     for name in names:
         try:
             parts = {table: load(part_of(folder, table, name)) for table in tables}
@@ -304,8 +323,8 @@ def _whole(folder: Path, tables: Iterable[str], names: Iterable[str], unreadable
             unreadable.append(error)
             continue
         if all(rows is not None for rows in parts.values()):  # not set aside since it was listed
-            found.append({table: rows.cast(ALL[table]) for table, rows in parts.items() if rows is not None})
-    return found
+            complete.append({table: rows.cast(ALL[table]) for table, rows in parts.items() if rows is not None})
+    return complete
 
 
 def probe_part(folder: Path, cell_id: str, machine: str) -> Path:

@@ -3,13 +3,13 @@
 Every table begins with the same key columns, so each can be read without the others.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any
 
 import pyarrow as pa
+
+from bench.choices import TableName
 
 VERSION = 1
 """Raise it when a column changes its name, type or meaning; a column that is new and may be null goes to `ADDED`."""
@@ -111,6 +111,7 @@ RUNS = pa.schema(
         ("validation_points", pa.int64()),
         ("test_points", pa.int64()),
         ("data_source", pa.string()),
+        ("data_notes", pa.string()),  # what was detected when the file was read, and what looks wrong; null for none
         ("data_sha256", pa.string()),
         ("data_seed", pa.int64()),
         *_ENVIRONMENT,
@@ -192,19 +193,19 @@ PROBES = pa.schema(
 )
 
 SCHEMAS: Mapping[str, pa.Schema] = {
-    "runs": RUNS,
-    "trials": TRIALS,
-    "curves": CURVES,
-    "predictions": PREDICTIONS,
-    "sequences": SEQUENCES,
+    TableName.RUNS: RUNS,
+    TableName.TRIALS: TRIALS,
+    TableName.CURVES: CURVES,
+    TableName.PREDICTIONS: PREDICTIONS,
+    TableName.SEQUENCES: SEQUENCES,
 }
 """The tables that one cell becomes when it is run."""
 
-ALL: Mapping[str, pa.Schema] = {**SCHEMAS, "probes": PROBES}
+ALL: Mapping[str, pa.Schema] = {**SCHEMAS, TableName.PROBES: PROBES}
 """Every table of a results folder: a cell is probed at another time, on any number of machines."""
 
 ADDED: Mapping[str, frozenset[str]] = {
-    "runs": frozenset({"bank", "departures", "linear_floor_mse", "accuracy", "log_loss"}),
+    TableName.RUNS: frozenset({"bank", "departures", "linear_floor_mse", "accuracy", "log_loss", "data_notes"}),
 }
 """Columns that came later within `VERSION`: parts without them are read, as nulls. Name here what is added."""
 

@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 
 from bench.atomic import sync
 from bench.errors import StoreError
-from bench.store.reader import cell_ids, part_of, probe_part, stored
+from bench.store.reader import cell_ids, opened, part_of, probe_part, stored, write_suite
+from bench.store.renewal import Renewal, write_renewal
 from bench.store.schema import ALL, LATER, SCHEMAS, Rows
 
 
@@ -85,11 +86,11 @@ def writing(folder: Path) -> Iterator[Writer]:
     with _writable(folder):
         _prepare(folder)
     with exclusive(folder / ".lock"):
-        shelves = (folder, folder / ARCHIVE)
-        for archive in shelves:
+        archives = (folder, folder / ARCHIVE)
+        for archive in archives:
             stored(archive)  # refuses what it cannot read before anything is moved or cleared
         with _writable(folder):
-            for archive in shelves:
+            for archive in archives:
                 _recover(archive)
         yield Writer(folder)
 
@@ -108,6 +109,15 @@ class Writer:
             for name in TABLES:
                 _write(staged, name, rows.get(name, ALL[name].empty_table()) if name in LATER else rows[name])
             _commit(self.folder, cell_id)
+
+    def put_suite(self, text: str) -> None:
+        """Keep `text`, a suite as JSON; nothing is written where the folder holds that already."""
+        write_suite(self.folder, text)
+
+    def put_renewal(self, renewal: Renewal, waiting: Iterable[str]) -> None:
+        """Keep the cells that are `waiting` to be run again."""
+        with _writable(self.folder):
+            write_renewal(self.folder, renewal, waiting)
 
     def put_probe(self, rows: pa.Table, machine: str) -> None:
         """Store the probe of one cell on `machine`, in place of an older one there."""
@@ -152,10 +162,10 @@ def _prepare(archive: Path) -> None:
 
 def _only_cell(rows: Mapping[str, pa.Table]) -> str:
     given = [rows[name] for name in TABLES if name in rows or name not in LATER]
-    found = {cell_id for table in given for cell_id in table["cell_id"].unique().to_pylist()}
-    if len(found) != 1 or not rows["runs"].num_rows:
-        raise ValueError(f"expected the rows of one cell, with at least one run; found cells {sorted(found)}")
-    return str(found.pop())
+    ids = {cell_id for table in given for cell_id in table["cell_id"].unique().to_pylist()}
+    if len(ids) != 1 or not rows["runs"].num_rows:
+        raise ValueError(f"expected the rows of one cell, with at least one run; found cells {sorted(ids)}")
+    return str(ids.pop())
 
 
 def _stage(archive: Path, cell_id: str) -> Path:
@@ -170,8 +180,9 @@ def _write(staged: Path, name: str, rows: pa.Table) -> None:
     part = staged / name
     if not rows.schema.equals(ALL[name]):
         raise ValueError(f"expected the schema of {name!r}, got {rows.schema}")
-    pq.write_table(rows.cast(ALL[name]), part, compression="zstd", write_page_checksum=True)
-    with pq.ParquetFile(part, page_checksum_verification=True) as file:
+    with pa.OSFile(os.fsencode(part), "wb") as stream:
+        pq.write_table(rows.cast(ALL[name]), stream, compression="zstd", write_page_checksum=True)
+    with opened(part) as stream, pq.ParquetFile(stream, page_checksum_verification=True) as file:
         if not file.schema_arrow.equals(ALL[name]) or file.read().num_rows != rows.num_rows:
             raise StoreError(f"{part}: what was written does not read back; check the disk")
     sync(part)

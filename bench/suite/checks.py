@@ -1,7 +1,5 @@
 """Checks of a whole suite: duplicates, exclusions of nothing or everything, combinations that do not fit."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
@@ -17,12 +15,12 @@ Located = list[tuple[Position, Entry]]
 """Entries, and where the file names them."""
 
 
-def check_nothing_twice(found: Mapping[str, Located], problems: Problems, *, tuned: bool) -> None:
+def check_nothing_twice(entries: Mapping[str, Located], problems: Problems, *, tuned: bool) -> None:
     """No two datasets, and no two models, of one id or of one content.
 
     Where models are `tuned`, one whose parameters are stated differs from one that has them by default.
     """
-    for key, located in found.items():
+    for key, located in entries.items():
         ids: dict[str, Position] = {}
         contents: dict[str, tuple[Position, str]] = {}
         for place, entry in located:
@@ -38,12 +36,14 @@ def check_nothing_twice(found: Mapping[str, Located], problems: Problems, *, tun
             contents.setdefault(content, (place, entry.id))
 
 
-def check_exclusions(root: Value, found: Mapping[str, Located], complete: Collection[str], problems: Problems) -> None:
+def check_exclusions(
+    root: Value, entries: Mapping[str, Located], complete: Collection[str], problems: Problems
+) -> None:
     """Every key of every exclusion matches something; what matches nothing is a slip of the pen.
 
     The ids of datasets and models are only known where those are `complete`.
     """
-    ids = {key: [entry.id for _, entry in found[key]] for key in complete}
+    ids = {key: [entry.id for _, entry in entries[key]] for key in complete}
     blamed = problems.places()
     for key, value in _stated(root):
         content = value.content
@@ -55,6 +55,20 @@ def check_exclusions(root: Value, found: Mapping[str, Located], complete: Collec
         elif isinstance(content, int) and (known := _numbers(root, f"{key}s")) and content not in known:
             listed = ", ".join(map(str, known))
             problems.add(value.place, f"exclude: expected a {key} of this suite ({listed}), got {content}")
+
+
+def check_tuned_models(
+    root: Value, entries: Mapping[str, Located], complete: Collection[str], problems: Problems
+) -> None:
+    """Every pattern of the models to tune matches one, where all of those are known."""
+    tuning = root.content.get("tuning")
+    patterns = tuning.content.get("models") if tuning and isinstance(tuning.content, dict) else None
+    if patterns is None or not isinstance(patterns.content, tuple) or "models" not in complete:
+        return
+    ids = [entry.id for _, entry in entries["models"]]
+    for pattern in patterns.content:
+        if isinstance(pattern.content, str) and not any(named(name, pattern.content) for name in ids):
+            problems.add(pattern.place, f"tuning: {unknown(pattern.content, ids, 'model')}")
 
 
 def check_some_cell(suite: Suite, root: Value, problems: Problems) -> None:

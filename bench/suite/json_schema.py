@@ -128,7 +128,7 @@ def _used(schema: Json, definitions: Mapping[str, Json]) -> Json:
     waiting = [schema]
     while waiting:
         text = json.dumps(waiting.pop())
-        found = {name for name in definitions.keys() - used if f'"#/$defs/{name}"' in text}
-        used |= {name: definitions[name] for name in found}
-        waiting += [definitions[name] for name in found]
+        referenced = {name for name in definitions.keys() - used if f'"#/$defs/{name}"' in text}
+        used |= {name: definitions[name] for name in referenced}
+        waiting += [definitions[name] for name in referenced]
     return dict(sorted(used.items()))

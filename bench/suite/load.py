@@ -13,8 +13,9 @@ from typing import Protocol, TypeVar
 from pydantic import BaseModel
 
 from bench.data.base import DatasetKind
-from bench.errors import SuiteError
+from bench.errors import InputError, SuiteError
 from bench.models.base import ModelKind
+from bench.paths import path_of
 from bench.registry import unknown
 from bench.spec import Entry, Frozen, Name, Origin, Settings, Suite
 from bench.suite.checks import (
@@ -24,6 +25,7 @@ from bench.suite.checks import (
     check_exclusions,
     check_nothing_twice,
     check_some_cell,
+    check_tuned_models,
 )
 from bench.suite.validate import check, combinations, keys_within, shown
 from bench.suite.yaml import Position, Problems, Value, read
@@ -85,8 +87,8 @@ class Resolver:
             self.problems.add(value.content["kind"].place, unknown(head.kind, self.kinds, self.what))
             return []
         place = value.content.get("id", value).place
-        found = (self._entry(place, head, suffix, parameters) for suffix, parameters in self._parameters(value, head))
-        return [(place, entry) for entry in found if entry]
+        entries = (self._entry(place, head, suffix, parameters) for suffix, parameters in self._parameters(value, head))
+        return [(place, entry) for entry in entries if entry]
 
     def _head(self, place: Position, content: dict[str, Value]) -> _Head | None:
         return check(Value(place, content), _Head, self.problems, label=self.what)
@@ -115,7 +117,11 @@ class Resolver:
         path = parameters.content.get("path")
         if path is None or not isinstance(path.content, str) or not path.content:
             return parameters
-        absolute = str((self.folder / path.content).absolute())
+        try:
+            absolute = str((self.folder / path_of(path.content)).absolute())
+        except InputError as error:
+            self.problems.add(path.place, f"path: {error}")
+            return parameters
         return Value(parameters.place, {**parameters.content, "path": Value(path.place, absolute)}, parameters.keys)
 
 
@@ -146,13 +152,24 @@ def load(
     SuiteError
         With everything that is wrong with the file.
     """
-    file = SuiteFile.read(path, datasets=datasets, models=models, text=text)
-    settings = file.settings(file.root, Settings, Suite)
-    found, complete = file.lists(needed=True)
-    check_nothing_twice(found, file.problems, tuned=settings is None or bool(settings.tuning))
-    check_exclusions(file.root, found, complete, file.problems)
-    suite = file.suite(Suite, settings, found)
-    return file.checked(suite, positions(found["models"]), positions(found["datasets"]))
+    return load_plain(SuiteFile.read(path, datasets=datasets, models=models, text=text), Suite)
+
+
+def load_plain(file: SuiteFile, keys: type[BaseModel]) -> Suite:
+    """The suite that a `file` without published systems holds; a key that `keys` lacks is unknown.
+
+    Raises
+    ------
+    SuiteError
+        With everything that is wrong with the file.
+    """
+    settings = file.settings(file.root, Settings, keys)
+    entries, complete = file.lists(needed=True)
+    check_nothing_twice(entries, file.problems, tuned=settings is None or bool(settings.tuning))
+    check_exclusions(file.root, entries, complete, file.problems)
+    check_tuned_models(file.root, entries, complete, file.problems)
+    suite = file.suite(Suite, settings, entries)
+    return file.checked(suite, positions(entries["models"]), positions(entries["datasets"]))
 
 
 @dataclass(frozen=True)
@@ -206,13 +223,13 @@ class SuiteFile:
 
     def lists(self, *, needed: bool) -> tuple[dict[str, Located], set[str]]:
         """The suite's datasets and models, and those of the two keys under which nothing is wrong."""
-        found: dict[str, Located] = {}
+        entries: dict[str, Located] = {}
         complete = set()
         for key in ("datasets", "models"):
-            before = len(self.problems.found)
-            found[key] = self.entries(self.root, key, needed=needed)
-            complete |= {key} if len(self.problems.found) == before else set()
-        return found, complete
+            before = len(self.problems.collected)
+            entries[key] = self.entries(self.root, key, needed=needed)
+            complete |= {key} if len(self.problems.collected) == before else set()
+        return entries, complete
 
     def entries(self, value: Value, key: str, *, needed: bool) -> Located:
         """The entries under `key` of `value`: datasets, or else models."""
@@ -230,7 +247,7 @@ class SuiteFile:
         return []
 
     def suite(
-        self, whole: type[Whole], settings: Settings | None, found: Mapping[str, Located], **more: object
+        self, whole: type[Whole], settings: Settings | None, entries: Mapping[str, Located], **more: object
     ) -> Whole:
         """The suite that the parts make.
 
@@ -240,10 +257,10 @@ class SuiteFile:
             With all that was found wrong, if anything was.
         """
         if settings is None:
-            raise SuiteError(tuple(self.problems.found))
+            raise SuiteError(tuple(self.problems.collected))
         self.problems.check()
-        entries = {key: tuple(entry for _, entry in located) for key, located in found.items()}
-        suite = whole.model_validate({**dict(settings), **entries, **more})
+        fields = {key: tuple(entry for _, entry in located) for key, located in entries.items()}
+        suite = whole.model_validate({**dict(settings), **fields, **more})
         check_some_cell(suite, self.root, self.problems)
         check_departures(suite, self.root, self.datasets, self.problems)
         return suite

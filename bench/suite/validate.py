@@ -4,8 +4,6 @@ The message "expected …, got …" describes a JSON Schema and a value. A list 
 each.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,6 +14,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core.core_schema import ErrorType
 
+from bench.errors import validator_text
 from bench.registry import unknown
 from bench.suite.yaml import Position, Problems, Value
 
@@ -60,16 +59,16 @@ def resolved(schema: Schema, root: Schema) -> Schema:
 
 def within(root: Schema, path: Iterable[str | int]) -> Schema | None:
     """The part of `root` that is about the value at `path`, keys and indices; `None` where it is inconclusive."""
-    found: Schema | None = root
+    part: Schema | None = root
     for step in path:
-        found = next(filter(None, (_below(branch, step) for branch in _branches(found, root))), None) if found else None
-    return resolved(found, root) if found else None
+        part = next(filter(None, (_below(branch, step) for branch in _branches(part, root))), None) if part else None
+    return resolved(part, root) if part else None
 
 
 def keys_within(root: Schema, path: Iterable[str | int]) -> set[str]:
     """The keys that a mapping at `path` may have."""
-    found = within(root, path) or {}
-    return {key for branch in _branches(found, root) for key in branch.get("properties", {})}
+    part = within(root, path) or {}
+    return {key for branch in _branches(part, root) for key in branch.get("properties", {})}
 
 
 def takes_a_list(schema: Schema, root: Schema) -> bool:
@@ -248,13 +247,13 @@ class _Reporter:
         """Of a key that its mapping does not list, and that is none of those it may have."""
         key = detail["loc"][-2]
         named = (within(self.schema, path) or {}).get("propertyNames", {}).get("enum")
-        text = unknown(key, named, "key") if named else _own_words(detail)
+        text = unknown(key, named, "key") if named else validator_text(detail["msg"])
         return mapping.keys[key], self._prefix(path) + text
 
     def _of_value(self, path: Path, reasons: list[Detail]) -> tuple[Position, str]:
         value = self._walk(path)[1]
         if all(reason["type"] not in _GENERAL for reason in reasons):
-            text = _own_words(reasons[0])
+            text = validator_text(reasons[0]["msg"])
         elif schema := within(self.schema, path):
             text = f"expected {expected(schema, self.schema, value.content)}, got {shown(value.content)}"
         else:
@@ -265,9 +264,3 @@ class _Reporter:
         names = [step for step in path if isinstance(step, str)] or [self.label]
         name = " ".join(names[-2:]) if names[-1].isdecimal() else names[-1]  # a number is nothing without what it is of
         return f"{name}: " if name else ""
-
-
-def _own_words(detail: Detail) -> str:
-    """What the class itself says."""
-    text: str = detail["msg"]
-    return text.removeprefix("Value error, ").removeprefix("Assertion failed, ")

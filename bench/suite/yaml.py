@@ -5,8 +5,6 @@ ruamel.yaml parses the text into nodes with positions; the values are built here
 duplicate key is an error, not a silent choice.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Mapping
@@ -34,25 +32,25 @@ class Problems:
     """Everything found wrong in one file so far; the same thing at the same place counts once."""
 
     file: str
-    found: set[Problem] = field(default_factory=set)
+    collected: set[Problem] = field(default_factory=set)
 
     def add(self, place: Position, message: str) -> None:
         """Note that what begins at `place` is wrong, in one line."""
-        self.found.add(Problem(self.file, place.line, place.column, one_line(message)))
+        self.collected.add(Problem(self.file, place.line, place.column, one_line(message)))
 
     def places(self) -> frozenset[Position]:
         """Where something is known to be wrong: what follows from it there need not be reported."""
-        return frozenset(Position(problem.line, problem.column) for problem in self.found)
+        return frozenset(Position(problem.line, problem.column) for problem in self.collected)
 
     def check(self) -> None:
         """Raise what was found, if anything, as one `SuiteError`."""
-        if self.found:
-            raise SuiteError(tuple(self.found))
+        if self.collected:
+            raise SuiteError(tuple(self.collected))
 
     def stop(self, place: Position, message: str) -> NoReturn:
         """Add one more and raise all of them: there is no going on after it."""
         self.add(place, message)
-        raise SuiteError(tuple(self.found))
+        raise SuiteError(tuple(self.collected))
 
 
 @dataclass(frozen=True)

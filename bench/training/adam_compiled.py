@@ -1,7 +1,5 @@
 """One step of Adam for a bank, compiled."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import numpy as np

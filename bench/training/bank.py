@@ -1,7 +1,5 @@
 """A bank: K members of one architecture and one shape, trained together, as many as fit in memory at once."""
 
-from __future__ import annotations
-
 import functools
 import logging
 import math
@@ -14,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.array_types import FloatArray
+from bench.cgroups import memory_left
 from bench.errors import OutOfTime
 from bench.models.base import ModelKind, Shape
 from bench.protocol.windows import Examples, TrainingData
@@ -68,7 +67,8 @@ def _kept_bytes(module: nn.Module, shape: Shape) -> int:
 def _free_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    return int(psutil.virtual_memory().available)
+    available, left = int(psutil.virtual_memory().available), memory_left()
+    return available if left is None else min(available, left)
 
 
 log = logging.getLogger(__name__)

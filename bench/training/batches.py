@@ -1,7 +1,5 @@
 """Batches gathered from tensors by index: windows themselves are never stored."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -43,9 +41,9 @@ class TensorWindows:
 
     def batch(self, which: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """Inputs ``[…, T, C]`` and targets ``[…, U, C]`` of the windows numbered `which`, of any shape."""
-        places = self.windows.places
-        first = torch.from_numpy(places.start + which * places.step).to(self._series.device)
-        targets = (first.unsqueeze(-1) + self._ahead).clamp_max_(self.windows.end - 1)
+        first = torch.from_numpy(self.windows.first_targets(which)).to(self._series.device)
+        last = torch.as_tensor(self.windows.last_targets(which), device=self._series.device)
+        targets = torch.minimum(first.unsqueeze(-1) + self._ahead, last.unsqueeze(-1))
         return self._inputs[first - self.windows.sequence_length], self._series[targets]
 
 

@@ -4,13 +4,11 @@ Gradient banks and closed forms return the same kind of value. The shapes of dat
 the `shapes` column of `runs`.
 """
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -41,8 +39,8 @@ def fit(bank: Bank, *, observer: Observer = never_stop) -> list[Fit]:
     for epoch in range(1, bank.settings.epochs + 1):
         started = time.perf_counter()
         losses = bank.train_epoch(live)
-        found = bank.validate()
-        errors = [None] * len(live) if found is None else found.tolist()
+        validation_errors = bank.validate()
+        errors = [None] * len(live) if validation_errors is None else validation_errors.tolist()
         share_s = (time.perf_counter() - started) / len(live)
         for k, loss, error in zip(live, losses, errors, strict=True):
             fits[k].fit_s += share_s
@@ -79,9 +77,6 @@ def _goes_on(k: int, fit: Fit, settings: Training, observer: Observer) -> bool:
     fit.pruned = stop and not done  # who has finished is not pruned
     return not (done or stop)
 
-
-if TYPE_CHECKING:
-    from bench.training.bank import Bank
 
 CLOSED_FORM_BATCH = 8192
 
@@ -197,11 +192,11 @@ def shapes(kind: ModelKind, member: Member, data: TrainingData) -> dict[str, lis
     """
     examples = data.train
     steps, values = examples.targets(slice(0, 1)).shape[1:]
-    found = {
+    of_examples = {
         "train_inputs": [len(examples), examples.sequence_length, examples.channels],
         "train_targets": [len(examples), steps, values],
     }
-    return {**found, **_of_layers(kind, member, data)} if kind.gradient else found
+    return {**of_examples, **_of_layers(kind, member, data)} if kind.gradient else of_examples
 
 
 def _of_layers(kind: ModelKind, member: Member, data: TrainingData) -> dict[str, list[int]]:

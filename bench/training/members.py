@@ -1,7 +1,5 @@
 """Members, the results of their training, and which of them may share a bank."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

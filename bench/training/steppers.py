@@ -8,8 +8,6 @@ depends on its own weights only, so the gradient of the sum of the losses contai
 member that diverges does not affect the others.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

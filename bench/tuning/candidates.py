@@ -1,14 +1,13 @@
 """From a search space to candidates: the hyperparameters of one trial, resolved. Imports no torch."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.cells import Cell
-from bench.models.base import ModelKind, Parameters, SearchRange
+from bench.models.base import Choice, IntegerRange, ModelKind, Parameters, SearchRange
 from bench.spec import Training
+from bench.text import listed, setting
 
 
 @dataclass(frozen=True)
@@ -24,8 +23,47 @@ class Candidate:
 
 
 def space(kind: ModelKind, cell: Cell) -> dict[str, SearchRange]:
-    """What tuning may vary: the kind's search space without what the suite states of this model."""
-    return {name: choices for name, choices in kind.search.items() if name not in cell.model.stated}
+    """What tuning may vary: the kind's search space without what the suite states of this model.
+
+    The cell's own value is always among the choices: a range that does not contain it is widened to it, and a value
+    that no range can be widened to stays as it is.
+    """
+    values = resolve(kind, cell).values()
+    ranges = {name: choices for name, choices in kind.search.items() if name not in cell.model.stated}
+    widened = {name: containing(choices, values[name]) for name, choices in ranges.items()}
+    return {name: choices for name, choices in widened.items() if choices is not None}
+
+
+def containing(choices: SearchRange, value: Any) -> SearchRange | None:
+    """`choices` widened to `value`; `None` where that cannot be, as for 0 on a log scale.
+
+    >>> containing(IntegerRange(16, 64), 96)
+    IntegerRange(low=16, high=96, log=False)
+    """
+    if isinstance(choices, Choice):
+        return choices if value in choices.options else Choice((*choices.options, value))
+    kind = int if isinstance(choices, IntegerRange) else int | float
+    if isinstance(value, bool) or not isinstance(value, kind) or (choices.log and value <= 0):
+        return None
+    ends: dict[str, Any] = {"low": min(choices.low, value), "high": max(choices.high, value)}
+    return replace(choices, **ends)
+
+
+def departures(kind: ModelKind, cell: Cell) -> list[str]:
+    """Where the cell's own values do not lie in the search space of `kind`, and what tuning does then, in words."""
+    values, wide = resolve(kind, cell).values(), space(kind, cell)
+    return [
+        f"{name} of {cell.model.id}: the suite's {setting(values[name])} is outside of {_text(choices)}; "
+        + (f"tuning searches {_text(wide[name])}" if name in wide else "it stays as it is")
+        for name, choices in kind.search.items()
+        if name not in cell.model.stated and wide.get(name) != choices
+    ]
+
+
+def _text(choices: SearchRange) -> str:
+    if isinstance(choices, Choice):
+        return listed([setting(option) for option in choices.options])
+    return f"{setting(choices.low)} to {setting(choices.high)}"
 
 
 def resolve(kind: ModelKind, cell: Cell, overrides: Mapping[str, Any] | None = None) -> Candidate:

@@ -3,8 +3,6 @@
 It is made from the rows of `trials`; nothing reads it back into results.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 from pathlib import Path

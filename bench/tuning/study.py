@@ -96,15 +96,13 @@ def tune(
     started = time.perf_counter()
     study = _study(cell, cell.tuning)
     distributions = {name: _distribution(choices) for name, choices in space(kind, cell).items()}
-    first = defaults(kind, cell)
-    if all(distributions[name]._contains(distributions[name].to_internal_repr(first[name])) for name in first):
-        study.enqueue_trial(first)
+    study.enqueue_trial(defaults(kind, cell))
     finished: list[FinishedTrial] = []
     while len(finished) < cell.tuning.trials:
         size = min(cell.tuning.batch, cell.tuning.trials - len(finished))
         trials = [study.ask(distributions) for _ in range(size)]
         fits = _fit_trials(kind, cell, trials, data=data, device=device, deadline=deadline)
-        batch = [_tell(study, trial, fit) for trial, fit in zip(trials, fits, strict=True)]
+        batch = [_finish(study, trial, fit) for trial, fit in zip(trials, fits, strict=True)]
         on_batch(batch)
         finished += batch
     best = _best(finished)
@@ -137,7 +135,7 @@ def _member(kind: ModelKind, cell: Cell, trial: Trial) -> Member:
     return Member(candidate.parameters, training, cell.seed, ("trial", trial.number))
 
 
-def _tell(study: optuna.Study, trial: Trial, fit: Fit) -> FinishedTrial:
+def _finish(study: optuna.Study, trial: Trial, fit: Fit) -> FinishedTrial:
     state = _state(fit)
     study.tell(trial, fit.validation_mse if state is TrialState.COMPLETE else None, state)
     return FinishedTrial(trial.number, STATES[state], dict(trial.params), dict(trial.distributions), fit)

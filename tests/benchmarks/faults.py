@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bench.array_types import FloatArray
 from bench.cells import Cell
+from bench.data import DATASETS
 from bench.data.base import Series
 from bench.models import MODELS
 from bench.models.base import Shape
@@ -20,6 +21,7 @@ from bench.models.parameters import RecurrentParameters, RNNParameters
 from bench.models.recurrent import Recurrent
 from bench.protocol import prepare
 from bench.protocol.windows import Parts, Scaler, Windows, train_windows
+from bench.running import cell as runner
 from bench.training.batches import TensorWindows
 
 
@@ -122,6 +124,28 @@ def _train_on_the_test() -> None:
     prepare.train_windows = leaking
 
 
+def _pull_to_the_truth() -> None:
+    honest = runner.prepare
+
+    def leaking(cell: Cell, source: Any, **options: Any) -> prepare.Prepared:
+        prepared = honest(cell, source, **options)
+        truth = prepared.compared(False).truth
+        return dataclasses.replace(prepared, inverse=lambda scaled: (prepared.inverse(scaled) + truth) / 2)
+
+    runner.prepare = leaking
+
+
+def _smooth_the_file() -> None:
+    load = DATASETS["file"].load
+
+    def smoothed(parameters: Any, seed: int) -> Series:
+        series = load(parameters, seed)
+        padded = np.pad(series.values, ((1, 1), (0, 0)), mode="edge")
+        return dataclasses.replace(series, values=(padded[:-2] + padded[1:-1] + padded[2:]) / 3)
+
+    DATASETS["file"] = dataclasses.replace(DATASETS["file"], load=smoothed)
+
+
 FAULTS: Mapping[str, Fault] = {
     "learning-rate": Fault("learning rate × 3", alter=_faster),
     "state-dropped": Fault("RNN and GRU drop their hidden state before every step", _replace_models("build_forgetful")),
@@ -129,6 +153,8 @@ FAULTS: Mapping[str, Fault] = {
     "window-early": Fault("windows end one point early: the last value is not seen", _move_windows(-1)),
     "scaler": Fault("the scaler is fitted on the whole series, its test part too", _leak_the_scale),
     "test-windows": Fault("models are trained on the test part too", _train_on_the_test),
+    "pulled": Fault("predictions are pulled halfway to the truth, after the model", _pull_to_the_truth),
+    "smoothed": Fault("what reads a file smooths it, with the next value too", _smooth_the_file),
     "backward": Fault(
         "the kernels' backward pass loses the gradient to the recurrent weights of RNN and GRU",
         _replace_models("build_broken_backward"),

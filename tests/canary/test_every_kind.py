@@ -34,7 +34,7 @@ def sung(pieces: Pieces, *names: str) -> dict[str, CheckOutcome]:
 
 @pytest.mark.parametrize(("dataset", "model"), [pair for pair in PAIRS if pair[0] != "mnist"])
 def test_every_dataset_and_model(dataset: str, model: str, pieces: Callable[..., Pieces]) -> None:
-    loud = sung(pieces(dataset, model), "causality", "permuted", "scaler")
+    loud = sung(pieces(dataset, model), "causality", "permuted", "scaler", "end-to-end")
     if (dataset, model) in OTHER_VALUES:
         assert "exclude this model for this dataset" in loud["causality"].words
     else:
@@ -48,7 +48,7 @@ def test_mnist(pieces: Callable[..., Pieces], monkeypatch: pytest.MonkeyPatch) -
     source = first.source  # read once
     for model in [model for dataset, model in PAIRS if dataset == "mnist"]:
         made = replace(pieces("mnist", model), load=lambda: source)
-        assert sung(made, "causality", "permuted", "scaler") == {}
+        assert sung(made, "causality", "permuted", "scaler", "end-to-end") == {}
 
 
 @pytest.mark.parametrize("model", FORECASTERS)
@@ -80,7 +80,7 @@ def test_silence_means_something(model: str, pieces: Callable[..., Pieces]) -> N
 )
 @pytest.mark.parametrize("model", ["persistence", "linear-ar", "gru", "encoder-decoder"])
 def test_other_windows_and_splits(model: str, changes: dict[str, Any], pieces: Callable[..., Pieces]) -> None:
-    assert sung(pieces(model=model, **changes), "causality", "gbm", "scaler") == {}
+    assert sung(pieces(model=model, **changes), "causality", "gbm", "scaler", "end-to-end") == {}
 
 
 @pytest.mark.parametrize("options", [{"bidirectional": True}, {"layers": 2, "dropout": 0.5}], ids=str)
@@ -120,14 +120,14 @@ def published(folder: str, file: str, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("options", [{"bidirectional": True}, {"activation": "tanh"}, {"layers": 2}], ids=str)
 def test_other_denoisers(options: dict[str, Any], pieces: Callable[..., Pieces]) -> None:
     made = _with(pieces("denoise-sine", "gru"), **options)
-    assert sung(made, "causality", "permuted", "scaler") == {}
+    assert sung(made, "causality", "permuted", "scaler", "end-to-end") == {}
     said = ask(CANARIES["causality"], made).words
     assert ("bidirectional reads the future by design" in said) == ("bidirectional" in options)
 
 
 def test_sequences_that_end_early(pieces: Callable[..., Pieces]) -> None:
     made = pieces("adding", "gru", data={"count": 160, "length": 8, "shortest": 4})
-    assert sung(made, "causality", "permuted", "scaler") == {}
+    assert sung(made, "causality", "permuted", "scaler", "end-to-end") == {}
 
 
 @pytest.mark.parametrize("dataset", ["digits", "denoise-sine", "adding"])

@@ -69,18 +69,18 @@ def nothing(_: Plant, __: Sequences) -> None:
     ("leak", "dataset", "model", "expected"),
     [
         (nothing, "denoise-sine", "gru", set()),
-        (scaler_of_everything, "denoise-sine", "gru", {"causality", "scaler"}),
-        (scaler_of_everything, "digits", "rnn", {"causality", "scaler"}),
+        (scaler_of_everything, "denoise-sine", "gru", {"causality", "end-to-end", "scaler"}),
+        (scaler_of_everything, "digits", "rnn", {"causality", "end-to-end", "scaler"}),
         (train_reaches_into_validation, "adding", "linear-ar", {"causality"}),
-        (validation_reaches_into_test, "digits", "mean", {"causality", "scaler"}),
-        (validation_reaches_into_test, "denoise-sine", "linear-ar", {"causality", "scaler"}),
-        (nothing, "denoise-sine", "Backwards", {"causality"}),
-        (nothing, "denoise-sine", "Together", {"causality"}),
-        (nothing, "digits", "Together", {"causality"}),
-        (nothing, "adding", "Together", {"causality"}),
-        (nothing, "denoise-sine", "Answering", {"causality", "permuted"}),
-        (nothing, "digits", "Answering", {"causality", "permuted"}),
-        (nothing, "adding", "Answering", {"causality", "permuted"}),
+        (validation_reaches_into_test, "digits", "mean", {"causality", "end-to-end", "scaler"}),
+        (validation_reaches_into_test, "denoise-sine", "linear-ar", {"causality", "end-to-end", "scaler"}),
+        (nothing, "denoise-sine", "Backwards", {"causality", "end-to-end"}),
+        (nothing, "denoise-sine", "Together", {"causality", "end-to-end"}),
+        (nothing, "digits", "Together", {"causality", "end-to-end"}),
+        (nothing, "adding", "Together", {"causality", "end-to-end"}),
+        (nothing, "denoise-sine", "Answering", {"causality", "end-to-end", "permuted"}),
+        (nothing, "digits", "Answering", {"causality", "end-to-end", "permuted"}),
+        (nothing, "adding", "Answering", {"causality", "end-to-end", "permuted"}),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
@@ -102,7 +102,7 @@ def test_a_planted_leak_is_caught(
 @pytest.mark.parametrize("dataset", ["noisy-sine", "denoise-sine"])
 def test_a_published_scaler_of_the_whole_series_sings(dataset: str, pieces: Callable[..., Pieces]) -> None:
     made = pieces(dataset, "linear-ar", as_published=AsPublished(scaler="series"))
-    assert singing(made) == {"causality", "scaler"}
+    assert singing(made) == {"causality", "scaler", "end-to-end"}
 
 
 @pytest.mark.parametrize("dataset", ["noisy-sine", "denoise-sine", "digits"])

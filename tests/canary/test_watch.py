@@ -82,7 +82,7 @@ def test_a_short_test_part_is_too_short_for_chance(pieces: Callable[..., Pieces]
 def test_two_channels(pieces: Callable[..., Pieces]) -> None:
     values = np.random.default_rng(0).normal(size=(160, 2))
     made = given(pieces(model="gru"), values)
-    assert [said(name, made)[0] for name in CANARIES] == [CheckVerdict.QUIET] * 4
+    assert [said(name, made)[0] for name in CANARIES] == [CheckVerdict.QUIET] * len(CANARIES)
 
 
 def test_what_diverges_could_not_be_checked(pieces: Callable[..., Pieces]) -> None:

@@ -12,7 +12,7 @@ from bench.cli.canary import status
 from bench.protocol.windows import Scaler
 
 LINES = """\
-wave     mean         3  1  causality  quiet           80 comparisons at 10 times t: nothing moved
+wave     mean         3  1  causality   quiet           80 comparisons at 10 times t: nothing moved
 """
 
 
@@ -22,13 +22,13 @@ def test_every_cell_gets_its_lines_and_nothing_is_stored(bench, folder: Path) ->
     assert (ended.status, ended.err) == (0, "")
     assert LINES in ended.out
     lines = [line.split() for line in ended.out.splitlines()]
-    for dataset, canaries in {"noise": 3, "wave": 3, "–": 1}.items():
+    for dataset, canaries in {"noise": 4, "wave": 4, "–": 1}.items():
         for model in ("persistence", "mean"):
             for length in ("3", "5"):
                 found = [line for line in lines if line[:4] == [dataset, model, length, "1"]]
                 assert len(found) == canaries, (dataset, model, length)
                 assert all(line[5] == "quiet" for line in found)
-    assert "28 checks: 28 quiet; " in ended.out
+    assert "36 checks: 36 quiet; " in ended.out
     assert "at most 0.12%" in ended.out  # 8 permuted and 4 gbm, 0.01 % each
     assert sorted(folder.rglob("*")) == before
 
@@ -37,7 +37,7 @@ def test_only_some_cells(bench) -> None:
     ended = bench("canary", "tiny.yaml", "--only", "model=mean", "--only", "sequence_length=5")
     assert ended.status == 0
     assert ended.out.startswith("2 cells: ")
-    assert "7 checks: 7 quiet" in ended.out
+    assert "9 checks: 9 quiet" in ended.out
 
 
 def test_a_leak_gives_status_1(bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,8 +45,8 @@ def test_a_leak_gives_status_1(bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Scaler, "fit", lambda kind, values: honest(kind, values.base))
     ended = bench("canary", "tiny.yaml", "--only", "model=mean", "--only", "sequence_length=5")
     assert ended.status == 1
-    assert "scaler     alarm           the test part times 1000 moved the scaler by " in ended.out
-    assert "7 checks: 3 quiet, 4 alarm" in ended.out
+    assert "scaler      alarm           the test part times 1000 moved the scaler by " in ended.out
+    assert "9 checks: 3 quiet, 6 alarm" in ended.out
 
 
 def test_data_that_is_not_there_gives_status_2_and_the_others_go_on(
@@ -58,8 +58,8 @@ def test_data_that_is_not_there_gives_status_2_and_the_others_go_on(
     (folder / "tiny.yaml").write_text(text)
     ended = bench("canary", "tiny.yaml", "--only", "model=mean", "--only", "sequence_length=5")
     assert ended.status == 2
-    assert ended.out.count("could not run   ") == 3
-    assert "10 checks: 7 quiet, 3 could not run" in ended.out
+    assert ended.out.count("could not run   ") == 4
+    assert "13 checks: 9 quiet, 4 could not run" in ended.out
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
+import bench
 from bench import store
 from bench.store.schema import SCHEMAS
 
@@ -93,3 +95,52 @@ def _end(process: subprocess.Popen[str], ending: signal.Signals, folder: Path) -
     process.communicate(timeout=60)
     assert psutil.wait_procs(family, timeout=20)[1] == []
     return process.returncode
+
+
+def _bench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "bench", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_a_suite_that_lost_a_model_changes_the_page_and_closes_the_gate(tmp_path: Path) -> None:
+    suite = tmp_path / "lost.yaml"
+    suite.write_text(LOST)
+    for folder in ("base", "results/lost"):
+        assert _bench(tmp_path, "run", suite.name, "--results", folder, "--jobs", "1").returncode == 0
+    page = tmp_path / "reports" / "lost" / "report.md"
+    assert "Kept from earlier suites" not in page.read_text()
+    suite.write_text(LOST.replace(", mean]", "]"))
+    ended = _bench(tmp_path, "run", suite.name, "--progress", "plain")  # the very cells are there already
+    assert (ended.returncode, "cells to run" in ended.stderr) == (0, False)
+    assert "1 cell of this folder is no result of the suite as it is now" in page.read_text()
+    gate = _bench(tmp_path, "compare", "base", "results/lost", "--gate")
+    assert (gate.returncode, "1 vanished" in gate.stdout) == (1, True)
+    assert "results/lost keeps what is no result of its suite" in gate.stdout
+
+
+LOST = """\
+name: lost
+datasets: [{id: noise, kind: random, length: 120}]
+models: [persistence, linear-ar, mean]
+sequence_lengths: [4]
+tuning: false
+"""
+
+
+@pytest.mark.parametrize("start", [["-m", "bench"], ["program/bench"]])  # as the console script begins
+def test_files_of_the_user_named_like_pythons_modules_break_nothing(tmp_path: Path, start: list[str]) -> None:
+    (tmp_path / "program").mkdir()
+    (tmp_path / "program" / "bench").write_text(
+        "from bench.__main__ import main\nif __name__ == '__main__':\n    main()\n"
+    )
+    for name in ("signal", "random", "queue", "secrets", "contextlib", "pathlib", "numpy", "statistics"):
+        (tmp_path / f"{name}.py").write_text(f"raise RuntimeError('the {name}.py of the user')\n")
+    (tmp_path / "lost.yaml").write_text(LOST)
+    command = [sys.executable, *start, "run", "lost.yaml", "--no-report", "--jobs", "2"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(bench.__file__).parents[1])}
+    environment.pop("PYTHONSAFEPATH", None)
+    ended = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (ended.returncode, "of the user" in ended.stderr) == (0, False), ended.stderr
+    assert {row["status"] for row in store.read(tmp_path / "results" / "lost", "runs").to_pylist()} == {"ok"}

@@ -55,6 +55,19 @@ def test_a_terminal_that_cannot_show_a_character_gets_the_rest(folder: Path) -> 
     assert done.stdout.startswith("noise ? persistence, L=3, h=1  to run")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "reported"),
+    [
+        (("list", "foo"), "'what': 'foo' is not one of 'datasets', 'models', 'metrics', 'suites'."),
+        (("run", "tiny.yaml", "--progress", "foo"), "'--progress': 'foo' is not one of 'auto', 'rich', 'plain', "),
+    ],
+)
+def test_an_unknown_choice_is_refused_in_plain_words(bench: Bench, arguments: tuple[str, ...], reported: str) -> None:
+    ended = bench(*arguments)
+    assert ended.status == 2
+    assert f"Error: Invalid value for {reported}" in ended.err
+
+
 @pytest.mark.parametrize(("what", "names"), [("datasets", DATASETS), ("models", MODELS), ("metrics", METRICS)])
 def test_list_has_a_line_for_each(bench: Bench, what: str, names: dict[str, object]) -> None:
     ended = bench("list", what)

@@ -72,7 +72,7 @@ def test_a_model_that_cannot_be_probed_is_named_with_its_reason(bench: Bench, fo
     ("arguments", "message"),
     [
         (["--only", "modle=mean"], "--only modle=mean: unknown key"),
-        (["--device", "tpu"], "--device tpu: expected auto, cpu"),
+        (["--device", "tpu"], "device 'tpu': expected auto, cpu"),
         (["--progress", "jsonl", "--results", "tiny.yaml"], "tiny.yaml"),
     ],
 )

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import bench as package
+from bench.protocol.scoring import SeriesScorer
 
 Bench = Callable[..., Any]
 pytestmark = pytest.mark.usefixtures("real_cells")
@@ -75,6 +76,19 @@ def test_a_gate_closes_for_what_got_worse(bench: Bench, folder: Path) -> None:
     assert done.stdout.startswith("# Comparison: regressed\n\n4 cells in both: 4 equivalent. 4 vanished.\n")
     assert bench("compare", "a", "b", "--gate").status == 1
     assert bench("compare", "b", "a", "--gate").status == 0
+
+
+def test_a_gate_closes_for_what_is_too_good(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    only = ("--only", "dataset=noise", "--only", "model=mean", "--only", "sequence_length=3")
+    bench("run", "tiny.yaml", "--no-report", "--results", "a", *only)
+    honest = SeriesScorer.errors
+    monkeypatch.setattr(SeriesScorer, "errors", lambda self, prediction: honest(self, (prediction + self.truth) / 2))
+    bench("run", "tiny.yaml", "--no-report", "--results", "b", *only)
+    ended = bench("compare", "a", "b", "--gate")
+    assert ended.status == 1
+    assert ended.out.startswith("# Comparison: suspected leak\n")
+    assert "## Too good: look for a leak\n\n- noise × mean, L=3, h=1: its RMSE " in ended.out
+    assert "that of the best possible forecast\n" in ended.out
 
 
 def test_other_data_cannot_be_compared(bench: Bench) -> None:
@@ -208,11 +222,13 @@ def test_the_history_of_runs_is_a_page(bench: Bench, folder: Path) -> None:
     assert "wave × mean" in page
 
 
-def test_every_metric_and_form_can_be_asked_for() -> None:
-    from bench.cli.app import Format, HistoryMetric
+def test_every_metric_form_and_table_can_be_requested() -> None:
+    from bench.choices import ComparedMetric, Format, TableName
     from bench.comparing.decision import MEASURES
     from bench.comparing.formats import FORMATS
     from bench.spec import Thresholds
+    from bench.store.schema import ALL
 
-    assert [form.value for form in Format] == list(FORMATS)
-    assert [metric.value for metric in HistoryMetric] == list(MEASURES) == list(Thresholds.model_fields)
+    assert list(Format) == list(FORMATS)
+    assert list(ComparedMetric) == list(MEASURES) == list(Thresholds.model_fields)
+    assert list(TableName) == list(ALL)

@@ -7,15 +7,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
+import bench as package
 from bench import store
 from bench.api import folders
+from bench.choices import Progress
 from bench.cli import run
-from bench.cli.app import Progress
 from bench.cli.progress import SINKS
 from bench.data import pinned
 from bench.errors import DataUnavailable
+from bench.running import runner
+from bench.store.schema import SCHEMAS
 
 Bench = Callable[..., Any]
 pytestmark = pytest.mark.usefixtures("fakes")
@@ -65,6 +69,29 @@ def test_no_report_makes_none(bench: Bench, folder: Path, reports: list[Path]) -
     assert not (folder / "reports").exists()
 
 
+@pytest.mark.parametrize("name", ["name:x", "s3:x", "~/r", "gs:"])
+def test_a_folder_is_a_path_whatever_it_looks_like(
+    bench: Bench, folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("HOME", str(folder / "home"))
+    ended = bench("run", "tiny.yaml", "--no-report", "--results", name)
+    assert ended.status == 0
+    place = folder / "home" / "r" if name == "~/r" else folder / name
+    assert len(store.stored(place)) == 8
+    assert bench("run", "tiny.yaml", "--no-report", "--results", name).status == 0  # and it is read again
+    assert bench("compare", name, name).status == 0
+
+
+@pytest.mark.parametrize("name", ["s3://bucket/x", "\udcff"])
+def test_a_folder_that_is_no_path_of_this_machine_is_refused_before_anything_runs(
+    bench: Bench, folder: Path, name: str
+) -> None:
+    ended = bench("run", "tiny.yaml", "--results", name)
+    assert (ended.status, ended.out, ended.err.count("\n")) == (2, "", 1)
+    assert "expected a path " in ended.err
+    assert sorted(path.name for path in folder.iterdir()) == ["tiny.yaml"]
+
+
 def test_cells_that_did_not_finish_are_named_with_their_reason_on_every_run(bench: Bench, folder: Path) -> None:
     suite = (folder / "tiny.yaml").read_text().replace("mean]", "{id: 'fail:diverged', kind: mean}]")
     (folder / "tiny.yaml").write_text(suite)
@@ -94,6 +121,43 @@ def test_fresh_runs_every_cell_again(bench: Bench, folder: Path) -> None:
     after = {path: path.stat().st_mtime_ns for path in (folder / "results/tiny/runs").iterdir()}
     assert before.keys() == after.keys()
     assert all(after[path] > before[path] for path in before)
+
+
+def test_cells_that_are_of_other_code_are_said(bench: Bench, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def checked_out(commit: str | None) -> None:
+        monkeypatch.setattr(runner, "checkout", lambda: {"git_commit": commit, "git_dirty": False})
+        monkeypatch.setattr(run, "checkout", lambda: {"git_commit": commit, "git_dirty": False})
+
+    checked_out("a" * 40)
+    assert bench("run", "tiny.yaml", "--no-report", "--only", "dataset=noise").err.count("code here") == 0
+    checked_out("b" * 40)
+    ended = bench("run", "tiny.yaml", "--no-report", "--progress", "none")
+    assert ended.err == (
+        "\n4 cells of 8 stored earlier, by commit aaaaaaaaaaaa; the code here is commit bbbbbbbbbbbb. "
+        "`bench run --fresh` runs them again\n"
+    )
+    checked_out(None)
+    assert f"the code here is bench {package.__version__}." in bench("run", "tiny.yaml", "--no-report").err
+
+
+def test_cells_that_fresh_could_not_run_again_are_no_results_until_they_are_renewed(bench: Bench, folder: Path) -> None:
+    suite = (folder / "tiny.yaml").read_text().replace("mean]", "{id: 'fail:failed', kind: mean}]")
+    (folder / "tiny.yaml").write_text(suite)
+    bench("run", "tiny.yaml", "--no-report")
+    results = folder / "results" / "tiny"
+    with store.writing(results) as writer:  # as if they had been ok
+        for cell_id, what in store.stored(results).items():
+            rows = {name: store.read_cell(results, name, cell_id) for name in SCHEMAS}
+            if what.key.model == "fail:failed":
+                at = rows["runs"].schema.get_field_index("status")
+                ok = pa.array(["ok"] * rows["runs"].num_rows)
+                writer.put({**rows, "runs": rows["runs"].set_column(at, "status", ok)})
+    assert bench("run", "tiny.yaml", "--no-report").status == 0
+    for choice in (["--fresh"], []):
+        ended = bench("run", "tiny.yaml", "--no-report", *choice)
+        assert ended.status == 1
+        assert "\n4 cells could not be run again: the earlier rows are kept, and count as no results" in ended.err
+        assert "fail:failed" not in ended.out
 
 
 def test_another_seed_gives_other_cells_in_the_same_places(bench: Bench, folder: Path) -> None:
@@ -155,8 +219,8 @@ def test_filters_that_exclude_each_other_are_one_line(bench: Bench, folder: Path
     [
         (["missing.yaml"], "missing.yaml"),
         (["tinny"], "unknown suite 'tinny'"),
-        (["tiny.yaml", "--device", "tpu"], "--device tpu: expected auto, cpu, cuda or cuda:INDEX\n"),
-        (["tiny.yaml", "--device", "cuda:99"], "--device cuda:99: torch"),
+        (["tiny.yaml", "--device", "tpu"], "device 'tpu': expected auto, cpu, cuda or cuda:INDEX\n"),
+        (["tiny.yaml", "--device", "cuda:99"], "device 'cuda:99': torch"),
     ],
 )
 def test_wrong_input_is_one_line_and_status_2(bench: Bench, folder: Path, arguments: list[str], message: str) -> None:
@@ -206,6 +270,13 @@ def test_a_dry_run_says_what_would_happen_and_writes_nothing(bench: Bench, folde
     assert "noise × mean, L=3, h=1         stored: ok\n" in ended.out
     assert "\n8 cells, 4 stored, 4 to run: about" in ended.out
     assert sorted(folder.rglob("*")) == before
+
+
+def test_a_dry_run_says_where_tuning_goes_beyond_its_search_space(bench: Bench, folder: Path) -> None:
+    text = (folder / "tiny.yaml").read_text().replace("mean]", "{id: net, kind: gru}]").replace("tuning: false", "")
+    (folder / "tiny.yaml").write_text(f"{text}training: {{learning_rate: 0.05}}\n")
+    note = "learning_rate of net: the suite's 0.05 is outside of 0.0001 to 0.01; tuning searches 0.0001 to 0.05\n"
+    assert bench("run", "tiny.yaml", "--dry-run").out.count(note) == 1
 
 
 def test_json_lines_are_one_object_for_each_event(bench: Bench) -> None:
@@ -266,7 +337,7 @@ def test_none_is_silent(bench: Bench) -> None:
 
 
 def test_the_option_offers_every_sink() -> None:
-    assert {each.value for each in Progress} == {"auto", *SINKS}
+    assert set(Progress) == {"auto", *SINKS}
 
 
 def test_an_interrupt_ends_with_130_and_keeps_what_is_finished(

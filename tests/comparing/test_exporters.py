@@ -93,7 +93,7 @@ def test_json_holds_everything(mixed: Comparison) -> None:
     content = json.loads(FORMATS["json"](mixed))
     assert (content["verdict"], content["alpha"], content["thresholds"]) == ("regressed", 0.01, {"rmse": 0.02})
     assert content["vanished"] == [{"dataset": "gone", "model": "rnn", "sequence_length": 10, "horizon": 1}]
-    by_name = {cell["place"]["dataset"]: cell for cell in content["cells"]}
+    by_name = {cell["key"]["dataset"]: cell for cell in content["cells"]}
     (rmse,) = by_name["worse"]["metrics"]
     assert rmse["effect"]["value"] == pytest.approx(1.5**0.5 - 1)
     assert (rmse["verdict"], by_name["noisy"]["verdict"]) == ("regressed", "undecided")
@@ -180,7 +180,7 @@ def test_a_refusal_is_of_the_same_form(form: str) -> None:
     text = REFUSALS[form](why)
     if form in ("json", "bencher", "benchmark-action"):
         content = json.loads(text)
-        assert content == {"format": 3, "verdict": "not comparable", "problems": why.splitlines()} or not content
+        assert content == {"format": 4, "verdict": "not comparable", "problems": why.splitlines()} or not content
     elif form == "junit":
         (suite,) = junitparser.JUnitXml.fromstring(text.encode())
         assert (suite.tests, suite.errors) == (1, 1)

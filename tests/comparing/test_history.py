@@ -56,9 +56,9 @@ def folders(tmp_path: Path) -> list[Path]:
 
 def test_a_step_is_told_with_its_commit_and_its_size(folders: list[Path]) -> None:
     series = read(folders, "rmse")
-    assert [(one.place.model, len(one.points)) for one in series] == [("gru", 14), ("lstm", 14)]
+    assert [(one.key.model, len(one.points)) for one in series] == [("gru", 14), ("lstm", 14)]
     found = [step for one in series for step in steps(one)]
-    assert [(step.series.place.model, step.index, step.worse) for step in found] == [("lstm", 7, True)]
+    assert [(step.series.key.model, step.index, step.worse) for step in found] == [("lstm", 7, True)]
     assert found[0].point.commit == f"{7:040x}"
     assert found[0].effect == pytest.approx(0.1, abs=0.005)
     geometric = np.exp(np.mean(np.log([1, 1.01, 1.02])))
@@ -110,8 +110,8 @@ def test_runs_that_failed_are_named_and_marked(tmp_path: Path) -> None:
     assert (len(gru.points), len(gru.failures)) == (0, 12)
     assert (len(lstm.points), len(lstm.failures)) == (9, 3)
     gone = [
-        f"{gru.place.title}: 12 of 12 runs failed or have no finite value.",
-        f"{lstm.place.title}: 3 of 12 runs failed or have no finite value.",
+        f"{gru.key.title}: 12 of 12 runs failed or have no finite value.",
+        f"{lstm.key.title}: 3 of 12 runs failed or have no finite value.",
     ]
     assert failures([gru, lstm]) == gone
     assert steps(gru) == []

@@ -15,6 +15,7 @@ from bench.data import DATASETS
 from bench.models import MODELS
 from bench.protocol import prepare
 from bench.protocol.windows import Windows
+from bench.running import cell as runner
 from bench.running.cell import run_cell
 from bench.suite.load import load
 
@@ -32,6 +33,8 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     for name, kind in MODELS.items():
         monkeypatch.setitem(MODELS, name, kind)
+    monkeypatch.setitem(DATASETS, "file", DATASETS["file"])
+    monkeypatch.setattr(runner, "prepare", runner.prepare)
     monkeypatch.setattr(Windows, "inputs", Windows.inputs)
     for name in ("_of_series", "train_windows"):
         monkeypatch.setattr(prepare, name, getattr(prepare, name))
@@ -55,6 +58,11 @@ def cell_of(dataset: str, model: str) -> Cell:
         ("scaler", "growth", "relu-rnn", ChangeVerdict.REGRESSED),
         ("test-windows", "walk", "linear-ar", ChangeVerdict.LEAK),
         ("test-windows", "noise", "linear-ar", ChangeVerdict.LEAK),
+        ("window-late", "tide", "persistence", ChangeVerdict.LEAK),
+        ("pulled", "tide", "linear-ar", ChangeVerdict.LEAK),
+        ("pulled", "tide", "gru", ChangeVerdict.LEAK),
+        ("pulled", "hum", "gru", ChangeVerdict.LEAK),
+        ("pulled", "wave", "tuned-gru", ChangeVerdict.LEAK),
     ],
 )
 def test_a_planted_fault_is_caught(faults: Any, name: str, dataset: str, model: str, verdict: ChangeVerdict) -> None:
@@ -65,6 +73,15 @@ def test_a_planted_fault_is_caught(faults: Any, name: str, dataset: str, model: 
     found = compare({"runs": before}, {"runs": after}, SUITE.gate)
     assert [each.verdict for each in found.cells] == [verdict]
     assert verdict in ALARMS
+
+
+def test_a_loader_that_gives_other_values_cannot_be_compared(faults: Any) -> None:
+    cell = cell_of("tide", "linear-ar")
+    before = run_cell(cell)["runs"]
+    faults["smoothed"].plant()
+    comparison = compare({"runs": before}, {"runs": run_cell(cell)["runs"]}, SUITE.gate)
+    assert comparison.verdict is ChangeVerdict.NOT_COMPARABLE
+    assert comparison.cells[0].notes == ("other test parts: the error of persistence differs",)
 
 
 def test_equal_code_gives_equal_numbers() -> None:

@@ -12,12 +12,12 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from pyarrow import parquet
 
 from bench.data.base import LARGEST, Series
-from bench.data.files import FILE, File
+from bench.data.files.options import File
+from bench.data.files.reading import FILE
 from bench.errors import DataError
 
 BINARY = b"t,x,name\n2020-01-01,1.5,caf\xe9\n2020-01-02,2.5,b\n"
@@ -132,21 +132,21 @@ def test_times_that_are_read(times: list[str], read: list[str] | list[float] | N
     [
         ("x,y\n1,2\n2,3\nabc,4\n", "row 3 (line 4), column 'x': expected a number such as 1234.5, got 'abc'"),
         ("x,y\n1,2\n\n,3\n", "row 2 (line 4), column 'x': expected a number such as 1234.5, got ''"),
-        ('x,y\n1,"a\nb"\n"1,000.5",2\n', "row 2 (line 4), column 'x': expected a number such as 1234.5, got '1,000.5'"),
+        ('x,y\n1,"a\nb"\n"1,000,5",2\n', "row 2 (line 4), column 'x': expected a number such as 1234.5, got '1,000,5'"),
         ("x\n1\n\n2\n", "row 2 (line 3), column 'x': expected a number such as 1234.5, got ''"),
         ("x,y\n1,2\n1,5,2\n", "row 2 (line 3): expected 2 values as in the header, got 3"),
         ("x,y\n1,2\n1\n", "row 2 (line 3): expected 2 values as in the header, got 1"),
-        ("x,y\n1,2\nNaN,2\n", "row 2 (line 3), column 'x': expected a finite number, got nan"),
+        ("x,y\n1,2\nNaN,2\n", "row 2 (line 3), column 'x': expected a number such as 1234.5, got 'NaN'"),
         ("x,y\n1,2\n-inf,2\n", "row 2 (line 3), column 'x': expected a finite number, got -inf"),
         ("x,y\n1,2\n1e999,2\n", "row 2 (line 3), column 'x': expected a finite number, got inf"),
         ("x,y\n1,2\n-1.5e308,2\n", "row 2 (line 3), column 'x': expected a number within ±1e+150, got -1.5e+308"),
-        (b"x,y\n1,2\n\xff,2\n", "row 2 (line 3), column 'x': expected a number such as 1234.5, got b'\\xff'"),
+        (b"x,y\n1,2\n\xff,2\n", "row 2 (line 3), column 'x': expected UTF-8 text, got b'\\xff'; save the file"),
         (b"x,\xff\n1,2\n", "line 1: expected UTF-8 text, got b'x,\\xff'; save the file as UTF-8"),
         ("x,y\n1,2\n".encode("utf-16"), "line 1: expected UTF-8 text"),
         ('x,y\n1,2\n2,"b\n3,4\n', "line 3: expected a CSV file that can be read, got a quote that is never closed"),
         ("X-ray,y\n1,2\n", "unknown column 'x' (known: X-ray, y)"),
         ("xx,y\n1,2\n", "unknown column 'x'; did you mean 'xx'? (known: xx, y)"),
-        ("x;y\n1,5;2\n", "unknown column 'x' (known: x;y); the columns seem to be separated by ';'"),
+        ("X;y\n1,5;2\n", "unknown column 'x' (known: X;y); the columns seem to be separated by ';': 'X', 'y'"),
         ("x,x\n1,2\n", "expected one column 'x', got 2; rename the others"),
         ("", "expected a header and rows of data, got an empty file"),
         ("x,y\n", "expected rows of data below the header, got none"),
@@ -158,13 +158,14 @@ def test_a_csv_that_is_wrong(content: str | bytes, said: str, path: Path) -> Non
 
 @pytest.mark.parametrize("mark", ["", "null", "NULL", "NA", "N/A", "NaN", " nan", "None", "-", ".", "?"])
 def test_every_mark_of_a_missing_value_is_counted_and_gets_the_same_advice(mark: str, path: Path) -> None:
-    advice = "rows without a value: 2 of 4; fill them in, or leave out the rows before or after them"
     said = _refusal(path, f"t,x\n1,5\n2,{mark}\n3,{mark}\n4,6\n")
-    assert said.startswith("row 2 (line 3), column 'x': expected a ")
-    assert said.endswith(f"; {advice}")
+    assert said == (
+        f"row 2 (line 3), column 'x': expected a number such as 1234.5, got {mark.strip()!r}; rows without a value: "
+        "2 of 4; state missing: drop, or missing: forward-fill (the value before, never a later one)"
+    )
     said = _refusal(path, f"t,x\n1,5\n{mark},6\n{mark},7\n4,6\n", time="t")
-    assert said.startswith("row 2 (line 3)")
-    assert said.endswith(f"; {advice}")
+    assert said.startswith("row 2 (line 3), column 't': expected a time, got ")
+    assert said.endswith("; rows without a value: 2 of 4; state missing: drop")
 
 
 def test_marks_of_several_kinds_are_counted_together_and_the_first_fault_is_named(path: Path) -> None:
@@ -178,7 +179,9 @@ def test_marks_of_several_kinds_are_counted_together_and_the_first_fault_is_name
 @pytest.mark.parametrize("mark", [None, float("nan")])
 def test_parquet_has_the_same_advice(mark: float | None, tmp_path: Path) -> None:
     path = tmp_path / "mine.parquet"
-    assert "rows without a value: 2 of 3; fill them in" in _refusal(path, _parquet(path, {"x": [1.0, mark, mark]}))
+    assert "rows without a value: 2 of 3; state missing: drop, or" in _refusal(
+        path, _parquet(path, {"x": [1.0, mark, mark]})
+    )
 
 
 def test_a_gzipped_file_with_another_name_is_said_to_be_one(path: Path) -> None:
@@ -225,18 +228,23 @@ def test_quoted_line_ends_at_the_edges_of_blocks(path: Path) -> None:
 @pytest.mark.parametrize(
     ("times", "said"),
     [
-        (["2020-01-01", "2020-01-01"], "row 2 (line 3): time 2020-01-01 stands already at row 1 (line 2); keep one"),
         (
-            ["2020-01-02", "2020-01-01"],
-            "row 2 (line 3): expected a time after 2020-01-02, at row 1 (line 2), got 2020-01-01; sort the rows",
+            ["2020-01-01", "2020-01-01"],
+            "row 2 (line 3): time 2020-01-01 stands already at row 1 (line 2); 1 of 2 times",
+        ),
+        (
+            ["2020-01-02", "2020-01-01", "2020-01-03"],
+            "row 2 (line 3): expected a time after 2020-01-02, at row 1 (line 2), got 2020-01-01; no time is there "
+            "twice: sort the rows by time",
         ),
         (["1", "2", "2"], "row 3 (line 4): time 2.0 stands already at row 2 (line 3)"),
-        (["1", "nan"], "row 2 (line 3): expected a time, got nan"),
+        (["1", "nan"], "row 2 (line 3), column 't': expected a time, got 'nan'"),
         (["1", "2020-01-02"], "row 2 (line 3), column 't': expected a number such as 1234.5, got '2020-01-02'"),
-        (["1/2/2020"], "row 1 (line 2), column 't': expected an ISO 8601 time such as 2013-02-08"),
+        (["Monday"], "row 1 (line 2), column 't': expected an ISO 8601 time such as 2013-02-08, got 'Monday'"),
+        (["12:30"], "row 1 (line 2), column 't': expected a date, got '12:30'; it is a time of day: name the column"),
         (
             ["2020-01-01", ""],
-            "row 2 (line 3), column 't': expected an ISO 8601 time such as 2013-02-08, as in row 1, got ''",
+            "row 2 (line 3), column 't': expected a time, got ''; rows without a value: 1 of 2; state missing: drop",
         ),
         (["2020-01-01T00:00:00Z", "2020-01-02T00:00:00"], "row 2 (line 3), column 't': expected an ISO 8601 time"),
         (
@@ -289,7 +297,7 @@ def test_a_path_that_leads_nowhere(name: str, said: str, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("mine.txt", b"x\n1\n", "expected a file ending in .csv, .csv.gz, .parquet"),
+        ("mine.dat", b"x\n1\n", "expected a file ending in .csv, .txt"),
         ("mine.csv.gz", b"x\n1\n", "expected a CSV file that can be read, got an error: Not a gzipped file"),
         ("mine.csv.gz", gzip.compress(b"x\n" + b"1\n" * 10_000, mtime=0)[:-20], "expected a CSV file that can be read"),
         ("mine.parquet", b"x\n1\n", "expected a Parquet file that can be read, got an error: "),
@@ -324,13 +332,13 @@ def test_parquet_is_read(values: object, times: list[object], tmp_path: Path) ->
     ("columns", "said"),
     [
         ({"x": [1.0, None]}, "row 2, column 'x': expected a value, got null"),
-        ({"x": [1.0, float("nan")]}, "row 2, column 'x': expected a finite number, got nan"),
-        ({"x": ["1", "2"]}, "column 'x': expected numbers, got string"),
+        ({"x": [1.0, float("nan")]}, "row 2, column 'x': expected a value, got nan"),
+        ({"x": ["a", "2"]}, "row 1, column 'x': expected a number such as 1234.5, got 'a'"),
         ({"x": [True, False]}, "column 'x': expected numbers, got bool"),
         ({"x": pa.array([], pa.float64())}, "expected rows of data, got none"),
         ({"xx": [1.0]}, "unknown column 'x'; did you mean 'xx'?"),
-        ({"x": [1.0], "t": ["2020-01-01"]}, "column 't': expected times or numbers, got string"),
-        ({"x": [1.0, 1.0], "t": [date(2020, 1, 1), None]}, "row 2, column 't': expected a value, got null"),
+        ({"x": [1.0], "t": [True]}, "column 't': expected times or numbers, got bool"),
+        ({"x": [1.0, 1.0], "t": [date(2020, 1, 1), None]}, "row 2, column 't': expected a time, got null"),
         ({"x": [1.0, 1.0], "t": [date(2020, 1, 1)] * 2}, "row 2: time 2020-01-01 stands already at row 1"),
     ],
 )

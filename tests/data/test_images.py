@@ -14,8 +14,7 @@ import pytest
 from sklearn.datasets import load_digits
 from sklearn.neighbors import KNeighborsClassifier
 
-from bench.data import DATASETS
-from bench.data import images as digits_module
+from bench.data import DATASETS, images as digits_module
 from bench.data.base import Sequences
 from bench.data.images import Digits, Mnist, one_hot
 from bench.data.pinned import PINNED, Pinned

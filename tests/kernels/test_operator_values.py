@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from bench.kernels.dispatch import Outputs, Weights, recurrent
 

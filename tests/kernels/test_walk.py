@@ -4,8 +4,7 @@ from dataclasses import asdict, dataclass
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from torch.nn import functional
 
 from bench.errors import InputError

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bench.errors import DataError
 from bench.protocol.windows import Parts, Scaler, check_length, evaluation_windows, parts, train_windows
@@ -50,6 +49,15 @@ class TestParts:
             DataError, match=r"50 points leave 35 for train .* sequence_length 40 \+ horizon 2 needs 42"
         ):
             check_length(50, Split(validation=5, test=10), 40, 2)
+
+    def test_a_horizon_that_is_longer_than_the_test_part_is_refused(self):
+        assert check_length(200, Split(validation=20, test=30), 10, 30).n == 200
+        with pytest.raises(DataError) as caught:
+            check_length(200, Split(validation=20, test=10), 10, 30, source="mine.csv")
+        assert str(caught.value) == (
+            "mine.csv: 200 points leave 10 for test, but a horizon of 30 is longer: steps 11 to 30 would never be "
+            "tested; give a larger test part, or a horizon of at most 10"
+        )
 
     @pytest.mark.parametrize(("n", "said"), [(50, "50 points leave 35"), (2, "a series of 2 points cannot be split")])
     def test_a_series_too_short_is_named_where_its_source_is_known(self, n, said):

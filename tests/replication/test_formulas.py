@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from bench.replication.facts import GATES, gates, linear_parameters, recurrent_parameters, window_count
+from bench.protocol.windows import divided, train_windows
+from bench.replication.facts import GATES, gates, linear_parameters, recurrent_parameters
+from bench.spec import AsPublished, Split
 
 torch_nn = pytest.importorskip("torch.nn")
 LAYERS = {"rnn": "RNN", "gru": "GRU", "lstm": "LSTM"}
@@ -33,6 +35,13 @@ def test_gates_are_counted_from_parameters(cell):
     assert gates(total, 2, 9, 4) == GATES[cell]
 
 
+def window_count(points, sequence_length, horizon=1, windows="all"):
+    """Train windows of so many points where nothing is held out, as the printed code does."""
+    departures = AsPublished(split="none", validation="none", windows=windows)
+    cut = divided(points, Split(), departures, sequence_length)
+    return len(train_windows(np.zeros((points, 1)), cut, sequence_length, horizon))
+
+
 @pytest.mark.parametrize(("length", "horizon"), [(5, 2), (30, 1), (7, 3)])
 def test_windows_are_those_that_numpy_slides(length, horizon):
     points = np.arange(60)
@@ -42,7 +51,7 @@ def test_windows_are_those_that_numpy_slides(length, horizon):
 
 def test_the_printed_loop_loses_one():
     printed = list(range(800 - 30 - 1))
-    assert window_count(800, 30, lost=1) == len(printed)
+    assert window_count(800, 30, windows="minus-one") == len(printed)
 
 
 def test_the_printed_1944_windows_of_5_and_2_are_those_of_2000_less_50_points():

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,15 +19,20 @@ from bench.reporting.source import Source, read
 from bench.reporting.summary import summarise
 from bench.reporting.summary_cells import LEFT_OUT, NOT_RUN
 from bench.reporting.values import State
-from bench.spec import Entry, Suite
+from bench.spec import Entry, Split, Suite, Training, Tuning
 from bench.stats.verdicts import Verdict
 from bench.store.schema import SCHEMAS, Rows, table
 
 SUITE = Suite(
     name="fake",
     datasets=(Entry(id="gbm", kind="gbm", parameters={}),),
-    models=tuple(Entry(id=name, kind=name, parameters={}) for name in ("persistence", "gru", "lstm")),
+    models=tuple(
+        Entry(id=name, kind=kind, parameters={})
+        for name, kind in (("persistence", "persistence"), ("gru", "gru"), ("lstm", "gru"))
+    ),
     sequence_lengths=(10,),
+    training=Training(epochs=40),
+    tuning=Tuning(trials=8, batch=4),
 )
 
 
@@ -112,3 +120,71 @@ def test_every_cell_of_the_markdown_page_has_its_command(tmp_path: Path, rows: R
     text = write(stored(tmp_path / "fake", rows, SUITE), tmp_path / "reports").with_name("report.md").read_text()
     for cell_id in rows["runs"]["cell_id"].unique().to_pylist():
         assert f"bench show {cell_id[:6]}" in text
+
+
+def test_a_model_that_left_the_suite_is_listed_apart_and_not_ranked(tmp_path: Path, fake: Callable[..., Rows]) -> None:
+    rows = fake(datasets=["gbm"], models=["persistence", "gru", "lstm", "rnn"], lengths=(10,))
+    source = read(stored(tmp_path / "fake", rows, SUITE))
+    assert [(cell.key, cell.reason, cell.replicates) for cell in source.kept] == [
+        (CellKey("gbm", "rnn", 10, 1), "the suite has no such cell", 5)
+    ]
+    of_rnn = rows["runs"].filter(pc.equal(rows["runs"]["model"], "rnn"))
+    assert source.kept[0].rmse == pytest.approx(pc.mean(of_rnn["mse"]).as_py() ** 0.5)
+    assert {name: "rnn" in source.rows[name]["model"].unique().to_pylist() for name in SCHEMAS} == dict.fromkeys(
+        SCHEMAS, False
+    )
+    found = summarise(source)
+    assert {rank.model for rank in found.ranking.ranks} == {"persistence", "gru", "lstm"}
+    page = write(tmp_path / "fake", tmp_path / "reports")
+    for text in (page.read_text(), page.with_name("report.md").read_text()):
+        assert "1 cell of this folder is no result of the suite as it is now" in text
+        assert "the suite has no such cell" in text
+        assert text.count("rnn") == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"training": Training(epochs=1)}, "the suite has other training settings"),
+        ({"split": Split(test=0.5)}, "the suite has other split"),
+        (
+            {"training": Training(epochs=1), "tuning": False},
+            "the suite has other training settings and tuning settings",
+        ),
+    ],
+)
+def test_cells_of_other_settings_than_the_suites_are_listed_apart(
+    tmp_path: Path, rows: Rows, change: dict[str, Any], reason: str
+) -> None:
+    source = read(stored(tmp_path, rows, SUITE.model_copy(update=change)))
+    gru = next(cell for cell in source.kept if cell.key.model == "gru")
+    assert gru.reason == reason
+    assert not source.rows["runs"].num_rows
+    assert [section.best for section in summarise(source).sections] == []
+
+
+def test_what_a_later_version_adds_to_the_settings_sets_nothing_apart(tmp_path: Path, rows: Rows) -> None:
+    text = json.loads(SUITE.model_dump_json())
+    folder = stored(tmp_path, rows, None)
+    store.write_suite(folder, json.dumps(text))
+    spec = json.loads(rows["runs"]["spec"][0].as_py())
+    assert "scaler" not in spec["training"]  # of the rows; the suite has one
+    assert read(folder).kept == ()
+
+
+def test_without_a_suite_the_protocol_of_most_cells_of_a_case_counts(tmp_path: Path, fake: Callable[..., Rows]) -> None:
+    first = fake(datasets=["gbm"], models=["persistence", "gru", "lstm"], lengths=(10,))
+    other = fake(datasets=["gbm"], models=["rnn"], lengths=(10,), epochs=1)
+    rows = {name: pa.concat_tables([first[name], other[name]]) for name in SCHEMAS}
+    (kept,) = read(stored(tmp_path, rows, None)).kept
+    assert (kept.key.model, kept.reason) == ("rnn", "most cells next to it have other training settings")
+
+
+def test_cells_that_wait_for_a_fresh_run_are_no_results(tmp_path: Path, rows: Rows) -> None:
+    folder = stored(tmp_path, rows, SUITE)
+    gru = rows["runs"].filter(pc.equal(rows["runs"]["model"], "gru"))["cell_id"][0].as_py()
+    began = rows["runs"]["started_at"][0].as_py() + timedelta(seconds=1)
+    with store.writing(folder) as writer:
+        writer.put_renewal(store.Renewal(began, frozenset({gru})), {gru})
+    (kept,) = read(folder).kept
+    assert (kept.cell_id, kept.reason) == (gru, "older than the --fresh run that has not finished it")

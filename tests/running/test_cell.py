@@ -11,8 +11,7 @@ from bench.cells import Cell
 from bench.data import DATASETS
 from bench.models import MODELS
 from bench.protocol import prepare as prepared_module
-from bench.running import cell as cell_module
-from bench.running import rows as rows_module
+from bench.running import cell as cell_module, rows as rows_module
 from bench.running.cell import run_cell
 from bench.spec import Entry, Split, Training, Tuning
 from bench.store.schema import SCHEMAS, Status

@@ -73,6 +73,23 @@ def _store(folder: Path, cell: Cell, status: Status) -> None:
 
 
 @pytest.mark.usefixtures("sources")
+def test_a_limit_that_is_raised_keeps_what_finished_and_runs_what_had_too_little_time(
+    tmp_path: Path, cells: list[Cell]
+) -> None:
+    def limited(seconds: float | None) -> list[Cell]:
+        return [dataclasses.replace(cell, time_limit_s=seconds) for cell in cells]
+
+    ok, late, diverged, new = prepare(limited(5.0), tmp_path).cells
+    _store(tmp_path, ok, Status.OK)
+    _store(tmp_path, late, Status.OUT_OF_TIME)
+    _store(tmp_path, diverged, Status.DIVERGED)
+    for seconds, waiting in ((5.0, [new]), (4.0, [new]), (6.0, [late, new]), (None, [late, new])):
+        plan = prepare(limited(seconds), tmp_path)
+        assert [cell.id for cell in plan.pending] == [cell.id for cell in waiting]
+        assert plan.outdated == []
+
+
+@pytest.mark.usefixtures("sources")
 def test_each_status_decides_whether_a_cell_runs_again(tmp_path: Path, cells: list[Cell]) -> None:
     ok, diverged, unavailable, new = prepare(cells, tmp_path).cells
     _store(tmp_path, ok, Status.OK)

@@ -18,11 +18,12 @@ from bench import store
 from bench.cells import Cell
 from bench.data import DATASETS
 from bench.errors import DataUnavailable, StoreError
-from bench.running import plan
+from bench.running import plan, runner
 from bench.running.plan import prepare
+from bench.running.rows import failed
 from bench.running.runner import STUDIES, Event, Finished, Outcome, Planned, Started, run
 from bench.running.workers import start
-from bench.spec import Tuning
+from bench.spec import Suite, Tuning
 from bench.store.schema import SCHEMAS, Status
 
 MakeCell = Callable[..., Cell]
@@ -171,6 +172,76 @@ def test_a_second_run_beside_the_first_is_refused(tmp_path: Path, make_cell: Mak
     plan = prepare([make_cell("a")], tmp_path)
     with store.writing(tmp_path), pytest.raises(StoreError, match="only writer"):
         run(plan, _no_engine, jobs=1, device="cpu", listener=lambda _: None)
+
+
+@pytest.mark.usefixtures("fakes")
+@pytest.mark.parametrize("models", ["ab", "a"])  # something to run, and nothing
+def test_a_run_that_is_refused_leaves_the_suite_of_the_other_run(
+    tmp_path: Path, make_cell: MakeCell, models: str
+) -> None:
+    _run([make_cell("a")], tmp_path)
+    store.write_suite(tmp_path, "{}")
+    plan, suite = prepare([make_cell(model) for model in models], tmp_path), Suite(name="other")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.name != ".lock"}
+    with store.writing(tmp_path), pytest.raises(StoreError, match="only writer"):
+        run(plan, _no_engine, jobs=1, device="cpu", listener=lambda _: None, suite=suite)
+    assert before == {path: path.read_bytes() for path in before}
+    run(prepare([make_cell("a")], tmp_path), _no_engine, jobs=1, device="cpu", listener=lambda _: None, suite=suite)
+    assert store.read_suite(tmp_path) == suite.model_dump_json(indent=1)
+
+
+@pytest.mark.usefixtures("fakes")
+def test_a_fresh_run_that_is_interrupted_goes_on_as_fresh(tmp_path: Path, make_cell: MakeCell) -> None:
+    cells = [make_cell("a", length=length) for length in (1, 2, 3)]
+    _run(cells, tmp_path)
+    first = {cell_id: what.started_at for cell_id, what in store.stored(tmp_path).items()}
+
+    def interrupt(event: Event) -> None:
+        if isinstance(event, Finished):
+            raise KeyboardInterrupt
+
+    started = partial(start, "inline", jobs=1, device="cpu", target="fake_cells:run_cell")
+    with pytest.raises(KeyboardInterrupt):
+        run(prepare(cells, tmp_path, fresh=True), started, jobs=1, device="cpu", listener=interrupt)
+    then = {cell_id: what.started_at for cell_id, what in store.stored(tmp_path).items()}
+    old = {cell_id for cell_id in first if first[cell_id] == then[cell_id]}
+    assert len(old) == 2
+    assert {cell.id for cell in prepare(cells, tmp_path).pending} == old
+    renewal = store.read_renewal(tmp_path)
+    assert renewal is not None
+    assert renewal.waiting(then) == old
+    _run(cells[:2], tmp_path)  # some of them: the other one still waits
+    assert {cell.id for cell in prepare(cells, tmp_path).pending} == old - {cell.id for cell in cells[:2]}
+    _run(cells, tmp_path)
+    assert all(what.started_at != first[cell_id] for cell_id, what in store.stored(tmp_path).items())
+    assert store.read_renewal(tmp_path) is None
+    assert prepare(cells, tmp_path).nothing_to_do
+
+
+@pytest.mark.usefixtures("fakes")
+@pytest.mark.parametrize(("ended", "kept"), [("failed", True), ("unavailable", True), ("diverged", False)])
+def test_a_fresh_run_that_fails_keeps_what_was_ok(tmp_path: Path, make_cell: MakeCell, ended: str, kept: bool) -> None:
+    cell = make_cell(f"fail:{ended}")
+    with store.writing(tmp_path) as writer:
+        writer.put(failed(cell, Status.OK, "of the first run"))
+    outcome = _run([cell], tmp_path, fresh=True)
+    assert [what.status for what in outcome.values()] == [Status(ended)]
+    (what,) = store.stored(tmp_path).values()
+    assert what.status == (Status.OK if kept else Status(ended))
+    assert (store.read_renewal(tmp_path) is not None) == kept
+    assert prepare([cell], tmp_path).pending == ((cell,) if kept else ())
+
+
+@pytest.mark.usefixtures("fakes")
+def test_rows_name_the_commit_that_was_there_when_the_run_began(
+    tmp_path: Path, make_cell: MakeCell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commits = iter(["a" * 40, "b" * 40])
+    monkeypatch.setattr(runner, "checkout", lambda: {"git_commit": next(commits), "git_dirty": False})
+    _run([make_cell("a"), make_cell("b")], tmp_path)
+    runs = store.read(tmp_path, "runs")
+    assert set(runs["git_commit"].to_pylist()) == {"a" * 40}
+    assert set(runs["git_dirty"].to_pylist()) == {False}
 
 
 SCRIPT = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import pytest
 
 import bench
 from bench.store import environment as module
-from bench.store.environment import environment, libraries, machine_reference_s
+from bench.store.environment import checkout, environment, libraries, machine_reference_s, refused_checkout
 from bench.store.schema import RUNS
 
 
@@ -153,3 +154,26 @@ def _pairs(text: str) -> Iterator[tuple[str, str]]:
 
 def test_this_machine_has_a_name_that_stays() -> None:
     assert module._cpu() == module._cpu() != ""
+
+
+def test_a_repository_of_another_user_is_named_with_the_command_that_trusts_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "a b" / "package"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    monkeypatch.setattr(module, "_PACKAGE", package)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    assert refused_checkout() == ""
+    _git(package.parent, "init", "--quiet")
+    _git(package.parent, "add", ".")
+    _git(package.parent, "commit", "--quiet", "--message", "one")
+    assert (refused_checkout(), checkout()["git_commit"]) == ("", _git(package.parent, "rev-parse", "HEAD"))
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # git's own way to play another user
+    said = refused_checkout()
+    assert said.startswith(f"git does not read {package.parent}, which another user owns")
+    assert checkout()["git_commit"] is None
+    trust = shlex.split(said.split("`")[1])
+    subprocess.run(trust, check=True)
+    assert (refused_checkout(), checkout()["git_commit"]) == ("", _git(package.parent, "rev-parse", "HEAD"))

@@ -9,11 +9,9 @@ import pytest
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from bench.data.base import DatasetKind
-from bench.data.base import Parameters as DatasetParameters
+from bench.data.base import DatasetKind, Parameters as DatasetParameters
 from bench.errors import InputError, SuiteError
-from bench.models.base import ModelKind
-from bench.models.base import Parameters as ModelParameters
+from bench.models.base import ModelKind, Parameters as ModelParameters
 from bench.replication.suite_files import load
 
 

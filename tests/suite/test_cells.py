@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import fields, replace
 from fnmatch import fnmatchcase
 from itertools import product
@@ -9,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.cells import LATER, Case, Cell, CellKey, CellSpec, expand
+from bench.cells import LATER, Case, Cell, CellKey, CellSpec, alone, expand
 from bench.data import dataset_kinds
 from bench.models import model_kinds
 from bench.spec import AsPublished, Entry, Split, Training, Tuning
@@ -95,7 +97,7 @@ def test_a_spec_is_read_back_by_name():
     assert (found.dataset_kind, found.model_kind, found.fresh_data) == ("noise", "net", True)
     assert found.model_parameters == CELL.model.parameters
     assert found.training == CELL.training.model_dump(exclude={"epsilon"})
-    assert set(found.content) - set(found.portable) == {"data_sha256", "plugins"}
+    assert set(found.content) - set(found.portable) == {"data_sha256", "plugins", "time_limit_s"}
 
 
 @pytest.mark.parametrize("text", [None, "", "{}"])
@@ -161,7 +163,6 @@ OTHER = {
     "tuning": [None],
     "as_published": [AsPublished(order="in-order"), AsPublished(scaler="series")],
     "fresh_data": [True],
-    "time_limit_s": [60.0],
     "data_sha256": ["0" * 64],
     "plugins": [{"other": "1.0"}],
 }  # fmt: skip
@@ -178,13 +179,13 @@ def variants():
         for value in values:
             yield f"{name}={value}"[:60], replace(CELL, **{name: value})
     for name, model in (("training", Training), ("tuning", Tuning)):
-        for key in model.model_fields:
+        for key in model.model_fields.keys() - {"models"}:  # which cells are tuned, and not how
             yield f"{name}.{key}", replace(CELL, **{name: model(**{key: VALUES[key]})})
 
 
 def test_every_field_that_can_change_a_result_changes_the_identity():
     found = dict(variants())
-    assert {field.name for field in fields(Cell)} == {*OTHER, "training", "suite"}
+    assert {field.name for field in fields(Cell)} == {*OTHER, "training", "suite", "time_limit_s"}
     assert len({CELL.id, *(cell.id for cell in found.values())}) == 1 + len(found)
 
 
@@ -208,6 +209,17 @@ def test_what_came_later_has_the_default_that_is_left_out(kind):
 
 def test_the_name_of_the_suite_is_no_part_of_it():
     assert replace(CELL, suite="another").id == CELL.id
+
+
+def test_a_limit_is_no_part_of_it_and_is_recorded():
+    limited = replace(CELL, time_limit_s=60.0)
+    assert limited.id == replace(CELL, time_limit_s=61.5).id == CELL.id
+    assert json.loads(limited.spec) == {**json.loads(CELL.spec), "time_limit_s": 60.0}
+    assert CellSpec.from_json(limited.spec).time_limit_s == 60.0
+
+
+def test_the_identity_of_a_cell_without_a_limit_is_the_hash_of_its_spec():
+    assert CELL.id == hashlib.sha256(CELL.spec.encode()).hexdigest()[:16]
 
 
 def test_order_comments_and_style_are_no_part_of_it(load_text):
@@ -236,6 +248,21 @@ def test_a_default_written_out_only_matters_where_tuning_would_vary_it(load_text
     on = [load_text(text.format(model, "{trials: 3}")) for model in (bare, stated)]
     assert ids(off[0]) == ids(off[1])
     assert ids(on[0]) != ids(on[1])
+
+
+def test_only_the_models_that_are_named_are_tuned(load_text):
+    text = "name: s\ndatasets: [noise]\nmodels: [last, net, {id: wide-net, kind: net, layers: 2}]\ntuning: "
+    named, none, every = (
+        {cell.model.id: cell for cell in expand(load_text(text + tuning))}
+        for tuning in ("{trials: 3, models: ['wide-*']}", "false", "{trials: 3}")
+    )
+    assert {name: bool(cell.tuning) for name, cell in named.items()} == {"last": False, "net": False, "wide-net": True}
+    assert {name: cell.id for name, cell in named.items()} == {
+        "last": none["last"].id,
+        "net": none["net"].id,
+        "wide-net": every["wide-net"].id,
+    }
+    assert "models" not in json.loads(alone(named["wide-net"]))["tuning"]
 
 
 def test_a_file_is_known_by_its_bytes_wherever_it_lies() -> None:

@@ -7,8 +7,7 @@ import pickle
 from itertools import product
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bench.spec import Entry
 

@@ -71,6 +71,24 @@ def test_full_has_every_kind_of_series_and_model():
     }
 
 
+def test_ci_has_a_cell_of_a_file_of_sequences_and_with_a_study():
+    cells = list(expand(shipped("ci")))
+    of_kind = {cell.dataset.kind for cell in cells}
+    assert {"file", "denoise-sine"} <= of_kind
+    assert [cell.model.id for cell in cells if cell.tuning] == ["tuned-gru"]
+
+
+def test_the_tide_of_ci_is_that_of_its_formula():
+    """Two tides and a swell, an autoregression of a linear congruential generator; hours, and metres."""
+    state, swell, lines = 1, 0, ["hour,level"]
+    for hour in range(400):
+        state = (1103515245 * state + 12345) % 2**31
+        swell = 7 * swell // 10 + state // 2**16 % 401 - 200
+        moon, sun = (math.sin(2 * math.pi * hour / period) for period in (12.42, 12))
+        lines.append(f"{hour},{(4000 + round(1500 * moon + 400 * sun) + swell) / 1000:.3f}")
+    assert (FOLDER / "ci-tide.csv").read_text() == "\n".join([*lines, ""])
+
+
 def test_stocks_holds_out_the_last_100_days():
     suite = shipped("stocks")
     assert [entry.kind for entry in suite.datasets] == ["TSLA", "GOOGL", "DJI"]

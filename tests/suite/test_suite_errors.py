@@ -69,7 +69,10 @@ SETTINGS = {
     "tuning: «0": "tuning: expected a mapping or false, got 0",
     "tuning: {trials: «0}": "trials: expected a whole number ≥ 1, got 0",
     "tuning: {trials: 2,\n  «trails: 3}": "tuning: unknown key 'trails'; did you mean 'trials'? "
-    "(known: batch, epochs, pruner, sampler, trials)",
+    "(known: batch, epochs, models, pruner, sampler, trials)",
+    "tuning: {trials: 2, models: [net, «nte]}": "tuning: unknown model 'nte'; did you mean 'net'? (known: net)",
+    "tuning: {trials: 2, models: «[]}": "models: expected a list of at least 1, each non-empty text of at most 200 "
+    "characters or null, got an empty list",
     "«modles: [net]": f"unknown key 'modles'; did you mean 'models'? (known: {TOP})",
     "«1: x": f"unknown key '1' (known: {TOP})",
     "gate: {alpha: «0.5}": "alpha: expected a number > 0 and < 0.5, got 0.5",

@@ -7,9 +7,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from hypothesis import given
-from hypothesis import settings as checked
-from hypothesis import strategies as st
+from hypothesis import given, settings as checked, strategies as st
 from ruamel.yaml import YAML
 
 from bench.cells import expand

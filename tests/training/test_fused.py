@@ -14,8 +14,7 @@ from bench.models.recurrent import Recurrent
 from bench.protocol.windows import Parts, TrainingData, evaluation_windows, train_windows
 from bench.spec import Training
 from bench.store.schema import Status
-from bench.training import bank
-from bench.training import bank as bank_module
+from bench.training import bank, bank as bank_module
 from bench.training.bank import Bank
 from bench.training.fit import fit, train
 from bench.training.members import Member

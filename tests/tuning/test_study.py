@@ -3,6 +3,7 @@
 import json
 import math
 import time
+from dataclasses import replace
 
 import numpy as np
 import optuna
@@ -12,10 +13,11 @@ import torch
 from bench.cells import Cell
 from bench.errors import OutOfTime
 from bench.models import MODELS
+from bench.models.base import Choice, FloatRange, IntegerRange
 from bench.protocol.windows import Parts, TrainingData, evaluation_windows, train_windows
 from bench.spec import Entry, Split, Training, Tuning
 from bench.store.schema import table
-from bench.tuning.candidates import defaults, resolve, space
+from bench.tuning.candidates import containing, defaults, departures, resolve, space
 from bench.tuning.journal import record, study_name
 from bench.tuning.study import trial_row, tune
 
@@ -71,8 +73,39 @@ class TestCandidates:
         one = cell(kind)
         assert set(defaults(MODELS[kind], one)) == set(MODELS[kind].search)
 
+    @pytest.mark.parametrize(
+        ("choices", "value", "widened"),
+        [
+            (FloatRange(1e-4, 1e-2, log=True), 0.05, FloatRange(1e-4, 0.05, log=True)),
+            (FloatRange(1e-4, 1e-2, log=True), 1e-5, FloatRange(1e-5, 1e-2, log=True)),
+            (FloatRange(1e-4, 1e-2, log=True), 1e-4, FloatRange(1e-4, 1e-2, log=True)),
+            (FloatRange(1e-4, 1e-2, log=True), 0.0, None),
+            (FloatRange(0.0, 0.5), None, None),
+            (IntegerRange(1, 2), 3, IntegerRange(1, 3)),
+            (IntegerRange(1, 2), 2.5, None),
+            (Choice((16, 32)), 48, Choice((16, 32, 48))),
+            (Choice((16, 32)), 32, Choice((16, 32))),
+        ],
+    )
+    def test_a_range_is_widened_to_the_suites_own_value(self, choices, value, widened):
+        assert containing(choices, value) == widened
+
+    def test_a_value_out_of_range_is_said(self):
+        fast = replace(cell(), training=Training(epochs=2, learning_rate=0.05))
+        assert departures(MODELS["rnn"], fast) == [
+            "learning_rate of rnn: the suite's 0.05 is outside of 0.0001 to 0.01; tuning searches 0.0001 to 0.05"
+        ]
+        assert departures(MODELS["rnn"], cell()) == []
+
 
 class TestStudy:
+    @pytest.mark.parametrize("learning_rate", [0.05, 1e-5])
+    def test_the_first_trial_is_the_cells_own_also_out_of_range(self, data, learning_rate):
+        own = replace(cell(trials=3), training=Training(epochs=2, batch_size=32, learning_rate=learning_rate))
+        trials = tune(MODELS["rnn"], own, data).trials
+        assert trials[0].overrides == {"hidden_size": 32, "layers": 1, "learning_rate": learning_rate}
+        assert all(1e-5 <= trial.overrides["learning_rate"] <= 0.05 for trial in trials)
+
     def test_the_budget_is_spent_exactly(self, tuned):
         assert [trial.number for trial in tuned.trials] == [0, 1, 2, 3, 4]
 

@@ -1,7 +1,5 @@
 """Error of every model on one dataset, by sequence length where there are several."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -3,8 +3,6 @@
 matplotlib's own layout engines draw a figure several times to find its margins, which took longer than everything else.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Error against the time to fit, with the Pareto front over all datasets."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 

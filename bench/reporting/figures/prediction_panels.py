@@ -1,7 +1,5 @@
 """The test part of a series, and its end: predictions and truth, together with persistence."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np
@@ -19,7 +17,7 @@ from bench.reporting.figures.svg import Picture, picture
 from bench.reporting.values import Section, Trace
 from bench.text import number, plural
 
-DRAWN = 80
+DETAIL_POINTS = 80
 """Test targets with predictions: enough to see a pattern, few enough to see a delay of one step."""
 
 _DASHES = (0, (4, 2))
@@ -35,13 +33,13 @@ def draw_predictions(section: Section, look: Mapping[str, Look], name: str) -> P
     color = look[trace.model].color
     spread = bool((trace.high > trace.low).any())
     handles, labels = _legend(trace, color=color, spread=spread)
-    longer = len(trace.truth) > DRAWN
+    longer = len(trace.truth) > DETAIL_POINTS
     layout = Panels(count=1 + longer, columns=1, height=2.3 - 0.5 * longer, labels=labels, above=0.3 if longer else 0.1)
     figure, panels = layout.figure()
     if longer:
         _series(panels[0], trace)
         panels[0].set_title("The test part")
-        panels[1].set_title(f"Its last {DRAWN} points")
+        panels[1].set_title(f"Its last {DETAIL_POINTS} points")
     draw_end(panels[-1], trace, color=color, band=spread)
     layout.legend(figure, handles)
     title = f"Predictions of {trace.model} over truth on {section.title}{trace.alone}"
@@ -64,7 +62,7 @@ def _legend(trace: Trace, *, color: str, spread: bool) -> tuple[list[Artist], li
 def _series(axes: Axes, trace: Trace) -> None:
     """The truth as a whole; where the predictions are shown below is shaded."""
     kept = _outline(trace.truth)
-    axes.axvspan(trace.time[-DRAWN], trace.time[-1], color=GRID, alpha=0.6, linewidth=0)
+    axes.axvspan(trace.time[-DETAIL_POINTS], trace.time[-1], color=GRID, alpha=0.6, linewidth=0)
     axes.plot(trace.time[kept], trace.truth[kept], color=INK, linewidth=0.8)
     _labels(axes, trace)
     axes.set_xlabel("")
@@ -79,8 +77,8 @@ def _outline(values: FloatArray) -> slice | list[int]:
 
 
 def draw_end(axes: Axes, trace: Trace, *, color: str, band: bool) -> None:
-    """Draw the last `DRAWN` points of `trace`: the model's median, the truth and persistence."""
-    kept = slice(-DRAWN, None)
+    """Draw the last `DETAIL_POINTS` points of `trace`: the model's median, the truth and persistence."""
+    kept = slice(-DETAIL_POINTS, None)
     time = trace.time[kept]
     for values, line in (
         # The model lies under the others: it is seen where it meets them, the truth or the last value that it copies.
@@ -104,7 +102,7 @@ def _labels(axes: Axes, trace: Trace) -> None:
 
 
 def _alt(trace: Trace) -> str:
-    truth, median, persistence = (each[-DRAWN:] for each in (trace.truth, trace.median, trace.persistence))
+    truth, median, persistence = (each[-DETAIL_POINTS:] for each in (trace.truth, trace.median, trace.persistence))
     error, reference = (float(np.sqrt(np.mean((each - truth) ** 2))) for each in (median, persistence))
     steps = trace.late_steps
     late = f"Their moves correlate best with those of the truth {plural(steps, 'point')} before: they come late. "

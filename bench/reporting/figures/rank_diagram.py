@@ -1,7 +1,5 @@
 """The critical-difference diagram: average ranks over datasets, bars over models that are not separated."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 

@@ -1,7 +1,5 @@
 """Skill of every model on every dataset, with both of its intervals."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 
 from matplotlib.axes import Axes

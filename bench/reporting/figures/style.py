@@ -1,7 +1,5 @@
 """The style of every figure: one theme, one colour and marker for each model, log scales with plain numbers."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager

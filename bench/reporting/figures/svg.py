@@ -1,7 +1,5 @@
 """A figure as a small SVG that fits into a page (text as text, page colours as CSS variables), and as a PDF."""
 
-from __future__ import annotations
-
 import io
 import re
 from dataclasses import dataclass, field

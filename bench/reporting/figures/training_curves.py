@@ -4,8 +4,6 @@ Learning curves show train and validation loss by epoch, the median over replica
 shows the expected best validation error by the number of trials.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Mapping, Sequence
 

@@ -1,0 +1,163 @@
+"""Parquet, Feather and Excel files as tables: values keep their types, and damage is refused where it shows.
+
+The checksums of Parquet pages are verified where the file has them. Where it does not, the bounds that it states for
+each column have to hold.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import compute, parquet, types
+
+from bench.data.files.table import Dialect, FileTable, Name
+from bench.errors import DataError, one_line, pip_install
+
+
+def read_parquet(path: Path, _dialect: Dialect, _wanted: Sequence[Name]) -> FileTable:
+    """The Parquet file at `path`.
+
+    Raises
+    ------
+    DataError
+        It cannot be read or is damaged; loading columns raises it too.
+    """
+    with _readable(path, "Parquet"), parquet.ParquetFile(path) as file:
+        names = tuple(file.schema_arrow.names)
+    return FileTable(path, (names,), partial(_parquet_columns, path, names))
+
+
+def _parquet_columns(path: Path, names: Sequence[str], columns: Sequence[int]) -> list[Any]:
+    wanted = [names[column] for column in columns]
+    twice = next((name for name in wanted if names.count(name) > 1), None)
+    if twice is not None:
+        raise DataError(f"{path}: expected one column {twice!r}, got {names.count(twice)}; rename the others")
+    with _readable(path, "Parquet"):
+        with parquet.ParquetFile(path, page_checksum_verification=True) as file:
+            table = file.read(columns=wanted, use_threads=False)
+            table.validate(full=True)
+            for name in wanted:
+                _check_bounds(file.metadata, name, table[name])
+        return [_plain(table[name]) for name in wanted]
+
+
+def _check_bounds(metadata: Any, name: str, values: Any) -> None:
+    """Values lie between the bounds that the file states for each of its groups of rows.
+
+    Raises
+    ------
+    ValueError
+        Some do not: they are not those that were written.
+    """
+    start = 0
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        part = values.slice(start, group.num_rows)
+        start += group.num_rows
+        for column in map(group.column, range(group.num_columns)):
+            if column.path_in_schema == name and column.is_stats_set and column.statistics.has_min_max:
+                _check_part(column.statistics, part)
+
+
+def _check_part(stated: Any, values: Any) -> None:
+    if not (types.is_integer(values.type) or types.is_floating(values.type) or types.is_temporal(values.type)):
+        return
+    extremes = compute.min_max(values).as_py()
+    low, high = extremes["min"], extremes["max"]
+    try:
+        inside = low is None or low != low or (stated.min <= low and high <= stated.max)  # noqa: PLR0124 - NaN
+    except TypeError:  # bounds of another type than the values
+        return
+    if not inside:
+        raise ValueError(
+            f"values from {low} to {high}, where the file states {stated.min} to {stated.max}: it is damaged"
+        )
+
+
+def read_feather(path: Path, _dialect: Dialect, _wanted: Sequence[Name]) -> FileTable:
+    """The Feather file at `path`.
+
+    Raises
+    ------
+    DataError
+        It cannot be read or is damaged.
+    """
+    from pyarrow import feather
+
+    with _readable(path, "Feather"):
+        table = feather.read_table(path, use_threads=False, memory_map=False)
+        table.validate(full=True)
+    return FileTable(
+        path, (tuple(table.column_names),), lambda columns: [_plain(table.column(each)) for each in columns]
+    )
+
+
+def read_excel(path: Path, dialect: Dialect, _wanted: Sequence[Name]) -> FileTable:
+    """The first sheet of the Excel file at `path`.
+
+    Raises
+    ------
+    DataError
+        It cannot be read, or the package that reads it is not installed.
+    """
+    import pandas as pd  # slow to import
+
+    try:
+        with _readable(path, "Excel"):
+            frame = pd.read_excel(path, header=None, dtype=object, na_filter=False, skiprows=dialect.skip_rows)
+    except ImportError as error:
+        raise DataError(f"{path}: expected openpyxl, which reads .xlsx, got none; {pip_install('excel')}") from error
+    depth = dialect.header
+    if len(frame) <= depth:
+        raise DataError(f"{path}: expected rows of data below the header, got none")
+    names = [tuple(str(name) for name in frame.iloc[line]) for line in range(depth)]
+    header = tuple(names) or (tuple(str(number + 1) for number in range(frame.shape[1])),)
+    first = dialect.skip_rows + depth + 1
+    return FileTable(
+        path,
+        header,
+        lambda columns: [_of_cells(frame.iloc[depth:, each].tolist()) for each in columns],
+        label=lambda row: f"row {row + 1} (line {first + row})",
+    )
+
+
+def _of_cells(cells: Sequence[Any]) -> Any:
+    """The cells of one column as numbers, as times, or else as texts."""
+    cells = [None if cell == "" else cell for cell in cells]
+    if any(isinstance(cell, str | bool) for cell in cells):
+        return pa.chunked_array([[None if cell is None else str(cell).strip() for cell in cells]], pa.string())
+    return _plain(pa.chunked_array([pa.array(cells)]))
+
+
+def _plain(column: Any) -> Any:
+    """Texts without the spaces around them, and categories as what they stand for."""
+    if types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if types.is_large_string(column.type) or types.is_string_view(column.type):
+        column = column.cast(pa.string())
+    return compute.utf8_trim_whitespace(column) if types.is_string(column.type) else column
+
+
+@contextmanager
+def _readable(path: Path, kind: str) -> Iterator[None]:
+    """Whatever a library raises for bytes that are not as they should be, as one line."""
+    try:
+        yield
+    except (DataError, ImportError):
+        raise
+    except Exception as error:  # damaged bytes: any library may raise anything
+        said = one_line(error)[:300]
+        raise DataError(f"{path}: expected a {kind} file that can be read, got an error: {said}; fix it") from error
+
+
+BinaryReader = Callable[[Path, Dialect, Sequence[Name]], FileTable]
+BINARY: Mapping[str, BinaryReader] = {
+    ".parquet": read_parquet,
+    ".feather": read_feather,
+    ".arrow": read_feather,
+    ".xlsx": read_excel,
+}
+"""How the names of such files end → what reads them."""

@@ -1,0 +1,123 @@
+"""Open a data file that is plain or compressed, and refuse what is no regular file."""
+
+import bz2
+import csv
+import gzip
+import lzma
+import stat
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import pyarrow as pa
+
+from bench.errors import DataError
+
+UNREADABLE = (
+    *(OSError, EOFError, ValueError, RuntimeError, csv.Error, pa.ArrowException),
+    *(zlib.error, lzma.LZMAError, zipfile.BadZipFile),
+)
+"""What the libraries raise for a file that cannot be read, or whose compressed content is damaged."""
+
+_KINDS: Mapping[Callable[[int], bool], str] = {
+    stat.S_ISDIR: "a folder",
+    stat.S_ISFIFO: "a named pipe",
+    stat.S_ISCHR: "a device",
+    stat.S_ISBLK: "a device",
+    stat.S_ISSOCK: "a socket",
+}
+
+
+def existing(text: str) -> Path:
+    """The regular file at the path `text`; a link to one is followed.
+
+    Raises
+    ------
+    DataError
+        There is none: nothing, a folder, or something that would have to be waited for.
+    """
+    path = Path(text)
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        came = "none there"
+    except (OSError, ValueError) as error:  # a name that is too long, a folder that may not be entered, a NUL
+        came = getattr(error, "strerror", None) or str(error)
+    else:
+        if stat.S_ISREG(mode):
+            return path
+        came = next((kind for test, kind in _KINDS.items() if test(mode)), "something else")
+    raise DataError(f"{path}: expected a file, got {came}; correct the path (it is relative to {Path.cwd()})")
+
+
+_SIGNATURES = {
+    b"\x1f\x8b": ("gzip", ".gz"),
+    b"PK\x03\x04": ("zip", ".zip"),
+    b"\x28\xb5\x2f\xfd": ("zstd", ".zst"),
+    b"BZh": ("bzip2", ".bz2"),
+    b"\xfd7zXZ": ("xz", ".xz"),
+}
+"""First bytes of compressed files → the program that makes them, and how their names end."""
+
+
+def refuse_compressed(path: Path) -> None:
+    """Refuse a file that is compressed and whose name does not say so.
+
+    Raises
+    ------
+    DataError
+        With the name that it should have.
+    """
+    if compression(path):
+        return
+    with path.open("rb") as file:
+        start = file.read(8)
+    if any(start.startswith(mark) for mark in (b"PAR1", b"ARROW1", b"FEA1")):
+        name = ".parquet" if start.startswith(b"PAR1") else ".feather"
+        raise DataError(f"{path}: expected CSV text, got a file in another format; name it {name}")
+    for mark, (program, suffix) in _SIGNATURES.items():
+        if start.startswith(mark):
+            raise DataError(
+                f"{path}: expected CSV text, got a file that {program} has compressed; name it .csv{suffix}"
+            )
+
+
+def compression(path: Path) -> str:
+    """How the name of a compressed file ends, such as ``.gz``; empty for any other."""
+    suffix = path.suffix.lower()
+    return suffix if suffix in _OPENERS else ""
+
+
+def opened(path: Path) -> BinaryIO:
+    """The bytes of the file at `path`, uncompressed.
+
+    Raises
+    ------
+    DataError
+        A zip archive holds more than one file.
+    OSError, zipfile.BadZipFile
+        It cannot be read; so do later reads of it, with any of `UNREADABLE`.
+    """
+    opener = _OPENERS.get(path.suffix.lower())
+    return path.open("rb") if opener is None else opener(path)
+
+
+def _unzipped(path: Path) -> BinaryIO:
+    archive = zipfile.ZipFile(path)
+    names = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
+    names = [name for name in names if not name.startswith("__MACOSX/")]  # a copy of attributes, not data
+    if len(names) != 1:
+        came = f"{len(names)} ({', '.join(names[:5])}{', …' if len(names) > 5 else ''})" if names else "none"
+        raise DataError(f"{path}: expected one file in the archive, got {came}; store the one that is meant by itself")
+    return cast(BinaryIO, archive.open(names[0]))
+
+
+_OPENERS: Mapping[str, Callable[[Path], BinaryIO]] = {
+    ".gz": lambda path: cast(BinaryIO, gzip.open(path)),  # noqa: SIM115 - the caller closes it
+    ".bz2": lambda path: cast(BinaryIO, bz2.open(path)),  # noqa: SIM115 - the caller closes it
+    ".xz": lambda path: cast(BinaryIO, lzma.open(path)),  # noqa: SIM115 - the caller closes it
+    ".zip": _unzipped,
+    ".zst": lambda path: cast(BinaryIO, pa.input_stream(str(path), compression="zstd")),
+}
