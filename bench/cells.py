@@ -190,8 +190,8 @@ class CellSpec:
     @property
     def dataset_parameters(self) -> Mapping[str, Any]:
         """All parameters of the dataset, as in the suite or by default."""
-        found: Mapping[str, Any] = self._section("dataset").get("parameters", {})
-        return found
+        parameters: Mapping[str, Any] = self._section("dataset").get("parameters", {})
+        return parameters
 
     @property
     def as_published(self) -> Mapping[str, Any]:

@@ -107,7 +107,7 @@ class Ledger:
             "runs": table("runs", [{**common, **run} for run in sorted(self.runs, key=lambda run: int(run["seed"]))]),
             "trials": table("trials", [{**self.cell.columns, **trial} for trial in self.trials]),
             "curves": table("curves", [{**self.cell.columns, **point} for point in self.curves]),
-            **{name: pa.concat_tables(found) if found else table(name, []) for name, found in self.targets.items()},
+            **{name: pa.concat_tables(parts) if parts else table(name, []) for name, parts in self.targets.items()},
         }
 
     def _provenance(self) -> dict[str, Any]:
