@@ -1,5 +1,6 @@
 """``python -m bench``, and the console script ``bench``."""
 
+import logging
 import os
 import sys
 
@@ -28,22 +29,24 @@ def main() -> None:
 
 def _status() -> int:
     """The exit status of the command that was typed."""
-    import typer
-
     from bench.cli.app import app
+    from bench.cli.terminal import Said, say
     from bench.errors import BenchError
 
+    logging.getLogger("bench").addHandler(handler := Said())
     try:
         app()
     except SystemExit as ended:
         return int(ended.code or 0)
     except BenchError as error:
-        typer.echo(error, err=True)
+        say(error, err=True)
         return 2
     except OSError as error:
         place = error.filename or "input or output"
-        typer.echo(f"{place}: {error.strerror or error}; fix that, or name another place", err=True)
+        say(f"{place}: {error.strerror or error}; fix that, or name another place", err=True)
         return 2
+    finally:
+        logging.getLogger("bench").removeHandler(handler)
     return 0
 
 

@@ -95,12 +95,17 @@ class Problem:
         return f"{self.file}{place}: {self.message}"
 
 
+_MOST = 100
+"""Problems that the text of a `SuiteError` lists."""
+
+
 class SuiteError(InputError):
     """A suite file is wrong; `problems` lists everything found, in the order of the file."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(sorted(problems))
-        super().__init__("\n".join(map(str, self.problems)))
+        more = [f"and {len(self.problems) - _MOST} more"] if len(self.problems) > _MOST else []
+        super().__init__("\n".join([*map(str, self.problems[:_MOST]), *more]))
 
 
 class CellError(BenchError):

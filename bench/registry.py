@@ -13,8 +13,15 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from bench.errors import InputError, described
+from bench.text import cut
 
 T = TypeVar("T")
+
+_MOST = 200
+"""Names that a message lists, or compares with the one that is not known."""
+
+_LONGEST = 80
+"""Characters of a name that a message repeats."""
 
 _ADDED: ContextVar[Mapping[str, Mapping[str, Any]]] = ContextVar("added", default=MappingProxyType({}))
 """Kinds that exist within a ``with added(...)`` block, by group and name."""
@@ -43,10 +50,12 @@ def lookup(table: Mapping[str, T], name: str, what: str) -> T:
 def unknown(name: object, choices: Iterable[str], what: str) -> str:
     """The one line that refuses `name`: the near match where there is one, then the choices."""
     known = sorted(choices)
+    shown = cut(str(name), _LONGEST)
     folded = {choice.casefold(): choice for choice in known}
-    near = difflib.get_close_matches(str(name).casefold(), folded, n=1)
+    near = difflib.get_close_matches(shown.casefold(), folded, n=1) if len(folded) <= _MOST else []
     hint = f"; did you mean {folded[near[0]]!r}?" if near else ""
-    return f"unknown {what} {name!r}{hint} (known: {', '.join(known)})"
+    more = f" and {len(known) - _MOST} more" if len(known) > _MOST else ""
+    return f"unknown {what} {shown!r}{hint} (known: {', '.join(known[:_MOST])}{more})"
 
 
 def third_party(group: str) -> dict[str, EntryPoint]:

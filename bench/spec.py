@@ -18,9 +18,12 @@ from pydantic import (
     Field,
     PrivateAttr,
     StringConstraints,
+    ValidationError,
     field_validator,
     model_validator,
 )
+
+from bench.errors import InputError, one_line, validator_text
 
 _LARGEST = 2**31 - 1  # the results store counts as int32
 FOLDER = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$"
@@ -319,6 +322,14 @@ class Origin(NamedTuple):
     datasets: Mapping[str, tuple[int, int]]
 
 
+def _in_words(error: ValidationError) -> str:
+    """The first few things that are wrong, in one line."""
+    details = error.errors(include_url=False, include_context=False)
+    shown = [f"{'.'.join(map(str, each['loc']))}: {validator_text(each['msg'])}" for each in details[:3]]
+    more = [f"{len(details) - 3} more"] if len(details) > 3 else []
+    return one_line("; ".join([*shown, *more]))
+
+
 class Suite(Settings):
     """One suite: datasets × models × sequence lengths × horizons, and how each cell is tuned and trained."""
 
@@ -329,6 +340,21 @@ class Suite(Settings):
 
     _origin: Origin | None = PrivateAttr(default=None)
 
+    def __init__(self, **content: Any) -> None:
+        """A suite made by hand, of the keys that a suite file has.
+
+        Raises
+        ------
+        InputError
+            A key is unknown, or a value is none that it may have.
+        """
+        try:
+            super().__init__(**content)
+        except ValidationError as error:
+            raise InputError(f"{type(self).__name__}: {_in_words(error)}") from None
+
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]  # files are checked without it
+
     def products(self) -> Iterator[Product]:
         """The cross products that make its cells, in the order of the file."""
         yield Product(self, self.datasets, self.models)
@@ -338,8 +364,8 @@ class Suite(Settings):
         """Where it was loaded from; `None` where that was no file."""
         return self._origin
 
-    def loaded_from(self, origin: Origin) -> Self:
-        """The same suite, which knows where it was loaded from."""
+    def loaded_from(self, origin: Origin | None) -> Self:
+        """The same suite, which knows where it was loaded from; `None` where that was no file."""
         suite = self.model_copy()
         suite._origin = origin
         return suite

@@ -193,6 +193,32 @@ def _escaped(match: re.Match[str]) -> str:
     return {"<": "&lt;", ">": "&gt;"}.get(character, f"\\{character}")
 
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]|[\ud800-\udfff]")
+
+
+def visible(text: object) -> str:
+    r"""`text` with nothing that a terminal would obey: control characters, and marks that turn its direction, escaped.
+
+    Tabs and new lines stay.
+
+    >>> visible("a\x1b[31mb\u202ec")
+    'a\\x1b[31mb\\u202ec'
+    """
+    return _CONTROL.sub(lambda match: match.group().encode("unicode_escape", "surrogatepass").decode(), str(text))
+
+
+def cut(text: str, longest: int) -> str:
+    """`text`, or its beginning and its end where it is longer than `longest` characters, with how much is left out.
+
+    >>> cut("abcdefghij" * 10, 30)
+    'abcdefghij… (80 more) …abcdefghij'
+    """
+    if len(text) <= longest:
+        return text
+    end = longest // 3
+    return f"{text[:end]}… ({len(text) - 2 * end} more) …{text[-end:]}"
+
+
 def csv_safe(text: str) -> str:
     """`text` for a CSV cell: a spreadsheet takes none of it for a formula (OWASP, CSV injection)."""
     return f"'{text}" if text.startswith(_FORMULA) else text

@@ -83,7 +83,7 @@ def bare(tmp_path):
 
 def test_the_name_that_is_advised_is_that_of_the_project():
     assert PROJECT["name"] == DISTRIBUTION
-    assert pip_install("stats") == f'pip install "{PROJECT["name"]}[stats]"'
+    assert pip_install("query") == f'pip install "{PROJECT["name"]}[query]"'
 
 
 def test_no_other_name_is_advised():

@@ -104,6 +104,17 @@ def test_few_lines_are_imports() -> None:
     assert share <= MOST_IMPORT_LINES
 
 
+def test_one_function_prints() -> None:
+    """`bench.cli.terminal.say`, which escapes what a terminal would obey."""
+    callers = [
+        name
+        for name, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("echo", "secho")
+    ]
+    assert callers == ["bench.cli.terminal"]
+
+
 def test_only_the_command_line_prints() -> None:
     for name, tree in TREES.items():
         if name.startswith(PRINTS):

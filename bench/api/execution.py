@@ -1,6 +1,5 @@
 """Carry out a suite as ``bench run`` does, in silence, within a process that is the user's own."""
 
-import json
 import logging
 import sys
 from collections.abc import Iterator
@@ -8,10 +7,8 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from bench import store
-from bench.api.folders import naming_lines
+from bench.api.folders import naming_lines, refuse_other_folder
 from bench.cells import expand
-from bench.errors import InputError
 from bench.running.plan import cpu_count, prepare
 from bench.running.runner import Event, run
 from bench.running.workers import resolved, start
@@ -34,7 +31,7 @@ def carry_out(suite: Suite, folder: Path, *, engine: str, jobs: int | None, devi
         Something is wrong with data, device or folder; nothing was run.
     """
     device = device if device == "auto" else resolved(device)
-    _refuse_other_suite(folder, suite)
+    refuse_other_folder(folder, suite.name)
     with naming_lines(suite):
         plan = prepare(list(expand(suite)), folder)
     jobs = min(jobs or cpu_count(), max(len(plan.pending), 1))
@@ -47,18 +44,6 @@ def carry_out(suite: Suite, folder: Path, *, engine: str, jobs: int | None, devi
 
 def _silent(_event: Event) -> None:
     """Nobody watches."""
-
-
-def _refuse_other_suite(folder: Path, suite: Suite) -> None:
-    text = store.read_suite(folder)
-    try:
-        other = json.loads(text)["name"] if text else suite.name
-    except (ValueError, KeyError, TypeError):
-        return  # it is written anew
-    if other != suite.name:
-        raise InputError(
-            f"{folder}: expected results of the suite {suite.name!r}, got those of {other!r}; name another folder"
-        )
 
 
 @contextmanager

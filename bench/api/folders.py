@@ -9,6 +9,7 @@ from typing import Any
 
 import bench
 from bench import store
+from bench.atomic import open_file, write_atomically
 from bench.data import dataset_kinds
 from bench.errors import DatasetsError, InputError, Problem, StoreError, SuiteError
 from bench.models import model_kinds
@@ -16,7 +17,7 @@ from bench.paths import path_of
 from bench.registry import unknown
 from bench.replication.suite_files import load
 from bench.spec import Gate, Suite
-from bench.store.reader import NAME as SUITE
+from bench.store.reader import NAME as SUITE, OWN, suite_name
 from bench.store.renewal import FRESH
 
 REPORTS = Path("reports")
@@ -68,7 +69,8 @@ def from_mapping(content: Mapping[str, Any]) -> Suite:
     except (TypeError, ValueError) as error:
         raise InputError(f"suite: expected text, numbers, lists and mappings, as a suite file has: {error}") from error
     try:
-        return load("suite", datasets=dataset_kinds(), models=model_kinds(), text=text)
+        suite = load("suite", datasets=dataset_kinds(), models=model_kinds(), text=text)
+        return suite.loaded_from(None)  # its lines are of no file
     except SuiteError as error:  # one line of text: its places say nothing
         messages = dict.fromkeys(problem.message for problem in error.problems)
         raise SuiteError([Problem("suite", 0, 0, message) for message in messages]) from error
@@ -83,6 +85,28 @@ def as_mapping(suite: Suite) -> dict[str, Any]:
             for entry in getattr(suite, key)
         ]
     return content
+
+
+def refuse_other_folder(folder: Path, suite: str) -> None:
+    """See that what is to be stored in `folder` may lie there: it is new or empty, or of the suite of that name.
+
+    Raises
+    ------
+    InputError
+        It holds results of another suite, or files that are no results.
+    """
+    names = sorted(each.name for each in folder.iterdir()) if folder.is_dir() else []
+    if (other := suite_name(folder)) is not None and other != suite:
+        raise InputError(
+            f"{folder}: expected results of the suite {suite!r}, got those of {other!r}; name another folder"
+        )
+    foreign = [name for name in names if not name.startswith(".")]
+    if foreign and not OWN & set(names):
+        more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
+        raise InputError(
+            f"{folder}: expected a results folder, or an empty or a new one, got one that holds {foreign[0]}{more}; "
+            "name another folder"
+        )
 
 
 @contextmanager
@@ -123,7 +147,7 @@ def gate_of(suite: str | None, new: Path) -> tuple[Gate, str]:
 def _suites(results: Path) -> list[str]:
     """The suites that the rows of `results` name; the comparison says what is wrong with a folder without any."""
     try:
-        return sorted(store.read(results, "runs")["suite"].unique().to_pylist())
+        return sorted(store.read(results, "runs", ["cell_id", "suite"])["suite"].unique().to_pylist())
     except StoreError:
         return []
 
@@ -134,16 +158,18 @@ def write_report(results: Path, reports: Path = REPORTS) -> Path:
 
     state = stamp(results)
     page = write(results, reports)
-    page.with_name(_STAMP).write_text(state, encoding="utf-8", errors="surrogateescape")
+    write_atomically(page.with_name(_STAMP), state.encode(errors="surrogateescape"))
     return page
 
 
 def up_to_date(page: Path, results: Path) -> bool:
     """Whether `page` was made from `results` as they are now."""
     kept = page.with_name(_STAMP)
-    return (
-        page.exists() and kept.exists() and kept.read_text(encoding="utf-8", errors="surrogateescape") == stamp(results)
-    )
+    try:
+        with open_file(kept) as file:
+            return page.exists() and file.read() == stamp(results).encode(errors="surrogateescape")
+    except OSError:  # there is none, or something else lies there, which the next one takes the place of
+        return False
 
 
 def stamp(results: Path) -> str:

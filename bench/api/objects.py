@@ -32,7 +32,7 @@ from bench.models.base import Batches, FloatRange, ModelKind, Parameters, Shape
 from bench.models.parameters import NoParameters, refuse_every_step, refuse_variable
 from bench.registry import added
 from bench.spec import Training
-from bench.text import listed
+from bench.text import cut, listed
 
 FACTS: Mapping[str, Callable[[Shape], int]] = {
     "sequence_length": lambda shape: shape.sequence_length,
@@ -58,6 +58,11 @@ def registered(datasets: Mapping[str, Any], models: Mapping[str, Any]) -> Abstra
         for name in objects:
             if not isinstance(name, str):
                 raise InputError(f"{what}s: expected text as the name of each object, got {name!r}")
+            if not _is_a_name(name):
+                raise InputError(
+                    f"{what}s: expected a name in one line of at most 200 characters without '/' and '\\', got "
+                    f"{cut(name, 80)!r}; give it another name"
+                )
             if name in kinds:
                 raise InputError(f"{what}s: {name!r} is a kind that bench has; give yours another name")
     return added(
@@ -66,6 +71,12 @@ def registered(datasets: Mapping[str, Any], models: Mapping[str, Any]) -> Abstra
             "bench.models": {name: model_kind(name, given) for name, given in models.items()},
         }
     )
+
+
+def _is_a_name(name: str) -> bool:
+    """Whether a suite can say `name`, and nobody takes it for a path."""
+    plain = bool(name) and name == name.strip() and name.isprintable()
+    return plain and len(name) <= 200 and not set(name) & set("/\\")
 
 
 class FrameParameters(DatasetParameters):

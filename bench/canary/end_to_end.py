@@ -36,7 +36,7 @@ from bench.canary.sources import Load, Replaced
 from bench.data import dataset_kinds
 from bench.data.base import DatasetKind, Sequences, Series
 from bench.data.stand_ins import CannotReplace
-from bench.errors import CellError
+from bench.errors import CellError, one_line
 from bench.protocol.windows import Parts
 from bench.registry import added, lookup
 from bench.running.cell import run_cell
@@ -147,7 +147,12 @@ class _Path:
         return 0 if table is None else len(table.fields) - len(self.pieces.source)
 
     def _loaded(self, first: int) -> Series | Sequences:
-        return self.replaced.load(first)(self.replaced.parameters, self.pieces.cell.seed)
+        try:
+            return self.replaced.load(first)(self.replaced.parameters, self.pieces.cell.seed)
+        except CannotReplace:
+            raise
+        except Exception as error:  # whatever a plug-in raises
+            raise CannotReplace(f"it refuses other values: {one_line(error)}") from error
 
     def loads(self) -> Iterator[Move]:
         """What is loaded of the points before t, when the source is another from there on."""

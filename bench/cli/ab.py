@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-import typer
-
 from bench.ab.agent import CALIBRATION
 from bench.ab.process import requested
 from bench.ab.rounds import Pair, PairSession, Shared
@@ -19,7 +17,7 @@ from bench.ab.worktree import base_of, head_of, repository_of
 from bench.api.folders import loaded
 from bench.cells import expand
 from bench.choices import Environment
-from bench.cli.terminal import ending
+from bench.cli.terminal import ending, say
 from bench.errors import InputError
 from bench.running.plan import only
 
@@ -168,7 +166,7 @@ def compared(request: AbRequest) -> int:
         outcome = decided(session.pairs(shared.names), target, limit_s=request.time_limit_s - spent, check=check)
     measured = Measurements(target, *outcome, shared=shared, sides=(base.commit, session.head.commit))
     text = written(measured)
-    typer.echo(text)
+    say(text)
     if request.output:
         request.output.parent.mkdir(parents=True, exist_ok=True)
         with request.output.open("a", encoding="utf-8") as file:
@@ -227,4 +225,4 @@ def _open(conclusion: Conclusion) -> str:
 
 
 def _progress(line: str) -> None:
-    typer.echo(line, err=True)
+    say(line, err=True)

@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 
 import bench
 from bench.choices import ComparedMetric, Environment, Format, Listed, Progress, TableName
+from bench.cli.terminal import say
 from bench.errors import validator_text
 from bench.paths import path_of
 
@@ -39,7 +40,7 @@ app.add_typer(baseline, name="baseline")
 
 def _version(*, wanted: bool) -> None:
     if wanted:
-        typer.echo(f"bench {bench.__version__}")
+        say(f"bench {bench.__version__}")
         raise typer.Exit
 
 
@@ -152,7 +153,7 @@ def report(
     """Write the report of a results folder again."""
     from bench.api.folders import write_report
 
-    typer.echo(write_report(results, output))
+    say(write_report(results, output))
 
 
 @app.command()
@@ -170,7 +171,7 @@ def show(
     """Print the rows that a cell's numbers come from."""
     from bench.cli.report import show as rows
 
-    typer.echo(rows(cell, results, table=table and table.value, csv=csv))
+    say(rows(cell, results, table=table and table.value, csv=csv))
 
 
 @app.command()
@@ -220,7 +221,7 @@ def history(
     """Find when results changed over many runs, and by how much; superseded cells are included."""
     from bench.cli.compare import written_history
 
-    typer.echo(written_history(folders, metric=metric.value, level=level, output=output))
+    say(written_history(folders, metric=metric.value, level=level, output=output))
 
 
 @app.command()
@@ -250,7 +251,7 @@ def list_(what: Annotated[Listed, typer.Argument(help="What to list.")]) -> None
     """List the available datasets, models, metrics or suites."""
     from bench.cli.data import listing
 
-    typer.echo(listing(what.value))
+    say(listing(what.value))
 
 
 @app.command()
@@ -258,7 +259,7 @@ def schema() -> None:
     """Print the JSON Schema of suite files, for editors."""
     from bench.cli.data import schema_text
 
-    typer.echo(schema_text())
+    say(schema_text())
 
 
 @app.command()
@@ -337,9 +338,9 @@ def update_baseline(
     from bench.cli.compare import updated_baseline
 
     shown, left_out = updated_baseline(results, folder)
-    typer.echo(shown)
+    say(shown)
     if left_out:
-        typer.echo(f"left out, since the suite has no such cell: {'; '.join(left_out)}", err=True)
+        say(f"left out, since the suite has no such cell: {'; '.join(left_out)}", err=True)
 
 
 @baseline.command("show")
@@ -347,4 +348,4 @@ def show_baseline(*, folder: _Baseline = Path("results/baseline")) -> None:
     """Show the errors of the baseline and where they come from."""
     from bench.cli.compare import shown_baseline
 
-    typer.echo(shown_baseline(folder))
+    say(shown_baseline(folder))

@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Sequence
 
 import torch
-import typer
 
 from bench.api.folders import loaded
 from bench.canary.base import CheckVerdict
 from bench.canary.pieces import CheckBudget
 from bench.canary.watch import CANARIES, CheckResult, watch
 from bench.cells import Cell, expand
+from bench.cli.terminal import say
 from bench.running.plan import only
 from bench.text import aligned, plural
 
@@ -20,14 +20,14 @@ def watched(suite: str, filters: Sequence[str]) -> int:
     cells = only(list(expand(loaded(suite))), filters)
     torch.set_num_threads(1)  # as where cells are run
     budget = CheckBudget()
-    typer.echo(f"{plural(len(cells), 'cell')}: {budget}\n")
+    say(f"{plural(len(cells), 'cell')}: {budget}\n")
     widths = _widths(cells)
-    typer.echo(aligned(HEAD, widths))
+    say(aligned(HEAD, widths))
     findings = []
     for finding in watch(cells, CANARIES.values(), budget):
-        typer.echo(aligned(_line(finding), widths))
+        say(aligned(_line(finding), widths))
         findings.append(finding)
-    typer.echo(f"\n{_summary(findings)}")
+    say(f"\n{_summary(findings)}")
     return status(findings)
 
 

@@ -8,12 +8,11 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 from bench import store
 from bench.api.folders import gate_of
 from bench.cells import CellKey, expand
 from bench.choices import Format
+from bench.cli.terminal import say
 from bench.errors import InputError, StoreError
 from bench.replication.systems import parsed
 from bench.store.baseline import Requested, keep, size_bytes
@@ -92,7 +91,7 @@ def stale(commits: Sequence[str]) -> tuple[str, ...]:
 
 def _put(text: str, output: Path | None) -> None:
     if output is None:
-        typer.echo(text)
+        say(text)
         return
     try:
         output.parent.mkdir(parents=True, exist_ok=True)

@@ -3,12 +3,11 @@
 import json
 from collections.abc import Iterable, Sequence
 
-import typer
-
 from bench.api.folders import shipped
 from bench.cells import expand
 from bench.choices import Listed
 from bench.cli.doctor import _unreadable, examined
+from bench.cli.terminal import say
 from bench.data import dataset_kinds
 from bench.data.pinned import PINNED, LocalFile, fetch
 from bench.errors import SuiteError
@@ -50,7 +49,7 @@ def _shown(files: Iterable[LocalFile]) -> list[LocalFile]:
     width = max(map(len, PINNED))
     shown = []
     for file in files:
-        typer.echo(aligned([file.state, file.name, file.advice or str(file.path)], [8, width]))
+        say(aligned([file.state, file.name, file.advice or str(file.path)], [8, width]))
         shown.append(file)
     return shown
 

@@ -12,10 +12,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-import typer
-
 from bench import scratch
 from bench.cgroups import cpu_quota, memory_limit
+from bench.cli.terminal import say
 from bench.data.pinned import PINNED, LocalFile, cache_folder, verify
 from bench.running.plan import cpu_count
 from bench.running.workers import has_gpu_driver
@@ -38,7 +37,7 @@ class Diagnosis:
 def doctor() -> int:
     """Print every finding; 1 where something is wrong."""
     findings = [finding for check in CHECKS for finding in _findings(check)]
-    typer.echo(columns([(finding.state, finding.what, finding.detail) for finding in findings]))
+    say(columns([(finding.state, finding.what, finding.detail) for finding in findings]))
     return int(any(finding.state == "wrong" for finding in findings))
 
 

@@ -4,13 +4,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import typer
-
 from bench import scratch
-from bench.api.folders import loaded, naming_lines, write_report
+from bench.api.folders import loaded, naming_lines, refuse_other_folder, write_report
 from bench.cells import expand
 from bench.cli.progress import sink, writes_to_stdout
-from bench.cli.terminal import STATUS, raising
+from bench.cli.terminal import STATUS, raising, say
 from bench.probe.probe_plan import Setting, prepare
 from bench.probe.session import run
 from bench.reporting.cost_tables import shown
@@ -41,13 +39,14 @@ def probe_suite(request: ProbeRequest) -> int:
     """Carry out `request` and return the exit status."""
     suite = loaded(request.suite)
     folder = request.results or Path("results", suite.name)
+    refuse_other_folder(folder, suite.name)
     setting = Setting(resolved(request.device), request.threads, request.repeats)
     with naming_lines(suite):
         plan = prepare(only(list(expand(suite)), request.only), folder, setting, fresh=request.fresh)
     quiet = writes_to_stdout(request.progress)
     if plan.pending:
         for warning in filter(None, (scratch.note(), _busy())):
-            typer.echo(warning, err=True)
+            say(warning, err=True)
     with raising() as interrupt, sink(request.progress) as show:
 
         def listen(event: Event) -> None:
@@ -57,17 +56,17 @@ def probe_suite(request: ProbeRequest) -> int:
         try:
             run(plan, listen, suite=suite)
         except KeyboardInterrupt:
-            typer.echo(f"interrupted: finished probes are kept in {folder}; the same command goes on", err=True)
+            say(f"interrupted: finished probes are kept in {folder}; the same command goes on", err=True)
             return STATUS
     titles = {cell.id: cell.title for cell in plan.cells}
     measured = [cost for cost in costs(read_probes(folder, machine=setting.machine)) if cost.cell_id in titles]
-    typer.echo(columns(shown(measured)), err=quiet)
+    say(columns(shown(measured)), err=quiet)
     lost = [cost for cost in measured if cost.reason]
     for cost in lost:
-        typer.echo(f"{titles[cost.cell_id]}: {cost.reason}", err=True)
-    typer.echo(f"\nresults: {folder}", err=quiet)
+        say(f"{titles[cost.cell_id]}: {cost.reason}", err=True)
+    say(f"\nresults: {folder}", err=quiet)
     if request.report:
-        typer.echo(f"report:  {write_report(folder)}", err=quiet)
+        say(f"report:  {write_report(folder)}", err=quiet)
     return int(bool(lost))
 
 

@@ -11,14 +11,13 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import fields
 from typing import Any
 
-import typer
-
 from bench.cells import Cell
 from bench.choices import Progress
+from bench.cli.terminal import say
 from bench.errors import InputError
 from bench.running.runner import Advanced, Event, Finished, Listener, Planned, Started
 from bench.store.schema import Status
-from bench.text import plural
+from bench.text import plural, visible
 
 _QUIET_S = 5.0
 
@@ -97,7 +96,7 @@ def _plain() -> Iterator[Listener]:
         soon = isinstance(event, Advanced) and now - last < _QUIET_S
         if not isinstance(event, Started) and event.pending and not soon:
             last, passed = now, int(now - began)
-            typer.echo(f"[{passed // 60:3d}:{passed % 60:02d}] {reported(event)}", err=True)
+            say(f"[{passed // 60:3d}:{passed % 60:02d}] {reported(event)}", err=True)
 
     yield listen
 
@@ -107,7 +106,7 @@ def _jsonl() -> Iterator[Listener]:
     """One JSON object for each event; keys are the event's fields, a cell is its key columns."""
 
     def listen(event: Event) -> None:
-        typer.echo(json.dumps(as_json(event), ensure_ascii=False))
+        say(json.dumps(as_json(event), ensure_ascii=False))
 
     yield listen
 
@@ -146,7 +145,7 @@ def _rich() -> Iterator[Listener]:
         def listen(event: Event) -> None:
             nonlocal ends
             if isinstance(event, Started):
-                running[event.cell.id] = event.cell.title
+                running[event.cell.id] = visible(event.cell.title)
             else:
                 ends = time.monotonic() + event.remaining_s
             if isinstance(event, Planned):
@@ -155,7 +154,7 @@ def _rich() -> Iterator[Listener]:
                 running.pop(event.cell.id, None)
                 progress.update(bar, completed=event.done)
                 if event.status is not Status.OK:
-                    console.print(reported(event), style="yellow", markup=False, highlight=False)
+                    console.print(visible(reported(event)), style="yellow", markup=False, highlight=False)
             progress.update(bar, description=" · ".join(running.values()))
 
         yield listen

@@ -1,6 +1,5 @@
 """``bench report``, and ``bench show``: the rows of one cell, found by the beginning of its id. Neither needs torch."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,6 @@ _MADE_BY = {
     **dict.fromkeys(ALL, "the cell has nothing to tell there, or was never run"),
     "probes": "`bench probe` makes them",
 }
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def show(beginning: str, results: Path | None, *, table: str | None, csv: bool) -> str:
@@ -125,5 +123,5 @@ def _below_each_other(rows: Sequence[Mapping[str, Any]]) -> Iterator[list[list[s
 
 
 def _text(value: object) -> str:
-    """`value` with every digit, and with nothing that a terminal would obey."""
-    return NOTHING if value is None else _CONTROL.sub("\ufffd", str(value))
+    """`value` with every digit."""
+    return NOTHING if value is None else str(value)

@@ -6,9 +6,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bench.cells import CellKey
 from bench.store.grid import Grid, grid
 from bench.tasks import words
 from bench.text import columns
+
+COLUMNS = ("cell_id", *CellKey.COLUMNS, "seed", "status", "task", "mse", "accuracy")
+"""The columns of `runs` that a table is made from."""
 
 _HEAD = ("dataset", "L", "h")
 _NEXT_TO = 10
@@ -21,7 +25,7 @@ def results_table(runs: pa.Table, cell_ids: Sequence[str]) -> str:
     Parameters
     ----------
     runs
-        Rows of `bench.store.schema.RUNS`.
+        Rows of `bench.store.schema.RUNS`, with `COLUMNS` at least.
     cell_ids
         The cells to show.
     """

@@ -8,15 +8,14 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import typer
 
 import bench
 from bench import scratch
-from bench.api.folders import REPORTS, loaded, naming_lines, up_to_date, write_report
+from bench.api.folders import REPORTS, loaded, naming_lines, refuse_other_folder, up_to_date, write_report
 from bench.cells import Cell, expand
 from bench.cli.progress import duration, sink, writes_to_stdout
-from bench.cli.results_table import results_table
-from bench.cli.terminal import STATUS, Interrupt, raising
+from bench.cli.results_table import COLUMNS, results_table
+from bench.cli.terminal import STATUS, Interrupt, raising, say
 from bench.errors import InputError
 from bench.models import model_kinds
 from bench.running.plan import Plan, cpu_count, only, prepare
@@ -55,17 +54,18 @@ def run_suite(request: RunRequest) -> int:
     if request.seed is not None:
         suite = suite.model_copy(update={"seed": request.seed})
     folder = request.results or Path("results", suite.name)
+    refuse_other_folder(folder, suite.name)
     cells = only(list(expand(suite)), request.only)
     with naming_lines(suite):
         plan = prepare(cells, folder, fresh=request.fresh, failed_only=request.failed_only)
     for note in plan.notes:
-        typer.echo(f"note: {note}", err=True)
+        say(f"note: {note}", err=True)
     jobs = min(request.jobs or cpu_count(), max(len(plan.pending), 1))
     if request.dry_run:
-        typer.echo(_foreseen(plan, jobs))
+        say(_foreseen(plan, jobs))
         return 0
     if plan.pending and (place := scratch.note()):
-        typer.echo(place, err=True)
+        say(place, err=True)
     if device == "auto":
         device = "cpu" if plan.nothing_to_do else resolved(device)
     with raising() as interrupt:
@@ -77,7 +77,7 @@ def run_suite(request: RunRequest) -> int:
             status = _concluded(plan, outcome, report=request.report, quiet=writes_to_stdout(request.progress))
             interrupt.check()
         except KeyboardInterrupt:
-            typer.echo(f"interrupted: finished cells are kept in {folder}; the same command goes on", err=True)
+            say(f"interrupted: finished cells are kept in {folder}; the same command goes on", err=True)
             return STATUS
     return status
 
@@ -125,24 +125,24 @@ def _concluded(plan: Plan, outcome: Outcome, *, report: bool, quiet: bool) -> in
     """Print results, what did not finish and where the report is; the exit status."""
     waiting = _waiting(plan)
     if (plan.folder / "runs").is_dir():
-        runs = read(plan.folder, "runs")
-        typer.echo(results_table(runs, [cell.id for cell in plan.cells if cell.id not in waiting]), err=quiet)
+        runs = read(plan.folder, "runs", (*COLUMNS, *_CODE))
+        say(results_table(runs, [cell.id for cell in plan.cells if cell.id not in waiting]), err=quiet)
         if older := _of_other_code(runs, plan, checkout()):
-            typer.echo(f"\n{older}", err=True)
+            say(f"\n{older}", err=True)
     problems = _problems(plan.cells, outcome)
     if problems:
         head = f"\n{len(problems)} of {plural(len(plan.cells), 'cell')} did not finish:"
-        typer.echo("\n".join([head, *problems]), err=True)
+        say("\n".join([head, *problems]), err=True)
     if waiting:
-        typer.echo(f"\n{_not_renewed(len(waiting))}", err=True)
-    typer.echo(f"\nresults: {plan.folder}", err=quiet)
+        say(f"\n{_not_renewed(len(waiting))}", err=True)
+    say(f"\nresults: {plan.folder}", err=quiet)
     if report and outcome:
         from bench.reporting.render import report_folder  # draws pictures, which takes long to import
 
         page = report_folder(REPORTS, plan.cells[0].suite, plan.folder) / "index.html"
         if not up_to_date(page, plan.folder):
             page = write_report(plan.folder)
-        typer.echo(f"report:  {page}", err=quiet)
+        say(f"report:  {page}", err=quiet)
     return int(bool(problems))
 
 
@@ -157,6 +157,10 @@ def _not_renewed(cells: int) -> str:
         f"{plural(cells, 'cell')} could not be run again: the earlier rows are kept, and count as no results until "
         "`bench run` has renewed them"
     )
+
+
+_CODE = ("git_commit", "git_dirty", "bench_version")
+"""The columns of `runs` that name the code."""
 
 
 def _of_other_code(runs: pa.Table, plan: Plan, here: Mapping[str, Any]) -> str:

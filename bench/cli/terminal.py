@@ -8,6 +8,7 @@ A standard stream breaks if the reader of a pipe ends or a disk is full; the com
 """
 
 import io
+import logging
 import os
 import signal
 import sys
@@ -18,11 +19,39 @@ from pathlib import Path
 from types import FrameType
 from typing import TextIO, cast
 
+from bench.text import cut, visible
+
 STATUS = 130
 """128 + SIGINT, as shells have it."""
 
 _SAME_S = 1.0
 """Interrupts this close together are one: some parents pass on what the terminal has already sent."""
+
+
+_LONGEST = 4000
+"""Characters of one line of a message; results, which programs read, are never cut."""
+
+
+def say(text: object, *, err: bool = False) -> None:
+    """Print `text`: the one place that does, so that nothing which others wrote commands the terminal.
+
+    Parameters
+    ----------
+    err
+        To standard error, where messages go; a line that is very long is cut there.
+    """
+    import typer
+
+    shown = visible(text)
+    typer.echo("\n".join(cut(line, _LONGEST) for line in shown.split("\n")) if err else shown, err=err)
+
+
+class Said(logging.Handler):
+    """What is logged, as messages."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print the message of `record`."""
+        say(record.getMessage(), err=True)
 
 
 class Interrupt:

@@ -22,14 +22,14 @@ from bench.array_types import BoolArray, FloatArray, IntArray
 from bench.cells import CellKey
 from bench.choices import ComparedMetric
 from bench.comparing.outcomes import CellChange, ChangeVerdict, Comparison, MetricChange, ResultSide, worst
-from bench.comparing.pairs import Pairs, ResultSet, check_pair, differences, other_targets
+from bench.comparing.pairs import COLUMNS, Pairs, ResultSet, check_pair, differences, other_targets
 from bench.comparing.too_good import Credible
 from bench.errors import InputError, StoreError
 from bench.reporting.source import suite_of
 from bench.reporting.values import Estimate
 from bench.spec import Gate, Suite, Thresholds
-from bench.stats.bootstrap import Interval, mean
 from bench.stats.paired import POWER, Paired, ReplicatePairs, holm, paired, replicates
+from bench.stats.ratios import Interval, mean_error, mean_value
 from bench.text import listed
 
 ROUNDING = 1e-6
@@ -67,6 +67,11 @@ class Measure:
             return values
         floor = np.fmax(ROUNDING * scale, _SMALLEST)[:, None]
         return np.asarray(np.log(np.maximum(values, floor)))
+
+    def means(self, old: FloatArray, new: FloatArray) -> tuple[Interval, Interval]:
+        """The means over seeds of both sides, with their intervals."""
+        mean = mean_error if self.relative else mean_value
+        return mean(old), mean(new)
 
     def margin(self, threshold: float) -> float:
         """`threshold` as a difference of `comparable` values."""
@@ -248,8 +253,8 @@ def judged(pairs: Pairs, gate: Gate) -> list[tuple[MetricChange, ...]]:
     """
     values = {metric: pairs.values(metric) for metric in gate.thresholds.stated()}
     decisions = _decisions(pairs, values, gate)
-    means = {metric: (mean(old), mean(new)) for metric, (old, new) in values.items()}
-    rmse = mean(pairs.values("rmse")[1]).value
+    means = {metric: MEASURES[metric].means(old, new) for metric, (old, new) in values.items()}
+    rmse = mean_error(pairs.values("rmse")[1]).value
     credible = Credible.of(pairs, alpha=gate.alpha)
     metrics: list[tuple[MetricChange, ...]] = []
     for at, (old, new) in enumerate(pairs.sides()):
@@ -382,29 +387,36 @@ def compare_folders(
     parse
         Reads the suite that a folder keeps, see `bench.reporting.source.read`.
 
+    A part that cannot be read costs its cell: the comparison says which, and its verdict is then that some of it is
+    not comparable, or worse.
+
     Raises
     ------
     InputError
-        As `compare`; or a folder holds no results, or some that cannot be read: one line for each folder.
+        As `compare`; or a folder holds no results, or none that can be read: one line for each folder.
     """
     tables: list[Mapping[str, pa.Table]] = []
-    cautions, problems = [], []
+    cautions: list[str] = []
+    problems: list[str] = []
+    unreadable: list[str] = []
     for folder in (old, new):
         try:
-            runs, caution = _of_suite(folder, parse)
+            runs, lines, caution = _of_suite(folder, parse)
         except StoreError as error:
             problems.append(str(error))
         else:
             tables.append({"runs": runs})
+            unreadable += lines
             cautions += caution
     if problems:
         raise InputError("\n".join(dict.fromkeys(problems)))
-    return replace(compare(tables[0], tables[1], gate, gate_file=gate_file), cautions=tuple(cautions))
+    comparison = compare(tables[0], tables[1], gate, gate_file=gate_file)
+    return replace(comparison, unreadable=tuple(dict.fromkeys(unreadable)), cautions=tuple(cautions))
 
 
-def _of_suite(folder: Path, parse: Callable[[str], Suite]) -> tuple[pa.Table, list[str]]:
-    """The rows of the suite that `folder` holds, and what to know of the others."""
-    runs = store.read(folder, "runs")
+def _of_suite(folder: Path, parse: Callable[[str], Suite]) -> tuple[pa.Table, tuple[str, ...], list[str]]:
+    """The rows of the suite that `folder` holds, why some cannot be read, and what to know of others."""
+    runs, unreadable = store.readable(folder, "runs", (*COLUMNS, *MEASURES))
     suite, problem = suite_of(folder, parse)
     kept = store.kept_cells(runs, suite, store.read_renewal(folder))
     cautions = [problem] if problem else []
@@ -412,7 +424,7 @@ def _of_suite(folder: Path, parse: Callable[[str], Suite]) -> tuple[pa.Table, li
         named = listed([f"{cell.key.title} ({cell.reason})" for cell in kept[:3]])
         more = f" and {len(kept) - 3} more" if len(kept) > 3 else ""
         cautions.append(f"{folder} keeps what is no result of its suite, and is not compared: {named}{more}")
-    return store.without(runs, kept), cautions
+    return store.without(runs, kept), unreadable, cautions
 
 
 def _cells(pairs: Pairs, gate: Gate) -> tuple[CellChange, ...]:

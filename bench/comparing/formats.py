@@ -36,7 +36,7 @@ def to_annotations(comparison: Comparison) -> str:
     """One line for each alarm or cell that cannot be compared; a notice where there is none."""
     problems = _problems(comparison)
     lines = [_reported("error", comparison, key.title, why) for key, why in problems.items()]
-    warnings = [_reported("warning", comparison, comparison.suite, caution) for caution in comparison.cautions]
+    warnings = [_reported("warning", comparison, comparison.suite, caution) for caution in comparison.all_cautions]
     if len(lines) > SHOWN:
         more = f"{len(lines) - SHOWN + 1} more cells got worse or cannot be compared; the summary lists them"
         lines = [*lines[: SHOWN - 1], _reported("error", comparison, "and more", more)]

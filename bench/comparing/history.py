@@ -1,5 +1,6 @@
 """Results folders → the values of a metric from run to run, for each cell."""
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,11 +14,13 @@ import pyarrow as pa
 from bench import store
 from bench.cells import CellKey
 from bench.comparing.decision import MEASURES
-from bench.comparing.pairs import Settings, settings
+from bench.comparing.pairs import COLUMNS, Settings, settings
 from bench.errors import InputError
 from bench.store import ARCHIVE
 from bench.store.grid import by_cell
 from bench.store.schema import Status
+
+log = logging.getLogger(__name__)
 
 DEPTH = 6
 """Folders, at most, between a folder that is named and the results in it: artifacts keep the path of what they hold."""
@@ -95,11 +98,11 @@ def read(folders: Sequence[Path], metric: str) -> list[MetricSeries]:
     Raises
     ------
     StoreError
-        A folder cannot be read.
+        Nothing in a folder can be read; a part that cannot is left out, and that is logged.
     InputError
         A folder holds no results, or no replicate has the metric.
     """
-    tables = [store.read(each, "runs") for folder in folders for each in _results_folders(folder)]
+    tables = [_readable(each) for folder in folders for each in _results_folders(folder)]
     points: dict[_Key, dict[_Run, Point]] = defaultdict(dict)
     failures: dict[_Key, dict[_Run, RunFailure]] = defaultdict(dict)
     for runs in tables:
@@ -120,13 +123,21 @@ def read(folders: Sequence[Path], metric: str) -> list[MetricSeries]:
     ]
 
 
+def _readable(folder: Path) -> pa.Table:
+    """The rows of `runs` that can be read; of the others it is logged why they cannot."""
+    runs, unreadable = store.readable(folder, "runs", (*COLUMNS, *MEASURES))
+    for line in unreadable:
+        log.warning("left out: %s", line)
+    return runs
+
+
 def _in_time(runs: Iterable[R]) -> tuple[R, ...]:
     return tuple(sorted(runs, key=lambda run: run.time or _EARLY))
 
 
 def _results_folders(folder: Path) -> list[Path]:
     """The results folders that `folder` stands for."""
-    tops = list(_tops(folder, DEPTH))
+    tops = list(_tops(folder, DEPTH, set()))
     if not tops:
         raise InputError(
             f"{folder}: expected results, or folders of results in it, {DEPTH} deep at most, found none; "
@@ -135,14 +146,15 @@ def _results_folders(folder: Path) -> list[Path]:
     return [archive for top in tops for archive in (top, top / ARCHIVE) if (archive / "runs").is_dir()]
 
 
-def _tops(folder: Path, depth: int) -> Iterator[Path]:
-    """`folder` where it holds results, else those in it that do, down to `depth`."""
+def _tops(folder: Path, depth: int, seen: set[Path]) -> Iterator[Path]:
+    """`folder` where it holds results, else those in it that do, down to `depth`; none that was `seen`, by a link."""
     if (folder / "runs").is_dir():
         yield folder
-    elif depth and folder.is_dir():
+    elif depth and folder.is_dir() and folder.resolve() not in seen:
+        seen.add(folder.resolve())
         for each in sorted(folder.iterdir()):
             if not each.name.startswith("."):
-                yield from _tops(each, depth - 1)
+                yield from _tops(each, depth - 1, seen)
 
 
 def _runs(runs: pa.Table, metric: str) -> Iterator[tuple[_Key, Point | RunFailure]]:

@@ -129,7 +129,7 @@ def _why(alarm: str | None) -> str:
 def _cautions(comparison: Comparison) -> list[str]:
     """What differs besides the errors: one line for each kind."""
     total = len(comparison.cells)
-    lines = [line for caution in comparison.cautions for line in (f"**Caution:** {markdown(caution)}.", "")]
+    lines = [line for caution in comparison.all_cautions for line in (f"**Caution:** {markdown(caution)}.", "")]
     lines += [*_commits(comparison), *_machines(comparison)]
     for word in WORDS.values():
         if affected := sum(word in cell.other_settings for cell in comparison.cells):

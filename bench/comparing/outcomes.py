@@ -203,6 +203,8 @@ class Comparison:
         Where they were timed, each in one line.
     old_commits, new_commits
         Of the code that gave them; empty where they are not known.
+    unreadable
+        Parts that cost their cells: why they cannot be read, and what to do.
     cautions
         What else must be known with it.
     """
@@ -222,6 +224,7 @@ class Comparison:
     new_machines: tuple[str, ...]
     old_commits: tuple[str, ...]
     new_commits: tuple[str, ...]
+    unreadable: tuple[str, ...] = ()
     cautions: tuple[str, ...] = ()
 
     @property
@@ -229,7 +232,13 @@ class Comparison:
         """On everything: a regression also where cells vanished or fail; not comparable where some cells are not."""
         if alarms := self.alarms():
             return ChangeVerdict.LEAK if set(alarms.values()) == {TOO_GOOD} else ChangeVerdict.REGRESSED
-        return worst({cell.verdict for cell in self.cells if not self._is_excused(cell)})
+        verdicts = {cell.verdict for cell in self.cells if not self._is_excused(cell)}
+        return worst(verdicts | ({ChangeVerdict.NOT_COMPARABLE} if self.unreadable else set()))
+
+    @property
+    def all_cautions(self) -> tuple[str, ...]:
+        """The cautions, those on what cannot be read first."""
+        return (*self.unreadable, *self.cautions)
 
     @property
     def same_machines(self) -> bool:

@@ -35,6 +35,14 @@ WORDS: Mapping[str, str] = {
 }
 """The keys of a stored spec that decide results besides the data, and what to call them."""
 
+COLUMNS = (
+    *("cell_id", *CellKey.COLUMNS, "suite", "seed", "status", "reason", "spec", "deterministic", *MACHINE),
+    *("git_commit", "git_dirty", "started_at", "fit_s", "predict_s", "tuning_s"),
+    *("data_sha256", "test_points", "persistence_mse", "noise_floor_mse", "error_scale"),
+    *("mse", "mse_scaled", "validation_mse_scaled", "validation_points"),
+)
+"""The columns of `runs` that a comparison reads, next to those of its metrics."""
+
 Settings = Mapping[str, frozenset[str]]
 """For each key of `WORDS`, its values in the rows of one cell, as JSON; empty where no spec is stored."""
 

@@ -23,7 +23,8 @@ from bench import scratch
 Array = NDArray[Any]
 
 scratch.settle_kernels()
-config.CACHE_DIR = os.environ.get(scratch.KERNELS, "")  # numba has read it when it was imported
+# numba has read the variable when it was imported; its types do not name what it reads
+config.CACHE_DIR = os.environ.get(scratch.KERNELS, "")  # type: ignore[attr-defined]
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -17,9 +17,9 @@ from numpy.typing import ArrayLike
 from scipy.stats import t as student
 
 from bench.array_types import FloatArray
-from bench.stats.bootstrap import LEVEL
 from bench.stats.claims import ClaimOutcome
 from bench.stats.paired import paired
+from bench.stats.ratios import LEVEL
 
 LEAST = 20
 """Replicates that a verdict requests: with fewer, the prediction interval is wider by more than a twentieth."""

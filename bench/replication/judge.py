@@ -18,7 +18,7 @@ from bench.replication.findings import (
     Trajectory,
     prediction_ends,
 )
-from bench.stats.bootstrap import LEVEL
+from bench.stats.ratios import LEVEL
 
 IMPOSSIBLE = 1e-6
 """A chance below which a number is said to be impossible, or not from the code that was printed."""

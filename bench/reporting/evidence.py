@@ -16,8 +16,9 @@ from bench.array_types import FloatArray, IntArray
 from bench.reporting.values import Bounds, Curves, Trace, TuningSummary
 from bench.stats.claims import ALPHA
 from bench.stats.delay import delay
+from bench.stats.ratios import ROUNDING
 from bench.stats.tuning import budget, importance
-from bench.stats.window_tests import loss_ratio
+from bench.stats.window_tests import over_window
 
 
 def curves(rows: pa.Table) -> Curves:
@@ -100,9 +101,17 @@ def losses(predictions: pa.Table) -> Losses | None:
 
 
 def skill_in_window(cell: Losses) -> Bounds | None:
-    """The interval of the skill against persistence under resampling of the test targets."""
-    low, high = loss_ratio(cell.model, cell.persistence, horizon=cell.horizon)
-    return None if np.isnan(low) else (1 - high, 1 - low)
+    """The interval of the skill against persistence, by the test over the window that its verdict rests on."""
+    test = over_window(cell.model, cell.persistence, horizon=cell.horizon)
+    return (1 - float(test.high), 1 - float(test.low)) if np.isfinite(test.high) else None
+
+
+def never_moves(predictions: pa.Table) -> bool:
+    """Whether the truth is the same at every test target of a channel, but for rounding."""
+    channel = predictions["channel"].to_numpy()
+    truth = predictions["truth"].to_numpy()
+    values = [truth[channel == each] for each in np.unique(channel)]
+    return all(np.ptp(own) <= ROUNDING * np.abs(own).max() for own in values)
 
 
 def trace(predictions: pa.Table, *, alone: bool = False) -> Trace:

@@ -8,7 +8,7 @@ words.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -16,7 +16,6 @@ import numpy as np
 
 from bench.array_types import FloatArray
 from bench.cells import CellKey
-from bench.errors import InputError
 from bench.reporting.evidence import Losses
 from bench.reporting.values import CellSummary, TestedClaim
 from bench.stats.claims import ClaimOutcome, ModelClaim, Window
@@ -90,16 +89,12 @@ LEVELS = (0.95, 0.9)
 def best_set(cells: Sequence[CellSummary], losses: Mapping[str, Losses]) -> str:
     """Which of the chosen cells of one dataset may be the best, at both `LEVELS`.
 
-    Empty where fewer than two of them have stored predictions at the same test targets, where these are too few, and
-    where the package `arch` is not installed.
+    Empty where fewer than two of them have stored predictions at the same test targets, and where these are too few.
     """
     names, own = _aligned(cells, losses)
     if len(names) < 2:
         return ""
-    try:
-        model_set = confidence_set(np.stack([one.model for one in own]), horizon=own[0].horizon)
-    except InputError:  # the page names the extra where it explains its words
-        return ""
+    model_set = confidence_set(np.stack([one.model for one in own]), horizon=own[0].horizon)
     if model_set is None:
         return ""
     wide, narrow = ([name for name, p in zip(names, model_set.p, strict=True) if p > 1 - level] for level in LEVELS)
@@ -123,6 +118,8 @@ def _among(names: Sequence[str]) -> str:
 
 MARTINGALES = frozenset({"gbm", "TSLA", "GOOGL", "DJI", "A", "GOOG"})
 """Kinds of dataset on which much skill is suspicious: geometric Brownian motion, and closes."""
+
+NEVER_MOVES = "the test part never moves"
 
 OTHER_LENGTH = "each model is judged at the length that is best on validation"
 
@@ -232,6 +229,8 @@ class Judged:
         The cells at their model's best sequence length on validation.
     left_out
         The cells at another length where those chosen are judged.
+    still
+        Datasets and horizons whose test part never moves.
     against_persistence
         Of the chosen cells that can be tested.
     against_best
@@ -240,6 +239,7 @@ class Judged:
 
     chosen: frozenset[str | None]
     left_out: frozenset[str | None]
+    still: frozenset[tuple[str, int]]
     against_persistence: Mapping[str | None, Judgement]
     against_best: Mapping[str | None, Judgement]
 
@@ -252,6 +252,7 @@ class Judged:
         *,
         different_data: frozenset[str] = frozenset(),
         mixed_data: frozenset[str] = frozenset(),
+        still: Collection[tuple[str, int]] = (),
     ) -> Judged:
         """Judge all cells of a report.
 
@@ -264,15 +265,28 @@ class Judged:
         mixed_data
             Datasets of which some cells have data of their own for each replicate: no cell there is compared with
             the best one.
+        still
+            Datasets and horizons whose test part never moves: nothing there is tested.
         """
         chosen = {dataset: [choose_lengths(own) for own in horizons] for dataset, horizons in cells.items()}
-        tested = {dataset: own for dataset, own in chosen.items() if dataset not in different_data}
+        moving = {
+            dataset: [own for own in horizons if own and (dataset, own[0].horizon) not in still]
+            for dataset, horizons in chosen.items()
+        }
+        tested = {dataset: own for dataset, own in moving.items() if dataset not in different_data}
         compared = [each for dataset, own in tested.items() if dataset not in mixed_data for each in own]
         picked = {cell.at for own in chosen.values() for each in own for cell in each}
-        untested = (cell for dataset in tested for own in cells[dataset] for cell in own if _is_untested(cell))
+        untested = (
+            cell
+            for dataset in tested
+            for own in cells[dataset]
+            for cell in own
+            if _is_untested(cell) and (dataset, cell.horizon) not in still
+        )
         return cls(
             chosen=frozenset(cell.cell_id for own in chosen.values() for each in own for cell in each),
             left_out=frozenset(cell.cell_id for cell in untested if cell.at not in picked),
+            still=frozenset(still),
             against_persistence=_against_persistence(
                 [cell for own in tested.values() for each in own for cell in each if _is_untested(cell)],
                 evidence,
@@ -289,6 +303,20 @@ class Judged:
         if judgement is not None:
             return judgement.verdict
         return Verdict.OTHER_LENGTH if cell.cell_id in self.left_out else cell.verdict
+
+    def words(self, cell: Contender) -> str:
+        """The verdict on `cell` with what qualifies it."""
+        judgement = self.against_persistence.get(cell.cell_id)
+        if judgement is not None:
+            return judgement.words
+        verdict = self.verdict(cell)
+        still = verdict is Verdict.UNTESTED and (cell.dataset, cell.horizon) in self.still
+        return f"{verdict}: {NEVER_MOVES}" if still else str(verdict)
+
+    def words_next_to_best(self, cell: Contender) -> str:
+        """The comparison of `cell` with the best one in the same words; empty where there was none."""
+        judgement = self.against_best.get(cell.cell_id)
+        return "" if judgement is None else judgement.words
 
     def beats_persistence(self, cell: Contender) -> ClaimOutcome:
         """Whether `cell` does; a suspected leak is no evidence that it does, nor that it may."""

@@ -14,7 +14,7 @@ from bench.reporting.values import Failure, RowEnvironment
 from bench.store import schema
 from bench.store.grid import MACHINE, label, own_data
 from bench.store.schema import ADVICE, Status
-from bench.text import listed, percent, plural, seconds, setting
+from bench.text import listed, plural, seconds, setting
 
 _ENVIRONMENT = [
     *("host", "cpu", "gpu", "driver", "device", "threads", "python", "libraries"),
@@ -188,11 +188,7 @@ def _few_seeds(runs: pa.Table) -> str:
         return ""
     if seeds == 1:
         return "One seed shows no spread: no trained model's skill is tested. Use 5 or more."
-    cover = 1 - 2.0 ** (1 - seeds)
-    return (
-        f"{plural(seeds, 'seed')}: a bootstrap interval over them, as the RMSE has, covers {percent(cover)} at most, "
-        "not 95 %, and that of the skill is wide; use 5 or more."
-    )
+    return f"{plural(seeds, 'seed')}: intervals over so few are wide, and decide little; use 5 or more."
 
 
 def commands(folder: str) -> tuple[str, ...]:

@@ -132,8 +132,8 @@ def rank(sections: Sequence[Section], models: Sequence[Model]) -> Ranking:
 
 
 def complete(sections: Sequence[Section], models: Sequence[str]) -> list[Section]:
-    """The sections whose cells saw the same data and that every one of `models` finished."""
-    return [section for section in sections if section.same_data and all(section.chosen(name) for name in models)]
+    """The sections whose errors compare and that every one of `models` finished."""
+    return [section for section in sections if section.comparable and all(section.chosen(name) for name in models)]
 
 
 def _rmse(cell: CellSummary | None) -> float:
@@ -161,13 +161,16 @@ def _over(sections: Sequence[Section]) -> str:
 
 
 def _note(sections: Sequence[Section], shared: Sequence[Section], *, over: str, unranked: Sequence[str]) -> str:
-    left_out = [section.title for section in sections if section.same_data and section not in shared]
+    left_out = [section.title for section in sections if section.comparable and section not in shared]
+    still = [section.title for section in sections if section.still]
     other_data = [section.title for section in sections if not section.same_data]
     parts = [f"Ranks by RMSE over {over}."]
     if left_out:
         parts.append(f"Left out, because a model did not finish there: {listed(left_out)}.")
     if other_data:
         parts.append(f"Left out, because the cells there did not all see the same data: {listed(other_data)}.")
+    if still:
+        parts.append(f"Left out, because the test part there never moves: {listed(still)}.")
     if unranked:
         parts.append(f"Not ranked, because no cell finished: {listed(unranked)}.")
     return " ".join(parts)

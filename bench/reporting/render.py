@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from bench.atomic import write_atomically
-from bench.errors import InputError, StoreError
+from bench.atomic import real_folder, write_atomically
+from bench.errors import InputError, StoreError, one_line
 from bench.reporting.export import to_csv
 from bench.reporting.page import draw, html, markdown
 from bench.reporting.source import Source, read
@@ -64,8 +64,11 @@ def write(
         _put(folder, files)
         write_atomically(folder / ORIGIN, _origin(results, reports))
     except OSError as error:
-        reason = f"got {error.filename}: {error.strerror}"
-        raise StoreError(f"{folder}: expected a folder to write to, {reason}; name another folder") from error
+        reason = error.strerror or one_line(error)
+        place = f"{error.filename}: " if error.filename else ""  # a full disk names no file
+        raise StoreError(
+            f"{folder}: expected a folder to write to, got {place}{reason}; make room, or name another folder"
+        ) from error
     return folder / "index.html"
 
 
@@ -116,7 +119,9 @@ def _name(suites: Sequence[str], results: Path) -> str:
 
 def _put(folder: Path, files: Mapping[str, str | bytes]) -> None:
     """Write `files` into `folder`, and remove the figures of an earlier report whose suite had other datasets."""
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for inner in (folder, folder / "figures"):
+        real_folder(inner)
     for name, content in files.items():
         write_atomically(folder / name, content)
     for path in (folder / "figures").iterdir():

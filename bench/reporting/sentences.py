@@ -5,7 +5,6 @@ They define the terms, state the findings on one dataset, and answer the reader'
 
 from collections.abc import Sequence
 
-from bench.errors import pip_install
 from bench.reporting.ranking import left_out
 from bench.reporting.values import Answer, CellSummary, Counts, Ranking, Section, Standing
 from bench.stats.claims import ClaimOutcome
@@ -31,27 +30,25 @@ TERMS = (
     ),
     (
         "Over seeds",
-        "A 95 % interval over replicates: would other random numbers in training give the same? "
-        "BCa bootstrap for the RMSE, Fieller's for the skill.",
+        "A 95 % interval over replicates: would other random numbers in training give the same? It holds both the mean "
+        "error and that of a typical replicate, from the logarithms of the errors.",
     ),
     (
         "Over test window",
-        "A 95 % block bootstrap interval over the test targets: would another stretch of this data give the same?",
+        "A 95 % interval over the test targets: would another stretch of this data give the same? Losses that persist "
+        "count as fewer targets.",
     ),
     (
         "Verdict",
-        "Better or worse than persistence only where the paired test over seeds and both tests over the test window "
-        "(Diebold–Mariano, blocks) say so, corrected by Holm's method for all models of this report. "
-        "“No skill shown” is not proof of no skill. A suspected leak is an error below what is possible.",
-    ),
-    (
-        "No significant difference",
-        "The same tests against the model with the smallest error do not show a larger error.",
+        "Better or worse where the intervals over seeds and over the test window both exclude no difference, and still "
+        "do after Holm's correction for all models of this report; where that correction alone decides, the cell says "
+        "so. Equivalent: both intervals lie within 5 % of the other's MSE. Undecided is anything else, and no proof of "
+        "no difference. A suspected leak is an error below what is possible.",
     ),
     (
         "Model confidence set",
         "The models that the test targets cannot rule out as the best: it holds the best one with the stated "
-        f"confidence. The seeds stay as they are. Shown where the extra stats is installed ({pip_install('stats')}).",
+        "confidence. The seeds stay as they are.",
     ),
     (
         "Average rank",
@@ -80,6 +77,9 @@ TERMS = (
 OTHER_DATA = "The cells did not all see the same data: nothing is said about which error is smaller."
 """The statement on such a dataset."""
 
+STILL = "The test part never moves, or persistence makes no error in it: nothing can be judged."
+"""The statement on such a dataset."""
+
 
 def statement(
     cells: Sequence[CellSummary],
@@ -89,7 +89,7 @@ def statement(
     untested: Sequence[str] = (),
     persistence_rmse: float | None,
 ) -> str:
-    """What was found on one dataset; `untested` are those of `rivals` that could not be held against the best."""
+    """What was found on one dataset; `rivals` are not shown to be worse than the best, `untested` were not compared."""
     if best is None:
         why = next((cell.note for cell in cells if cell.cell_id and cell.note), "no error is stored")
         return f"No cell finished: {why}."
@@ -126,13 +126,12 @@ def _rivals(best: CellSummary, rivals: Sequence[str], untested: Sequence[str], c
     others = {cell.model for cell in cells if cell.chosen} - {best.model}
     if not others:
         return ""
-    if not rivals:
-        return "Every other model's error is shown to be larger."
-    near = [model for model in rivals if model not in untested]
+    if not rivals and not untested:
+        return "Every other model is worse."
     return " ".join(
         said
         for said, models in (
-            (f"It is not shown to differ from {listed(near)}.", near),
+            (f"It is not shown to differ from {listed(rivals)}.", rivals),
             (f"{listed(untested)} could not be tested against it.", untested),
         )
         if models
@@ -147,7 +146,7 @@ def _skill(cells: Sequence[CellSummary], best: CellSummary, persistence_rmse: fl
     if not skilled:
         return _no_skill(chosen, reference)
     if best.model not in skilled:
-        others = f"{listed(skilled)} {'is' if len(skilled) == 1 else 'are'}"
+        others = _are(skilled)
         if best.verdict is Verdict.LEAK:
             return f"It is suspected of a leak; {others} shown to beat persistence{reference}."
         return f"It is not shown to beat persistence{reference}; {others}."
@@ -159,13 +158,22 @@ def _skill(cells: Sequence[CellSummary], best: CellSummary, persistence_rmse: fl
 def _no_skill(chosen: Sequence[CellSummary], reference: str) -> str:
     """Why no model has skill: none is shown to, or none could be."""
     leaking = [cell.model for cell in chosen if cell.verdict is Verdict.LEAK]
-    if any(cell.tested for cell in chosen):
-        return f"No model is shown to beat persistence{reference}: no skill."
+    tested = [cell for cell in chosen if cell.tested]
+    worse = [cell.model for cell in tested if cell.beats_persistence is ClaimOutcome.FAILS]
+    if worse and len(worse) == len(tested):
+        return f"{_are(worse)} worse than persistence{reference}." if reference else ""
+    if tested:
+        some = f" {_are(worse)} worse." if worse else ""
+        return f"No model is shown to beat persistence{reference}: no skill.{some}"
     if all(cell.verdict is Verdict.REFERENCE for cell in chosen):
         return ""
     if leaking:
         return f"Of a suspected leak nothing is said about skill: {listed(leaking)}."
     return "No model could be tested against persistence."
+
+
+def _are(models: Sequence[str]) -> str:
+    return f"{listed(models)} {'is' if len(models) == 1 else 'are'}"
 
 
 WHICH = "Which model should I use?"
@@ -245,17 +253,17 @@ def _distinguished(sections: Sequence[Section]) -> list[str]:
     compared = [section for section in sections if section.best and len(_others(section)) > 0]
     if not compared:
         return []
-    alone = [section.title for section in compared if not section.rivals]
+    alone = [section.title for section in compared if not (section.rivals or section.untested)]
     whole = len(compared) == len(sections)
     if len(alone) == len(compared):
         where = "" if whole else f" with models to compare ({len(compared)} of {len(sections)})"
-        return [f"On every dataset{where} the error of every other model is shown to be larger than the smallest."]
+        return [f"On every dataset{where} every other model is worse than the best."]
     if not alone:
         return ["On no dataset is one model shown to be better than all others."]
     elsewhere = "elsewhere" if whole else "on the others with models to compare"
     return [
-        f"On {_names(alone, len(sections))} every other model's error is shown to be larger than the smallest; "
-        f"{elsewhere} at least one other model is not shown to be worse."
+        f"On {_names(alone, len(sections))} every other model is worse than the best; "
+        f"{elsewhere} at least one other model is not shown to be."
     ]
 
 
@@ -289,6 +297,8 @@ def _untested(sections: Sequence[Section], seeds: int) -> list[str]:
         return []
     if all(cell.verdict is Verdict.REFERENCE for cell in chosen):
         return ["Only persistence finished: there is nothing to test against it."]
+    if all(section.still for section in sections):
+        return [STILL]
     if not any(section.same_data for section in sections):
         return ["Nothing could be tested against persistence: the cells did not all see the same data."]
     why = "one seed" if seeds == 1 else "an interval over the seeds or over the test window is missing"

@@ -12,10 +12,11 @@ from bench.array_types import BoolArray, FloatArray
 from bench.cells import CellKey, CellSpec
 from bench.reporting import provenance
 from bench.reporting.costs import ProbedCell, costs
-from bench.reporting.evidence import Losses, curves, losses, trace, tuned
+from bench.reporting.evidence import Losses, curves, losses, never_moves, trace, tuned
 from bench.reporting.judging import Contender, Families, Judged, SeedEvidence, best_of, best_set, others
 from bench.reporting.ranking import rank, standings
-from bench.reporting.sentences import OTHER_DATA, answers, statement
+from bench.reporting.recomputed import differences
+from bench.reporting.sentences import OTHER_DATA, STILL, answers, statement
 from bench.reporting.source import Source
 from bench.reporting.summary_cells import CellArrays, Cells
 from bench.reporting.values import CellSummary, Counts, Curves, Model, Section, State, Summary, Trace
@@ -45,7 +46,8 @@ def summarise(source: Source, families: Families = MappingProxyType({})) -> Summ
     runs = tables["runs"]
     layout = grid(runs)
     models = _models(layout)
-    sections = _Sections(source, layout, models, families).all()
+    builder = _Sections(source, layout, models, families)
+    sections = builder.all()
     ranking = rank(sections, models)
     probes = _probes(source)
     standing = standings(sections, [row.model for row in ranking.ranks], probes)
@@ -60,7 +62,13 @@ def summarise(source: Source, families: Families = MappingProxyType({})) -> Summ
         ranking=ranking,
         standings=standing,
         failures=provenance.failures(runs),
-        cautions=(*_leaks(sections), *_unstored(source, absent), *_kept(source), *provenance.cautions(runs)),
+        cautions=(
+            *_leaks(sections),
+            *differences(by_cell(runs), builder.predictions),
+            *_unstored(source, absent),
+            *_kept(source),
+            *provenance.cautions(runs),
+        ),
         kept=source.kept,
         setting=provenance.settings(runs),
         environments=provenance.environments(runs),
@@ -183,6 +191,7 @@ class _Sections:
             self.families,
             different_data=self.different_data,
             mixed_data=self.mixed_data,
+            still={place for place, cells in own.items() if self._is_still(cells)},
         )
         return tuple(self._section(cells, judged, facts=facts[dataset]) for (dataset, _), cells in own.items())
 
@@ -197,20 +206,31 @@ class _Sections:
             place: sorted(own[place], key=lambda cell: (models[cell.model], cell.sequence_length)) for place in order
         }
 
+    def _is_still(self, cells: Sequence[Contender]) -> bool:
+        """Whether persistence makes no error at the test targets of `cells`, or a series does not move at them."""
+        persistence, _ = self.references[cells[0].dataset, cells[0].horizon]
+        if persistence == 0:
+            return True
+        stored = (rows for cell in cells if (rows := self.predictions.get(cell.cell_id or "")) is not None)
+        rows = next(stored, None)
+        forecast = (self.tasks.get(cells[0].dataset) or "forecast") == "forecast"
+        return forecast and rows is not None and never_moves(rows)
+
     def _section(self, own: Sequence[Contender], judged: Judged, *, facts: tuple[str, str, int | None]) -> Section:
         dataset, horizon = own[0].dataset, own[0].horizon
         same_data = dataset not in self.different_data | self.mixed_data
+        still = (dataset, horizon) in judged.still
         summaries = {cell.at: self.cells.summary(cell, judged) for cell in own}
         cells = tuple(summaries.values())
         chosen = [cell for cell in own if summaries[cell.at].chosen]
-        top = best_of(chosen) if same_data else None
+        top = best_of(chosen) if same_data and not still else None
         best = summaries[top.at] if top else None
         against = (
             [(cell.model, judged.against_best[cell.cell_id].finding.outcome) for cell in others(chosen, top)]
             if top
             else []
         )
-        rivals = tuple(model for model, outcome in against if outcome is not ClaimOutcome.FAILS)
+        rivals = tuple(model for model, outcome in against if outcome.measured and outcome is not ClaimOutcome.FAILS)
         untested = tuple(model for model, outcome in against if not outcome.measured)
         persistence, floor = self.references[dataset, horizon]
         return Section(
@@ -229,12 +249,15 @@ class _Sections:
             untested=untested,
             same_data=same_data,
             statement=statement(cells, best, rivals, untested=untested, persistence_rmse=persistence)
-            if same_data
-            else OTHER_DATA,
+            if same_data and not still
+            else OTHER_DATA
+            if not same_data
+            else STILL,
             curves=tuple(self._curves(cells)),
             tuned=tuple(tuned(rows) for cell in cells if cell.chosen and (rows := self.trials.get(cell.cell_id or ""))),
             trace=None if self.tasks.get(dataset) == "classify" else self._trace(chosen),
-            best_set=best_set(cells, self.losses) if same_data else "",
+            best_set=best_set(cells, self.losses) if same_data and not still else "",
+            still=still,
             task=self.tasks.get(dataset) or "forecast",
         )
 

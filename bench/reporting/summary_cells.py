@@ -17,7 +17,7 @@ from bench.reporting.evidence import Losses, skill_in_window
 from bench.reporting.judging import Contender, Judged
 from bench.reporting.values import Bounds, CellSummary, Cost, Estimate, State
 from bench.stats.aggregates import learnable_fraction, skill
-from bench.stats.bootstrap import Interval, mean
+from bench.stats.ratios import Interval, mean_error
 from bench.stats.verdicts import Verdict
 from bench.store.grid import Grid, several
 from bench.text import setting
@@ -76,7 +76,8 @@ class CellArrays:
         value, low, high = (part[c][m] for part in self.intervals[name])
         if math.isnan(value):
             return None
-        return Estimate(value, None if math.isnan(low) or self.copies[c][m] else (low, high))
+        bounded = math.isfinite(low) and math.isfinite(high) and not self.copies[c][m]
+        return Estimate(value, (low, high) if bounded else None)
 
     def number(self, name: str, place: Index) -> float | None:
         """The number `name` of one cell; `None` where it has none."""
@@ -158,9 +159,11 @@ class Cells:
             log_loss=arrays.number("log_loss", place),
             validation_mse_scaled=cell.validation_mse_scaled,
             verdict=judged.verdict(cell),
+            words=judged.words(cell),
             beats_persistence=judged.beats_persistence(cell),
             why=judged.why(cell),
             why_not_best=judged.why_not_best(cell),
+            words_next_to_best=judged.words_next_to_best(cell),
             against_persistence=claims[0],
             against_best=claims[1],
             cost=_cost(arrays, place),
@@ -191,7 +194,7 @@ def _intervals(grid: Grid) -> dict[str, tuple[Nested, Nested, Nested]]:
     # The stored fraction is empty where persistence is within noise of the floor on these targets.
     floor = np.where(np.isfinite(grid.values("learnable_fraction")), grid.values("noise_floor_mse"), np.nan)
     intervals = {
-        "mse": mean(mse),
+        "mse": mean_error(mse),
         "skill": skill(mse, persistence),
         "learnable_fraction": learnable_fraction(mse, persistence, floor),
     }

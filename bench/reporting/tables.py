@@ -1,6 +1,6 @@
 """Summary → tables of text: the same content for HTML and Markdown, so that they cannot differ."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from shlex import quote
@@ -25,17 +25,9 @@ from bench.reporting.values import Bounds, CellSummary, Estimate, Rank, Section,
 from bench.stats.verdicts import Verdict
 from bench.text import NOTHING, bounds, count, decimals, listed, mebibytes, number, percent, seconds, significant
 
-_WORDS: Mapping[Verdict, str] = {
-    **{verdict: str(verdict) for verdict in Verdict},
-    Verdict.BETTER: "better",
-    Verdict.REFERENCE: "reference",
-    Verdict.WORSE: "worse",
-}
-"""Under the heading "against persistence"."""
-
-_BY_SEED = "BCa bootstrap over the seeds; the test window stays as it is."
+_BY_SEED = "From the logarithms of the errors of the seeds; the test window stays as it is."
 _AT_CHOSEN = "✓: the model's best length on validation. Bold: the smallest error among these."
-_IN_WINDOW = "Block bootstrap over the test targets; the seeds stay as they are."
+_IN_WINDOW = "From the losses at the test targets, which persist; the seeds stay as they are."
 
 
 _CLASSES = (
@@ -50,8 +42,6 @@ def errors(section: Section, *, name: str) -> Table:
         places=decimals(end for cell in section.cells for end in _ends(cell.rmse)),
         skill_places=3 if all(end > -1 for cell in section.cells for end in _ends(cell.skill)) else 2,
         lengths=len({cell.sequence_length for cell in section.cells}) > 1,
-        rivals=section.rivals,
-        untested=section.untested,
         learnable=any(cell.learnable_fraction for cell in section.cells),
         classes=section.task == "classify",
     )
@@ -62,13 +52,13 @@ def errors(section: Section, *, name: str) -> Table:
         Column("RMSE", section.words.unit, hint="Over all test targets and seeds."),
         Column("95 % interval", "over seeds", hint=_BY_SEED),
         Column("Skill", hint="1 − MSE / MSE of persistence."),
-        Column("95 % interval", "over seeds", hint="Fieller's, of the ratio of the means over seeds."),
+        Column("95 % interval", "over seeds", hint=_BY_SEED),
         Column("95 % interval", "over test window", hint=_IN_WINDOW),
         Column("Learnable", hint="How much of the way from persistence to the noise floor.")
         if shows.learnable
         else None,
         Column("Verdict", "against persistence", kind="text"),
-        Column("Error", "against the smallest", kind="text"),
+        Column("Verdict", "against the smallest error", kind="text"),
     ]
     return Table(
         name,
@@ -97,8 +87,6 @@ class _Shows:
 
     places: int | None
     skill_places: int
-    rivals: Sequence[str]
-    untested: Sequence[str]
     lengths: bool
     learnable: bool
     classes: bool
@@ -125,8 +113,8 @@ def _error_row(cell: CellSummary, *, best: bool, shows: _Shows) -> tuple[TableEn
         _bounds(skill.interval if skill else None, shows.skill_places, otherwise=spread),
         _bounds(cell.skill_in_window, shows.skill_places, otherwise=window),
         _learnable(learnable, cell.note) if shows.learnable else None,
-        TableEntry(_WORDS[cell.verdict] + of_how_many, hint=cell.note or cell.why, mark=MARKS[cell.verdict]),
-        _against(cell, best=best, shows=shows),
+        TableEntry(cell.words + of_how_many, hint=cell.note or cell.why, mark=MARKS[cell.verdict]),
+        _against(cell, best=best),
     ]
     return tuple(entry for entry in entries if entry)
 
@@ -137,17 +125,16 @@ def _of_classes(cell: CellSummary) -> tuple[TableEntry, TableEntry]:
     return measured(cell.accuracy, shares, otherwise=why), measured(cell.log_loss, nats, otherwise=why)
 
 
-def _against(cell: CellSummary, *, best: bool, shows: _Shows) -> TableEntry:
+def _against(cell: CellSummary, *, best: bool) -> TableEntry:
     if best:
         return TableEntry("the smallest")
     if not cell.why_not_best:
         return nothing(cell.note or OTHER_LENGTH)
-    near = "not tested" if cell.model in shows.untested else "no significant difference"
-    return TableEntry(near if cell.model in shows.rivals else "larger", hint=cell.why_not_best)
+    return TableEntry(cell.words_next_to_best, hint=cell.why_not_best)
 
 
 _ONE_FIT = "one fit stands for every seed"
-_ONE_SEED = "one replicate shows no spread"
+_ONE_SEED = "one replicate, or copies of one, show no spread; two skewed errors may bound no mean"
 _ITSELF = "persistence against itself"
 _NO_WINDOW = "the predictions are not stored, are too few for an interval, or are of other data for each seed"
 _NO_ERROR = "no error is stored"
@@ -280,9 +267,15 @@ def _choice(section: Section) -> tuple[TableEntry, ...]:
         if skill
         else nothing("persistence makes no error"),
         TableEntry(percent(learnt.value), learnt.value, cell=best.cell_id) if learnt else nothing(NO_FLOOR),
-        TableEntry(listed(section.rivals) or "no other model: every error is shown to be larger"),
+        TableEntry(_near(section)),
         TableEntry(f"{min(timed)[1]}, {seconds(min(timed)[0])}") if timed else nothing(NO_TIME),
     )
+
+
+def _near(section: Section) -> str:
+    """The models that are not shown to be worse than the best, and apart from them those that were not tested."""
+    near = listed(section.rivals) or "no other model"
+    return f"{near} (not tested: {listed(section.untested)})" if section.untested else near
 
 
 def costs(summary: Summary) -> Table:

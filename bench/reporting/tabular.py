@@ -10,7 +10,8 @@ from bench.text import NOTHING, count
 
 MARKS: Mapping[Verdict, str] = {
     Verdict.BETTER: "●",
-    Verdict.NO_SKILL: "○",
+    Verdict.EQUIVALENT: "≈",
+    Verdict.UNDECIDED: "○",
     Verdict.WORSE: "▼",
     Verdict.REFERENCE: "◇",
     Verdict.FLOOR: "◎",

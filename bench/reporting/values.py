@@ -197,24 +197,6 @@ class Answer:
     sentences: tuple[str, ...]
 
 
-__all__ = [
-    "Bounds",
-    "CellSummary",
-    "Cost",
-    "Counts",
-    "Estimate",
-    "Failure",
-    "FloatArray",
-    "Model",
-    "RowEnvironment",
-    "Section",
-    "State",
-    "Summary",
-    "TestedClaim",
-    "Verdict",
-]
-
-
 class State(StrEnum):
     """How much of a cell there is."""
 
@@ -292,12 +274,16 @@ class CellSummary:
     skill, learnable_fraction
         Means over replicates, with their intervals over seeds.
     skill_in_window
-        The interval of the skill under resampling of the test targets.
+        The interval of the skill over the test window.
+    words
+        The verdict with what qualifies it, such as the correction for the family.
     beats_persistence
         Whether its error is shown to be smaller than that of persistence, or larger: not measured where that was not
         tested, or a leak is suspected of what is not shown to be larger.
     why, why_not_best
-        The tests against persistence, and against the best model on the same data, in words.
+        The tests against persistence, and against the best model on the same data, in sentences.
+    words_next_to_best
+        The comparison with the best model in the words of `words`; empty where there is none.
     against_persistence, against_best
         The same in numbers; `None` where no such claim is made.
     """
@@ -325,9 +311,11 @@ class CellSummary:
     log_loss: float | None = None
     validation_mse_scaled: float | None = None
     verdict: Verdict = Verdict.UNFINISHED
+    words: str = ""
     beats_persistence: ClaimOutcome = ClaimOutcome.NOT_MEASURED
     why: str = ""
     why_not_best: str = ""
+    words_next_to_best: str = ""
     against_persistence: TestedClaim | None = None
     against_best: TestedClaim | None = None
     cost: Cost = Cost()
@@ -354,11 +342,13 @@ class Section:
     best
         The chosen cell with the smallest error.
     rivals
-        The models whose error is not shown to be larger than the best one's.
+        The models that were tested against the best one and whose error is not shown to be larger.
     untested
-        Those of them that could not be held against it.
+        Those that could not be tested against it.
     same_data
         Whether all cells saw the same values. Where not, no claim is made: there is no best cell.
+    still
+        Whether the test part never moves, or persistence makes no error in it: it decides nothing.
     statement
         The finding in words.
     best_set
@@ -387,6 +377,12 @@ class Section:
     trace: Trace | None
     best_set: str = ""
     task: str = "forecast"
+    still: bool = False
+
+    @property
+    def comparable(self) -> bool:
+        """Whether the errors of its cells say which model is better."""
+        return self.same_data and not self.still
 
     @property
     def words(self) -> Words:

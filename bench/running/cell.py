@@ -19,6 +19,7 @@ from bench.protocol.prepare import Prepared, Scorer, load_data, prepare
 from bench.protocol.windows import TrainingData
 from bench.registry import lookup
 from bench.running.rows import Ledger, as_json, classified, known
+from bench.running.unfinished import REPORT, Resumed
 from bench.store.environment import peak_bytes, reset_peak
 from bench.store.schema import ADVICE, Rows, Status
 from bench.training.fit import Trained, shapes, train
@@ -26,13 +27,13 @@ from bench.training.members import Fit, Member
 from bench.tuning.candidates import Candidate, resolve, space
 
 
-def run_cell(cell: Cell, *, device: str = "cpu") -> Rows:
+def run_cell(cell: Cell | Resumed, *, device: str = "cpu") -> Rows:
     """Load, split, scale, tune, train S replicates, and open the test part once.
 
     Parameters
     ----------
     cell
-        What to run.
+        What to run, with the trials of an earlier attempt where there are some.
     device
         A torch device for gradient models.
 
@@ -41,7 +42,8 @@ def run_cell(cell: Cell, *, device: str = "cpu") -> Rows:
     Rows
         One row of `runs` for every seed, whatever happened.
     """
-    ledger = Ledger(cell, device)
+    cell, earlier = (cell.cell, cell.trials.to_pylist()) if isinstance(cell, Resumed) else (cell, [])
+    ledger = Ledger(cell, device, earlier=earlier)
     try:
         _run(cell, ledger, device)
     except Exception as error:  # a cell's failure is a value; KeyboardInterrupt still passes
@@ -92,16 +94,13 @@ def _candidate(
     """The hyperparameters to train with: tuned where there is something to tune; `None` if all trials diverged."""
     if not (cell.tuning and space(kind, cell)):
         return resolve(kind, cell)
-    from bench.tuning.study import trial_row, tune
+    from bench.tuning.study import FinishedTrial, StudyLog, trial_row, tune
 
-    tuned = tune(
-        kind,
-        cell,
-        data,
-        device=device,
-        deadline=deadline,
-        on_batch=lambda trials: ledger.trials.extend(map(trial_row, trials)),
-    )
+    def record(trials: Sequence[FinishedTrial]) -> None:
+        ledger.trials.extend(map(trial_row, trials))
+        REPORT.get()(ledger.trials_table())
+
+    tuned = tune(kind, cell, data, device=device, deadline=deadline, log=StudyLog(record, ledger.earlier))
     ledger.common |= {"trials": len(tuned.trials), "tuning_s": tuned.tuning_s}
     return tuned.best
 

@@ -287,6 +287,8 @@ class Plan:
         Cells to run, or to note as blocked.
     restored
         Ids of cells that were set aside earlier and are wanted again.
+    fresh
+        Whether every cell is run again from its beginning.
     renewal
         The request to run stored cells again, this one or one that was interrupted; `None` where there is none.
     others
@@ -299,6 +301,7 @@ class Plan:
     stored: Mapping[str, Stored]
     pending: tuple[Cell, ...]
     restored: frozenset[str]
+    fresh: bool
     renewal: Renewal | None
     others: Mapping[CellKey, Mapping[str, Stored]]
     preflight: Preflight
@@ -393,6 +396,7 @@ def prepare(cells: Sequence[Cell], folder: Path, *, fresh: bool = False, failed_
         stored=have,
         pending=tuple(pending),
         restored=frozenset(restored),
+        fresh=fresh,
         renewal=renewal,
         others=_others(everything, wanted),
         preflight=preflight,

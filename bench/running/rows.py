@@ -5,27 +5,35 @@ An error becomes a status and a reason in one line.
 
 import json
 import math
+import sysconfig
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 from numpy.typing import NDArray
 
+import bench
 from bench.cells import CODE_VERSION, Cell
 from bench.data import dataset_kinds
 from bench.errors import DataError, DataUnavailable, InputError, OutOfTime, one_line
 from bench.models import model_kinds
 from bench.store.environment import environment
+from bench.store.rules import refuse_broken
 from bench.store.schema import ADVICE, SCHEMAS, Rows, Status, table
+from bench.text import cut
 from bench.training.members import Fit
+
+_LONGEST = 2000
+"""Characters of a reason: what raised may have said anything."""
 
 
 def classified(error: Exception) -> tuple[Status, str]:
     """The status and the one-line reason of what ended a cell."""
-    text = one_line(error)
+    text = cut(one_line(error), _LONGEST)
     if isinstance(error, DataUnavailable):
         return Status.UNAVAILABLE, text
     if isinstance(error, DataError):
@@ -36,9 +44,24 @@ def classified(error: Exception) -> tuple[Status, str]:
         return Status.OUT_OF_TIME, f"{text}; {ADVICE[Status.OUT_OF_TIME]}"
     if isinstance(error, MemoryError) or "out of memory" in text.lower() or "can't allocate memory" in text.lower():
         return Status.OUT_OF_MEMORY, f"{text or 'memory ran out'}; {ADVICE[Status.OUT_OF_MEMORY]}"
-    place = traceback.extract_tb(error.__traceback__)[-1]
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = next((frame for frame in reversed(frames) if _is_of_others(frame.filename)), None)
+    place = theirs or frames[-1]
     where = f"{place.filename.rpartition('/')[2]}:{place.lineno}"
-    return Status.FAILED, f"{type(error).__name__} at {where}: {text}; {ADVICE[Status.FAILED]}"
+    given = any(frame.filename == _OBJECTS for frame in frames)
+    advice = _NOT_OURS if theirs or given else ADVICE[Status.FAILED]
+    return Status.FAILED, f"{type(error).__name__} at {where}: {text}; {advice}"
+
+
+_PACKAGE = Path(bench.__file__).parent
+_OBJECTS = str(_PACKAGE / "api" / "objects.py")
+_INSTALLED = (str(_PACKAGE), *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")), "<frozen")
+_NOT_OURS = "that was raised by code that was given to bench, not by bench: correct it there, and run the cell again"
+
+
+def _is_of_others(file: str) -> bool:
+    """Whether `file` is code of the user's own: neither of bench, nor of Python, nor of a library."""
+    return not file.startswith(_INSTALLED)
 
 
 def failed(cell: Cell, status: Status, reason: str, *, device: str = "cpu") -> Rows:
@@ -59,6 +82,7 @@ class Ledger:
     trials: list[dict[str, Any]] = field(default_factory=list)
     curves: list[dict[str, Any]] = field(default_factory=list)
     targets: dict[str, list[pa.Table]] = field(default_factory=lambda: {"predictions": [], "sequences": []})
+    earlier: Sequence[Mapping[str, Any]] = ()  # the trials of an attempt that was ended
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def add_run(self, seed: int, values: Mapping[str, Any]) -> None:
@@ -94,18 +118,24 @@ class Ledger:
         `failed`; it never raises.
         """
         try:
-            return self._tables({**requested(self.cell), **environment(self.device), **self.common})
+            tables = self._tables({**requested(self.cell), **environment(self.device), **self.common})
+            refuse_broken(tables)
         except Exception as error:  # whatever it was: without a row the cell would be lost
             status, reason = classified(error)
             bare = Ledger(self.cell, self.device, started_at=self.started_at)
             bare.fail_the_rest(status, f"its rows cannot be stored: {reason}")
             return bare._tables({})
+        return tables
+
+    def trials_table(self) -> pa.Table:
+        """The trials that are finished."""
+        return table("trials", [{**self.cell.columns, **trial} for trial in self.trials])
 
     def _tables(self, known: Mapping[str, Any]) -> Rows:
         common = {**self.cell.columns, **self._provenance(), **known}
         return {
             "runs": table("runs", [{**common, **run} for run in sorted(self.runs, key=lambda run: int(run["seed"]))]),
-            "trials": table("trials", [{**self.cell.columns, **trial} for trial in self.trials]),
+            "trials": self.trials_table(),
             "curves": table("curves", [{**self.cell.columns, **point} for point in self.curves]),
             **{name: pa.concat_tables(parts) if parts else table(name, []) for name, parts in self.targets.items()},
         }

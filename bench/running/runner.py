@@ -16,9 +16,10 @@ from bench.cells import Cell
 from bench.errors import StoreError, described
 from bench.running.plan import Plan, left_s
 from bench.running.rows import failed
+from bench.running.unfinished import Unfinished
 from bench.running.workers import Engine
 from bench.spec import Suite
-from bench.store import Stored, Writer, read_suite, summary, writing
+from bench.store import Stored, Writer, read_suite, read_unfinished, summary, writing
 from bench.store.environment import checkout
 from bench.store.schema import Rows, Status
 
@@ -184,8 +185,14 @@ class _Run:
         while self.waiting or self.running:
             if waiting := self.begin():
                 began = time.monotonic()
-                self.running[engine.submit(waiting)] = waiting, began
+                self.running[engine.submit(waiting, self.unfinished(waiting))] = waiting, began
             self.collect(timeout_s=0 if waiting else None)
+
+    def unfinished(self, cell: Cell) -> Unfinished:
+        """What is known of the study of `cell`, and where it is kept."""
+        if self.plan.fresh:
+            self.writer.forget_trials(cell.id)
+        return Unfinished(read_unfinished(self.plan.folder, cell.id), self.writer.keep_trials)
 
     def conclude(self) -> None:
         """Note which cells are still to be run again."""

@@ -9,21 +9,22 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import bdtr
+from scipy.special import bdtr, ndtr, stdtrit
 
 from bench.array_types import BoolArray, FloatArray, IntArray
 from bench.seeds import generator
-from bench.stats.bootstrap import LEVEL, Interval
 from bench.stats.paired import paired
+from bench.stats.ratios import LEVEL, Interval, over_seeds
 
 
 def skill(mse: FloatArray, persistence: FloatArray, *, level: float = LEVEL) -> Interval:
-    """``1 - mean(mse) / mean(persistence)``, ``[..., seeds]`` each, with Fieller's interval of the ratio.
+    """``1 - mean(mse) / mean(persistence)``, ``[..., seeds]`` each, with the interval of `over_seeds`.
 
     Pairs with a value that is not finite are left out; NaN where persistence makes no error.
     """
-    comparison = paired(mse, persistence, level=level)
-    return Interval(1 - comparison.ratio, 1 - comparison.ratio_high, 1 - comparison.ratio_low, comparison.count)
+    test = over_seeds(mse, persistence, level=level)
+    value = np.where(np.isfinite(test.ratio), 1 - test.ratio, np.nan)
+    return Interval(value, 1 - test.high, 1 - test.low, test.count)
 
 
 def learnable_fraction(
@@ -114,13 +115,14 @@ def aggregate(scores: FloatArray, *, level: float = LEVEL, resamples: int = RESA
         dataset draws from the seeds that are present, and one without any is left out. `count` says how many scores
         there are; compare models with equal counts.
     level
-        Coverage of the percentile interval; its ends are NaN where no dataset has two seeds.
+        Coverage of the expanded percentile interval; its ends are NaN where no dataset has two seeds.
     resamples
         Bootstrap resamples.
 
     References
     ----------
-    R. Agarwal et al., NeurIPS 2021, § 4.1 and appendix A.3 ("stratified bootstrap").
+    R. Agarwal et al., NeurIPS 2021, § 4.1 and appendix A.3 ("stratified bootstrap"). T. Hesterberg, The American
+    Statistician 69 (2015), § 4.3, for the expansion.
     """
     present: BoolArray = np.asarray(np.isfinite(scores))
     value, low, high = (np.full(len(scores), np.nan) for _ in range(3))
@@ -133,8 +135,18 @@ def aggregate(scores: FloatArray, *, level: float = LEVEL, resamples: int = RESA
         if has.sum(axis=1).max(initial=0) > 1:
             similar = np.flatnonzero(pattern == number)
             means = _resampled(scores[similar][:, has], has.sum(axis=1), resamples)
-            low[similar], high[similar] = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=1)
+            low[similar], high[similar] = np.quantile(means, _expanded(has.sum(axis=1), level), axis=1)
     return Interval(value, low, high, present.sum(axis=(1, 2)))
+
+
+def _expanded(seeds: IntArray, level: float) -> tuple[float, float]:
+    """The quantiles that make up for few `seeds` in a dataset.
+
+    A percentile interval is too narrow by the factor ``sqrt((n - 1) / n)`` and for want of Student's tails.
+    """
+    fewest = int(seeds[seeds > 1].min())
+    reach = float(math.sqrt(fewest / (fewest - 1)) * stdtrit((fewest - 1) * len(seeds), (1 + level) / 2))
+    return float(ndtr(-reach)), float(ndtr(reach))
 
 
 def _resampled(scores: FloatArray, size: IntArray, resamples: int) -> FloatArray:

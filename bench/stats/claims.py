@@ -1,4 +1,9 @@
-"""A claim "A beats B": the evidence over seeds and over the test window, corrected over a family of claims."""
+"""A claim "A beats B": the evidence over seeds and over the test window, corrected over a family of claims.
+
+A claim needs every kind of evidence that its data offers: fresh seeds must not turn it round, nor another stretch of
+the series. Its p-value is the largest of theirs, and its interval the smallest that contains theirs: the interval
+excludes "no difference" exactly where the p-value, before the correction for the family, is significant.
+"""
 
 import math
 from collections import defaultdict
@@ -9,12 +14,18 @@ from enum import StrEnum
 import numpy as np
 
 from bench.array_types import FloatArray
-from bench.stats.bootstrap import LEVEL
-from bench.stats.paired import Paired, holm, paired
-from bench.stats.window_tests import diebold_mariano, loss_ratio, mean_difference
+from bench.stats.paired import holm, replicates
+from bench.stats.ratios import LEVEL, RatioTest, over_seeds
+from bench.stats.window_tests import over_window
 
 ALPHA = 1 - LEVEL
 """The significance level of every verdict."""
+
+EQUIVALENT = 0.05
+"""Two mean squared errors are equivalent where one is shown to exceed the other by no more than this share."""
+
+MOST_SEEDS = 1000
+"""More further seeds than this are never suggested."""
 
 
 class ClaimOutcome(StrEnum):
@@ -68,37 +79,40 @@ class ModelClaim:
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found on one claim; NaN where it could not be tested.
+    """The test of one claim; NaN where it could not be tested.
 
     Parameters
     ----------
-    difference
-        The sign tells which side has the smaller error: below 0, `model` has.
     ratio, low, high
-        MSE of `model` over MSE of `other`, with its 95 % interval over seeds (over the window where deterministic).
-    test, statistic
-        The test whose p-value counts, the larger of those that must agree, and its statistic.
+        MSE of `model` over MSE of `other`, with the 95 % interval of the claim.
+    test
+        The evidence whose p-value counts, the larger of those that must agree.
     p_seeds, p_window
-        Of the paired t-test; and the larger one of Diebold–Mariano and of the blocks.
-    p
-        Of the claim: the larger of both, 1 where they point in opposite directions. Corrected by Holm's method over
-        `family` claims, as far as `corrected` did.
+        Of either kind of evidence; NaN where it has no part in the claim, or is missing.
+    p_alone, p
+        Of the claim: the larger of both, 1 where they point in opposite directions. `p` is corrected by Holm's method
+        over `family` claims, as far as `corrected` did.
     seeds, targets
         How many of each there are.
+    effect
+        The mean of the log ratios over seeds, in units of their standard deviation.
+    copies
+        Whether the replicates of `model` are copies of one fit, though it may draw random numbers.
     """
 
-    difference: float
     ratio: float
     low: float
     high: float
     test: str
-    statistic: float
     p_seeds: float
     p_window: float
+    p_alone: float
     p: float
     seeds: int
     targets: int
     family: int
+    effect: float
+    copies: bool = False
 
     @property
     def tested(self) -> bool:
@@ -112,22 +126,39 @@ class Finding:
             return ClaimOutcome.NOT_MEASURED
         if self.p >= ALPHA:
             return ClaimOutcome.INCONCLUSIVE
-        return ClaimOutcome.HOLDS if self.difference < 0 else ClaimOutcome.FAILS
+        return ClaimOutcome.HOLDS if self.ratio < 1 else ClaimOutcome.FAILS
+
+    @property
+    def equivalent(self) -> bool:
+        """Whether no difference is shown, and one beyond `EQUIVALENT` is excluded by the interval."""
+        within = self.low >= 1 / (1 + EQUIVALENT) and self.high <= 1 + EQUIVALENT
+        return self.outcome is ClaimOutcome.INCONCLUSIVE and within
+
+    @property
+    def lost_to_family(self) -> bool:
+        """Whether the correction for the family alone keeps the claim from being significant."""
+        return self.tested and self.p_alone < ALPHA <= self.p
+
+    @property
+    def further_seeds(self) -> int | None:
+        """About how many more seeds would decide; `None` where the window does not, or more than `MOST_SEEDS` are."""
+        if math.isnan(self.p_seeds) or self.p_window >= ALPHA / self.family or not self.effect:
+            return None
+        wanted = float(replicates(self.effect, level=1 - ALPHA / self.family)) - self.seeds
+        return max(1, int(wanted)) if wanted <= MOST_SEEDS else None
 
 
 def findings(claims: Sequence[ModelClaim]) -> tuple[Finding, ...]:
     """Test each of `claims` by itself; `corrected` counts them.
 
-    A claim needs every kind of evidence that its data offers: fresh seeds must not turn it round, nor another stretch
-    of the series. Each test keeps its level, so their largest p-value does (an intersection-union test).
-
     References
     ----------
-    R. L. Berger, Technometrics 24 (1982), for the largest p-value.
+    R. L. Berger, Technometrics 24 (1982), for the largest p-value: each test keeps its level, so it does (an
+    intersection-union test).
     """
-    over_seeds = _over_seeds(claims)
-    in_window = _in_window(claims)
-    return tuple(_finding(claim, over_seeds, in_window[place], place) for place, claim in enumerate(claims))
+    seeds = over_seeds(by_replicate([claim.new for claim in claims]), by_replicate([claim.old for claim in claims]))
+    windows = _in_window(claims)
+    return tuple(_finding(claim, _at(seeds, place), windows[place]) for place, claim in enumerate(claims))
 
 
 def corrected(uncorrected: Sequence[Finding], adjacent: FloatArray) -> tuple[tuple[Finding, ...], FloatArray]:
@@ -149,75 +180,66 @@ def by_replicate(values: Sequence[FloatArray]) -> FloatArray:
     return stacked
 
 
-def _over_seeds(claims: Sequence[ModelClaim]) -> Paired:
-    """Of all claims at once, ``[claims]``."""
-    return paired(by_replicate([claim.new for claim in claims]), by_replicate([claim.old for claim in claims]))
-
-
 @dataclass(frozen=True)
-class _Test:
-    """One piece of evidence on a claim."""
+class _Evidence:
+    """One test of a claim, of `count` replicates or targets; NaN where it is missing."""
 
     name: str
-    difference: float
-    statistic: float
-    p: float
+    ratio: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    p: float = math.nan
+    effect: float = math.nan
+    count: int = 0
+    constant: bool = False
 
 
-_MISSING = _Test("", math.nan, math.nan, math.nan)
+SEEDS, WINDOW = "paired seeds", "test window"
 
 
-def _finding(claim: ModelClaim, over_seeds: Paired, window: Sequence[_Test], place: int) -> Finding:
-    own = _Test(
-        "paired t over seeds", *(float(a[place]) for a in (over_seeds.difference, over_seeds.statistic, over_seeds.p))
-    )
-    requested = [*([] if claim.deterministic else [own]), *(window if claim.one_series or claim.deterministic else ())]
-    decides = max(requested, key=_caution)
-    signs = {np.sign(test.difference) for test in requested if test.p < 1}
-    low, high = (float(a[place]) for a in (over_seeds.ratio_low, over_seeds.ratio_high))
-    if claim.deterministic:
-        low, high = _window_ratio(claim)
+def _at(test: RatioTest, place: int, name: str = SEEDS) -> _Evidence:
+    ratio, low, high, p, effect = (float(x[place]) for x in (test.ratio, test.low, test.high, test.p, test.effect))
+    return _Evidence(name, ratio, low, high, p, effect, int(test.count[place]), bool(test.constant[place]))
+
+
+def _finding(claim: ModelClaim, seeds: _Evidence, window: _Evidence) -> Finding:
+    copies = not claim.deterministic and claim.one_series and seeds.count > 1 and seeds.constant
+    by_window_alone = claim.deterministic or copies
+    required = [
+        *([] if by_window_alone else [seeds]),
+        *([window] if claim.one_series or claim.deterministic else []),
+    ]
+    decides = max(required, key=lambda test: math.inf if math.isnan(test.p) else test.p)
+    tested = not math.isnan(decides.p)
+    agree = len({test.ratio < 1 for test in required if test.ratio != 1}) < 2
+    p = decides.p if agree or not tested else 1.0
     return Finding(
-        difference=decides.difference,
-        ratio=float(over_seeds.ratio[place]),
-        low=low,
-        high=high,
-        test=decides.name,
-        statistic=decides.statistic,
-        p_seeds=math.nan if claim.deterministic else own.p,
-        p_window=max(window, key=_caution).p,
-        p=decides.p if len(signs) < 2 or math.isnan(decides.p) else 1.0,
-        seeds=int(over_seeds.count[place]),
+        ratio=window.ratio if math.isnan(seeds.ratio) else seeds.ratio,
+        low=min(test.low for test in required) if tested else math.nan,
+        high=max(test.high for test in required) if tested else math.nan,
+        test=decides.name if tested else "",
+        p_seeds=math.nan if by_window_alone else seeds.p,
+        p_window=window.p if window in required else math.nan,
+        p_alone=p,
+        p=p,
+        seeds=seeds.count,
         targets=len(claim.window[0]) if claim.window else 0,
         family=1,
+        effect=seeds.effect,
+        copies=copies,
     )
 
 
-def _caution(test: _Test) -> float:
-    """What is missing counts as the largest p-value: it leaves a claim untested."""
-    return math.inf if math.isnan(test.p) else test.p
-
-
-def _in_window(claims: Sequence[ModelClaim]) -> list[tuple[_Test, ...]]:
-    """Both tests over the window of each claim; those with as many targets and the same horizon go together."""
-    by_claim: list[tuple[_Test, ...]] = [(_MISSING,)] * len(claims)
+def _in_window(claims: Sequence[ModelClaim]) -> list[_Evidence]:
+    """The test over the window of each claim; those with as many targets and the same horizon go together."""
+    tests = [_Evidence(WINDOW)] * len(claims)
     similar: dict[tuple[int, int], list[int]] = defaultdict(list)
     for place, claim in enumerate(claims):
         if claim.window is not None:
             similar[len(claim.window[0]), claim.horizon].append(place)
     for (_, horizon), places in similar.items():
         windows = [window for place in places if (window := claims[place].window) is not None]
-        loss, other = (np.stack(side) for side in zip(*windows, strict=True))
-        tests = (
-            ("Diebold-Mariano", diebold_mariano(loss, other, horizon=horizon)),
-            ("blocks of the test window", mean_difference(loss, other, horizon=horizon)),
-        )
+        test = over_window(*(np.stack(side) for side in zip(*windows, strict=True)), horizon=horizon)
         for row, place in enumerate(places):
-            by_claim[place] = tuple(
-                _Test(name, float(t.difference[row]), float(t.statistic[row]), float(t.p[row])) for name, t in tests
-            )
-    return by_claim
-
-
-def _window_ratio(claim: ModelClaim) -> tuple[float, float]:
-    return loss_ratio(*claim.window, horizon=claim.horizon) if claim.window else (math.nan, math.nan)
+            tests[place] = _at(test, row, WINDOW)
+    return tests

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from scipy.special import nctdtr, ndtri, stdtr, stdtrit
 
 from bench.array_types import BoolArray, FloatArray, IntArray
-from bench.stats.bootstrap import LEVEL
+from bench.stats.ratios import LEVEL, ROUNDING, centred
 
 
 def holm(p: FloatArray) -> FloatArray:
@@ -89,10 +89,6 @@ def replicates(effect: ArrayLike, *, level: float = LEVEL, power: float = POWER)
     return count
 
 
-ROUNDING = 1e-12
-"""Differences whose spread is below this share of the values do not vary: they are copies of one number."""
-
-
 @dataclass(frozen=True, eq=False)
 class Paired:
     """The paired comparison of two errors in each cell; all are ``[...]``, NaN where not known.
@@ -111,8 +107,6 @@ class Paired:
         they are not: copies of one fit tell nothing about seeds.
     effect
         Cohen's d_z: the mean difference in units of the standard deviation of the differences.
-    superiority
-        The share of pairs in which `new` is smaller, ties counting half.
     """
 
     count: IntArray
@@ -125,7 +119,6 @@ class Paired:
     statistic: FloatArray
     p: FloatArray
     effect: FloatArray
-    superiority: FloatArray
 
 
 def paired(new: FloatArray, old: FloatArray, *, level: float = LEVEL) -> Paired:
@@ -146,7 +139,7 @@ def paired(new: FloatArray, old: FloatArray, *, level: float = LEVEL) -> Paired:
     pairs = ReplicatePairs.of(new, old)
     spread = np.where(pairs.constant, 0.0, pairs.deviation)
     margin = stdtrit(pairs.freedom, (1 + level) / 2) * spread / np.sqrt(pairs.count)
-    statistic, p = pairs.t(0.0)
+    statistic, p = pairs.t()
     low, high = _fieller(pairs, level)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(pairs.base == 0, np.nan, 1 + pairs.difference / pairs.base)
@@ -161,7 +154,6 @@ def paired(new: FloatArray, old: FloatArray, *, level: float = LEVEL) -> Paired:
         statistic=statistic,
         p=p,
         effect=statistic / np.sqrt(pairs.count),
-        superiority=pairs.superiority,
     )
 
 
@@ -181,8 +173,6 @@ class ReplicatePairs:
         Standard deviations of both, and their covariance, with ``count - 1``.
     constant
         Whether the differences do not vary.
-    superiority
-        As in `Paired`.
     """
 
     count: IntArray
@@ -193,7 +183,6 @@ class ReplicatePairs:
     base_deviation: FloatArray
     covariance: FloatArray
     constant: BoolArray
-    superiority: FloatArray
 
     @classmethod
     def of(cls, new: FloatArray, old: FloatArray) -> ReplicatePairs:
@@ -204,11 +193,10 @@ class ReplicatePairs:
             present = np.isfinite(gap)
             count = present.sum(axis=-1)
             freedom = np.where(count > 1, count - 1.0, np.nan)
-            difference, gap = _centred(gap, present, count)
-            base, own = _centred(np.where(present, old, 0.0), present, count)
+            difference, gap = centred(gap, present, count)
+            base, own = centred(np.where(present, old, 0.0), present, count)
             deviation = np.sqrt((gap**2).sum(axis=-1) / freedom)
             largest = np.maximum(np.abs(new), np.abs(old)).max(axis=-1, initial=0.0, where=present)
-            wins = np.where(new < old, 1.0, 0.5 * (new == old)).sum(axis=-1, where=present)
         constant = deviation <= ROUNDING * largest
         nothing = constant & (np.abs(difference) <= ROUNDING * largest)
         return cls(
@@ -220,32 +208,18 @@ class ReplicatePairs:
             base_deviation=np.sqrt((own**2).sum(axis=-1) / freedom),
             covariance=(gap * own).sum(axis=-1) / freedom,
             constant=constant,
-            superiority=_share(wins, count),
         )
 
-    def t(self, margin: float) -> tuple[FloatArray, FloatArray]:
-        """Student's t of the mean of ``new - (1 + margin) · old``, and its two-sided p-value.
+    def t(self) -> tuple[FloatArray, FloatArray]:
+        """Student's t of the mean difference, and its two-sided p-value.
 
-        Where these do not vary, t is NaN and p is 1 if they are 0, else NaN.
+        Where the differences do not vary, t is NaN and p is 1 if they are 0, else NaN.
         """
-        mean = self.difference - margin * self.base
-        variance = self.deviation**2 - 2 * margin * self.covariance + (margin * self.base_deviation) ** 2
-        error = np.sqrt(np.maximum(variance, 0.0) / np.maximum(self.count, 1))
-        still = self.constant & (margin == 0) | (error <= ROUNDING * np.abs(self.base))
+        error = self.deviation / np.sqrt(np.maximum(self.count, 1))
         with np.errstate(divide="ignore", invalid="ignore"):
-            statistic = np.where(still, np.nan, mean / error)
-        same = still & (np.abs(mean) <= ROUNDING * np.abs(self.base))
+            statistic = np.where(self.constant, np.nan, self.difference / error)
+        same = self.constant & (self.difference == 0)
         return statistic, np.where(same, 1.0, 2 * stdtr(self.freedom, -np.abs(statistic)))
-
-
-def _centred(values: FloatArray, present: BoolArray, count: IntArray) -> tuple[FloatArray, FloatArray]:
-    """Means over the last axis where `present`, and what is left of the values, 0 where they are missing."""
-    mean = _share(np.where(present, values, 0.0).sum(axis=-1), count)
-    return mean, np.where(present, values - mean[..., None], 0.0)
-
-
-def _share(total: FloatArray, count: IntArray) -> FloatArray:
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def _fieller(pairs: ReplicatePairs, level: float) -> tuple[FloatArray, FloatArray]:

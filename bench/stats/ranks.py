@@ -9,8 +9,8 @@ from scipy.special import chdtrc
 from scipy.stats import rankdata, wilcoxon
 
 from bench.array_types import BoolArray, FloatArray
-from bench.stats.bootstrap import LEVEL
 from bench.stats.paired import holm
+from bench.stats.ratios import LEVEL
 
 FEWEST = 2
 """Datasets, and models, that a test over ranks takes."""

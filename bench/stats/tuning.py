@@ -13,7 +13,9 @@ from scipy.special import gammaln
 
 from bench.array_types import FloatArray, IntArray
 from bench.seeds import generator
-from bench.stats.bootstrap import LEVEL, RESAMPLES
+from bench.stats.ratios import LEVEL
+
+RESAMPLES = 2000
 
 
 @dataclass(frozen=True, eq=False)

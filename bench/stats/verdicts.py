@@ -7,12 +7,22 @@ from enum import StrEnum
 from itertools import islice
 
 import numpy as np
-from scipy.special import ndtr, stdtr
+from scipy.special import ndtr
 
 from bench.array_types import BoolArray, FloatArray
-from bench.stats.claims import ALPHA, ClaimOutcome, Finding, ModelClaim, by_replicate, corrected, findings
-from bench.stats.paired import ReplicatePairs
-from bench.text import probability
+from bench.stats.claims import (
+    ALPHA,
+    EQUIVALENT,
+    ClaimOutcome,
+    Finding,
+    ModelClaim,
+    by_replicate,
+    corrected,
+    findings,
+)
+from bench.stats.ratios import over_seeds
+from bench.stats.window_tests import long_enough
+from bench.text import plural, probability
 
 NEAR_FLOOR = 0.05
 """A model whose error is above the noise floor by no more than this share is at it."""
@@ -24,35 +34,31 @@ INCREDIBLE = 0.1
 class Verdict(StrEnum):
     """What is said of a model in one cell: the one list of verdicts, and the words that pages print."""
 
-    BETTER = "better than persistence"
-    NO_SKILL = "no skill shown"
-    WORSE = "worse than persistence"
+    BETTER = "better"
+    EQUIVALENT = "equivalent within 5 %"
+    WORSE = "worse"
+    UNDECIDED = "undecided"
     REFERENCE = "the reference"
     FLOOR = "at the noise floor"
     LEAK = "suspected leak"
-    INDISTINGUISHABLE = "indistinguishable"
-    DISTINGUISHABLE = "distinguishable"
     UNTESTED = "not tested"
     OTHER_LENGTH = "at another length"
     UNFINISHED = "not finished"
     NO_ROW = "no row"
 
 
-AGAINST_PERSISTENCE: Mapping[ClaimOutcome, Verdict] = {
+COMPARED: Mapping[ClaimOutcome, Verdict] = {
     ClaimOutcome.HOLDS: Verdict.BETTER,
-    ClaimOutcome.INCONCLUSIVE: Verdict.NO_SKILL,
+    ClaimOutcome.INCONCLUSIVE: Verdict.UNDECIDED,
     ClaimOutcome.FAILS: Verdict.WORSE,
     ClaimOutcome.NOT_MEASURED: Verdict.UNTESTED,
 }
-"""What the outcome of the claim "better than persistence" says, where the noise floor says no more."""
+"""What the outcome of the claim "better" says."""
 
-AGAINST_BEST: Mapping[ClaimOutcome, Verdict] = {
-    ClaimOutcome.HOLDS: Verdict.DISTINGUISHABLE,
-    ClaimOutcome.INCONCLUSIVE: Verdict.INDISTINGUISHABLE,
-    ClaimOutcome.FAILS: Verdict.DISTINGUISHABLE,
-    ClaimOutcome.NOT_MEASURED: Verdict.UNTESTED,
-}
-"""The same for the claim "better than the best model"."""
+
+def compared(finding: Finding) -> Verdict:
+    """The word for a comparison: better, equivalent, worse, undecided, or not tested."""
+    return Verdict.EQUIVALENT if finding.equivalent else COMPARED[finding.outcome]
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +88,9 @@ class Judgement:
     ----------
     verdict
         In a word.
+    words
+        The same with what qualifies it: the comparison, where `verdict` says something else; the correction for the
+        family, where it alone decides; and about how many more seeds would.
     model
         Who is judged.
     other
@@ -96,6 +105,7 @@ class Judgement:
     """
 
     verdict: Verdict
+    words: str
     model: str
     other: str
     finding: Finding
@@ -103,18 +113,22 @@ class Judgement:
     sentence: str
 
 
+CLAIMS, PAIRS = "claims", "pairs of models"
+"""What the two families of a report count."""
+
+
 def against_persistence(subjects: Sequence[Subject]) -> tuple[Judgement, ...]:
     """Judge each model, of all `subjects` that one report prints.
 
     Their claims are one family, corrected together: those against persistence, and those of both tests against the
-    noise floor. "Suspected leak" goes before "at the noise floor", and this before "better than persistence".
+    noise floor. "Suspected leak" goes before "at the noise floor", and this before the comparison with persistence.
     """
     floor = np.stack([below_floor(subjects), at_floor(subjects)])
-    adjusted, (below, at) = corrected(findings([subject.claim for subject in subjects]), floor)
-    above = _excess(*_against_floor(subjects))
+    tested, (below, at) = corrected(findings([subject.claim for subject in subjects]), floor)
+    above = _excess(*_next_to_floor(subjects))
     return tuple(
         _judge(subject, finding, below=float(b), at=float(a), above=float(e))
-        for subject, finding, b, a, e in zip(subjects, adjusted, below, at, above, strict=True)
+        for subject, finding, b, a, e in zip(subjects, tested, below, at, above, strict=True)
     )
 
 
@@ -136,30 +150,26 @@ def against_best(datasets: Sequence[Sequence[ModelClaim]]) -> tuple[Judgement, .
         The verdicts on the claims of the first dataset, of the next, and so on.
     """
     claims = [claim for own in datasets for claim in own]
-    uncorrected = findings(claims)
-    rest = iter(uncorrected)
+    tested = findings(claims)
+    rest = iter(tested)
     others = sum(math.comb(sum(finding.tested for finding in islice(rest, len(own))), 2) for own in datasets)
-    adjusted, _ = corrected(uncorrected, np.ones(others))
-    return tuple(_against_best(claim, finding) for claim, finding in zip(claims, adjusted, strict=True))
+    tested, _ = corrected(tested, np.ones(others))
+    return tuple(_against_best(claim, finding) for claim, finding in zip(claims, tested, strict=True))
 
 
 def _against_best(claim: ModelClaim, finding: Finding) -> Judgement:
-    verdict = AGAINST_BEST[finding.outcome]
-    numbers = _numbers(finding, family="pairs of models")
-    sentence = {
-        Verdict.UNTESTED: f"{claim.model} could not be tested against {claim.other}: {_untested(claim, finding)}.",
-        Verdict.DISTINGUISHABLE: f"{claim.model} has a {_size(finding)} error than {claim.other}: {numbers}.",
-        Verdict.INDISTINGUISHABLE: f"{claim.model} is indistinguishable from {claim.other}: {numbers}.",
-    }[verdict]
-    return Judgement(verdict, claim.model, claim.other, finding, finding.p, sentence)
+    verdict = compared(finding)
+    sentence = f"{_compared(claim, finding)}: {_grounds(claim, finding, PAIRS)}."
+    words = _qualified(verdict, finding, PAIRS, _untested(claim, finding))
+    return Judgement(verdict, words, claim.model, claim.other, finding, finding.p, sentence)
 
 
 def below_floor(subjects: Sequence[Subject]) -> FloatArray:
     """The p-values of "not below the noise floor", ``[subjects]``: a small one says that targets have leaked.
 
-    Over seeds it is a one-sided paired t-test. Over the window: a forecast that is off the best one by δ, independent
-    of the noise ε, has the MSE of the floor plus the mean of ``δ² - 2 ε δ``. Falling short of the floor by the
-    share g takes noise of at least ``sqrt(g T)`` standard deviations, whatever δ: the least of
+    Over seeds it is the one-sided test of the ratio of the errors. Over the window: a forecast that is off the best one
+    by δ, independent of the noise ε, has the MSE of the floor plus the mean of ``δ² - 2 ε δ``. Falling short of the
+    floor by the share g takes noise of at least ``sqrt(g T)`` standard deviations, whatever δ: the least of
     ``(g + m) sqrt(T) / (2 sqrt(m))`` over the mean square ``m`` of δ, in units of the floor. At horizon h errors are
     a moving average of h steps: at least T / h of them are independent. The larger p-value counts; copies of one fit
     have only the second, and replicates that each had data of their own only the first. NaN where no floor is known,
@@ -168,39 +178,48 @@ def below_floor(subjects: Sequence[Subject]) -> FloatArray:
     The noise is taken to be equally large throughout. Where it is not, as on geometric Brownian motion, T stands for
     ``Σ σ² / max σ²`` targets at worst: for a forecast that is off only where the noise is largest.
     """
-    pairs, known = _against_floor(subjects)
+    new, floor = _next_to_floor(subjects)
+    test = over_seeds(new, floor)
+    known = _known(floor)
     alone = np.array([not subject.claim.one_series for subject in subjects], dtype=np.bool_)
     targets = np.array([len(s.claim.window[0]) / s.claim.horizon if s.claim.window else np.nan for s in subjects])
-    shortfall = np.maximum(-_excess(pairs, known), 0.0)
+    shortfall = np.maximum(-_excess(new, floor), 0.0)
     in_window = np.where(shortfall > 0, ndtr(-np.sqrt(shortfall * targets)), 1.0)
-    over_seeds = stdtr(pairs.freedom, pairs.t(0.0)[0])
-    copies = _fixed(subjects) | pairs.constant
-    p = np.where(alone, over_seeds, np.where(copies, in_window, np.maximum(in_window, over_seeds)))
+    seeds = test.one_sided()
+    copies = _fixed(subjects) | test.constant
+    p = np.where(alone, seeds, np.where(copies, in_window, np.maximum(in_window, seeds)))
     return np.where(known & (alone | ~np.isnan(targets)), p, np.nan)
 
 
 def at_floor(subjects: Sequence[Subject]) -> FloatArray:
     """The p-values of "more than `NEAR_FLOOR` above the noise floor", ``[subjects]``, on these very test targets.
 
-    Of the one-sided paired t-test over seeds. NaN where no floor is known or it is 0, and for copies of one fit: on
-    these targets nothing of them is left to chance.
+    Of the one-sided test of the ratio of the errors over seeds. NaN where no floor is known or it is 0, and for copies
+    of one fit: on these targets nothing of them is left to chance.
     """
-    pairs, known = _against_floor(subjects)
-    return np.where(known & ~_fixed(subjects), stdtr(pairs.freedom, pairs.t(NEAR_FLOOR)[0]), np.nan)
+    new, floor = _next_to_floor(subjects)
+    p = over_seeds(new, (1 + NEAR_FLOOR) * floor).one_sided()
+    return np.where(_known(floor) & ~_fixed(subjects), p, np.nan)
 
 
-def _against_floor(subjects: Sequence[Subject]) -> tuple[ReplicatePairs, BoolArray]:
-    """The errors next to their noise floors, and where there is one above 0."""
+def _next_to_floor(subjects: Sequence[Subject]) -> tuple[FloatArray, FloatArray]:
+    """``[subjects, seeds]``: the errors next to their noise floors, NaN where there is none."""
     floors = [np.full(len(s.claim.new), np.nan) if s.floor is None else s.floor for s in subjects]
-    pairs = ReplicatePairs.of(by_replicate([subject.claim.new for subject in subjects]), by_replicate(floors))
-    return pairs, np.asarray(pairs.base > 0)
+    return by_replicate([subject.claim.new for subject in subjects]), by_replicate(floors)
 
 
-def _excess(pairs: ReplicatePairs, known: BoolArray) -> FloatArray:
-    """How far errors are above the noise floor, as a share of it."""
-    share = np.full(known.shape, np.nan)
-    np.divide(pairs.difference, pairs.base, out=share, where=known)
-    return share
+def _known(floor: FloatArray) -> BoolArray:
+    """Where there is a floor above 0."""
+    return np.asarray((floor > 0).any(axis=-1))
+
+
+def _excess(new: FloatArray, floor: FloatArray) -> FloatArray:
+    """How far the mean errors are above their noise floors, as a share of these."""
+    present = np.isfinite(new) & np.isfinite(floor)
+    above, below = (np.where(present, side, 0.0).sum(axis=-1) for side in (new - floor, floor))
+    excess = np.full(below.shape, np.nan)
+    np.divide(above, below, out=excess, where=below > 0)
+    return excess
 
 
 def _fixed(subjects: Sequence[Subject]) -> BoolArray:
@@ -209,8 +228,8 @@ def _fixed(subjects: Sequence[Subject]) -> BoolArray:
 
 def _judge(subject: Subject, finding: Finding, *, below: float, at: float, above: float) -> Judgement:
     """`below` and `at` are the corrected p-values against the noise floor, `above` is how far from it the error is."""
-    claim = subject.claim
-    verdict, p, why = AGAINST_PERSISTENCE[finding.outcome], finding.p, ""
+    claim, comparison = subject.claim, compared(finding)
+    verdict, p, why = comparison, finding.p, ""
     near = above <= NEAR_FLOOR if claim.deterministic else at < ALPHA
     impossible = math.isnan(below) and above < -NEAR_FLOOR
     incredible = subject.martingale and verdict is Verdict.BETTER and finding.high < 1 - INCREDIBLE
@@ -222,51 +241,87 @@ def _judge(subject: Subject, finding: Finding, *, below: float, at: float, above
     elif near and not impossible:
         verdict, p, why = Verdict.FLOOR, at, f"its error is not more than {NEAR_FLOOR:.0%} above the smallest possible"
         why += "" if claim.deterministic else f" ({probability(at)})"
-    sentence = _sentence(claim, finding, verdict, why)
-    return Judgement(verdict, claim.model, claim.other, finding, p, sentence)
+    words = _qualified(comparison, finding, CLAIMS, _untested(claim, finding))
+    no_skill = subject.martingale and comparison in (Verdict.UNDECIDED, Verdict.EQUIVALENT)
+    parts = [words, *(["no skill shown"] if no_skill else []), *([str(verdict)] if verdict is not comparison else [])]
+    return Judgement(
+        verdict, "; ".join(parts), claim.model, claim.other, finding, p, _sentence(claim, finding, verdict, why)
+    )
 
 
 def _sentence(claim: ModelClaim, finding: Finding, verdict: Verdict, why: str) -> str:
     start = {
-        Verdict.BETTER: f"{claim.model} is better than {claim.other}",
-        Verdict.WORSE: f"{claim.model} is worse than {claim.other}",
-        Verdict.NO_SKILL: f"{claim.model} shows no skill: it is not shown to beat {claim.other}",
-        Verdict.FLOOR: f"{claim.model} is at the noise floor: {why}",
-        Verdict.LEAK: f"{claim.model} is suspected of a leak: {why}",
-        Verdict.UNTESTED: f"{claim.model} could not be tested against {claim.other}",
-    }[verdict]
-    rest = _numbers(finding) if finding.tested else _untested(claim, finding)
-    return f"{start}{';' if why else ':'} {rest}."
+        Verdict.FLOOR: f"{claim.model} is at the noise floor: {why}; it",
+        Verdict.LEAK: f"{claim.model} is suspected of a leak: {why}; it",
+    }.get(verdict, claim.model)
+    return f"{_compared(claim, finding, start)}: {_grounds(claim, finding, CLAIMS)}."
 
 
-def _numbers(finding: Finding, *, family: str = "claims") -> str:
-    """The effect with its interval, and what it rests on."""
-    parts = [f"MSE {_change(finding.ratio)}"]
-    if not math.isnan(finding.low):
-        parts.append(f" (95 % interval {_signed(finding.low)} to {_signed(finding.high)})")
+def _compared(claim: ModelClaim, finding: Finding, start: str = "") -> str:
+    said = {
+        Verdict.BETTER: "is better than {}",
+        Verdict.EQUIVALENT: f"is equivalent to {{}} within {EQUIVALENT:.0%}",
+        Verdict.WORSE: "is worse than {}",
+        Verdict.UNDECIDED: "is not shown to differ from {}",
+        Verdict.UNTESTED: "could not be tested against {}",
+    }[compared(finding)]
+    return f"{start or claim.model} {said.format(claim.other)}"
+
+
+def _qualified(verdict: Verdict, finding: Finding, counted: str, untested: str) -> str:
+    """A comparison in words, with what decided it or would."""
+    if verdict is Verdict.UNTESTED:
+        return f"{verdict}: {untested}"
+    if finding.lost_to_family:
+        return f"{verdict} (Holm over {finding.family} {counted})"
+    if verdict is Verdict.UNDECIDED:
+        return f"{verdict} ({_would_decide(finding)})"
+    return str(verdict)
+
+
+def _would_decide(finding: Finding) -> str:
+    more = finding.further_seeds
+    return "more seeds would not decide" if more is None else f"about {plural(more, 'more seed')} would decide"
+
+
+def _grounds(claim: ModelClaim, finding: Finding, counted: str) -> str:
+    """The effect with its interval, and what it comes from; or why there is no test."""
+    if not finding.tested:
+        return _untested(claim, finding)
+    interval = f" (95 % interval {_signed(finding.low)} to {_signed(finding.high)})"
     ground = [f"{finding.seeds} seeds"] if not math.isnan(finding.p_seeds) else []
-    ground += [f"{finding.targets} test targets"] if finding.targets else []
-    counted = f", Holm over {finding.family} {family}" if finding.family > 1 else ""
-    return f"{''.join(parts)}, {probability(finding.p)} over {' and '.join(ground)} ({finding.test}{counted})"
+    ground += [f"{finding.targets} test targets"] if not math.isnan(finding.p_window) else []
+    holm = f", Holm over {finding.family} {counted}" if finding.family > 1 else ""
+    copies = "; its replicates are equal, so the window decides alone" if finding.copies else ""
+    further = f"; {_would_decide(finding)}" if compared(finding) is Verdict.UNDECIDED else ""
+    return (
+        f"MSE {_change(finding.ratio)}{interval}, {probability(finding.p)} over {' and '.join(ground)} "
+        f"({finding.test}{holm}){copies}{further}"
+    )
 
 
 def _untested(claim: ModelClaim, finding: Finding) -> str:
     if finding.seeds == 0:
         return "no replicate finished"
-    if not claim.deterministic and math.isnan(finding.p_seeds):
-        return "one seed shows no spread" if finding.seeds == 1 else "its seeds show no spread"
-    return "no predictions are stored" if claim.window is None else "the test window is too short"
+    if math.isnan(finding.p_seeds) and not (claim.deterministic or finding.copies):
+        if finding.seeds == 1:
+            return "one seed shows no spread"
+        return "an error of 0 has no logarithm" if _has_zero(claim) else "its seeds show no spread"
+    if claim.window is None:
+        return "no predictions are stored"
+    short = not long_enough(len(claim.window[0]), claim.horizon)
+    return "the test window is too short" if short else "a loss is not a number"
+
+
+def _has_zero(claim: ModelClaim) -> bool:
+    return bool((claim.new == 0).any() or (claim.old == 0).any())
 
 
 def _change(ratio: float) -> str:
-    if math.isnan(ratio):
+    if not math.isfinite(ratio):
         return "not comparable"
-    return f"{abs(ratio - 1):.1%} {'lower' if ratio < 1 else 'higher'}"
+    return "equal" if ratio == 1 else f"{abs(ratio - 1):.1%} {'lower' if ratio < 1 else 'higher'}"
 
 
 def _signed(ratio: float) -> str:
     return f"{ratio - 1:+.1%}"
-
-
-def _size(finding: Finding) -> str:
-    return "smaller" if finding.difference < 0 else "larger"

@@ -1,155 +1,32 @@
-"""Read a results folder, whose layout the package's docstring shows: one part, one cell, one table, or everything.
+"""Read a results folder, whose layout the package's docstring shows: one cell, one table, or everything.
 
-A part is a Parquet file with the rows of one cell in one table, checked whenever it is opened. Reading everything that
-can be read also gives the reasons for the rest: one damaged part hides one cell, not all of them. Probes have a part
-for each cell and machine, because one cell may be probed on several. The folder also contains the suite that was run.
+Every part is checked when it is opened (`bench.store.parts`), and its values before they are given away
+(`bench.store.rules`). Reading everything that can be read also gives the reasons for the rest: one bad part hides one
+cell, not all of them. Probes have a part for each cell and machine, because one cell may be probed on several. The
+folder also contains the suite that was run.
 """
 
+import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from bench.atomic import write_atomically
+from bench.atomic import open_file, write_atomically
 from bench.cells import CellKey, CellSpec
-from bench.errors import StoreError, one_line
-from bench.store.schema import ADDED, ALL, LATER, PROBES, SCHEMAS, VERSION, Rows, Status
-
-T = TypeVar("T")
-
-
-def part_of(folder: Path, table: str, cell_id: str) -> Path:
-    """Where the part of `table` for one cell lies, or would lie."""
-    return folder / table / f"{cell_id}.parquet"
-
-
-def load(part: Path) -> pa.Table | None:
-    """All rows of a part, every page verified; `None` where its cell was set aside since it was listed.
-
-    Columns of `ADDED` that it lacks, being older than they are, are null; a table of `LATER` is then empty.
-
-    Raises
-    ------
-    StoreError
-        The part is lost, torn, damaged or of another schema version, or holds the rows of another cell.
-    """
-    rows = _open(part, lambda file: file.read())
-    if rows is None:
-        older = _table(part) in LATER and _commit_mark(part).exists()
-        return ALL[_table(part)].empty_table() if older else None
-    ids = set(rows["cell_id"].unique().to_pylist())
-    cell_id = part.stem.rpartition("-")[0] if _table(part) == "probes" else part.stem  # a probe names its machine
-    if ids - {cell_id} or (_table(part) == "runs" and not ids):
-        raise StoreError(f"{part}: expected the rows of cell {cell_id} and of no other; {_remedy(part)}")
-    return pa.concat_tables([ALL[_table(part)].empty_table(), rows], promote_options="default")
-
-
-def check(part: Path) -> None:
-    """Verify the footer of a part, which may be too large to read whole: it is there, complete and of this version.
-
-    Raises
-    ------
-    StoreError
-        As `load`, without looking at the rows.
-    """
-    _open(part, lambda _: None)
-
-
-def check_version(part: Path) -> None:
-    """Refuse what another version of bench wrote; let pass what no bench can read, which is not its own.
-
-    Raises
-    ------
-    StoreError
-        The part is of another schema version.
-    """
-    try:
-        with opened(part) as stream, pq.ParquetFile(stream) as file:
-            version = _version(file.schema_arrow)
-    except (pa.ArrowException, OSError):
-        return
-    if version is not None:
-        _check_version(part, version)
-
-
-def opened(part: Path) -> pa.NativeFile:
-    """The file `part`, open to be read; by its path alone Arrow would take ``name:x`` for an address."""
-    return pa.OSFile(os.fsencode(part), "rb")
-
-
-def unreadable(path: Path, error: OSError) -> StoreError:
-    """The error for what the system does not let us read."""
-    return StoreError(f"{path}: cannot be read ({error.strerror}); fix that first, nothing was changed")
-
-
-def _open(part: Path, take: Callable[[pq.ParquetFile], T]) -> T | None:
-    try:
-        with opened(part) as stream, pq.ParquetFile(stream, page_checksum_verification=True) as file:
-            _check_schema(part, file.schema_arrow)
-            return take(file)
-    except FileNotFoundError as error:
-        if _table(part) in LATER or not _commit_mark(part).exists():
-            return None  # older than the table; or set aside, of which the mark is the first to go
-        raise StoreError(
-            f"{part}: expected a part in every table for a stored cell, but this one is lost; bring it back, or "
-            f"{_remedy(part)}"
-        ) from error
-    except PermissionError as error:
-        raise unreadable(part, error) from error
-    except (pa.ArrowException, OSError) as error:
-        line = one_line(error)
-        raise StoreError(f"{part}: expected a whole Parquet file, but it is torn ({line}); {_remedy(part)}") from error
-
-
-def _check_schema(part: Path, schema: pa.Schema) -> None:
-    _check_version(part, _version(schema) or "none")
-    if not schema.equals(_as_old(ALL[_table(part)], schema, added=ADDED.get(_table(part), frozenset()))):
-        raise StoreError(f"{part}: expected the columns of {_table(part)!r}, found others; {_remedy(part)}")
-
-
-def _as_old(schema: pa.Schema, present: pa.Schema, *, added: frozenset[str]) -> pa.Schema:
-    """`schema` without the columns of `added` that are not `present`."""
-    return pa.schema([field for field in schema if field.name in present.names or field.name not in added])
-
-
-def _check_version(part: Path, version: str) -> None:
-    if version != str(VERSION):
-        raise StoreError(
-            f"{part}: expected schema version {VERSION}, found {version}; nothing was changed: read it with the bench "
-            "that wrote it, or give another folder with --results"
-        )
-
-
-def _version(schema: pa.Schema) -> str | None:
-    version = (schema.metadata or {}).get(b"bench_schema_version")
-    return None if version is None else version.decode(errors="replace")
-
-
-def _table(part: Path) -> str:
-    return part.parent.name
-
-
-def _commit_mark(part: Path) -> Path:
-    return part_of(part.parent.parent, "runs", part.stem)
-
-
-def _remedy(part: Path) -> str:
-    """What to delete: without its part of `runs`, a cell counts as not stored."""
-    if _table(part) == "probes":
-        return "delete it, and `bench probe` makes it again"
-    if not any((part.parent.parent / name).exists() for name in SCHEMAS if name != "runs"):
-        return "it is of a baseline: `bench baseline update` makes that again"
-    mark = _commit_mark(part)
-    return f"delete {'it' if mark == part else mark}, and `bench run` makes that cell again"
-
+from bench.errors import StoreError
+from bench.store.parts import check, check_version, load, parquet, part_of, remedy, unreadable
+from bench.store.rules import JoinedParts, broken
+from bench.store.schema import ALL, KEY, SCHEMAS, Rows, Status
 
 _SUMMARY = [
-    *CellKey.COLUMNS,
+    *("cell_id", *CellKey.COLUMNS),
     *("status", "reason", "spec", "started_at"),
     *("fit_s", "predict_s", "tuning_s", "deterministic", "train_windows"),
 ]
@@ -190,21 +67,38 @@ class Stored:
         return self.status is Status.UNAVAILABLE
 
 
-def read(folder: Path, table: str) -> pa.Table:
+def read(folder: Path, table: str, columns: Sequence[str] | None = None) -> pa.Table:
     """All stored rows of `table`, with the explicit schema, ordered by cell id.
 
-    Parts of a cell without a `runs` part are not stored, and not read.
+    JoinedParts of a cell without a `runs` part are not stored, and not read.
+
+    Parameters
+    ----------
+    columns
+        Those to read, ``cell_id`` among them; `None` for all.
 
     Raises
     ------
     StoreError
-        No results there, a part that is lost or cannot be read, or one of another schema version.
+        No results there, a part that is lost or cannot be read, one of another schema version, or a value that no
+        bench writes.
     """
-    if not (folder / "runs").is_dir():
-        raise StoreError(f"{folder}: expected a results folder with runs/ in it; `bench run` makes one")
-    parts = (load(part_of(folder, table, cell_id)) for cell_id in cell_ids(folder))
-    rows = (part.cast(SCHEMAS[table]) for part in parts if part is not None)
-    return pa.concat_tables([SCHEMAS[table].empty_table(), *rows])
+    return _joined(table, _parts(folder, table, _listed(folder), columns), columns)
+
+
+def readable(folder: Path, table: str, columns: Sequence[str] | None = None) -> tuple[pa.Table, tuple[str, ...]]:
+    """The rows of `read` that can be read, and why others cannot: a line for each part.
+
+    Raises
+    ------
+    StoreError
+        No results there, or none that can be read.
+    """
+    problems: dict[str, StoreError] = {}
+    parts = _parts(folder, table, _listed(folder), columns, problems)
+    if problems and not parts:
+        raise next(iter(problems.values()))
+    return _joined(table, parts, columns), tuple(map(str, problems.values()))
 
 
 def read_cell(folder: Path, table: str, cell_id: str) -> pa.Table:
@@ -215,27 +109,84 @@ def read_cell(folder: Path, table: str, cell_id: str) -> pa.Table:
     StoreError
         As `read`.
     """
-    rows = load(part_of(folder, table, cell_id))
-    return (SCHEMAS[table].empty_table() if rows is None else rows).cast(SCHEMAS[table])
+    return _joined(table, _parts(folder, table, [cell_id]))
 
 
 def stored(folder: Path) -> dict[str, Stored]:
     """Every stored cell in short, by cell id; empty where the folder does not exist yet.
 
-    Of `runs` every page is verified, of the other tables the footers.
+    Of `runs` every page and value is verified, of the other tables the footers.
 
     Raises
     ------
     StoreError
         As `read`, for any table.
     """
-    loaded = {cell_id: load(part_of(folder, "runs", cell_id)) for cell_id in cell_ids(folder)}
+    runs = _parts(folder, "runs", cell_ids(folder))
     for table in SCHEMAS.keys() - {"runs"}:
-        for cell_id in loaded:
+        for cell_id in runs:
             check(part_of(folder, table, cell_id))
-        for cell_id in set(cell_ids(folder, table)) - loaded.keys():
+        for cell_id in set(cell_ids(folder, table)) - runs.keys():
             check_version(part_of(folder, table, cell_id))  # running that cell would write over it
-    return {cell_id: summary(runs) for cell_id, runs in loaded.items() if runs is not None}
+    rows = _joined("runs", runs).select(_SUMMARY).to_pylist()
+    return {cell_id: _summary(list(own)) for cell_id, own in groupby(rows, key=lambda row: row["cell_id"])}
+
+
+def _listed(folder: Path) -> list[str]:
+    if not (folder / "runs").is_dir():
+        raise StoreError(f"{folder}: expected a results folder with runs/ in it; `bench run` makes one")
+    return cell_ids(folder)
+
+
+def _parts(
+    folder: Path,
+    table: str,
+    names: Iterable[str],
+    columns: Sequence[str] | None = None,
+    problems: dict[str, StoreError] | None = None,
+) -> Rows:
+    """The parts `names` of a table, but for those that were set aside since they were listed.
+
+    What is wrong with a part goes to `problems`, where there are such; else it is raised.
+    """
+    loaded: Rows = {}
+    for name in names:
+        try:
+            rows = load(part_of(folder, table, name), columns)
+        except StoreError as error:
+            if problems is None:
+                raise
+            problems.setdefault(name, error)
+            continue
+        if rows is not None:
+            loaded[name] = rows
+    for name, wrong in _broken(folder, table, loaded):
+        if problems is None:
+            raise wrong
+        problems.setdefault(name, wrong)
+        del loaded[name]
+    return loaded
+
+
+def _broken(folder: Path, table: str, parts: Mapping[str, pa.Table]) -> list[tuple[str, StoreError]]:
+    """Those of `parts` with a value that no bench writes."""
+    if not parts:
+        return []
+    ends = np.cumsum([len(rows) for rows in parts.values()], dtype=np.int64)
+    names = list(parts)
+    wrong = broken(JoinedParts(table, pa.concat_tables(parts.values()), ends))
+    places = {number: part_of(folder, table, names[number]) for number in sorted(wrong)}
+    return [
+        (names[number], StoreError(f"{place}: {wrong[number]}; {remedy(place)}")) for number, place in places.items()
+    ]
+
+
+def _joined(table: str, parts: Mapping[str, pa.Table], columns: Sequence[str] | None = None) -> pa.Table:
+    """The rows of `parts` as one table; in one piece, since many small ones take long to compute with."""
+    schema = ALL[table] if columns is None else pa.schema([ALL[table].field(name) for name in columns])
+    same = (part if part.schema.equals(schema) else part.cast(schema) for part in parts.values())
+    rows: pa.Table = pa.concat_tables([schema.empty_table(), *same])
+    return rows.combine_chunks()
 
 
 def cell_ids(folder: Path, table: str = "runs") -> list[str]:
@@ -258,7 +209,10 @@ def cell_ids(folder: Path, table: str = "runs") -> list[str]:
 
 def summary(runs: pa.Table) -> Stored:
     """The rows of one cell in short."""
-    rows = runs.select(_SUMMARY).to_pylist()
+    return _summary(runs.select(_SUMMARY).to_pylist())
+
+
+def _summary(rows: Sequence[Mapping[str, Any]]) -> Stored:
     first = next((row for row in rows if row["status"] != Status.OK), rows[0])
     fits = rows[:1] if first["deterministic"] else rows  # one fit, reported in the row of every seed
     out_of_time = first["status"] == Status.OUT_OF_TIME
@@ -300,36 +254,35 @@ def gather(folder: Path) -> Gathered:
     """
     if not any((folder / name).exists() for name in ("runs", "probes", NAME)):
         raise StoreError(f"{folder}: expected a results folder with runs/ in it; `bench run` makes one")
-    unreadable: list[StoreError] = []
-    cells = _whole(folder, SCHEMAS, cell_ids(folder), unreadable)
-    probes = _whole(folder, ("probes",), cell_ids(folder, "probes"), unreadable)
-    if unreadable and not cells and not probes:
-        raise unreadable[0]
-    parts = [*cells, *probes]
-    tables = {
-        name: pa.concat_tables([schema.empty_table(), *(part[name] for part in parts if name in part)])
-        for name, schema in ALL.items()
-    }
-    return Gathered(tables, tuple(map(str, unreadable)))
+    problems: dict[str, StoreError] = {}
+    ids = cell_ids(folder)
+    tables = {table: _parts(folder, table, ids, problems=problems) for table in SCHEMAS}
+    for name, error in _of_other_cells(folder, tables):
+        problems.setdefault(name, error)
+    whole = {name for name in ids if name not in problems and all(name in parts for parts in tables.values())}
+    probes = _parts(folder, "probes", cell_ids(folder, "probes"), problems=problems)
+    if problems and not whole and not probes:
+        raise problems[min(problems)]
+    kept = {table: {name: rows for name, rows in parts.items() if name in whole} for table, parts in tables.items()}
+    joined = {table: _joined(table, parts) for table, parts in {**kept, "probes": probes}.items()}
+    return Gathered(joined, tuple(str(problems[name]) for name in sorted(problems)))
 
 
-def _whole(folder: Path, tables: Iterable[str], names: Iterable[str], unreadable: list[StoreError]) -> list[Rows]:
-    """The parts of each name in all of `tables`; those of one with a part that cannot be read are left out."""
-    complete = []
-    for name in names:
-        try:
-            parts = {table: load(part_of(folder, table, name)) for table in tables}
-        except StoreError as error:
-            unreadable.append(error)
-            continue
-        if all(rows is not None for rows in parts.values()):  # not set aside since it was listed
-            complete.append({table: rows.cast(ALL[table]) for table, rows in parts.items() if rows is not None})
-    return complete
+def _of_other_cells(folder: Path, tables: Mapping[str, Rows]) -> Iterator[tuple[str, StoreError]]:
+    """JoinedParts whose rows name another cell than the `runs` part of their cell id does."""
+    names = {table: _names(parts) for table, parts in tables.items()}
+    for table in SCHEMAS.keys() - {"runs"}:
+        for name, key in names[table].items():
+            if key != names["runs"].get(name, key):
+                place = part_of(folder, table, name)
+                yield name, StoreError(f"{place}: expected the names of its cell as in runs/; {remedy(place)}")
 
 
-def probe_part(folder: Path, cell_id: str, machine: str) -> Path:
-    """Where the probe of one cell on `machine` (`bench.store.environment.machine_id`) lies, or would lie."""
-    return part_of(folder, "probes", f"{cell_id}-{machine}")
+def _names(parts: Mapping[str, pa.Table]) -> dict[str, dict[str, Any]]:
+    """What the first row of each part that has one says of its cell."""
+    filled = {name: rows for name, rows in parts.items() if len(rows)}
+    heads = [rows.select(KEY).slice(0, 1) for rows in filled.values()]
+    return dict(zip(filled, pa.concat_tables(heads).to_pylist(), strict=True)) if heads else {}
 
 
 def read_probes(folder: Path, *, machine: str | None = None) -> pa.Table:
@@ -341,8 +294,22 @@ def read_probes(folder: Path, *, machine: str | None = None) -> pa.Table:
         A part is torn, of another schema version, or holds the rows of another cell.
     """
     names = [name for name in cell_ids(folder, "probes") if machine in (None, name.rpartition("-")[2])]
-    parts = (load(part_of(folder, "probes", name)) for name in names)
-    return pa.concat_tables([PROBES.empty_table(), *(part for part in parts if part is not None)])
+    return _joined("probes", _parts(folder, "probes", names))
+
+
+UNFINISHED = "unfinished"
+"""The folder, within a results folder, of the trials of cells that are not stored yet."""
+
+
+def read_unfinished(folder: Path, cell_id: str) -> pa.Table | None:
+    """The finished trials of a cell whose study was ended; `None` where there are none that can be used."""
+    try:
+        with open_file(part_of(folder, UNFINISHED, cell_id)) as stream, parquet(stream) as file:
+            trials = file.read()
+    except (pa.ArrowException, OSError):
+        return None  # they are made again
+    whole = trials.schema.equals(SCHEMAS["trials"]) and trials["cell_id"].unique().to_pylist() == [cell_id]
+    return trials if whole else None
 
 
 NAME = "suite.json"
@@ -365,6 +332,26 @@ def write_suite(folder: Path, text: str) -> None:
         raise StoreError(f"{folder / NAME}: expected a file that can be written: {error.strerror}") from error
 
 
+OWN = frozenset({*ALL, "superseded", NAME, ".lock"})
+"""What lies in a folder that is one of results; any of them will do."""
+
+
+def suite_name(folder: Path) -> str | None:
+    """The name of the suite whose results `folder` holds, as its suite file says, or else its first cell.
+
+    `None` where neither does.
+    """
+    try:
+        text = read_suite(folder)
+        if text:
+            return str(json.loads(text)["name"])
+        for cell_id in cell_ids(folder):
+            return str(read_cell(folder, "runs", cell_id)["suite"][0])
+    except (StoreError, ValueError, KeyError, TypeError, RecursionError):  # what is wrong is said where it is read
+        return None
+    return None
+
+
 def read_suite(folder: Path) -> str | None:
     """The suite as JSON; `None` where the folder has none, as those of earlier versions.
 
@@ -374,8 +361,10 @@ def read_suite(folder: Path) -> str | None:
         It cannot be read.
     """
     try:
-        return (folder / NAME).read_text(encoding="utf-8")
+        with open_file(folder / NAME) as file:
+            return file.read().decode()
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise StoreError(f"{folder / NAME}: expected a text file that can be read: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise StoreError(f"{folder / NAME}: expected a text file that can be read: {reason}") from error

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from bench.atomic import write_atomically
+from bench.atomic import open_file, write_atomically
 from bench.errors import StoreError
 
 FRESH = "fresh.json"
@@ -55,7 +55,8 @@ def read_renewal(folder: Path) -> Renewal | None:
     """
     path = folder / FRESH
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        with open_file(path) as file:
+            content = json.loads(file.read().decode())
         return Renewal(datetime.fromisoformat(content["began"]), frozenset(map(str, content["cells"])))
     except FileNotFoundError:
         return None
@@ -79,5 +80,4 @@ def write_renewal(folder: Path, renewal: Renewal, waiting: Iterable[str]) -> Non
         path.unlink(missing_ok=True)
         return
     text = json.dumps({"began": renewal.began.isoformat(), "cells": cells}, indent=1)
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        write_atomically(path, text)
+    write_atomically(path, text)

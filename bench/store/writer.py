@@ -1,25 +1,29 @@
 """Write a results folder: to a temporary file, verified, synced, then moved to its place.
 
-The folder is locked with a lock that the operating system releases when its holder dies, however it dies.
+The folder is locked with a lock that the operating system releases when its holder dies, however it dies. Nothing is
+written through a symbolic link: the folders of a results folder are folders, and lie in it.
 """
 
 from __future__ import annotations
 
+import itertools
+import logging
 import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bench.atomic import sync
+from bench.atomic import kind_of, open_file, open_lock, real_folder, sync, write_atomically
 from bench.errors import StoreError
-from bench.store.reader import cell_ids, opened, part_of, probe_part, stored, write_suite
+from bench.store.parts import part_of, probe_part
+from bench.store.reader import UNFINISHED, cell_ids, stored, write_suite
 from bench.store.renewal import Renewal, write_renewal
 from bench.store.schema import ALL, LATER, SCHEMAS, Rows
 
@@ -35,7 +39,9 @@ def exclusive(path: Path) -> Iterator[None]:
     StoreError
         Another process holds it; the message names that process.
     """
-    with path.open("a+b") as file:
+    with _writable(path.parent):
+        lock = open_lock(path)
+    with lock as file:
         try:
             _lock(file)
         except OSError as error:
@@ -73,6 +79,13 @@ TABLES = (*(name for name in SCHEMAS if name != "runs"), "runs")
 ARCHIVE = "superseded"
 """The folder, within a results folder, of cells that were set aside; it is laid out like a results folder."""
 
+STRAYS = ".strays"
+"""The folder, within a results folder, of what lay in `.pending` and is of no writer."""
+
+_PENDING = ".pending"
+
+log = logging.getLogger(__name__)
+
 
 @contextmanager
 def writing(folder: Path) -> Iterator[Writer]:
@@ -91,7 +104,9 @@ def writing(folder: Path) -> Iterator[Writer]:
             stored(archive)  # refuses what it cannot read before anything is moved or cleared
         with _writable(folder):
             for archive in archives:
-                _recover(archive)
+                if kind_of(archive):
+                    _prepare(archive)
+                    _recover(archive)
         yield Writer(folder)
 
 
@@ -109,6 +124,22 @@ class Writer:
             for name in TABLES:
                 _write(staged, name, rows.get(name, ALL[name].empty_table()) if name in LATER else rows[name])
             _commit(self.folder, cell_id)
+        self.forget_trials(cell_id)
+
+    def keep_trials(self, trials: pa.Table) -> None:
+        """Keep the finished trials of a cell whose study goes on; `put` and `forget_trials` remove them."""
+        (cell_id,) = trials["cell_id"].unique().to_pylist()
+        content = pa.BufferOutputStream()
+        pq.write_table(trials, content, compression="zstd", write_page_checksum=True)
+        with _writable(self.folder):
+            path = part_of(self.folder, UNFINISHED, cell_id)
+            real_folder(path.parent)
+            write_atomically(path, content.getvalue().to_pybytes())
+
+    def forget_trials(self, cell_id: str) -> None:
+        """Remove what `keep_trials` has kept of a cell, if anything."""
+        with _writable(self.folder), suppress(FileNotFoundError, NotADirectoryError):
+            part_of(self.folder, UNFINISHED, cell_id).unlink()
 
     def put_suite(self, text: str) -> None:
         """Keep `text`, a suite as JSON; nothing is written where the folder holds that already."""
@@ -126,7 +157,7 @@ class Writer:
         with _writable(self.folder):
             staged = _stage(self.folder, place.stem)
             _write(staged, "probes", rows)
-            place.parent.mkdir(exist_ok=True)
+            real_folder(place.parent)
             (staged / "probes").replace(place)
             sync(place.parent)
             staged.rmdir()
@@ -156,8 +187,13 @@ def _writable(folder: Path) -> Iterator[None]:
 
 
 def _prepare(archive: Path) -> None:
-    for name in (*TABLES, ".pending"):
-        (archive / name).mkdir(parents=True, exist_ok=True)
+    """Make the folders of `archive`; what lies in their place, as a link does, is refused."""
+    archive.mkdir(parents=True, exist_ok=True)
+    for name in (*TABLES, _PENDING):
+        real_folder(archive / name)
+    for name in ("probes", ARCHIVE):
+        if kind_of(archive / name):
+            real_folder(archive / name)
 
 
 def _only_cell(rows: Mapping[str, pa.Table]) -> str:
@@ -169,10 +205,17 @@ def _only_cell(rows: Mapping[str, pa.Table]) -> str:
 
 
 def _stage(archive: Path, cell_id: str) -> Path:
-    path = archive / ".pending" / f"{cell_id}.tmp"
+    path = archive / _PENDING / f"{cell_id}.tmp"
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir()
     return path
+
+
+_QUICK: Mapping[str, Any] = {"compression": "snappy", "write_statistics": False}
+"""A few rows of many columns: three times faster to read than with zstd, whose pages each take their time."""
+
+_SMALL: Mapping[str, Any] = {"compression": "zstd"}
+"""Many rows of few columns."""
 
 
 def _write(staged: Path, name: str, rows: pa.Table) -> None:
@@ -180,9 +223,10 @@ def _write(staged: Path, name: str, rows: pa.Table) -> None:
     part = staged / name
     if not rows.schema.equals(ALL[name]):
         raise ValueError(f"expected the schema of {name!r}, got {rows.schema}")
-    with pa.OSFile(os.fsencode(part), "wb") as stream:
-        pq.write_table(rows.cast(ALL[name]), stream, compression="zstd", write_page_checksum=True)
-    with opened(part) as stream, pq.ParquetFile(stream, page_checksum_verification=True) as file:
+    quick = _QUICK if name == "runs" else _SMALL
+    with (staged / name).open("xb") as stream:
+        pq.write_table(rows.cast(ALL[name]), stream, write_page_checksum=True, **quick)
+    with open_file(part) as written, pq.ParquetFile(written, page_checksum_verification=True) as file:
         if not file.schema_arrow.equals(ALL[name]) or file.read().num_rows != rows.num_rows:
             raise StoreError(f"{part}: what was written does not read back; check the disk")
     sync(part)
@@ -190,7 +234,7 @@ def _write(staged: Path, name: str, rows: pa.Table) -> None:
 
 def _commit(archive: Path, cell_id: str) -> None:
     """Make what is staged final; from here on a killed writer loses nothing."""
-    final = archive / ".pending" / cell_id
+    final = archive / _PENDING / cell_id
     staged = final.with_suffix(".tmp")
     sync(staged)
     staged.rename(final)
@@ -200,7 +244,7 @@ def _commit(archive: Path, cell_id: str) -> None:
 
 def _place(archive: Path, cell_id: str) -> None:
     """Move final parts to their places; may be cut off at any point and called again."""
-    final = archive / ".pending" / cell_id
+    final = archive / _PENDING / cell_id
     _prepare(archive)  # a folder of an earlier version lacks what came later
     for name in TABLES:
         staged, place = final / name, part_of(archive, name, cell_id)
@@ -218,7 +262,8 @@ def _move(cell_id: str, source: Path, target: Path) -> None:
     for name in TABLES:
         if name in LATER and not part_of(source, name, cell_id).exists():
             continue  # the cell is older than the table
-        shutil.copyfile(part_of(source, name, cell_id), staged / name)
+        with open_file(part_of(source, name, cell_id)) as part, (staged / name).open("xb") as copy:
+            shutil.copyfileobj(part, copy)
         sync(staged / name)
     _commit(target, cell_id)
     _remove(source, cell_id)
@@ -226,7 +271,7 @@ def _move(cell_id: str, source: Path, target: Path) -> None:
 
 def _remove(archive: Path, cell_id: str) -> None:
     """Delete the parts of a cell that is stored elsewhere, under a note by which `_recover` ends this if need be."""
-    note = archive / ".pending" / f"{cell_id}.moved"
+    note = archive / _PENDING / f"{cell_id}.moved"
     note.parent.mkdir(exist_ok=True)
     note.touch()
     sync(note.parent)
@@ -245,12 +290,33 @@ def _clear(archive: Path, note: Path) -> None:
 
 
 def _recover(archive: Path) -> None:
-    """End what an earlier writer made final, and clear what it did not; what no writer noted is not touched."""
-    pending = archive / ".pending"
-    for path in sorted(pending.iterdir()) if pending.exists() else ():
-        if path.suffix == ".tmp":
+    """End what an earlier writer made final, and clear what it did not; what no writer noted is set aside, and said."""
+    pending = archive / _PENDING
+    for path in sorted(pending.iterdir()) if kind_of(pending) else ():
+        if not _is_of_a_writer(path):
+            _move_stray(path, archive)
+        elif path.suffix == ".tmp":
             shutil.rmtree(path)
         elif path.suffix == ".moved":
             _clear(archive, path)
         else:
             _place(archive, path.name)
+
+
+def _is_of_a_writer(path: Path) -> bool:
+    """Whether a writer may have left `path`: an empty note, or a folder of nothing but parts."""
+    if path.suffix == ".moved":
+        return kind_of(path) == "a file" and not path.lstat().st_size
+    if kind_of(path) != "a folder":
+        return False
+    inside = list(path.iterdir())
+    return all(each.name in ALL and kind_of(each) == "a file" for each in inside)
+
+
+def _move_stray(path: Path, archive: Path) -> None:
+    """Move what is not ours out of the way of what is, under a name that is free."""
+    strays = real_folder(archive / STRAYS)
+    names = (f"{path.name}{f'-{number}' if number else ''}" for number in itertools.count())
+    target = next(strays / name for name in names if not kind_of(strays / name))
+    path.rename(target)
+    log.warning("%s: expected what a run leaves there, found something else; moved to %s", path, target)

@@ -17,7 +17,12 @@ from ruamel.yaml.error import MarkedYAMLError, StreamMark
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
+from bench.atomic import open_file
 from bench.errors import Problem, SuiteError, one_line
+from bench.text import cut
+
+_LONGEST = 1000
+"""Characters of one message: what it repeats of a file may be of any length."""
 
 
 class Position(NamedTuple):
@@ -36,7 +41,7 @@ class Problems:
 
     def add(self, place: Position, message: str) -> None:
         """Note that what begins at `place` is wrong, in one line."""
-        self.collected.add(Problem(self.file, place.line, place.column, one_line(message)))
+        self.collected.add(Problem(self.file, place.line, place.column, cut(one_line(message), _LONGEST)))
 
     def places(self) -> frozenset[Position]:
         """Where something is known to be wrong: what follows from it there need not be reported."""
@@ -110,7 +115,8 @@ def read(path: Path, problems: Problems, text: str | None = None) -> Value | Non
 
 def _text(path: Path, problems: Problems) -> str:
     try:
-        content = path.read_bytes()
+        with open_file(path, follow=True) as file:
+            content = file.read()
     except OSError as error:
         problems.stop(Position(0, 0), f"expected a suite file that can be read: {error.strerror}")
     try:

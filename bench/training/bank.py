@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from bench.array_types import FloatArray
 from bench.cgroups import memory_left
-from bench.errors import OutOfTime
+from bench.errors import DataError, OutOfTime
 from bench.models.base import ModelKind, Shape
-from bench.protocol.windows import Examples, TrainingData
+from bench.protocol.windows import Examples, TrainingData, Windows
 from bench.spec import Training
 from bench.training.batches import Epochs, OnDevice, Tensors, in_order, targets_ahead
 from bench.training.members import Member
@@ -183,7 +183,19 @@ class Bank:
 
 
 def _epochs(data: TrainingData, settings: Training, module: nn.Module) -> Epochs:
+    """The epochs over the train part.
+
+    Raises
+    ------
+    DataError
+        State is to be carried from window to window, and there are gaps between them.
+    """
     stride = data.train.sequence_length if carries_state(module) else None
+    if stride and isinstance(data.train, Windows) and not isinstance(data.train.places, range):
+        raise DataError(
+            "expected a train part without gaps in time, since carries_state hands the state from window to window, "
+            "got one with gaps; set carries_state: false, or across_gaps: true"
+        )
     return Epochs(len(data.train), settings, data.as_published, stride)
 
 

@@ -15,6 +15,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from bench.atomic import kind_of, open_lock
+
 STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
 
 
@@ -51,12 +53,12 @@ class _NoLock(JournalFileOpenLock):
 
 def _repair(path: Path) -> None:
     """Cut a line that a killed run left half written; its study is recorded again with its cell."""
-    if not path.exists():
+    if not kind_of(path):
         return
-    content = path.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    if whole != len(content):
-        with path.open("r+b") as file:
+    with open_lock(path) as file:
+        content = file.read()
+        whole = content.rfind(b"\n") + 1
+        if whole != len(content):
             file.truncate(whole)
 
 

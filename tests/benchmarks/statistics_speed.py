@@ -11,12 +11,12 @@ import numpy as np
 import pyarrow as pa
 
 from bench.stats.aggregates import aggregate, learnable_fraction, skill
-from bench.stats.bootstrap import mean
 from bench.stats.claims import ModelClaim
 from bench.stats.paired import paired, replicates
 from bench.stats.ranks import ranks
+from bench.stats.ratios import mean_error, mean_value, over_seeds
 from bench.stats.verdicts import Subject, against_best, against_persistence
-from bench.stats.window_tests import diebold_mariano, mean_difference
+from bench.stats.window_tests import over_window
 from bench.store import schema
 from bench.store.grid import grid, several
 
@@ -34,11 +34,10 @@ def one_report() -> None:
         for c in range(CELLS)
         for m in range(MODELS)
     ]
-    effect = paired(mse, reference).effect
-    timed("paired", lambda: paired(mse, reference))
+    effect = over_seeds(mse, reference).effect
+    timed("over seeds", lambda: over_seeds(mse, reference))
     timed("power", lambda: replicates(effect))
-    timed("Diebold-Mariano, h = 6", lambda: diebold_mariano(loss, other, horizon=6))
-    timed("blocks", lambda: mean_difference(loss, other))
+    timed("over the window, h = 6", lambda: over_window(loss, other, horizon=6))
     timed("ranks", lambda: ranks(mse.mean(axis=-1)))
     timed("interquartile mean", lambda: aggregate(1 - mse.swapaxes(0, 1) / 25))
     timed("skill", lambda: skill(mse, reference))
@@ -53,7 +52,7 @@ def a_million_rows() -> None:
     layout = timed("grid", lambda: grid(rows))
     mse, skills = timed("values", lambda: (layout.values("mse"), layout.values("skill")))
     timed("deterministic, machines", lambda: (layout.deterministic(), several(layout)))
-    timed("two means", lambda: (mean(mse), mean(skills)))
+    timed("two means", lambda: (mean_error(mse), mean_value(skills)))
     timed("paired", lambda: paired(mse, skills))
 
 

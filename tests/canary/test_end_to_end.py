@@ -115,6 +115,18 @@ def test_a_loader_that_leaves_rows_out_is_checked_all_the_same(made: Any) -> Non
         assert (outcome.verdict, "not checked" in outcome.words) == (verdict, False)
 
 
+def test_a_loader_that_refuses_other_values_is_named(made: Any) -> None:
+    def strict(table: Any) -> Any:
+        assert table["Volume"].max() < 9000, "a volume above 9000"
+        return table["Volume"]
+
+    leak = planted.Leak("", "")
+    with added({"bench.datasets": {leak.dataset: planted.of_file(strict)}}):
+        outcome = judged(made(leak))
+    assert outcome.verdict is CheckVerdict.QUIET
+    assert "the loader was not checked: it refuses other values: a volume above 9000" in outcome.words
+
+
 def test_a_teacher_forced_decoder_may_see_the_values_before_its_target(pieces: Make) -> None:
     base = pieces(model="encoder-decoder", horizon=4)
     entry = base.cell.model.model_copy(

@@ -169,7 +169,7 @@ def test_what_cannot_be_written_is_one_line(bench: Bench, folder: Path) -> None:
         *((each, "--output /dev/full: expected a file to write: ") for each in full),
         (("compare", "a", "a", "--output", folder), f"--output {folder}: expected a file to write: Is a directory; "),
         (("compare", "a", "a", "--output", "README.md/x"), "--output README.md/x: expected a file to write: "),
-        (("baseline", "update", "a", "--baseline", "README.md"), "README.md/runs: Not a directory; "),
+        (("baseline", "update", "a", "--baseline", "README.md"), "README.md: File exists; "),
     ):
         ended = bench(*command)
         assert (ended.status, ended.out, ended.err.count("\n")) == (2, "", 1)

@@ -22,8 +22,14 @@ def stored(folder: Path) -> Path:
     for suite, cell_ids in {"one": ["aaaa1111", "aabb2222"], "two": ["aabb3333"]}.items():
         with store.writing(folder / "results" / suite) as writer:
             for cell_id in cell_ids:
-                key = {"cell_id": cell_id, "suite": suite, "dataset": "=cmd()\x1b[2J", "model": "lstm"}
-                where = {"sequence_length": 10, "horizon": 1, "task": "forecast", "status": "ok"}
+                key = {"cell_id": cell_id, "suite": suite, "dataset": "=cmd()", "model": "lstm"}
+                where = {
+                    "sequence_length": 10,
+                    "horizon": 1,
+                    "task": "forecast",
+                    "status": "ok",
+                    "host": "\x1b[2J\u202ebox",
+                }
                 runs = [{**key, **where, "seed": seed, "rmse": 0.1 + seed / 3, "mae": 2.0} for seed in range(12)]
                 empty = {name: table(name, []) for name in SCHEMAS}
                 writer.put({**empty, "runs": table("runs", runs)})
@@ -52,9 +58,10 @@ def test_every_digit_as_csv(bench: Bench, stored: Path) -> None:
 
 
 def test_names_are_shown_and_not_obeyed(bench: Bench, stored: Path) -> None:
-    assert "dataset          =cmd()\ufffd[2J" in bench("show", "aaaa").out.splitlines()
+    assert "host             \\x1b[2J\\u202ebox" in bench("show", "aaaa").out.splitlines()
     (row, *_) = csv.DictReader(io.StringIO(bench("show", "aaaa", "--csv").out))
     assert row["dataset"].startswith("'=cmd()")
+    assert row["host"] == "\\x1b[2J\\u202ebox"
 
 
 @pytest.mark.parametrize(

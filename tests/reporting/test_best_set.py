@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pytest
 
 from bench.reporting.evidence import Losses, losses
 from bench.reporting.judging import best_set
@@ -31,50 +29,42 @@ def errors(scale: float, *, points: int = 200, seed: int = 0) -> Losses:
     return Losses(np.arange(points), (scale * rng.normal(size=points)) ** 2, np.ones(points), horizon=1)
 
 
-class TestWithArch:
-    @pytest.fixture(autouse=True)
-    def _arch(self) -> None:
-        pytest.importorskip("arch", reason="the extra `stats` is not installed")
-
-    def test_the_models_that_may_be_the_best_are_named_and_the_others_are_not(self) -> None:
-        found = best_set(
-            [cell("lstm"), cell("gru"), cell("rnn")],
-            {"lstm": errors(1.0), "gru": errors(1.0, seed=1), "rnn": errors(3.0, seed=2)},
-        )
-        assert found == (
-            "The best model is among lstm and gru with 95 % confidence and with 90 % "
-            "(model confidence set of 3 models over 200 stored test targets)."
-        )
-
-    def test_two_levels_that_differ_are_both_told(self) -> None:
-        for seed in range(1, 100):
-            own = {"lstm": errors(1.0), "gru": errors(1.15, seed=seed)}
-            p = confidence_set(np.stack([one.model for one in own.values()]))
-            if p and 0.05 < min(p.p) <= 0.1:
-                break
-        first = ("lstm", "gru")[int(np.argmax(p.p))]
-        said = f"The best model is among lstm and gru with 95 % confidence, and is {first} with 90 % ("
-        assert best_set([cell("lstm"), cell("gru")], own).startswith(said)
-
-    def test_a_report_says_it_for_each_dataset_on_both_pages(self, fake: Fake) -> None:
-        rows = fake(datasets=("noisy-sine", "gbm"), points=400, lengths=(10,))
-        summary = summarise(Source(rows, "results/fake"))
-        stored = {cell_id: losses(own) for cell_id, own in by_cell(rows["predictions"]).items()}
-        for section in summary.sections:
-            own = [stored[one.cell_id or ""] for one in section.cells]
-            found = confidence_set(np.stack([one.model for one in own if one]))
-            assert found is not None
-            for place, one in enumerate(section.cells):
-                named = section.best_set.partition(" with 95 %")[0].replace(",", "").split()
-                assert (one.model in named) == (place in found.included)
-        files = render(summary)
-        for name in ("index.html", "report.md"):
-            assert str(files[name]).count("model confidence set of 5 models over 80 stored test targets") == 2
+def test_the_models_that_may_be_the_best_are_named_and_the_others_are_not() -> None:
+    found = best_set(
+        [cell("lstm"), cell("gru"), cell("rnn")],
+        {"lstm": errors(1.0), "gru": errors(1.0, seed=1), "rnn": errors(3.0, seed=2)},
+    )
+    assert found == (
+        "The best model is among lstm and gru with 95 % confidence and with 90 % "
+        "(model confidence set of 3 models over 200 stored test targets)."
+    )
 
 
-def test_nothing_is_said_without_arch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "arch.bootstrap", None)
-    assert best_set([cell("lstm"), cell("gru")], {"lstm": errors(1.0), "gru": errors(1.2, seed=1)}) == ""
+def test_two_levels_that_differ_are_both_told() -> None:
+    for seed in range(1, 100):
+        own = {"lstm": errors(1.0), "gru": errors(1.15, seed=seed)}
+        p = confidence_set(np.stack([one.model for one in own.values()]))
+        if p and 0.05 < min(p.p) <= 0.1:
+            break
+    first = ("lstm", "gru")[int(np.argmax(p.p))]
+    said = f"The best model is among lstm and gru with 95 % confidence, and is {first} with 90 % ("
+    assert best_set([cell("lstm"), cell("gru")], own).startswith(said)
+
+
+def test_a_report_says_it_for_each_dataset_on_both_pages(fake: Fake) -> None:
+    rows = fake(datasets=("noisy-sine", "gbm"), points=400, lengths=(10,))
+    summary = summarise(Source(rows, "results/fake"))
+    stored = {cell_id: losses(own) for cell_id, own in by_cell(rows["predictions"]).items()}
+    for section in summary.sections:
+        own = [stored[one.cell_id or ""] for one in section.cells]
+        found = confidence_set(np.stack([one.model for one in own if one]))
+        assert found is not None
+        for place, one in enumerate(section.cells):
+            named = section.best_set.partition(" with 95 %")[0].replace(",", "").split()
+            assert (one.model in named) == (place in found.included)
+    files = render(summary)
+    for name in ("index.html", "report.md"):
+        assert str(files[name]).count("model confidence set of 5 models over 80 stored test targets") == 2
 
 
 def test_nothing_is_said_of_one_model_of_too_few_targets_or_of_different_ones() -> None:

@@ -9,7 +9,7 @@ from bench.array_types import FloatArray
 from bench.reporting.evidence import losses, skill_in_window, trace
 from bench.reporting.values import Trace
 from bench.stats.delay import delay
-from bench.stats.window_tests import loss_ratio
+from bench.stats.window_tests import over_window
 from bench.store.grid import by_cell
 from bench.store.schema import table
 
@@ -51,8 +51,8 @@ def test_losses_are_means_over_seeds_and_channels() -> None:
         assert len(own) == 6
         assert found.model[place] == pytest.approx(np.mean([(r["prediction"] - r["truth"]) ** 2 for r in own]))
         assert found.persistence[place] == pytest.approx(np.mean([(r["persistence"] - r["truth"]) ** 2 for r in own]))
-    low, high = loss_ratio(found.model, found.persistence)
-    assert skill_in_window(found) == (1 - high, 1 - low)
+    test = over_window(found.model, found.persistence)
+    assert skill_in_window(found) == (1 - test.high, 1 - test.low)
 
 
 def test_a_value_that_is_not_finite_gives_no_losses() -> None:

@@ -206,7 +206,7 @@ def test_every_number_has_a_unit_or_is_a_ratio_or_a_count(fake: Fake) -> None:
         ("95 % interval", "over test window"),
         ("Learnable", ""),
         ("Verdict", "against persistence"),
-        ("Error", "against the smallest"),
+        ("Verdict", "against the smallest error"),
     ]
     rmse = [row[2].text for row in errors(summary.sections[0], name="x").rows]
     assert len({len(text.partition(".")[2]) for text in rmse}) == 1, "decimals line up"
@@ -288,6 +288,22 @@ def test_a_file_in_the_place_of_the_folder_is_one_line(fake: Fake, tmp_path: Pat
     with pytest.raises(StoreError, match=r"expected a folder to write to, got .*taken.*: Not a directory"):
         write(tmp_path / "results", tmp_path / "taken")
     assert (tmp_path / "taken").read_text() == "kept"
+
+
+def test_a_disk_without_room_is_one_line(fake: Fake, tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    _store(tmp_path / "results", fake(datasets=["gbm"], models=["persistence"], lengths=(30,)))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))  # no file may become longer
+        with pytest.raises(StoreError) as caught:
+            write(tmp_path / "results", tmp_path / "reports")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert str(caught.value) == (
+        f"{tmp_path / 'reports' / 'fake'}: expected a folder to write to, got File too large; make room, or name "
+        "another folder"
+    )
 
 
 def test_both_pages_say_how_to_read_them_and_to_make_them_again(fake: Fake) -> None:

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import stats
 from scipy.signal import lfilter
 from statsmodels.stats.multitest import multipletests
 
 from bench.stats.claims import ModelClaim, corrected, findings
+from bench.stats.ratios import over_seeds
 from bench.stats.verdicts import Subject, Verdict, against_best, against_persistence, at_floor, below_floor
-from bench.stats.window_tests import diebold_mariano, mean_difference
+from bench.stats.window_tests import over_window
 
 TARGETS = 300
 
@@ -32,15 +32,15 @@ def judged(one: ModelClaim, **facts: object) -> Verdict:
 def test_the_claim_rests_on_the_weaker_of_its_two_kinds_of_evidence() -> None:
     one = claim(0.8)
     (found,) = findings([one])
-    seeds = stats.ttest_rel(one.new, one.old).pvalue
-    window = max(float(test(*one.window).p) for test in (diebold_mariano, mean_difference))
-    assert (found.p_seeds, found.p_window) == (pytest.approx(seeds), pytest.approx(window))
-    assert found.p == pytest.approx(max(seeds, window))
+    seeds, window = over_seeds(one.new, one.old), over_window(*one.window)
+    assert (found.p_seeds, found.p_window) == (pytest.approx(seeds.p), pytest.approx(window.p))
+    assert found.p == pytest.approx(max(seeds.p, window.p))
+    assert (found.low, found.high) == (min(seeds.low, window.low), max(seeds.high, window.high))
     assert (found.seeds, found.targets, found.family) == (10, TARGETS, 1)
     assert found.ratio == pytest.approx(one.new.mean())
 
 
-@pytest.mark.parametrize(("ratio", "kind"), [(0.5, Verdict.BETTER), (1.0, Verdict.NO_SKILL), (2.0, Verdict.WORSE)])
+@pytest.mark.parametrize(("ratio", "kind"), [(0.5, Verdict.BETTER), (1.0, Verdict.UNDECIDED), (2.0, Verdict.WORSE)])
 def test_a_model_against_persistence(ratio: float, kind: Verdict) -> None:
     verdict = against_persistence([Subject(claim(ratio))])[0]
     assert verdict.verdict is kind
@@ -51,9 +51,9 @@ def test_a_model_against_persistence(ratio: float, kind: Verdict) -> None:
 
 def test_seeds_alone_or_the_window_alone_are_not_enough() -> None:
     good, none = claim(0.5), claim(1.0)
-    assert judged(claim(0.5, window=none.window)) is Verdict.NO_SKILL
-    assert judged(claim(0.5, new=none.new)) is Verdict.NO_SKILL
-    assert judged(claim(0.5, new=2 * good.old + good.new)) is Verdict.NO_SKILL, "they point in opposite directions"
+    assert judged(claim(0.5, window=none.window)) is Verdict.UNDECIDED
+    assert judged(claim(0.5, new=none.new)) is Verdict.UNDECIDED
+    assert judged(claim(0.5, new=2 * good.old + good.new)) is Verdict.UNDECIDED, "they point in opposite directions"
     assert judged(claim(0.5, window=None, one_series=False)) is Verdict.BETTER, "each replicate has its own series"
     assert judged(claim(0.5, new=np.full(10, 0.5), deterministic=True)) is Verdict.BETTER, "nothing is drawn"
 
@@ -112,7 +112,7 @@ def test_skill_is_claimed_falsely_in_at_most_one_report_of_twenty() -> None:
         family = [ModelClaim("a", "b", seeds[m], np.ones(10), window=(losses[0, m], losses[1, m])) for m in range(5)]
         one_by_one += any(found.p < 0.05 for found in findings(family))
         verdicts = against_persistence([Subject(each) for each in family])
-        together += any(verdict.verdict is not Verdict.NO_SKILL for verdict in verdicts)
+        together += any(verdict.verdict is not Verdict.UNDECIDED for verdict in verdicts)
     assert one_by_one / 300 > 0.06, "without a correction it would be too often"
     assert together / 300 < 0.05
 
@@ -132,7 +132,7 @@ def test_of_replicates_with_data_of_their_own_the_seeds_alone_tell_a_leak() -> N
     for floor, kind in ((0.9, Verdict.LEAK), (0.5, Verdict.FLOOR), (0.4, Verdict.BETTER)):
         assert judged(one, floor=np.full(10, floor)) is kind
     floors = 0.5 * (1 + 0.02 * np.random.default_rng(1).normal(size=10))
-    theirs = stats.ttest_rel(one.new, floors, alternative="less").pvalue
+    theirs = over_seeds(one.new, floors).p / 2
     assert below_floor([Subject(one, floor=floors)])[0] == pytest.approx(theirs)
     still = claim(0.5, new=np.full(10, 0.5), **own)
     assert np.isnan(below_floor([Subject(still, floor=np.full(10, 0.9))])[0]), "there is no spread to test with"
@@ -152,7 +152,10 @@ def test_copies_of_one_fit_are_at_the_floor_without_a_test() -> None:
     (verdict,) = against_persistence([Subject(fitted, floor=floor)])
     assert verdict.verdict is Verdict.FLOOR
     assert np.isnan(verdict.p)
-    assert "its error is not more than 5% above the smallest possible; " in verdict.sentence
+    assert (
+        "its error is not more than 5% above the smallest possible; it is better than persistence: " in verdict.sentence
+    )
+    assert verdict.words == "better; at the noise floor"
     far = [Subject(fitted, floor=np.full(10, 0.3))] * 9
     trained = against_persistence([*far, Subject(claim(0.5, spread=0.01), floor=floor)])[-1]
     assert trained.verdict is Verdict.FLOOR
@@ -165,7 +168,7 @@ def test_much_skill_on_a_martingale_is_a_leak_and_a_little_is_not() -> None:
         judged(claim(0.93, spread=0.001, window=(0.93 * claim(1.0).window[1], claim(1.0).window[1])), martingale=True)
         is Verdict.BETTER
     )
-    assert judged(claim(1.0), martingale=True) is Verdict.NO_SKILL
+    assert judged(claim(1.0), martingale=True) is Verdict.UNDECIDED
 
 
 @pytest.mark.parametrize(("share", "horizon"), [(0.0, 1), (0.01, 1), (0.05, 1), (0.3, 1), (0.05, 4)])
@@ -208,9 +211,9 @@ def test_a_model_that_sees_a_tenth_of_the_noise_is_caught() -> None:
     assert below_floor([Subject(one, floor=np.full(10, np.mean(noise**2)))])[0] < 1e-6
 
 
-def test_at_the_floor_is_a_one_sided_t_test_within_a_twentieth() -> None:
+def test_at_the_floor_is_a_one_sided_test_within_a_twentieth() -> None:
     one, floor = claim(0.5, spread=0.02), np.full(10, 0.49)
-    theirs = stats.ttest_rel(one.new, 1.05 * floor, alternative="less").pvalue
+    theirs = over_seeds(one.new, 1.05 * floor).p / 2
     assert at_floor([Subject(one, floor=floor)])[0] == pytest.approx(theirs)
     assert np.isnan(at_floor([Subject(one)])[0])
 
@@ -218,13 +221,12 @@ def test_at_the_floor_is_a_one_sided_t_test_within_a_twentieth() -> None:
 def test_models_are_told_from_the_best_one_or_not() -> None:
     near, far, lost = claim(1.0, other="gru"), claim(1.5, seed=1, other="gru"), claim(1.5, window=None, other="gru")
     found = against_best([[near, far, lost], []])
-    assert [verdict.verdict for verdict in found] == [
-        Verdict.INDISTINGUISHABLE,
-        Verdict.DISTINGUISHABLE,
-        Verdict.UNTESTED,
+    assert [verdict.verdict for verdict in found] == [Verdict.UNDECIDED, Verdict.WORSE, Verdict.UNTESTED]
+    assert [verdict.words for verdict in found] == [
+        *("undecided (more seeds would not decide)", "worse", "not tested: no predictions are stored")
     ]
-    assert found[0].sentence.startswith("lstm is indistinguishable from gru: MSE ")
-    assert found[1].sentence.startswith("lstm has a larger error than gru: MSE ")
+    assert found[0].sentence.startswith("lstm is not shown to differ from gru: MSE ")
+    assert found[1].sentence.startswith("lstm is worse than gru: MSE ")
     assert "Holm over 3 pairs of models" in found[1].sentence, "the two that were tested, and the best"
     assert against_best([]) == ()
 
@@ -238,6 +240,6 @@ def test_of_equal_models_the_best_by_chance_is_told_apart_at_most_one_time_in_tw
         best = int(mse.mean(axis=1).argmin())
         claims = [ModelClaim(str(m), "best", mse[m], mse[best], one_series=False) for m in range(10) if m != best]
         as_if_given += any(found.p < 0.05 for found in corrected(findings(claims), np.ones(0))[0])
-        chosen += any(verdict.verdict is Verdict.DISTINGUISHABLE for verdict in against_best([claims]))
+        chosen += any(verdict.verdict is Verdict.WORSE for verdict in against_best([claims]))
     assert as_if_given / 400 > 0.08, "nine claims would be too few to count"
     assert chosen / 400 < 0.05

@@ -23,7 +23,9 @@ def rows_of(cell_id: str, *, replicates: int = 2, curves: int = 3, **runs: Any) 
                 for epoch in range(1, curves + 1)
             ],
         ),
-        "predictions": table("predictions", [{**key, "seed": 0, "index": 7, "truth": 1.5, "prediction": 1.25}]),
+        "predictions": table(
+            "predictions", [{**key, "seed": 0, "index": 7, "channel": 0, "step": 1, "truth": 1.5, "prediction": 1.25}]
+        ),
         "sequences": table("sequences", [{**key, "seed": 0, "index": 7, "targets": 2, "squared_error": 0.5}]),
     }
 

@@ -6,13 +6,14 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow.parquet as pq
 import pytest
 
 from bench import store
 from bench.errors import StoreError
-from bench.store import reader as module
+from bench.store import parts as module
 from bench.store.schema import SCHEMAS, Rows
 
 MakeRows = Callable[..., Rows]
@@ -149,18 +150,18 @@ def test_a_flipped_byte_in_any_column_of_runs_is_noticed(filled: Path) -> None:
 
 def test_a_cell_set_aside_while_it_is_read_is_left_out(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The writer comes in between the listing of the folder and the opening of the part."""
-    opened = pq.ParquetFile
+    opened = module.open_file
 
-    def late(part: Path, **options: bool) -> pq.ParquetFile:
-        monkeypatch.setattr(module.pq, "ParquetFile", opened)
+    def late(part: Path) -> BinaryIO:
+        monkeypatch.setattr(module, "open_file", opened)
         with store.writing(filled) as writer:
             writer.supersede("a")
-        return opened(part, **options)
+        return opened(part)
 
     for use in (lambda: set(store.stored(filled)), lambda: {*store.read(filled, "curves")["cell_id"].to_pylist()}):
         with store.writing(filled) as writer:
             writer.restore(["a"])
-        monkeypatch.setattr(module.pq, "ParquetFile", late)
+        monkeypatch.setattr(module, "open_file", late)
         assert use() == {"b"}
 
 

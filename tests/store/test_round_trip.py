@@ -17,6 +17,7 @@ from hypothesis import given, settings, strategies as st
 from bench import store
 from bench.cells import CellKey
 from bench.errors import StoreError
+from bench.store import rules
 from bench.store.schema import SCHEMAS, Rows, Status, table
 
 _VALUES: dict[pa.DataType, st.SearchStrategy[Any]] = {
@@ -25,19 +26,44 @@ _VALUES: dict[pa.DataType, st.SearchStrategy[Any]] = {
     pa.int64(): st.integers(-(2**63), 2**63 - 1),
     pa.float64(): st.floats(allow_nan=False),
     pa.bool_(): st.booleans(),
-    pa.timestamp("us", tz="UTC"): st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)),
+    pa.timestamp("us", tz="UTC"): st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)),
     pa.list_(pa.float64()): st.lists(st.floats(allow_nan=False), max_size=4),
 }
 
 
+_KEY = {"cell_id": "c0", "suite": "s", "dataset": "d", "model": "m", "sequence_length": 3, "horizon": 1}
+
+
+def _of_column(name: str, kind: pa.DataType) -> st.SearchStrategy[Any]:
+    """Any value that the rules of the column allow."""
+    if name in rules._CHOICES:
+        return st.sampled_from(rules._CHOICES[name])
+    if kind == pa.string() and any(name == column for _, column in rules._JSON):
+        return st.just("{}")
+    if name in rules._RANGES and kind != pa.string():
+        low, high = rules._RANGES[name]
+        if pa.types.is_floating(kind):
+            return st.floats(low, high)
+        return st.integers(int(low), min(int(high), 2 ** (kind.bit_width - 1) - 1))
+    return _VALUES[kind]
+
+
 def _a_row(name: str) -> st.SearchStrategy[dict[str, Any]]:
-    fields = {field.name: st.none() | _VALUES[field.type] for field in SCHEMAS[name]}
-    return st.fixed_dictionaries({**fields, "cell_id": st.just("c0")})
+    fields = {
+        field.name: _of_column(field.name, field.type)
+        if field.name in rules._NEEDED
+        else st.none() | _of_column(field.name, field.type)
+        for field in SCHEMAS[name]
+    }
+    return st.fixed_dictionaries({**fields, **{name: st.just(value) for name, value in _KEY.items()}})
 
 
-_ROWS = st.fixed_dictionaries(
-    {name: st.lists(_a_row(name), min_size=int(name == "runs"), max_size=3) for name in SCHEMAS}
-)
+def _rows(name: str) -> st.SearchStrategy[list[dict[str, Any]]]:
+    unique = (lambda row: row["seed"]) if name == "runs" else None
+    return st.lists(_a_row(name), min_size=int(name == "runs"), max_size=3, unique_by=unique)
+
+
+_ROWS = st.fixed_dictionaries({name: _rows(name) for name in SCHEMAS})
 
 
 @settings(deadline=None, max_examples=30)
@@ -85,9 +111,9 @@ def test_stored_tells_each_cell_in_short(tmp_path: Path, make_rows: Callable[...
 
 
 def test_one_replicate_that_is_not_ok_marks_its_cell(tmp_path: Path, make_rows: Callable[..., Rows]) -> None:
-    ok, bad = make_rows("a"), make_rows("a", status="diverged", reason="why")
+    ok, bad = make_rows("a"), make_rows("a", replicates=3, status="diverged", reason="why")
     with store.writing(tmp_path) as writer:
-        writer.put({**ok, "runs": pa.concat_tables([ok["runs"], bad["runs"]])})
+        writer.put({**ok, "runs": pa.concat_tables([ok["runs"], bad["runs"].slice(2)])})
     assert (store.stored(tmp_path)["a"].status, store.stored(tmp_path)["a"].reason) == (Status.DIVERGED, "why")
 
 

@@ -115,7 +115,7 @@ def _die_at(call: int, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("rename", "replace", "unlink", "rmdir", "touch", "mkdir"):
         monkeypatch.setattr(Path, name, counting(getattr(Path, name)))
     monkeypatch.setattr(module, "_write", counting(module._write))
-    monkeypatch.setattr(shutil, "copyfile", counting(shutil.copyfile))
+    monkeypatch.setattr(shutil, "copyfileobj", counting(shutil.copyfileobj))
 
 
 def _survives(folder: Path, change: Callable[[store.Writer], None]) -> bool:
