@@ -172,8 +172,8 @@ def course(trajectory: Trajectory) -> str:
     if trajectory.deviation is None or trajectory.limit is None:
         return trajectory.note
     return (
-        f"{trajectory.note}; the whole is judged by its largest distance from our mean, {trajectory.deviation:.3g} "
-        f"standard deviations, where 95 % of our replicates stay within {trajectory.limit:.3g}"
+        f"{trajectory.note}; the whole is judged by its largest distance from the mean of all other courses, "
+        f"{trajectory.deviation:.3g} standard deviations; it is refused beyond {trajectory.limit:.3g}"
     )
 
 
