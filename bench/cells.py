@@ -20,6 +20,12 @@ CODE_VERSION = 1
 """Raise it when a change of the code changes results: stored cells of another version are run again."""
 
 
+LATER: Mapping[str, Mapping[str, Any]] = {"training": {"epsilon": 1e-8}, "oscillator": {"precision": "float64"}}
+"""Options that came after cells had been stored, of a section or of a kind of dataset, with their defaults.
+
+At its default such an option is no part of a cell's content, so that stored cells keep their ids.
+"""
+
 LIMITS = ("time_limit_s",)
 """What ends a cell early and changes no result of one that finishes: no part of its identity."""
 
@@ -113,6 +119,7 @@ class Cell:
         dataset = self.dataset.model_dump(exclude={"stated"})
         if self.data_sha256:
             dataset["parameters"].pop("path", None)
+        dataset["parameters"] = _without_later(dataset["kind"], dataset["parameters"])
         return {
             "dataset": dataset,
             "model": self.model.model_dump(exclude=None if self.tuning else {"stated"}),
@@ -121,7 +128,7 @@ class Cell:
             "seeds": self.seeds,
             "seed": self.seed,
             "split": self.split.model_dump(),
-            "training": self.training.model_dump(),
+            "training": _without_later("training", self.training.model_dump()),
             "tuning": self.tuning.model_dump(exclude={"models"}) if self.tuning else None,
             "as_published": self.as_published.model_dump(),
             "fresh_data": self.fresh_data,
@@ -150,6 +157,12 @@ class Cell:
 def _identity(content: Mapping[str, Any]) -> str:
     decisive = _canonical({**content, **dict.fromkeys(LIMITS)})
     return hashlib.sha256(decisive.encode()).hexdigest()[:16]
+
+
+def _without_later(where: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """`options` less those of `LATER` that are at their default."""
+    later = LATER.get(where, {})
+    return {name: value for name, value in options.items() if name not in later or value != later[name]}
 
 
 def _canonical(content: Mapping[str, Any]) -> str:
@@ -188,6 +201,17 @@ class CellSpec:
     def dataset_kind(self) -> str:
         """Empty where it is not stored; so are the others."""
         return str(self._section("dataset").get("kind", ""))
+
+    @property
+    def dataset_parameters(self) -> Mapping[str, Any]:
+        """All parameters of the dataset, as in the suite or by default."""
+        parameters: Mapping[str, Any] = self._section("dataset").get("parameters", {})
+        return parameters
+
+    @property
+    def as_published(self) -> Mapping[str, Any]:
+        """The settings of `AsPublished`."""
+        return self._section("as_published")
 
     @property
     def model_kind(self) -> str:

@@ -107,6 +107,7 @@ class Training(Frozen):
     )
     learning_rate: float = Field(1e-3, gt=0, description="Adam's step size.")
     weight_decay: float = Field(0.0, ge=0, description="L2 penalty, as in torch.optim.Adam.")
+    epsilon: float = Field(1e-8, gt=0, le=1, description="Adam's epsilon, torch's by default; Keras's is 1e-7.")
     early_stopping: Count | Off = Field(
         10, description="Stop after this many epochs without a better validation error; false trains every epoch."
     )
