@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -229,8 +229,9 @@ class CellSpec:
 
 def expand(suite: Suite) -> Iterator[Cell]:
     """Every cell of `suite` that no exclusion matches, in the order of the file."""
+    excluded = _Exclusions.of(suite.exclude)
     cells = chain.from_iterable(map(_cells, suite.products()))
-    yield from (cell for cell in cells if not any(_matches(cell, rule) for rule in suite.exclude))
+    yield from (cell for cell in cells if not excluded.have(cell))
 
 
 def _cells(of: Product) -> Iterator[Cell]:
@@ -267,6 +268,47 @@ def _tuning(settings: Settings, model: Entry) -> Tuning | None:
 def named(name: str, pattern: str) -> bool:
     """Whether `pattern` is `name` itself, or a glob that matches it."""
     return name == pattern or fnmatchcase(name, pattern)
+
+
+def is_glob(pattern: str | None) -> bool:
+    """Whether `pattern` may match other names than its own."""
+    return pattern is not None and any(character in pattern for character in "*?[")
+
+
+_Key = tuple[str | None, str | None, int | None, int | None]
+"""What a rule says of dataset, model, length and horizon; `None` for what it leaves open."""
+
+
+@dataclass(frozen=True)
+class _Exclusions:
+    """Rules, so arranged that many of them take no longer than one: those without globs are looked up.
+
+    Parameters
+    ----------
+    exact
+        Of the rules without globs: which parts of the key each states → the keys that are stated.
+    globs
+        The other rules.
+    """
+
+    exact: Mapping[tuple[bool, ...], set[_Key]]
+    globs: tuple[Exclusion, ...]
+
+    @classmethod
+    def of(cls, rules: Sequence[Exclusion]) -> _Exclusions:
+        exact: dict[tuple[bool, ...], set[_Key]] = {}
+        for rule in rules:
+            key = rule.dataset, rule.model, rule.sequence_length, rule.horizon
+            if not (is_glob(rule.dataset) or is_glob(rule.model)):
+                exact.setdefault(tuple(part is not None for part in key), set()).add(key)
+        return cls(exact, tuple(rule for rule in rules if is_glob(rule.dataset) or is_glob(rule.model)))
+
+    def have(self, cell: Cell) -> bool:
+        key = cell.dataset.id, cell.model.id, cell.sequence_length, cell.horizon
+        for stated, keys in self.exact.items():
+            if tuple(part if said else None for part, said in zip(key, stated, strict=True)) in keys:
+                return True
+        return any(_matches(cell, rule) for rule in self.globs)
 
 
 def _matches(cell: Cell, rule: Exclusion) -> bool:

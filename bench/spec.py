@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
 
@@ -300,7 +301,7 @@ class Settings(Frozen):
     @field_validator("sequence_lengths", "horizons")
     @classmethod
     def _no_repeats(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        repeated = sorted({item for item in value if value.count(item) > 1})
+        repeated = sorted(item for item, count in Counter(value).items() if count > 1)
         if repeated:
             raise ValueError(f"{repeated[0]} is given twice")
         return value
@@ -357,6 +358,14 @@ class Suite(Settings):
     def products(self) -> Iterator[Product]:
         """The cross products that make its cells, in the order of the file."""
         yield Product(self, self.datasets, self.models)
+
+    @property
+    def size(self) -> int:
+        """How many cells its products have, with those that are excluded; nothing is expanded for it."""
+        return sum(
+            len(datasets) * len(models) * len(settings.sequence_lengths) * len(settings.horizons)
+            for settings, datasets, models in self.products()
+        )
 
     @property
     def origin(self) -> Origin | None:

@@ -138,9 +138,12 @@ class Preflight:
         DatasetsError
             They are not; one line for each problem.
         """
+        by_dataset: dict[str, list[Cell]] = {}
+        for cell in cells:
+            by_dataset.setdefault(cell.dataset.id, []).append(cell)
 
         def load(entry: Entry, kind: DatasetKind) -> None:
-            concerned = [cell for cell in cells if cell.dataset.id == entry.id]
+            concerned = by_dataset[entry.id]
             data = kind.load(_parameters(entry, kind), concerned[0].seed)
             self.notes[entry.id] = data.provenance.notes
             # The longest window comes first: its message says how many points are enough for all.
@@ -262,6 +265,15 @@ def left_s(cells: Iterable[float], jobs: int) -> float:
     """Seconds until `jobs` workers have ended cells of these seconds: never less than the longest of them."""
     each = list(cells)
     return max([sum(each) / jobs, *each])
+
+
+def rest_s(estimate_s: float, *, took: float) -> float:
+    """About how many more seconds a cell takes that `took` so long: one that passed its estimate is not at its end.
+
+    >>> rest_s(10.0, took=4.0), rest_s(1.0, took=60.0)
+    (6.0, 15.0)
+    """
+    return max(estimate_s - took, took / 4)
 
 
 def _flops_of_a_step(model: Entry) -> float:
