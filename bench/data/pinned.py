@@ -123,9 +123,15 @@ def locate(name: str) -> Path:
         if (sha256 := file_sha256(given)) != pinned.sha256:
             raise DataError(_differs(given, pinned, sha256))
         return given
-    cached = cache_folder() / pinned.file
-    if cached.is_file() and file_sha256(cached) == pinned.sha256:
-        return cached
+    try:
+        cached = cache_folder() / pinned.file
+        if cached.is_file() and file_sha256(cached) == pinned.sha256:
+            return cached
+    except (OSError, RuntimeError, DataError) as error:  # no right to enter it, or no home folder to hold it
+        raise DataUnavailable(
+            f"{pinned.file}: not in BENCH_DATA, and the cache cannot be read ({one_line(error)}); "
+            "name a folder that holds it in BENCH_DATA, or one for the cache in BENCH_CACHE"
+        ) from error
     return _download(pinned, cached)
 
 

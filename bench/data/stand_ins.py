@@ -16,10 +16,11 @@ from typing import Any, cast
 
 import numpy as np
 
+from bench.errors import BenchError
 from bench.seeds import generator
 
 
-class CannotReplace(Exception):
+class CannotReplace(BenchError):
     """What a dataset is made from cannot be replaced in part; the message says why."""
 
 

@@ -4,10 +4,18 @@ A suite with systems is a suite: it has their cells besides its own.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from bench.spec import AsPublished, Count, Entry, Frozen, Name, Off, Product, Settings, Split, Suite, Training, Tuning
 
@@ -80,6 +88,21 @@ class Published(Frozen):
     claims: tuple[Claim, ...] = Field((), description="What was said in words, where numbers can decide it.")
 
 
+_SECTIONS: dict[str, type[Frozen]] = {
+    "split": Split,
+    "training": Training,
+    "tuning": Tuning,
+    "as_published": AsPublished,
+}
+
+
+def _without(section: Any, plain: Mapping[str, Any]) -> Any:
+    """`section` without what is `plain`; anything else stays."""
+    if not isinstance(section, dict):
+        return section
+    return {key: value for key, value in section.items() if key not in plain or plain[key] != value}
+
+
 class Overrides(Frozen):
     """Settings of some cells, in place of the suite's; of a section, the keys that are given."""
 
@@ -89,6 +112,28 @@ class Overrides(Frozen):
     training: Training | None = Field(None, description="How models with weights are trained.")
     tuning: Tuning | Off | None = Field(None, description="The tuning budget; false for no tuning.")
     as_published: AsPublished | None = Field(None, description="Departures from the protocol.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _given(cls, content: Any) -> Any:
+        """What was given of what an earlier version kept: every key, with null or the default where none was."""
+        if not isinstance(content, dict) or content.keys() != cls.model_fields.keys():
+            return content
+        plain = {name: kind().model_dump(mode="json") for name, kind in _SECTIONS.items()}
+        given = {name: _without(value, plain.get(name, {})) for name, value in content.items() if value is not None}
+        return {name: value for name, value in given.items() if value != {}}
+
+    @model_serializer(mode="wrap")
+    def _only_given(self, full: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """The keys that were given, and of a section its own: read back, the others stay the suite's."""
+        content = full(self)
+        sections = {name: getattr(self, name) for name in self.model_fields_set}
+        return {
+            name: {key: content[name][key] for key in content[name] if key in section.model_fields_set}
+            if isinstance(section, Frozen)
+            else content[name]
+            for name, section in sections.items()
+        }
 
     def over(self, settings: Settings) -> Settings:
         """`settings` with these in place."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bench.atomic import real_folder, write_atomically
-from bench.errors import InputError, StoreError
+from bench.errors import InputError, StoreError, one_line
 from bench.reporting.export import to_csv
 from bench.reporting.page import draw, html, markdown
 from bench.reporting.source import Source, read
@@ -61,8 +61,11 @@ def write(
     try:
         _put(folder, files)
     except OSError as error:
-        reason = f"got {error.filename}: {error.strerror}"
-        raise StoreError(f"{folder}: expected a folder to write to, {reason}; name another folder") from error
+        reason = error.strerror or one_line(error)
+        place = f"{error.filename}: " if error.filename else ""  # a full disk names no file
+        raise StoreError(
+            f"{folder}: expected a folder to write to, got {place}{reason}; make room, or name another folder"
+        ) from error
     return folder / "index.html"
 
 

@@ -15,6 +15,7 @@ from bench.reporting.costs import ProbedCell, costs
 from bench.reporting.evidence import Losses, curves, losses, never_moves, trace, tuned
 from bench.reporting.judging import Contender, Families, Judged, SeedEvidence, best_of, best_set, others
 from bench.reporting.ranking import rank, standings
+from bench.reporting.recomputed import differences
 from bench.reporting.sentences import OTHER_DATA, STILL, answers, statement
 from bench.reporting.source import Source
 from bench.reporting.summary_cells import CellArrays, Cells
@@ -41,11 +42,12 @@ def summarise(source: Source, families: Families = MappingProxyType({})) -> Summ
     families
         Dataset → the part of the page whose claims are corrected together; by default all are.
     """
-    tables = source.rows
-    runs = tables["runs"]
+    source = source.without_folders()
+    runs = source.rows["runs"]
     layout = grid(runs)
     models = _models(layout)
-    sections = _Sections(source, layout, models, families).all()
+    builder = _Sections(source, layout, models, families)
+    sections = builder.all()
     ranking = rank(sections, models)
     probes = _probes(source)
     standing = standings(sections, [row.model for row in ranking.ranks], probes)
@@ -60,13 +62,19 @@ def summarise(source: Source, families: Families = MappingProxyType({})) -> Summ
         ranking=ranking,
         standings=standing,
         failures=provenance.failures(runs),
-        cautions=(*_leaks(sections), *_unstored(source, absent), *_kept(source), *provenance.cautions(runs)),
+        cautions=(
+            *_leaks(sections),
+            *differences(by_cell(runs), builder.predictions),
+            *_unstored(source, absent),
+            *_kept(source),
+            *provenance.cautions(runs),
+        ),
         kept=source.kept,
         setting=provenance.settings(runs),
         environments=provenance.environments(runs),
         probes=probes,
         counts=counts,
-        commands=provenance.commands(source.folder),
+        commands=provenance.commands(source.folder, kept=source.suite is not None),
         replicates=runs,
         folder=source.folder,
     )

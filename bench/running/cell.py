@@ -5,7 +5,6 @@ a reason. Peak memory is that of this process.
 """
 
 import math
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,20 +18,22 @@ from bench.protocol.prepare import Prepared, Scorer, load_data, prepare
 from bench.protocol.windows import TrainingData
 from bench.registry import lookup
 from bench.running.rows import Ledger, as_json, classified, known
+from bench.running.unfinished import REPORT, Resumed
 from bench.store.environment import peak_bytes, reset_peak
 from bench.store.schema import ADVICE, Rows, Status
 from bench.training.fit import Trained, shapes, train
 from bench.training.members import Fit, Member
 from bench.tuning.candidates import Candidate, resolve, space
+from bench.work_clock import work_s
 
 
-def run_cell(cell: Cell, *, device: str = "cpu") -> Rows:
+def run_cell(cell: Cell | Resumed, *, device: str = "cpu") -> Rows:
     """Load, split, scale, tune, train S replicates, and open the test part once.
 
     Parameters
     ----------
     cell
-        What to run.
+        What to run, with the trials of an earlier attempt where there are some.
     device
         A torch device for gradient models.
 
@@ -41,7 +42,8 @@ def run_cell(cell: Cell, *, device: str = "cpu") -> Rows:
     Rows
         One row of `runs` for every seed, whatever happened.
     """
-    ledger = Ledger(cell, device)
+    cell, earlier = (cell.cell, cell.trials.to_pylist()) if isinstance(cell, Resumed) else (cell, [])
+    ledger = Ledger(cell, device, earlier=earlier)
     try:
         _run(cell, ledger, device)
     except Exception as error:  # a cell's failure is a value; KeyboardInterrupt still passes
@@ -50,7 +52,7 @@ def run_cell(cell: Cell, *, device: str = "cpu") -> Rows:
 
 
 def _run(cell: Cell, ledger: Ledger, device: str) -> None:
-    deadline = time.monotonic() + (cell.time_limit_s or math.inf)
+    deadline = work_s() + (cell.time_limit_s or math.inf)
     kind = lookup(model_kinds(), cell.model.kind, "model")
     prepared = prepare(cell, load_data(cell))
     ledger.common |= prepared.provenance()
@@ -92,28 +94,25 @@ def _candidate(
     """The hyperparameters to train with: tuned where there is something to tune; `None` if all trials diverged."""
     if not (cell.tuning and space(kind, cell)):
         return resolve(kind, cell)
-    from bench.tuning.study import trial_row, tune
+    from bench.tuning.study import FinishedTrial, StudyLog, trial_row, tune
 
-    tuned = tune(
-        kind,
-        cell,
-        data,
-        device=device,
-        deadline=deadline,
-        on_batch=lambda trials: ledger.trials.extend(map(trial_row, trials)),
-    )
+    def record(trials: Sequence[FinishedTrial]) -> None:
+        ledger.trials.extend(map(trial_row, trials))
+        REPORT.get()(ledger.trials_table())
+
+    tuned = tune(kind, cell, data, device=device, deadline=deadline, log=StudyLog(record, ledger.earlier))
     ledger.common |= {"trials": len(tuned.trials), "tuning_s": tuned.tuning_s}
     return tuned.best
 
 
 def _record(group: Sequence[int], trained: Trained, *, prepared: Prepared, ledger: Ledger, kind: ModelKind) -> None:
     """The rows of the replicates of `group`; where the model draws no random number, one fit stands for all of them."""
-    started = time.perf_counter()
+    started = work_s()
     predictions = trained.predict(prepared.test)  # [K, points, D], scaled
     deterministic = not kind.random or (kind.stochastic and _copies(predictions))
     shared = {
         **prepared.provenance(),
-        "predict_s": (time.perf_counter() - started) / len(predictions),
+        "predict_s": (work_s() - started) / len(predictions),
         "peak_memory_bytes": peak_bytes(),
         "parameters": trained.parameter_count,
         "bank": trained.how,

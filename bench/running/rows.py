@@ -82,6 +82,7 @@ class Ledger:
     trials: list[dict[str, Any]] = field(default_factory=list)
     curves: list[dict[str, Any]] = field(default_factory=list)
     predictions: list[pa.Table] = field(default_factory=list)
+    earlier: Sequence[Mapping[str, Any]] = ()  # the trials of an attempt that was ended
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def add_run(self, seed: int, values: Mapping[str, Any]) -> None:
@@ -126,11 +127,15 @@ class Ledger:
             return bare._tables({})
         return tables
 
+    def trials_table(self) -> pa.Table:
+        """The trials that are finished."""
+        return table("trials", [{**self.cell.columns, **trial} for trial in self.trials])
+
     def _tables(self, known: Mapping[str, Any]) -> Rows:
         common = {**self.cell.columns, **self._provenance(), **known}
         return {
             "runs": table("runs", [{**common, **run} for run in sorted(self.runs, key=lambda run: int(run["seed"]))]),
-            "trials": table("trials", [{**self.cell.columns, **trial} for trial in self.trials]),
+            "trials": self.trials_table(),
             "curves": table("curves", [{**self.cell.columns, **point} for point in self.curves]),
             "predictions": pa.concat_tables(self.predictions) if self.predictions else table("predictions", []),
         }

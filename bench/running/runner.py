@@ -14,11 +14,12 @@ import pyarrow as pa
 
 from bench.cells import Cell
 from bench.errors import StoreError, described
-from bench.running.plan import Plan, left_s
+from bench.running.plan import Plan, left_s, rest_s
 from bench.running.rows import failed
+from bench.running.unfinished import Unfinished
 from bench.running.workers import Engine
 from bench.spec import Suite
-from bench.store import Stored, Writer, read_suite, summary, writing
+from bench.store import Stored, Writer, read_suite, read_unfinished, summary, writing
 from bench.store.environment import checkout
 from bench.store.schema import Rows, Status
 
@@ -171,6 +172,8 @@ class _Run:
         if self.plan.renewal:
             self.writer.put_renewal(self.plan.renewal, self.plan.renewal.cells)
         self.writer.restore(self.plan.restored)
+        for cell_id, old in self.plan.renamed.items():
+            self.writer.rename(old, cell_id)
         for cell_id in self.plan.outdated:
             self.writer.supersede(cell_id)
         total, pending = len(self.plan.cells), len(self.plan.pending)
@@ -184,8 +187,14 @@ class _Run:
         while self.waiting or self.running:
             if waiting := self.begin():
                 began = time.monotonic()
-                self.running[engine.submit(waiting)] = waiting, began
+                self.running[engine.submit(waiting, self.unfinished(waiting))] = waiting, began
             self.collect(timeout_s=0 if waiting else None)
+
+    def unfinished(self, cell: Cell) -> Unfinished:
+        """What is known of the study of `cell`, and where it is kept."""
+        if self.plan.fresh:
+            self.writer.forget_trials(cell.id)
+        return Unfinished(read_unfinished(self.plan.folder, cell.id), self.writer.keep_trials)
 
     def conclude(self) -> None:
         """Note which cells are still to be run again."""
@@ -259,4 +268,4 @@ class _Run:
         """About how many more seconds each running cell takes."""
         now = time.monotonic()
         for cell, began in self.running.values():
-            yield max(self.plan.seconds(cell) - (now - began), 0.0)
+            yield rest_s(self.plan.seconds(cell), took=now - began)

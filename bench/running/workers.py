@@ -25,18 +25,22 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from threading import Condition, Lock
 from typing import Any, Generic, Protocol, TypeVar
 
+import pyarrow as pa
+
 from bench.cells import Cell
 from bench.errors import InputError, described
 from bench.registry import lookup
 from bench.running.rows import failed
+from bench.running.unfinished import REPORT, Resumed, Unfinished
 from bench.store.schema import ADVICE, Rows, Status
 
 
@@ -157,8 +161,8 @@ class Worker(Generic[Q, A]):
             self._process.start()
         theirs.close()  # so that the end of the process is the end of the pipe
 
-    def call(self, question: Q) -> A:
-        """Ask there and wait for the answer.
+    def call(self, question: Q, report: Callable[[pa.Table], None] | None = None) -> A:
+        """Ask there and wait for the answer; `report` receives the trials that finish meanwhile.
 
         Raises
         ------
@@ -169,7 +173,11 @@ class Worker(Generic[Q, A]):
         """
         try:
             self._pipe.send(question)
-            answer: A | InputError = self._pipe.recv()
+            answer: A | InputError | _Trials = self._pipe.recv()
+            while isinstance(answer, _Trials):
+                if report is not None:
+                    report(answer.rows)
+                answer = self._pipe.recv()
         except (EOFError, OSError) as error:
             self._process.join()
             raise WorkerDiedError(self._process.exitcode) from error
@@ -225,10 +233,18 @@ def _interrupts_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+@dataclass(frozen=True)
+class _Trials:
+    """What a worker process sends before its answer."""
+
+    rows: pa.Table
+
+
 def _serve(pipe: Connection, target: str, device: str, threads: int) -> None:
     """What the worker process does: answers, until the pipe or the parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    REPORT.set(lambda trials: pipe.send(_Trials(trials)))
     while True:
         try:
             question = pipe.recv()
@@ -257,8 +273,8 @@ RUN_CELL = "bench.running.cell:run_cell"
 class Engine(Protocol):
     """Runs cells, like an executor of `concurrent.futures`; every engine runs the same function."""
 
-    def submit(self, cell: Cell) -> Future[Rows]:
-        """Begin `cell`, or queue it.
+    def submit(self, cell: Cell, unfinished: Unfinished | None = None) -> Future[Rows]:
+        """Begin `cell`, or queue it; `unfinished` holds its earlier trials, and receives those that finish.
 
         The future holds rows, whatever becomes of the cell. An exception in it is a fault of the engine, or
         tells that the engine was closed, or is the `InputError` of what cannot be imported.
@@ -306,10 +322,15 @@ class InlineEngine:
         self._run_cell = _with_threads(target, 1)
         self._device = device
 
-    def submit(self, cell: Cell) -> Future[Rows]:
+    def submit(self, cell: Cell, unfinished: Unfinished | None = None) -> Future[Rows]:
         """Run `cell` now."""
+        unfinished = unfinished or Unfinished()
         future: Future[Rows] = Future()
-        future.set_result(self._run_cell(cell, device=self._device))
+        token = REPORT.set(unfinished.record)
+        try:
+            future.set_result(self._run_cell(unfinished.request(cell), device=self._device))
+        finally:
+            REPORT.reset(token)
         return future
 
     def close(self) -> None:
@@ -329,13 +350,13 @@ class ProcessEngine:
         self._threads = ThreadPoolExecutor(jobs, thread_name_prefix="cell")
         self._gate = SharedGate()
         self._lock = Lock()  # guards what follows
-        self._idle: list[Worker[Cell, Rows]] = []
-        self._workers: set[Worker[Cell, Rows]] = set()
+        self._idle: list[Worker[Cell | Resumed, Rows]] = []
+        self._workers: set[Worker[Cell | Resumed, Rows]] = set()
         self._closed = False
 
-    def submit(self, cell: Cell) -> Future[Rows]:
+    def submit(self, cell: Cell, unfinished: Unfinished | None = None) -> Future[Rows]:
         """Run `cell` on the next free worker."""
-        return self._threads.submit(self._run, cell)
+        return self._threads.submit(self._run, cell, unfinished or Unfinished())
 
     def close(self) -> None:
         """Kill the workers: an idle one has nothing to lose, a busy one's cell is not wanted any more."""
@@ -347,13 +368,13 @@ class ProcessEngine:
         for worker in self._workers:
             worker.join()
 
-    def _run(self, cell: Cell) -> Rows:
+    def _run(self, cell: Cell, unfinished: Unfinished) -> Rows:
         exit_code = None
         for entrance in (self._gate.adjacent, self._gate.alone):
             with entrance():
                 worker = self._take()
                 try:
-                    rows = worker.call(cell)
+                    rows = worker.call(unfinished.request(cell), unfinished.record)
                 except WorkerDiedError as death:
                     self._discard(worker)
                     exit_code = death.exit_code
@@ -362,7 +383,7 @@ class ProcessEngine:
                     return rows
         return failed(cell, *_classified(exit_code), device=self._device)
 
-    def _take(self) -> Worker[Cell, Rows]:
+    def _take(self) -> Worker[Cell | Resumed, Rows]:
         with self._lock:
             if self._closed:
                 raise CancelledError
@@ -371,15 +392,15 @@ class ProcessEngine:
                 if idle.alive:
                     return idle
                 self._workers.discard(idle)  # it died between two cells: no matter of the next one
-            worker: Worker[Cell, Rows] = Worker(self._target, self._device)
+            worker: Worker[Cell | Resumed, Rows] = Worker(self._target, self._device)
             self._workers.add(worker)
             return worker
 
-    def _give_back(self, worker: Worker[Cell, Rows]) -> None:
+    def _give_back(self, worker: Worker[Cell | Resumed, Rows]) -> None:
         with self._lock:
             self._idle.append(worker)
 
-    def _discard(self, worker: Worker[Cell, Rows]) -> None:
+    def _discard(self, worker: Worker[Cell | Resumed, Rows]) -> None:
         with self._lock:
             self._workers.discard(worker)
             if self._closed:

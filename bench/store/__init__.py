@@ -8,6 +8,7 @@
     ├── probes/      <cell id>-<machine>.parquet     by `bench probe`, whether or not the cell is stored
     ├── superseded/                        the same four, of cells whose data, settings or code have changed
     ├── .pending/                          parts that are being added, and notes of those being removed
+    ├── unfinished/  <cell id>.parquet     the trials of a cell that is still tuned, batch by batch
     ├── suite.json                         the suite of the last run, or else of the first probe
     ├── .strays/                           what lay in .pending/ and is of no writer: it is moved there, and said
     ├── fresh.json                         cells that `bench run --fresh` has not run again yet, where there are any
@@ -30,6 +31,7 @@ from bench.store.reader import (
     read,
     read_cell,
     read_suite,
+    read_unfinished,
     readable,
     stored,
     summary,
@@ -52,6 +54,7 @@ __all__ = [
     "read_cell",
     "read_renewal",
     "read_suite",
+    "read_unfinished",
     "readable",
     "stored",
     "summary",

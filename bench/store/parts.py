@@ -74,7 +74,7 @@ def check_version(part: Path) -> None:
         The part is of another schema version.
     """
     try:
-        with open_file(part) as source, _parquet(source) as file:
+        with open_file(part) as source, parquet(source) as file:
             version = _version(file.schema_arrow)
     except (pa.ArrowException, OSError):
         return
@@ -115,7 +115,7 @@ def _completed(rows: pa.Table, schema: pa.Schema) -> pa.Table:
     return pa.table(columns, schema=schema)
 
 
-def _parquet(source: BinaryIO) -> pq.ParquetFile:
+def parquet(source: BinaryIO) -> pq.ParquetFile:
     """The file that `source`, as `open_file` gives it, holds."""
     small = os.fstat(source.fileno()).st_size <= _SMALL
     content = pa.BufferReader(source.read()) if small else source
@@ -124,7 +124,7 @@ def _parquet(source: BinaryIO) -> pq.ParquetFile:
 
 def _open(part: Path, take: Callable[[pq.ParquetFile], T]) -> T | None:
     try:
-        with open_file(part) as source, _parquet(source) as file:
+        with open_file(part) as source, parquet(source) as file:
             _check_schema(part, file.schema_arrow)
             return take(file)
     except FileNotFoundError as error:

@@ -21,7 +21,7 @@ import pyarrow as pa
 from bench.atomic import open_file, write_atomically
 from bench.cells import CellKey, CellSpec
 from bench.errors import StoreError
-from bench.store.parts import check, check_version, load, part_of, remedy, unreadable
+from bench.store.parts import check, check_version, load, parquet, part_of, remedy, unreadable
 from bench.store.rules import JoinedParts, broken
 from bench.store.schema import ALL, KEY, SCHEMAS, Rows, Status
 
@@ -50,6 +50,8 @@ class Stored:
         Seconds that it had, where these were too few; else `None`.
     started_at
         When it was begun; `None` where the rows do not say.
+    identity
+        The id that a cell with a time limit has today, which in an earlier version the limit entered; else `None`.
     """
 
     key: CellKey
@@ -59,6 +61,7 @@ class Stored:
     train_windows: int | None
     time_limit_s: float | None = None
     started_at: datetime | None = None
+    identity: str | None = None
 
     def is_worth_another_try(self, time_limit_s: float | None) -> bool:
         """Whether it may end otherwise with such a limit: its data was unavailable, or its time was too short."""
@@ -215,6 +218,7 @@ def summary(runs: pa.Table) -> Stored:
 def _summary(rows: Sequence[Mapping[str, Any]]) -> Stored:
     first = next((row for row in rows if row["status"] != Status.OK), rows[0])
     fits = rows[:1] if first["deterministic"] else rows  # one fit, reported in the row of every seed
+    spec = CellSpec.from_json(first["spec"])
     out_of_time = first["status"] == Status.OUT_OF_TIME
     spent = sum((row["fit_s"] or 0.0) + (row["predict_s"] or 0.0) for row in fits)
     return Stored(
@@ -223,8 +227,9 @@ def _summary(rows: Sequence[Mapping[str, Any]]) -> Stored:
         reason=first["reason"] or "",
         seconds=spent + (first["tuning_s"] or 0.0),
         train_windows=first["train_windows"],
-        time_limit_s=CellSpec.from_json(first["spec"]).time_limit_s if out_of_time else None,
+        time_limit_s=spec.time_limit_s if out_of_time else None,
         started_at=first["started_at"],
+        identity=None if spec.time_limit_s is None else spec.cell_id,
     )
 
 
@@ -295,6 +300,21 @@ def read_probes(folder: Path, *, machine: str | None = None) -> pa.Table:
     """
     names = [name for name in cell_ids(folder, "probes") if machine in (None, name.rpartition("-")[2])]
     return _joined("probes", _parts(folder, "probes", names))
+
+
+UNFINISHED = "unfinished"
+"""The folder, within a results folder, of the trials of cells that are not stored yet."""
+
+
+def read_unfinished(folder: Path, cell_id: str) -> pa.Table | None:
+    """The finished trials of a cell whose study was ended; `None` where there are none that can be used."""
+    try:
+        with open_file(part_of(folder, UNFINISHED, cell_id)) as stream, parquet(stream) as file:
+            trials = file.read()
+    except (pa.ArrowException, OSError):
+        return None  # they are made again
+    whole = trials.schema.equals(SCHEMAS["trials"]) and trials["cell_id"].unique().to_pylist() == [cell_id]
+    return trials if whole else None
 
 
 NAME = "suite.json"

@@ -12,7 +12,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,10 +20,10 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bench.atomic import kind_of, open_file, open_lock, real_folder, sync
+from bench.atomic import kind_of, open_file, open_lock, real_folder, sync, write_atomically
 from bench.errors import StoreError
 from bench.store.parts import part_of, probe_part
-from bench.store.reader import cell_ids, stored, write_suite
+from bench.store.reader import UNFINISHED, cell_ids, read_cell, stored, write_suite
 from bench.store.renewal import Renewal, write_renewal
 from bench.store.schema import ALL, SCHEMAS, Rows
 
@@ -124,6 +124,22 @@ class Writer:
             for name in TABLES:
                 _write(staged, name, rows[name])
             _commit(self.folder, cell_id)
+        self.forget_trials(cell_id)
+
+    def keep_trials(self, trials: pa.Table) -> None:
+        """Keep the finished trials of a cell whose study goes on; `put` and `forget_trials` remove them."""
+        (cell_id,) = trials["cell_id"].unique().to_pylist()
+        content = pa.BufferOutputStream()
+        pq.write_table(trials, content, compression="zstd", write_page_checksum=True)
+        with _writable(self.folder):
+            path = part_of(self.folder, UNFINISHED, cell_id)
+            real_folder(path.parent)
+            write_atomically(path, content.getvalue().to_pybytes())
+
+    def forget_trials(self, cell_id: str) -> None:
+        """Remove what `keep_trials` has kept of a cell, if anything."""
+        with _writable(self.folder), suppress(FileNotFoundError, NotADirectoryError):
+            part_of(self.folder, UNFINISHED, cell_id).unlink()
 
     def put_suite(self, text: str) -> None:
         """Keep `text`, a suite as JSON; nothing is written where the folder holds that already."""
@@ -150,6 +166,17 @@ class Writer:
         """Set a cell aside: its rows are no longer read, and `restore` brings them back."""
         with _writable(self.folder):
             _move(cell_id, self.folder, self.folder / ARCHIVE)
+
+    def rename(self, old: str, new: str) -> None:
+        """Store the rows of the cell `old` under the id `new` as well."""
+        rows = {name: read_cell(self.folder, name, old) for name in TABLES}
+        at = 0  # the first column of every table
+        self.put(
+            {
+                name: table.set_column(at, table.schema.field(at), pa.array([new] * table.num_rows, pa.string()))
+                for name, table in rows.items()
+            }
+        )
 
     def restore(self, wanted: Iterable[str]) -> None:
         """Bring back those of the cells `wanted` that were set aside and are not stored."""

@@ -3,7 +3,6 @@
 import functools
 import logging
 import math
-import time
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -13,9 +12,9 @@ from torch import Tensor, nn
 
 from bench.array_types import FloatArray
 from bench.cgroups import memory_left
-from bench.errors import OutOfTime
+from bench.errors import DataError, OutOfTime
 from bench.models.base import ModelKind, Shape
-from bench.protocol.windows import Examples, TrainingData
+from bench.protocol.windows import Examples, TrainingData, Windows
 from bench.spec import Training
 from bench.training.batches import Epochs, OnDevice, Tensors, in_order, targets_ahead
 from bench.training.members import Member
@@ -30,6 +29,7 @@ from bench.training.steppers import (
     member_losses,
     why_not,
 )
+from bench.work_clock import work_s
 
 SHARE = 0.25  # of the free memory: other processes train next to this one, and estimates are estimates
 ROWS = 4  # of the batch that is measured
@@ -88,7 +88,7 @@ class Bank:
     device
         A torch device.
     deadline
-        `time.monotonic()` after which a step raises `OutOfTime`.
+        `work_s()` after which a step raises `OutOfTime`.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class Bank:
         total = torch.zeros(len(live), dtype=torch.float64, device=self._device)
         seen = 0
         for which in self._epochs.batches(order):  # [L, B]
-            if time.monotonic() > self.deadline:
+            if work_s() > self.deadline:
                 raise OutOfTime("the cell's time limit passed while training")
             total += self.stepper.step(*self._train.batch(which)) * which.shape[1]
             seen += which.shape[1]
@@ -183,7 +183,19 @@ class Bank:
 
 
 def _epochs(data: TrainingData, settings: Training, module: nn.Module) -> Epochs:
+    """The epochs over the train part.
+
+    Raises
+    ------
+    DataError
+        State is to be carried from window to window, and there are gaps between them.
+    """
     stride = data.train.sequence_length if carries_state(module) else None
+    if stride and isinstance(data.train, Windows) and not isinstance(data.train.places, range):
+        raise DataError(
+            "expected a train part without gaps in time, since carries_state hands the state from window to window, "
+            "got one with gaps; set carries_state: false, or across_gaps: true"
+        )
     return Epochs(len(data.train), settings, data.as_published, stride)
 
 

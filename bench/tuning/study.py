@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +30,7 @@ from bench.store.schema import Status
 from bench.training.fit import train
 from bench.training.members import Fit, Member, group
 from bench.tuning.candidates import Candidate, defaults, resolve, space
+from bench.work_clock import work_s
 
 
 def trial_row(trial: FinishedTrial) -> dict[str, Any]:
@@ -72,6 +72,22 @@ class Tuned:
     tuning_s: float
 
 
+@dataclass(frozen=True)
+class StudyLog:
+    """What is known of a study while it goes on.
+
+    Parameters
+    ----------
+    on_batch
+        Receives each finished batch.
+    earlier
+        Rows of `trials` of an attempt that was ended: where the study asks for the very same, they are its answers.
+    """
+
+    on_batch: Callable[[Sequence[FinishedTrial]], None] = lambda _trials: None
+    earlier: Sequence[Mapping[str, Any]] = ()
+
+
 def tune(
     kind: ModelKind,
     cell: Cell,
@@ -79,12 +95,12 @@ def tune(
     *,
     device: str = "cpu",
     deadline: float = math.inf,
-    on_batch: Callable[[Sequence[FinishedTrial]], None] = lambda _trials: None,
+    log: StudyLog = StudyLog(),
 ) -> Tuned:
     """Search the cell's space with its budget of trials; trials see the train and validation parts only.
 
     The first trial is the cell's own values, so tuning never does worse on validation than not tuning.
-    `on_batch` receives each finished batch, so that what is known survives an `OutOfTime`.
+    What `log` receives survives an `OutOfTime`.
 
     Raises
     ------
@@ -93,21 +109,62 @@ def tune(
     """
     if not cell.tuning:
         raise ValueError("this cell is not to be tuned: cell.tuning is None")
-    started = time.perf_counter()
+    started = work_s()
     study = _study(cell, cell.tuning)
     distributions = {name: _distribution(choices) for name, choices in space(kind, cell).items()}
     study.enqueue_trial(defaults(kind, cell))
     finished: list[FinishedTrial] = []
+    known_s = 0.0
     while len(finished) < cell.tuning.trials:
         size = min(cell.tuning.batch, cell.tuning.trials - len(finished))
         trials = [study.ask(distributions) for _ in range(size)]
-        fits = _fit_trials(kind, cell, trials, data=data, device=device, deadline=deadline)
+        fits = _known_fits(kind, cell, trials, log.earlier)
+        known_s += sum(fit.fit_s for fit in fits)
+        fits = fits or _fit_trials(kind, cell, trials, data=data, device=device, deadline=deadline)
         batch = [_finish(study, trial, fit) for trial, fit in zip(trials, fits, strict=True)]
-        on_batch(batch)
+        log.on_batch(batch)
         finished += batch
     best = _best(finished)
     candidate = resolve(kind, cell, best.overrides) if best else None
-    return Tuned(candidate, finished, time.perf_counter() - started)
+    return Tuned(candidate, finished, known_s + work_s() - started)
+
+
+def _known_fits(
+    kind: ModelKind, cell: Cell, trials: Sequence[Trial], earlier: Sequence[Mapping[str, Any]]
+) -> list[Fit]:
+    """The fits of an earlier attempt at the very same `trials`, reported to the pruner as they were; or none.
+
+    The pruner hears of them epoch by epoch, as from a bank: what it allows later trials depends on that.
+    """
+    rows = {row["trial"]: row for row in earlier}
+    known = [rows.get(trial.number) for trial in trials]
+    fits = [
+        _known_fit(row)
+        for row, trial in zip(known, trials, strict=True)
+        if row is not None and json.loads(row["parameters"]) == trial.params
+    ]
+    if len(fits) < len(trials):
+        return []
+    for positions in group([_member(kind, cell, trial) for trial in trials]) if kind.gradient else ():
+        for epoch in range(max(fits[position].epochs for position in positions)):
+            for position in positions:
+                fit = fits[position]
+                if epoch < fit.epochs and (fit.status is Status.OK or epoch + 1 < fit.epochs):
+                    trials[position].report(fit.validation_mses[epoch], epoch + 1)
+                    trials[position].should_prune()
+    return fits
+
+
+def _known_fit(row: Mapping[str, Any]) -> Fit:
+    failed, error = row["state"] == "failed", row["validation_mse_scaled"]
+    return Fit(
+        status=Status.DIVERGED if failed else Status.OK,
+        epochs=row["epochs"],
+        validation_mse=math.inf if error is None else error,
+        validation_mses=list(row["validation_curve"]),
+        pruned=row["state"] == "pruned",
+        fit_s=row["duration_s"],
+    )
 
 
 def _fit_trials(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.data import pinned as module
 from bench.data.pinned import PINNED, Pinned, cache_folder, fetch, locate, verify
 from bench.errors import DataError, DataUnavailable, InputError
 
@@ -221,3 +222,23 @@ def test_a_folder_that_cannot_be_looked_at_is_said(monkeypatch: pytest.MonkeyPat
     with pytest.raises(DataError, match=r"BENCH_DATA: expected folders that can be read, got x+: File name too long"):
         locate("small")
     assert [held.state for held in (verify("small"), *fetch(["small"]))] == ["damaged", "damaged"]
+
+
+@pytest.mark.parametrize("reason", ["entered", "no home"])
+def test_a_cache_that_cannot_be_read_leaves_the_data_unavailable(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, reason: str
+) -> None:
+    monkeypatch.delenv("BENCH_DATA", raising=False)
+    if reason == "entered":
+        monkeypatch.setenv("BENCH_CACHE", str(tmp_path / ("n" * 300)))  # the system refuses to look for it
+    else:
+        monkeypatch.delenv("BENCH_CACHE", raising=False)
+        monkeypatch.setenv("HOME", "relative")
+        monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+        monkeypatch.setattr(module, "cache_folder", _no_home)
+    with pytest.raises(DataUnavailable, match=r"TSLA.csv: not in BENCH_DATA, and the cache cannot be read \(.*BENCH_C"):
+        locate("TSLA")
+
+
+def _no_home() -> Path:
+    raise RuntimeError("could not determine the home directory")

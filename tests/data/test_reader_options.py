@@ -1,6 +1,9 @@
 """The options of a data file: what they mean, what they refuse, and that files of before are read as before."""
 
+import bz2
+import gzip
 import json
+import lzma
 import os
 import socket
 from datetime import date, datetime
@@ -195,6 +198,21 @@ def test_rows_keep_their_lines_where_some_are_left_out(path: Path) -> None:
     assert _refusal(path, content, where={"id": "b", "t": 3}).startswith("expected rows with all that where says")
 
 
+@pytest.mark.parametrize("ids", [("1", "2"), ("a", "b")])
+def test_several_series_are_known_by_numbers_and_names(ids: tuple[str, str], path: Path) -> None:
+    content = "shop,t,x\n" + "".join(f"{name},{row},{row}\n" for row in range(20) for name in ids)
+    said = _refusal(path, content, time="t")
+    assert f"several series seem to be in this file: 'shop' has {ids[0]}, {ids[1]}; state the one to read" in said
+    assert _values(_load(path, content, time="t", where={"shop": ids[1]})) == [float(row) for row in range(20)]
+
+
+def test_a_column_that_changes_in_blocks_is_said(path: Path) -> None:
+    content = "site,x\n" + "".join(f"{name},{row}\n" for name in "ab" for row in range(20))
+    (note,) = _load(path, content).provenance.notes
+    assert note.startswith("'site' changes like the name of a series (a, b), and all rows were read as one: state the")
+    assert _load(path, content.replace("b,", "a,")).provenance.notes == ()
+
+
 @pytest.mark.parametrize(
     ("content", "options", "values"),
     [
@@ -205,12 +223,21 @@ def test_rows_keep_their_lines_where_some_are_left_out(path: Path) -> None:
         ("x,y\nm,s\n1,5\n2,6\n", {"header": 2, "column": "s"}, [5.0, 6.0]),
         ("x\ty\n1\t5\n", {}, [1.0]),
         ("t|x\n1|5\n", {}, [5.0]),
+        ('"t";"x"\n"1";"5"\n', {}, [5.0]),
         ("x,2\n1,5\n", {"column": 2}, [5.0]),
         ("x,3\n1,5\n", {"column": 2}, [5.0]),
     ],
 )
 def test_headers(content: str, options: dict[str, Any], values: list[float], path: Path) -> None:
     assert _values(_load(path, content, **options)) == values
+
+
+def test_names_are_shown_in_one_line_and_not_all_of_many(path: Path) -> None:
+    said = _refusal(path, '"a\nb","c\x1b[31md"\n1,2\n')
+    assert said == "unknown column 'x' (known: a\\nb, c\\x1b[31md)"
+    said = _refusal(path, ";".join(f"column {number}" for number in range(10_000)) + "\n" + ";".join("1" * 10_000))
+    assert len(said) < 1000
+    assert "the columns seem to be separated by ';': 'column 0', 'column 1'" in said
 
 
 def test_a_note_says_how_lines_were_cut(path: Path) -> None:
@@ -228,6 +255,34 @@ def test_a_carriage_return_within_a_line_is_refused(path: Path) -> None:
 
 def test_a_quote_within_a_value_is_refused(path: Path) -> None:
     assert "expected a CSV file that can be read" in _refusal(path, 'x,y\n"4"5,1\n')
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".feather"])
+def test_a_table_that_is_called_csv_is_said_to_be_one(suffix: str, path: Path) -> None:
+    write = parquet.write_table if suffix == ".parquet" else feather.write_feather
+    write(pa.table({"x": [1.0]}), path)
+    assert _refusal(path) == f"expected CSV text, got a table in another format; name it {suffix}"
+
+
+@pytest.mark.parametrize(
+    ("content", "program", "suffix"),
+    [
+        (gzip.compress(b"x\n1\n"), "gzip", ".gz"),
+        (bz2.compress(b"x\n1\n", 5), "bzip2", ".bz2"),
+        (lzma.compress(b"x\n1\n"), "xz", ".xz"),
+        (pa.compress(b"x\n1\n", codec="zstd", asbytes=True), "zstd", ".zst"),
+    ],
+)
+def test_a_compressed_file_that_is_called_csv_is_said_to_be_one(
+    content: bytes, program: str, suffix: str, path: Path
+) -> None:
+    path.write_bytes(content)
+    assert _refusal(path) == f"expected CSV text, got a file that {program} has compressed; name it .csv{suffix}"
+
+
+@pytest.mark.parametrize("name", ["PAR1", "ARROW1", "FEA1", "BZh", "PK"])
+def test_a_column_may_be_called_as_formats_begin(name: str, path: Path) -> None:
+    assert _values(_load(path, f"{name},x\n1,2\n")) == [2.0]
 
 
 @pytest.mark.parametrize("kind", ["pipe", "socket", "folder", "device"])
@@ -280,6 +335,38 @@ def test_tables_of_other_formats_hold_the_same(suffix: str, tmp_path: Path) -> N
     assert _refusal(path).startswith("expected a ")
 
 
+def test_the_sheet_that_was_read_is_said(tmp_path: Path) -> None:
+    pytest.importorskip("openpyxl")
+    path = tmp_path / "mine.xlsx"
+    with pd.ExcelWriter(path) as writer:
+        pd.DataFrame({"x": [1, 2]}).to_excel(writer, sheet_name="this", index=False)
+        pd.DataFrame({"x": [3, 4]}).to_excel(writer, sheet_name="other", index=False)
+    series = _loaded(path)
+    assert _values(series) == [1.0, 2.0]
+    assert series.provenance.notes == ("of 2 sheets, the first was read, 'this'",)
+
+
+def test_columns_of_any_type_may_stand_next_to_the_values(tmp_path: Path) -> None:
+    path = tmp_path / "mine.parquet"
+    columns = {
+        "x": [1.0, 2.0],
+        "shop": pa.array([1, 2]),
+        "list": [[1], [2, 3]],
+        "struct": [{"a": 1}, {"a": 2}],
+        "flag": [True, None],
+        "bytes": [b"\xff", b"a"],
+        "nothing": pa.nulls(2),
+        "clock": pa.array([1, 2], pa.time64("us")),
+        "span": pa.array([1, 2], pa.duration("us")),
+        "kind": pa.array(["a", "b"]).dictionary_encode(),
+    }
+    parquet.write_table(pa.table(columns), path)
+    assert _values(_loaded(path)) == [1.0, 2.0]
+    assert _values(_loaded(path, where={"shop": 2, "kind": "b"})) == [2.0]
+    assert _values(_loaded(path, where={"shop": "2"})) == [2.0]
+    assert "unknown value of 'shop' '3' (known: 1, 2)" in _refusal(path, where={"shop": 3})
+
+
 def test_decimals_are_the_nearest_doubles(tmp_path: Path) -> None:
     path = tmp_path / "mine.parquet"
     random = np.random.default_rng(0)
@@ -322,6 +409,16 @@ def test_values_outside_the_bounds_that_a_parquet_file_states_are_refused(tmp_pa
     content = path.read_bytes().replace(np.float64(41).tobytes(), np.float64(4100).tobytes(), 1)
     path.write_bytes(content)
     assert "values from 0.0 to 4100.0, where the file states -0.0 to 99.0: it is damaged" in _refusal(path)
+
+
+def test_whole_times_of_a_parquet_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.parquet"
+    days = [20201230, 20201231, 20210101]
+    large = [2**63 + 1, 2**63 + 2, 2**63 + 3]
+    parquet.write_table(pa.table({"day": days, "large": pa.array(large, pa.uint64()), "x": [1, 2, 3]}), path)
+    assert _times(_loaded(path, time="day"))[-1] == "2021-01-01"
+    assert _times(_loaded(path, time="day", time_format="%Y%m%d"))[-1] == "2021-01-01"
+    assert "expected whole numbers below 2^63, got larger ones" in _refusal(path, time="large")
 
 
 def test_zones_of_parquet_files_are_kept(tmp_path: Path) -> None:

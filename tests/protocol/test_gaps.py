@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings, strategies as st
+from pyarrow import parquet
 
 from bench.cells import Cell, expand
 from bench.data import DATASETS
@@ -20,8 +22,10 @@ FILES = Path(__file__).parents[1] / "data" / "files"
 
 def cell(dataset: str, **changes: Any) -> Cell:
     """A cell of the persistence forecast on a file; `changes` are keys of the suite."""
-    text = f"name: gaps\ndatasets: [{{kind: file, {dataset}}}]\nmodels: [persistence]\nseeds: 1\ntuning: false\n"
-    text += "".join(f"{key}: {value}\n" for key, value in ({"sequence_lengths": "[5]"} | changes).items())
+    text = f"name: gaps\ndatasets: [{{kind: file, {dataset}}}]\nseeds: 1\ntuning: false\n"
+    text += "".join(
+        f"{key}: {value}\n" for key, value in ({"models": "[persistence]", "sequence_lengths": "[5]"} | changes).items()
+    )
     (one,) = expand(load(FILES / "suite.yaml", datasets=DATASETS, models=MODELS, text=text))
     return one
 
@@ -99,6 +103,18 @@ def test_moments_are_stored_with_their_zone() -> None:
     assert times == ["2024-01-01T02:30:00.000000Z", "2024-01-01T03:30:00.000000Z"]  # 08:00 and 09:00 at +05:30
 
 
+def test_large_integers_are_right_once_an_offset_is_subtracted(tmp_path: Path) -> None:
+    table = parquet.read_table(FILES / "integers-beyond-2-53-parquet.parquet")
+    exact = table["x"].to_pylist()
+    assert (exact[0], exact[-1], len(exact)) == (1600000000000000140, 1600000000000012446, 100)
+    path = tmp_path / "mine.parquet"
+    parquet.write_table(pa.table({"t": table["t"], "x": [value - exact[0] for value in exact]}), path)
+    run = run_cell(cell(f"path: {path}, column: x, time: t"))["runs"].to_pylist()[0]
+    squares = [(exact[at] - exact[at - 1]) ** 2 for at in range(80, 100)]
+    assert run["rmse"] == pytest.approx((sum(squares) / 20) ** 0.5, rel=1e-12)
+    assert f"{run['rmse']:.2f}" == "129.48"
+
+
 def test_times_without_a_zone_are_stored_without_one() -> None:
     one = cell("path: month-only-dates.csv, column: Passengers, time: Month")
     assert run_cell(one)["predictions"]["time"].to_pylist()[-1] == "1960-12-01T00:00:00.000000"
@@ -134,3 +150,15 @@ def test_a_constant_train_part_is_scaled_by_1() -> None:
 def test_a_view_stays_a_view_where_there_is_no_gap() -> None:
     windows = Windows(np.arange(20.0)[:, None], range(5, 20), 20, 5, 1).between((25,))
     assert np.shares_memory(windows.inputs(slice(None)), windows.values)
+
+
+@pytest.mark.parametrize("carries", [True, False])
+def test_state_is_not_carried_across_gaps(carries: bool) -> None:
+    one = cell(
+        "path: gaps-below-max-gap.csv, column: load, time: time",
+        models=f"[{{kind: lstm, hidden_size: 2, carries_state: {str(carries).lower()}}}]",
+        training="{epochs: 1}",
+    )
+    run = run_cell(one)["runs"].to_pylist()[0]
+    assert run["status"] == ("invalid_data" if carries else "ok")
+    assert not carries or "expected a train part without gaps in time, since carries_state" in run["reason"]

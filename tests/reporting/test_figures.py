@@ -6,6 +6,7 @@ from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import matplotlib as mpl
+import pyarrow as pa
 import pytest
 
 from bench.reporting.figures.style import looks
@@ -14,6 +15,7 @@ from bench.reporting.source import Source
 from bench.reporting.summary import summarise
 from bench.reporting.values import Model, Summary
 from bench.store.schema import Rows, Status
+from bench.text import number
 
 Fake = Callable[..., Rows]
 HOSTILE = '<script>alert(1)</script> $x_1$ id="a" #1d2429 1.23456'
@@ -151,3 +153,16 @@ def test_a_skill_far_below_zero_keeps_the_others_readable(fake: Fake, summary: C
     assert ">−87.5<" in svg
     ticks = [float(text.replace("−", "-")) for text in re.findall(r">(−?\d\.\d+)<", svg)]
     assert min(ticks) >= -1.2
+
+
+def test_a_run_without_validation_is_described_by_its_training_loss(
+    fake: Fake, summary: Callable[[Rows], Summary]
+) -> None:
+    rows = fake(datasets=["gbm"], models=["persistence", "lstm"], lengths=(10,), seeds=1)
+    curves = rows["curves"]
+    at = curves.schema.get_field_index("validation_mse_scaled")
+    without = curves.set_column(at, curves.schema.field(at), pa.nulls(curves.num_rows, pa.float64()))
+    (picture,) = (each for each in draw(summary({**rows, "curves": without})) if each.name.startswith("curves"))
+    loss = curves["train_loss"].to_pylist()[-1]
+    assert f"lstm stops after 40 epochs, its last training loss is {number(loss)}" in picture.svg
+    assert "nan" not in picture.svg

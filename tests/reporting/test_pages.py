@@ -290,12 +290,28 @@ def test_a_file_in_the_place_of_the_folder_is_one_line(fake: Fake, tmp_path: Pat
     assert (tmp_path / "taken").read_text() == "kept"
 
 
+def test_a_disk_without_room_is_one_line(fake: Fake, tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    _store(tmp_path / "results", fake(datasets=["gbm"], models=["persistence"], lengths=(30,)))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))  # no file may become longer
+        with pytest.raises(StoreError) as caught:
+            write(tmp_path / "results", tmp_path / "reports")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert str(caught.value) == (
+        f"{tmp_path / 'reports' / 'fake'}: expected a folder to write to, got File too large; make room, or name "
+        "another folder"
+    )
+
+
 def test_both_pages_say_how_to_read_them_and_to_make_them_again(fake: Fake) -> None:
     made = files(fake(datasets=["gbm"], lengths=(30,)))
     for page in (made["index.html"], made["report.md"]):
         assert "How to read this" in page
         assert "The square root of the mean squared error" in page
-        assert "bench run SUITE_FILE --results results/fake" in page
+        assert "bench report results/fake" in page
 
 
 def _store(folder: Path, rows: Rows) -> None:

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import random
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from bench import store
 from bench.cells import Cell
 from bench.data import DATASETS
 from bench.errors import DataUnavailable, StoreError
+from bench.models import MODELS
 from bench.running import plan, runner
 from bench.running.plan import prepare
 from bench.running.rows import failed
 from bench.running.runner import STUDIES, Event, Finished, Outcome, Planned, Started, run
+from bench.running.unfinished import Unfinished
 from bench.running.workers import start
-from bench.spec import Suite, Tuning
+from bench.spec import Entry, Suite, Training, Tuning
 from bench.store.schema import SCHEMAS, Status
 
 MakeCell = Callable[..., Cell]
@@ -287,3 +292,71 @@ def wait_for_the_first_change(folder: Path, process: subprocess.Popen[bytes]) ->
     lock, before = folder / ".lock", (folder / ".lock").stat().st_mtime_ns if (folder / ".lock").exists() else 0
     while process.poll() is None and not (lock.exists() and lock.stat().st_mtime_ns != before):
         time.sleep(0.002)
+
+
+def test_a_cell_that_is_killed_in_mid_tuning_goes_on_from_its_last_batch(tmp_path: Path, make_cell: MakeCell) -> None:
+    gru = Entry(id="net", kind="gru", parameters=MODELS["gru"].parameters().model_dump(mode="json"))
+    walk = Entry(id="walk", kind="random", parameters=DATASETS["random"].parameters().model_dump(mode="json"))
+    cell = dataclasses.replace(
+        make_cell(), dataset=walk, model=gru, training=Training(epochs=2), tuning=Tuning(trials=6, batch=2)
+    )
+    whole, resumed = tmp_path / "whole", tmp_path / "resumed"
+    started = partial(start, "inline", jobs=1, device="cpu")
+    run(prepare([cell], whole), started, jobs=1, device="cpu", listener=lambda _: None)
+    trials = store.read(whole, "trials")
+    with store.writing(resumed) as writer:
+        writer.keep_trials(trials.slice(0, 4))  # as a run leaves them that is killed in the third batch
+    kept = resumed / "unfinished" / f"{cell.id}.parquet"
+    assert kept.exists()
+    run(prepare([cell], resumed), started, jobs=1, device="cpu", listener=lambda _: None)
+    assert not kept.exists()
+    again = store.read(resumed, "trials")
+    assert again.slice(0, 4) == trials.slice(0, 4)  # the very same, to the time that they took
+    assert again.drop(["duration_s"]) == trials.drop(["duration_s"])
+    assert [row["mse"] for row in _rows(resumed, "runs")] == [row["mse"] for row in _rows(whole, "runs")]
+
+
+@pytest.mark.usefixtures("fakes")
+@pytest.mark.parametrize("engine", ["inline", "processes"])
+def test_trials_are_kept_as_their_batches_end(tmp_path: Path, make_cell: MakeCell, engine: str) -> None:
+    """The stand-in reports two batches and then fails as a worker does that is killed."""
+    cell = dataclasses.replace(make_cell("batches"), tuning=Tuning(trials=4))
+    unfinished: list[int] = []
+    with (
+        store.writing(tmp_path) as writer,
+        closing(start(engine, jobs=1, device="cpu", target="fake_cells:run_cell")) as running,
+    ):
+
+        def keep(trials: pa.Table) -> None:
+            writer.keep_trials(trials)
+            unfinished.append(trials.num_rows)
+
+        running.submit(cell, Unfinished(None, keep)).result(60)
+        kept = store.read_unfinished(tmp_path, cell.id)
+        assert kept is not None
+        assert (unfinished, kept.num_rows) == ([2, 4], 4)
+        writer.put(failed(cell, Status.OK, ""))
+        assert store.read_unfinished(tmp_path, cell.id) is None
+
+
+@pytest.mark.usefixtures("fakes")
+def test_cells_that_an_earlier_version_stored_by_their_limit_are_served(tmp_path: Path, make_cell: MakeCell) -> None:
+    cell = dataclasses.replace(make_cell("a"), time_limit_s=60.0)
+    former = hashlib.sha256(cell.spec.encode()).hexdigest()[:16]
+    rows = failed(cell, Status.OK, "of the earlier version")
+    at = [pa.array([former] * table.num_rows, pa.string()) for table in rows.values()]
+    with store.writing(tmp_path) as writer:
+        writer.put(
+            {
+                name: table.set_column(0, table.schema.field(0), ids)
+                for (name, table), ids in zip(rows.items(), at, strict=True)
+            }
+        )
+    raised = dataclasses.replace(cell, time_limit_s=90.0)
+    plan = prepare([raised], tmp_path)
+    assert (former != cell.id, plan.pending, plan.renamed) == (True, (), {cell.id: former})
+    outcome = run(plan, _no_engine, jobs=1, device="cpu", listener=lambda _: None)
+    assert [what.reason for what in outcome.values()] == ["of the earlier version"]
+    assert set(store.stored(tmp_path)) == {cell.id}
+    assert {row["reason"] for row in _rows(tmp_path, "runs")} == {"of the earlier version"}
+    assert prepare([raised], tmp_path).nothing_to_do

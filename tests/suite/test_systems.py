@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from bench.cells import expand
-from bench.replication.systems import parsed
+from bench.data import dataset_kinds
+from bench.models import model_kinds
+from bench.replication.suite_files import load
+from bench.replication.systems import Overrides, parsed
+
+SUITES = Path(__file__).parents[2] / "suites"
 
 TEXT = """\
 name: tutorials
@@ -109,3 +115,26 @@ def test_two_systems_of_one_name(problems):
 def test_settings_that_exclude_each_other(problems, settings, message):
     ((_, _, found),) = problems(f"name: s\ndatasets: [noise]\nmodels: [net]\n{settings}")
     assert found.startswith(message)
+
+
+@pytest.mark.parametrize("name", ["tutorials", "ci"])
+def test_a_suite_that_a_folder_keeps_gives_the_same_cells(name: str) -> None:
+    suite = load(SUITES / f"{name}.yaml", datasets=dataset_kinds(), models=model_kinds())
+    kept = parsed(suite.model_dump_json())
+    assert [cell.id for cell in expand(kept)] == [cell.id for cell in expand(suite)]
+
+
+def test_what_an_earlier_version_kept_of_overrides_is_what_was_given() -> None:
+    content = {
+        "seeds": None,
+        "fresh_data": False,
+        "split": {"validation": 0.1, "test": 0.4},
+        "training": None,
+        "tuning": None,
+        "as_published": None,
+    }
+    overrides = Overrides.model_validate(content)
+    assert overrides.model_fields_set == {"fresh_data", "split"}
+    assert overrides.split is not None
+    assert overrides.split.model_fields_set == {"test"}
+    assert overrides.model_dump(mode="json") == {"fresh_data": False, "split": {"test": 0.4}}

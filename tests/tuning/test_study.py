@@ -2,7 +2,6 @@
 
 import json
 import math
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -17,9 +16,12 @@ from bench.models.base import Choice, FloatRange, IntegerRange
 from bench.protocol.windows import Parts, TrainingData, evaluation_windows, train_windows
 from bench.spec import Entry, Split, Training, Tuning
 from bench.store.schema import table
+from bench.training.fit import train
+from bench.tuning import study
 from bench.tuning.candidates import containing, defaults, departures, resolve, space
 from bench.tuning.journal import record, study_name
-from bench.tuning.study import trial_row, tune
+from bench.tuning.study import StudyLog, trial_row, tune
+from bench.work_clock import work_s
 
 LENGTH = 6
 
@@ -50,6 +52,11 @@ def cell(kind="rnn", stated=(), **tuning):
         training=Training(epochs=2, batch_size=32),
         tuning=Tuning(**settings),
     )
+
+
+def timeless(trial):
+    row = trial_row(trial)
+    return {name: value for name, value in row.items() if name != "duration_s"}
 
 
 @pytest.fixture(scope="module")
@@ -144,10 +151,33 @@ class TestStudy:
         assert len(result.trials) == 5
         assert math.isfinite(result.trials[-1].fit.validation_mse)
 
+    @pytest.mark.parametrize("settings", [{"pruner": "hyperband"}, {"pruner": "median"}, {"sampler": "random"}])
+    def test_a_study_that_was_ended_goes_on_as_if_it_never_had(self, data, settings):
+        one = cell(trials=12, batch=4, epochs=9, **settings)
+        whole = tune(MODELS["rnn"], one, data)
+        earlier = table("trials", map(trial_row, whole.trials[:8])).to_pylist()
+        trained = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(study, "train", lambda *args, **options: trained.append(args) or train(*args, **options))
+            again = tune(MODELS["rnn"], one, data, log=StudyLog(earlier=earlier))
+        assert sum(len(members) for _, members, _ in trained) == 4
+        assert list(map(timeless, again.trials)) == list(map(timeless, whole.trials))
+        assert again.best == whole.best
+        assert again.tuning_s > sum(trial.fit.fit_s for trial in whole.trials[:8])
+
+    def test_trials_of_other_values_are_not_taken_for_the_studys_own(self, data):
+        one = cell(trials=4)
+        rows = [trial_row(trial) for trial in tune(MODELS["rnn"], one, data).trials]
+        for row in rows:
+            row["parameters"] = row["parameters"].replace("0.001", "0.002")
+            row["validation_mse_scaled"] = 0.0
+        again = tune(MODELS["rnn"], one, data, log=StudyLog(earlier=rows))
+        assert all(trial.fit.validation_mse > 0 for trial in again.trials[:2])
+
     def test_finished_batches_survive_a_passed_deadline(self, data):
         batches = []
         with pytest.raises(OutOfTime):
-            tune(MODELS["rnn"], cell(trials=400), data, deadline=time.monotonic() + 0.7, on_batch=batches.append)
+            tune(MODELS["rnn"], cell(trials=400), data, deadline=work_s() + 0.7, log=StudyLog(batches.append))
         assert batches
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pyarrow import compute, types
 
 from bench.data.files.order import one_direction
-from bench.data.files.table import Unreadable
+from bench.data.files.table import Unreadable, visible
 from bench.errors import DataError
 
 _MOST_SERIES = 1000
@@ -68,7 +68,7 @@ def _series_columns(time: NDArray[Any], others: Others) -> Iterator[str]:
             if steps[inside].all() or back[inside].all():
                 yield (
                     f"several series seem to be in this file: {name!r} has {_listed(ids)}; state the one to read, as "
-                    f"in where: {{{name}: {ids[0]}}}"
+                    f"in where: {{{name}: {visible(ids[0])}}}"
                 )
 
 
@@ -85,7 +85,7 @@ def _codes(column: Any) -> tuple[NDArray[np.int64], list[str]]:
 
 def _listed(ids: list[str]) -> str:
     more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
-    return ", ".join(each[:40] for each in ids[:_SHOWN]) + more
+    return ", ".join(visible(each) for each in ids[:_SHOWN]) + more
 
 
 def _changing_zone(time: NDArray[Any]) -> str:
@@ -131,7 +131,7 @@ def without_times(others: Others, read: Any) -> Iterator[str]:
             _, series = _codes(column)
             yield (
                 f"{name!r} changes like the name of a series ({_listed(series)}), and all rows were read as one: state "
-                f"the one to read, as in where: {{{name}: {series[0]}}}"
+                f"the one to read, as in where: {{{name}: {visible(series[0])}}}"
             )
             return
 

@@ -63,7 +63,8 @@ def _check_bounds(metadata: Any, name: str, values: Any) -> None:
 
 
 def _check_part(stated: Any, values: Any) -> None:
-    if not (types.is_integer(values.type) or types.is_floating(values.type) or types.is_temporal(values.type)):
+    ordered = (types.is_integer, types.is_floating, types.is_timestamp, types.is_date)
+    if not any(test(values.type) for test in ordered):
         return
     extremes = compute.min_max(values).as_py()
     low, high = extremes["min"], extremes["max"]
@@ -107,13 +108,15 @@ def read_excel(path: Path, dialect: Dialect, _wanted: Sequence[Name]) -> FileTab
 
     try:
         with _readable(path, "Excel"):
-            frame = pd.read_excel(path, header=None, dtype=object, na_filter=False, skiprows=dialect.skip_rows)
+            sheets = pd.read_excel(
+                path, sheet_name=None, header=None, dtype=object, na_filter=False, skiprows=dialect.skip_rows
+            )
     except ImportError as error:
         raise DataError(f"{path}: expected openpyxl, which reads .xlsx, got none; {pip_install('excel')}") from error
-    depth = dialect.header
+    depth, (name, frame) = dialect.header, next(iter(sheets.items()))
     if len(frame) <= depth:
         raise DataError(f"{path}: expected rows of data below the header, got none")
-    names = [tuple(str(name) for name in frame.iloc[line]) for line in range(depth)]
+    names = [tuple(map(str, frame.iloc[line])) for line in range(depth)]
     header = tuple(names) or (tuple(str(number + 1) for number in range(frame.shape[1])),)
     first = dialect.skip_rows + depth + 1
     return FileTable(
@@ -121,6 +124,7 @@ def read_excel(path: Path, dialect: Dialect, _wanted: Sequence[Name]) -> FileTab
         header,
         lambda columns: [_of_cells(frame.iloc[depth:, each].tolist()) for each in columns],
         label=lambda row: f"row {row + 1} (line {first + row})",
+        notes=(f"of {len(sheets)} sheets, the first was read, {name!r}",) if len(sheets) > 1 else (),
     )
 
 

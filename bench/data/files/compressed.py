@@ -4,6 +4,8 @@ import bz2
 import csv
 import gzip
 import lzma
+import os
+import re
 import stat
 import zipfile
 import zlib
@@ -49,17 +51,22 @@ def existing(text: str) -> Path:
         if stat.S_ISREG(mode):
             return path
         came = next((kind for test, kind in _KINDS.items() if test(mode)), "something else")
-    raise DataError(f"{path}: expected a file, got {came}; correct the path (it is relative to {Path.cwd()})")
+    raise DataError(
+        f"{path}: expected a file, got {came}; correct the path (in a suite file, a relative one begins at the folder "
+        "of that file)"
+    )
 
 
 _SIGNATURES = {
-    b"\x1f\x8b": ("gzip", ".gz"),
-    b"PK\x03\x04": ("zip", ".zip"),
-    b"\x28\xb5\x2f\xfd": ("zstd", ".zst"),
-    b"BZh": ("bzip2", ".bz2"),
-    b"\xfd7zXZ": ("xz", ".xz"),
+    rb"\x1f\x8b": ("gzip", ".gz"),
+    rb"PK\x03\x04": ("zip", ".zip"),
+    rb"\x28\xb5\x2f\xfd": ("zstd", ".zst"),
+    rb"BZh[1-9]1AY&SY": ("bzip2", ".bz2"),
+    rb"\xfd7zXZ": ("xz", ".xz"),
 }
-"""First bytes of compressed files → the program that makes them, and how their names end."""
+"""How compressed files begin, as regular expressions → the program that makes them, and how their names end."""
+_TABLES = {b"PAR1": ".parquet", b"ARROW1": ".feather", b"FEA1": ".feather"}
+"""First and last bytes of tables → how their names end."""
 
 
 def refuse_compressed(path: Path) -> None:
@@ -72,16 +79,26 @@ def refuse_compressed(path: Path) -> None:
     """
     if compression(path):
         return
-    with path.open("rb") as file:
-        start = file.read(8)
-    if any(start.startswith(mark) for mark in (b"PAR1", b"ARROW1", b"FEA1")):
-        name = ".parquet" if start.startswith(b"PAR1") else ".feather"
-        raise DataError(f"{path}: expected CSV text, got a file in another format; name it {name}")
+    start, end = _ends(path)
+    for mark, suffix in _TABLES.items():
+        if start.startswith(mark) and end.endswith(mark):  # at both ends: a column of a CSV file may be called so
+            raise DataError(f"{path}: expected CSV text, got a table in another format; name it {suffix}")
     for mark, (program, suffix) in _SIGNATURES.items():
-        if start.startswith(mark):
+        if re.match(mark, start):
             raise DataError(
                 f"{path}: expected CSV text, got a file that {program} has compressed; name it .csv{suffix}"
             )
+
+
+def _ends(path: Path) -> tuple[bytes, bytes]:
+    """The first and last bytes."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(16)
+            file.seek(-min(path.stat().st_size, 6), os.SEEK_END)
+            return start, file.read()
+    except OSError as error:
+        raise DataError(f"{path}: expected a file that can be read, got: {error.strerror}; fix it") from error
 
 
 def compression(path: Path) -> str:

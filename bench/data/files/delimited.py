@@ -1,7 +1,7 @@
 """A CSV file as a table of texts: UTF-8, any ends of lines, plain or compressed, one or more lines of names.
 
-Apache Arrow reads it, in a second for a million rows. Python's own reader walks the file where there are quotes, on
-which the two have to agree, and to name the line of a fault.
+Apache Arrow reads it, in some two seconds for a million rows. Python's own reader walks the file where there are
+quotes, on which the two have to agree, and to name the line of a fault.
 
 `pandas.read_csv` was tried instead and hides faults: a row with too few values is filled up; of a row with too many the
 rest is dropped where columns are chosen (``usecols``), and in the first row it shifts the columns. Without choosing
@@ -30,6 +30,8 @@ _HEAD = 60
 """Lines at the start of a file among which the names of the columns are looked for."""
 _SEPARATORS = (",", ";", "\t", "|")
 _MOST_HEADER_LINES = 4
+_SHOWN = 12
+"""Names that a message shows."""
 _CHUNK = 1 << 20
 
 
@@ -82,14 +84,15 @@ def read_delimited(path: Path, dialect: Dialect, wanted: Sequence[Name] = ()) ->
     refuse_compressed(path)
     layout, hint = _layout(path, dialect, wanted)
     with closing(_records(path, layout)) as records:
-        first = next(records, None)
-    if first is None:
+        rows = [fields for _, fields in islice(records, _HEAD)]
+    if not rows:
         raise DataError(f"{path}: expected rows of data below the header, got none")
     return FileTable(
         path,
         layout.header,
         load=partial(_load, path, layout),
         label=lambda row: _row_label(path, layout, row),
+        head=tuple(row for row in rows if len(row) == layout.width),
         hint=hint,
         notes=layout.notes,
     )
@@ -98,14 +101,24 @@ def read_delimited(path: Path, dialect: Dialect, wanted: Sequence[Name] = ()) ->
 def _layout(path: Path, dialect: Dialect, wanted: Sequence[Name]) -> tuple[CsvLayout, str]:
     """How the file is cut, and what to say of the separator where a column is not there."""
     head = _head(path)
-    plain = _cut(path, head, dialect.separator or ",", dialect.skip_rows, dialect.header)
-    if _has(plain, wanted):
+    plain = _attempt(path, head, dialect.separator or ",", dialect)
+    if isinstance(plain, CsvLayout) and _has(plain, wanted):
         return plain, ""
     separators = _SEPARATORS if dialect.separator is None else (dialect.separator,)
     fitting = [layout for each in separators if (layout := _detected(head, each, dialect, wanted)) is not None]
     if len(fitting) == 1:
         return fitting[0], ""
+    if isinstance(plain, DataError):
+        raise plain
     return plain, _hint(path, head, plain, dialect)
+
+
+def _attempt(path: Path, head: Sequence[str], separator: str, dialect: Dialect) -> CsvLayout | DataError:
+    """The layout under `separator`, or why there is none."""
+    try:
+        return _cut(path, head, separator, dialect.skip_rows, dialect.header)
+    except DataError as error:
+        return error
 
 
 def _has(layout: CsvLayout, wanted: Sequence[Name]) -> bool:
@@ -147,10 +160,11 @@ def _hint(path: Path, head: Sequence[str], plain: CsvLayout, dialect: Dialect) -
     """Which separator the names seem to have, where it is not the one that was taken."""
     for separator in _SEPARATORS:
         if dialect.separator is None and separator != plain.separator:
-            other = _cut(path, head, separator, dialect.skip_rows, dialect.header)
-            if other.width > plain.width:
-                names = ", ".join(shown(name) for name in other.header[0])
-                return f"; the columns seem to be separated by {separator!r}: {names}"
+            other = _attempt(path, head, separator, dialect)
+            if isinstance(other, CsvLayout) and other.width > plain.width:
+                names = ", ".join(shown(name) for name in other.header[0][:_SHOWN])
+                more = ", …" if other.width > _SHOWN else ""
+                return f"; the columns seem to be separated by {separator!r}: {names}{more}"
     return ""
 
 

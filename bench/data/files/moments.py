@@ -75,9 +75,11 @@ def moments(column: Any, time_format: str | None, timezone: str | None, fits: Fi
     DataError
         The whole column does.
     """
-    read = _of_texts(column, time_format, fits) if types.is_string(column.type) else _of_values(column)
-    if time_format is not None and not types.is_string(column.type) and not types.is_integer(column.type):
+    if time_format is not None and types.is_integer(column.type):
+        column = column.cast(pa.string())
+    if time_format is not None and not types.is_string(column.type):
         raise DataError(f"expected texts, since time_format is stated, got {column.type}; leave time_format out")
+    read = _of_texts(column, time_format, fits) if types.is_string(column.type) else _of_values(column)
     if timezone is None:
         return read
     if read.utc or read.time.dtype.kind != "M":
@@ -103,7 +105,10 @@ def _whole(numbers: Any, texts: Any) -> Moments:
         days = _parsed(texts, "%Y%m%d")
         if days is not None:
             return Moments(days, notes=('time_format: "%Y%m%d"',))
-    values = np.asarray(numbers.cast(pa.int64()).to_numpy())
+    try:
+        values = np.asarray(numbers.cast(pa.int64()).to_numpy())
+    except pa.ArrowInvalid as error:
+        raise DataError(f"expected whole numbers below 2^63, got larger ones: {one_line(error)}; fix them") from error
     exact = not len(values) or max(abs(int(values.max())), abs(int(values.min()))) <= WHOLE
     return Moments(values.astype(np.float64) if exact else values)
 
@@ -183,7 +188,9 @@ def _starts(texts: Any) -> tuple[Any, tuple[str, ...]]:
     matches = [_RANGE.match(text) for text in texts.to_pylist()]
     if not all(matches):
         return texts, ()
-    return pa.chunked_array([[match[1] for match in matches if match]], pa.string()), ("the start of each range",)
+    return pa.chunked_array([[match[1] for match in matches if match]], pa.string()), (
+        "of each range of time, the start was read",
+    )
 
 
 def _stated(texts: Any, time_format: str) -> Moments:
@@ -206,7 +213,9 @@ def _parsed(texts: Any, time_format: str) -> NDArray[Any] | None:
     if index.isna().any() or index.dtype.kind != "M":
         return None
     naive = index.dt.tz_localize(None) if index.dt.tz is not None else index
-    return np.asarray(naive.to_numpy())
+    time = np.asarray(naive.to_numpy())
+    short = time.astype("datetime64[us]")  # whatever unit this version of pandas has
+    return short if np.array_equal(short, time) else time
 
 
 def _first_unparsed(texts: Any, time_format: str) -> int:

@@ -76,23 +76,28 @@ def check(
     DataError
         With the first row at fault and its value.
     """
-    path, label = columns.path, columns.label
     if not len(columns.values):
-        raise DataError(f"{path}: expected rows of data, got none")
-    if (row := first_unusable(columns.values)) is not None:
-        came = columns.values[row]
-        expected, fix = (
-            (f"a number within ±{LARGEST:g}", "fix it, or scale the column down")
-            if np.isfinite(came)
-            else ("a finite number", without(int((~np.isfinite(columns.values)).sum()), len(columns.values), advice))
-        )
-        raise DataError(f"{path}: {label(row)}, column {column!r}: expected {expected}, got {came}; {fix}")
+        raise DataError(f"{columns.path}: expected rows of data, got none")
+    _check_values(columns, column, advice)
     if columns.time is not None:
         _check_known(columns, columns.time, advice)
         if (problem := disorder(columns.time)) is not None:
-            raise DataError(f"{path}: {disorder_text(columns, *problem)}; {(disordered or _advice)(columns.time)}")
+            way = (disordered or _advice)(columns.time)
+            raise DataError(f"{columns.path}: {disorder_text(columns, *problem)}; {way}")
         if max_gap is not None:
             _check_gaps(columns, columns.time, max_gap)
+
+
+def _check_values(columns: Columns, column: str, advice: str) -> None:
+    row = first_unusable(columns.values)
+    if row is None:
+        return
+    came = columns.values[row]
+    expected, fix = f"a number within ±{LARGEST:g}", "fix it, or scale the column down"
+    if not np.isfinite(came):
+        expected = "a finite number"
+        fix = without(int((~np.isfinite(columns.values)).sum()), len(columns.values), advice)
+    raise DataError(f"{columns.path}: {columns.label(row)}, column {column!r}: expected {expected}, got {came}; {fix}")
 
 
 def without(count: int, total: int, advice: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import compute, types
 
@@ -20,7 +21,7 @@ from bench.data.files.moments import Moments, joined, moments
 from bench.data.files.numerals import missing, numbers
 from bench.data.files.options import File
 from bench.data.files.order import Columns, check, gaps, largest_step, one_direction, without
-from bench.data.files.table import Dialect, FileTable, Name, Unreadable, shown
+from bench.data.files.table import Dialect, FileTable, Unreadable, shown, visible
 from bench.errors import DataError
 from bench.registry import unknown
 from bench.text import plural
@@ -143,9 +144,10 @@ class _Rows:
         except DataError as error:
             raise DataError(f"{path}: column {name!r}: {error}") from None
 
-    def others(self) -> dict[str, Any]:
-        """The columns next to them, by name; those that cannot be read are left out."""
-        numbers = [number for number in range(len(self.table.names)) if number not in self.used][:_MOST_OTHERS]
+    def others(self, *, numbers_too: bool) -> dict[str, Any]:
+        """The columns next to them, by name; those that cannot be read are left out, and numbers where requested."""
+        rest = (number for number in range(len(self.table.names)) if number not in self.used)
+        numbers = [number for number in rest if numbers_too or self.table.may_name(number)][:_MOST_OTHERS]
         try:
             loaded = list(zip(numbers, self.table.load(numbers), strict=True)) if numbers else []
         except Unreadable:
@@ -170,45 +172,41 @@ def _chosen(table: FileTable, parameters: File) -> _Rows:
             f"{table.path}: expected two columns for values and times, got {parameters.column!r} for both; name another"
         )
     unique = list(dict.fromkeys(numbers))
-    loaded = dict(zip(unique, _load(table, unique, names), strict=True))
+    loaded = dict(zip(unique, _load(table, unique), strict=True))
     values, *others = (loaded[number] for number in numbers)
     times, conditions = others[: stated - 1], others[stated - 1 :]
-    rows = _Rows(table, np.arange(len(values)), values, tuple(times), frozenset(numbers))
-    for (name, value), column in zip((parameters.where or {}).items(), conditions, strict=True):
-        _refuse_none(table, name, value, column)
     chosen = np.ones(len(values), bool)
-    for value, column in zip((parameters.where or {}).values(), conditions, strict=True):
-        chosen &= _equal(column, value)
+    for (name, value), column in zip((parameters.where or {}).items(), conditions, strict=True):
+        equal = _equal(column, value)
+        if not equal.any():
+            known = [visible(str(each)) for each in compute.unique(column).to_pylist()[:20]]
+            raise DataError(f"{table.path}: where: {unknown(str(value), known, f'value of {name!r}')}")
+        chosen &= equal
     if not chosen.any() and parameters.where:
         raise DataError(f"{table.path}: expected rows with all that where says, got none; leave a condition out")
-    return rows.present(chosen)
+    return _Rows(table, np.arange(len(values)), values, tuple(times), frozenset(numbers)).present(chosen)
 
 
-def _load(table: FileTable, numbers: Sequence[int], names: Sequence[Name]) -> list[Any]:
+def _load(table: FileTable, numbers: Sequence[int]) -> list[Any]:
     try:
         return table.load(numbers)
-    except Unreadable:
-        for number, name in zip(numbers, names, strict=False):  # name the column that cannot be read
-            try:
-                table.load([number])
-            except Unreadable as error:
+    except Unreadable as fault:
+        for number in numbers:  # which of them cannot be read
+            if not list(_loaded(table, number)):
                 raise DataError(
-                    f"{table.path}: {table.label(error.row)}, column {name!r}: expected {error.expected}, got "
-                    f"{error.came}; {error.advice}"
+                    f"{table.path}: {table.label(fault.row)}, column {table.names[number]!r}: expected "
+                    f"{fault.expected}, got {fault.came}; {fault.advice}"
                 ) from None
         raise
 
 
 def _equal(column: Any, value: str | float) -> NDArray[np.bool_]:
-    texts = column if types.is_string(column.type) else column.cast("string")
-    return np.asarray(compute.fill_null(compute.equal(texts, str(value)), fill_value=False))
-
-
-def _refuse_none(table: FileTable, name: str, value: str | float, column: Any) -> None:
-    """Refuse a condition that no row fulfils, with the values that there are."""
-    if not _equal(column, value).any():
-        known = [str(each) for each in compute.unique(column).to_pylist()[:20]]
-        raise DataError(f"{table.path}: where: {unknown(str(value), known, f'value of {name!r}')}")
+    """``[N]``: which rows have this value, a number or how it is written."""
+    try:
+        equal = compute.equal(column, str(value) if types.is_string(column.type) else value)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, TypeError):  # values of another type
+        equal = compute.equal(column.cast(pa.string()), str(value))
+    return np.asarray(compute.fill_null(equal, fill_value=False))
 
 
 def _series(rows: _Rows, parameters: File) -> tuple[Columns, tuple[str, ...]]:
@@ -220,14 +218,11 @@ def _series(rows: _Rows, parameters: File) -> tuple[Columns, tuple[str, ...]]:
     values, notes, warnings = _values(rows, gone, parameters)
     read = _times(rows, parameters)
     time = None if read is None else read.time
-    detected = [*rows.table.notes, *notes, *(read.notes if read else ())]
-    remarks = [f"read with {', '.join(detected)}: state this in the suite to fix it"] if detected else []
-    order = slice(None)
-    if time is not None and len(time) > 1 and one_direction(time) < 0:
-        order = slice(None, None, -1)
-        remarks.append("newest first in the file: read in the order of time")
+    backwards = time is not None and len(time) > 1 and one_direction(time) < 0
+    order = slice(None, None, -1 if backwards else 1)
+    remarks = _remarks([*rows.table.notes, *notes, *(read.notes if read else ())], backwards=backwards)
     if time is None:
-        warnings += tuple(advice.without_times(rows.others(), _reads_dates))
+        warnings += tuple(advice.without_times(rows.others(numbers_too=False), _reads_dates))
     kept = rows.rows[order]
     columns = Columns(
         path=path,
@@ -241,9 +236,19 @@ def _series(rows: _Rows, parameters: File) -> tuple[Columns, tuple[str, ...]]:
         columns,
         str(parameters.column),
         parameters.max_gap,
-        disordered=lambda wrong: advice.of_disorder(wrong, rows.others(), local=local),
+        disordered=lambda wrong: advice.of_disorder(wrong, rows.others(numbers_too=True), local=local),
     )
     return columns, (*remarks, *warnings)
+
+
+def _remarks(detected: Sequence[str], *, backwards: bool) -> Iterator[str]:
+    """What was detected, as options of the suite where there are such; and whether the rows were turned round."""
+    options = [note for note in detected if ": " in note]
+    if options:
+        yield f"read with {', '.join(options)}: state this in the suite to fix it"
+    yield from (note for note in detected if note not in options)
+    if backwards:
+        yield "newest first in the file: read in the order of time"
 
 
 def _treated(rows: _Rows, parameters: File) -> tuple[_Rows, NDArray[np.bool_]]:

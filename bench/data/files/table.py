@@ -46,6 +46,8 @@ class FileTable:
         ``load(columns)`` reads the columns of these numbers, from 0, as Arrow arrays; texts are trimmed.
     label
         What messages call each row.
+    head
+        The texts of its first rows, ``[rows][columns]``; none where columns have types.
     hint
         What to add where a column is not there.
     notes
@@ -56,6 +58,7 @@ class FileTable:
     header: tuple[tuple[str, ...], ...]
     load: Callable[[Sequence[int]], list[Any]]
     label: RowLabel = row_number
+    head: tuple[Sequence[str], ...] = ()
     hint: str = ""
     notes: tuple[str, ...] = ()
 
@@ -63,6 +66,12 @@ class FileTable:
     def names(self) -> tuple[str, ...]:
         """Of the columns, from the first line of names."""
         return self.header[0]
+
+    def may_name(self, column: int) -> bool:
+        """Whether a column may hold dates or names: its first rows are not all numbers but days, such as 20240131."""
+        texts = [row[column].strip() for row in self.head]
+        days = all(len(text) == 8 and text.isdigit() for text in texts)
+        return days or not all(map(_is_number, texts))
 
     def number(self, name: Name) -> int:
         """The number, from 0, of the column that is called `name`.
@@ -82,11 +91,25 @@ class FileTable:
                 return columns[0]
         if isinstance(name, int) and 1 <= name <= len(self.names):
             return name - 1
-        raise DataError(f"{self.path}: {unknown(name, map(_visible, self.names), 'column')}{self.hint}")
+        text = unknown(name, map(visible, self.names), "column")
+        raise DataError(f"{self.path}: {text if len(text) <= _MOST_TEXT else text[:_MOST_TEXT] + '…)'}{self.hint}")
 
 
-def _visible(name: str) -> str:
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+_MOST_TEXT = 600
+"""Characters of a list of names that a message shows."""
+
+
+def visible(name: str) -> str:
+    """`name` in one line, as it can be shown: characters that are none to see are escaped."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in name[:60])
 
 
 def _matching(names: Sequence[str], name: str) -> list[int]:

@@ -80,12 +80,17 @@ def _median(epoch: FloatArray, losses: FloatArray) -> tuple[FloatArray, FloatArr
 
 
 def _alt(shown: Sequence[Curves]) -> str:
-    parts = []
-    for own in shown:
-        last = np.median([own.epoch[np.isfinite(losses)].max(initial=0) for losses in own.validation])
-        best = np.nanmedian(np.fmin.reduce(own.validation, axis=1))
-        parts.append(f"{own.model} stops after {last:.0f} epochs, its best validation loss is {number(float(best))}")
-    return f"Medians over seeds: {'; '.join(parts)} (scaled units)."
+    return f"Medians over seeds: {'; '.join(map(_ending, shown))} (scaled units)."
+
+
+def _ending(own: Curves) -> str:
+    """Where training ended; a run without a validation part is described by its training loss."""
+    validated = bool(np.isfinite(own.validation).any())
+    losses, name = (own.validation, "best validation loss") if validated else (own.train, "last training loss")
+    finite = [(own.epoch[known], each[known]) for each in losses if (known := np.isfinite(each)).any()]
+    last = np.median([epoch.max() for epoch, _ in finite])
+    value = np.median([each.min() if validated else each[-1] for _, each in finite])
+    return f"{own.model} stops after {last:.0f} epochs, its {name} is {number(float(value))}"
 
 
 def draw_tuning(summary: Summary, look: Mapping[str, Look]) -> Picture | None:
