@@ -1,4 +1,4 @@
-"""Changes to a results folder such as a stranger, a bad disk or a slip of the hand makes; each by a seeded generator."""
+"""Changes to a results folder such as a stranger, a bad disk or a slip of the hand makes, by a seeded generator."""
 
 import json
 import os
