@@ -112,8 +112,7 @@ class Cell:
     @cached_property
     def id(self) -> str:
         """16 hexadecimal digits of the SHA-256 of `spec`, its `LIMITS` left open: what decides the results."""
-        decisive = _canonical({**self._content, **dict.fromkeys(LIMITS)})
-        return hashlib.sha256(decisive.encode()).hexdigest()[:16]
+        return _identity(self._content)
 
     @property
     def _content(self) -> dict[str, Any]:
@@ -161,6 +160,11 @@ def _without_later(where: str, options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name not in later or value != later[name]}
 
 
+def _identity(content: Mapping[str, Any]) -> str:
+    decisive = _canonical({**content, **dict.fromkeys(LIMITS)})
+    return hashlib.sha256(decisive.encode()).hexdigest()[:16]
+
+
 def _canonical(content: Mapping[str, Any]) -> str:
     return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
@@ -181,6 +185,17 @@ class CellSpec:
     def from_json(cls, text: str | None) -> CellSpec:
         """The spec as it is stored; one without sections where the row holds none."""
         return cls(json.loads(text) if text else {})
+
+    @property
+    def cell_id(self) -> str | None:
+        """The id of the cell that it is of; rows of an earlier version may have another, which its limits entered.
+
+        `None` for what no cell has, such as a number that is not finite.
+        """
+        try:
+            return _identity(self.content)
+        except ValueError:
+            return None
 
     @property
     def dataset_kind(self) -> str:

@@ -123,6 +123,18 @@ def probability(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
 
 
+_FOLDERS = re.compile(r"(?<![\w.:/~])/(?:[^/\s,:;'\"()]+/)+")
+
+
+def without_folders(text: str) -> str:
+    """`text` with absolute paths cut to the names of their files: a page says nothing of the machine it was made on.
+
+    >>> without_folders("/home/me/my data/closes.csv, column 'Close'; see https://example.org/a/b")
+    "my data/closes.csv, column 'Close'; see https://example.org/a/b"
+    """
+    return _FOLDERS.sub("", text)
+
+
 def setting(value: object) -> str:
     """A value of a setting.
 

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 import bench
 from bench import store
 from bench.atomic import open_file, write_atomically
@@ -16,6 +18,7 @@ from bench.models import model_kinds
 from bench.paths import path_of
 from bench.registry import unknown
 from bench.replication.suite_files import load
+from bench.replication.systems import parsed
 from bench.spec import Gate, Suite
 from bench.store.reader import NAME as SUITE, OWN, suite_name
 from bench.store.renewal import FRESH
@@ -46,14 +49,33 @@ def suite_file(name: str) -> Path:
 
 
 def loaded(name: str) -> Suite:
-    """The suite of a file, or a shipped suite by its bare name.
+    """The suite of a file, a shipped suite by its bare name, or the suite that a results folder keeps.
 
     Raises
     ------
     InputError
         There is no such suite, or everything that is wrong with its file.
     """
+    if (suite := _kept(Path(name))) is not None:
+        return suite
     return load(suite_file(name), datasets=dataset_kinds(), models=model_kinds())
+
+
+def results_of(name: str, suite: Suite) -> Path:
+    """Where the results of `suite` lie when no folder is named: in the folder that keeps it, if it was given so."""
+    return RESULTS / suite.name if _kept(Path(name)) is None else Path(name)
+
+
+def _kept(folder: Path) -> Suite | None:
+    """The suite that the results folder `folder` keeps; `None` where it is no such folder."""
+    if not folder.is_dir() or (text := store.read_suite(folder)) is None:
+        return None
+    try:
+        return parsed(text)
+    except ValidationError as error:
+        raise InputError(
+            f"{folder}: expected a suite as this version of bench keeps it; give the suite's file instead"
+        ) from error
 
 
 def from_mapping(content: Mapping[str, Any]) -> Suite:

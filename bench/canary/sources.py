@@ -3,16 +3,16 @@
 `Replaced` loads a dataset as a run does, with other values in every row of its source from some row on. The loader runs
 for real, so a value that it fills in, smooths or shifts with the help of a later row shows.
 
-In a text file, every number from that row on is another: positive columns are multiplied by 1/3 to 3, row by row with
-one factor, others move by once to twice their range. Columns of times stay, and so does a mark for a missing value.
+In a file, every digit of every number from that row on is another one. So numbers stay numbers, however they are
+written; a price stays positive, a count stays whole, and a mark for a missing value stays one. Times stay as they are.
 """
 
-from __future__ import annotations
-
 import csv
+import gzip
+import re
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -32,125 +32,153 @@ Load = Callable[[Any, int], Series | Sequences]
 """As `DatasetKind.load`."""
 
 _LARGEST_FILE = 64 * 2**20  # bytes: every comparison writes and reads the file once
-_TEXT = (".csv", ".txt", ".tsv")
+_TEXT = (".csv", ".txt", ".tsv", ".gz")
 _SEPARATORS = ",;\t|"
 _TIMES = frozenset({"time", "date", "timestamp", "index"})
+_MOMENT = re.compile(r"\s*\d{1,4}[-/:]\d{1,2}([-/:]\d|$)|\s*\d{1,2}\.\d{1,2}\.\d{2,4}(\D|$)")
+_MANTISSA = re.compile(r"[^eE]*")
 
 
 @dataclass(frozen=True, eq=False)
 class ColumnsFile:
-    """A file of columns: the header, and the text of each field.
+    """A file of columns, as text.
 
     Parameters
     ----------
     path
         The file.
+    head
+        The lines before the first row.
     names
-        Of the columns.
+        The names of each column.
     fields
-        ``[R, columns]`` of text; empty where a value is missing.
+        ``[R, columns]``: the text of each field; empty where a value is missing.
     separator
-        Between the fields of a text file.
+        Between the fields of a row.
     """
 
     path: Path
-    names: Sequence[str]
+    head: Sequence[str]
+    names: Sequence[Sequence[str]]
     fields: NDArray[np.object_]
     separator: str = ","
 
     @classmethod
-    def read(cls, path: Path) -> ColumnsFile:
-        """The file at `path`.
+    def read(cls, path: Path, *, skip: int = 0, header: int = 1, separator: str | None = None) -> "ColumnsFile":
+        """The file at `path`, whose columns are named in the `header` lines after the first `skip`.
 
         Raises
         ------
         CannotReplace
-            It is no table that this module can write again.
+            It is no file that this module can write again.
         """
         if path.stat().st_size > _LARGEST_FILE:
             raise CannotReplace(f"{path.name} is larger than {_LARGEST_FILE >> 20} MiB")
         if path.suffix == ".parquet":
             table = parquet.read_table(path)
             columns = [["" if value is None else str(value) for value in column.to_pylist()] for column in table]
-            return cls(path, table.column_names, np.array(columns, dtype=object).T)
+            return cls(path, (), [(name,) for name in table.column_names], np.array(columns, dtype=object).T)
         if path.suffix not in _TEXT:
             raise CannotReplace(f"{path.name} is none of {', '.join((*_TEXT, '.parquet'))}")
-        lines = path.read_text("utf-8-sig").splitlines()
-        separator = max(_SEPARATORS, key=lines[0].count) if lines else ","
-        names, *rows = [row for row in csv.reader(lines, delimiter=separator) if row] or [[]]
-        if any(len(row) != len(names) for row in rows):
+        with _opened(path, "rt") as file:
+            lines = file.read().splitlines()
+        head, body = lines[: skip + header], [line for line in lines[skip + header :] if line.strip()]
+        separator = separator or max(_SEPARATORS, key=(body or [""])[0].count)
+        names, rows = ([*csv.reader(part, delimiter=separator)] for part in (head[skip:], body))
+        width = len(rows[0]) if rows else 0
+        if not rows or any(len(row) != width for row in [*names, *rows]):
             raise CannotReplace(f"{path.name} has rows of several lengths")
-        return cls(path, names, np.array(rows, dtype=object).reshape(len(rows), len(names)), separator)
+        named = [tuple(line[place].strip() for line in names) for place in range(width)]
+        return cls(path, head, named, np.array(rows, dtype=object).reshape(-1, width), separator)
 
     @cached_property
-    def numbers(self) -> FloatArray:
-        """``[R, columns]``: NaN where a field is no number."""
-        return np.array([[_number(field) for field in row] for row in self.fields]).reshape(self.fields.shape)
+    def known(self) -> BoolArray:
+        """``[R, columns]``: which fields are numbers."""
+        return np.array([[_is_number(field) for field in row] for row in self.fields]).reshape(self.fields.shape)
 
-    def values(self, named: Sequence[str]) -> BoolArray:
-        """``[columns]``: which columns hold values, and no times; those in `named` in any case."""
-        known = np.isfinite(self.numbers)
-        numeric = known.any(axis=0)
-        rising = np.array([bool((np.diff(column[np.isfinite(column)]) > 0).all()) for column in self.numbers.T])
-        time = np.array([name.strip().lower() in _TIMES for name in self.names])
-        chosen = np.array([name in named for name in self.names])
-        free = numeric & ~time & ~rising
-        return np.asarray(numeric & (chosen | free) if chosen.any() or free.any() else numeric & ~time)
+    def values(self, named: Sequence[str | int], kept: Sequence[str | int] = ()) -> BoolArray:
+        """``[columns]``: which columns hold values; not those in `kept`, nor what rises as times do and is not `named`.
+
+        Columns are known by a name or by their number from 1.
+        """
+        numeric = self.known.any(axis=0) & ~self._have(kept)
+        chosen = self._have(named)
+        time = np.array([any(name.lower() in _TIMES for name in own) for own in self.names])
+        free = numeric & ~time & ~np.array([_rises(column) for column in self.fields.T])
+        return np.asarray(numeric & (chosen | free) if (numeric & (chosen | free)).any() else numeric & ~time)
+
+    def _have(self, wanted: Sequence[str | int]) -> BoolArray:
+        texts = {str(name).strip() for name in wanted}
+        return np.array(
+            [place in wanted or bool(texts.intersection(own)) for place, own in enumerate(self.names, start=1)],
+            dtype=np.bool_,
+        )
 
     def after_gaps(self, values: BoolArray) -> list[int]:
         """The rows that hold a number right after one that does not, in some column of `values`."""
-        known = np.isfinite(self.numbers[:, values])
+        known = self.known[:, values]
         return (1 + np.flatnonzero((known[1:] & ~known[:-1]).any(axis=1))).tolist()
 
-    def changed(self, first: int, values: BoolArray, seed: int) -> ColumnsFile:
-        """The table with other numbers in the columns `values` of every row from `first` on."""
-        random = generator(seed, "canary", "rows", first)
-        rows = len(self.fields) - first
-        factor = np.exp(random.choice([-1.0, 1.0], rows) * random.uniform(np.log(1.5), np.log(3), rows))
-        sign, share = random.choice([-1.0, 1.0], rows), random.uniform(1, 2, rows)
+    def changed(self, first: int, values: BoolArray, seed: int) -> "ColumnsFile":
+        """The file with other numbers in the columns `values` of every row from `first` on."""
+        shifts = generator(seed, "canary", "rows", first).integers(1, 10, size=len(self.fields))
         fields = self.fields.copy()
-        for column in np.flatnonzero(values):
-            own = self.numbers[:, column]
-            known = own[np.isfinite(own)]
-            spread = np.ptp(known) or 1.0
-            others = own[first:] * factor if known.min() > 0 else own[first:] + sign * share * spread
-            fields[first:, column] = _texts(fields[first:, column], others)
-        return ColumnsFile(self.path, self.names, fields, self.separator)
+        for row in range(first, len(fields)):
+            for column in np.flatnonzero(values & self.known[row]):
+                fields[row, column] = _other_digits(fields[row, column], int(shifts[row]))
+        return replace(self, fields=fields)
 
     def write(self, path: Path) -> None:
         """Write it in the form of the file that it was read from."""
         if path.suffix == ".parquet":
             own = parquet.read_table(self.path)
             columns = [
-                pa.array([None if text == "" else text for text in texts], pa.string()).cast(field.type)
-                if _is_number(field.type)
+                pa.array([text or None for text in texts], pa.string()).cast(field.type)
+                if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
                 else own[place]
                 for place, (texts, field) in enumerate(zip(self.fields.T, own.schema, strict=True))
             ]
             parquet.write_table(pa.table(columns, schema=own.schema), path)
             return
-        with path.open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file, delimiter=self.separator, lineterminator="\n").writerows([self.names, *self.fields])
+        with _opened(path, "wt") as file:
+            file.writelines(f"{line}\n" for line in self.head)
+            csv.writer(file, delimiter=self.separator, lineterminator="\n").writerows(self.fields)
 
 
-def _number(field: str) -> float:
+def _opened(path: Path, mode: str) -> Any:
+    """The file as text, whatever its bytes; one that gzip has compressed is read and written as such."""
+    how: dict[str, Any] = {
+        "encoding": "utf-8-sig" if mode == "rt" else "utf-8",
+        "errors": "surrogateescape",
+        "newline": "",
+    }
+    return gzip.open(path, mode, **how) if path.suffix == ".gz" else path.open(mode, **how)
+
+
+def _is_number(field: str) -> bool:
+    """Whether it holds digits and is neither a date nor a time of day, however its decimals are written."""
+    letters = re.sub(r"[eE][+-]?\d+$", "", field.strip())
+    return any(map(str.isdigit, field)) and not _MOMENT.match(field) and not any(map(str.isalpha, letters))
+
+
+def _rises(fields: NDArray[np.object_]) -> bool:
+    """Whether numbers increase from row to row, as times do; not of numbers that only some dialects can read."""
     try:
-        return float(field)
+        numbers: FloatArray = np.array([float(field) for field in fields if _is_number(field)])
     except ValueError:
-        return np.nan
+        return False
+    return bool((np.diff(numbers) > 0).all())
 
 
-def _texts(fields: NDArray[np.object_], values: FloatArray) -> list[str]:
-    """`values` as text, whole numbers where `fields` hold nothing else; what is missing stays as it is."""
-    known = np.isfinite(values)
-    if all(field.strip().lstrip("+-").isdigit() for field in fields[known]):
-        values = np.where(values > 0, np.ceil(values) + 1, np.floor(values) - 1)
-        return [f"{int(v)}" if k else field for field, v, k in zip(fields, values, known, strict=True)]
-    return [repr(float(v)) if k else field for field, v, k in zip(fields, values, known, strict=True)]
-
-
-def _is_number(kind: Any) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+def _other_digits(field: str, shift: int) -> str:
+    """Every digit but those of an exponent is another one, and the first is not 0."""
+    mantissa = _MANTISSA.match(field)
+    end = mantissa.end() if mantissa else len(field)
+    digits = [str((int(mark) + shift) % 10) if mark.isdigit() else mark for mark in field[:end]]
+    first = next((place for place, mark in enumerate(digits) if mark.isdigit()), None)
+    if first is not None and digits[first] == "0":
+        digits[first] = "6" if field[first] == "5" else "5"
+    return "".join(digits) + field[end:]
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,15 +228,24 @@ class Replaced:
     def table(self) -> ColumnsFile | None:
         """The file behind the dataset; `None` for one that is generated."""
         path = self._path
-        return None if path is None else ColumnsFile.read(path)
+        if path is None:
+            return None
+        skip, header, separator = (
+            getattr(self.parameters, name, None) for name in ("skip_rows", "header", "separator")
+        )
+        return ColumnsFile.read(path, skip=skip or 0, header=1 if header is None else header, separator=separator)
 
     @cached_property
     def columns(self) -> BoolArray:
-        """``[columns]`` of the table: which hold values."""
+        """``[columns]`` of the file: which hold values."""
         if self.table is None:
             return np.zeros(0, np.bool_)
-        texts = {name: value for name, value in self._parameters() if name != "time"}
-        return self.table.values(list(texts.values()))
+        given = {name: getattr(self.parameters, name) for name in type(self.parameters).model_fields}
+        time = given.pop("time", None)
+        times = time if isinstance(time, tuple) else () if time is None else (time,)
+        kept = [*times, *(given.pop("where", None) or ())]
+        named = [value for name, value in given.items() if isinstance(value, str) or name == "column"]
+        return self.table.values(named, kept)
 
     @property
     def kind_of_pinned(self) -> str | None:
@@ -226,11 +263,5 @@ class Replaced:
     @property
     def _path_parameter(self) -> str:
         """The parameter that names an existing file; empty where none does."""
-        return next((name for name, value in self._parameters() if Path(value).is_file()), "")
-
-    def _parameters(self) -> Iterator[tuple[str, str]]:
-        """Those that are text."""
-        for name in type(self.parameters).model_fields:
-            value = getattr(self.parameters, name)
-            if isinstance(value, str | Path) and str(value):
-                yield name, str(value)
+        given = ((name, getattr(self.parameters, name)) for name in type(self.parameters).model_fields)
+        return next((name for name, value in given if isinstance(value, str | Path) and Path(value).is_file()), "")

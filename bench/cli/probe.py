@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import scratch
-from bench.api.folders import loaded, naming_lines, refuse_other_folder, write_report
+from bench.api.folders import loaded, naming_lines, refuse_other_folder, results_of, write_report
 from bench.cells import expand
 from bench.cli.progress import sink, writes_to_stdout
 from bench.cli.terminal import STATUS, raising, say
@@ -38,7 +38,7 @@ class ProbeRequest:
 def probe_suite(request: ProbeRequest) -> int:
     """Carry out `request` and return the exit status."""
     suite = loaded(request.suite)
-    folder = request.results or Path("results", suite.name)
+    folder = request.results or results_of(request.suite, suite)
     refuse_other_folder(folder, suite.name)
     setting = Setting(resolved(request.device), request.threads, request.repeats)
     with naming_lines(suite):

@@ -77,6 +77,15 @@ def _left(seconds: float) -> str:
     return f"; about {duration(seconds)} left" if seconds >= 0.05 else ""
 
 
+def countdown(seconds: float) -> str:
+    """What is left by an estimate that may have passed.
+
+    >>> countdown(35.4), countdown(-60)
+    ('about 35 s left', 'longer than estimated')
+    """
+    return f"about {duration(seconds)} left" if seconds >= 0.05 else "longer than estimated"
+
+
 @contextmanager
 def _none() -> Iterator[Listener]:
     yield lambda _: None
@@ -133,7 +142,7 @@ def _rich() -> Iterator[Listener]:
         """What is left, counted down between events."""
 
         def render(self, _task: bars.Task) -> Text:
-            return Text(f"about {duration(max(ends - time.monotonic(), 0.0))} left", style="cyan")
+            return Text(countdown(ends - time.monotonic()), style="cyan")
 
     count, clock = bars.MofNCompleteColumn(), bars.TimeElapsedColumn()
     cells = bars.TextColumn("{task.description}", markup=False)  # an id may hold brackets

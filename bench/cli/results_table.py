@@ -7,11 +7,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bench.cells import CellKey
+from bench.reporting.provenance import LEARNING, learning_caution
 from bench.store.grid import Grid, grid
 from bench.tasks import words
 from bench.text import columns
 
-COLUMNS = ("cell_id", *CellKey.COLUMNS, "seed", "status", "task", "mse", "accuracy")
+COLUMNS = ("cell_id", *CellKey.COLUMNS, "seed", "status", "task", "mse", "accuracy", *LEARNING)
 """The columns of `runs` that a table is made from."""
 
 _HEAD = ("dataset", "L", "h")
@@ -36,8 +37,14 @@ def results_table(runs: pa.Table, cell_ids: Sequence[str]) -> str:
     errors = _table(shown, order, [_row(values) for values in mse[:, order]])
     return (
         f"RMSE on test, pooled over seeds, {unit} (* smallest of its dataset and length)\n{errors}"
-        f"{_accuracies(shown, order)}"
+        f"{_accuracies(shown, order)}{_caution(shown.runs)}"
     )
+
+
+def _caution(runs: pa.Table) -> str:
+    """Which models were stopped while they were still learning."""
+    caution = learning_caution(runs)
+    return f"\n\n{caution}" if caution else ""
 
 
 def _accuracies(shown: Grid, order: Sequence[int]) -> str:

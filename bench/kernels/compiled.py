@@ -16,15 +16,30 @@ from typing import Any, ParamSpec, TypeVar, cast
 import numpy as np
 from filelock import FileLock
 from numba import config, extending, njit
+from numba.core import event
 from numpy.typing import NDArray
 
-from bench import scratch
+from bench import scratch, work_clock
 
 Array = NDArray[Any]
 
 scratch.settle_kernels()
 # numba has read the variable when it was imported; its types do not name what it reads
 config.CACHE_DIR = os.environ.get(scratch.KERNELS, "")  # type: ignore[attr-defined]
+
+
+class _Compiling(event.Listener):
+    """Stops the clock while numba compiles a kernel, or reads one from disk."""
+
+    def on_start(self, event: object) -> None:  # noqa: ARG002 - numba's signature
+        work_clock.stop()
+
+    def on_end(self, event: object) -> None:  # noqa: ARG002 - numba's signature
+        work_clock.go_on()
+
+
+event.register("numba:compiler_lock", _Compiling())
+
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -74,8 +89,13 @@ def waiting(compiled: Callable[P, R]) -> Callable[P, R]:
         if ready:
             return compiled(*arguments, **keywords)
         lock.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(lock):
+        file_lock = FileLock(lock)
+        with work_clock.stopped():
+            file_lock.acquire()
+        try:
             result = compiled(*arguments, **keywords)
+        finally:
+            file_lock.release()
         ready = True
         return result
 

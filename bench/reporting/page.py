@@ -9,6 +9,7 @@ import gc
 import gzip
 import hashlib
 import re
+import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -192,7 +193,7 @@ def _values(summary: Summary, pictures: Pictures) -> dict[str, object]:
         "kept": tables.kept(summary),
         "terms": TERMS,
         "probes": cost_tables.tables(summary.probes),
-        "not_probed": cost_tables.NOT_PROBED,
+        "not_probed": cost_tables.NOT_PROBED.format(place=shlex.quote(summary.folder)),
     }
 
 

@@ -6,10 +6,11 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bench.cells import CellSpec
+from bench.cells import CellKey, CellSpec
 from bench.reporting.values import Failure, RowEnvironment
 from bench.store import schema
 from bench.store.grid import MACHINE, label, own_data
@@ -110,7 +111,7 @@ def _setting(value: Any) -> str:
 
 def cautions(runs: pa.Table) -> tuple[str, ...]:
     """What to keep in mind before believing a number."""
-    notes = [*_different_data(runs), *_of_reading(runs), _few_seeds(runs)]
+    notes = [*_different_data(runs), *_of_reading(runs), _few_seeds(runs), learning_caution(runs)]
     machines = _timed_machines(runs)
     if len(machines) > 1:
         names = "; ".join(sorted(machines))
@@ -191,10 +192,49 @@ def _few_seeds(runs: pa.Table) -> str:
     return f"{plural(seeds, 'seed')}: intervals over so few are wide, and decide little; use 5 or more."
 
 
-def commands(folder: str) -> tuple[str, ...]:
-    """What makes these results and this report again; rows do not say where the suite file lies."""
+_LATE = 0.1
+"""A best epoch among this last part of the epochs says that training ended before learning did."""
+
+_NAMED = 6
+"""So many cells are named; the costs show all."""
+
+
+LEARNING = ("best_epoch", "validation_mse_scaled", "spec")
+"""The columns of `runs`, next to key and status, that say which models were still learning."""
+
+
+def still_learning(runs: pa.Table) -> list[CellKey]:
+    """The cells most of whose replicates had their best epoch among the last that they were allowed."""
+    trained = runs.filter(pc.and_(pc.equal(runs["status"], Status.OK), pc.greater(runs["best_epoch"], 0)))
+    chosen = trained.filter(pc.is_valid(trained["validation_mse_scaled"]))  # without validation the last is kept
+    if not chosen.num_rows:
+        return []
+    specs = chosen["spec"].combine_chunks().dictionary_encode()
+    allowed = np.array([CellSpec.from_json(text).training["epochs"] for text in specs.dictionary.to_pylist()])
+    epochs = allowed[specs.indices.to_numpy()]
+    late = chosen["best_epoch"].to_numpy() > (1 - _LATE) * epochs
+    cells = chosen.select(schema.KEY).append_column("late", pa.array(late.astype(np.float64)))
+    shares = cells.group_by(schema.KEY, use_threads=False).aggregate([("late", "mean")]).to_pylist()
+    return sorted(CellKey.of(row) for row in shares if row["late_mean"] > 0.5)
+
+
+def learning_caution(runs: pa.Table) -> str:
+    """What to say of the cells that were `still_learning`; empty where none was."""
+    cells = still_learning(runs)
+    if not cells:
+        return ""
+    more = [f"{len(cells) - _NAMED} more"] if len(cells) > _NAMED else []
+    named = listed([*(f"{key.model} on {key.dataset} at {key.sequence_length}" for key in cells[:_NAMED]), *more])
+    return (
+        f"Still learning when training ended: {named}. In most replicates the best epoch is among the last tenth of "
+        "those allowed; more epochs may lower the error."
+    )
+
+
+def commands(folder: str, *, kept: bool) -> tuple[str, ...]:
+    """What makes these results and this report again, from the suite that the folder has `kept`."""
     place = shlex.quote(folder)
-    return f"bench run SUITE_FILE --results {place}", f"bench report {place}"
+    return *([f"bench run {place}"] if kept else []), f"bench report {place}"
 
 
 def data_facts(runs: pa.Table) -> dict[str, tuple[str, str, int | None]]:

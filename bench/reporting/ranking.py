@@ -38,7 +38,8 @@ def standings(
     front = _front(whole, errors.value, times)
     estimates = [_estimate(*numbers) for numbers in zip(errors.value, errors.low, errors.high, strict=True)]
     numbers = zip(whole, estimates, times, strict=True)
-    rows = [Standing(name, error, fit_s, bool(probed), name in front) for name, error, fit_s in numbers]
+    seeds = max(map(_replicates, shared))
+    rows = [Standing(name, error, fit_s, bool(probed), name in front, seeds) for name, error, fit_s in numbers]
     return tuple(sorted(rows, key=lambda row: (row.fit_s is None, row.fit_s or 0.0, row.error.value)))
 
 
@@ -72,7 +73,19 @@ def _relative(sections: Sequence[Section], name: str) -> FloatArray:
     for own, section in zip(relative, sections, strict=True):
         cell = _chosen(section, name)
         own[: len(cell.rmse_by_seed)] = np.array(cell.rmse_by_seed) / (section.persistence_rmse or math.nan)
-    return relative
+    return by_dataset(relative, sections)
+
+
+def by_dataset(errors: FloatArray, sections: Sequence[Section]) -> FloatArray:
+    """``[sections, ...]`` errors → ``[datasets, ...]``: their geometric means over the horizons of each dataset.
+
+    Horizons of one dataset share its series: they are one observation of how the models compare, not several.
+    """
+    datasets = list(dict.fromkeys(section.dataset for section in sections))
+    places = [[i for i, section in enumerate(sections) if section.dataset == name] for name in datasets]
+    with np.errstate(divide="ignore"):  # an error of 0 stays 0
+        means = [np.exp(np.log(errors[own]).mean(axis=0)) for own in places]
+    return np.stack(means) if means else errors
 
 
 def _chosen(section: Section, name: str) -> CellSummary:
@@ -104,7 +117,7 @@ def _time(cells: Sequence[CellSummary], probed: Mapping[str, float]) -> float | 
 
 
 def rank(sections: Sequence[Section], models: Sequence[Model]) -> Ranking:
-    """Average ranks by RMSE, ties shared, the best first.
+    """Average ranks by RMSE, ties shared, the best first; each dataset counts once, whatever its horizons.
 
     A model without a single finished cell is not ranked, and a section that some ranked model did not finish is
     left out for all: no error is made up for what is missing. So is a section whose cells saw different data.
@@ -114,7 +127,8 @@ def rank(sections: Sequence[Section], models: Sequence[Model]) -> Ranking:
     if len(ranked) < 2:
         return Ranking((), 0, "", "")
     shared = complete(sections, ranked)
-    rank_tests = ranks(np.array([[_rmse(s.chosen(name)) for name in ranked] for s in shared]).reshape(-1, len(ranked)))
+    errors = np.array([[_rmse(section.chosen(name)) for name in ranked] for section in shared])
+    rank_tests = ranks(by_dataset(errors.reshape(-1, len(ranked)), shared))
     average = dict(zip(ranked, rank_tests.average.tolist(), strict=True)) if shared else {}
     rows = [_row(name, average.get(name), sections) for name in ranked]
     order = sorted(rows, key=lambda row: (row.average is None, row.average, -row.smallest_error))
@@ -122,7 +136,7 @@ def rank(sections: Sequence[Section], models: Sequence[Model]) -> Ranking:
     over = _over(shared)
     return Ranking(
         tuple(order),
-        len(shared),
+        rank_tests.datasets,
         over,
         _note(sections, shared, over=over, unranked=unranked),
         groups=tuple(tuple(ranked[place] for place in group) for group in cliques(rank_tests.average, rank_tests.p)),
@@ -154,10 +168,9 @@ def _row(name: str, average: float | None, sections: Sequence[Section]) -> Rank:
 
 
 def _over(sections: Sequence[Section]) -> str:
-    one_horizon = len({section.dataset for section in sections}) == len(sections)
-    if one_horizon:
-        return plural(len(sections), "dataset")
-    return f"{plural(len(sections), 'pair')} of dataset and horizon"
+    datasets = len({section.dataset for section in sections})
+    averaged = "" if datasets == len(sections) else " (horizons averaged)"
+    return f"{plural(datasets, 'dataset')}{averaged}"
 
 
 def _note(sections: Sequence[Section], shared: Sequence[Section], *, over: str, unranked: Sequence[str]) -> str:

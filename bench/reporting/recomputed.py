@@ -39,6 +39,9 @@ _FIT_TOLERANCE = 1e-5
 _LARGEST = 20_000_000
 """Values in the windows of a regression; a larger one is not fitted again."""
 
+_PLAIN = frozenset({"path", "column", "time", "max_gap"})
+"""Parameters of a file that is read as pandas reads it; others are stored where they are stated."""
+
 _LARGEST_FILE = 2**28  # bytes
 _TEXTS = (".csv", ".csv.gz")
 _NAMED = re.compile(r"(?P<file>.+), column (['\"])(?P<column>[^\\]+)\2")
@@ -90,7 +93,7 @@ class StoredCell:
 
 _PREDICTION_COLUMNS = ("seed", "index", "channel", "step", "truth", "prediction", "persistence")
 _RUN_COLUMNS = (
-    *("task", "departures", "mse", "persistence_mse", "test_points", "data_source", "data_sha256"),
+    *("task", "departures", "mse", "persistence_mse", "test_points", "data_source", "data_sha256", "data_notes"),
     *("hyperparameters", "spec"),
 )
 
@@ -208,12 +211,20 @@ def _by(gap: float) -> str:
 
 
 def raw_column(run: Mapping[str, Any]) -> RawColumn | None:
-    """The column that the row names, read from its file; `None` where it is of no file that is here unchanged."""
-    named = _NAMED.fullmatch(run["data_source"] or "")
-    if not named or not run["data_sha256"]:
+    """The column that the row names, read from its file; `None` where it is of no file that is here unchanged.
+
+    Nor where the file was not simply read: options were stated, or something was detected, such as gaps.
+    """
+    named, spec = _NAMED.fullmatch(run["data_source"] or ""), CellSpec.from_json(run["spec"])
+    if not named or not run["data_sha256"] or run["data_notes"] or _is_read_otherwise(spec):
         return None
-    path = _file(named["file"], CellSpec.from_json(run["spec"]), run["data_sha256"])
+    path = _file(named["file"], spec, run["data_sha256"])
     return None if path is None else _read(path, named["column"], run["data_sha256"])
+
+
+def _is_read_otherwise(spec: CellSpec) -> bool:
+    """Whether the suite says how the file is read: rows chosen or filled, other marks, another order."""
+    return bool(spec.content["dataset"]["parameters"].keys() - _PLAIN)
 
 
 def _file(source: str, spec: CellSpec, sha256: str) -> Path | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from bench.spec import Suite
 from bench.store import KeptCell
 from bench.store.reader import NAME as SUITE
 from bench.store.schema import Rows
+from bench.text import without_folders
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +31,7 @@ class Source:
         `runs`, `trials`, `curves` and `predictions` of `bench.store.schema`, one cell for each place of the product;
         any of them may be empty. `probes` where there are any.
     folder
-        Where they were read from, as the user wrote it.
+        Where they were read from, relative to the working folder.
     suite
         The suite of the last run; `None` where the folder does not record it.
     requested
@@ -53,6 +55,17 @@ class Source:
         tables = [self.rows[name] for name in ("runs", "probes") if name in self.rows]
         names = (sorted(table["suite"].unique().to_pylist()) for table in tables)
         return next(filter(None, names), [])
+
+    def without_folders(self) -> Source:
+        """The same, with absolute paths cut to the names of their files: what pages show."""
+        runs = self.rows["runs"]
+        for name in ("data_source", "reason"):
+            column = runs[name].combine_chunks().dictionary_encode()
+            texts = pa.array([text and without_folders(text) for text in column.dictionary.to_pylist()], pa.string())
+            shown = texts.take(column.indices)
+            runs = runs.set_column(runs.schema.get_field_index(name), runs.schema.field(name), shown)
+        unreadable = tuple(map(without_folders, self.unreadable))
+        return replace(self, rows={**self.rows, "runs": runs}, unreadable=unreadable)
 
     def parted(self, datasets: Sequence[str]) -> tuple[Source, Source]:
         """What belongs to `datasets`, and all else."""
@@ -91,12 +104,14 @@ def read(results: Path, parse: Callable[[str], Suite] = Suite.model_validate_jso
     suite, problem = suite_of(results, parse)
     kept = store.kept_cells(gathered.tables["runs"], suite, store.read_renewal(results), ranked=True)
     probes = gathered.tables["probes"]  # a probe outlives its cell
+    folder = Path(os.path.relpath(results)).as_posix()
+    unreadable = [*([problem] if problem else []), *gathered.unreadable]
     return Source(
         rows={**{name: store.without(table, kept) for name, table in gathered.tables.items()}, "probes": probes},
-        folder=results.as_posix(),
+        folder=folder,
         suite=suite,
         requested=frozenset(cell.key for cell in expand(suite)) if suite else None,
-        unreadable=(*([problem] if problem else []), *gathered.unreadable),
+        unreadable=tuple(line.replace(str(results), folder) for line in unreadable),
         kept=kept,
     )
 

@@ -42,8 +42,8 @@ def summarise(source: Source, families: Families = MappingProxyType({})) -> Summ
     families
         Dataset → the part of the page whose claims are corrected together; by default all are.
     """
-    tables = source.rows
-    runs = tables["runs"]
+    source = source.without_folders()
+    runs = source.rows["runs"]
     layout = grid(runs)
     models = _models(layout)
     builder = _Sections(source, layout, models, families)
@@ -74,7 +74,7 @@ def summarise(source: Source, families: Families = MappingProxyType({})) -> Summ
         environments=provenance.environments(runs),
         probes=probes,
         counts=counts,
-        commands=provenance.commands(source.folder),
+        commands=provenance.commands(source.folder, kept=source.suite is not None),
         replicates=runs,
         folder=source.folder,
     )

@@ -60,13 +60,11 @@ def errors(section: Section, *, name: str) -> Table:
         Column("Verdict", "against persistence", kind="text"),
         Column("Verdict", "against the smallest error", kind="text"),
     ]
-    return Table(
-        name,
-        f"Errors on {section.title}",
-        tuple(column for column in columns if column),
-        tuple(_error_row(cell, best=section.best is cell, shows=shows) for cell in section.cells),
-        below=" ".join([_AT_CHOSEN if shows.lengths else "Bold: the smallest error.", *_notes(section.cells)]),
-    )
+    rows = tuple(_error_row(cell, best=section.best is cell, shows=shows) for cell in section.cells)
+    few = [f"{FEW}: {_SKEWED[0].lower()}{_SKEWED[1:]}"] if any(e.mark == FEW for row in rows for e in row) else []
+    below = " ".join([_AT_CHOSEN if shows.lengths else "Bold: the smallest error.", *few, *_notes(section.cells)])
+    shown = tuple(column for column in columns if column)
+    return Table(name, f"Errors on {section.title}", shown, rows, below=below)
 
 
 def _notes(cells: Sequence[CellSummary]) -> list[str]:
@@ -108,9 +106,9 @@ def _error_row(cell: CellSummary, *, best: bool, shows: _Shows) -> tuple[TableEn
         TableEntry(number(rmse.value, shows.places), rmse.value, strong=best, cell=cell.cell_id)
         if rmse
         else nothing(cell.note or _NO_ERROR),
-        _bounds(rmse.interval if rmse else None, shows.places, otherwise=spread),
+        _over_seeds(cell, rmse.interval if rmse else None, shows.places, otherwise=spread),
         TableEntry(number(skill.value, shows.skill_places), skill.value) if skill else nothing(cell.note or NO_SKILL),
-        _bounds(skill.interval if skill else None, shows.skill_places, otherwise=spread),
+        _over_seeds(cell, skill.interval if skill else None, shows.skill_places, otherwise=spread),
         _bounds(cell.skill_in_window, shows.skill_places, otherwise=window),
         _learnable(learnable, cell.note) if shows.learnable else None,
         TableEntry(cell.words + of_how_many, hint=cell.note or cell.why, mark=MARKS[cell.verdict]),
@@ -133,6 +131,14 @@ def _against(cell: CellSummary, *, best: bool) -> TableEntry:
     return TableEntry(cell.words_next_to_best, hint=cell.why_not_best)
 
 
+FEW = "†"
+"""Stands next to an interval of too few seeds to cover what it states, by reports/calibration.md."""
+
+FEW_SEEDS, SOME_SEEDS = 10, 20
+"""Below the first an interval carries the mark, below the second a note."""
+
+_SKEWED = "Where errors are skewed even on a logarithmic scale, so few seeds cover 88 to 92 %, not 95 %."
+_NARROW = "So few seeds cover 73 to 95 %, not 95 %: a bootstrap never leaves the range of the values."
 _ONE_FIT = "one fit stands for every seed"
 _ONE_SEED = "one replicate, or copies of one, show no spread; two skewed errors may bound no mean"
 _ITSELF = "persistence against itself"
@@ -142,6 +148,14 @@ _NO_ERROR = "no error is stored"
 
 def _bounds(pair: Bounds | None, places: int | None, *, otherwise: str) -> TableEntry:
     return TableEntry(bounds(pair, places)) if pair else nothing(otherwise)
+
+
+def _over_seeds(cell: CellSummary, pair: Bounds | None, places: int | None, *, otherwise: str) -> TableEntry:
+    """The interval with a warning where so few seeds cover less than it states."""
+    if pair is None:
+        return nothing(otherwise)
+    mark = FEW if cell.finished < FEW_SEEDS else ""
+    return TableEntry(bounds(pair, places), hint=_SKEWED if cell.finished < SOME_SEEDS else "", mark=mark)
 
 
 def _learnable(estimate: Estimate | None, note: str) -> TableEntry:
@@ -217,6 +231,7 @@ def ranking(summary: Summary) -> Table:
         summary.ranking.note,
         f"Without an error over all datasets, for want of a replicate: {listed(lost)}." if lost else "",
         "◆: every other model with an error as small takes longer to fit.",
+        f"{FEW}: {_NARROW[0].lower()}{_NARROW[1:]}" if any(entry.mark == FEW for row in rows for entry in row) else "",
     ]
     return Table("ranking", "Models by average rank", columns, tuple(rows), below=" ".join(filter(None, notes)))
 
@@ -234,7 +249,10 @@ def _relative(standing: Standing | None) -> TableEntry:
         return nothing("a replicate is lost, persistence makes no error, or no dataset was finished by every model")
     error = standing.error
     interval = f" {bounds(error.interval, 2)}" if error.interval else ""
-    return TableEntry(number(error.value, 2) + interval, error.value)
+    few = bool(interval) and standing.seeds < FEW_SEEDS
+    return TableEntry(
+        number(error.value, 2) + interval, error.value, hint=_NARROW if few else "", mark=FEW if few else ""
+    )
 
 
 def by_dataset(summary: Summary) -> Table:

@@ -144,7 +144,7 @@ class Ranking:
     Parameters
     ----------
     sections
-        How many the ranks were taken over.
+        How many datasets the ranks were taken over.
     groups
         Models that are not separated from each other over the sections, by Wilcoxon's tests with Holm's correction.
     friedman_p
@@ -180,6 +180,8 @@ class Standing:
         Whether that is the probe's time, apart from any other work; else it is the run's, next to other cells.
     on_front
         Every other model with an error as small takes longer to fit.
+    seeds
+        How many the interval is taken over.
     """
 
     model: str
@@ -187,6 +189,7 @@ class Standing:
     fit_s: float | None
     probed: bool
     on_front: bool
+    seeds: int
 
 
 @dataclass(frozen=True)
@@ -464,7 +467,7 @@ class Summary:
     replicates
         The rows of `runs`.
     folder
-        Where they were read from, as the user wrote it.
+        Where they were read from, relative to the working folder.
     """
 
     suite: str

@@ -5,7 +5,6 @@ a reason. Peak memory is that of this process.
 """
 
 import math
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +24,7 @@ from bench.store.schema import ADVICE, Rows, Status
 from bench.training.fit import Trained, shapes, train
 from bench.training.members import Fit, Member
 from bench.tuning.candidates import Candidate, resolve, space
+from bench.work_clock import work_s
 
 
 def run_cell(cell: Cell | Resumed, *, device: str = "cpu") -> Rows:
@@ -52,7 +52,7 @@ def run_cell(cell: Cell | Resumed, *, device: str = "cpu") -> Rows:
 
 
 def _run(cell: Cell, ledger: Ledger, device: str) -> None:
-    deadline = time.monotonic() + (cell.time_limit_s or math.inf)
+    deadline = work_s() + (cell.time_limit_s or math.inf)
     kind = lookup(model_kinds(), cell.model.kind, "model")
     prepared = prepare(cell, load_data(cell))
     ledger.common |= prepared.provenance()
@@ -107,12 +107,12 @@ def _candidate(
 
 def _record(group: Sequence[int], trained: Trained, *, prepared: Prepared, ledger: Ledger, kind: ModelKind) -> None:
     """The rows of the replicates of `group`; where the model draws no random number, one fit stands for all of them."""
-    started = time.perf_counter()
+    started = work_s()
     predictions = trained.predict(prepared.test)  # [K, points, D], scaled
     deterministic = not kind.random or (kind.stochastic and _copies(predictions))
     shared = {
         **prepared.provenance(),
-        "predict_s": (time.perf_counter() - started) / len(predictions),
+        "predict_s": (work_s() - started) / len(predictions),
         "peak_memory_bytes": peak_bytes(),
         "parameters": trained.parameter_count,
         "bank": trained.how,

@@ -264,6 +264,15 @@ def left_s(cells: Iterable[float], jobs: int) -> float:
     return max([sum(each) / jobs, *each])
 
 
+def rest_s(estimate_s: float, *, took: float) -> float:
+    """About how many more seconds a cell takes that `took` so long: one that passed its estimate is not at its end.
+
+    >>> rest_s(10.0, took=4.0), rest_s(1.0, took=60.0)
+    (6.0, 15.0)
+    """
+    return max(estimate_s - took, took / 4)
+
+
 def _flops_of_a_step(model: Entry) -> float:
     """Forward and backward pass of a recurrent layer; a model without these parameters is taken for the like."""
     numbers = {name: value for name, value in model.parameters.items() if isinstance(value, int)}
@@ -287,6 +296,8 @@ class Plan:
         Cells to run, or to note as blocked.
     restored
         Ids of cells that were set aside earlier and are wanted again.
+    renamed
+        Id of a wanted cell → the id that an earlier version has stored it under.
     fresh
         Whether every cell is run again from its beginning.
     renewal
@@ -301,6 +312,7 @@ class Plan:
     stored: Mapping[str, Stored]
     pending: tuple[Cell, ...]
     restored: frozenset[str]
+    renamed: Mapping[str, str]
     fresh: bool
     renewal: Renewal | None
     others: Mapping[CellKey, Mapping[str, Stored]]
@@ -335,7 +347,7 @@ class Plan:
     @property
     def nothing_to_do(self) -> bool:
         """Whether the results folder already is what it should be."""
-        return not (self.pending or self.restored or self.outdated)
+        return not (self.pending or self.restored or self.renamed or self.outdated)
 
     def blocked(self, cell: Cell) -> Blocked | None:
         """How `cell` ends without having begun; `None` where it can run."""
@@ -382,7 +394,13 @@ def prepare(cells: Sequence[Cell], folder: Path, *, fresh: bool = False, failed_
     restored = {cell_id for cell_id, what in archived.items() if what.status is not Status.UNAVAILABLE} - set(
         everything
     )
+    renamed = {
+        what.identity: old
+        for old, what in everything.items()
+        if what.identity in wanted and what.identity not in everything and what.identity not in restored
+    }
     have = _wanted(everything, wanted) | {cell_id: archived[cell_id] for cell_id in restored}
+    have |= {cell_id: everything[old] for cell_id, old in renamed.items()}
     renewed = renewal.cells if renewal and not failed_only else frozenset()
     pending = [
         cell
@@ -396,6 +414,7 @@ def prepare(cells: Sequence[Cell], folder: Path, *, fresh: bool = False, failed_
         stored=have,
         pending=tuple(pending),
         restored=frozenset(restored),
+        renamed=renamed,
         fresh=fresh,
         renewal=renewal,
         others=_others(everything, wanted),

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from bench.cells import Cell
 from bench.errors import StoreError, described
-from bench.running.plan import Plan, left_s
+from bench.running.plan import Plan, left_s, rest_s
 from bench.running.rows import failed
 from bench.running.unfinished import Unfinished
 from bench.running.workers import Engine
@@ -172,6 +172,8 @@ class _Run:
         if self.plan.renewal:
             self.writer.put_renewal(self.plan.renewal, self.plan.renewal.cells)
         self.writer.restore(self.plan.restored)
+        for cell_id, old in self.plan.renamed.items():
+            self.writer.rename(old, cell_id)
         for cell_id in self.plan.outdated:
             self.writer.supersede(cell_id)
         total, pending = len(self.plan.cells), len(self.plan.pending)
@@ -266,4 +268,4 @@ class _Run:
         """About how many more seconds each running cell takes."""
         now = time.monotonic()
         for cell, began in self.running.values():
-            yield max(self.plan.seconds(cell) - (now - began), 0.0)
+            yield rest_s(self.plan.seconds(cell), took=now - began)

@@ -4,8 +4,8 @@ Values are arrays ``[..., seeds]``, usually of MSE, and every cell is compared a
 on either side is missing: the pair is left out, and `count` gives the number of remaining pairs. Signs are of ``new -
 old``, so below 0 the new error is smaller.
 
-The test is Student's t, not a bootstrap: with as few as ten replicates, t is exact for normal differences and
-conservative for skewed and long-tailed ones, and its interval and its p-value agree. Holm's correction bounds the
+The test is Student's t: exact for normal differences, as logarithms of errors nearly are, and its interval and its
+p-value agree. Errors themselves are skewed; `bench.stats.ratios` compares them. Holm's correction bounds the
 probability that any of the claims in one report is false.
 """
 

@@ -50,6 +50,8 @@ class Stored:
         Seconds that it had, where these were too few; else `None`.
     started_at
         When it was begun; `None` where the rows do not say.
+    identity
+        The id that a cell with a time limit has today, which in an earlier version the limit entered; else `None`.
     """
 
     key: CellKey
@@ -59,6 +61,7 @@ class Stored:
     train_windows: int | None
     time_limit_s: float | None = None
     started_at: datetime | None = None
+    identity: str | None = None
 
     def is_worth_another_try(self, time_limit_s: float | None) -> bool:
         """Whether it may end otherwise with such a limit: its data was unavailable, or its time was too short."""
@@ -215,6 +218,7 @@ def summary(runs: pa.Table) -> Stored:
 def _summary(rows: Sequence[Mapping[str, Any]]) -> Stored:
     first = next((row for row in rows if row["status"] != Status.OK), rows[0])
     fits = rows[:1] if first["deterministic"] else rows  # one fit, reported in the row of every seed
+    spec = CellSpec.from_json(first["spec"])
     out_of_time = first["status"] == Status.OUT_OF_TIME
     spent = sum((row["fit_s"] or 0.0) + (row["predict_s"] or 0.0) for row in fits)
     return Stored(
@@ -223,8 +227,9 @@ def _summary(rows: Sequence[Mapping[str, Any]]) -> Stored:
         reason=first["reason"] or "",
         seconds=spent + (first["tuning_s"] or 0.0),
         train_windows=first["train_windows"],
-        time_limit_s=CellSpec.from_json(first["spec"]).time_limit_s if out_of_time else None,
+        time_limit_s=spec.time_limit_s if out_of_time else None,
         started_at=first["started_at"],
+        identity=None if spec.time_limit_s is None else spec.cell_id,
     )
 
 

@@ -7,7 +7,7 @@ they are neither reported nor compared with those that are new.
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.atomic import open_file, write_atomically
@@ -57,10 +57,11 @@ def read_renewal(folder: Path) -> Renewal | None:
     try:
         with open_file(path) as file:
             content = json.loads(file.read().decode())
-        return Renewal(datetime.fromisoformat(content["began"]), frozenset(map(str, content["cells"])))
+        began = datetime.fromisoformat(content["began"])
+        return Renewal(began.astimezone(UTC), frozenset(map(str, content["cells"])))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise StoreError(
             f"{path}: expected the cells that --fresh has to run again, got what cannot be read; delete it, and "
             "`bench run --fresh` begins again"

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from bench.atomic import kind_of, open_file, open_lock, real_folder, sync, write_atomically
 from bench.errors import StoreError
 from bench.store.parts import part_of, probe_part
-from bench.store.reader import UNFINISHED, cell_ids, stored, write_suite
+from bench.store.reader import UNFINISHED, cell_ids, read_cell, stored, write_suite
 from bench.store.renewal import Renewal, write_renewal
 from bench.store.schema import ALL, LATER, SCHEMAS, Rows
 
@@ -166,6 +166,17 @@ class Writer:
         """Set a cell aside: its rows are no longer read, and `restore` brings them back."""
         with _writable(self.folder):
             _move(cell_id, self.folder, self.folder / ARCHIVE)
+
+    def rename(self, old: str, new: str) -> None:
+        """Store the rows of the cell `old` under the id `new` as well."""
+        rows = {name: read_cell(self.folder, name, old) for name in TABLES}
+        at = 0  # the first column of every table
+        self.put(
+            {
+                name: table.set_column(at, table.schema.field(at), pa.array([new] * table.num_rows, pa.string()))
+                for name, table in rows.items()
+            }
+        )
 
     def restore(self, wanted: Iterable[str]) -> None:
         """Bring back those of the cells `wanted` that were set aside and are not stored."""

@@ -3,7 +3,6 @@
 import functools
 import logging
 import math
-import time
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -30,6 +29,7 @@ from bench.training.steppers import (
     member_losses,
     why_not,
 )
+from bench.work_clock import work_s
 
 SHARE = 0.25  # of the free memory: other processes train next to this one, and estimates are estimates
 ROWS = 4  # of the batch that is measured
@@ -88,7 +88,7 @@ class Bank:
     device
         A torch device.
     deadline
-        `time.monotonic()` after which a step raises `OutOfTime`.
+        `work_s()` after which a step raises `OutOfTime`.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class Bank:
         total = torch.zeros(len(live), dtype=torch.float64, device=self._device)
         seen = 0
         for which in self._epochs.batches(order):  # [L, B]
-            if time.monotonic() > self.deadline:
+            if work_s() > self.deadline:
                 raise OutOfTime("the cell's time limit passed while training")
             total += self.stepper.step(*self._train.batch(which)) * which.shape[1]
             seen += which.shape[1]

@@ -5,7 +5,6 @@ the `shapes` column of `runs`.
 """
 
 import math
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -19,6 +18,7 @@ from bench.spec import Training
 from bench.store.schema import ADVICE, Status
 from bench.training.bank import Bank
 from bench.training.members import Fit, Member, Observer, never_stop
+from bench.work_clock import work_s
 
 
 def fit(bank: Bank, *, observer: Observer = never_stop) -> list[Fit]:
@@ -37,11 +37,11 @@ def fit(bank: Bank, *, observer: Observer = never_stop) -> list[Fit]:
     fits = [Fit() for _ in range(len(bank))]
     live = list(range(len(bank)))
     for epoch in range(1, bank.settings.epochs + 1):
-        started = time.perf_counter()
+        started = work_s()
         losses = bank.train_epoch(live)
         validation_errors = bank.validate()
         errors = [None] * len(live) if validation_errors is None else validation_errors.tolist()
-        share_s = (time.perf_counter() - started) / len(live)
+        share_s = (work_s() - started) / len(live)
         for k, loss, error in zip(live, losses, errors, strict=True):
             fits[k].fit_s += share_s
             _record(fits[k], epoch, float(loss), error, chooses=bank.validation_chooses)
@@ -120,7 +120,7 @@ def train(
     Raises
     ------
     OutOfTime
-        `deadline` (`time.monotonic()`) passed.
+        `deadline` (`work_s()`) passed.
     """
     shape = shape_of(data, members[0].training)
     if not kind.gradient:
@@ -162,14 +162,14 @@ def _built(kind: ModelKind, shape: Shape, member: Member) -> ClosedForm:
 
 
 def _fit_closed_form(model: ClosedForm, data: TrainingData) -> Fit:
-    started = time.perf_counter()
+    started = work_s()
     model.fit(lambda: batches(data.train))
     fit = Fit()
     if data.validation is not None:
         fit.validation_mse = float(
             np.mean((predict_closed_form(model, data.validation) - data.validation.truth()) ** 2)
         )
-    fit.fit_s = time.perf_counter() - started
+    fit.fit_s = work_s() - started
     return fit
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +30,7 @@ from bench.store.schema import Status
 from bench.training.fit import train
 from bench.training.members import Fit, Member, group
 from bench.tuning.candidates import Candidate, defaults, resolve, space
+from bench.work_clock import work_s
 
 
 def trial_row(trial: FinishedTrial) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def tune(
     """
     if not cell.tuning:
         raise ValueError("this cell is not to be tuned: cell.tuning is None")
-    started = time.perf_counter()
+    started = work_s()
     study = _study(cell, cell.tuning)
     distributions = {name: _distribution(choices) for name, choices in space(kind, cell).items()}
     study.enqueue_trial(defaults(kind, cell))
@@ -126,7 +126,7 @@ def tune(
         finished += batch
     best = _best(finished)
     candidate = resolve(kind, cell, best.overrides) if best else None
-    return Tuned(candidate, finished, known_s + time.perf_counter() - started)
+    return Tuned(candidate, finished, known_s + work_s() - started)
 
 
 def _known_fits(

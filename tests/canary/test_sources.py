@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import re
 from operator import ne
 from pathlib import Path
 
@@ -73,9 +75,39 @@ def test_parquet_keeps_its_types(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("field", "number"),
+    [
+        *((field, True) for field in ("1.5", "-1.234,5", "1 234'567.8", "3e-05", "12 %")),
+        *((field, False) for field in ("2020-01-31", "31.01.2020", "13:45", "2020-01-31T13:45:00Z", "NA", "")),
+    ],
+)
+def test_numbers_are_known_however_they_are_written(field: str, number: bool) -> None:
+    assert sources._is_number(field) == number
+    if number:
+        others = {sources._other_digits(field, shift) for shift in range(1, 10)}
+        assert field not in others
+        assert all(map(sources._is_number, others))
+        assert not any(each.lstrip("-").startswith("0") for each in others)
+
+
+def test_lines_before_the_names_and_a_decimal_comma_stay(tmp_path: Path) -> None:
+    text = "station 7\ntime;level;depth\n;m;m\n01.02.2020;1,5;9\n02.02.2020;2,5;9\n03.02.2020;3,5;7\n"
+    with gzip.open(tmp_path / "own.csv.gz", "wt") as file:
+        file.write(text)
+    table = ColumnsFile.read(tmp_path / "own.csv.gz", skip=1, header=2)
+    assert table.values([2]).tolist() == [False, True, True]
+    assert table.values(["level"], kept=["depth"]).tolist() == [False, True, False]
+    table.changed(1, table.values([2]), seed=0).write(tmp_path / "twin.csv.gz")
+    with gzip.open(tmp_path / "twin.csv.gz", "rt") as file:
+        twin = file.read().splitlines()
+    assert twin[:4] == text.splitlines()[:4]
+    assert all(re.fullmatch(r"0[23]\.02\.2020;\d,\d;\d", line) for line in twin[4:])
+
+
+@pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("a.npy", b"\x93NUMPY", "a.npy is none of .csv, .txt, .tsv, .parquet"),
+        ("a.npy", b"\x93NUMPY", "a.npy is none of .csv, .txt, .tsv, .gz, .parquet"),
         ("b.csv", b"x,y\n1,2\n3\n", "b.csv has rows of several lengths"),
         ("c.csv", b"x\n" + b"1\n" * 600, "c.csv is larger than 0 MiB"),
     ],

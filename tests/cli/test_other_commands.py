@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from bench.data import DATASETS
 from bench.data.pinned import PINNED, LocalFile
 from bench.models import MODELS
 from bench.protocol.metrics import METRICS
+from bench.store import environment
 
 Bench = Callable[..., Any]
 
@@ -217,3 +219,25 @@ def test_the_doctor_says_what_a_full_disk_and_a_missing_library_need(
         "cannot be imported (No module named 'no_such_library'); "
         "install the project again: pip install --constraint constraints.txt .",
     )
+
+
+def test_doctor_says_what_a_container_allows_and_lacks(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "CHECKS", (doctor._code, doctor._container))
+    monkeypatch.setattr(doctor, "cpu_quota", lambda: 1.5)
+    monkeypatch.setattr(doctor, "memory_limit", lambda: 2_000_000_000)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    place = tmp_path / f"bench-{os.getuid()}"
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(place / "kernels"))
+    monkeypatch.setenv("HOME", str(place))
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    monkeypatch.setattr(environment, "_PACKAGE", tmp_path)
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    lines = bench("doctor").out.splitlines()
+    assert [line.split("  ")[0] for line in lines] == ["note", "ok", "ok", "note", "note"]
+    assert "git does not read" in lines[0]
+    assert "1.5 CPUs for this container" in lines[1]
+    assert "2.0 GB for this container" in lines[2]
+    assert f"compiled kernels are kept in {place / 'kernels'}" in lines[3]
+    assert "set HOME to a folder that lasts" in lines[4]

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from bench.cells import Cell
-from bench.cli.progress import duration, reported, sink
+from bench.cli.progress import countdown, duration, reported, sink
 from bench.errors import InputError
 from bench.running.runner import Advanced, Finished, Planned, Started
 from bench.spec import Entry, Split, Training
@@ -119,6 +119,12 @@ def test_auto_is_live_on_a_terminal_and_plain_elsewhere(
         listen(ALL[0])
     shown = capsys.readouterr().err
     assert shown.startswith("[  0:00]") is not terminal
+
+
+def test_an_estimate_that_has_passed_is_not_nothing_left() -> None:
+    assert [countdown(seconds) for seconds in (35.4, 0.3, 0.0, -170.0)] == [
+        *("about 35 s left", "about 0.3 s left", "longer than estimated", "longer than estimated")
+    ]
 
 
 def test_another_sink_is_refused() -> None:

@@ -211,6 +211,20 @@ def test_results_of_other_code_are_cautioned_against(
     assert all("run the suite again with --fresh" in line for line in reported)
 
 
+def test_a_repository_that_git_does_not_read_is_cautioned_against(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bench.cli.compare import stale
+    from bench.store import environment
+
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    monkeypatch.setattr(environment, "_PACKAGE", tmp_path)
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # git's own way to play another user
+    (line,) = stale(())
+    assert line.startswith("whether the new results are of the code here is not known: git does not read ")
+    assert "git config --global --add safe.directory" in line
+
+
 def test_the_history_of_runs_is_a_page(bench: Bench, folder: Path) -> None:
     for seed in (0, 1):
         bench("run", "tiny.yaml", "--no-report", "--only", "model=mean", "--seed", str(seed))

@@ -141,7 +141,7 @@ class Fake:
                 else None,
                 "validation_mse_scaled": mse / 4 * (1.1 if length == min(self.lengths) else 1.0),
                 "epochs": self.epochs if gradient else 0,
-                "best_epoch": self.epochs - 3 if gradient else 0,
+                "best_epoch": max(1, self.epochs - 8) if gradient else 0,
                 "fit_s": float((0.2 + 0.3 * size) * rng.uniform(0.9, 1.1)) if gradient else 0.0008,
                 "predict_s": 0.002 * (1 + size),
                 "tuning_s": 12.5 * (1 + size) if gradient else None,

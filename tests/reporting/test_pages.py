@@ -311,7 +311,7 @@ def test_both_pages_say_how_to_read_them_and_to_make_them_again(fake: Fake) -> N
     for page in (made["index.html"], made["report.md"]):
         assert "How to read this" in page
         assert "The square root of the mean squared error" in page
-        assert "bench run SUITE_FILE --results results/fake" in page
+        assert "bench report results/fake" in page
 
 
 def _store(folder: Path, rows: Rows) -> None:

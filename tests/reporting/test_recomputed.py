@@ -238,3 +238,27 @@ def test_the_report_says_it_among_its_cautions(cell: Callable[..., Cell]) -> Non
     assert said.startswith("file × linear-ar, L=6, h=1: the stored predictions are not those of a linear regression")
     assert said.endswith("; look for a leak with `bench canary`, or run the cell again.")
     assert not pc.any(pc.is_null(rows["runs"]["mse"])).as_py()
+
+
+FILES = Path(__file__).parents[1] / "data" / "files"
+
+
+@pytest.mark.parametrize("model", ["persistence", "linear-ar"])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("thousands-and-suffixes.csv", {"column": "Price", "time": "Date"}),  # newest first
+        ("gaps-below-max-gap.csv", {"column": "load", "time": "time"}),
+        ("long-format-two-series.csv", {"column": "y", "time": "ds", "where": {"unique_id": "south"}}),
+        ("dot-as-thousands.csv", {"column": "units", "time": "day", "decimal": ",", "thousands": "."}),
+        ("missing-marks-null.csv", {"column": "Close", "time": "Date", "missing": "forward-fill"}),
+    ],
+)
+def test_files_that_are_not_simply_read_are_no_difference(
+    name: str, options: dict[str, Any], model: str, cell: Callable[..., Cell]
+) -> None:
+    rows = run_cell(
+        cell(model=model, data={"path": str(FILES / name), **options}, split=Split(validation=0.1, test=20))
+    )
+    assert set(rows["runs"]["status"].to_pylist()) == {"ok"}
+    assert found(rows) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -89,7 +90,7 @@ def test_a_suite_that_cannot_be_read_costs_what_it_tells_alone(tmp_path: Path, r
     source = read(folder)
     assert (source.requested, source.suite) == (None, None)
     assert source.unreadable == (
-        f"{folder}/suite.json: expected a suite as this version of bench writes it; `bench run` writes it again",
+        f"{os.path.relpath(folder)}/suite.json: expected a suite as this version of bench writes it; `bench run` writes it again",
     )
 
 

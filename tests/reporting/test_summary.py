@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import rankdata
+from scipy.stats import friedmanchisquare, rankdata
 
+from bench.cli.results_table import results_table
 from bench.reporting.sentences import COST
 from bench.reporting.source import Source
 from bench.reporting.summary import summarise
@@ -221,6 +222,38 @@ def test_horizons_have_sections_of_their_own(fake: Fake) -> None:
     assert near < far
 
 
+@pytest.mark.parametrize(("late", "named"), [(2, False), (3, True)])
+def test_models_that_were_still_learning_at_the_last_epoch_are_named(fake: Fake, late: int, named: bool) -> None:
+    def change(row: dict[str, Any]) -> dict[str, Any]:
+        return {"best_epoch": 37} if row["model"] == "lstm" and row["seed"] < late else {}  # of 40 epochs, five seeds
+
+    rows = edited(fake(datasets=["noisy-sine"], lengths=(10,)), change)
+    said = (
+        "Still learning when training ended: lstm on noisy-sine at 10. In most replicates the best epoch is among the "
+        "last tenth of those allowed; more epochs may lower the error."
+    )
+    assert (said in summary(rows).cautions) == named
+    ids = sorted(set(rows["runs"]["cell_id"].to_pylist()))
+    assert results_table(rows["runs"], ids).endswith(f"\n\n{said}") == named
+    kept_last = edited(rows, lambda row: {"validation_mse_scaled": None})
+    assert not any("Still learning" in caution for caution in summary(kept_last).cautions), "the last epoch is kept"
+
+
+def test_horizons_of_one_dataset_count_as_one(fake: Fake) -> None:
+    """Friedman's test takes datasets for independent, which the horizons of one are not."""
+    four = ["noisy-sine", "damped-multisine", "gbm", "TSLA"]
+    found = summary(fake(datasets=four, horizons=(1, 4), lengths=(10,)))
+    assert (found.ranking.sections, found.ranking.over) == (4, "4 datasets (horizons averaged)")
+    models = [model.name for model in found.models]
+    chosen = {(s.dataset, s.horizon, m): s.chosen(m).rmse.value for s in found.sections for m in models}
+    means = [[np.sqrt(chosen[dataset, 1, m] * chosen[dataset, 4, m]) for m in models] for dataset in four]
+    places = np.mean([rankdata(row) for row in means], axis=0)
+    assert {row.model: row.average for row in found.ranking.ranks} == pytest.approx(
+        dict(zip(models, places, strict=True))
+    )
+    assert found.ranking.friedman_p == pytest.approx(friedmanchisquare(*np.array(means).T).pvalue)
+
+
 def test_times_from_different_machines_are_never_merged(fake: Fake) -> None:
     rows = fake(datasets=["noisy-sine"])
     found = summary(edited(rows, lambda row: {"host": f"host-{row['seed'] % 2}"}))
@@ -249,7 +282,7 @@ def test_settings_and_commands_make_the_results_again(fake: Fake) -> None:
     found = summary(fake())
     assert found.setting["seeds"] == "5"
     assert found.setting["split"] == "validation 0.1, test 0.2"
-    assert found.commands == ("bench run SUITE_FILE --results results/fake", "bench report results/fake")
+    assert found.commands == ("bench report results/fake",), "the folder keeps no suite to run"
     assert found.environments[0].facts["Python"] == "3.11.9"
 
 

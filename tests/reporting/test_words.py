@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from bench.reporting.source import Source
 from bench.reporting.summary import summarise
-from bench.reporting.tables import by_dataset, errors
+from bench.reporting.tables import by_dataset, errors, ranking
 from bench.reporting.values import Bounds, CellSummary, Summary
 from bench.stats.verdicts import Verdict
 from bench.store.schema import Rows, table
@@ -188,3 +188,21 @@ def test_equal_errors_are_equivalent_and_equal_replicates_leave_the_window_to_de
     assert lstm.words == "better; suspected leak"
     assert lstm.skill.interval is None
     assert "its replicates are equal, so the window decides alone" in lstm.why
+
+
+@pytest.mark.parametrize(("seeds", "marked"), [(2, True), (5, True), (10, False), (30, False)])
+def test_an_interval_of_too_few_seeds_carries_a_warning_in_its_cell(fake: Fake, seeds: int, marked: bool) -> None:
+    rows = fake(datasets=["noisy-sine"], models=["persistence", "lstm"], lengths=[5], points=100, seeds=seeds)
+    close = refit(rows, lambda _model, seed, count: (1 + 0.01 * seed) * np.random.default_rng(0).normal(size=count))
+    shown = errors(summary(close).sections[0], name="x")
+    interval = shown.rows[1][2]
+    assert (interval.mark == "†") == marked == ("†: where errors are skewed" in shown.below)
+    assert ("skewed even on a logarithmic scale" in interval.hint) == (seeds < 20)
+
+
+@pytest.mark.parametrize(("seeds", "marked"), [(3, True), (10, False)])
+def test_so_does_one_over_datasets(fake: Fake, seeds: int, marked: bool) -> None:
+    found = ranking(summary(fake(lengths=[5], seeds=seeds)))
+    marks = {row[0].text: row[2].mark for row in found.rows}
+    assert (marks["lstm"] == "†") == marked == ("†: so few seeds cover" in found.below)
+    assert marks["persistence"] == ""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from bench.cells import Cell
-from bench.running.plan import Estimator, left_s
+from bench.running.plan import Estimator, left_s, rest_s
 from bench.spec import Entry, Training, Tuning
 
 MakeCell = Callable[..., Cell]
@@ -67,6 +67,12 @@ def test_what_is_left_lies_between_its_bounds(cells: list[float], jobs: int) -> 
     assert left >= max(cells)
     assert left <= sum(cells) * (1 + 1e-12)
     assert left * jobs >= sum(cells) * (1 - 1e-12)
+
+
+def test_what_passed_its_estimate_is_not_at_its_end() -> None:
+    assert rest_s(10.0, took=4.0) == 6.0
+    assert rest_s(3.0, took=180.0) == 45.0
+    assert rest_s(3.0, took=0.0) == 3.0
 
 
 def test_nothing_is_left_of_nothing() -> None:

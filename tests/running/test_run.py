@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import random
 import signal
 import subprocess
@@ -336,3 +337,26 @@ def test_trials_are_kept_as_their_batches_end(tmp_path: Path, make_cell: MakeCel
         assert (unfinished, kept.num_rows) == ([2, 4], 4)
         writer.put(failed(cell, Status.OK, ""))
         assert store.read_unfinished(tmp_path, cell.id) is None
+
+
+@pytest.mark.usefixtures("fakes")
+def test_cells_that_an_earlier_version_stored_by_their_limit_are_served(tmp_path: Path, make_cell: MakeCell) -> None:
+    cell = dataclasses.replace(make_cell("a"), time_limit_s=60.0)
+    former = hashlib.sha256(cell.spec.encode()).hexdigest()[:16]
+    rows = failed(cell, Status.OK, "of the earlier version")
+    at = [pa.array([former] * table.num_rows, pa.string()) for table in rows.values()]
+    with store.writing(tmp_path) as writer:
+        writer.put(
+            {
+                name: table.set_column(0, table.schema.field(0), ids)
+                for (name, table), ids in zip(rows.items(), at, strict=True)
+            }
+        )
+    raised = dataclasses.replace(cell, time_limit_s=90.0)
+    plan = prepare([raised], tmp_path)
+    assert (former != cell.id, plan.pending, plan.renamed) == (True, (), {cell.id: former})
+    outcome = run(plan, _no_engine, jobs=1, device="cpu", listener=lambda _: None)
+    assert [what.reason for what in outcome.values()] == ["of the earlier version"]
+    assert set(store.stored(tmp_path)) == {cell.id}
+    assert {row["reason"] for row in _rows(tmp_path, "runs")} == {"of the earlier version"}
+    assert prepare([raised], tmp_path).nothing_to_do

@@ -1,7 +1,6 @@
 """The bank and its fit: every member gets what a plain torch loop gives it, alone or in company."""
 
 import math
-import time
 from copy import deepcopy
 from dataclasses import replace
 
@@ -20,6 +19,7 @@ from bench.store.schema import Status
 from bench.training.bank import Bank
 from bench.training.fit import fit, train
 from bench.training.members import Member, group
+from bench.work_clock import work_s
 
 LENGTH, HORIZON = 8, 2
 SHAPE = Shape(LENGTH, HORIZON, 1)
@@ -158,7 +158,7 @@ def test_an_observer_ends_only_the_member_it_names(data):
 
 def test_a_passed_deadline_raises(data):
     with pytest.raises(OutOfTime):
-        fit(bank_of([member(0)], data, deadline=time.monotonic() - 1))
+        fit(bank_of([member(0)], data, deadline=work_s() - 1))
 
 
 def test_windows_per_epoch_draws_that_many_afresh(data):

@@ -2,7 +2,6 @@
 
 import json
 import math
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -22,6 +21,7 @@ from bench.tuning import study
 from bench.tuning.candidates import containing, defaults, departures, resolve, space
 from bench.tuning.journal import record, study_name
 from bench.tuning.study import StudyLog, trial_row, tune
+from bench.work_clock import work_s
 
 LENGTH = 6
 
@@ -177,7 +177,7 @@ class TestStudy:
     def test_finished_batches_survive_a_passed_deadline(self, data):
         batches = []
         with pytest.raises(OutOfTime):
-            tune(MODELS["rnn"], cell(trials=400), data, deadline=time.monotonic() + 0.7, log=StudyLog(batches.append))
+            tune(MODELS["rnn"], cell(trials=400), data, deadline=work_s() + 0.7, log=StudyLog(batches.append))
         assert batches
 
 

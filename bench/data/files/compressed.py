@@ -51,7 +51,10 @@ def existing(text: str) -> Path:
         if stat.S_ISREG(mode):
             return path
         came = next((kind for test, kind in _KINDS.items() if test(mode)), "something else")
-    raise DataError(f"{path}: expected a file, got {came}; correct the path (it is relative to {Path.cwd()})")
+    raise DataError(
+        f"{path}: expected a file, got {came}; correct the path (in a suite file, a relative one begins at the folder "
+        "of that file)"
+    )
 
 
 _SIGNATURES = {
