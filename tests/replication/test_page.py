@@ -34,7 +34,7 @@ def test_pages_show_every_card_and_its_mark(made):
     )
     assert 'id="system-s1"' in found["a.html"]
     assert "Of the claims, 1 does not hold." in found["b.md"]
-    assert "better than persistence ●" in found["b.md"]
+    assert "| better ●" in found["b.md"]
     assert "**said**: does not hold" in found["b.md"], "the claim and the table say the same"
 
 

@@ -90,7 +90,8 @@ def test_a_suite_that_cannot_be_read_costs_what_it_tells_alone(tmp_path: Path, r
     source = read(folder)
     assert (source.requested, source.suite) == (None, None)
     assert source.unreadable == (
-        f"{os.path.relpath(folder)}/suite.json: expected a suite as this version of bench writes it; `bench run` writes it again",
+        f"{os.path.relpath(folder)}/suite.json: expected a suite as this version of bench writes it; `bench run` "
+        "writes it again",
     )
 
 
