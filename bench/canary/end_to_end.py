@@ -10,9 +10,10 @@ around them, from the source to the rows: the loader, `run_cell`, and the last s
   hyperparameters, trials, epochs, validation errors and learning curves must be equal, and so must every stored
   prediction that is made before the twin differs.
 
-The better of two fits on the test part may well be the same one on another test part. So twins differ in kind: on a
-test part that stays high, the fit that goes along with its inputs is better; on one that alternates, the fit that does
-not.
+The better of two fits on the test part may well be the same one on another test part. So twins differ in kind. Where
+the truth is far above all predictions, the fit that predicts more is better, and where it is far below, the other one.
+Of a series, the truth is the next input: there the fit that goes along with its inputs may win both times, and one that
+does not wins on a test part that goes up and down, or stays at the mean.
 
 All comparisons are exact, as those of `causality`.
 """
@@ -22,7 +23,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -198,10 +199,13 @@ class _Path:
         for first in sorted({start, middle}):
             yield Twin(f"another source from {self._point} {first} on", self._from_source(first), first)
         if isinstance(self.source, Series):
-            yield Twin("a test part that stays high", self._changed(_raised, start), start)
+            yield Twin("a test part that stays high", self._changed(partial(_raised, by=2), start), start)
+            yield Twin("a test part that stays low", self._changed(partial(_raised, by=-2), start), start)
             yield Twin("a test part that goes up and down", self._changed(_alternating, start), start)
+            yield Twin("a test part that stays at the mean", self._changed(partial(_alternating, by=0), start), start)
         else:
-            yield Twin("other test targets", self._changed(_retargeted, start), len(self.source))
+            for side in (0, 1):
+                yield Twin("other test targets", self._changed(partial(_one_sided, side=side), start), len(self.source))
             yield from self._late_steps(self.source)
 
     def _late_steps(self, source: Sequences) -> Iterator[Twin]:
@@ -257,22 +261,28 @@ def _others(source: Series | Sequences, first: int, seed: int) -> Series | Seque
     return with_other_targets(with_other_inputs(source, rows, seed), rows, seed)
 
 
-def _retargeted(source: Sequences, first: int, seed: int) -> Sequences:
-    return with_other_targets(source, slice(first, None), seed)
+def _one_sided(source: Sequences, first: int, _seed: int, *, side: int) -> Sequences:
+    """The targets from sequence `first` on all of the first or the last class, or all twice their range off."""
+    targets = source.targets.copy()
+    if source.task == "classify":
+        targets[first:] = np.eye(targets.shape[-1], dtype=np.float32)[-side]
+    else:
+        targets[first:] += (2 - 4 * side) * max(np.float32(np.ptp(targets)), np.float32(1))
+    return dataclasses.replace(source, targets=targets, best=None)
 
 
-def _raised(series: Series, first: int, _seed: int) -> Series:
-    """Twice its range higher from `first` on."""
+def _raised(series: Series, first: int, _seed: int, *, by: float) -> Series:
+    """Higher by so many times its range from `first` on."""
     values = series.values.copy()
-    values[first:] += 2 * _spread(series)
+    values[first:] += by * _spread(series)
     return dataclasses.replace(series, values=values, best=None)
 
 
-def _alternating(series: Series, first: int, _seed: int) -> Series:
-    """Its mean, plus and minus its range in turn, from `first` on."""
+def _alternating(series: Series, first: int, _seed: int, *, by: float = 1) -> Series:
+    """The mean before `first`, plus and minus so many times its range in turn, from there on."""
     values = series.values.copy()
     turns = np.where(np.arange(len(values) - first) % 2, 1.0, -1.0)[:, None]
-    values[first:] = values.mean(axis=0) + turns * _spread(series)
+    values[first:] = values[:first].mean(axis=0) + by * turns * _spread(series)
     return dataclasses.replace(series, values=values, best=None)
 
 

@@ -1,7 +1,8 @@
 """``bench run``: from a suite file to stored cells, a report, and a table of results."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -58,8 +59,8 @@ def run_suite(request: RunRequest) -> int:
     cells = only(list(expand(suite)), request.only)
     with naming_lines(suite):
         plan = prepare(cells, folder, fresh=request.fresh, failed_only=request.failed_only)
-    for note in plan.notes:
-        say(f"note: {note}", err=True)
+    for line in (*_going_on(plan), *(f"note: {note}" for note in plan.notes)):
+        say(line, err=True)
     jobs = min(request.jobs or cpu_count(), max(len(plan.pending), 1))
     if request.dry_run:
         say(_foreseen(plan, jobs))
@@ -77,9 +78,20 @@ def run_suite(request: RunRequest) -> int:
             status = _concluded(plan, outcome, report=request.report, quiet=writes_to_stdout(request.progress))
             interrupt.check()
         except KeyboardInterrupt:
-            say(f"interrupted: finished cells are kept in {folder}; the same command goes on", err=True)
+            without = " without --fresh" if request.fresh else ""
+            say(f"interrupted: finished cells are kept in {folder}; the same command{without} goes on", err=True)
             return STATUS
     return status
+
+
+def _going_on(plan: Plan) -> Iterator[str]:
+    """That a request to run every cell again, which was interrupted, is carried out now."""
+    if plan.renewal and not plan.fresh:
+        count = sum(cell.id in plan.renewal.cells for cell in plan.pending)
+        if count:
+            are = "is" if count == 1 else "are"
+            began = f"{plan.renewal.began.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+            yield f"goes on with the --fresh run of {began}: {plural(count, 'cell')} {are} still to be run again"
 
 
 def _listener(show: Callable[[Event], None], interrupt: Interrupt) -> Listener:

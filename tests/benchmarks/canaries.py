@@ -37,7 +37,7 @@ REPORT = Path(__file__).parents[2] / "reports/canaries.md"
 PLANTED, HONEST_ROOTS = range(5), range(5)
 """Root seeds under which each leak is planted, and each honest cell is checked."""
 
-BUDGET = CheckBudget(epochs=5, windows_per_epoch=128, rounds=2, test_points=150)
+BUDGET = CheckBudget(epochs=3, windows_per_epoch=64, rounds=1, test_points=100)
 SIZES: Mapping[str, dict[str, Any]] = {
     "adding": {"count": 160, "length": 8},
     "denoise-sine": {"count": 160, "length": 12},

@@ -70,6 +70,16 @@ def test_a_leak_outside_of_the_windows_is_caught(name: str, made: Any, monkeypat
     assert word in outcome.words
 
 
+def test_the_report_has_a_line_for_every_leak() -> None:
+    """Fix with ``python tests/benchmarks/canaries.py leaks``."""
+    lines = (Path(__file__).parents[2] / "reports/canaries.md").read_text().splitlines()
+    rows = [line.split(" | ") for line in lines if line.startswith("| ") and " of " in line]
+    told = {(row[0].removeprefix("| "), row[1]): row[-1].removesuffix(" |") for row in rows}
+    for leak in planted.LEAKS.values():
+        caught, count = told[leak.stage, leak.summary].split(" of ")
+        assert caught == count
+
+
 @pytest.mark.parametrize("name", planted.HONEST)
 def test_its_honest_neighbour_is_quiet(name: str, made: Any) -> None:
     outcome = judged(made(planted.HONEST[name]))

@@ -358,3 +358,27 @@ def test_an_interrupt_ends_with_130_and_keeps_what_is_finished(
     assert ended.status == 130
     assert ended.err.endswith("interrupted: finished cells are kept in results/tiny; the same command goes on\n")
     assert len(store.stored(folder / "results/tiny")) == 3
+
+
+def test_an_interrupted_fresh_run_says_how_it_goes_on_and_does(
+    bench: Bench, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench("run", "tiny.yaml", "--no-report")
+    fake = __import__("fake_cells")
+    made, seen = fake.run_cell, []
+
+    def interrupted(cell: Any, *, device: str) -> Any:
+        seen.append(cell)
+        if len(seen) == 4:
+            raise KeyboardInterrupt
+        return made(cell, device=device)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fake, "run_cell", interrupted)
+        ended = bench("run", "tiny.yaml", "--no-report", "--fresh")
+    assert ended.err.endswith("results/tiny; the same command without --fresh goes on\n")
+    again = bench("run", "tiny.yaml", "--no-report", "--progress", "plain")
+    assert again.err.splitlines()[0].startswith("goes on with the --fresh run of ")
+    assert again.err.splitlines()[0].endswith(" UTC: 5 cells are still to be run again")
+    assert "5 of 8 cells to run" in again.err
+    assert "goes on" not in bench("run", "tiny.yaml", "--no-report").err
