@@ -290,7 +290,7 @@ def _errors(cell: Evidence, verdicts: Verdicts, *, floor: bool) -> tuple[TableEn
         _root(persistence),
         *((_root(cell.mean("noise_floor_mse")),) if floor else _scaled(cell)),
         TableEntry(number(skill, 3), skill) if skill is not None else nothing("not known"),
-        TableEntry(str(judged.verdict), mark=MARKS[judged.verdict], hint=judged.why),
+        TableEntry(judged.words, mark=MARKS[judged.verdict], hint=judged.why),
     )
 
 

@@ -152,7 +152,7 @@ def _values(cell: CellSummary) -> list[object]:
         *(cell.finished, cell.replicates, cell.chosen),
         *(*_estimate(cell.rmse), cell.rmse_scaled, cell.mae, *_estimate(cell.skill)),
         *(*_bounds(cell.skill_in_window), *_estimate(cell.learnable_fraction)),
-        *(cell.directional_accuracy, cell.accuracy, cell.log_loss, cell.verdict.value),
+        *(cell.directional_accuracy, cell.accuracy, cell.log_loss, cell.words),
         *(cost.fit_s, cost.predict_s, cost.tuning_s, cost.peak_memory_bytes, cost.parameters, cost.epochs),
         *("; ".join(f"{name}={value}" for name, value in cell.hyperparameters), cell.note),
     ]

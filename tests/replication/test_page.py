@@ -36,7 +36,7 @@ def test_pages_show_every_card_and_its_mark(made):
     )
     assert 'id="system-s1"' in found["a.html"]
     assert "Of 1 statement, shapes and claims, 1 does not hold." in found["b.md"]
-    assert "| better ● |" in found["b.md"]
+    assert "| better ●" in found["b.md"]
     assert "**said**: does not hold" in found["b.md"], "the claim and the table say the same"
 
 
