@@ -151,9 +151,9 @@ def test_the_names_are_these_and_every_one_is_there_in_both_the_module_and_its_t
     imported = [alias.asname for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names]
     assert sorted(ast.literal_eval(listed)) == sorted(imported) == NAMES
     for node in (node for node in stub.body if isinstance(node, ast.ImportFrom)):
-        (name,) = node.names
-        home = __import__(node.module, fromlist=[name.name])
-        assert getattr(bench, name.name) is getattr(home, name.name)
+        for name in node.names:
+            home = __import__(node.module, fromlist=[name.name])
+            assert getattr(bench, name.name) is getattr(home, name.name)
     with pytest.raises(AttributeError, match="no attribute 'judge'"):
         _ = bench.judge
     assert (ROOT / "bench" / "py.typed").is_file()

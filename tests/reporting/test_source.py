@@ -178,7 +178,9 @@ def test_without_a_suite_the_protocol_of_most_cells_of_a_case_counts(tmp_path: P
     first = fake(datasets=["gbm"], models=["persistence", "gru", "lstm"], lengths=(10,))
     other = fake(datasets=["gbm"], models=["rnn"], lengths=(10,), epochs=1)
     rows = {name: pa.concat_tables([first[name], other[name]]) for name in SCHEMAS}
-    (kept,) = read(stored(tmp_path, rows, None)).kept
+    source = read(stored(tmp_path, rows, None))
+    assert source.unreadable == ()
+    (kept,) = source.kept
     assert (kept.key.model, kept.reason) == ("rnn", "most cells next to it have other training settings")
 
 
