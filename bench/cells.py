@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -19,6 +19,12 @@ from bench.spec import PROTOCOL, AsPublished, Entry, Exclusion, Product, Setting
 CODE_VERSION = 1
 """Raise it when a change of the code changes results: stored cells of another version are run again."""
 
+
+LATER: Mapping[str, Mapping[str, Any]] = {"training": {"epsilon": 1e-8}, "oscillator": {"precision": "float64"}}
+"""Options that came after cells had been stored, of a section or of a kind of dataset, with their defaults.
+
+At its default such an option is no part of a cell's content, so that stored cells keep their ids.
+"""
 
 LIMITS = ("time_limit_s",)
 """What ends a cell early and changes no result of one that finishes: no part of its identity."""
@@ -113,6 +119,7 @@ class Cell:
         dataset = self.dataset.model_dump(exclude={"stated"})
         if self.data_sha256:
             dataset["parameters"].pop("path", None)
+        dataset["parameters"] = _without_later(dataset["kind"], dataset["parameters"])
         return {
             "dataset": dataset,
             "model": self.model.model_dump(exclude=None if self.tuning else {"stated"}),
@@ -121,7 +128,7 @@ class Cell:
             "seeds": self.seeds,
             "seed": self.seed,
             "split": self.split.model_dump(),
-            "training": self.training.model_dump(),
+            "training": _without_later("training", self.training.model_dump()),
             "tuning": self.tuning.model_dump(exclude={"models"}) if self.tuning else None,
             "as_published": self.as_published.model_dump(),
             "fresh_data": self.fresh_data,
@@ -150,6 +157,12 @@ class Cell:
 def _identity(content: Mapping[str, Any]) -> str:
     decisive = _canonical({**content, **dict.fromkeys(LIMITS)})
     return hashlib.sha256(decisive.encode()).hexdigest()[:16]
+
+
+def _without_later(where: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """`options` less those of `LATER` that are at their default."""
+    later = LATER.get(where, {})
+    return {name: value for name, value in options.items() if name not in later or value != later[name]}
 
 
 def _canonical(content: Mapping[str, Any]) -> str:
@@ -188,6 +201,17 @@ class CellSpec:
     def dataset_kind(self) -> str:
         """Empty where it is not stored; so are the others."""
         return str(self._section("dataset").get("kind", ""))
+
+    @property
+    def dataset_parameters(self) -> Mapping[str, Any]:
+        """All parameters of the dataset, as in the suite or by default."""
+        parameters: Mapping[str, Any] = self._section("dataset").get("parameters", {})
+        return parameters
+
+    @property
+    def as_published(self) -> Mapping[str, Any]:
+        """The settings of `AsPublished`."""
+        return self._section("as_published")
 
     @property
     def model_kind(self) -> str:
@@ -229,8 +253,9 @@ class CellSpec:
 
 def expand(suite: Suite) -> Iterator[Cell]:
     """Every cell of `suite` that no exclusion matches, in the order of the file."""
+    excluded = _Exclusions.of(suite.exclude)
     cells = chain.from_iterable(map(_cells, suite.products()))
-    yield from (cell for cell in cells if not any(_matches(cell, rule) for rule in suite.exclude))
+    yield from (cell for cell in cells if not excluded.have(cell))
 
 
 def _cells(of: Product) -> Iterator[Cell]:
@@ -267,6 +292,47 @@ def _tuning(settings: Settings, model: Entry) -> Tuning | None:
 def named(name: str, pattern: str) -> bool:
     """Whether `pattern` is `name` itself, or a glob that matches it."""
     return name == pattern or fnmatchcase(name, pattern)
+
+
+def is_glob(pattern: str | None) -> bool:
+    """Whether `pattern` may match other names than its own."""
+    return pattern is not None and any(character in pattern for character in "*?[")
+
+
+_Key = tuple[str | None, str | None, int | None, int | None]
+"""What a rule says of dataset, model, length and horizon; `None` for what it leaves open."""
+
+
+@dataclass(frozen=True)
+class _Exclusions:
+    """Rules, so arranged that many of them take no longer than one: those without globs are looked up.
+
+    Parameters
+    ----------
+    exact
+        Of the rules without globs: which parts of the key each states → the keys that are stated.
+    globs
+        The other rules.
+    """
+
+    exact: Mapping[tuple[bool, ...], set[_Key]]
+    globs: tuple[Exclusion, ...]
+
+    @classmethod
+    def of(cls, rules: Sequence[Exclusion]) -> _Exclusions:
+        exact: dict[tuple[bool, ...], set[_Key]] = {}
+        for rule in rules:
+            key = rule.dataset, rule.model, rule.sequence_length, rule.horizon
+            if not (is_glob(rule.dataset) or is_glob(rule.model)):
+                exact.setdefault(tuple(part is not None for part in key), set()).add(key)
+        return cls(exact, tuple(rule for rule in rules if is_glob(rule.dataset) or is_glob(rule.model)))
+
+    def have(self, cell: Cell) -> bool:
+        key = cell.dataset.id, cell.model.id, cell.sequence_length, cell.horizon
+        for stated, keys in self.exact.items():
+            if tuple(part if said else None for part, said in zip(key, stated, strict=True)) in keys:
+                return True
+        return any(_matches(cell, rule) for rule in self.globs)
 
 
 def _matches(cell: Cell, rule: Exclusion) -> bool:

@@ -43,6 +43,7 @@ class TableName(StrEnum):
     TRIALS = "trials"
     CURVES = "curves"
     PREDICTIONS = "predictions"
+    SEQUENCES = "sequences"
     PROBES = "probes"
 
 

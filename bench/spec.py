@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
 
@@ -106,6 +107,7 @@ class Training(Frozen):
     )
     learning_rate: float = Field(1e-3, gt=0, description="Adam's step size.")
     weight_decay: float = Field(0.0, ge=0, description="L2 penalty, as in torch.optim.Adam.")
+    epsilon: float = Field(1e-8, gt=0, le=1, description="Adam's epsilon, torch's by default; Keras's is 1e-7.")
     early_stopping: Count | Off = Field(
         10, description="Stop after this many epochs without a better validation error; false trains every epoch."
     )
@@ -300,7 +302,7 @@ class Settings(Frozen):
     @field_validator("sequence_lengths", "horizons")
     @classmethod
     def _no_repeats(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        repeated = sorted({item for item in value if value.count(item) > 1})
+        repeated = sorted(item for item, count in Counter(value).items() if count > 1)
         if repeated:
             raise ValueError(f"{repeated[0]} is given twice")
         return value
@@ -357,6 +359,14 @@ class Suite(Settings):
     def products(self) -> Iterator[Product]:
         """The cross products that make its cells, in the order of the file."""
         yield Product(self, self.datasets, self.models)
+
+    @property
+    def size(self) -> int:
+        """How many cells its products have, with those that are excluded; nothing is expanded for it."""
+        return sum(
+            len(datasets) * len(models) * len(settings.sequence_lengths) * len(settings.horizons)
+            for settings, datasets, models in self.products()
+        )
 
     @property
     def origin(self) -> Origin | None:

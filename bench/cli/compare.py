@@ -15,6 +15,7 @@ from bench.choices import Format
 from bench.cli.terminal import say
 from bench.errors import InputError, StoreError
 from bench.replication.systems import parsed
+from bench.reporting.source import suite_of
 from bench.store.baseline import Requested, keep, size_bytes
 from bench.text import columns, commit, listed
 
@@ -64,7 +65,6 @@ def compare_results(
 
 def _compared(old: Path, new: Path, suite: str | None, *, gate: bool) -> Comparison:
     from bench.comparing.decision import compare_folders
-    from bench.replication.systems import parsed
 
     limits, origin = gate_of(suite, new)
     comparison = compare_folders(old, new, limits, gate_file=origin, parse=parsed)
@@ -121,10 +121,12 @@ def updated_baseline(results: Path, folder: Path) -> tuple[str, list[str]]:
 
 def _requested(results: Path) -> dict[CellKey, Requested] | None:
     """What the suite of the last run into `results` requests; `None` where the folder does not hold it."""
-    text = store.read_suite(results)
-    if text is None:
+    suite, problem = suite_of(results, parsed)
+    if problem:
+        raise InputError(problem)
+    if suite is None:
         return None
-    cells = expand(parsed(text))
+    cells = expand(suite)
     return {cell.key: Requested(range(cell.seeds), cell.spec) for cell in cells}
 
 

@@ -149,7 +149,9 @@ def _concluded(plan: Plan, outcome: Outcome, *, report: bool, quiet: bool) -> in
         say(f"\n{_not_renewed(len(waiting))}", err=True)
     say(f"\nresults: {plan.folder}", err=quiet)
     if report and outcome:
-        page = REPORTS / plan.cells[0].suite / "index.html"
+        from bench.reporting.render import report_folder  # draws pictures, which takes long to import
+
+        page = report_folder(REPORTS, plan.cells[0].suite, plan.folder) / "index.html"
         if not up_to_date(page, plan.folder):
             page = write_report(plan.folder)
         say(f"report:  {page}", err=quiet)

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import solve_toeplitz
 
 from bench.array_types import FloatArray
 
@@ -34,6 +33,8 @@ def linear_floor(
     N. Levinson, Journal of Mathematics and Physics 25 (1946), for the solution in O(L²);
     P. J. Brockwell and R. A. Davis, "Time Series: Theory and Methods" (1991), § 5.1.
     """
+    from scipy.linalg import solve_toeplitz  # slow, and only results need it
+
     known = autocovariance(np.arange(sequence_length + horizon))
     # Column h - 1 holds the covariances of the target h steps ahead with the window, the newest point first.
     cross = np.stack([known[step : step + sequence_length] for step in range(1, horizon + 1)], axis=1)

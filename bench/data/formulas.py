@@ -9,9 +9,10 @@ the classical Runge–Kutta method.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from itertools import accumulate, repeat
 from math import ceil
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,12 @@ from bench.data.elementary import cos, exp, sin
 from bench.data.generated import Length, Seeded, Spread, Step, Stop, always, generated, stream
 
 Signal = NDArray[np.float64]
+Precision = Literal["float64", "float32"]
+
+
+def _rounded(precision: Precision) -> tuple[str, ...]:
+    """The departure that single precision is."""
+    return (f"precision: {precision}",) if precision != "float64" else ()
 
 
 class Random(Seeded):
@@ -41,8 +48,8 @@ class Sine(Parameters):
     stop: Stop | None = Field(
         None, description="End of t, itself a point, in place of step: linspace(0, stop, length)."
     )
-    precision: Literal["float64", "float32"] = Field(
-        "float64", description="What the values are rounded to; float32 as some are published."
+    precision: Precision = Field(
+        "float64", description="What t and the values are rounded to; float32 as some are published."
     )
 
     @model_validator(mode="after")
@@ -53,7 +60,7 @@ class Sine(Parameters):
 
     def departures(self) -> tuple[str, ...]:
         """Rounding is how some series were published."""
-        return (f"precision: {self.precision}",) if self.precision != "float64" else ()
+        return _rounded(self.precision)
 
 
 class NoisySine(Seeded):
@@ -89,8 +96,9 @@ def load_sine(parameters: Sine, _seed: int) -> Series:
         t, grid = _times(parameters.length, step), f"0, {step}, …"
     else:
         t, grid = np.linspace(0, parameters.stop, parameters.length), f"0 … {parameters.stop}"
+    t = t.astype(parameters.precision).astype(np.float64)
     clean = sin(t).astype(parameters.precision).astype(np.float64)[:, None]
-    rounded = "" if parameters.precision == "float64" else f", rounded to {parameters.precision}"
+    rounded = "" if parameters.precision == "float64" else f", t and sin t rounded to {parameters.precision}"
     source = f"sin t, t = {grid}, {parameters.length} points{rounded}"
     return generated(clean, source, time=t, best=always(clean), autocovariance=tones((1.0, 1.0), step=t[1] - t[0]))
 
@@ -259,6 +267,9 @@ class Oscillator(Parameters):
     every: int = Field(
         20, ge=1, le=_MOST_STEPS, description="Keep every k-th point of the solution; 1 keeps all, as published."
     )
+    precision: Precision = Field(
+        "float64", description="What every operation of the solver is rounded to; float32 as some are published."
+    )
 
     @model_validator(mode="after")
     def _can_be_solved(self) -> Oscillator:
@@ -269,6 +280,10 @@ class Oscillator(Parameters):
             )
         return self
 
+    def departures(self) -> tuple[str, ...]:
+        """Solving in single precision is how some were published."""
+        return _rounded(self.precision)
+
 
 def load_oscillator(parameters: Oscillator, _seed: int) -> Series:
     """Positions of ``x″ = −2γx′ − x + F cos Ωt``, every `every`-th point of `solve`."""
@@ -278,6 +293,7 @@ def load_oscillator(parameters: Oscillator, _seed: int) -> Series:
         f"x″ = -2γx′ - x + F cos Ωt, γ = {parameters.damping}, Ω = {parameters.frequency}, F = {parameters.force}, "
         f"x(0) = {parameters.position}, x′(0) = {parameters.velocity}; classical Runge-Kutta, Δt = {parameters.step} "
         f"to t = {parameters.duration}, every {parameters.every}-th point, {len(kept)} points"
+        f"{', in float32' if parameters.precision == 'float32' else ''}"
     )
     return generated(kept, source, time=time[:: parameters.every].copy(), best=always(kept))
 
@@ -289,15 +305,18 @@ def solve(parameters: Oscillator) -> tuple[FloatArray, FloatArray]:
     forced oscillator by RK4), so the values are equal to the last bit: time advances by repeated addition, and
     there are ``ceil(duration / step)`` points. Only the force, which depends on time alone, is taken out of the loop.
 
+    In float32 every operation is rounded to it, as in a program whose arrays are of that type; the cosine is the
+    nearest float32.
+
     Against the closed form the largest error at the published parameters is 1.2e-12, mostly the rounding of the
     repeated additions; the scheme's own error, of order ``step⁴``, is 1e-10 at a step of 0.01 and 1e-6 at 0.1.
     """
-    step, drag = parameters.step, -2 * parameters.damping
-    times = list(accumulate(repeat(step, ceil(parameters.duration / step) - 1), initial=0.0))
-    grid = np.array(times)
-    force = (parameters.force * cos(grid * parameters.frequency)).tolist()
-    force_between = (parameters.force * cos((grid + step * 0.5) * parameters.frequency)).tolist()
-    x, v = parameters.position, parameters.velocity
+    number: Callable[[float], Any] = np.float32 if parameters.precision == "float32" else float
+    step, drag = number(parameters.step), number(-2 * parameters.damping)
+    points = ceil(parameters.duration / parameters.step)
+    grid = np.array(list(accumulate(repeat(step, points - 1), initial=number(0.0))))
+    force, force_between = (_force(parameters, times) for times in (grid, grid + step * 0.5))
+    x, v = number(parameters.position), number(parameters.velocity)
     positions = [x]
     for start, between, end in zip(force, force_between, force[1:], strict=False):
         k1x = step * v
@@ -311,7 +330,14 @@ def solve(parameters: Oscillator) -> tuple[FloatArray, FloatArray]:
         x = x + (k1x + 2 * k2x + 2 * k3x + k4x) / 6
         v = v + (k1v + 2 * k2v + 2 * k3v + k4v) / 6
         positions.append(x)
-    return grid, np.array(positions)
+    return grid.astype(np.float64), np.array(positions, np.float64)
+
+
+def _force(parameters: Oscillator, times: NDArray[Any]) -> list[Any]:
+    """The force at `times` ``[N]``, in their precision: numbers of Python, or of NumPy in float32."""
+    phase = (times * parameters.frequency).astype(np.float64)
+    force = cos(phase).astype(times.dtype) * parameters.force
+    return list(force) if parameters.precision == "float32" else force.tolist()
 
 
 OSCILLATOR = DatasetKind("a damped, forced oscillator, solved by Runge-Kutta", Oscillator, load_oscillator)

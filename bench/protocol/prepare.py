@@ -40,6 +40,9 @@ class Scorer(Protocol):
     def columns(self, prediction: FloatArray) -> dict[str, Any]:
         """The columns of `predictions`."""
 
+    def sums(self, prediction: FloatArray) -> dict[str, Any] | None:
+        """The columns of `sequences`; `None` where the data is one series."""
+
 
 @dataclass(frozen=True, eq=False)
 class Prepared:

@@ -18,7 +18,7 @@ from bench.protocol.windows import Parts, Scaler, Selection, Windows
 from bench.store.schema import ADVICE, Status
 
 SHOWN = 100
-"""How many test sequences `predictions` holds: they are there to be looked at."""
+"""How many test sequences `predictions` holds, which are there to be looked at; `sequences` has the sums of all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +91,32 @@ class SequenceScorer:
             "persistence": flat(self.persistence[:first]),
         }
 
+    def sums(self, prediction: FloatArray) -> dict[str, Any]:
+        """The columns of `sequences`, for every test sequence, from a finite ``prediction`` ``[points, D]``."""
+        steps, values = self.sequences.targets.shape[1:]
+        by_sequence = (len(self.test), steps * values)
+        errors, reference = (
+            (guess - self.truth).reshape(by_sequence) for guess in (prediction, np.asarray(self.persistence))
+        )
+        start = self.cut.validation_end
+        columns = {
+            "index": np.arange(start, start + len(errors)),
+            "targets": np.full(len(errors), steps * values),
+            "squared_error": (errors**2).sum(axis=1),
+            "absolute_error": np.abs(errors).sum(axis=1),
+            "persistence_squared_error": (reference**2).sum(axis=1),
+        }
+        return {**columns, **self._classes(prediction)}
+
+    def _classes(self, prediction: FloatArray) -> dict[str, Any]:
+        """Of each test sequence the class, the predicted one and the loss; null for other tasks."""
+        if self.sequences.task != "classify":
+            nothing = pa.nulls(len(self.test), pa.int32())
+            return {"true_class": nothing, "predicted_class": nothing, "log_loss": nothing.cast(pa.float64())}
+        given = np.maximum((self.truth * prediction).sum(axis=1), np.finfo(np.float64).tiny)
+        classes = (np.argmax(each, axis=1).astype(np.int32) for each in (self.truth, prediction))
+        return {**dict(zip(("true_class", "predicted_class"), classes, strict=True)), "log_loss": -np.log(given)}
+
 
 @dataclass(frozen=True, eq=False)
 class SeriesScorer:
@@ -135,10 +161,18 @@ class SeriesScorer:
 
     @cached_property
     def linear(self) -> float | None:
-        """The expected squared error of the best linear forecast; `None` where the covariance is not known."""
+        """The expected squared error of the best linear forecast; `None` where the covariance is not known.
+
+        It sees what the model sees: where true values are shown within the horizon, it is shown them too.
+        """
         if self.series.autocovariance is None:
             return None
-        by_step = linear_floor(self.series.autocovariance, self.test.sequence_length, self.test.horizon)
+        length, horizon = self.test.sequence_length, self.test.horizon
+        if self.teacher_forced:  # each target is one step after the window and the true values that follow it
+            seen = range(length, length + horizon)
+            by_step = np.array([linear_floor(self.series.autocovariance, points, 1)[0] for points in seen])
+        else:
+            by_step = linear_floor(self.series.autocovariance, length, horizon)
         return float(by_step[self.test.steps() - 1].mean())
 
     @cached_property
@@ -158,6 +192,9 @@ class SeriesScorer:
             values = pooled(truth, prediction, persistence, best=self.best, scaler=self.scaler)
         linear = {} if self.linear is None else {"linear_floor_mse": self.linear}
         return as_columns({**values, **linear, "directional_accuracy": direction})
+
+    def sums(self, prediction: FloatArray) -> None:
+        """Nothing: `predictions` holds the whole test part of a series."""
 
     def columns(self, prediction: FloatArray) -> dict[str, Any]:
         """The columns of `predictions`."""

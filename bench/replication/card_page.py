@@ -13,7 +13,7 @@ from bench.replication.card_pictures import draw
 from bench.replication.card_tables import TERMS, Verdicts, answer, results
 from bench.replication.cards import Card, cards
 from bench.replication.evidence_rows import Tables
-from bench.replication.systems import System, parsed, systems_of
+from bench.replication.systems import Statement, System, parsed, systems_of
 from bench.reporting import render as report_render, tables as report_tables
 from bench.reporting.export import cell_commands, cell_rows
 from bench.reporting.figures.svg import Picture
@@ -34,8 +34,9 @@ class View:
     anchor: str
     card: Card
     short: str
-    departures: list[tuple[str, str]]
-    statements: tuple[str, ...]
+    departures: list[tuple[str, str, str]]
+    statements: tuple[Statement, ...]
+    remarks: tuple[str, ...]
     findings: Table
     results: Table
     claims: Table | None
@@ -80,6 +81,7 @@ def _view(card: Card, rows: Tables, verdicts: Verdicts) -> View:
         short=card_tables.in_short(card),
         departures=card_tables.departures(card),
         statements=tuple(statement for system in card.systems for statement in system.published.statements),
+        remarks=tuple(f"{system.id}: {system.remark}" for system in card.systems if system.remark),
         findings=card_tables.findings(card, anchor),
         results=results(card, anchor, verdicts),
         claims=card_tables.claims(card, anchor),

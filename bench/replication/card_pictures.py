@@ -1,7 +1,7 @@
 """A card → its pictures: loss curves, errors of replicates with the printed numbers, predictions and truth."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -12,12 +12,13 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from bench.replication.card_tables import label
+from bench.replication.card_tables import AS_DESCRIBED, AS_PUBLISHED, label
 from bench.replication.cards import Card, Run
 from bench.replication.evidence_rows import Evidence, Tables
 from bench.replication.findings import Printed, Spread, Trajectory
+from bench.replication.systems import DESCRIBED
 from bench.reporting.evidence import trace
-from bench.reporting.figures.layout import Panels, name_width, short
+from bench.reporting.figures.layout import LONGEST, Panels, distinct, name_width, short
 from bench.reporting.figures.prediction_panels import DETAIL_POINTS, draw_end as prediction_lines
 from bench.reporting.figures.style import INK, MUTED, log, log_if_wide, theme
 from bench.reporting.figures.svg import Picture, picture
@@ -33,32 +34,32 @@ _DASHES = (0, (5, 3))
 
 @dataclass(frozen=True)
 class Row:
-    """One model's error on one dataset: the replicates, and what was printed of them, if anything was."""
+    """One model's error on one dataset: the replicates, what was printed, and its references; where they are known."""
 
     label: str
     spread: Spread
     published: bool
     printed: Printed | None = None
-
-
-@dataclass(frozen=True)
-class Group:
-    """The rows of one dataset, with its references, where they are known."""
-
-    dataset: str
-    unit: str
-    rows: tuple[Row, ...]
     persistence: float | None = None
     noise_floor: float | None = None
 
 
+@dataclass(frozen=True)
+class Group:
+    """The rows of one dataset."""
+
+    dataset: str
+    unit: str
+    rows: tuple[Row, ...]
+
+
 def courses(trajectories: Sequence[tuple[str, Trajectory]], name: str) -> Picture | None:
-    """The central 95 % of the replicates' training losses at the printed epochs, with what was printed."""
+    """Where the training loss of one more run would lie at the printed epochs, with what was printed."""
     complete = [(label, course) for label, course in trajectories if all(each.ours for each in course.findings)]
     shown = complete[:_MOST_COURSES]
     if not shown:
         return None
-    layout = Panels(count=len(shown), columns=2, height=1.9, labels=["replicates: mean, central 95 %", "printed"])
+    layout = Panels(count=len(shown), columns=2, height=1.9, labels=["ours: mean, 95 % for one more run", "printed"])
     figure, panels = layout.figure()
     for axes, (name_of_run, course) in zip(panels, shown, strict=True):
         _course(axes, course)
@@ -79,21 +80,29 @@ def _course(axes: Axes, course: Trajectory) -> None:
     axes.plot(epochs, printed, color=_PRINTED, marker="D", markersize=4, linewidth=0)
     axes.set_xlabel("epoch")
     axes.set_ylabel("loss")
-    values = [*low, *high, *printed]
+    values = [value for value in (*low, *high, *printed) if np.isfinite(value)]
     if min(values) > 0:
         log(axes, "y", values)
 
 
 def distributions(groups: Sequence[Group], name: str) -> Picture | None:
-    """Every replicate's error as a dot, its central 95 % as a bar, and the printed number where there is one."""
+    """Every replicate's error as a dot, 95 % for one more run as a bar, and what was printed where anything was.
+
+    Each row has its own references: what persistence and the noise floor err depends on what a model is shown.
+    """
     shown = [group for group in groups if group.rows]
     if not shown:
         return None
     most = max(len(group.rows) for group in shown)
-    labels = [row.label for group in shown for row in group.rows]
-    legend = ["as published", "protocol", "printed", "persistence", "noise floor"]
+    labels = [label for group in shown for label in distinct([row.label for row in group.rows])]
+    legend = ["as published or described", "protocol", "printed", "persistence", "noise floor"]
     layout = Panels(
-        count=len(shown), columns=1, height=0.24 * most + 0.25, left=name_width(labels), labels=legend, below=0.5
+        count=len(shown),
+        columns=1,
+        height=0.24 * most + 0.25,
+        left=name_width(labels, longest=LONGEST),
+        labels=legend,
+        below=0.5,
     )
     figure, panels = layout.figure()
     for axes, group in zip(panels, shown, strict=True):
@@ -114,11 +123,11 @@ def _group(axes: Axes, group: Group) -> None:
             ends = [row.printed.low, row.printed.high]
             axes.plot(ends, [place, place], color=_PRINTED, linewidth=2, marker="D", markersize=5, zorder=4)
             seen += ends
-    for value, style in ((group.persistence, _DASHES), (group.noise_floor, _DOTS)):
-        if value is not None and min(seen) / 30 < value < 30 * max(seen):
-            axes.axvline(value, color=MUTED, linestyle=style, linewidth=1.2, zorder=1)
-            seen.append(value)
-    axes.set_yticks(range(len(group.rows)), [short(row.label) for row in group.rows])
+    for place, row in enumerate(group.rows):
+        for value, style in ((row.persistence, _DASHES), (row.noise_floor, _DOTS)):
+            if value is not None and min(seen) / 30 < value < 30 * max(seen):
+                axes.plot([value, value], [place - 0.45, place + 0.45], color=MUTED, linestyle=style, linewidth=1.2)
+    axes.set_yticks(range(len(group.rows)), distinct([row.label for row in group.rows]))
     axes.set_ylim(len(group.rows) - 0.4, -0.6)
     axes.set_title(group.dataset)
     axes.set_xlabel(group.unit)
@@ -197,14 +206,11 @@ def _picture_group(dataset: str, runs: Sequence[Run], protocol: Sequence[Evidenc
     column, own = _column(runs), {run.model for run in runs}
     published = [row for run in runs if (row := _row(run, column))]
     others = [
-        Row(f"{cell.model}, protocol", spread, published=False)
+        _referred(Row(f"{cell.model}, protocol", spread, published=False), cell, column)
         for cell in protocol
         if cell.dataset == dataset and cell.model in own and (spread := cell.spread(column))
     ]
-    persistence, floor = (
-        _root(runs, name) if column == "rmse" else None for name in ("persistence_mse", "noise_floor_mse")
-    )
-    return Group(dataset, _UNITS[column], (*published, *others), persistence, floor)
+    return Group(dataset, _UNITS[column], (*published, *others))
 
 
 def _column(runs: Sequence[Run]) -> str:
@@ -219,12 +225,20 @@ def _row(run: Run, column: str) -> Row | None:
     printed: Printed | None = next(
         (finding.printed for finding in run.findings if _ERRORS.get(finding.quantity) == column), None
     )
-    return Row(run.model, spread, published=True, printed=printed) if spread else None
+    if run.evidence is None or spread is None:
+        return None
+    return _referred(Row(run.model, spread, published=True, printed=printed), run.evidence, column)
 
 
-def _root(runs: Sequence[Run], column: str) -> float | None:
-    values = [value for run in runs if run.evidence and (value := run.evidence.mean(column)) is not None]
-    return float(np.sqrt(values[0])) if values else None
+def _referred(row: Row, cell: Evidence, column: str) -> Row:
+    """`row` with the RMSE of persistence and of the noise floor on its targets, given what its model is shown."""
+    if column != "rmse":
+        return row
+    persistence, floor = (
+        None if (mse := cell.mean(f"{name}_mse")) is None else float(np.sqrt(mse))
+        for name in ("persistence", "noise_floor")
+    )
+    return replace(row, persistence=persistence, noise_floor=floor)
 
 
 def _overlays(card: Card, tables: Tables, name: str) -> Iterator[Picture]:
@@ -243,7 +257,8 @@ def _overlays(card: Card, tables: Tables, name: str) -> Iterator[Picture]:
             )
             late = f", {plural(run.delay.steps, 'step')} late" if run.delay and run.delay.late else ""
             traced = trace(one, alone=cell.own_data)
-            title = f"Predictions of {run.model} as published over truth on {dataset}{late}{traced.alone}"
+            how = AS_DESCRIBED if cell.model.endswith(DESCRIBED) else AS_PUBLISHED
+            title = f"Predictions of {run.model} {how} over truth on {dataset}{late}{traced.alone}"
             yield overlay(traced, title=title, name=f"{name}-{place}", what=what)
 
 

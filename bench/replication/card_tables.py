@@ -14,6 +14,7 @@ from bench.replication.evidence_rows import Evidence, skill_of
 from bench.replication.facts import NO_TEST_PART
 from bench.replication.findings import PublishedFinding, PublishedOutcome, Spread, Trajectory
 from bench.replication.statements import reported
+from bench.replication.systems import DESCRIBED
 from bench.reporting.tabular import MARKS, Column, Table, TableEntry, nothing
 from bench.reporting.values import CellSummary
 from bench.stats.claims import ClaimOutcome
@@ -23,6 +24,8 @@ OUTCOMES: Mapping[PublishedOutcome, str] = {
     PublishedOutcome.REPRODUCED: "●",
     PublishedOutcome.BETTER: "▲",
     PublishedOutcome.WORSE: "▼",
+    PublishedOutcome.TOO_FEW: "◌",
+    PublishedOutcome.NOT_FROM_CODE: "≠",
     PublishedOutcome.IMPOSSIBLE: "✕",
     PublishedOutcome.NOT_STATED: "○",
     PublishedOutcome.NOT_RUN: "?",
@@ -39,13 +42,28 @@ CLAIMS: Mapping[ClaimOutcome, str] = {
 
 TERMS = (
     (
+        "Ours",
+        "The mean of the replicates, and the 95 % prediction interval for one more run: mean ± t · s · √(1 + 1/n), of "
+        "losses and errors on their logarithms, of accuracies on that of the share of mistakes.",
+    ),
+    (
         "Reproduced",
-        "The printed number, give or take half a unit of its last decimal, lies in the central 95 % of our replicates: "
-        "between their 2.5 and 97.5 percentiles.",
+        "The printed number, give or take half a unit of its last decimal, lies in that interval. A number that came "
+        "from one run of the same program does so in 95 of 100 cases, however few replicates there are.",
     ),
     (
         "Better, worse than published",
         "It lies outside, and ours are better, or worse: a lower loss or error, a higher accuracy.",
+    ),
+    (
+        "Too few to tell",
+        "It lies in the interval only because that is wide with so few replicates: it would not with 20 of the same "
+        "mean and spread.",
+    ),
+    (
+        "Not from this code",
+        "It lies so far outside that less than one run in a million would be there: another program, or other data, "
+        "gave it.",
     ),
     (
         "Impossible",
@@ -55,13 +73,14 @@ TERMS = (
     (
         "Training loss",
         "Each printed epoch has its verdict. The whole course is judged by one number, not by how many epochs lie "
-        "inside: it is reproduced where it strays no farther from the mean of the replicates than 95 % of them do.",
+        "inside: its largest distance from the mean of all other courses, in their standard deviations. The printed "
+        "course is refused where it strays farther than all but 5 % of the replicates, itself among them.",
     ),
     (
         "As published",
         "Run with its leaks and slips, which are named as departures from the protocol. A system that was published "
-        "without any says “no departure”. The other rows follow the protocol; where the model or the data depart by "
-        "themselves, they say “protocol, but”.",
+        "without any says “no departure”; one of which no result was printed says “as described”. The other rows "
+        "follow the protocol; where the model or the data depart by themselves, they say “protocol, but”.",
     ),
     (
         "Delay",
@@ -83,44 +102,67 @@ def in_words(outcomes: Iterable[PublishedOutcome]) -> str:
 def answer(cards: Sequence[Card], left_out: Sequence[str] = ()) -> tuple[str, ...]:
     """What became of the printed numbers, in sentences; `left_out` are the cards of which nothing was run."""
     outcomes = [outcome for card in cards for outcome in card.outcomes]
-    printed = [
-        outcome for outcome in outcomes if outcome not in (PublishedOutcome.NOT_STATED, PublishedOutcome.NOT_RUN)
-    ]
-    claims = Counter(claim.outcome for card in cards for claim in card.claims)
+    judged = [outcome for outcome in outcomes if outcome is not PublishedOutcome.NOT_RUN]
     impossible = [card.id for card in cards if PublishedOutcome.IMPOSSIBLE in card.outcomes]
     lines = [
-        f"{plural(len(cards), 'published system')}, {plural(len(printed), 'printed number')} (each dataset and model "
-        f"that was held against them counted by itself): {in_words(printed)}."
+        f"{plural(len(cards), 'published system')}, {plural(len(judged), 'printed number')}, each counted once: "
+        f"{in_words(judged)}."
     ]
-    if missing := outcomes.count(PublishedOutcome.NOT_RUN):
+    if missing := len(outcomes) - len(judged):
         lines.append(f"{count(missing)} could not be judged: what they are of was not run.")
     if left_out:
         lines.append(f"Not run, and left out here: {listed(left_out)}.")
     if impossible:
-        lines.append(f"What was printed is impossible in {listed(impossible)}.")
-    if claims:
-        counted = (f"{claims[each]} {_verb(each, claims[each])}" for each in ClaimOutcome if claims[each])
-        lines.append(f"Of the claims, {', '.join(counted)}.")
+        lines.append(f"A number that was printed is impossible in {listed(impossible)}.")
+    tally = sum((_statements(card) for card in cards), Counter[str]())
+    if tally:
+        lines.append(f"Of {plural(tally.total(), 'statement')}, shapes and claims, {', '.join(_counted(tally))}.")
     return tuple(lines)
 
 
-def _verb(outcome: ClaimOutcome, amount: int) -> str:
-    plurals = {ClaimOutcome.HOLDS: "hold", ClaimOutcome.FAILS: "do not hold"}
-    return outcome.value if amount == 1 else plurals.get(outcome, outcome.value)
+_NO_NUMBER = "decided by no number"
+_OF_FACTS: Mapping[PublishedOutcome, str] = {
+    PublishedOutcome.REPRODUCED: str(ClaimOutcome.HOLDS),
+    PublishedOutcome.IMPOSSIBLE: str(PublishedOutcome.IMPOSSIBLE),
+    PublishedOutcome.NOT_RUN: str(ClaimOutcome.NOT_MEASURED),
+}
+
+
+def _statements(card: Card) -> Counter[str]:
+    """How many statements of a card hold, and so on: printed shapes and facts, claims, and those without a test."""
+    tally = Counter(_OF_FACTS[fact.outcome] for fact in card.printed_statements)
+    tally.update(str(claim.outcome) for claim in card.claims)
+    tally.update({_NO_NUMBER: sum(len(system.published.statements) for system in card.systems)})
+    return +tally
+
+
+def _counted(tally: Mapping[str, int]) -> Iterator[str]:
+    order = (*map(str, ClaimOutcome), str(PublishedOutcome.IMPOSSIBLE), _NO_NUMBER)
+    for outcome in order:
+        if amount := tally.get(outcome, 0):
+            yield f"{amount} {_verb(outcome, amount)}"
+
+
+def _verb(outcome: str, amount: int) -> str:
+    """The outcome as the verb of a sentence about `amount` statements."""
+    be = "is" if amount == 1 else "are"
+    if outcome in (str(ClaimOutcome.HOLDS), str(ClaimOutcome.FAILS)):
+        return outcome if amount == 1 else {"holds": "hold", "does not hold": "do not hold"}[outcome]
+    return f"{be} {outcome}"
 
 
 def ours(finding: PublishedFinding) -> str:
-    """What we get, with the central 95 % of the replicates and how many there are."""
+    """What we get, with the interval for one more run."""
     if finding.exact:
         return finding.exact
     return "" if finding.ours is None else interval(finding.ours, finding.printed.decimals if finding.printed else None)
 
 
 def interval(spread: Spread, places: int | None = None) -> str:
-    """A mean with the central 95 %: as many decimals as were printed, and enough to show four digits."""
+    """A mean with its prediction interval: as many decimals as were printed, and enough to show four digits."""
     needed = decimals([spread.mean])
     shown = None if needed is None else min(max(needed, places or 0), 7)
-    if spread.low == spread.high:
+    if not spread.low < spread.high:  # all alike, or one
         return number(spread.mean, shown)
     return f"{number(spread.mean, shown)} {bounds((spread.low, spread.high), shown)}"
 
@@ -130,15 +172,15 @@ def course(trajectory: Trajectory) -> str:
     if trajectory.deviation is None or trajectory.limit is None:
         return trajectory.note
     return (
-        f"{trajectory.note}; the whole is judged by its largest distance from our mean, {trajectory.deviation:.3g} "
-        f"standard deviations, where 95 % of our replicates stay within {trajectory.limit:.3g}"
+        f"{trajectory.note}; the whole is judged by its largest distance from the mean of all other courses, "
+        f"{trajectory.deviation:.3g} standard deviations; it is refused beyond {trajectory.limit:.3g}"
     )
 
 
 Verdicts = Mapping[str, CellSummary]
 """Cell id → what it shows against persistence, and why."""
 
-AS_PUBLISHED = "as published"
+AS_PUBLISHED, AS_DESCRIBED = "as published", "as described"
 
 
 def results(card: Card, anchor: str, verdicts: Verdicts) -> Table:
@@ -191,8 +233,10 @@ class _Shown:
     @property
     def columns(self) -> tuple[Column, ...]:
         if self.accuracy:
-            return Column("Accuracy", "mean; central 95 %", kind="text"), Column("Log-loss", kind="text")
-        rmse = Column("RMSE", "pooled; central 95 %", kind="text", hint="The root of the mean squared error of all.")
+            return Column("Accuracy", "mean; 95 % for one more run", kind="text"), Column("Log-loss", kind="text")
+        rmse = Column(
+            "RMSE", "pooled; 95 % for one more run", kind="text", hint="The root of the mean squared error of all."
+        )
         floor = (Column("Noise floor", "RMSE"),)
         scaled = (Column("Scaled MSE"), Column("Persistence", "scaled MSE"))
         errors = (rmse, Column("MSE"), Column("Persistence", "RMSE"), *(floor if self.floor else scaled))
@@ -203,7 +247,7 @@ class _Shown:
         if self.accuracy:
             yield "On the test part; over the replicates."
             return
-        yield "Errors in original units; the central 95 % are those of the RMSEs of the replicates."
+        yield "Errors in original units; the intervals are those of the RMSE of one more run."
         if self.floor:
             yield "The noise floor is the error of the best possible forecast, where known."
         else:
@@ -228,7 +272,8 @@ def _result_row(cell: Evidence, run: Run | None, verdicts: Verdicts, *, shown: _
 def _how(cell: Evidence, run: Run | None) -> TableEntry:
     """As published or not; whatever departs from the protocol is marked."""
     if run:
-        return TableEntry(AS_PUBLISHED, strong=True) if cell.departures else TableEntry(f"{AS_PUBLISHED}, no departure")
+        how = AS_DESCRIBED if cell.model.endswith(DESCRIBED) else AS_PUBLISHED
+        return TableEntry(how, strong=True) if cell.departures else TableEntry(f"{how}, no departure")
     return TableEntry(f"protocol, but {cell.departures}", strong=True) if cell.departures else TableEntry("protocol")
 
 
@@ -287,6 +332,8 @@ _SHORT = {
     PublishedOutcome.REPRODUCED: "Reproduced",
     PublishedOutcome.BETTER: "Better",
     PublishedOutcome.WORSE: "Worse",
+    PublishedOutcome.TOO_FEW: "Too few",
+    PublishedOutcome.NOT_FROM_CODE: "Not from this code",
     PublishedOutcome.IMPOSSIBLE: "Impossible",
     PublishedOutcome.NOT_STATED: "Not stated",
     PublishedOutcome.NOT_RUN: "Not run",
@@ -303,25 +350,29 @@ def overview(cards: Sequence[Card]) -> Table:
             Column("What", kind="prose"),
             *(Column(_SHORT[outcome], hint=str(outcome)) for outcome in OUTCOMES),
             Column("Course of loss", kind="text"),
-            Column("Claims", kind="text"),
+            Column("Statements", kind="text"),
         ),
         rows=tuple(_overview_row(card) for card in cards),
-        below=f"Each printed epoch, and each dataset and model of a system, is counted by itself. Courses: {_LEGEND}. "
-        f"Claims: {' · '.join(f'{mark} {outcome}' for outcome, mark in CLAIMS.items())}.",
+        below=f"Each printed number is counted once, as the first dataset and model of its system give it; of “not "
+        f"stated”, each dataset and model. Courses: {_LEGEND}. Statements are shapes, facts and claims: "
+        f"{' · '.join(f'{mark} {outcome}' for outcome, mark in CLAIMS.items())}; – decided by no number.",
     )
 
 
 def _overview_row(card: Card) -> tuple[TableEntry, ...]:
-    outcomes = card.outcomes
+    outcomes = Counter(card.outcomes)
+    outcomes[PublishedOutcome.NOT_STATED] = card.not_stated
     courses = "".join(OUTCOMES[run.trajectory.outcome] for run in card.runs if run.trajectory)
-    claims = Counter(claim.outcome for claim in card.claims)
-    counts = (outcomes.count(outcome) for outcome in OUTCOMES)
+    tally = _statements(card)
+    failed = tally.pop(str(PublishedOutcome.IMPOSSIBLE), 0)
+    tally[str(ClaimOutcome.FAILS)] += failed
+    marks = [CLAIMS[each] * tally[str(each)] for each in CLAIMS]
     return (
         TableEntry(card.id),
         TableEntry(card.title),
-        *(TableEntry(count(amount) if amount else NOTHING, amount) for amount in counts),
+        *(TableEntry(count(outcomes[each]) if outcomes[each] else NOTHING, outcomes[each]) for each in OUTCOMES),
         TableEntry(courses or NOTHING),
-        TableEntry(" ".join(CLAIMS[each] * claims[each] for each in CLAIMS if claims[each]) or NOTHING),
+        TableEntry(" ".join(filter(None, [*marks, NOTHING * tally[_NO_NUMBER]])) or NOTHING),
     )
 
 
@@ -336,9 +387,9 @@ def findings(card: Card, anchor: str) -> Table:
             Column("Quantity", kind="text"),
             Column("Printed", kind="text"),
             Column(
-                "Ours, central 95 %",
+                "Ours, 95 % for one more run",
                 kind="text",
-                hint="Mean of the replicates (RMSE: pooled), and their 2.5 and 97.5 percentiles.",
+                hint="Mean of the replicates (RMSE: pooled), and the prediction interval for one more run.",
             ),
             Column("Replicates"),
             Column("Verdict", kind="text"),
@@ -405,18 +456,19 @@ def claims(card: Card, anchor: str) -> Table | None:
     )
 
 
-def departures(card: Card) -> list[tuple[str, str]]:
-    """What runs as published, and how it departs from the protocol; those alike together."""
-    datasets_of: dict[str, list[str]] = {}
+def departures(card: Card) -> list[tuple[str, str, str]]:
+    """How cells run, which, and how they depart from the protocol; those alike together."""
+    datasets_of: dict[tuple[str, str], list[str]] = {}
     for run in card.runs:
         if run.evidence:
-            reported_by = (
-                f"departures {', '.join(run.departures)}" if run.departures else "no departure from the protocol"
-            )
-            datasets_of.setdefault(reported_by, []).append(run.dataset)
-    return [(", ".join(dict.fromkeys(datasets)), text) for text, datasets in datasets_of.items()]
+            departs = f"departures {', '.join(run.departures)}" if run.departures else "no departure from the protocol"
+            how = AS_DESCRIBED if run.evidence.model.endswith(DESCRIBED) else AS_PUBLISHED
+            datasets_of.setdefault((how.capitalize(), departs), []).append(run.dataset)
+    return [(how, ", ".join(dict.fromkeys(datasets)), text) for (how, text), datasets in datasets_of.items()]
 
 
 def in_short(card: Card) -> str:
-    """The verdicts of a card in one line."""
-    return in_words(card.outcomes)
+    """The verdicts of a card in one line: on its numbers, and on its statements."""
+    tally = _statements(card)
+    said = [f"of {plural(tally.total(), 'statement')} {', '.join(_counted(tally))}"] if tally else []
+    return "; ".join([f"numbers: {in_words(card.outcomes)}", *said])

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from bench.replication.evidence_rows import Evidence, Tables, delay_of
 from bench.replication.facts import findings, trajectory
 from bench.replication.findings import ClaimFinding, PublishedFinding, PublishedOutcome, Trajectory
+from bench.replication.own_claims import TESTS, decide_own
 from bench.replication.statements import decide
-from bench.replication.systems import PUBLISHED, System
+from bench.replication.systems import MARKS, System, is_marked, unmarked
 from bench.stats.delay import Delay
 
 
@@ -76,9 +77,40 @@ class Card:
     claims: tuple[ClaimFinding, ...]
 
     @property
+    def numbers(self) -> list[PublishedFinding]:
+        """Each printed number once, as the first dataset and model of its system give it; what was not run as one.
+
+        What else it is held against, such as a variant of the data, explains it and is no other printed number.
+        """
+        numbers: dict[tuple[str, str], PublishedFinding] = {}
+        for run in self.runs:
+            for finding in run.all_findings:
+                if not finding.is_statement and finding.outcome is not PublishedOutcome.NOT_STATED:
+                    numbers.setdefault((run.system, finding.quantity), finding)
+        return list(numbers.values())
+
+    @property
     def outcomes(self) -> list[PublishedOutcome]:
-        """Of every number on this card, each printed epoch by itself; what was not run counts as one."""
-        return [finding.outcome for run in self.runs for finding in run.all_findings]
+        """Of `numbers`."""
+        return [finding.outcome for finding in self.numbers]
+
+    @property
+    def not_stated(self) -> int:
+        """Results that nothing was printed of, of each dataset and model."""
+        every = (finding.outcome for run in self.runs for finding in run.all_findings)
+        return sum(outcome is PublishedOutcome.NOT_STATED for outcome in every)
+
+    @property
+    def printed_statements(self) -> list[PublishedFinding]:
+        """Each shape or other fact that was printed once; one that is impossible somewhere is impossible."""
+        facts: dict[tuple[str, str, str], PublishedFinding] = {}
+        for run in self.runs:
+            for finding in filter(lambda each: each.is_statement, run.all_findings):
+                where = "" if finding.quantity.startswith("shape") else run.dataset
+                key = (where, finding.quantity, finding.published)
+                if key not in facts or finding.outcome is PublishedOutcome.IMPOSSIBLE:
+                    facts[key] = finding
+        return list(facts.values())
 
 
 def cards(systems: Sequence[System], tables: Tables) -> tuple[Card, ...]:
@@ -102,30 +134,34 @@ def _card(name: str, systems: Sequence[System], tables: Tables) -> Card:
     cells = [run.evidence for run in runs if run.evidence and run.evidence.seeds]
     protocol = _protocol(systems, tables)
     same = _same_models(protocol, cells)
-    claimed = (claim for system in systems for claim in system.published.claims)
-    claims = tuple(finding for claim in claimed for finding in decide(claim, cells, tables, protocol=same))
-    return Card(name, systems[0].title, tuple(systems), runs, protocol, claims)
+    claims: list[ClaimFinding] = []
+    for system in systems:
+        own = [run.evidence for run in runs if run.system == system.id and run.evidence and run.evidence.seeds]
+        for claim in system.published.claims:
+            if claim.test in TESTS:
+                claims.append(decide_own(claim, system.published, own, tables))
+            else:
+                claims += decide(claim, cells, tables, protocol=same)
+    return Card(name, systems[0].title, tuple(systems), runs, protocol, tuple(claims))
 
 
 def _same_models(protocol: Sequence[Evidence], published: Sequence[Evidence]) -> list[Evidence]:
     """The finished cells under the protocol whose model also ran as published on the same data."""
-    places = {(cell.dataset, cell.model) for cell in published}
-    return [cell for cell in protocol if cell.seeds and (cell.dataset, f"{cell.model}{PUBLISHED}") in places]
+    places = {(cell.dataset, unmarked(cell.model)) for cell in published}
+    return [cell for cell in protocol if cell.seeds and (cell.dataset, cell.model) in places]
 
 
 def _protocol(systems: Sequence[System], tables: Tables) -> tuple[Evidence, ...]:
     datasets = dict.fromkeys(dataset.id for system in systems for dataset in system.named_datasets)
     names = ((dataset, model) for dataset in datasets for model in tables.models(dataset))
-    return tuple(
-        cell for dataset, model in names if not model.endswith(PUBLISHED) for cell in tables.evidence(dataset, model)
-    )
+    return tuple(cell for dataset, model in names if not is_marked(model) for cell in tables.evidence(dataset, model))
 
 
 def _runs(system: System, tables: Tables) -> list[Run]:
     runs = []
     for dataset in system.named_datasets:
         for model in system.models:
-            own = tables.evidence(dataset.id, f"{model.id}{PUBLISHED}")
+            own = [cell for mark in MARKS for cell in tables.evidence(dataset.id, f"{model.id}{mark}")]
             runs += [_run(system, cell, tables, model=model.id) for cell in own]
             if not own:
                 runs.append(Run(system.id, dataset.id, model.id, None, (), (), None, None))

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from bench.array_types import FloatArray
 from bench.cells import CellSpec
-from bench.replication.findings import Spread
+from bench.replication.findings import Scale, Spread
 from bench.stats.aggregates import skill
 from bench.stats.claims import ClaimOutcome
 from bench.stats.delay import MOST, Delay, delay
@@ -106,8 +106,10 @@ def delay_of(cell: Evidence, tables: Tables) -> Delay | None:
 
 _NUMBERS = (
     *("rmse", "mse", "mse_scaled", "mae", "r2", "persistence_mse", "noise_floor_mse", "accuracy", "log_loss"),
-    *("parameters", "test_points", "train_windows"),
+    *("parameters", "test_points", "train_windows", "validation_points"),
 )
+_SCALES = {"accuracy": Scale.SHARE, "r2": Scale.PLAIN, "parameters": Scale.PLAIN}
+"""Where replicates are taken to be normal, of what is no error."""
 _FACTS = ("cell_id", "dataset", "model", "sequence_length", "horizon", "task", "departures", "deterministic")
 
 
@@ -160,7 +162,7 @@ class Evidence:
 
     def spread(self, column: str) -> Spread | None:
         """Of the replicates that have a number in `column`; `None` where none has."""
-        spread, mse = Spread.of(self.numbers[column]), self.mean("mse")
+        spread, mse = Spread.of(self.numbers[column], _SCALES.get(column, Scale.ERROR)), self.mean("mse")
         return replace(spread, mean=float(np.sqrt(mse))) if spread and column == "rmse" and mse is not None else spread
 
 

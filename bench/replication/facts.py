@@ -12,8 +12,6 @@ import numpy as np
 
 from bench.replication.evidence_rows import Evidence, Tables
 from bench.replication.findings import (
-    LEAST,
-    LEAST_IMAGES,
     Printed,
     PublishedFinding,
     PublishedOutcome,
@@ -22,7 +20,7 @@ from bench.replication.findings import (
 )
 from bench.replication.judge import below_floor, exact, follow, judge, not_stated, prediction
 from bench.replication.printed import accuracy, decimals, errors_on_test, train_losses
-from bench.replication.systems import Published, Shape
+from bench.replication.systems import Published, Raising, Shape
 
 GATES = {"rnn": 0, "gru": 2, "lstm": 3}
 """Gates of a cell: next to the candidate, each is one more block of weights."""
@@ -57,7 +55,38 @@ def facts(published: Published, cell: Evidence) -> Iterator[PublishedFinding]:
     if published.parameters is not None:
         yield _parameters(published.parameters, cell)
     for name, shape in published.shapes.items():
-        yield _shape(name, shape, cell)
+        yield replace(_shape(name, shape, cell), is_statement=True)
+    if published.points:
+        points, ours = _of_dataset(published.points, cell.dataset), _points(cell)
+        yield replace(
+            exact("points of the series", str(points), None if ours is None else str(ours)), is_statement=True
+        )
+    for line in published.raises:
+        note = "it raises when it is run"
+        impossible = PublishedOutcome.IMPOSSIBLE
+        yield PublishedFinding(line, "a model", impossible, exact=RAISES[line], note=note, is_statement=True)
+
+
+RAISES: Mapping[Raising, str] = {
+    "nn.Sequential(nn.RNN, nn.Linear)": "TypeError: linear(): argument 'input' (position 1) must be Tensor, not tuple"
+}
+"""What torch says of each printed line of code that raises."""
+
+
+def _of_dataset(points: Mapping[str, int], dataset: str) -> int:
+    """Of a system of one dataset the only number; of several, that of the dataset, whose id ends in its own."""
+    (sole, *others) = points
+    return points[sole] if not others else points[dataset.rsplit(maxsplit=1)[-1]]
+
+
+def _points(cell: Evidence) -> int | None:
+    """The points of the series that was cut into train, validation and test; `None` where windows were cut."""
+    split, windows = (cell.spec.as_published.get(name) for name in ("split", "windows"))
+    sizes = [cell.mean(name) for name in ("train_windows", "validation_points", "test_points")]
+    if (split, windows) != ("points", "all") or None in sizes or cell.task != "forecast":
+        return None
+    train, *rest = (int(size) for size in sizes if size is not None)
+    return train + cell.sequence_length + cell.horizon - 1 + sum(rest)
 
 
 def shape_text(shape: Shape) -> str:
@@ -77,8 +106,10 @@ def symbols(cell: Evidence) -> dict[str, int]:
     own = cell.spec.model_parameters
     size = cell.spec.training.get("batch_size")
     windows = cell.shapes.get("train_inputs", (0,))[0]
+    batch = windows if size == "all" else size and min(size, windows or size)
     known = {
-        "N": windows if size == "all" else size and min(size, windows or size),
+        "N": batch,
+        "None": batch,
         "T": cell.sequence_length,
         "H": own.get("hidden_size"),
         "layers": own.get("layers"),
@@ -88,7 +119,7 @@ def symbols(cell: Evidence) -> dict[str, int]:
 
 
 def _shape(name: str, printed: Shape, cell: Evidence) -> PublishedFinding:
-    quantity, got = f"shape of {name}", cell.shapes.get(name)
+    quantity, got = f"shape of {name}", _shapes(cell).get(name)
     meant = _in_numbers(printed, symbols(cell))
     if meant is None:
         return PublishedFinding(
@@ -97,6 +128,18 @@ def _shape(name: str, printed: Shape, cell: Evidence) -> PublishedFinding:
     ours = None if got is None else shape_text(got)
     finding = exact(quantity, shape_text(meant), ours, because=f"the code gives ours, not {shape_text(meant)}")
     return replace(finding, published=shape_text(printed))
+
+
+def _shapes(cell: Evidence) -> dict[str, tuple[int, ...]]:
+    """Those recorded, and what follows of them: of all windows together, and of the last state of one layer."""
+    shapes = dict(cell.shapes)
+    if "train_inputs" in shapes and "split: windows" in cell.departures and cell.horizon == 1:
+        windows, steps, values = shapes["train_inputs"]
+        windows += sum(int(cell.mean(name) or 0) for name in ("validation_points", "test_points"))  # a window for each
+        shapes |= {"all_inputs": (windows, steps, values), "all_targets": (windows, prod(shapes["train_targets"][1:]))}
+    if "h_n" in shapes and shapes["h_n"][0] == 1:
+        shapes["last_state"] = shapes["h_n"][1:]
+    return shapes
 
 
 def _in_numbers(printed: Shape, known: Mapping[str, int]) -> tuple[int, ...] | None:
@@ -157,7 +200,7 @@ def trajectory(published: Published, cell: Evidence, tables: Tables) -> Trajecto
     """The verdict on the printed course of the training loss, where one was printed."""
     printed = train_losses(published)
     losses = {epoch: tables.losses(cell, epoch) for epoch in printed}
-    return follow(printed, losses, least=least(cell)) if printed else None
+    return follow(printed, losses) if printed else None
 
 
 def findings(published: Published, cell: Evidence, tables: Tables) -> tuple[PublishedFinding, ...]:
@@ -165,26 +208,20 @@ def findings(published: Published, cell: Evidence, tables: Tables) -> tuple[Publ
     return (*_errors(published, cell), *facts(published, cell), *_first(published, cell, tables))
 
 
-def least(cell: Evidence) -> int:
-    """Replicates that a verdict on this cell requests."""
-    return LEAST_IMAGES if cell.task == "classify" else LEAST
-
-
 def _errors(published: Published, cell: Evidence) -> Iterator[PublishedFinding]:
-    enough = least(cell)
     given = accuracy(published)
     if given is not None:
-        yield judge(given, _spread(cell, "accuracy"), higher_is_better=True, least=enough)
+        yield judge(given, cell.spread("accuracy"), higher_is_better=True)
     printed = errors_on_test(published)
     for key, number in printed.items():
-        finding = judge(number, _spread(cell, _COLUMNS[key]), least=enough)
+        finding = judge(number, cell.spread(_COLUMNS[key]))
         if key == "test_rmse":
             finding = below_floor(finding, cell.mean("noise_floor_mse"), int(cell.mean("test_points") or 1))
         yield finding
     if not printed and given is None:
         word, column = ("accuracy", "accuracy") if cell.task == "classify" else ("MSE", "mse")
         quantity = f"{word} on the training windows" if NO_TEST_PART in cell.departures else f"test {word}"
-        yield not_stated(quantity, _spread(cell, column), least=enough)
+        yield not_stated(quantity, cell.spread(column))
 
 
 def _first(published: Published, cell: Evidence, tables: Tables) -> Iterator[PublishedFinding]:
@@ -212,7 +249,3 @@ def _first_values(cell: Evidence, tables: Tables) -> tuple[float | None, list[fl
     own = np.flatnonzero((index == index.min()) & (step == step[index == index.min()].min()))
     own = own[rows["channel"].to_numpy()[own] == 0]
     return float(rows["truth"].to_numpy()[own[0]]), rows["prediction"].to_numpy()[own].tolist()
-
-
-def _spread(cell: Evidence, column: str) -> Spread | None:
-    return cell.spread(column)

@@ -10,9 +10,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.stats import t as student
 
 from bench.array_types import FloatArray
 from bench.stats.claims import ClaimOutcome
@@ -20,13 +22,7 @@ from bench.stats.paired import paired
 from bench.stats.ratios import LEVEL
 
 LEAST = 20
-"""Replicates that a verdict requests: with fewer, the ends of the central 95 % are those of a handful of values."""
-
-LEAST_IMAGES = 3
-"""Replicates that a verdict on images requests: their accuracy differs little from seed to seed, and costs much."""
-
-CENTRAL = (0.025, 0.975)
-"""The quantiles between which the central 95 % of the replicates lie."""
+"""Replicates that a verdict requests: with fewer, the prediction interval is wider by more than a twentieth."""
 
 
 class PublishedOutcome(StrEnum):
@@ -35,6 +31,8 @@ class PublishedOutcome(StrEnum):
     REPRODUCED = "reproduced"
     BETTER = "better than published"
     WORSE = "worse than published"
+    TOO_FEW = "too few to tell"
+    NOT_FROM_CODE = "not from this code"
     IMPOSSIBLE = "impossible"
     NOT_STATED = "not stated"
     NOT_RUN = "not run"
@@ -71,17 +69,48 @@ class Printed:
         return "–".join(ends)
 
 
+class Scale(StrEnum):
+    """Where the replicates of a quantity are taken to be normal."""
+
+    ERROR = "error"
+    """Logarithms: of losses and errors, which are positive and skewed."""
+    SHARE = "share"
+    """Logarithms of what is missing to 1: of accuracies."""
+    PLAIN = "plain"
+    """The values themselves."""
+
+    def to(self, values: ArrayLike) -> FloatArray:
+        """`values` on this scale; −∞ where they are beyond its end."""
+        array: FloatArray = np.asarray(values, dtype=np.float64)
+        if self is Scale.PLAIN:
+            return array
+        with np.errstate(divide="ignore"):
+            return np.log(np.maximum(array if self is Scale.ERROR else 1 - array, 0.0))
+
+    def back(self, values: FloatArray) -> FloatArray:
+        """The values whose place on this scale is `values`."""
+        with np.errstate(over="ignore"):
+            return values if self is Scale.PLAIN else np.exp(values) if self is Scale.ERROR else 1 - np.exp(values)
+
+    def holds(self, values: FloatArray) -> bool:
+        """Whether each of `values` has a finite place on it."""
+        return bool(np.isfinite(self.to(values)).all())
+
+
 @dataclass(frozen=True)
 class Spread:
-    """The values of the finished replicates; `low` and `high` are the ends of their central 95 %.
+    """The values of the finished replicates, and where one more run would lie.
 
-    `mean` is theirs, but of RMSEs the pooled one: the root of the mean squared error of all.
+    `mean` is theirs, but of RMSEs the pooled one: the root of the mean squared error of all. `low` and `high` are the
+    ends of the 95 % prediction interval for one more run: mean ± t · s · √(1 + 1/n) on `scale`, with Student's t of
+    n − 1 degrees of freedom; NaN with one replicate.
     """
 
     values: tuple[float, ...]
     mean: float
     low: float
     high: float
+    scale: Scale = Scale.PLAIN
 
     @property
     def count(self) -> int:
@@ -89,14 +118,39 @@ class Spread:
         return len(self.values)
 
     @classmethod
-    def of(cls, values: ArrayLike) -> Spread | None:
-        """The spread of `values` ``[replicates]``; those that are not finite are missing, `None` where all are."""
+    def of(cls, values: ArrayLike, scale: Scale = Scale.PLAIN) -> Spread | None:
+        """The spread of `values` ``[replicates]``; those that are not finite are missing, `None` where all are.
+
+        Where a value has no place on `scale`, such as an error of 0 among logarithms, the values themselves are taken.
+        """
         array: FloatArray = np.asarray(values, dtype=np.float64)
         present = array[np.isfinite(array)]
         if not len(present):
             return None
-        low, high = np.quantile(present, CENTRAL)
-        return cls(tuple(present.tolist()), float(present.mean()), float(low), float(high))
+        scale = scale if scale.holds(present) else Scale.PLAIN
+        low, high = prediction_ends(present, scale)
+        return cls(tuple(present.tolist()), float(present.mean()), low, high, scale)
+
+
+@cache
+def _quantile(degrees: int) -> float:
+    """Of Student's t, for an interval of `LEVEL`."""
+    return float(student.ppf(0.5 + LEVEL / 2, degrees))
+
+
+def prediction_ends(values: FloatArray, scale: Scale, *, count: int | None = None) -> tuple[float, float]:
+    """The ends of the prediction interval for one more run, from replicates ``[n]``; NaN from one.
+
+    With `count`, those that so many replicates of the same mean and standard deviation would give.
+    """
+    count = len(values) if count is None else count
+    if len(values) < 2:
+        return float("nan"), float("nan")
+    placed = scale.to(values)
+    middle, deviation = placed.mean(), placed.std(ddof=1)
+    reach = _quantile(count - 1) * deviation * np.sqrt(1 + 1 / count)
+    low, high = sorted(scale.back(np.array([middle - reach, middle + reach])).tolist())
+    return low, high
 
 
 @dataclass(frozen=True)
@@ -119,6 +173,8 @@ class PublishedFinding:
         The printed number itself, where it is one.
     note
         Why, and what to keep in mind.
+    is_statement
+        It is something other than a number, such as a shape.
     """
 
     quantity: str
@@ -128,6 +184,7 @@ class PublishedFinding:
     exact: str = ""
     printed: Printed | None = None
     note: str = ""
+    is_statement: bool = False
 
 
 @dataclass(frozen=True)
@@ -143,9 +200,9 @@ class Trajectory:
     outcome
         Of the whole.
     deviation, limit
-        The largest distance of the printed course from the replicates' mean over the epochs, in their standard
-        deviations of the logarithm, and the distance within which 95 % of the replicates stay; `None` where there
-        are too few to tell.
+        The largest distance over the epochs of the printed course from the mean of the replicates, in their standard
+        deviations of the logarithm, and the distance beyond which it is refused; `None` where there are too few
+        replicates.
     note
         In words.
     """
@@ -214,6 +271,16 @@ def over(cases: Sequence[CaseFinding]) -> ClaimOutcome:
     if ClaimOutcome.FAILS in outcomes:
         return ClaimOutcome.FAILS
     return ClaimOutcome.HOLDS if outcomes == {ClaimOutcome.HOLDS} else ClaimOutcome.INCONCLUSIVE
+
+
+def somewhere(cases: Sequence[CaseFinding]) -> ClaimOutcome:
+    """Of a claim about some cases: one for it is enough."""
+    outcomes = {each for _, each, _ in cases}
+    if not any(outcome.measured for outcome in outcomes):
+        return ClaimOutcome.NOT_MEASURED
+    if ClaimOutcome.HOLDS in outcomes:
+        return ClaimOutcome.HOLDS
+    return ClaimOutcome.FAILS if outcomes == {ClaimOutcome.FAILS} else ClaimOutcome.INCONCLUSIVE
 
 
 _IN_SENTENCES = {ClaimOutcome.INCONCLUSIVE: "is inconclusive"}

@@ -1,26 +1,36 @@
 """One printed number, or a printed loss curve, compared with the replicates → a verdict."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.stats import f as f_ratio
+from scipy.stats import f as f_ratio, t as student
 
 from bench.array_types import FloatArray
-from bench.replication.findings import LEAST, Printed, PublishedFinding, PublishedOutcome, Spread, Trajectory
+from bench.replication.findings import (
+    LEAST,
+    Printed,
+    PublishedFinding,
+    PublishedOutcome,
+    Scale,
+    Spread,
+    Trajectory,
+    prediction_ends,
+)
+from bench.stats.ratios import LEVEL
 
 IMPOSSIBLE = 1e-6
-"""A chance below which a number is said to be one that cannot be."""
+"""A chance below which a number is said to be impossible, or not from the code that was printed."""
 
 
-def judge(
-    printed: Printed, ours: Spread | None, *, higher_is_better: bool = False, least: int = LEAST
-) -> PublishedFinding:
+def judge(printed: Printed, ours: Spread | None, *, higher_is_better: bool = False) -> PublishedFinding:
     """The verdict on `printed`.
 
-    Reproduced where the printed number, or some of the printed range, give or take its printing tolerance, lies in
-    the central 95 % of the replicates; else better or worse, by what we get.
+    Reproduced where the printed number, or some of the printed range, give or take its printing tolerance, lies in the
+    95 % prediction interval for one more run. Outside it is better or worse, by what we get; so far outside that one
+    run in a million would be there, it is not from this code. With fewer than `LEAST` replicates the interval is wide:
+    what lies in it, but would not with `LEAST` replicates of the same mean and spread, is too few to tell.
 
     Parameters
     ----------
@@ -30,31 +40,48 @@ def judge(
         What the replicates give; `None` where none finished.
     higher_is_better
         As for accuracies; of losses and errors the lower is better.
-    least
-        Replicates that a verdict requests; with fewer it is given, and said to rest on few.
     """
     base = PublishedFinding(printed.quantity, printed.text, PublishedOutcome.NOT_RUN, ours=ours, printed=printed)
     if ours is None:
         return replace(base, note="no replicate finished")
-    if printed.low - printed.tolerance > ours.high:
-        outcome = PublishedOutcome.WORSE if higher_is_better else PublishedOutcome.BETTER
-    elif printed.high + printed.tolerance < ours.low:
-        outcome = PublishedOutcome.BETTER if higher_is_better else PublishedOutcome.WORSE
+    low, high = printed.low - printed.tolerance, printed.high + printed.tolerance
+    if ours.count < 2:
+        return replace(base, outcome=PublishedOutcome.TOO_FEW, note=few(ours))
+    if low > ours.high or high < ours.low:
+        better = (low > ours.high) != higher_is_better
+        outcome = PublishedOutcome.BETTER if better else PublishedOutcome.WORSE
+        if chance(low if low > ours.high else high, ours) < IMPOSSIBLE:
+            outcome = PublishedOutcome.NOT_FROM_CODE
     else:
-        outcome = PublishedOutcome.REPRODUCED
-    return replace(base, outcome=outcome, note=few(ours, least))
+        outcome = PublishedOutcome.REPRODUCED if _is_near(low, high, ours) else PublishedOutcome.TOO_FEW
+    return replace(base, outcome=outcome, note=few(ours))
 
 
-def few(ours: Spread, least: int) -> str:
-    """What to keep in mind where there are fewer than `least` replicates; else nothing."""
-    return "" if ours.count >= least else f"rests on {ours.count} of the {least} replicates that a verdict requests"
+def chance(value: float, ours: Spread) -> float:
+    """The probability that one more run lies as far from the mean of the replicates as `value`, on their scale."""
+    placed = ours.scale.to(ours.values)
+    away, spread = abs(float(ours.scale.to(value)) - placed.mean()), placed.std(ddof=1) * np.sqrt(1 + 1 / ours.count)
+    if spread == 0:
+        return float(away == 0)
+    return float(2 * student.sf(away / spread, ours.count - 1))
 
 
-def not_stated(quantity: str, ours: Spread | None, *, least: int = LEAST) -> PublishedFinding:
+def _is_near(low: float, high: float, ours: Spread) -> bool:
+    """Whether something from `low` to `high` lies in the interval that `LEAST` replicates or more would give."""
+    ends = prediction_ends(np.array(ours.values), ours.scale, count=max(ours.count, LEAST))
+    return low <= ends[1] and high >= ends[0]
+
+
+def few(ours: Spread) -> str:
+    """What to keep in mind where there are fewer than `LEAST` replicates; else nothing."""
+    return "" if ours.count >= LEAST else f"rests on {ours.count} of the {LEAST} replicates that a verdict requests"
+
+
+def not_stated(quantity: str, ours: Spread | None) -> PublishedFinding:
     """Nothing was printed: ours is given."""
     if ours is None:
         return PublishedFinding(quantity, "", PublishedOutcome.NOT_RUN, note="no replicate finished")
-    return PublishedFinding(quantity, "", PublishedOutcome.NOT_STATED, ours=ours, note=few(ours, least))
+    return PublishedFinding(quantity, "", PublishedOutcome.NOT_STATED, ours=ours, note=few(ours))
 
 
 def exact(quantity: str, published: str, ours: str | None, *, because: str = "") -> PublishedFinding:
@@ -96,7 +123,7 @@ def prediction(
         What was to be predicted, as it was printed and as it is.
     """
     finding = judge(printed, ours)
-    if ours is None or finding.outcome is PublishedOutcome.REPRODUCED or target is None:
+    if ours is None or finding.outcome not in (PublishedOutcome.BETTER, PublishedOutcome.WORSE) or target is None:
         return finding
     theirs = abs(printed.low - (target if printed_target is None else printed_target))
     off = abs(ours.mean - target)
@@ -105,17 +132,17 @@ def prediction(
     return replace(finding, outcome=outcome, note="; ".join(filter(None, [note, finding.note])))
 
 
-_COVERAGE = 0.95
-_FEWEST = 5  # replicates from which a spread and its quantiles are taken
+_FEWEST = 5  # replicates from which a course is judged: each is held against the others
 
 
-def follow(printed: Mapping[int, Printed], losses: Mapping[int, FloatArray], *, least: int = LEAST) -> Trajectory:
+def follow(printed: Mapping[int, Printed], losses: Mapping[int, FloatArray]) -> Trajectory:
     """The verdict on each printed epoch, and one on the whole course.
 
     Ten intervals of 95 % that a course must all meet would refuse a good one too often. The whole is therefore judged
-    by one number, its largest distance over the epochs from the mean of the replicates, in their standard deviations
-    (of logarithms); the course is reproduced where that is no more than 95 % of the replicates have, each measured
-    against the others.
+    by one number, the largest distance over the epochs of one course from the mean of all others, in their standard
+    deviations (of logarithms). The printed course is one more among the replicates: if it is a run like them, its
+    distance is equally likely to be in any place of the order, whatever the distribution (a permutation test). It is
+    refused where its place has a chance of 5 % or less, which takes 19 replicates.
 
     Parameters
     ----------
@@ -123,22 +150,38 @@ def follow(printed: Mapping[int, Printed], losses: Mapping[int, FloatArray], *, 
         Epoch → loss as printed.
     losses
         Epoch → ``[replicates]``, the same replicates in the same order; NaN where one has no such epoch.
-    least
-        As in `judge`.
     """
-    findings = tuple(judge(number, Spread.of(losses.get(epoch, [])), least=least) for epoch, number in printed.items())
+    findings = tuple(judge(number, Spread.of(losses.get(epoch, []), Scale.ERROR)) for epoch, number in printed.items())
     epochs = tuple(printed)
     if any(finding.outcome is PublishedOutcome.NOT_RUN for finding in findings):
         return Trajectory(epochs, findings, PublishedOutcome.NOT_RUN, None, None, "no replicate has all these epochs")
-    course = np.log(np.stack([losses[epoch] for epoch in epochs], axis=1))  # [replicates, epochs]
+    course = Scale.ERROR.to(np.stack([losses[epoch] for epoch in epochs], axis=1))  # [replicates, epochs]
     course = course[np.isfinite(course).all(axis=1)]
     if len(course) < _FEWEST:
-        return Trajectory(epochs, findings, _direction(findings), None, None, _counts(findings))
-    limit = float(np.quantile(_left_out(course), _COVERAGE))
-    away = _away(_nearest(printed, course), course)
-    deviation = float(np.max(np.abs(away)))
-    outcome = PublishedOutcome.REPRODUCED if deviation <= limit else _farthest(away)
+        return Trajectory(epochs, findings, PublishedOutcome.TOO_FEW, None, None, _counts(findings))
+    nearest = _nearest(printed, course)
+    deviation, *others = _left_out(np.vstack([nearest, course])).tolist()
+    limit = _limit(others)
+    if deviation > (max(others) if limit is None else limit):
+        farthest = int(np.argmax(np.abs(_away(nearest, course))))
+        outcome = PublishedOutcome.TOO_FEW if limit is None else _refused(findings[farthest], nearest, course)
+    else:
+        outcome = PublishedOutcome.REPRODUCED
     return Trajectory(epochs, findings, outcome, deviation, limit, _counts(findings))
+
+
+def _limit(others: Sequence[float]) -> float | None:
+    """The distance that one more course exceeds with a probability of 5 % at most; `None` with too few."""
+    place = int(np.ceil(LEVEL * (len(others) + 1)))
+    return sorted(others)[place - 1] if place <= len(others) else None
+
+
+def _refused(farthest: PublishedFinding, printed: FloatArray, course: FloatArray) -> PublishedOutcome:
+    """The verdict of the epoch that is `farthest` away; where that alone is within its interval, by its side."""
+    if farthest.outcome in (PublishedOutcome.BETTER, PublishedOutcome.WORSE, PublishedOutcome.NOT_FROM_CODE):
+        return farthest.outcome
+    away = _away(printed, course)
+    return PublishedOutcome.BETTER if away[np.argmax(np.abs(away))] > 0 else PublishedOutcome.WORSE
 
 
 def _nearest(printed: Mapping[int, Printed], course: FloatArray) -> FloatArray:
@@ -161,17 +204,6 @@ def _left_out(course: FloatArray) -> FloatArray:
     """``[replicates]``: the largest distance of each from the others."""
     others = (np.delete(course, place, axis=0) for place in range(len(course)))
     return np.array([np.max(np.abs(_away(one, rest))) for one, rest in zip(course, others, strict=True)])
-
-
-def _direction(findings: tuple[PublishedFinding, ...]) -> PublishedOutcome:
-    """Better or worse, by the last printed epoch that is outside; reproduced where none is."""
-    outside = [finding.outcome for finding in findings if finding.outcome is not PublishedOutcome.REPRODUCED]
-    return outside[-1] if outside else PublishedOutcome.REPRODUCED
-
-
-def _farthest(away: FloatArray) -> PublishedOutcome:
-    """Better or worse, by the epoch that is farthest away: `away` ``[epochs]`` is what was printed less ours."""
-    return PublishedOutcome.BETTER if away[np.argmax(np.abs(away))] > 0 else PublishedOutcome.WORSE
 
 
 def _counts(findings: tuple[PublishedFinding, ...]) -> str:

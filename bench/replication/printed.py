@@ -61,12 +61,16 @@ _COUNTED = ("rnn", "gru", "lstm")  # recurrent layers and a linear map, whose pa
 _MODELS: Mapping[str, tuple[int, int | None]] = {
     "training-time": (2, None),
     "gates": (1, None),
-    "equal-errors": (2, 2),
+    "comparable-in-some": (2, 2),
     "no-worse": (2, 2),
     "short-memory": (2, 2),
     "rests-on": (0, 0),
     "sudden-drop": (0, 0),
     "delayed": (0, 0),
+    "falling-loss": (0, 0),
+    "no-overfitting": (0, 0),
+    "beats-persistence": (0, 0),
+    "doubled": (0, 0),
 }
 """How many models a claim names: at least, at most."""
 
@@ -157,6 +161,10 @@ class _Checks:
                     ("published", "shapes", name),
                     f"{name}: expected a model that has layers, got {model.id}; leave {name} out",
                 )
+        own = {entry.id for entry in self.system.datasets}
+        if published.points and published.points.keys() != own:
+            have, given = (", ".join(sorted(names)) for names in (own, published.points))
+            yield ("published", "points"), f"points: expected one for each of its datasets, {have}, got {given}; fix it"
         other = next((each for each in self.system.models if each.kind not in _COUNTED), None)
         if isinstance(published.parameters, tuple) and other is not None:
             listed = ", ".join(_COUNTED)
@@ -175,8 +183,10 @@ class _Checks:
         elif claim.test == "rests-on":
             yield from self._series()
             yield from self._check_ablation()
-        elif claim.test == "sudden-drop":
+        elif claim.test in ("sudden-drop", "beats-persistence"):
             yield from self._series()
+        elif claim.test in ("falling-loss", "no-overfitting", "doubled"):
+            yield from self._own(claim)
         elif claim.test == "delayed":
             if not any(self._is_real(entry) for system in self.card for entry in system.datasets):
                 yield "expected a series that was observed, got data that is generated; leave the claim out"
@@ -192,6 +202,14 @@ class _Checks:
         other = next((entry for system in self.card for entry in system.datasets if not self._is_series(entry)), None)
         if other is not None:
             yield f"expected series to forecast, got {other.id}, which is many short sequences; leave the claim out"
+
+    def _own(self, claim: Claim) -> Iterator[str]:
+        """What its own system must have."""
+        if claim.test == "doubled":
+            if not any(model.parameters.get("bidirectional") for model in self.system.models):
+                yield "expected a bidirectional model in its system, got none; leave the claim out"
+        elif not self.system.published.train_loss:
+            yield "expected train_loss of its system, which decides it, got none; add it, or leave the claim out"
 
     def _check_ablation(self) -> Iterator[str]:
         """The comparison needs both ways of asking."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from bench.data.base import DatasetKind
 from bench.models.base import ModelKind
 from bench.replication.printed import check_published
-from bench.replication.systems import PUBLISHED, ReplicationSuite, System, SystemSettings
+from bench.replication.systems import DESCRIBED, PUBLISHED, ReplicationSuite, System, SystemSettings, is_marked
 from bench.spec import Settings, Suite
 from bench.suite.checks import Located, check_exclusions, check_nothing_twice, check_tuned_models, position_of
 from bench.suite.json_schema import Json, Kinds, Schemas
@@ -96,10 +96,11 @@ def check_systems(systems: Sequence[tuple[Position, System]], datasets: Located,
 
 
 def check_not_marked(models: Located, problems: Problems) -> None:
-    """No model of a system has the id that another of them has where it runs as published."""
+    """No model of a system has the id that another of them has where it runs as published or described."""
     for place, entry in models:
-        if entry.id.endswith(PUBLISHED):
-            text = f"expected an id that does not end in {PUBLISHED!r}, which marks what runs as published"
+        if is_marked(entry.id):
+            marks = f"{PUBLISHED!r} or {DESCRIBED!r}"
+            text = f"expected an id that does not end in {marks}, which mark what runs as published or described"
             problems.add(place, f"{entry.id}: {text}; rename it")
 
 

@@ -20,10 +20,31 @@ from pydantic import (
 from bench.spec import AsPublished, Count, Entry, Frozen, Name, Off, Product, Settings, Split, Suite, Training, Tuning
 
 PUBLISHED = " as published"
-"""Ends the id of a model that runs as it was published."""
+"""Ends the id of a model that runs as it was published, with numbers to compare."""
 
-SYMBOLS = ("N", "T", "H", "layers", "directions")
-"""What a printed shape may say instead of numbers: sequences in a batch, steps, units, and those of the layers."""
+DESCRIBED = " as described"
+"""Ends the id of a model that runs as it was described, by a document that prints nothing it gave."""
+
+MARKS = (PUBLISHED, DESCRIBED)
+"""What ends the ids of models that do not run under the protocol."""
+
+
+def is_marked(model: str) -> bool:
+    """Whether the id `model` ends in one of `MARKS`."""
+    return model.endswith(MARKS)
+
+
+def unmarked(model: str) -> str:
+    """The id `model` without what marks it.
+
+    >>> unmarked("rnn as published")
+    'rnn'
+    """
+    return model.removesuffix(PUBLISHED).removesuffix(DESCRIBED)
+
+
+SYMBOLS = ("N", "None", "T", "H", "layers", "directions")
+"""What a printed shape may say instead of numbers: sequences in a batch (None in Keras), steps, units, layers."""
 
 _PRODUCT = rf"^({'|'.join(SYMBOLS)})( ?· ?({'|'.join(SYMBOLS)}))*$"
 
@@ -49,22 +70,52 @@ Accuracy = Annotated[tuple[float, float], AfterValidator(_is_range_of_shares)]
 Side = Count | Annotated[str, Field(pattern=_PRODUCT)]
 """One side of a shape: a number, or a product of symbols such as ``layers · directions``."""
 Shape = Annotated[tuple[Side, ...], Field(min_length=1)]
-Shaped = Literal["train_inputs", "train_targets", "outputs", "h_n"]
+Shaped = Literal["train_inputs", "train_targets", "all_inputs", "all_targets", "outputs", "h_n", "last_state"]
 Parts = Annotated[tuple[Count, ...], Field(min_length=2, max_length=2)]
+
+
+Raising = Literal["nn.Sequential(nn.RNN, nn.Linear)"]
+"""Printed lines of code that raise when they are run."""
+
+ClaimTest = Literal[
+    "training-time",
+    "gates",
+    "comparable-in-some",
+    "no-worse",
+    "short-memory",
+    "rests-on",
+    "sudden-drop",
+    "delayed",
+    "falling-loss",
+    "no-overfitting",
+    "beats-persistence",
+    "doubled",
+]
+"""How a claim may be decided."""
 
 
 class Claim(Frozen):
     """Something said in words that numbers can decide."""
 
     text: Name = Field(description="What was said.")
-    test: Literal[
-        "training-time", "gates", "equal-errors", "no-worse", "short-memory", "rests-on", "sudden-drop", "delayed"
-    ] = Field(
+    test: ClaimTest = Field(
         description="How it is decided: each next kind of model takes longer in training; its gates are counted; two "
-        "kinds err alike; the first errs no more than the second; the first fails where the second does not; what a "
-        "poor result rests on; it errs most at the largest fall; a forecast is close, and comes late."
+        "kinds err alike somewhere; the first errs no more than the second; the first fails where the second does not; "
+        "what a poor result rests on; it errs most at the largest fall; a forecast is close, and comes late; the "
+        "printed losses never rise; the test error is less than twice the training loss; the error is smaller than "
+        "that of persistence; two directions double the parameters of the layers and the output size."
     )
     models: tuple[Name, ...] = Field((), description="Kinds of models, in the order of the claim.")
+    beyond: Count | None = Field(
+        None, description="Of short-memory: steps; data that asks to remember over fewer is not judged. Null for all."
+    )
+
+
+class Statement(Frozen):
+    """Something said in words that no number decides."""
+
+    text: Name = Field(description="What was said.")
+    why: Name = Field(description="Why no number decides it.")
 
 
 class Published(Frozen):
@@ -79,13 +130,22 @@ class Published(Frozen):
     )
     shapes: dict[Shaped, Shape] = Field(
         {},
-        description="Shape of train_inputs, train_targets, outputs (of the recurrent layers) or h_n; a side is a "
-        "number, or a product of N, T, H, layers and directions.",
+        description="Shape of train_inputs, train_targets, outputs (of the recurrent layers) or h_n; all_inputs and "
+        "all_targets are of all windows, last_state is the last state of one layer. A side is a number, or a product "
+        "of N (None in Keras), T, H, layers and directions.",
     )
+    points: dict[Name, Count] = Field({}, description="Id of a dataset → the points of its series.")
+    raises: tuple[Raising, ...] = Field((), description="Lines of code that raise when they are run.")
     first_target: float | None = Field(None, description="The first test target, original units.")
     first_prediction: float | None = Field(None, description="The prediction of it.")
-    statements: tuple[Name, ...] = Field((), description="What was said in words.")
+    statements: tuple[Statement, ...] = Field((), description="What was said in words that no number decides.")
     claims: tuple[Claim, ...] = Field((), description="What was said in words, where numbers can decide it.")
+
+    @property
+    def gives_results(self) -> bool:
+        """Whether it has anything that a run of the system gives: a number, a count or a shape."""
+        words = {"statements", "claims", "points", "raises"}
+        return bool(self.model_dump(exclude_defaults=True, exclude=words))
 
 
 _SECTIONS: dict[str, type[Frozen]] = {
@@ -162,6 +222,7 @@ class SystemSettings(Frozen):
         Overrides(), description="Of the run under the protocol, in place of the suite's; false for no such run."
     )
     published: Published = Field(Published(), description="What was printed.")
+    remark: Name | None = Field(None, description="What to keep in mind when its verdicts are read.")
 
 
 class System(SystemSettings):
@@ -178,6 +239,11 @@ class System(SystemSettings):
     def card(self) -> str:
         """What it shares a card with: the first word of its id."""
         return self.id.split()[0]
+
+    @property
+    def mark(self) -> str:
+        """What ends the ids of its models where they run as they were published, or only described."""
+        return PUBLISHED if self.published.gives_results else DESCRIBED
 
     @property
     def named_datasets(self) -> tuple[Entry, ...]:
@@ -209,10 +275,10 @@ class ReplicationSuite(Suite):
             yield from self._of_system(system)
 
     def _of_system(self, system: System) -> Iterator[Product]:
-        """Each model on each dataset: as published, then under the protocol; then the references there."""
+        """Each model on each dataset: as published or described, then under the protocol; then the references."""
         lengths = system.sequence_lengths or self.sequence_lengths
         base = self.model_copy(update={"sequence_lengths": lengths, "horizons": system.horizons or self.horizons})
-        published = [model.model_copy(update={"id": f"{model.id}{PUBLISHED}"}) for model in system.models]
+        published = [model.model_copy(update={"id": f"{model.id}{system.mark}"}) for model in system.models]
         settings = system.settings.over(base).model_copy(update={"tuning": False})
         yield Product(settings, system.named_datasets, published)
         if system.protocol:

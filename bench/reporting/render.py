@@ -1,5 +1,7 @@
 """A results folder → its report: one self-contained HTML file, Markdown with its figures, and the values as CSV."""
 
+import hashlib
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -36,8 +38,8 @@ def write(
     results
         A results folder.
     reports
-        Where reports go: this one into ``reports/<suite>/``, or under the name of `results` where the rows name no
-        suite or several.
+        Where reports go: this one into `report_folder`, by the suite's name, or by the name of `results` where the
+        rows name no suite or several.
     parse
         Reads the suite that the folder keeps, see `bench.reporting.source.read`.
     pages
@@ -56,10 +58,11 @@ def write(
         The rows hold two results for one replicate, or a suite's name that is not one for a folder.
     """
     source = read(results, parse)
-    folder = reports / _name(source.suites, results)
+    folder = report_folder(reports, _name(source.suites, results), results)
     files = pages(source)
     try:
         _put(folder, files)
+        write_atomically(folder / ORIGIN, _origin(results, reports))
     except OSError as error:
         reason = error.strerror or one_line(error)
         place = f"{error.filename}: " if error.filename else ""  # a full disk names no file
@@ -80,6 +83,31 @@ def render(summary: Summary) -> Files:
         "report.md": markdown(summary, pictures),
         "index.html": html(summary, pictures, csv=csv),
     }
+
+
+ORIGIN = ".results"
+"""The file in a report's folder that says which results folder it is of, as a path from where reports are."""
+
+
+def report_folder(reports: Path, name: str, results: Path) -> Path:
+    """Where the report of `results` belongs: ``reports/<name>/``, unless that is the report of another results folder.
+
+    Then it has a folder of its own next to it, whose name ends in eight digits that stand for its results folder. A
+    report that does not say what it is of, being older, is taken for that of the results folder of its name.
+    """
+    folder, own = reports / name, _origin(results, reports)
+    kept = folder / ORIGIN
+    if kept.is_file():
+        free = kept.read_text(encoding="utf-8", errors="surrogateescape") == own
+    else:
+        free = not (folder / "index.html").exists() or results.resolve().name == name
+    digits = hashlib.sha256(own.encode(errors="surrogateescape")).hexdigest()[:8]
+    return folder if free else folder.with_name(f"{name}-{digits}")
+
+
+def _origin(results: Path, reports: Path) -> str:
+    """The path from `reports` to `results`: it stays the same where both move together."""
+    return os.path.relpath(results.resolve(), reports.resolve()) + "\n"
 
 
 def _name(suites: Sequence[str], results: Path) -> str:

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from bench import store
 from bench.cells import CellKey, expand
-from bench.errors import StoreError
+from bench.errors import InputError, StoreError
+from bench.limits import CELLS, exceeded
 from bench.spec import Suite
 from bench.store import KeptCell
 from bench.store.reader import NAME as SUITE
@@ -120,10 +121,13 @@ def suite_of(results: Path, parse: Callable[[str], Suite]) -> tuple[Suite | None
     """The suite of the last run, or why it is not known; neither where the folder does not record it."""
     try:
         text = store.read_suite(results)
-        return (parse(text) if text else None), ""
+        suite = parse(text) if text else None
     except StoreError as error:
         return None, str(error)
-    except ValidationError:
+    except (ValidationError, RecursionError, InputError):
         return None, (
             f"{results / SUITE}: expected a suite as this version of bench writes it; `bench run` writes it again"
         )
+    if suite and (problem := exceeded(CELLS, suite.size)):
+        return None, f"{results / SUITE}: {problem}"
+    return suite, ""

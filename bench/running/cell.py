@@ -127,7 +127,9 @@ def _record(group: Sequence[int], trained: Trained, *, prepared: Prepared, ledge
             ledger.add_run(replicate, row)
             ledger.add_curve(replicate, fit)
         if row["status"] == Status.OK:
-            ledger.add_predictions(same, compared.columns(prediction))
+            ledger.add_targets("predictions", same, compared.columns(prediction))
+            if sums := compared.sums(prediction):
+                ledger.add_targets("sequences", same, sums)
 
 
 def _copies(predictions: FloatArray) -> bool:

@@ -138,9 +138,12 @@ class Preflight:
         DatasetsError
             They are not; one line for each problem.
         """
+        by_dataset: dict[str, list[Cell]] = {}
+        for cell in cells:
+            by_dataset.setdefault(cell.dataset.id, []).append(cell)
 
         def load(entry: Entry, kind: DatasetKind) -> None:
-            concerned = [cell for cell in cells if cell.dataset.id == entry.id]
+            concerned = by_dataset[entry.id]
             data = kind.load(_parameters(entry, kind), concerned[0].seed)
             self.notes[entry.id] = data.provenance.notes
             # The longest window comes first: its message says how many points are enough for all.

@@ -81,7 +81,7 @@ class Ledger:
     runs: list[dict[str, Any]] = field(default_factory=list)
     trials: list[dict[str, Any]] = field(default_factory=list)
     curves: list[dict[str, Any]] = field(default_factory=list)
-    predictions: list[pa.Table] = field(default_factory=list)
+    targets: dict[str, list[pa.Table]] = field(default_factory=lambda: {"predictions": [], "sequences": []})
     earlier: Sequence[Mapping[str, Any]] = ()  # the trials of an attempt that was ended
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
@@ -103,13 +103,13 @@ class Ledger:
                 {"seed": seed, "epoch": epoch, "train_loss": loss, "validation_mse_scaled": known(error)}
             )
 
-    def add_predictions(self, seeds: Sequence[int], columns: Mapping[str, NDArray[Any] | pa.Array]) -> None:
-        """The same prediction for each of `seeds`; each column holds one value per target."""
+    def add_targets(self, name: str, seeds: Sequence[int], columns: Mapping[str, NDArray[Any] | pa.Array]) -> None:
+        """The same rows of the table `name` for each of `seeds`; each column holds one value per row."""
         for seed in seeds:
-            n = len(columns["truth"])
-            filled = {**{name: [value] * n for name, value in self.cell.columns.items()}, "seed": [seed] * n, **columns}
-            schema = SCHEMAS["predictions"]
-            self.predictions.append(pa.table({name: filled[name] for name in schema.names}, schema=schema))
+            n = len(columns["index"])
+            filled = {**{key: [value] * n for key, value in self.cell.columns.items()}, "seed": [seed] * n, **columns}
+            schema = SCHEMAS[name]
+            self.targets[name].append(pa.table({key: filled[key] for key in schema.names}, schema=schema))
 
     def rows(self) -> Rows:
         """Every table of the schema; a table of nothing is empty, not absent.
@@ -137,7 +137,7 @@ class Ledger:
             "runs": table("runs", [{**common, **run} for run in sorted(self.runs, key=lambda run: int(run["seed"]))]),
             "trials": self.trials_table(),
             "curves": table("curves", [{**self.cell.columns, **point} for point in self.curves]),
-            "predictions": pa.concat_tables(self.predictions) if self.predictions else table("predictions", []),
+            **{name: pa.concat_tables(parts) if parts else table(name, []) for name, parts in self.targets.items()},
         }
 
     def _provenance(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from bench.atomic import open_file
 from bench.errors import StoreError, one_line
-from bench.store.schema import ADDED, ALL, SCHEMAS, VERSION
+from bench.store.schema import ADDED, ALL, LATER, SCHEMAS, VERSION
 
 T = TypeVar("T")
 
@@ -31,8 +31,8 @@ def probe_part(folder: Path, cell_id: str, machine: str) -> Path:
 def load(part: Path, columns: Sequence[str] | None = None) -> pa.Table | None:
     """The rows of a part, every page verified; `None` where its cell was set aside since it was listed.
 
-    Columns of `ADDED` that it lacks, being older than they are, are null. The values are not looked at, which
-    `bench.store.rules` does.
+    Columns of `ADDED` that it lacks, being older than they are, are null; a table of `LATER` is then empty. The values
+    are not looked at, which `bench.store.rules` does.
 
     Parameters
     ----------
@@ -46,7 +46,8 @@ def load(part: Path, columns: Sequence[str] | None = None) -> pa.Table | None:
     """
     rows = _open(part, lambda file: file.read(columns and _present(columns, file), use_threads=False))
     if rows is None:
-        return None
+        older = _table(part) in LATER and _commit_mark(part).exists()
+        return _wanted(ALL[_table(part)], columns).empty_table() if older else None
     cell_ids = set(rows["cell_id"].unique().to_pylist())
     cell_id = part.stem.rpartition("-")[0] if _table(part) == "probes" else part.stem  # a probe names its machine
     if cell_ids - {cell_id} or (_table(part) == "runs" and not cell_ids):
@@ -128,8 +129,8 @@ def _open(part: Path, take: Callable[[pq.ParquetFile], T]) -> T | None:
             _check_schema(part, file.schema_arrow)
             return take(file)
     except FileNotFoundError as error:
-        if not _commit_mark(part).exists():
-            return None  # the mark is the first to go when a cell is set aside
+        if _table(part) in LATER or not _commit_mark(part).exists():
+            return None  # older than the table; or set aside, of which the mark is the first to go
         raise StoreError(
             f"{part}: expected a part in every table for a stored cell, but this one is lost; bring it back, or "
             f"{remedy(part)}"

@@ -47,6 +47,8 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     **dict.fromkeys(("fit_s", "predict_s", "tuning_s", "duration_s", "machine_reference_s"), _SECONDS),
     **dict.fromkeys(("rmse", "mse", "mae", "rmse_scaled", "mse_scaled", "error_scale", "persistence_mse"), _ERROR),
     **dict.fromkeys(("noise_floor_mse", "linear_floor_mse", "validation_mse_scaled", "log_loss"), _ERROR),
+    **dict.fromkeys(("targets", "true_class", "predicted_class"), _COUNT),
+    **dict.fromkeys(("squared_error", "absolute_error", "persistence_squared_error"), _ERROR),
     **dict.fromkeys(("directional_accuracy", "accuracy"), _SHARE),
     **dict.fromkeys(("r2", "skill"), _AT_MOST_1),
     **dict.fromkeys(("learnable_fraction", "truth", "prediction", "persistence", "value"), _ANY),

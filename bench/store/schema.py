@@ -160,6 +160,22 @@ PREDICTIONS = pa.schema(
     metadata=_METADATA,
 )
 
+SEQUENCES = pa.schema(
+    [
+        *_KEY,
+        ("seed", pa.int32()),
+        ("index", pa.int64()),  # number of the test sequence among all, from 0, as in `predictions`
+        ("targets", pa.int32()),  # how many values the sums are over
+        ("squared_error", pa.float64()),  # sums, original units
+        ("absolute_error", pa.float64()),
+        ("persistence_squared_error", pa.float64()),
+        ("true_class", pa.int32()),  # of classes; null for other tasks
+        ("predicted_class", pa.int32()),
+        ("log_loss", pa.float64()),
+    ],
+    metadata=_METADATA,
+)
+
 PROBES = pa.schema(
     [
         *_KEY,
@@ -181,6 +197,7 @@ SCHEMAS: Mapping[str, pa.Schema] = {
     TableName.TRIALS: TRIALS,
     TableName.CURVES: CURVES,
     TableName.PREDICTIONS: PREDICTIONS,
+    TableName.SEQUENCES: SEQUENCES,
 }
 """The tables that one cell becomes when it is run."""
 
@@ -192,8 +209,11 @@ ADDED: Mapping[str, frozenset[str]] = {
 }
 """Columns that came later within `VERSION`: parts without them are read, as nulls. Name here what is added."""
 
+LATER = frozenset({"sequences"})
+"""Tables that came later within `VERSION`: a stored cell without its part of one is read, as having no row there."""
+
 Rows = dict[str, pa.Table]
-"""What one cell becomes: a table for each name in `SCHEMAS`."""
+"""What one cell becomes: a table for each name in `SCHEMAS`; one of `LATER` may be missing."""
 
 
 def table(name: str, rows: Iterable[Mapping[str, Any]]) -> pa.Table:

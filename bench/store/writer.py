@@ -25,7 +25,7 @@ from bench.errors import StoreError
 from bench.store.parts import part_of, probe_part
 from bench.store.reader import UNFINISHED, cell_ids, read_cell, stored, write_suite
 from bench.store.renewal import Renewal, write_renewal
-from bench.store.schema import ALL, SCHEMAS, Rows
+from bench.store.schema import ALL, LATER, SCHEMAS, Rows
 
 
 @contextmanager
@@ -122,7 +122,7 @@ class Writer:
         with _writable(self.folder):
             staged = _stage(self.folder, cell_id)
             for name in TABLES:
-                _write(staged, name, rows[name])
+                _write(staged, name, rows.get(name, ALL[name].empty_table()) if name in LATER else rows[name])
             _commit(self.folder, cell_id)
         self.forget_trials(cell_id)
 
@@ -208,7 +208,8 @@ def _prepare(archive: Path) -> None:
 
 
 def _only_cell(rows: Mapping[str, pa.Table]) -> str:
-    ids = {cell_id for name in TABLES for cell_id in rows[name]["cell_id"].unique().to_pylist()}
+    given = [rows[name] for name in TABLES if name in rows or name not in LATER]
+    ids = {cell_id for table in given for cell_id in table["cell_id"].unique().to_pylist()}
     if len(ids) != 1 or not rows["runs"].num_rows:
         raise ValueError(f"expected the rows of one cell, with at least one run; found cells {sorted(ids)}")
     return str(ids.pop())
@@ -255,6 +256,7 @@ def _commit(archive: Path, cell_id: str) -> None:
 def _place(archive: Path, cell_id: str) -> None:
     """Move final parts to their places; may be cut off at any point and called again."""
     final = archive / _PENDING / cell_id
+    _prepare(archive)  # a folder of an earlier version lacks what came later
     for name in TABLES:
         staged, place = final / name, part_of(archive, name, cell_id)
         if staged.exists():  # else an earlier call has moved it
@@ -269,6 +271,8 @@ def _move(cell_id: str, source: Path, target: Path) -> None:
     _prepare(target)
     staged = _stage(target, cell_id)
     for name in TABLES:
+        if name in LATER and not part_of(source, name, cell_id).exists():
+            continue  # the cell is older than the table
         with open_file(part_of(source, name, cell_id)) as part, (staged / name).open("xb") as copy:
             shutil.copyfileobj(part, copy)
         sync(staged / name)

@@ -3,9 +3,10 @@
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from bench.cells import Cell, expand, named
+from bench.cells import Cell, expand, is_glob, named
 from bench.data.base import DatasetKind
 from bench.errors import InputError
+from bench.limits import CELLS, GLOBS, exceeded
 from bench.models.base import ModelKind, Shape
 from bench.registry import unknown
 from bench.spec import Entry, Settings, Suite
@@ -36,6 +37,10 @@ def check_nothing_twice(entries: Mapping[str, Located], problems: Problems, *, t
             contents.setdefault(content, (place, entry.id))
 
 
+_MOST = 50
+"""Numbers that a message lists."""
+
+
 def check_exclusions(
     root: Value, entries: Mapping[str, Located], complete: Collection[str], problems: Problems
 ) -> None:
@@ -43,17 +48,20 @@ def check_exclusions(
 
     The ids of datasets and models are only known where those are `complete`.
     """
-    ids = {key: [entry.id for _, entry in entries[key]] for key in complete}
-    blamed = problems.places()
-    for key, value in _stated(root):
+    ids = {key: {entry.id for _, entry in entries[key]} for key in complete}
+    numbers = {key: dict.fromkeys(_numbers(root, f"{key}s")) for key in ("sequence_length", "horizon")}
+    blamed, rules = problems.places(), [*_stated(root)]
+    if text := exceeded(GLOBS, sum(isinstance(value.content, str) and is_glob(value.content) for _, value in rules)):
+        problems.stop(root.content["exclude"].place, f"exclude: {text}")
+    for key, value in rules:
         content = value.content
         if value.place in blamed:
             continue
-        if isinstance(content, str) and f"{key}s" in ids:
-            if not any(named(name, content) for name in ids[f"{key}s"]):
-                problems.add(value.place, f"exclude: {unknown(content, ids[f'{key}s'], key)}")
-        elif isinstance(content, int) and (known := _numbers(root, f"{key}s")) and content not in known:
-            listed = ", ".join(map(str, known))
+        if isinstance(content, str) and (known := ids.get(f"{key}s")) is not None:
+            if content not in known and not (is_glob(content) and any(named(name, content) for name in known)):
+                problems.add(value.place, f"exclude: {unknown(content, known, key)}")
+        elif isinstance(content, int) and numbers.get(key) and content not in numbers[key]:
+            listed = ", ".join(map(str, [*numbers[key]][:_MOST]))
             problems.add(value.place, f"exclude: expected a {key} of this suite ({listed}), got {content}")
 
 
@@ -71,12 +79,17 @@ def check_tuned_models(
             problems.add(pattern.place, f"tuning: {unknown(pattern.content, ids, 'model')}")
 
 
+def check_size(suite: Suite, root: Value, problems: Problems) -> None:
+    """Raise `SuiteError` where the suite has more cells than are planned in a short time."""
+    if text := exceeded(CELLS, suite.size):
+        problems.stop(root.place, text)
+
+
 def check_some_cell(suite: Suite, root: Value, problems: Problems) -> None:
     """Raise `SuiteError` where exclusions leave nothing to run."""
     if next(expand(suite), None) is None:
         place = root.content["exclude"].place
-        every = len(list(expand(suite.model_copy(update={"exclude": ()}))))
-        problems.stop(place, f"exclude: expected some cell to be left, got all {every} excluded")
+        problems.stop(place, f"exclude: expected some cell to be left, got all {suite.size} excluded")
 
 
 Path = tuple[str | int, ...]

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from bench.data.base import DatasetKind
 from bench.errors import InputError, SuiteError
+from bench.limits import POINTS, exceeded
 from bench.models.base import ModelKind
 from bench.paths import path_of
 from bench.registry import unknown
@@ -24,10 +25,11 @@ from bench.suite.checks import (
     check_departures,
     check_exclusions,
     check_nothing_twice,
+    check_size,
     check_some_cell,
     check_tuned_models,
 )
-from bench.suite.validate import check, combinations, keys_within, shown
+from bench.suite.validate import check, combinations, json_schema_of, keys_within, shown
 from bench.suite.yaml import Position, Problems, Value, read
 
 
@@ -94,7 +96,7 @@ class Resolver:
         return check(Value(place, content), _Head, self.problems, label=self.what)
 
     def _parameters(self, value: Value, head: _Head) -> list[tuple[str, Value]]:
-        schema = self.kinds[head.kind].parameters.model_json_schema()
+        schema = json_schema_of(self.kinds[head.kind].parameters)
         names = keys_within(schema, ())
         content = {key: parameter for key, parameter in value.content.items() if key not in _Head.model_fields}
         for key in content.keys() - names:
@@ -109,6 +111,10 @@ class Resolver:
         kind = self.kinds[head.kind].parameters
         complete = check(self._anchored(parameters), kind, self.problems, label=name, noun="parameter")
         if named is None or complete is None:
+            return None
+        points = getattr(complete, "length", 0) if self.what == "dataset" else 0
+        if text := exceeded(POINTS, points if isinstance(points, int) else 0):
+            self.problems.add(place, f"{name}: length: {text}")
             return None
         return Entry.of(name, head.kind, complete, parameters.content)
 
@@ -261,6 +267,7 @@ class SuiteFile:
         self.problems.check()
         fields = {key: tuple(entry for _, entry in located) for key, located in entries.items()}
         suite = whole.model_validate({**dict(settings), **fields, **more})
+        check_size(suite, self.root, self.problems)
         check_some_cell(suite, self.root, self.problems)
         check_departures(suite, self.root, self.datasets, self.problems)
         return suite

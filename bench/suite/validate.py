@@ -4,6 +4,7 @@ The message "expected …, got …" describes a JSON Schema and a value. A list 
 each.
 """
 
+import functools
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,6 +26,12 @@ _LIMIT = 2**31 - 1  # of a whole number: an upper bound from here on is the stor
 _TYPES = {"boolean": "true or false", "null": "null", "integer": "a whole number", "number": "a number"}
 _BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 _FORMATS = {"path": "path", "file-path": "path", "date": "date", "date-time": "date and time"}
+
+
+@functools.cache
+def json_schema_of(model: type[BaseModel]) -> Schema:
+    """The JSON Schema of a class, which takes long to make: there are many entries of few classes."""
+    return model.model_json_schema()
 
 
 def shown(content: Any) -> str:
@@ -195,7 +202,7 @@ def check(value: Value, model: type[Model], problems: Problems, *, label: str = 
     except ValidationError as error:
         details = error.errors(include_url=False)
     blamed = problems.places()
-    for place, message in _Reporter(value, model.model_json_schema(), label, noun).messages(details):
+    for place, message in _Reporter(value, json_schema_of(model), label, noun).messages(details):
         if place not in blamed:
             problems.add(place, message)
     return None

@@ -19,10 +19,15 @@ from ruamel.yaml.reader import ReaderError
 
 from bench.atomic import open_file
 from bench.errors import Problem, SuiteError, one_line
+from bench.limits import CHARACTERS, allowed, exceeded
 from bench.text import cut
 
 _LONGEST = 1000
 """Characters of one message: what it repeats of a file may be of any length."""
+
+
+_MOST = 1000
+"""Problems that are looked for; the first hundred of them are shown."""
 
 
 class Position(NamedTuple):
@@ -41,6 +46,8 @@ class Problems:
 
     def add(self, place: Position, message: str) -> None:
         """Note that what begins at `place` is wrong, in one line."""
+        if len(self.collected) >= _MOST:
+            raise SuiteError(tuple(self.collected))
         self.collected.add(Problem(self.file, place.line, place.column, cut(one_line(message), _LONGEST)))
 
     def places(self) -> frozenset[Position]:
@@ -109,14 +116,17 @@ def read(path: Path, problems: Problems, text: str | None = None) -> Value | Non
     What is wrong with single values is added to `problems`, and reading goes on. A file that cannot be read,
     or is not YAML, raises `SuiteError` at once.
     """
-    node = _compose(_text(path, problems) if text is None else text, problems)
+    content = _text(path, problems) if text is None else text
+    if long := exceeded(CHARACTERS, len(content)):
+        problems.stop(Position(1, 1), long)
+    node = _compose(content, problems)
     return None if node is None else _Builder(problems).build(node)
 
 
 def _text(path: Path, problems: Problems) -> str:
     try:
         with open_file(path, follow=True) as file:
-            content = file.read()
+            content = file.read(4 * allowed(CHARACTERS) + 4)  # bytes of one more character than are allowed
     except OSError as error:
         problems.stop(Position(0, 0), f"expected a suite file that can be read: {error.strerror}")
     try:

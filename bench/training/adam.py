@@ -64,7 +64,7 @@ class Stacked:
             mine.detach()[members] = theirs.detach()
 
 
-BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
+BETA1, BETA2 = 0.9, 0.999
 CLIP_EPSILON = 1e-6  # torch.nn.utils.clip_grad_norm_
 
 
@@ -85,11 +85,14 @@ class Adam:
         Of K members, updated in place.
     rates
         Of the K members, in the weights' dtype and on their device.
+    epsilon
+        What is added to the root of the corrected second moment, for all members.
     """
 
-    def __init__(self, weights: Stacked, rates: Rates) -> None:
+    def __init__(self, weights: Stacked, rates: Rates, *, epsilon: float = 1e-8) -> None:
         self.weights = weights
         self.rates = rates
+        self.epsilon = epsilon
         self.steps = 0
         self.first = torch.zeros_like(weights.flat)
         self.second = torch.zeros_like(weights.flat)
@@ -103,7 +106,8 @@ class Adam:
 
     def rows(self, members: Tensor) -> Adam:
         """The optimiser of some of the members, over a copy of their weights."""
-        other = Adam(self.weights.rows(members), Rates(*(rate[members] for rate in self.rates)))
+        rates = Rates(*(rate[members] for rate in self.rates))
+        other = Adam(self.weights.rows(members), rates, epsilon=self.epsilon)
         other.steps = self.steps
         shapes = self.weights.shapes
         other.first = Stacked(self.first, shapes).rows(members).flat
@@ -119,7 +123,7 @@ def _update(adam: Adam, gradient: Tensor) -> None:
     adam.second.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
     rate = _spread(adam, adam.rates.learning_rate) / (1 - BETA1**adam.steps)
     root = adam.second.sqrt() / math.sqrt(1 - BETA2**adam.steps)
-    adam.weights.flat.sub_(rate * adam.first / (root + EPSILON))
+    adam.weights.flat.sub_(rate * adam.first / (root + adam.epsilon))
 
 
 def _scale(adam: Adam, gradient: Tensor) -> Tensor:
@@ -141,4 +145,4 @@ def _update_compiled(adam: Adam, gradient: Tensor) -> None:
     arrays = Flat(*(tensor.numpy() for tensor in (adam.weights.flat, gradient, adam.first, adam.second)))
     learning_rate, weight_decay, clip_norm = (rate.numpy() for rate in adam.rates)
     corrections = 1 - BETA1**adam.steps, math.sqrt(1 - BETA2**adam.steps)
-    update(arrays, adam.weights.sizes, (learning_rate, weight_decay, clip_norm), corrections)
+    update(arrays, adam.weights.sizes, (learning_rate, weight_decay, clip_norm), corrections, adam.epsilon)

@@ -29,10 +29,10 @@ def _sum_of_squares(row: Array) -> float:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _row(flat: Flat, rate: float, decay: float, scale: float, root: float) -> None:
+def _row(flat: Flat, rate: float, decay: float, scale: float, root: float, epsilon: float) -> None:
     """One parameter of one member; all numbers are of the weights' type."""
     kind = flat.weight.dtype.type
-    by_first, by_second, beta2, epsilon = kind(1 - 0.9), kind(1 - 0.999), kind(0.999), kind(1e-8)
+    by_first, by_second, beta2 = kind(1 - 0.9), kind(1 - 0.999), kind(0.999)
     w, g, m, v = flat
     for i in range(w.size):
         slope = g[i] * scale + w[i] * decay
@@ -43,7 +43,9 @@ def _row(flat: Flat, rate: float, decay: float, scale: float, root: float) -> No
 
 @waiting
 @njit(cache=True, nogil=True, error_model="numpy")
-def update(flat: Flat, sizes: Array, rates: tuple[Array, Array, Array], corrections: tuple[float, float]) -> None:
+def update(
+    flat: Flat, sizes: Array, rates: tuple[Array, Array, Array], corrections: tuple[float, float], epsilon: float
+) -> None:
     """``bench.training.adam.Adam`` over all members.
 
     Parameters
@@ -56,6 +58,8 @@ def update(flat: Flat, sizes: Array, rates: tuple[Array, Array, Array], correcti
         Learning rate, weight decay and clipping norm, ``[K]`` each.
     corrections
         Of the first moment, and the square root of that of the second.
+    epsilon
+        As of ``Adam``.
     """
     kind = flat.weight.dtype.type
     learning_rate, weight_decay, clip_norm = rates
@@ -71,5 +75,6 @@ def update(flat: Flat, sizes: Array, rates: tuple[Array, Array, Array], correcti
             begin = start + k * size
             row = slice(begin, begin + size)
             part = Flat(flat.weight[row], flat.gradient[row], flat.first[row], flat.second[row])
-            _row(part, learning_rate[k] / kind(corrections[0]), weight_decay[k], scale, kind(corrections[1]))
+            rate, root = learning_rate[k] / kind(corrections[0]), kind(corrections[1])
+            _row(part, rate, weight_decay[k], scale, root, kind(epsilon))
             start += learning_rate.size * size

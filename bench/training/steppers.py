@@ -168,7 +168,11 @@ class Looped:
 def _adam(module: nn.Module, member: Member) -> torch.optim.Optimizer:
     settings = member.training
     return torch.optim.Adam(
-        module.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+        module.parameters(),
+        lr=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        eps=settings.epsilon,
+        fused=True,
     )
 
 
@@ -198,7 +202,7 @@ class Fused:
         self._call = _as_one if stackable else _by_vmap
         self._generators = streams([member.integer("dropout") for member in members], device)
         self.best = Stacked.of(modules).to(device)
-        self.adam = Adam(self.best.to(device), _rates(members, device))
+        self.adam = self._new_adam()
         self.live = list(range(len(members)))
         self._bind()
 
@@ -244,9 +248,14 @@ class Fused:
 
     def restore(self) -> None:
         """Make all members live, each with its best weights."""
-        self.adam = Adam(self.best.to(self.device), _rates(self.members, self.device))
+        self.adam = self._new_adam()
         self.live = list(range(len(self.members)))
         self._bind()
+
+    def _new_adam(self) -> Adam:
+        """Over a copy of the best weights of all members."""
+        weights, rates = self.best.to(self.device), _rates(self.members, self.device)
+        return Adam(weights, rates, epsilon=self.members[0].training.epsilon)
 
     def _bind(self) -> None:
         """Let the module compute with the stacked weights of the live members, and with their dropout streams."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -106,3 +108,11 @@ def test_results_of_another_suite_or_of_nobody_are_refused(bench: Bench, folder:
         assert (ended.status, ended.out, ended.err.count("\n")) == (2, "", 1)
         assert said in ended.err
         assert sorted((folder / place).iterdir()) == before
+
+
+@pytest.mark.parametrize("command", [("list", "models"), ("run", "tiny.yaml", "--dry-run")])
+def test_looking_imports_no_linear_algebra_of_scipy(folder: Path, command: tuple[str, ...]) -> None:
+    code = f"import sys; sys.argv = ['bench', *{command!r}]; from bench.__main__ import main; main()"
+    ended = subprocess.run([sys.executable, "-X", "importtime", "-c", code], capture_output=True, text=True, check=True)
+    assert "bench.data.covariance" in ended.stderr
+    assert "scipy.linalg" not in ended.stderr

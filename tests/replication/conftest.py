@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -101,6 +103,16 @@ def claim(test, *models):
 
 def reported(published, rows, models):
     return one([system(published=published, models=models)], rows).claims[0]
+
+
+@pytest.fixture(scope="session")
+def prediction_interval():
+    """The simulation behind the published error rate of the verdicts."""
+    path = Path(__file__).parents[1] / "calibration" / "prediction_interval.py"
+    spec = importlib.util.spec_from_file_location("prediction_interval", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from scipy import stats
 
 from bench.replication.cards import cards
 from bench.replication.evidence_rows import Tables
+from bench.replication.systems import Published
 from bench.stats.claims import ClaimOutcome
 
 SEEDS = 20
@@ -26,7 +27,44 @@ def test_errors_are_equal_within_the_margin(made, first, second, held):
     rows = made.Rows()
     for name, level, own in (("gru", first, wobble[0]), ("lstm", second, wobble[1])):
         rows.cell("S1", f"{name} as published", kind=name, r2=level + own)
-    assert made.reported(made.claim("equal-errors", "gru", "lstm"), rows, ("gru", "lstm")).outcome is held
+    assert made.reported(made.claim("comparable-in-some", "gru", "lstm"), rows, ("gru", "lstm")).outcome is held
+
+
+def test_two_kinds_are_comparable_in_some_tasks_where_one_is_enough(made):
+    """Alike on one dataset, far apart on another; the claim says some."""
+    wobble = np.random.default_rng(0).normal(0, 0.01, SEEDS)
+    rows = made.Rows()
+    for dataset, level in (("S1", 0.95), ("S1 harder", 0.5)):
+        rows.cell(dataset, "gru as published", kind="gru", r2=0.95 + wobble)
+        rows.cell(dataset, "lstm as published", kind="lstm", r2=level + wobble)
+    kinds = ("gru", "lstm")
+    systems = [
+        made.system("S1", made.claim("comparable-in-some", *kinds), models=kinds),
+        made.system("S1 harder", models=kinds),
+    ]
+    found = made.one(systems, rows).claims[0]
+    assert [outcome for _, outcome, _ in found.cases] == [ClaimOutcome.HOLDS, ClaimOutcome.FAILS]
+    assert found.outcome is ClaimOutcome.HOLDS
+
+
+@pytest.mark.parametrize(("beyond", "held"), [(None, ClaimOutcome.FAILS), (20, ClaimOutcome.HOLDS)])
+def test_a_short_memory_is_judged_where_it_must_fail(made, beyond, held):
+    """It solves a lag of 2 and fails over 40 steps, as a short memory does."""
+    wobble = np.random.default_rng(0).normal(0, 0.001, SEEDS)
+    rows = made.Rows()
+    for dataset, length, rnn in (("S1", 40, 0.2), ("S1 short", 30, 0.99)):
+        for kind, level in (("rnn", rnn), ("lstm", 0.99)):
+            rows.cell(dataset, f"{kind} as published", kind=kind, r2=level + wobble, length=length)
+    for row in rows.rows["runs"]:
+        lag = {"lag": 2} if row["dataset"] == "S1 short" else {}
+        row["spec"] = json.dumps({**json.loads(row["spec"]), "dataset": {"kind": "x", "parameters": lag}})
+    kinds = ("rnn", "lstm")
+    (claim,) = made.claim("short-memory", *kinds).claims
+    published = Published(claims=(claim.model_copy(update={"beyond": beyond}),))
+    systems = [made.system("S1", published, models=kinds), made.system("S1 short", models=kinds)]
+    found = made.one(systems, rows).claims[0]
+    assert found.outcome is held
+    assert len(found.cases) == (2 if beyond is None else 1)
 
 
 def test_wide_spread_cannot_tell_whether_errors_are_equal(made):
@@ -35,7 +73,7 @@ def test_wide_spread_cannot_tell_whether_errors_are_equal(made):
     for name, own in zip(("gru", "lstm"), wobble, strict=True):
         rows.cell("S1", f"{name} as published", kind=name, r2=own)
     assert (
-        made.reported(made.claim("equal-errors", "gru", "lstm"), rows, ("gru", "lstm")).outcome
+        made.reported(made.claim("comparable-in-some", "gru", "lstm"), rows, ("gru", "lstm")).outcome
         is ClaimOutcome.INCONCLUSIVE
     )
 
@@ -51,7 +89,7 @@ def test_a_kind_that_explains_more_is_no_worse(made, first, held):
     assert made.reported(made.claim("no-worse", "gru", "lstm"), rows, ("gru", "lstm")).outcome is held
 
 
-@pytest.mark.parametrize("test", ["equal-errors", "no-worse"])
+@pytest.mark.parametrize("test", ["comparable-in-some", "no-worse"])
 def test_two_replicates_that_agree_are_no_proof(made, test):
     """Both differences, 0.06 and 0.10, lie beyond the margin, but not Student's interval with one degree of freedom."""
     rows = made.Rows()
@@ -67,7 +105,7 @@ def test_one_replicate_has_no_interval(made):
     rows = made.Rows()
     for name in ("gru", "lstm"):
         rows.cell("S1", f"{name} as published", kind=name, r2=0.95, seeds=1)
-    found = made.reported(made.claim("equal-errors", "gru", "lstm"), rows, ("gru", "lstm"))
+    found = made.reported(made.claim("comparable-in-some", "gru", "lstm"), rows, ("gru", "lstm"))
     assert (found.outcome, found.cases[0][2]) == (ClaimOutcome.INCONCLUSIVE, "gru less lstm +0.000, 1 pairs")
 
 
@@ -196,8 +234,9 @@ def test_nothing_is_said_of_a_poor_result_that_was_not_tested(made):
 WALK = 100 + np.cumsum(np.random.default_rng(0).normal(size=151))
 
 
-@pytest.mark.parametrize(("error", "held"), [(9.0, ClaimOutcome.HOLDS), (1.0, ClaimOutcome.FAILS)])
-def test_a_failure_at_the_largest_fall_is_measured_there(made, error, held):
+@pytest.mark.parametrize("error", [9.0, 1.0])
+def test_the_largest_fall_is_one_day_and_decides_nothing(made, error):
+    """Whatever the error there, and in however many replicates: they all forecast one fall."""
     truth = WALK.copy()
     truth[50:] -= 6
     fall = truth[49] - truth[50]
@@ -206,7 +245,8 @@ def test_a_failure_at_the_largest_fall_is_measured_there(made, error, held):
     rows = made.Rows().cell("S1", "rnn as published")
     rows.prediction("S1", "rnn as published", truth[1:], predicted[1:], persistence=truth[:-1])
     found = made.one([made.system(published=made.claim("sudden-drop"))], rows).claims[0]
-    assert found.outcome is held
+    assert found.outcome is ClaimOutcome.INCONCLUSIVE
+    assert found.sentence == "it rests on one day of the test part, the largest fall, which shows nothing of others"
     assert f"error {error:.3g} [{error:.3g}, {error:.3g}] at the largest fall" in found.cases[0][2]
     assert f"by {fall:.3g}, which is the error of persistence there; elsewhere typically 0.5" in found.cases[0][2]
 
@@ -225,15 +265,10 @@ def dropping(made, models, seeds):
     return found, (predicted[:seeds, 50] - truth[50])
 
 
-def test_three_replicates_beyond_the_fall_are_no_proof_and_twenty_are(made):
-    assert dropping(made, ("rnn",), 3)[0].outcome is ClaimOutcome.INCONCLUSIVE
-    assert dropping(made, ("rnn",), SEEDS)[0].outcome is ClaimOutcome.HOLDS
-
-
 @pytest.mark.parametrize("models", [("rnn",), ("rnn", "gru", "lstm")])
 def test_the_intervals_of_a_drop_hold_together(made, models):
     found, errors = dropping(made, models, SEEDS)
-    level = 1 - 0.05 / (2 * len(models))
+    level = 1 - 0.05 / len(models)
     low, high = stats.t.interval(level, SEEDS - 1, errors.mean(), stats.sem(errors))
     assert len(found.cases) == len(models)
     assert all(f"error {errors.mean():.3g} [{low:.3g}, {high:.3g}] at" in text for _, _, text in found.cases)

@@ -6,12 +6,14 @@ import json
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from bench.cells import CellKey
-from bench.replication import card_page
+from bench.replication import card_page, card_pictures, card_tables
 from bench.replication.card_pictures import Group, Row, distributions
 from bench.replication.findings import PublishedOutcome, Spread
-from bench.replication.systems import Published, ReplicationSuite
+from bench.replication.systems import Published, ReplicationSuite, Statement
+from bench.reporting.figures.layout import distinct
 from bench.reporting.figures.style import theme
 from bench.reporting.source import Source
 
@@ -29,12 +31,12 @@ def test_pages_show_every_card_and_its_mark(made):
     assert {"a.html", "b.md", "figures/courses-s1.svg", "figures/distributions-s1.svg"} <= found.keys()
     assert "departures scaler: series" in found["b.md"]
     assert "| **as published** |" in found["b.md"]
-    assert found["b.md"].count(r"1.002 \[0.905, 1.095\]") == 3, (
-        "pooled, in both tables, as published and under the protocol"
+    assert found["b.md"].count(r"1.002 \[0.873, 1.141\]") == 3, (
+        "pooled, in both tables, as published and under the protocol, with the interval for one more run"
     )
     assert 'id="system-s1"' in found["a.html"]
-    assert "Of the claims, 1 does not hold." in found["b.md"]
-    assert "| better ●" in found["b.md"]
+    assert "Of 1 statement, shapes and claims, 1 does not hold." in found["b.md"]
+    assert "| better ● |" in found["b.md"]
     assert "**said**: does not hold" in found["b.md"], "the claim and the table say the same"
 
 
@@ -110,7 +112,7 @@ def test_scaled_errors_stand_where_no_noise_floor_is_known(made):
 
 def test_a_table_of_accuracies_says_nothing_of_a_noise_floor(made):
     text = text_of(made.Rows().cell("S1", "rnn as published", task="classify", accuracy=LEVELS / 2), made.system())
-    assert "Accuracy (mean; central 95 %)" in text
+    assert "Accuracy (mean; 95 % for one more run)" in text
     assert "noise floor" not in text.casefold().partition("how to read")[0]
 
 
@@ -120,6 +122,63 @@ def test_a_picture_of_many_rows_is_told_in_short(made):
     with theme():
         shown = distributions([Group("data", "RMSE", rows)], "made")
     assert shown.alt == "data, RMSE: 24 rows from 1 (model-0) to 24 (model-23)."
+
+
+def test_each_row_has_its_own_persistence_and_a_label_of_its_own(made):
+    """A decoder that is shown the true values is held against persistence one step ahead, the other against five."""
+    names = [f"stacked-cell=lstm-prediction={how}" for how in ("free-running", "teacher-forced")]
+    rows = made.Rows()
+    for name, persistence in zip(names, (18.63, 10.39), strict=True):
+        rows.cell("S1", f"{name} as published", rmse=persistence * LEVELS, persistence_mse=persistence**2)
+    card = made.one([made.system(models=tuple(names))], rows)
+    (group,) = card_pictures._groups(card)
+    assert [row.persistence for row in group.rows] == pytest.approx([18.63, 10.39])
+    figure = Figure()
+    axes = figure.add_subplot()
+    card_pictures._group(axes, group)
+    lines = {line.get_xdata()[0]: line.get_ydata() for line in axes.lines if line.get_linestyle() == "--"}
+    assert {round(x, 2): tuple(y) for x, y in lines.items()} == {18.63: (-0.45, 0.45), 10.39: (0.55, 1.45)}
+    shown = [label.get_text() for label in axes.get_yticklabels()]
+    assert shown == ["stacked lstm free-running", "stacked lstm teacher-forced"]
+
+
+def test_labels_that_are_cut_the_same_are_numbered():
+    long = "x" * 60
+    assert len(set(distinct([f"{long} a", f"{long} b"]))) == 2
+    assert distinct(["a-b=1", "a 1"]) == ["a-b=1", "a 1"], "what would be the same without keys keeps them"
+
+
+def test_a_printed_number_counts_once_and_statements_apart(made):
+    """One number, held against two datasets; a shape and a claim are no numbers."""
+    published = Published(test_rmse=1.0, shapes={"h_n": (1, 32, 8)}, claims=made.claim("rests-on").claims)
+    system = made.system(published=published)
+    entry = system.datasets[0]
+    both = (entry.model_copy(update={"id": "one"}), entry.model_copy(update={"id": "two"}))
+    system = system.model_copy(update={"datasets": both})
+    rows, shapes = made.Rows(), json.dumps({"h_n": [1, 32, 8]})
+    rows.cell("S1 one", "rnn as published", shapes=shapes).cell("S1 two", "rnn as published", rmse=5.0, shapes=shapes)
+    card = made.one([system], rows)
+    assert card.outcomes == [PublishedOutcome.REPRODUCED]
+    (sentence, *others) = card_tables.answer([card])
+    assert sentence == "1 published system, 1 printed number, each counted once: 1 reproduced."
+    assert others == ["Of 2 statements, shapes and claims, 1 holds, 1 is not measured."]
+
+
+def test_a_system_of_which_no_result_was_printed_runs_as_described(made):
+    rows = made.Rows().cell("S1", "rnn as described", departures="scaler: series").cell("S1", "rnn")
+    system = made.system(published=made.claim("rests-on"))
+    assert system.mark == " as described"
+    text = text_of(rows, system)
+    assert "| S1 | rnn | **as described** |" in text
+    assert "- As described, S1: departures scaler: series." in text
+    assert "**as published**" not in text
+
+
+def test_what_no_number_decides_is_said_to_be_so(made):
+    published = Published(statements=(Statement(text="it looks fine", why="nothing is measured by looks"),))
+    text = text_of(made.Rows().cell("S1", "rnn as described"), made.system(published=published))
+    assert "- **it looks fine**: decided by no number; nothing is measured by looks." in text
+    assert "Of 1 statement, shapes and claims, 1 is decided by no number." in text
 
 
 def test_a_card_of_which_nothing_was_run_is_left_out(made):

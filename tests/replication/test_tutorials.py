@@ -19,10 +19,10 @@ from bench.data import DATASETS
 from bench.models import MODELS
 from bench.replication.cards import cards
 from bench.replication.evidence_rows import Tables
-from bench.replication.facts import linear_parameters, recurrent_parameters
+from bench.replication.facts import RAISES, linear_parameters, recurrent_parameters
 from bench.replication.findings import PublishedOutcome
 from bench.replication.suite_files import load
-from bench.replication.systems import parsed, systems_of
+from bench.replication.systems import is_marked, parsed, systems_of
 from bench.reporting.source import read
 from bench.stats.claims import ClaimOutcome
 
@@ -75,6 +75,8 @@ def _make_smaller(system: dict[str, Any], *, epochs: int, split: dict[str, int] 
     if split:
         system["settings"]["split"] = split
     printed = system.get("published", {})
+    if "points" in printed:
+        printed["points"] = {name: points for name, points in printed["points"].items() if name in system["datasets"]}
     if "train_loss" in printed:
         printed["train_loss"] = {key: loss for key, loss in printed["train_loss"].items() if int(key) <= epochs}
 
@@ -109,13 +111,18 @@ PRINTED = {
     "T04": course(0.0365, 0.0260, 0.0210, 0.0151, 0.0141, 0.0138, 0.0135, 0.0134, 0.0134, 0.0134),
     "T05": course(0.0417, 0.0979, 0.0161, 0.0079, 0.0049, 0.0020, 0.0011, 0.0005, 0.0003, 0.0002),
     "T07": {"accuracy": (0.97, 0.98)},
-    "T07 keras": {"accuracy": (0.95, 0.98)},
+    "T07 keras": {"accuracy": (0.95, 0.98), "shapes": {"last_state": ("None", 128)}},
     "T09": course(0.3604, 0.0542, 0.0207, 0.0102, 0.0065, epochs=range(10, 51, 10)),
-    "T10": {"parameters": (288, 17)},
-    **{f"T11 {name}": SHAPES for name in ("stacked", "dropout", "clipped", "truncated", "packed", "carried")},
+    "T10": {
+        "parameters": (288, 17),
+        "shapes": {"all_inputs": (480, 20, 1), "all_targets": (480, 1), "last_state": ("None", 16)},
+    },
+    **{f"T11 {name}": SHAPES for name in ("dropout", "clipped", "truncated", "packed", "carried")},
+    "T11 stacked": {**SHAPES, "raises": ("nn.Sequential(nn.RNN, nn.Linear)",)},
     "T11 bidirectional": {"shapes": {**SHAPES["shapes"], "outputs": ("N", "T", "directions · H")}},
     "T12": {"test_l1": 0.04158925637602806},
     "T13": {"shapes": {"train_inputs": (1944, 5, 1), "train_targets": (1944, 2, 1)}},
+    "T14": {"points": {"TSLA": 2227, "GOOGL": 3702, "DJI": 8636}},
     "T15": {
         **course(
             *(0.321847, 0.198432, 0.104219, 0.051763, 0.023481, 0.010954, 0.005312, 0.002841, 0.001673, 0.001102),
@@ -142,23 +149,55 @@ def test_every_claim_is_there(suite):
         "training time RNN < GRU < LSTM": ("training-time", ("rnn", "gru", "lstm")),
         "gates 0 / 2 / 3": ("gates", ("rnn", "gru", "lstm")),
         "GRU competitive with LSTM": ("no-worse", ("gru", "lstm")),
-        "equal accuracy of GRU and LSTM": ("equal-errors", ("gru", "lstm")),
+        "GRU comparable with LSTM in some tasks": ("comparable-in-some", ("gru", "lstm")),
         "RNN short-term only, where an LSTM remembers": ("short-memory", ("rnn", "lstm")),
         "RNN short-term only, where a GRU remembers": ("short-memory", ("rnn", "gru")),
         "should match very closely … with a little delay": ("delayed", ()),
+        "steadily decreasing loss": ("falling-loss", ()),
+        "no signs of overfitting": ("no-overfitting", ()),
+        "prediction works pretty well": ("beats-persistence", ()),
+        "doubles parameters and output size": ("doubled", ()),
+        "very close": ("beats-persistence", ()),
     }
+    beyond = {claim.beyond for system in suite.systems for claim in system.published.claims}
+    assert beyond == {None, 20}
+
+
+def test_every_statement_that_no_number_decides_says_why(suite):
+    found = {statement.text for system in suite.systems for statement in system.published.statements}
+    assert found == {
+        "nine rows of GOOG",
+        "example windows of the series 1 … 8",
+        "output shape (16, 1)",
+        "shape (4, 17, 1)",
+        "7 columns, and the first rows of each file",
+        "dropped from .32 to .001",
+    }
+
+
+def test_what_prints_no_result_runs_as_described(suite):
+    described = {system.id.split()[0] for system in suite.systems if system.mark == " as described"}
+    assert described == {"T04", "T06", "T08", "T14"}  # of T04, the variant of the last step alone
+    assert next(system for system in suite.systems if system.id == "T04").mark == " as published"
+
+
+def test_programs_run_in_the_precision_and_with_the_optimiser_that_were_published(suite):
+    cells = {cell.dataset.id: cell for cell in expand(suite) if is_marked(cell.model.id)}
+    single = {name for name, cell in cells.items() if cell.dataset.parameters.get("precision") == "float32"}
+    assert single == {"T08", "T15"}
+    epsilon = {name: cell.training.epsilon for name, cell in cells.items() if cell.training.epsilon != 1e-8}
+    assert epsilon == {"T07 keras": 1e-7, "T10": 1e-7}
+    assert cells["T11 dropout"].model.parameters["dropout"] == 0.1
 
 
 def test_replicates_suffice_for_a_verdict(suite):
     for cell in expand(suite):
-        if cell.model.id.endswith("as published"):
+        if is_marked(cell.model.id):
             assert cell.seeds >= (3 if cell.dataset.kind == "mnist" else 20)
 
 
 def test_leaks_and_slips_are_named(suite):
-    found = {
-        cell.dataset.id: set(cell.as_published.departures) for cell in expand(suite) if "as published" in cell.model.id
-    }
+    found = {cell.dataset.id: set(cell.as_published.departures) for cell in expand(suite) if is_marked(cell.model.id)}
     leaks = {"scaler: series", "windows: minus-one", "validation: none", "order: in-order"}
     assert found["T01"] == found["T02"] == leaks
     assert found["T04"] == {*leaks, "split: apart", "targets: same-at-every-step"}
@@ -169,7 +208,7 @@ def test_leaks_and_slips_are_named(suite):
 
 
 def test_closes_meet_every_encoder_decoder(suite):
-    found = {cell.model.id for cell in expand(suite) if cell.dataset.id == "T14 DJI" and "published" in cell.model.id}
+    found = {cell.model.id for cell in expand(suite) if cell.dataset.id == "T14 DJI" and is_marked(cell.model.id)}
     assert len(found) == 2 * 3 * 2  # cells × plain, stacked, bidirectional × free-running, teacher-forced
 
 
@@ -230,6 +269,19 @@ def test_a_cut_gives_the_deterministic_facts(found):
         assert outcome(found["T13"], f"shape of train_{name}").outcome is PublishedOutcome.REPRODUCED
 
 
+def test_a_cut_gives_the_shapes_of_all_windows_and_of_the_last_state(found):
+    for name in ("shape of all_inputs", "shape of all_targets", "shape of last_state"):
+        assert outcome(found["T10"], name).outcome is PublishedOutcome.REPRODUCED
+    assert outcome(found["T10"], "shape of last_state").published == "[None, 16]"
+    assert outcome(found["T07 keras"], "shape of last_state").exact == "(64, 128)"
+
+
+def test_a_second_direction_doubles_the_layers(results):
+    claim = next(claim for claim in card_of(results, "T11").claims if claim.text.startswith("doubles"))
+    assert claim.outcome is ClaimOutcome.HOLDS
+    assert claim.cases[0][2] == "parameters of the layers 304 and 608, output size 16 and 32"
+
+
 def test_counts_are_those_of_the_formulas(found):
     parameters = {name: run.evidence.mean("parameters") for name, run in found.items()}
     expected = {
@@ -278,6 +330,9 @@ def test_a_cut_of_closes(results):
         pytest.skip("the closes of A and TSLA are in no folder of BENCH_DATA")
     failure = card_of(results, "T04").claims[0]
     assert "asking every step for one value multiplies the RMSE by" in failure.sentence
+    assert card_of(results, "T04").claims[1].outcome is ClaimOutcome.INCONCLUSIVE
+    points = outcome(card_of(results, "T14").runs[0], "points of the series")
+    assert (points.published, points.exact, points.outcome) == ("2227", "2227", PublishedOutcome.REPRODUCED)
     close, late = card_of(results, "T14").claims
     assert len(close.cases) == len(late.cases) == 1
     assert late.outcome is not ClaimOutcome.NOT_MEASURED  # closeness is: two replicates show nothing
@@ -291,3 +346,24 @@ def test_the_report_says_how_each_departs_and_how_to_make_it_again(results):
     pictures = re.findall(r"\(figures/([^)]+)\)", text)
     assert {"courses-t15.svg", "distributions-t10.svg", "overlay-t15-1.svg"} <= set(pictures)
     assert all((results / "reports" / "tutorials" / "figures" / name).is_file() for name in pictures)
+
+
+def test_the_files_of_closes_have_seven_columns_and_the_printed_first_rows():
+    """Of each of the three: the header, and the first day with its close."""
+    if closes() is None:
+        pytest.skip("the closes are in no folder of BENCH_DATA")
+    first = {"TSLA": ("2010-06-29", 23.889999), "GOOGL": ("2004-08-19", 50.220219), "DJI": ("1985-01-29", 1292.619995)}
+    for name, (day, close) in first.items():
+        path = next(closes().rglob(f"{name}.csv"), None) or next(DATA.rglob(f"{name}.csv"))
+        header, row = (line.split(",") for line in path.read_text(encoding="utf-8").splitlines()[:2])
+        assert header == ["Date", "Open", "High", "Low", "Close", "Adj Close", "Volume"]
+        assert (row[0], float(row[4])) == (day, close)
+
+
+def test_a_line_that_is_said_to_raise_raises_so():
+    nn = pytest.importorskip("torch.nn")
+    torch = pytest.importorskip("torch")
+    network = nn.Sequential(nn.RNN(1, 16, batch_first=True), nn.Linear(16, 1))
+    with pytest.raises(TypeError) as caught:
+        network(torch.zeros(4, 20, 1))
+    assert RAISES["nn.Sequential(nn.RNN, nn.Linear)"] == f"TypeError: {caught.value}"

@@ -38,7 +38,13 @@ class Fake:
     """Columns of `runs` to set in every row."""
 
     def rows(self) -> Rows:
-        made: dict[str, list[dict[str, Any]]] = {"runs": [], "trials": [], "curves": [], "predictions": []}
+        made: dict[str, list[dict[str, Any]]] = {
+            "runs": [],
+            "trials": [],
+            "curves": [],
+            "predictions": [],
+            "sequences": [],
+        }
         for dataset in self.datasets:
             truth, best = series(dataset, self.points)
             for model in self.models:

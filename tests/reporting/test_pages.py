@@ -285,7 +285,7 @@ def test_no_results_folder_is_one_line(tmp_path: Path) -> None:
 def test_a_file_in_the_place_of_the_folder_is_one_line(fake: Fake, tmp_path: Path) -> None:
     _store(tmp_path / "results", fake(datasets=["gbm"], models=["persistence"], lengths=(30,)))
     (tmp_path / "taken").write_text("kept")
-    with pytest.raises(StoreError, match=r"expected a folder to write to, got .*taken.*: Not a directory"):
+    with pytest.raises(StoreError, match=r"expected a folder to write to, got .*taken.*: File exists"):
         write(tmp_path / "results", tmp_path / "taken")
     assert (tmp_path / "taken").read_text() == "kept"
 

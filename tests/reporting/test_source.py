@@ -90,8 +90,8 @@ def test_a_suite_that_cannot_be_read_costs_what_it_tells_alone(tmp_path: Path, r
     source = read(folder)
     assert (source.requested, source.suite) == (None, None)
     assert source.unreadable == (
-        f"{os.path.relpath(folder)}/suite.json: expected a suite as this version of bench writes it; `bench run` "
-        "writes it again",
+        f"{os.path.relpath(folder)}/suite.json: expected a suite as this version of bench writes it; "
+        "`bench run` writes it again",
     )
 
 
@@ -190,3 +190,29 @@ def test_cells_that_wait_for_a_fresh_run_are_no_results(tmp_path: Path, rows: Ro
         writer.put_renewal(store.Renewal(began, frozenset({gru})), {gru})
     (kept,) = read(folder).kept
     assert (kept.cell_id, kept.reason) == (gru, "older than the --fresh run that has not finished it")
+
+
+def test_results_of_one_suite_in_two_folders_have_two_reports(tmp_path: Path, rows: Rows) -> None:
+    """The first keeps its place however often either is written; a report is known by where its results lie."""
+    folders = [tmp_path / "results" / "fake", tmp_path / "other"]
+    for folder in folders:
+        stored(folder, rows, SUITE)
+    reports = tmp_path / "reports"
+    first, second = (write(folder, reports) for folder in folders)
+    assert first == reports / "fake" / "index.html"
+    assert second.parent.parent == reports
+    assert second.parent.name.startswith("fake-")
+    assert [write(folder, reports) for folder in reversed(folders)] == [second, first]
+    moved = tmp_path.rename(tmp_path.with_name(f"{tmp_path.name}-moved"))
+    assert write(moved / "other", moved / "reports") == moved / second.relative_to(tmp_path)
+
+
+def test_a_report_that_names_no_results_is_of_the_folder_of_its_name(tmp_path: Path, rows: Rows) -> None:
+    folders = [tmp_path / "results" / "fake", tmp_path / "other"]
+    for folder in folders:
+        stored(folder, rows, SUITE)
+    reports = tmp_path / "reports"
+    write(folders[0], reports)
+    (reports / "fake" / ".results").unlink()  # as written by earlier versions
+    assert write(folders[1], reports).parent.name != "fake"
+    assert write(folders[0], reports).parent.name == "fake"

@@ -122,6 +122,48 @@ class TestNumbers:
         truth, persistence = predictions["truth"].to_numpy(), predictions["persistence"].to_numpy()
         np.testing.assert_array_equal(persistence[1:], truth[:-1])
 
+    def test_the_best_linear_forecast_sees_the_true_values_that_the_model_is_shown(self):
+        """One step ahead from 8, 9, 10 and 11 points of a noisy sine, by the inverse of their covariance."""
+        settings = {"prediction": "teacher-forced"}
+        row = rows_of(make(model="encoder-decoder", settings=settings, horizon=4))[0]
+        floors = []
+        for points in range(8, 12):
+            lags = np.abs(np.subtract.outer(np.arange(points), np.arange(points)))
+            covariance = 0.5 * np.cos(0.1 * lags) + 0.01 * (lags == 0)
+            shared = 0.5 * np.cos(0.1 * np.arange(1, points + 1))
+            floors.append(0.51 - shared @ np.linalg.solve(covariance, shared))
+        assert row["linear_floor_mse"] == pytest.approx(np.mean(floors), rel=1e-6)
+        free = rows_of(make(model="encoder-decoder", horizon=4))[0]
+        assert free["linear_floor_mse"] > row["linear_floor_mse"]
+
+    def test_the_sums_of_every_test_sequence_give_the_stored_errors(self):
+        split = Split(validation=50, test=150)
+        rows = run_cell(make("denoise-sine", "gru", data={"count": 400}, sequence_length=100, split=split))
+        sums = rows["sequences"].to_pandas()
+        assert len(rows["predictions"]) == 2 * 100 * 100  # of 100 sequences of 100 steps
+        for row in rows["runs"].to_pylist():
+            own = sums[sums["seed"] == row["seed"]]
+            assert own["index"].tolist() == list(range(250, 400))
+            assert row["test_points"] == own["targets"].sum()
+            for column, total in (("mse", "squared_error"), ("mae", "absolute_error")):
+                assert row[column] == pytest.approx(own[total].sum() / own["targets"].sum(), rel=1e-12)
+            persistence = own["persistence_squared_error"].sum() / own["targets"].sum()
+            assert row["persistence_mse"] == pytest.approx(persistence, rel=1e-12)
+            assert own["predicted_class"].isna().all()
+
+    def test_the_sums_of_classes_give_accuracy_and_log_loss(self):
+        rows = run_cell(make("digits", "lstm", sequence_length=8))
+        sums = rows["sequences"].to_pandas()
+        for row in rows["runs"].to_pylist():
+            own = sums[sums["seed"] == row["seed"]]
+            assert len(own) == row["test_points"]
+            assert row["accuracy"] == (own["true_class"] == own["predicted_class"]).mean()
+            assert row["log_loss"] == pytest.approx(own["log_loss"].mean(), rel=1e-12)
+            assert row["mse"] == pytest.approx(own["squared_error"].sum() / own["targets"].sum(), rel=1e-12)
+
+    def test_a_series_has_no_sums_of_sequences(self):
+        assert rows_of(make(model="persistence"), "sequences") == []
+
 
 class TestReproducibility:
     def test_a_cell_repeats_itself_to_the_bit(self):

@@ -26,6 +26,7 @@ def rows_of(cell_id: str, *, replicates: int = 2, curves: int = 3, **runs: Any) 
         "predictions": table(
             "predictions", [{**key, "seed": 0, "index": 7, "channel": 0, "step": 1, "truth": 1.5, "prediction": 1.25}]
         ),
+        "sequences": table("sequences", [{**key, "seed": 0, "index": 7, "targets": 2, "squared_error": 0.5}]),
     }
 
 

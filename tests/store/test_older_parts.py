@@ -75,3 +75,21 @@ def test_duckdb_reads_the_same_from_parts_old_and_new_by_name(folder: Path) -> N
     found = duckdb.connect().execute(query, [f"{folder}/runs/*.parquet"]).fetchall()
     ours = store.read(folder, "runs").select(["cell_id", "seed", "accuracy", "mse"]).to_pylist()
     assert found == [tuple(row.values()) for row in ours]
+
+
+def test_a_folder_of_before_a_table_came_is_read_written_and_set_aside(folder: Path, make_rows: MakeRows) -> None:
+    """Its cells have no row there; new cells next to them have their part."""
+    for part in (folder / "sequences").iterdir():
+        part.unlink()
+    (folder / "sequences").rmdir()
+    before = store.read(folder, "runs")
+    assert store.read(folder, "sequences").num_rows == 0
+    with store.writing(folder) as writer:
+        writer.put(make_rows("new"))
+        writer.supersede("older")
+        writer.restore(["older"])
+    assert (
+        store.read(folder, "runs").filter(pa.compute.not_equal(store.read(folder, "runs")["cell_id"], "new")) == before
+    )
+    assert sorted(path.name for path in (folder / "sequences").iterdir()) == ["new.parquet"]
+    assert store.gather(folder).unreadable == ()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.cells import Case, Cell, CellKey, CellSpec, alone, expand
+from bench.cells import LATER, Case, Cell, CellKey, CellSpec, alone, expand
 from bench.data import dataset_kinds
 from bench.models import model_kinds
 from bench.spec import AsPublished, Entry, Split, Training, Tuning
@@ -96,7 +96,7 @@ def test_a_spec_is_read_back_by_name():
     found = CellSpec.from_json(replace(CELL, fresh_data=True).spec)
     assert (found.dataset_kind, found.model_kind, found.fresh_data) == ("noise", "net", True)
     assert found.model_parameters == CELL.model.parameters
-    assert found.training == CELL.training.model_dump()
+    assert found.training == CELL.training.model_dump(exclude={"epsilon"})
     assert set(found.content) - set(found.portable) == {"data_sha256", "plugins", "time_limit_s"}
 
 
@@ -168,7 +168,7 @@ OTHER = {
 }  # fmt: skip
 
 VALUES = {
-    "epochs": 7, "batch_size": 7, "windows_per_epoch": 7, "learning_rate": 0.7, "weight_decay": 0.7,
+    "epochs": 7, "batch_size": 7, "windows_per_epoch": 7, "learning_rate": 0.7, "weight_decay": 0.7, "epsilon": 0.7,
     "early_stopping": 7, "clip_norm": None, "loss": "mae", "scaler": "standard", "supervision": "every-step",
     "trials": 7, "batch": 7, "sampler": "random", "pruner": "none",
 }  # fmt: skip
@@ -187,6 +187,24 @@ def test_every_field_that_can_change_a_result_changes_the_identity():
     found = dict(variants())
     assert {field.name for field in fields(Cell)} == {*OTHER, "training", "suite", "time_limit_s"}
     assert len({CELL.id, *(cell.id for cell in found.values())}) == 1 + len(found)
+
+
+def test_an_option_that_came_later_is_content_only_where_it_is_set():
+    later = replace(CELL, training=Training(epsilon=1e-7))
+    assert '"epsilon":1e-07' in later.spec
+    assert "epsilon" not in CELL.spec
+    solved = {"damping": 0.2, "precision": "float64"}
+    cell = replace(CELL, dataset=Entry(id="x", kind="oscillator", parameters=solved))
+    single = replace(CELL, dataset=Entry(id="x", kind="oscillator", parameters={**solved, "precision": "float32"}))
+    assert "precision" not in cell.spec
+    assert '"precision":"float32"' in single.spec
+
+
+@pytest.mark.parametrize("kind", sorted(LATER.keys() - {"training"}))
+def test_what_came_later_has_the_default_that_is_left_out(kind):
+    options = dataset_kinds()[kind].parameters().model_dump()
+    assert LATER[kind].items() <= options.items()
+    assert LATER["training"].items() <= Training().model_dump().items()
 
 
 def test_the_name_of_the_suite_is_no_part_of_it():

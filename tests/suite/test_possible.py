@@ -98,7 +98,20 @@ WRONG = {
     ),
     "unknown shape": (
         {"PUBLISHED": "shapes: {«output: [1, 2, 3]}"},
-        "shapes: unknown key 'output'; did you mean 'outputs'? (known: h_n, outputs, train_inputs, train_targets)",
+        "shapes: unknown key 'output'; did you mean 'outputs'? (known: all_inputs, all_targets, h_n, last_state, "
+        "outputs, train_inputs, train_targets)",
+    ),
+    "points of other data": (
+        {"PUBLISHED": "«points: {DJI: 8636}"},
+        "points: expected one for each of its datasets, sine, got DJI; fix it",
+    ),
+    "a course that was not printed": (
+        {"PUBLISHED": "claims: [«{text: x, test: falling-loss}]"},
+        "falling-loss: expected train_loss of its system, which decides it, got none; add it, or leave the claim out",
+    ),
+    "one direction": (
+        {"PUBLISHED": "claims: [«{text: x, test: doubled}]"},
+        "doubled: expected a bidirectional model in its system, got none; leave the claim out",
     ),
     "shape of no layers": (
         {"MODELS": "persistence", "PUBLISHED": "shapes: {«h_n: [1, 2, 3]}"},
@@ -139,7 +152,8 @@ WRONG = {
     ),
     "an id that is a mark": (
         {"MODELS": "{id: «rnn as published, kind: rnn}"},
-        "rnn as published: expected an id that does not end in ' as published', which marks what runs as published; "
+        "rnn as published: expected an id that does not end in ' as published' or ' as described', which mark what "
+        "runs as published or described; "
         "rename it",
     ),
 }

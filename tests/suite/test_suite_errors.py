@@ -238,7 +238,8 @@ def test_everything_is_said_at_once_in_the_order_of_the_file(load_text):
 
 
 def test_a_file_that_is_not_there(registries, tmp_path):
-    for path, reason in ((tmp_path / "none.yaml", "No such file or directory"), (tmp_path, "Is a directory")):
+    nothing, folder = "No such file or directory", "expected a file, found a folder"
+    for path, reason in ((tmp_path / "none.yaml", nothing), (tmp_path, folder)):
         with pytest.raises(SuiteError) as caught:
             load(path, **registries)
         assert str(caught.value) == f"{path}: expected a suite file that can be read: {reason}"

@@ -50,7 +50,7 @@ def test_a_system_becomes_cells_as_published_and_under_the_protocol(load_text):
         ("T01", "last", 10, 3, True),
     ]
     assert found[3:] == [
-        (dataset, f"{model} as published", length, 3, False)
+        (dataset, f"{model} as described", length, 3, False)
         for dataset in ("T02 noise", "T02 loud")
         for model in ("net", "last")
         for length in (5, 6)
@@ -95,7 +95,7 @@ def test_what_is_wrong_with_a_system_is_said_at_its_place(problems):
     assert problems(text) == [
         (8, 5, "the key 'title' is missing"),
         (9, 5, "unknown key 'titel'; did you mean 'title'? (known: datasets, horizons, id, models, protocol, "
-               "published, sequence_lengths, settings, title)"),
+               "published, remark, sequence_lengths, settings, title)"),
         (20, 40, "unknown dataset 'nose'; did you mean 'noise'? (known: file, noise, prices)"),
     ]  # fmt: skip
 

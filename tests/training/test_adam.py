@@ -57,6 +57,25 @@ def test_every_member_is_stepped_as_torch_steps_it(bank):
             np.testing.assert_allclose(ours[k].detach(), theirs, rtol=2e-5, atol=2e-6)
 
 
+@pytest.mark.parametrize("form", ["compiled", "plain"])
+def test_epsilon_is_that_of_torch(form, monkeypatch):
+    """Gradients of 1e-6, beside which Keras's epsilon of 1e-7 shortens the first step by a tenth."""
+    if form == "plain":
+        monkeypatch.setattr(adam_module, "_update_compiled", adam_module._update)
+    weight = torch.zeros(1)
+    layer = nn.Linear(1, 1, bias=False)
+    layer.weight.data.zero_()
+    adam = Adam(Stacked.of([layer]), Rates(torch.tensor([1.0]), weight, torch.tensor([math.inf])), epsilon=1e-7)
+    adam.step([torch.full((1, 1, 1), 1e-6)])
+    assert adam.weights.flat.item() == pytest.approx(-1 / 1.1, rel=1e-5)
+    kept = adam.rows(torch.tensor([0]))
+    assert kept.epsilon == 1e-7
+    reference = torch.optim.Adam(layer.parameters(), lr=1.0, eps=1e-7)
+    layer.weight.grad = torch.full((1, 1), 1e-6)
+    reference.step()
+    assert adam.weights.flat.item() == pytest.approx(layer.weight.item(), rel=1e-5)
+
+
 def test_chosen_members_go_on_where_they_were(bank):
     for step in range(10):
         bank.step(gradients(bank.weights, step))

@@ -1,5 +1,6 @@
 """What a suite may say of a data file."""
 
+import difflib
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import available_timezones
 
@@ -7,7 +8,6 @@ from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model
 
 from bench.data.base import Parameters
 from bench.data.files.table import Dialect
-from bench.registry import unknown
 
 _FIRST = frozenset({"path", "column", "time", "max_gap"})
 """The parameters that identify every cell; the others do where they are not at their defaults."""
@@ -15,8 +15,9 @@ _FIRST = frozenset({"path", "column", "time", "max_gap"})
 
 def _is_zone(name: str) -> str:
     if name not in (zones := available_timezones()):
-        hint = unknown(name, zones, "time zone").partition(" (known")[0]
-        raise ValueError(f"{hint}; expected a name such as Europe/Berlin")
+        near = difflib.get_close_matches(name[:60], zones, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "expected a name such as Europe/Berlin"
+        raise ValueError(f"unknown time zone {name[:60]!r}; {hint}")
     return name
 
 

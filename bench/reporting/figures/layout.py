@@ -4,6 +4,7 @@ matplotlib's own layout engines draw a figure several times to find its margins,
 """
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -94,6 +95,28 @@ def short(name: str, longest: int = 24) -> str:
     return name if len(name) <= longest else name[: longest - 1] + "…"
 
 
-def name_width(names: Sequence[str]) -> float:
+LONGEST = 40
+"""Characters of a name that must be told apart from others that begin alike."""
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    """`names` as they fit next to a panel, none the same as another that is not.
+
+    Options that a name spells out (``cell=lstm``) lose their keys; what is still too long is cut, and numbered where
+    the cuts are the same.
+
+    >>> distinct(["plain-cell=lstm-prediction=free-running", "plain-cell=gru-prediction=free-running"])
+    ['plain lstm free-running', 'plain gru free-running']
+    """
+    plain = [re.sub(r"-\w+=", " ", name) for name in names]
+    plain = plain if len(set(plain)) == len(set(names)) else list(names)
+    cut = [short(name, LONGEST) for name in plain]
+    if len(set(cut)) == len(set(plain)):
+        return cut
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(plain), start=1)}
+    return [f"{short(name, LONGEST - 5)} ({numbers[name]})" for name in plain]
+
+
+def name_width(names: Sequence[str], longest: int = 24) -> float:
     """Inches that the longest of `names` takes next to a panel."""
-    return max((len(short(name)) for name in names), default=0) * _CHARACTER + 0.25
+    return max((len(short(name, longest)) for name in names), default=0) * _CHARACTER + 0.25

@@ -1,0 +1,68 @@
+"""How much a suite may ask for before anything of it is made: each limit has a name, and can be raised.
+
+A limit is raised by an environment variable of its name. It stands for what a machine of today plans within seconds and
+a gigabyte; what exceeds it is refused by one line that says which limit it is.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bench.errors import InputError
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A limit.
+
+    Parameters
+    ----------
+    default
+        The number that is allowed where its variable is not set.
+    what
+        What is counted.
+    advice
+        What else to do than to raise it.
+    """
+
+    default: int
+    what: str
+    advice: str
+
+
+CELLS = "BENCH_MAX_CELLS"
+POINTS = "BENCH_MAX_POINTS"
+CHARACTERS = "BENCH_MAX_SUITE_CHARACTERS"
+GLOBS = "BENCH_MAX_GLOBS"
+
+LIMITS: Mapping[str, Limit] = {
+    CELLS: Limit(10_000, "cells in one suite, exclusions not counted", "split the suite"),
+    POINTS: Limit(10_000_000, "points in one generated series", "lower length"),
+    CHARACTERS: Limit(400_000, "characters in one suite file", "split the suite"),
+    GLOBS: Limit(200, "globs among the exclusions", "write names in full"),
+}
+"""By the environment variable that raises it."""
+
+
+def allowed(name: str) -> int:
+    """What the limit `name` allows here.
+
+    Raises
+    ------
+    InputError
+        Its variable is set, to something else than a whole number.
+    """
+    text = os.environ.get(name, "")
+    if not text:
+        return LIMITS[name].default
+    if not (text.isascii() and text.isdecimal() and len(text) <= 18):
+        raise InputError(f"{name}: expected a whole number, got {text!r:.60}; unset it for {LIMITS[name].default}")
+    return int(text)
+
+
+def exceeded(name: str, count: int) -> str:
+    """Why `count` is too many by the limit `name`, and what to do; empty where it is not."""
+    if count <= (most := allowed(name)):
+        return ""
+    limit = LIMITS[name]
+    return f"expected at most {most} {limit.what}, got {count}; {limit.advice}, or raise {name}"

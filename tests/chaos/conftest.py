@@ -1,0 +1,88 @@
+"""A small results folder of every kind of part, and the commands that read and write such folders."""
+
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+import bench
+from bench.__main__ import main
+
+LIMIT_S = 120
+"""A command that takes longer hangs; each takes about a second."""
+
+SUITE = """\
+name: small
+datasets: [{id: noise, kind: random, length: 70}, {id: wave, kind: noisy-sine, length: 70}]
+models: [persistence, linear-ar, {kind: rnn, hidden_size: 2}]
+sequence_lengths: [4]
+seeds: 2
+training: {epochs: 2, early_stopping: false}
+tuning: {trials: 2, batch: 2, epochs: 1}
+"""
+
+
+class Said(NamedTuple):
+    """How a command ended."""
+
+    status: int
+    text: str
+
+
+Run = Callable[..., Said]
+
+
+@pytest.fixture(scope="session")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working folder with ``small.yaml`` and its results, which nobody changes."""
+    folder = tmp_path_factory.mktemp("original")
+    (folder / "small.yaml").write_text(SUITE)
+    bench.run(folder / "small.yaml", results=folder / "results", jobs=1)
+    return folder
+
+
+@pytest.fixture
+def work(original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it to be changed, next to a folder that nothing may touch."""
+    folder = tmp_path / "work"
+    shutil.copytree(original, folder)
+    outside = tmp_path / "outside"
+    (outside / "inner").mkdir(parents=True)
+    for name in ("notes.txt", "inner/runs", "inner/index.html", "inner/x.parquet", "inner/a.tmp", "inner/b.svg"):
+        (outside / name).write_text(f"mine: {name}")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@contextmanager
+def _no_hang() -> Iterator[None]:
+    def hangs(number: int, frame: Any) -> None:
+        raise AssertionError(f"still running after {LIMIT_S} s")
+
+    before = signal.signal(signal.SIGALRM, hangs)
+    signal.alarm(LIMIT_S)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """A command, in this process: what it raises fails the test, as what takes for ever does."""
+
+    def call(*arguments: str) -> Said:
+        monkeypatch.setattr(sys, "argv", ["bench", *arguments])
+        capsys.readouterr()
+        with _no_hang(), pytest.raises(SystemExit) as ended:
+            main()
+        reported = capsys.readouterr()
+        return Said(int(ended.value.code or 0), reported.out + reported.err)
+
+    return call
