@@ -213,8 +213,9 @@ def still_learning(runs: pa.Table) -> list[CellKey]:
     allowed = np.array([CellSpec.from_json(text).training["epochs"] for text in specs.dictionary.to_pylist()])
     epochs = allowed[specs.indices.to_numpy()]
     late = chosen["best_epoch"].to_numpy() > (1 - _LATE) * epochs
-    cells = chosen.select(schema.KEY).append_column("late", pa.array(late.astype(np.float64)))
-    shares = cells.group_by(schema.KEY, use_threads=False).aggregate([("late", "mean")]).to_pylist()
+    key = [*CellKey.COLUMNS]
+    cells = chosen.select(key).append_column("late", pa.array(late.astype(np.float64)))
+    shares = cells.group_by(key, use_threads=False).aggregate([("late", "mean")]).to_pylist()
     return sorted(CellKey.of(row) for row in shares if row["late_mean"] > 0.5)
 
 

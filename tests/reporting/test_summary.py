@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import friedmanchisquare, rankdata
 
-from bench.cli.results_table import results_table
+from bench.cli.results_table import COLUMNS, results_table
 from bench.reporting.sentences import COST
 from bench.reporting.source import Source
 from bench.reporting.summary import summarise
@@ -234,7 +234,7 @@ def test_models_that_were_still_learning_at_the_last_epoch_are_named(fake: Fake,
     )
     assert (said in summary(rows).cautions) == named
     ids = sorted(set(rows["runs"]["cell_id"].to_pylist()))
-    assert results_table(rows["runs"], ids).endswith(f"\n\n{said}") == named
+    assert results_table(rows["runs"].select(COLUMNS), ids).endswith(f"\n\n{said}") == named
     kept_last = edited(rows, lambda row: {"validation_mse_scaled": None})
     assert not any("Still learning" in caution for caution in summary(kept_last).cautions), "the last epoch is kept"
 
