@@ -272,6 +272,7 @@ def test_a_table_that_is_called_csv_is_said_to_be_one(suffix: str, path: Path) -
         (lzma.compress(b"x\n1\n"), "xz", ".xz"),
         (pa.compress(b"x\n1\n", codec="zstd", asbytes=True), "zstd", ".zst"),
     ],
+    ids=["gzip", "bzip2", "xz", "zstd"],
 )
 def test_a_compressed_file_that_is_called_csv_is_said_to_be_one(
     content: bytes, program: str, suffix: str, path: Path
