@@ -198,7 +198,7 @@ def _legend(comparison: Comparison) -> str:
         f"finds it: the chance of any false alarm in this comparison is at most {comparison.alpha:g} (Holm). Errors "
         "compare by the geometric mean of their ratios, the others by the mean of their differences; in brackets, "
         f"after a change its {100 * (1 - comparison.alpha):g} % interval, uncorrected, and after a mean its 95 % "
-        "bootstrap interval over seeds. Equivalent: two one-sided tests show that the change is within the threshold. "
+        "interval over seeds. Equivalent: two one-sided tests show that the change is within the threshold. "
         "A suspected leak is an improvement that no honest change can bring: to less than the RMSE of the best "
         "possible forecast, of persistence, or by more on the test part than on the validation part than luck "
         "explains. A model that draws no random number has one fit for every seed: it has no interval, and its change "

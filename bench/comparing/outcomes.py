@@ -99,7 +99,7 @@ class MetricChange:
     relative
         Whether `effect` is new / old − 1, the geometric mean over the paired replicates; else it is new − old.
     old, new
-        Means over the paired replicates, with 95 % bootstrap intervals over seeds.
+        Means over the paired replicates, with 95 % intervals over seeds.
     effect
         With its interval at the level 1 − alpha, not corrected for the number of cells; none for a deterministic cell.
     p_value
