@@ -109,11 +109,11 @@ def test_a_faithful_number_is_refused_no_more_often_than_stated(count, predictio
         assert prediction_interval.refused(law, count, trials=1000, seed=1) < 0.05 + 2 * 0.007
 
 
-def test_the_table_of_refusals_has_a_line_for_each_law_and_one_for_courses(prediction_interval):
-    lines = prediction_interval.table(trials=20, counts=(3, 20)).splitlines()
-    assert lines[0] == "| a faithful number is refused | n = 3 | n = 20 |"
-    assert len(lines) == 2 + len(prediction_interval.LAWS) + 1
-    assert lines[-1].startswith("| whole course of 10 epochs | 0.0 % | ")
+def test_refusals_are_measured_for_each_law_and_for_courses(prediction_interval):
+    shares = prediction_interval.refusals(trials=20, counts=(3, 20))
+    assert [*shares] == [*prediction_interval.LAWS, "whole course of 10 epochs"]
+    assert all(0 <= share <= 0.5 for row in shares.values() for share in row)
+    assert shares["whole course of 10 epochs"][0] == 0
 
 
 def test_without_a_replicate_there_is_no_verdict():
