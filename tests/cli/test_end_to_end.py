@@ -105,7 +105,7 @@ def _bench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_a_suite_that_lost_a_model_changes_the_page_and_closes_the_gate(tmp_path: Path) -> None:
     suite = tmp_path / "lost.yaml"
     suite.write_text(LOST)
-    for folder in ("base", "results/lost"):
+    for folder in ("results/lost", "base"):
         assert _bench(tmp_path, "run", suite.name, "--results", folder, "--jobs", "1").returncode == 0
     page = tmp_path / "reports" / "lost" / "report.md"
     assert "Kept from earlier suites" not in page.read_text()
