@@ -1,5 +1,6 @@
 """Where the rows come from: failures, machines, settings, and cautions."""
 
+import itertools
 import json
 import shlex
 from collections import defaultdict
@@ -225,7 +226,10 @@ def learning_caution(runs: pa.Table) -> str:
     if not cells:
         return ""
     more = [f"{len(cells) - _NAMED} more"] if len(cells) > _NAMED else []
-    named = listed([*(f"{key.model} on {key.dataset} at {key.sequence_length}" for key in cells[:_NAMED]), *more])
+    several = len(pc.unique(runs["sequence_length"])) > 1
+    lengths = (f" at L={key.sequence_length}" if several else "" for key in cells)
+    names = (f"{key.model} on {key.dataset}{length}" for key, length in zip(cells, lengths, strict=True))
+    named = listed([*itertools.islice(names, _NAMED), *more])
     return (
         f"Still learning when training ended: {named}. In most replicates the best epoch is among the last tenth of "
         "those allowed; more epochs may lower the error."

@@ -229,7 +229,7 @@ def test_models_that_were_still_learning_at_the_last_epoch_are_named(fake: Fake,
 
     rows = edited(fake(datasets=["noisy-sine"], lengths=(10,)), change)
     said = (
-        "Still learning when training ended: lstm on noisy-sine at 10. In most replicates the best epoch is among the "
+        "Still learning when training ended: lstm on noisy-sine. In most replicates the best epoch is among the "
         "last tenth of those allowed; more epochs may lower the error."
     )
     assert (said in summary(rows).cautions) == named
