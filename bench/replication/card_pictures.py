@@ -15,7 +15,8 @@ from matplotlib.patches import Patch
 from bench.replication.card_tables import AS_DESCRIBED, AS_PUBLISHED, label
 from bench.replication.cards import Card, Run
 from bench.replication.evidence_rows import Evidence, Tables
-from bench.replication.findings import Printed, Spread, Trajectory
+from bench.replication.findings import Spread, Trajectory
+from bench.replication.printed import Printed
 from bench.replication.systems import DESCRIBED
 from bench.reporting.evidence import trace
 from bench.reporting.figures.layout import LONGEST, Panels, distinct, name_width, short

@@ -11,15 +11,9 @@ from math import prod
 import numpy as np
 
 from bench.replication.evidence_rows import Evidence, Tables
-from bench.replication.findings import (
-    Printed,
-    PublishedFinding,
-    PublishedOutcome,
-    Spread,
-    Trajectory,
-)
+from bench.replication.findings import PublishedFinding, PublishedOutcome, Spread, Trajectory
 from bench.replication.judge import below_floor, exact, follow, judge, not_stated, prediction
-from bench.replication.printed import accuracy, decimals, errors_on_test, train_losses
+from bench.replication.printed import Printed, accuracy, decimals, errors_on_test, train_losses
 from bench.replication.systems import Published, Raising, Shape
 
 GATES = {"rnn": 0, "gru": 2, "lstm": 3}

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import t as student
 
 from bench.array_types import FloatArray
+from bench.replication.printed import Printed
 from bench.stats.claims import ClaimOutcome
 from bench.stats.paired import paired
 from bench.stats.ratios import LEVEL
@@ -36,37 +37,6 @@ class PublishedOutcome(StrEnum):
     IMPOSSIBLE = "impossible"
     NOT_STATED = "not stated"
     NOT_RUN = "not run"
-
-
-@dataclass(frozen=True)
-class Printed:
-    """A number as it was printed, or a range of them.
-
-    Parameters
-    ----------
-    quantity
-        What it is of.
-    low, high
-        Equal unless a range was printed.
-    decimals
-        How many were printed.
-    """
-
-    quantity: str
-    low: float
-    high: float
-    decimals: int
-
-    @property
-    def tolerance(self) -> float:
-        """Half a unit of the last printed decimal."""
-        return float(0.5 * 10.0**-self.decimals)
-
-    @property
-    def text(self) -> str:
-        """As it was printed."""
-        ends = [f"{end:.{self.decimals}f}" for end in dict.fromkeys((self.low, self.high))]
-        return "–".join(ends)
 
 
 class Scale(StrEnum):

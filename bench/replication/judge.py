@@ -10,7 +10,6 @@ from scipy.stats import f as f_ratio, t as student
 from bench.array_types import FloatArray
 from bench.replication.findings import (
     LEAST,
-    Printed,
     PublishedFinding,
     PublishedOutcome,
     Scale,
@@ -18,6 +17,7 @@ from bench.replication.findings import (
     Trajectory,
     prediction_ends,
 )
+from bench.replication.printed import Printed
 from bench.stats.ratios import LEVEL
 
 IMPOSSIBLE = 1e-6

@@ -10,7 +10,6 @@ from decimal import Decimal
 
 from bench.data.base import DatasetKind
 from bench.models.base import ModelKind
-from bench.replication.findings import Printed
 from bench.replication.systems import Claim, Published, System
 from bench.spec import AsPublished, Entry, Suite
 from bench.suite.checks import Said, departures_without_effect, position_of
@@ -18,6 +17,37 @@ from bench.suite.yaml import Problems, Value
 
 TEST_NUMBERS = {"test_rmse": "test RMSE", "test_l1": "test L1"}
 """The printed numbers that are errors on the test part, and what they are called."""
+
+
+@dataclass(frozen=True)
+class Printed:
+    """A number as it was printed, or a range of them.
+
+    Parameters
+    ----------
+    quantity
+        What it is of.
+    low, high
+        Equal unless a range was printed.
+    decimals
+        How many were printed.
+    """
+
+    quantity: str
+    low: float
+    high: float
+    decimals: int
+
+    @property
+    def tolerance(self) -> float:
+        """Half a unit of the last printed decimal."""
+        return float(0.5 * 10.0**-self.decimals)
+
+    @property
+    def text(self) -> str:
+        """As it was printed."""
+        ends = [f"{end:.{self.decimals}f}" for end in dict.fromkeys((self.low, self.high))]
+        return "–".join(ends)
 
 
 def decimals(values: Iterable[float]) -> int:

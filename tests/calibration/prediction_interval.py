@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from bench.array_types import FloatArray
-from bench.replication.findings import Printed, PublishedFinding, PublishedOutcome, Scale, Spread
+from bench.replication.findings import PublishedFinding, PublishedOutcome, Scale, Spread
 from bench.replication.judge import follow, judge
+from bench.replication.printed import Printed
 
 COUNTS = (2, 3, 5, 10, 20)
 """Replicates; the whole course of a loss is judged from five on."""

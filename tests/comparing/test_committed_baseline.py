@@ -17,6 +17,7 @@ from bench.comparing.outcomes import ChangeVerdict
 from bench.data import DATASETS
 from bench.models import MODELS
 from bench.running.cell import run_cell
+from bench.running.plan import Preflight
 from bench.store.baseline import LIMIT, size_bytes
 from bench.suite.load import load
 
@@ -27,7 +28,7 @@ SUITE = load(ROOT / "suites/ci.yaml", datasets=DATASETS, models=MODELS)
 
 def test_it_holds_the_cells_of_the_suite_as_they_are_now() -> None:
     runs = store.read(BASELINE, "runs")
-    assert set(runs["cell_id"].to_pylist()) == {cell.id for cell in expand(SUITE)}
+    assert set(runs["cell_id"].to_pylist()) == {cell.id for cell in Preflight().identify(list(expand(SUITE)))}
     assert set(runs["code_version"].to_pylist()) == {CODE_VERSION}
     assert size_bytes(BASELINE) <= LIMIT
 

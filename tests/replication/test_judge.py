@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, strategies as st
 from scipy import stats
 
-from bench.replication.findings import Printed, PublishedOutcome, Scale, Spread
+from bench.replication.findings import PublishedOutcome, Scale, Spread
 from bench.replication.judge import below_floor, exact, judge, not_stated, prediction
-from bench.replication.printed import accuracy, decimals, errors_on_test, train_losses
+from bench.replication.printed import Printed, accuracy, decimals, errors_on_test, train_losses
 from bench.replication.systems import Published
 
 EVEN = Spread.of(np.linspace(0, 1, 41))

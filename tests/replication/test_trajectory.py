@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from bench.replication.findings import Printed, PublishedOutcome
+from bench.replication.findings import PublishedOutcome
 from bench.replication.judge import follow
+from bench.replication.printed import Printed
 
 EPOCHS = (10, 20, 30, 40, 50)
 MIDDLE = np.array([0.5, 0.2, 0.1, 0.05, 0.02])

@@ -258,6 +258,7 @@ def test_a_report_is_written_beside_the_reports_of_other_suites(fake: Fake, tmp_
     figures = ["cost", "curves-01-gbm", "errors-01-gbm", "front", "predictions-01-gbm", "skill"]
     assert found == sorted(
         [
+            ".results",  # whose report it is: another results folder gets a folder of its own
             "cells.csv",
             "index.html",
             "report.md",

@@ -21,10 +21,10 @@ from bench.suite.load import load
 SUITES = Path(__file__).parents[2] / "suites"
 
 PINNED = {
-    "random × persistence, L=20, h=1": "c1d73c724ac8abaf",
-    "noisy-sine × persistence, L=20, h=1": "f76345d7f8dcd36c",
-    "gbm × persistence, L=20, h=1": "2676af043ac0aecd",
-    "gbm × gru, L=20, h=1": "6a377fd28e30f1aa",
+    "random × persistence, L=20, h=1": "6cf1718ff95e5b48",
+    "noisy-sine × persistence, L=20, h=1": "b6b455eb3df6396a",
+    "gbm × persistence, L=20, h=1": "2833ee940b66c206",
+    "gbm × gru, L=20, h=1": "f8489367418d83dd",
 }
 
 TEXT = """\

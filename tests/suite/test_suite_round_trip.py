@@ -48,7 +48,7 @@ SETTINGS = st.fixed_dictionaries(
         "time_limit_s": POSITIVE | st.none(),
     },
 )
-DATASET = some(length=st.integers(2), noise=st.floats(0, 1e300), drift=st.floats(-9, 9) | st.none())
+DATASET = some(length=st.integers(2, 10_000_000), noise=st.floats(0, 1e300), drift=st.floats(-9, 9) | st.none())
 MODEL = some(layers=st.integers(2, 10**20), dropout=st.floats(0, 0.99), bidirectional=st.booleans())
 
 
