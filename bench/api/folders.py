@@ -14,6 +14,7 @@ from bench import store
 from bench.atomic import open_file, write_atomically
 from bench.data import dataset_kinds
 from bench.errors import DatasetsError, InputError, Problem, StoreError, SuiteError
+from bench.limits import CELLS, exceeded
 from bench.models import model_kinds
 from bench.paths import path_of
 from bench.registry import unknown
@@ -71,11 +72,14 @@ def _kept(folder: Path) -> Suite | None:
     if not folder.is_dir() or (text := store.read_suite(folder)) is None:
         return None
     try:
-        return parsed(text)
-    except ValidationError as error:
+        suite = parsed(text)
+    except (ValidationError, RecursionError) as error:
         raise InputError(
             f"{folder}: expected a suite as this version of bench keeps it; give the suite's file instead"
         ) from error
+    if problem := exceeded(CELLS, suite.size):
+        raise InputError(f"{folder}: {problem}")
+    return suite
 
 
 def from_mapping(content: Mapping[str, Any]) -> Suite:
