@@ -311,11 +311,7 @@ def _delay(run: Run | None) -> TableEntry:
     if run is None or run.delay is None:
         return nothing("not measured")
     delay = run.delay
-    return (
-        TableEntry(f"{delay.steps}", delay.steps, hint=reported(delay))
-        if delay.significant
-        else nothing(reported(delay))
-    )
+    return TableEntry(f"{delay.steps}", delay.steps, hint=reported(delay)) if delay.shown else nothing(reported(delay))
 
 
 def _spread(cell: Evidence, column: str) -> TableEntry:

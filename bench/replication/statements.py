@@ -143,7 +143,7 @@ def _late(cells: Sequence[Evidence], tables: Tables) -> Iterator[CaseFinding]:
 
 
 def _little(delay: Delay) -> ClaimOutcome:
-    if not delay.significant:
+    if not delay.shown:
         return ClaimOutcome.INCONCLUSIVE
     return ClaimOutcome.HOLDS if 0 < delay.steps <= LITTLE else ClaimOutcome.FAILS
 
@@ -151,9 +151,10 @@ def _little(delay: Delay) -> ClaimOutcome:
 def reported(delay: Delay) -> str:
     """The delay in numbers."""
     steps = f"{delay.steps} {'step' if abs(delay.steps) == 1 else 'steps'}"
+    doubt = ", not shown to be late" if delay.significant and not delay.shown else ""
     return (
         f"{steps} at a correlation of {delay.correlation:.2f}, where chance gives up to {delay.chance:.2f}; "
-        f"without lag {delay.at_zero:.2f}"
+        f"without lag {delay.at_zero:.2f}{doubt}"
     )
 
 

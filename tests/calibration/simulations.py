@@ -19,6 +19,7 @@ from bench.reporting.ranking import by_dataset
 from bench.stats.aggregates import aggregate, interquartile_mean
 from bench.stats.claims import ModelClaim
 from bench.stats.confidence_set import confidence_set
+from bench.stats.delay import delay
 from bench.stats.ranks import ranks
 from bench.stats.ratios import mean_error, over_seeds
 from bench.stats.verdicts import NEAR_FLOOR, Subject, at_floor
@@ -343,11 +344,132 @@ def published_numbers() -> Simulation:
     )
 
 
+Pair = tuple[np.ndarray, np.ndarray]
+"""Truth and forecast, ``[T]`` each."""
+
+START = 300
+"""Points before the first that counts: an autoregression has forgotten its start, and a model has been fitted."""
+
+
+def smooth_walk(rng: np.random.Generator, points: int, weights: Sequence[float], past: float) -> np.ndarray:
+    """A walk whose moves are an autoregression of order 1, or a moving sum."""
+    return np.cumsum(lfilter(weights, [1, -past], rng.normal(size=points + START))[START:])
+
+
+def apart(*, past: float = 0.0, other: float | None = None, weights: Sequence[float] = (1.0,)) -> Callable[..., Pair]:
+    """Independent walks."""
+    pasts = past, past if other is None else other
+
+    def draw(rng: np.random.Generator, points: int) -> Pair:
+        truth, forecast = (smooth_walk(rng, points, weights, own) for own in pasts)
+        return truth, forecast
+
+    return draw
+
+
+def cycle(rng: np.random.Generator, points: int, period: float) -> np.ndarray:
+    return np.sin(2 * np.pi * np.arange(points + START) / period + rng.uniform(0, 2 * np.pi))
+
+
+def of_noise(rng: np.random.Generator, points: int) -> Pair:
+    return rng.normal(size=points), cycle(rng, points, 25)[START:]
+
+
+def oracle(period: float, noise: float) -> Callable[..., Pair]:
+    """A cycle as the forecast of itself with noise."""
+
+    def draw(rng: np.random.Generator, points: int) -> Pair:
+        signal = cycle(rng, points, period)[START:]
+        return signal + noise * rng.normal(size=points), signal
+
+    return draw
+
+
+def after(steps: int, error: float, *, period: float | None = None, noise: float = 0.0) -> Callable[..., Pair]:
+    """The truth some steps before, with an error: of a random walk, or of a cycle with noise."""
+
+    def draw(rng: np.random.Generator, points: int) -> Pair:
+        if period is None:
+            known = np.cumsum(rng.normal(size=points + START))
+        else:
+            known = cycle(rng, points, period) + noise * rng.normal(size=points + START)
+        return known[START:], known[START - steps : -steps] + error * rng.normal(size=points)
+
+    return draw
+
+
+def linear(period: float, noise: float) -> Callable[..., Pair]:
+    """The linear forecast from 20 points, fitted before the first that counts."""
+
+    def draw(rng: np.random.Generator, points: int) -> Pair:
+        known = cycle(rng, points, period) + noise * rng.normal(size=points + START)
+        past = np.lib.stride_tricks.sliding_window_view(known, 20)[:-1]
+        fitted = np.linalg.lstsq(past[: START - 20], known[20:START])[0]
+        return known[START:], past[START - 20 :] @ fitted
+
+    return draw
+
+
+NEVER_LATE: Mapping[str, Callable[..., Pair]] = {
+    "independent, moves are white": apart(),
+    **{f"independent, moves are AR {past}": apart(past=past) for past in (0.5, 0.9, 0.97)},
+    "independent, moves are AR 0.5 and AR 0.97": apart(past=0.5, other=0.97),
+    "independent, moves are sums of 10": apart(weights=(1.0,) * 10),
+    "white noise, the forecast a cycle": of_noise,
+    **{
+        f"cycle of {period} with noise {noise}, the forecast without": oracle(period, noise)
+        for period, noise in ((12, 0.1), (20, 0.3), (20, 1.0), (50, 0.3), (50, 1.0))
+    },
+}
+LATE: Mapping[str, Callable[..., Pair]] = {
+    "walk, its last value": after(1, 0.0),
+    **{f"walk {steps} before, with error {error}": after(steps, error) for steps in (1, 2, 3) for error in (0.5, 1.0)},
+    **{
+        f"cycle of {period} with noise {noise}, its last value": after(1, 0.0, period=period, noise=noise)
+        for period, noise in ((20, 0.1), (20, 0.3), (50, 0.1))
+    },
+    **{
+        f"cycle of 20 with noise 0.3, {steps} before, with error 0.3": after(steps, 0.3, period=20, noise=0.3)
+        for steps in (1, 2, 3)
+    },
+}
+FOLLOWING: Mapping[str, Callable[..., Pair]] = {
+    f"cycle of {period} with noise {noise}, linear of 20 points": linear(period, noise)
+    for period, noise in ((20, 0.3), (50, 0.3), (20, 1.0))
+}
+
+
+def late_forecasts() -> Simulation:
+    """Independent, noise-free and shifted."""
+    rows, asserted = [], {}
+    for place, (law, draw) in enumerate((NEVER_LATE | LATE | FOLLOWING).items()):
+        entries = []
+        for points in (80, 200, 1000):
+            rng = np.random.default_rng([10, place, points])
+            found = [delay(*draw(rng, points)) for _ in range(1000)]
+            late, told = (np.mean([getattr(one, name) for one in found]) for name in ("late", "significant"))
+            if law in NEVER_LATE or (law in LATE and points == 200):
+                asserted[f"{law}, {points} targets"] = float(late if law in NEVER_LATE else 1 - late)
+            entries.append(f"{share(float(late))} / {share(float(told))}")
+        rows.append([law, *entries])
+    return Simulation(
+        "Late forecasts",
+        "How often a forecast is called late / how often its best lag, of any sign, is significant. Forecasts that are "
+        "independent of the truth, or are the truth without its noise, are called late in at most 5 %; forecasts that "
+        "repeat earlier values in at least 95 % with 200 targets. The last rows, the best linear forecasts of a cycle "
+        "with noise, have no limit: they follow earlier values. 1000 series each.",
+        ["truth and forecast", "80 targets", "200 targets", "1000 targets"],
+        rows,
+        asserted,
+        most=0.05,
+    )
+
+
 SIMULATIONS: Mapping[str, Callable[[], Simulation]] = {
     each.__name__: each
     for each in (
         *(false_claims, power, two_models, at_the_floor, seed_intervals, aggregated),
-        *(window_claims, confidence_sets, friedman, published_numbers),
+        *(window_claims, confidence_sets, friedman, published_numbers, late_forecasts),
     )
 }
 

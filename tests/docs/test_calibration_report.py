@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 REPORT = (ROOT / "reports/calibration.md").read_text(encoding="utf-8")
+NEVER_LATE, LATE = re.compile("independent|white noise|without$"), re.compile("last value|before")
 PROTOCOL = " ".join((ROOT / "docs/protocol.md").read_text(encoding="utf-8").split())
 
 
@@ -46,6 +47,19 @@ def test_few_seeds_cover_as_little_as_the_protocol_says() -> None:
     _, *table = rows("Intervals over datasets and seeds")
     least = min(float(cell) for row in table for cell in row[1:])
     assert f"may cover as little as {100 * least:.0f} %" in PROTOCOL
+
+
+def test_forecasts_are_called_late_as_often_as_the_protocol_says() -> None:
+    _, *table = rows("Late forecasts")
+    shares = [[float(cell.split(" / ")[0]) for cell in row[1:]] for row in table]
+    never = [share for row, own in zip(table, shares, strict=True) for share in own if NEVER_LATE.search(row[0])]
+    always = [own[1] for row, own in zip(table, shares, strict=True) if LATE.search(row[0])]
+    assert (len(never), len(always)) == (3 * 12, 13)
+    assert f"are called late {percent(min(never))} to {percent(max(never))} % of the time" in PROTOCOL
+    assert (
+        f"of 200 targets that repeat earlier values, {percent(min(always))} to {percent(max(always))} % of the time"
+        in PROTOCOL
+    )
 
 
 @pytest.fixture(scope="module")

@@ -300,6 +300,19 @@ def test_blocks_laid_end_to_end_make_no_delay(made):
     assert made.one([made.system()], rows).runs[0].delay.steps == 1
 
 
+def test_a_cycle_without_its_noise_is_not_late_though_its_best_lag_is_one(made):
+    rng = np.random.default_rng(0)
+    signal = np.sin(2 * np.pi * np.arange(81) / 20)
+    truth = signal + rng.normal(size=81)
+    rows = made.Rows().cell("S1", "rnn as published")
+    rows.prediction("S1", "rnn as published", truth[1:], signal[1:], persistence=truth[:-1])
+    card = made.one([made.system(published=made.claim("delayed"))], rows)
+    assert card.runs[0].delay.steps > 0
+    assert card.runs[0].delay.significant
+    assert card.claims[1].outcome is ClaimOutcome.INCONCLUSIVE
+    assert card.claims[1].cases[0][2].endswith("not shown to be late")
+
+
 def test_a_forecast_that_follows_nothing_has_no_delay_to_tell(made):
     other = np.cumsum(np.random.default_rng(1).normal(size=150))
     rows = made.Rows().cell("S1", "rnn as published")

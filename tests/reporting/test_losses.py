@@ -120,14 +120,14 @@ def test_a_constant_forecast_is_never_late(value: float) -> None:
             assert forecasts(truth, np.full(200, constant)).delay is None
 
 
-def test_what_is_not_finite_or_overflows_is_not_late() -> None:
+def test_what_is_not_finite_or_overflows_has_no_delay_and_large_units_change_none() -> None:
     truth = np.random.default_rng(5).normal(size=200).cumsum()
     assert delay(truth, np.full(200, np.nan)) is None
     assert delay(truth, np.where(np.arange(200) % 7, np.roll(truth, 1), np.inf)) is None
     assert delay(truth, 1e200 * np.roll(truth, 1)) is None
     found = delay(1e120 * truth, 1e120 * np.roll(truth, 1))
     assert found is not None
-    assert not found.late
+    assert (found.steps, found.late) == (1, True)
 
 
 def test_times_are_dates_or_numbers_where_the_series_has_them() -> None:
