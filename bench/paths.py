@@ -18,7 +18,7 @@ def path_of(text: str | os.PathLike[str]) -> Path:
         It is empty, an address with ``://``, text that is not UTF-8, or begins with a home folder that is not known.
     """
     name = os.fspath(text)
-    if not name or "\0" in name:
+    if not name.strip() or "\0" in name:
         raise InputError(f"expected the path of a file or folder, got {name!r:.60}")
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", name):
         raise InputError(f"{name!r:.200}: expected a path of this machine, got an address; copy the files here first")

@@ -24,6 +24,7 @@ def test_names_that_look_like_something_else_are_paths(name: str) -> None:
     ("name", "reason"),
     [
         ("", "expected the path of a file or folder, got ''"),
+        (" ", "expected the path of a file or folder, got ' '"),
         ("a\0b", "expected the path of a file or folder, got 'a\\x00b'"),
         (
             "s3://bucket/x",

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from bench import store
 from bench.atomic import open_file, write_atomically
 from bench.data import dataset_kinds
 from bench.errors import DatasetsError, InputError, Problem, StoreError, SuiteError
+from bench.limits import CELLS, exceeded
 from bench.models import model_kinds
 from bench.paths import path_of
 from bench.registry import unknown
@@ -71,11 +73,14 @@ def _kept(folder: Path) -> Suite | None:
     if not folder.is_dir() or (text := store.read_suite(folder)) is None:
         return None
     try:
-        return parsed(text)
-    except ValidationError as error:
+        suite = parsed(text)
+    except (ValidationError, RecursionError) as error:
         raise InputError(
             f"{folder}: expected a suite as this version of bench keeps it; give the suite's file instead"
         ) from error
+    if problem := exceeded(CELLS, suite.size):
+        raise InputError(f"{folder}: {problem}")
+    return suite
 
 
 def from_mapping(content: Mapping[str, Any]) -> Suite:
@@ -180,7 +185,7 @@ def write_report(results: Path, reports: Path = REPORTS) -> Path:
 
     state = stamp(results)
     page = write(results, reports)
-    write_atomically(page.with_name(_STAMP), state.encode(errors="surrogateescape"))
+    write_atomically(page.with_name(_STAMP), state)
     return page
 
 
@@ -189,7 +194,7 @@ def up_to_date(page: Path, results: Path) -> bool:
     kept = page.with_name(_STAMP)
     try:
         with open_file(kept) as file:
-            return page.exists() and file.read() == stamp(results).encode(errors="surrogateescape")
+            return page.exists() and file.read() == stamp(results).encode()
     except OSError:  # there is none, or something else lies there, which the next one takes the place of
         return False
 
@@ -199,5 +204,6 @@ def stamp(results: Path) -> str:
     folders = [results / name for name in ("runs", "probes")]
     changed = max((folder.stat().st_mtime_ns for folder in folders if folder.is_dir()), default=0)
     files = [path for name in (SUITE, FRESH) if (path := results / name).is_file()]
-    digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()[:16]
-    return f"bench {bench.__version__}, {results.resolve()}, changed {changed}, suite {digest}\n"
+    parts = [os.fsencode(results.resolve()), *(path.read_bytes() for path in files)]
+    digest = hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+    return f"bench {bench.__version__}, changed {changed}, folder and suite {digest}\n"

@@ -419,7 +419,9 @@ def _of_suite(folder: Path, parse: Callable[[str], Suite]) -> tuple[pa.Table, tu
     runs, unreadable = store.readable(folder, "runs", (*COLUMNS, *MEASURES))
     suite, problem = suite_of(folder, parse)
     kept = store.kept_cells(runs, suite, store.read_renewal(folder))
-    cautions = [problem] if problem else []
+    cautions = []
+    if problem:  # without its suite nobody knows which cells are missing
+        unreadable = (problem, *unreadable)
     if kept:
         named = listed([f"{cell.key.title} ({cell.reason})" for cell in kept[:3]])
         more = f" and {len(kept) - 3} more" if len(kept) > 3 else ""

@@ -105,7 +105,7 @@ def _key(wanted: Wanted) -> tuple[str, str | None]:
 
 
 def _trained(folder: Path) -> dict[str, dict[str, Any]]:
-    """Cell id → the hyperparameters of its replicates that are ok and their median number of epochs."""
+    """Cell id → the hyperparameters of its replicates that are ok, with the median of their numbers of epochs."""
     if not (folder / "runs").is_dir():
         return {}
     runs = read(folder, "runs").select(["cell_id", "status", "hyperparameters", "epochs"])
@@ -114,8 +114,9 @@ def _trained(folder: Path) -> dict[str, dict[str, Any]]:
     trained = {}
     for row in grouped.to_pylist():
         if row["hyperparameters_first"] and None not in row["epochs_list"]:
-            epochs = {"epochs": median_high(row["epochs_list"])}
-            trained[row["cell_id"]] = json.loads(row["hyperparameters_first"]) | epochs
+            values = json.loads(row["hyperparameters_first"])
+            epochs = median_high(row["epochs_list"])
+            trained[row["cell_id"]] = values | {"epochs": epochs} if epochs else values  # a closed form has none
     return trained
 
 

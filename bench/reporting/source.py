@@ -106,6 +106,7 @@ def read(results: Path, parse: Callable[[str], Suite] = Suite.model_validate_jso
     kept = store.kept_cells(gathered.tables["runs"], suite, store.read_renewal(results), ranked=True)
     probes = gathered.tables["probes"]  # a probe outlives its cell
     folder = Path(os.path.relpath(results)).as_posix()
+    folder = f"./{folder}" if folder.startswith("-") else folder  # a command would take it for an option
     unreadable = [*([problem] if problem else []), *gathered.unreadable]
     return Source(
         rows={**{name: store.without(table, kept) for name, table in gathered.tables.items()}, "probes": probes},

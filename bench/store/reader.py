@@ -318,6 +318,8 @@ def read_unfinished(folder: Path, cell_id: str) -> pa.Table | None:
 
 
 NAME = "suite.json"
+_LARGEST_SUITE = 2**25
+"""Bytes: many times what the largest suite that is allowed becomes."""
 
 
 def write_suite(folder: Path, text: str) -> None:
@@ -367,7 +369,10 @@ def read_suite(folder: Path) -> str | None:
     """
     try:
         with open_file(folder / NAME) as file:
-            return file.read().decode()
+            content = file.read(_LARGEST_SUITE + 1)
+        if len(content) > _LARGEST_SUITE:
+            raise StoreError(f"{folder / NAME}: expected at most {_LARGEST_SUITE} bytes; `bench run` writes it again")
+        return content.decode()
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:

@@ -32,9 +32,11 @@ _NEEDED = frozenset({*KEY, "seed", "status", "state", "epoch", "index", "channel
 _NAMES = frozenset({"cell_id", "suite", "dataset", "model"})
 
 _LARGEST = float(np.finfo(np.float64).max)
-_COUNT = (0, 2**63 - 1)
+_COUNT = (0, 2**53)
 _SECONDS = (0, 1e12)
-_ERROR = (0, _LARGEST)
+_ERROR = (0, 1e154)
+"""The square of the largest is a number."""
+_SQUARE = (0, 1e307)
 _SHARE = (0, 1)
 _ANY = (-_LARGEST, _LARGEST)
 _AT_MOST_1 = (-_LARGEST, 1)
@@ -45,10 +47,12 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     **dict.fromkeys(("peak_memory_bytes", "parameters", "trials", "train_windows", "code_version"), _COUNT),
     **dict.fromkeys(("validation_points", "test_points"), _COUNT),
     **dict.fromkeys(("fit_s", "predict_s", "tuning_s", "duration_s", "machine_reference_s"), _SECONDS),
-    **dict.fromkeys(("rmse", "mse", "mae", "rmse_scaled", "mse_scaled", "error_scale", "persistence_mse"), _ERROR),
-    **dict.fromkeys(("noise_floor_mse", "linear_floor_mse", "validation_mse_scaled", "log_loss"), _ERROR),
+    **dict.fromkeys(("rmse", "mae", "rmse_scaled", "error_scale", "log_loss"), _ERROR),
+    **dict.fromkeys(("mse", "mse_scaled", "persistence_mse", "noise_floor_mse", "linear_floor_mse"), _SQUARE),
+    "validation_mse_scaled": _SQUARE,
     **dict.fromkeys(("targets", "true_class", "predicted_class"), _COUNT),
-    **dict.fromkeys(("squared_error", "absolute_error", "persistence_squared_error"), _ERROR),
+    **dict.fromkeys(("squared_error", "persistence_squared_error"), _SQUARE),
+    "absolute_error": _ERROR,
     **dict.fromkeys(("directional_accuracy", "accuracy"), _SHARE),
     **dict.fromkeys(("r2", "skill"), _AT_MOST_1),
     **dict.fromkeys(("learnable_fraction", "truth", "prediction", "persistence", "value"), _ANY),
@@ -225,7 +229,7 @@ def _top(kind: pa.DataType) -> int:
 
 
 def _range(low: float, high: float) -> str:
-    parts = [f"≥ {low:g}" if low > -_LARGEST else "", f"≤ {high:g}" if high <= 1e12 else ""]
+    parts = [f"≥ {low:g}" if low > -_LARGEST else "", f"≤ {high:g}" if high not in (_LARGEST, 2**63 - 1) else ""]
     return " ".join(["a finite number", " and ".join(filter(None, parts))]).strip()
 
 

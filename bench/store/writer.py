@@ -6,6 +6,7 @@ written through a symbolic link: the folders of a results folder are folders, an
 
 from __future__ import annotations
 
+import errno
 import itertools
 import logging
 import os
@@ -191,9 +192,11 @@ def _writable(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        taken = error.errno == errno.EINVAL  # as `bench.atomic` says that something else lies there
+        advice = "move it away" if taken else "make room or fix the permissions"
         raise StoreError(
-            f"{error.filename or folder}: cannot be written ({error.strerror or error}); make room or fix the "
-            "permissions, or give another folder with --results; what was stored before is kept"
+            f"{error.filename or folder}: cannot be written ({error.strerror or error}); {advice}, or give another "
+            "folder with --results; what was stored before is kept"
         ) from error
 
 

@@ -10,6 +10,7 @@ from bench import store
 from bench.comparing.decision import compare_folders
 from bench.comparing.outcomes import ChangeVerdict
 from bench.errors import InputError
+from bench.replication.systems import parsed
 from bench.store.schema import SCHEMAS, table
 
 Replicates = Callable[..., list[dict[str, Any]]]
@@ -38,6 +39,15 @@ def test_the_other_cells_are_compared_and_the_bad_one_is_named(
     assert f"{side}/runs/wave-lstm.parquet: row 1: status: expected one of ok, " in line
     expected = {"old": ChangeVerdict.NOT_COMPARABLE, "new": ChangeVerdict.REGRESSED}  # there the cell vanished
     assert changes.verdict is expected[side]
+
+
+def test_without_its_suite_nobody_knows_what_is_missing(tmp_path: Path, replicates: Replicates) -> None:
+    for name in ("old", "new"):
+        _store(tmp_path / name, replicates("wave", "gru"))
+    (tmp_path / "new" / "suite.json").write_text("{")
+    changes = compare_folders(tmp_path / "old", tmp_path / "new", parse=parsed)
+    assert changes.verdict is ChangeVerdict.NOT_COMPARABLE
+    assert "new/suite.json: expected a suite as this version of bench writes it" in changes.unreadable[0]
 
 
 def test_where_nothing_can_be_read_it_is_one_line(tmp_path: Path, replicates: Replicates) -> None:

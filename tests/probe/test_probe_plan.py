@@ -75,6 +75,16 @@ def test_a_stored_cell_is_probed_as_its_replicates_were_trained(tmp_path: Path) 
     assert (wanted.workload.batch_size, wanted.workload.train_windows, wanted.workload.epochs) == (32, 50, 9)
 
 
+def test_a_stored_closed_form_has_no_epochs_to_take_over(tmp_path: Path) -> None:
+    cell = a_cell("linear-ar")
+    (known,) = Preflight().identify([cell])
+    rows = failed_cell(known, Status.OK, "")
+    runs = [{**row, "hyperparameters": "{}", "epochs": 0} for row in rows["runs"].to_pylist()]
+    with writing(tmp_path) as writer:
+        writer.put({**rows, "runs": table("runs", runs)})
+    assert only(cell, tmp_path).workload is not None
+
+
 def stored(wanted: Wanted, folder: Path, setting: Setting, *, rounds: int = 2, **columns: object) -> pa.Table:
     assert wanted.workload is not None
     common = {**wanted.cell.columns, "status": "ok", "workload": wanted.workload.to_json(), "quantity": "step_s"}

@@ -124,3 +124,10 @@ def test_strays_among_what_is_pending_are_set_aside_and_said(
     _use(filled, make_rows)
     assert (filled / ".strays" / "notes.txt-1").read_text() == "again"
     assert (filled / ".strays" / "notes.txt").read_text() == "mine"
+
+
+def test_what_lies_in_the_place_of_the_lock_is_to_be_moved_away(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / ".lock")
+    said = r"\.lock: cannot be written \(expected a file, found a named pipe\); move it away, or give another folder"
+    with pytest.raises(StoreError, match=said), store.writing(tmp_path):
+        pass
