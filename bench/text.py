@@ -38,15 +38,28 @@ def decimals(values: Iterable[float | None], digits: int = 4) -> int | None:
     return max(0, places) if places <= 7 and max(sizes) < 1e9 else None
 
 
+LARGE = 1e6
+"""From here on a number is written with an exponent: so many digits before the point tell nobody more."""
+
+
+def fixed(value: float, places: int, sign: str = "") -> str:
+    """`value` with so many decimals, or with an exponent and four significant digits from `LARGE` on.
+
+    >>> fixed(12.345, 1, "+"), fixed(-25199159903.49, 2)
+    ('+12.3', '-2.520e+10')
+    """
+    return f"{value:{sign}.3e}" if abs(value) >= LARGE else f"{value:{sign}.{places}f}"
+
+
 def number(value: float | None, places: int | None = None) -> str:
-    """`value` with so many decimals; four significant digits where they are not given.
+    """`value` with so many decimals, as `fixed` writes them; four significant digits where they are not given.
 
     >>> number(-0.12345), number(0.5, 2), number(None)
     ('−0.1235', '0.50', '–')
     """
     if value is None:
         return NOTHING
-    text = f"{value:.4g}" if places is None else f"{value:.{places}f}"
+    text = f"{value:.4g}" if places is None else fixed(value, places)
     sign = "−" if text.startswith("-") and float(text) else ""
     return sign + text.lstrip("-").replace("e-0", "e-")
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import doctest
+import re
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -28,6 +29,21 @@ def test_values_too_small_or_too_large_for_decimals_are_written_with_an_exponent
     assert text.number(1.5e-9) == "1.5e-9"
     assert text.number(-1.5e12) == "−1.5e+12"
     assert text.decimals([None, 0.0]) == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "places", "expected"),
+    [
+        (-62058474165366277854106451114459136.0, 2, "−6.206e+34"),
+        (1e6, 0, "1.000e+06"),
+        (-999_999.25, 2, "−999999.25"),
+        (25_199_159_903.49, None, "2.52e+10"),
+    ],
+)
+def test_no_number_has_more_than_six_digits_before_the_point(value: float, places: int | None, expected: str) -> None:
+    assert text.number(value, places) == expected
+    assert text.bounds((value, value), places) == f"[{expected}, {expected}]"
+    assert not re.search(r"\d{7}", text.significant(value) + text.percent(value))
 
 
 def test_a_rounded_zero_has_no_sign() -> None:

@@ -7,7 +7,7 @@ sentence.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -211,11 +211,11 @@ class MeanEstimate:
     @property
     def text(self) -> str:
         """In brackets the interval, where there is one."""
-        return f"{self.value:.3g}{self.over('.3g')}"
+        return f"{self.value:.3g}{self.over('{:.3g}'.format)}"
 
-    def over(self, form: str) -> str:
-        """The interval alone, its ends in the format `form`."""
-        return f" [{self.low:{form}}, {self.high:{form}}]" if np.isfinite(self.low) else ""
+    def over(self, write: Callable[[float], str]) -> str:
+        """The interval alone, its ends as `write` gives them."""
+        return f" [{write(self.low)}, {write(self.high)}]" if np.isfinite(self.low) else ""
 
 
 def mean(new: FloatArray, old: FloatArray | float = 0.0, *, level: float = LEVEL) -> MeanEstimate:

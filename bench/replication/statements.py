@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -24,6 +25,7 @@ from bench.stats.aggregates import Median, median
 from bench.stats.claims import ClaimOutcome
 from bench.stats.delay import Delay
 from bench.stats.paired import paired
+from bench.text import fixed
 
 QUANTITY = "step_s"
 """What the probe calls the seconds of one step of training."""
@@ -346,7 +348,8 @@ def _gaps(claim: Claim, groups: Sequence[Rivals]) -> Iterator[tuple[str, float, 
         first, second = (_explained(group.cells[kind]) for kind in claim.models[:2])
         gap = mean(*_paired(first, second), level=level)
         names = f"{claim.models[0]} less {claim.models[1]}"
-        yield group.label, gap.low, gap.high, f"{names} {gap.value:+.3f}{gap.over('+.3f')}, {gap.count} pairs"
+        signed = partial(fixed, places=3, sign="+")
+        yield group.label, gap.low, gap.high, f"{names} {signed(gap.value)}{gap.over(signed)}, {gap.count} pairs"
 
 
 def _short_memory(claim: Claim, groups: Sequence[Rivals], tables: Tables) -> Iterator[CaseFinding]:  # noqa: ARG001 - one signature
@@ -403,7 +406,8 @@ def _solves(values: Mapping[int, float], level: float) -> tuple[bool | None, str
     """Whether the mean of `values` is above or below `SOLVED`; `None` where its interval holds that."""
     estimate = mean(np.array(list(values.values())), level=level)
     state = True if estimate.low > SOLVED else False if estimate.high < SOLVED else None
-    return state, f"{estimate.value:.3f}{estimate.over('.3f')}"
+    write = partial(fixed, places=3)
+    return state, f"{write(estimate.value)}{estimate.over(write)}"
 
 
 def _counted(cell: Evidence) -> float:

@@ -1,15 +1,15 @@
 """Cells → what is said of each, before its summary is built: verdicts, corrected as families of claims.
 
 For each dataset the sequence length of every model is chosen, and the best model. Claims against persistence are
-corrected together, and so are those against the best models. The model confidence set over the test targets is put into
-words.
+corrected together, and so are the other claims against the best models: a pair with persistence is judged once. The
+model confidence set over the test targets is put into words.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -20,7 +20,7 @@ from bench.reporting.evidence import Losses
 from bench.reporting.values import CellSummary, TestedClaim
 from bench.stats.claims import ClaimOutcome, ModelClaim, Window
 from bench.stats.confidence_set import confidence_set
-from bench.stats.verdicts import Judgement, Subject, Verdict, against_best, against_persistence
+from bench.stats.verdicts import Judgement, Subject, Verdict, against_best, against_persistence, judged_before
 from bench.store.grid import Grid
 from bench.text import listed, plural
 
@@ -86,10 +86,17 @@ def others(chosen: Sequence[Contender], best: Contender) -> list[Contender]:
 LEVELS = (0.95, 0.9)
 
 
-def best_set(cells: Sequence[CellSummary], losses: Mapping[str, Losses]) -> str:
+def best_set(
+    cells: Sequence[CellSummary],
+    losses: Mapping[str, Losses],
+    *,
+    undecided: Collection[str] = (),
+    worse: Collection[str] = (),
+) -> str:
     """Which of the chosen cells of one dataset may be the best, at both `LEVELS`.
 
     Empty where fewer than two of them have stored predictions at the same test targets, and where these are too few.
+    Where the verdicts leave a model `undecided` that the set rules out, or the other way round, this is told.
     """
     names, own = _aligned(cells, losses)
     if len(names) < 2:
@@ -100,7 +107,17 @@ def best_set(cells: Sequence[CellSummary], losses: Mapping[str, Losses]) -> str:
     wide, narrow = ([name for name, p in zip(names, model_set.p, strict=True) if p > 1 - level] for level in LEVELS)
     over = f"{plural(len(names), 'model')} over {plural(len(own[0].index), 'stored test target')}"
     also = " and with 90 %" if wide == narrow else f", and {_among(narrow)} with 90 %"
-    return f"The best model {_among(wide)} with 95 % confidence{also} (model confidence set of {over})."
+    apart = _apart(
+        out=[name for name in names if name in undecided and name not in narrow],
+        kept=[name for name in wide if name in worse],
+    )
+    return f"The best model {_among(wide)} with 95 % confidence{also} (model confidence set of {over}).{apart}"
+
+
+def _apart(*, out: Sequence[str], kept: Sequence[str]) -> str:
+    """What the set says otherwise than the verdicts."""
+    said = [*([f"rules out {listed(out)}"] if out else []), *([f"does not rule out {listed(kept)}"] if kept else [])]
+    return f" The set is a separate test: unlike the verdicts, it {listed(said)}." if said else ""
 
 
 def _aligned(cells: Sequence[CellSummary], losses: Mapping[str, Losses]) -> tuple[list[str], list[Losses]]:
@@ -275,6 +292,11 @@ class Judged:
         }
         tested = {dataset: own for dataset, own in moving.items() if dataset not in different_data}
         compared = [each for dataset, own in tested.items() if dataset not in mixed_data for each in own]
+        known = _against_persistence(
+            [cell for own in tested.values() for each in own for cell in each if _is_untested(cell)],
+            evidence,
+            families,
+        )
         picked = {cell.at for own in chosen.values() for each in own for cell in each}
         untested = (
             cell
@@ -287,14 +309,8 @@ class Judged:
             chosen=frozenset(cell.cell_id for own in chosen.values() for each in own for cell in each),
             left_out=frozenset(cell.cell_id for cell in untested if cell.at not in picked),
             still=frozenset(still),
-            against_persistence=_against_persistence(
-                [cell for own in tested.values() for each in own for cell in each if _is_untested(cell)],
-                evidence,
-                families,
-            ),
-            against_best=_against_best(
-                [(best, others(each, best)) for each in compared if (best := best_of(each))], evidence, families
-            ),
+            against_persistence=known,
+            against_best=_of_models(compared, evidence, families) | _of_references(compared, evidence, known),
         )
 
     def verdict(self, cell: Contender) -> Verdict:
@@ -382,16 +398,48 @@ def _against_persistence(
     return by_cell
 
 
-def _against_best(
-    datasets: Sequence[tuple[Contender, Sequence[Contender]]], evidence: SeedEvidence, families: Families
+def _of_models(
+    datasets: Sequence[Sequence[Contender]], evidence: SeedEvidence, families: Families
 ) -> dict[str | None, Judgement]:
-    """Of each of the others of a dataset next to its best cell."""
+    """Of each model next to the best one of its dataset, persistence aside; those of one family corrected together."""
     by_family: dict[str, list[tuple[Contender, Sequence[Contender]]]] = defaultdict(list)
-    for best, rest in datasets:
-        by_family[families.get(best.dataset, "")].append((best, rest))
+    for each in datasets:
+        models = [cell for cell in each if not _is_reference(cell)]
+        if best := best_of(models):
+            by_family[families.get(best.dataset, "")].append((best, others(models, best)))
     by_cell: dict[str | None, Judgement] = {}
     for family in by_family.values():
         judgements = against_best([[evidence.claim(cell, best) for cell in rest] for best, rest in family])
         cells = [cell for _, rest in family for cell in rest]
         by_cell |= {cell.cell_id: judgement for cell, judgement in zip(cells, judgements, strict=True)}
     return by_cell
+
+
+def _of_references(
+    datasets: Sequence[Sequence[Contender]], evidence: SeedEvidence, known: Mapping[str | None, Judgement]
+) -> dict[str | None, Judgement]:
+    """Of each pair of persistence and the best cell of a dataset, as it is `known` from the claim against persistence.
+
+    Where persistence is the best, these are all the others.
+    """
+    return {
+        cell.cell_id: _of_reference(cell, best, evidence, known)
+        for each in datasets
+        if (best := best_of(each))
+        for cell in others(each, best)
+        if _is_reference(cell) or _is_reference(best)
+    }
+
+
+def _of_reference(
+    cell: Contender, best: Contender, evidence: SeedEvidence, known: Mapping[str | None, Judgement]
+) -> Judgement:
+    if _is_reference(cell) and _is_reference(best):  # one forecast under two names: nothing is left to chance
+        return against_best([[evidence.claim(cell, best)]])[0]
+    model, reference = (best, cell) if _is_reference(cell) else (cell, best)
+    claim = replace(evidence.subject(model).claim, other=reference.model)
+    return judged_before(claim, known[model.cell_id], turned=cell is reference)
+
+
+def _is_reference(cell: Contender) -> bool:
+    return cell.verdict is Verdict.REFERENCE

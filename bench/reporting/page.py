@@ -144,7 +144,8 @@ class Part:
     def tests(self) -> list[str]:
         """What was tested on this dataset, in words."""
         chosen = [cell for cell in self.section.cells if cell.chosen]
-        return [text for cell in chosen for text in (cell.why, cell.why_not_best) if text]
+        said = (text for cell in chosen for text in (cell.why, cell.why_not_best) if text)
+        return list(dict.fromkeys(said))
 
 
 @dataclass(frozen=True)

@@ -340,9 +340,9 @@ def _cost(sections: Sequence[Section]) -> list[str]:
     quick, slow = (pick((cell for cell in chosen if cell.cost.fit_s is not None), key=_fit_s) for pick in (min, max))
     tuning = max((cell.cost.tuning_s or 0.0 for cell in chosen), default=0.0)
     memory = max((cell.cost.peak_memory_bytes or 0 for cell in chosen), default=0)
-    between = " and ".join(f"{seconds(cell.cost.fit_s)} ({cell.model} on {cell.dataset})" for cell in (quick, slow))
+    ends = [f"{seconds(cell.cost.fit_s)} ({cell.model} on {cell.dataset})" for cell in (quick, slow)]
     return [
-        f"Fitting one seed took between {between}"
+        f"Fitting one seed took {ends[0] if quick is slow else f'between {listed(ends)}'}"
         + (f", tuning a cell up to {seconds(tuning)}" if tuning else "")
         + (f"; the largest process held {mebibytes(memory)}" if memory else "")
         + "."

@@ -231,6 +231,7 @@ class _Sections:
             else []
         )
         rivals = tuple(model for model, outcome in against if outcome.measured and outcome is not ClaimOutcome.FAILS)
+        worse = tuple(model for model, outcome in against if outcome is ClaimOutcome.FAILS)
         untested = tuple(model for model, outcome in against if not outcome.measured)
         persistence, floor = self.references[dataset, horizon]
         return Section(
@@ -256,7 +257,7 @@ class _Sections:
             curves=tuple(self._curves(cells)),
             tuned=tuple(tuned(rows) for cell in cells if cell.chosen and (rows := self.trials.get(cell.cell_id or ""))),
             trace=None if self.tasks.get(dataset) == "classify" else self._trace(chosen),
-            best_set=best_set(cells, self.losses) if same_data and not still else "",
+            best_set=best_set(cells, self.losses, undecided=rivals, worse=worse) if same_data and not still else "",
             still=still,
             task=self.tasks.get(dataset) or "forecast",
         )

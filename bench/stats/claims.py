@@ -76,6 +76,12 @@ class ModelClaim:
     deterministic: bool = False
     one_series: bool = True
 
+    @property
+    def turned(self) -> "ModelClaim":
+        """The same pair, the other side first."""
+        window = self.window and (self.window[1], self.window[0])
+        return replace(self, model=self.other, other=self.model, new=self.old, old=self.new, window=window)
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -115,6 +121,12 @@ class Finding:
     copies: bool = False
 
     @property
+    def turned(self) -> "Finding":
+        """The same finding, of the other side against this one."""
+        ratio, low, high = (_inverse(value) for value in (self.ratio, self.high, self.low))
+        return replace(self, ratio=ratio, low=low, high=high, effect=-self.effect)
+
+    @property
     def tested(self) -> bool:
         """Whether there was enough to test the claim with."""
         return not math.isnan(self.p)
@@ -146,6 +158,10 @@ class Finding:
             return None
         wanted = float(replicates(self.effect, level=1 - ALPHA / self.family)) - self.seeds
         return max(1, int(wanted)) if wanted <= MOST_SEEDS else None
+
+
+def _inverse(ratio: float) -> float:
+    return 1 / ratio if ratio else math.inf
 
 
 def findings(claims: Sequence[ModelClaim]) -> tuple[Finding, ...]:

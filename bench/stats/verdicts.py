@@ -22,7 +22,7 @@ from bench.stats.claims import (
 )
 from bench.stats.ratios import over_seeds
 from bench.stats.window_tests import long_enough
-from bench.text import plural, probability
+from bench.text import fixed, plural, probability
 
 NEAR_FLOOR = 0.05
 """A model whose error is above the noise floor by no more than this share is at it."""
@@ -114,7 +114,7 @@ class Judgement:
 
 
 CLAIMS, PAIRS = "claims", "pairs of models"
-"""What the two families of a report count."""
+"""What the two families of a report count: claims against persistence or the noise floor, and other pairs."""
 
 
 def against_persistence(subjects: Sequence[Subject]) -> tuple[Judgement, ...]:
@@ -137,12 +137,13 @@ def against_best(datasets: Sequence[Sequence[ModelClaim]]) -> tuple[Judgement, .
 
     The errors that are tested have also chosen the best model, so any pair of a dataset's models could have come to
     be compared. The family is all these pairs: those that are not compared count as p = 1, which makes Holm's
-    correction of the others no weaker than if they were.
+    correction of the others no weaker than if they were. Pairs with persistence are not of this family: they were
+    judged by `against_persistence`, and `judged_before` says so of them.
 
     Parameters
     ----------
     datasets
-        The claims of each, of all that one report prints.
+        The claims of each, of all that one report prints; persistence is on neither side.
 
     Returns
     -------
@@ -154,13 +155,29 @@ def against_best(datasets: Sequence[Sequence[ModelClaim]]) -> tuple[Judgement, .
     rest = iter(tested)
     others = sum(math.comb(sum(finding.tested for finding in islice(rest, len(own))), 2) for own in datasets)
     tested, _ = corrected(tested, np.ones(others))
-    return tuple(_against_best(claim, finding) for claim, finding in zip(claims, tested, strict=True))
+    return tuple(_of_pair(claim, finding, PAIRS) for claim, finding in zip(claims, tested, strict=True))
 
 
-def _against_best(claim: ModelClaim, finding: Finding) -> Judgement:
+def judged_before(claim: ModelClaim, judgement: Judgement, *, turned: bool = False) -> Judgement:
+    """What `against_persistence` found on a pair, as its comparison with the best model: one pair has one word.
+
+    Parameters
+    ----------
+    claim
+        The comparison of the model with persistence.
+    judgement
+        On `claim`.
+    turned
+        Persistence is compared with the model, instead of the model with persistence.
+    """
+    finding = judgement.finding
+    return _of_pair(claim.turned, finding.turned, CLAIMS) if turned else _of_pair(claim, finding, CLAIMS)
+
+
+def _of_pair(claim: ModelClaim, finding: Finding, counted: str) -> Judgement:
     verdict = compared(finding)
-    sentence = f"{_compared(claim, finding)}: {_grounds(claim, finding, PAIRS)}."
-    words = _qualified(verdict, finding, PAIRS, _untested(claim, finding))
+    sentence = f"{_compared(claim, finding)}: {_grounds(claim, finding, counted)}."
+    words = _qualified(verdict, finding, counted, _untested(claim, finding))
     return Judgement(verdict, words, claim.model, claim.other, finding, finding.p, sentence)
 
 
@@ -320,8 +337,8 @@ def _has_zero(claim: ModelClaim) -> bool:
 def _change(ratio: float) -> str:
     if not math.isfinite(ratio):
         return "not comparable"
-    return "equal" if ratio == 1 else f"{abs(ratio - 1):.1%} {'lower' if ratio < 1 else 'higher'}"
+    return "equal" if ratio == 1 else f"{fixed(100 * abs(ratio - 1), 1)}% {'lower' if ratio < 1 else 'higher'}"
 
 
 def _signed(ratio: float) -> str:
-    return f"{ratio - 1:+.1%}"
+    return f"{fixed(100 * (ratio - 1), 1, '+')}%"

@@ -51,6 +51,17 @@ def test_two_levels_that_differ_are_both_told() -> None:
     assert best_set([cell("lstm"), cell("gru")], own).startswith(said)
 
 
+def test_where_the_verdicts_say_otherwise_the_set_is_called_a_separate_test() -> None:
+    cells = [cell("lstm"), cell("gru"), cell("rnn")]
+    own = {"lstm": errors(1.0), "gru": errors(1.0, seed=1), "rnn": errors(3.0, seed=2)}
+    apart = " The set is a separate test: unlike the verdicts, it "
+    assert best_set(cells, own, undecided=["gru"], worse=["rnn"]).endswith("stored test targets).")
+    assert best_set(cells, own, undecided=["gru", "rnn"]).endswith(f").{apart}rules out rnn.")
+    assert best_set(cells, own, worse=["gru", "rnn"]).endswith(f").{apart}does not rule out gru.")
+    both = best_set(cells, own, undecided=["rnn"], worse=["gru"])
+    assert both.endswith(f").{apart}rules out rnn and does not rule out gru.")
+
+
 def test_a_report_says_it_for_each_dataset_on_both_pages(fake: Fake) -> None:
     rows = fake(datasets=("noisy-sine", "gbm"), points=400, lengths=(10,))
     summary = summarise(Source(rows, "results/fake"))

@@ -60,6 +60,13 @@ def test_each_question_is_answered(found: Summary) -> None:
     assert "Fitting one seed took between 0.80 ms" in text[COST]
 
 
+def test_one_fit_is_the_quickest_and_the_slowest_and_is_named_once(fake: Fake) -> None:
+    one = summary(fake(datasets=["noisy-sine"], models=["persistence"], lengths=(30,)))
+    (said,) = [sentence for sentence in one.sentences if sentence.startswith("Fitting one seed")]
+    assert said.startswith("Fitting one seed took 0.80 ms (persistence on noisy-sine)")
+    assert said.count("persistence") == 1
+
+
 def real(found: Summary, *rivals: tuple[str, ...] | None) -> str:
     """Whether the difference is real, with these rivals of the best models; `None`: there is nothing to compare."""
     sections = [
@@ -170,7 +177,10 @@ def test_claims_against_persistence_and_the_floor_are_one_family_and_those_again
     assert all(cell.beats_persistence is ClaimOutcome.HOLDS for cell in judged if cell.model != "persistence")
     adjacent = [cell for cell in chosen(found) if cell.why_not_best]
     assert len(adjacent) == 24
-    assert all("Holm over 48 pairs of models" in cell.why_not_best for cell in adjacent), "6 pairs of 4 models, 8 times"
+    counted = {cell.model: cell.why_not_best.partition("Holm over ")[2].partition(")")[0] for cell in adjacent}
+    pairs = "24 pairs of models"  # 3 pairs of 3 models, 8 times
+    assert counted == {"persistence": "64 claims", "linear-ar": pairs, "gru": pairs}
+    assert all(counted[cell.model] in cell.why_not_best for cell in adjacent)
 
 
 def test_only_the_length_that_validation_chose_is_judged(fake: Fake) -> None:

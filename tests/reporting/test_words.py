@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
+from bench.reporting.render import render
 from bench.reporting.source import Source
 from bench.reporting.summary import summarise
 from bench.reporting.tables import by_dataset, errors, ranking
-from bench.reporting.values import Bounds, CellSummary, Summary
+from bench.reporting.values import Bounds, CellSummary, Section, Summary
 from bench.stats.verdicts import Verdict
 from bench.store.schema import Rows, table
 
@@ -69,6 +71,44 @@ def check_next_to_best(cell: CellSummary) -> None:
     assert word == said or (said and "(Holm over " in cell.words_next_to_best)
 
 
+TURNED = {"better": "worse", "worse": "better"}
+
+
+def check_one_word(section: Section) -> None:
+    """A pair is called the same wherever it is compared, and no list takes back what a word says."""
+    best, reference = section.best, section.chosen("persistence")
+    assert best is not None
+    assert reference is not None
+    others = [cell for cell in section.cells if cell.chosen and cell is not best]
+    for cell in others if best is reference else []:
+        assert cell.words_next_to_best == cell.words.partition(";")[0]
+        assert "pairs of models" not in cell.why_not_best
+    if best is not reference:
+        word = best.words.partition(";")[0]
+        assert reference.words_next_to_best == TURNED.get(word, word)
+    worse = [cell.model for cell in others if cell.words_next_to_best == "worse"]
+    assert not {*worse} & {*section.rivals, *section.untested}
+    for _, told, models in (part.partition("not shown to differ from ") for part in section.statement.split(". ")):
+        assert not told or not {*worse} & {*re.split(", | and ", models)}
+    if section.best_set:
+        check_set(section.best_set, undecided=section.rivals, worse=worse)
+
+
+def check_set(said: str, *, undecided: Sequence[str], worse: Sequence[str]) -> None:
+    """Where the model confidence set says otherwise than the verdicts, it says that it is another test."""
+    wide, _, rest = said.partition(" with 95 % confidence")
+    narrow = wide if rest.startswith(" and with 90 %") else rest.partition(" with 90 %")[0]
+    out = [name for name in undecided if name not in names(narrow)]
+    kept = [name for name in worse if name in names(wide)]
+    told = said.partition("The set is a separate test: unlike the verdicts, it ")[2]
+    assert names(told) == {*out, *kept}, said
+    assert ("rules out" in told, "does not rule out" in told) == (bool(out), bool(kept)), said
+
+
+def names(text: str) -> set[str]:
+    return {*re.findall(r"linear-ar|\w+", text)} & {*MODELS}
+
+
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     key=st.integers(0, 2**32 - 1),
@@ -91,6 +131,7 @@ def test_every_interval_excludes_no_difference_exactly_where_the_word_says_so(
         return scale[model] * np.exp(spread * own.normal()) * gaps
 
     for section in summary(refit(rows, error)).sections:
+        check_one_word(section)
         for cell in section.cells:
             if cell.verdict not in (Verdict.REFERENCE, Verdict.NO_ROW):
                 check(cell)
@@ -113,6 +154,43 @@ def test_what_is_far_worse_on_five_seeds_is_worse(fake: Fake) -> None:
     assert section.statement.endswith("Every other model is worse. lstm is worse than persistence (RMSE 2.258).")
     assert "lstm" not in section.rivals
     assert "no skill" not in lstm.words
+
+
+@pytest.mark.parametrize(("best", "size", "key"), [("persistence", 7.0, 0), ("linear-ar", 1.6, 1)])
+def test_a_pair_with_persistence_is_judged_once(fake: Fake, best: str, size: float, key: int) -> None:
+    """Two seeds and 24 targets: Holm over the pairs alone would leave undecided what is worse than persistence."""
+    rows = fake(datasets=["TSLA"], models=MODELS[:3], lengths=[5], points=120, seeds=2)
+
+    def error(model: str, seed: int, count: int) -> np.ndarray:
+        own = np.random.default_rng(key).normal(size=count)
+        return 40 * (1 + 0.06 * seed) * np.abs(own + 2) if model == "lstm" else size * own
+
+    found = summary(refit(rows, error))
+    (section,) = found.sections
+    assert section.best.model == best
+    check_one_word(section)
+    (row,) = by_dataset(found).rows
+    assert (section.rivals, row[5].text) == ((), "no other model")
+    shown = {row[0].text: (row[-2].text.partition(";")[0], row[-1].text) for row in errors(section, name="x").rows}
+    if best == "persistence":
+        assert shown == {best: ("the reference", "the smallest"), **dict.fromkeys(MODELS[1:3], ("worse", "worse"))}
+    else:
+        assert shown["persistence"] == ("the reference", "worse")
+        assert shown["linear-ar"] == ("better", "the smallest")
+    assert "On every dataset every other model is worse than the best." in found.sentences
+
+
+def test_no_page_ends_a_sentence_with_a_blank_or_writes_a_number_of_many_digits(fake: Fake) -> None:
+    rows = fake(datasets=["TSLA"], models=MODELS[:3], lengths=[5], points=120, seeds=2)
+    huge = refit(rows, lambda _model, seed, count: 10.0 ** (9 + 3 * seed) * np.ones(count))
+    page, text = (str(render(summary(huge))[name]) for name in ("index.html", "report.md"))
+    assert re.search(r"−\d\.\d{3}e\+\d\d", text)
+    assert not re.search(r"\d{7,}\.\d", text)
+    page = re.sub(r"<(script|style|svg).*?</\1>| (data-order|href)=\S*", "", page, flags=re.DOTALL)  # what nobody reads
+    assert not re.search(r"(?<![\d.])\d{7,}\.\d", page)
+    text = str(render(summary(still(rows, jump=0.0)))["report.md"])
+    assert "nothing can be judged.\n" in text
+    assert not re.findall(r"\S +$", text, flags=re.MULTILINE)
 
 
 def test_where_all_are_worse_the_statement_does_not_say_no_skill(fake: Fake) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from scipy.signal import lfilter
@@ -7,7 +9,15 @@ from statsmodels.stats.multitest import multipletests
 
 from bench.stats.claims import ModelClaim, corrected, findings
 from bench.stats.ratios import over_seeds
-from bench.stats.verdicts import Subject, Verdict, against_best, against_persistence, at_floor, below_floor
+from bench.stats.verdicts import (
+    Subject,
+    Verdict,
+    against_best,
+    against_persistence,
+    at_floor,
+    below_floor,
+    judged_before,
+)
 from bench.stats.window_tests import over_window
 
 TARGETS = 300
@@ -229,6 +239,24 @@ def test_models_are_told_from_the_best_one_or_not() -> None:
     assert found[1].sentence.startswith("lstm is worse than gru: MSE ")
     assert "Holm over 3 pairs of models" in found[1].sentence, "the two that were tested, and the best"
     assert against_best([]) == ()
+
+
+def test_a_pair_that_was_judged_against_persistence_says_the_same_whichever_side_comes_first() -> None:
+    one, more = claim(0.8), [claim(1.0, seed=seed) for seed in range(1, 4)]
+    (judgement, *_) = against_persistence([Subject(each) for each in [one, *more]])
+    same, turned = judged_before(one, judgement), judged_before(one, judgement, turned=True)
+    assert (same.verdict, same.sentence) == (Verdict.BETTER, judgement.sentence)
+    assert (turned.verdict, turned.model, turned.other) == (Verdict.WORSE, "persistence", "lstm")
+    assert turned.p == same.p == judgement.p
+    assert turned.finding.low * same.finding.high == pytest.approx(1)
+    assert turned.finding.high * same.finding.low == pytest.approx(1)
+    assert turned.sentence.startswith("persistence is worse than lstm: MSE ")
+    assert "Holm over 4 claims" in turned.sentence
+
+
+def test_a_ratio_of_many_digits_is_told_with_an_exponent() -> None:
+    (judgement,) = against_persistence([Subject(claim(2.5e9))])
+    assert re.search(r"MSE \d\.\d{3}e\+11% higher \(95 % interval \+\d\.\d{3}e\+11% to ", judgement.sentence)
 
 
 def test_of_equal_models_the_best_by_chance_is_told_apart_at_most_one_time_in_twenty() -> None:
