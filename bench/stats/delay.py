@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import solve_triangular
 from scipy.special import ndtri
 
 from bench.array_types import FloatArray
@@ -124,7 +123,7 @@ def _own_past(moves: FloatArray, every: int, largest: int) -> FloatArray:
     criterion = len(times) * np.log(np.maximum(left, _EXPLAINED)) + 2 * np.arange(largest + 1)
     own = np.minimum.accumulate([np.inf, *np.diag(triangle) ** 2 / len(moves)])
     order = int(np.argmin(np.where(np.minimum(left, own) > _EXPLAINED, criterion, np.inf)))
-    return np.asarray(solve_triangular(triangle[:order, :order], shares[:order])) if order else np.zeros(0)
+    return np.asarray(np.linalg.solve(triangle[:order, :order], shares[:order])) if order else np.zeros(0)
 
 
 def _unexplained(moves: FloatArray, weights: FloatArray, every: int) -> FloatArray:
