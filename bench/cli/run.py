@@ -15,7 +15,6 @@ from bench import scratch
 from bench.api.folders import REPORTS, loaded, naming_lines, refuse_other_folder, results_of, up_to_date, write_report
 from bench.cells import Cell, expand
 from bench.cli.progress import duration, sink, writes_to_stdout
-from bench.cli.results_table import COLUMNS, results_table
 from bench.cli.terminal import STATUS, Interrupt, raising, say
 from bench.errors import InputError
 from bench.models import model_kinds
@@ -137,6 +136,8 @@ def _concluded(plan: Plan, outcome: Outcome, *, report: bool, quiet: bool) -> in
     """Print results, what did not finish and where the report is; the exit status."""
     waiting = _waiting(plan)
     if (plan.folder / "runs").is_dir():
+        from bench.cli.results_table import COLUMNS, results_table  # a dry run prints none
+
         runs = read(plan.folder, "runs", (*COLUMNS, *_CODE))
         say(results_table(runs, [cell.id for cell in plan.cells if cell.id not in waiting]), err=quiet)
         if older := _of_other_code(runs, plan, checkout()):

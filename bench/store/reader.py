@@ -73,7 +73,7 @@ class Stored:
 def read(folder: Path, table: str, columns: Sequence[str] | None = None) -> pa.Table:
     """All stored rows of `table`, with the explicit schema, ordered by cell id.
 
-    JoinedParts of a cell without a `runs` part are not stored, and not read.
+    Parts of a cell without a `runs` part are not stored, and not read.
 
     Parameters
     ----------
@@ -188,7 +188,8 @@ def _joined(table: str, parts: Mapping[str, pa.Table], columns: Sequence[str] | 
     """The rows of `parts` as one table; in one piece, since many small ones take long to compute with."""
     schema = ALL[table] if columns is None else pa.schema([ALL[table].field(name) for name in columns])
     same = (part if part.schema.equals(schema) else part.cast(schema) for part in parts.values())
-    rows: pa.Table = pa.concat_tables([schema.empty_table(), *same])
+    none = pa.Table.from_arrays([pa.nulls(0, field.type) for field in schema], schema=schema)  # pandas is not imported
+    rows: pa.Table = pa.concat_tables([none, *same])
     return rows.combine_chunks()
 
 
@@ -274,7 +275,7 @@ def gather(folder: Path) -> Gathered:
 
 
 def _of_other_cells(folder: Path, tables: Mapping[str, Rows]) -> Iterator[tuple[str, StoreError]]:
-    """JoinedParts whose rows name another cell than the `runs` part of their cell id does."""
+    """Parts whose rows name another cell than the `runs` part of their cell id does."""
     names = {table: _names(parts) for table, parts in tables.items()}
     for table in SCHEMAS.keys() - {"runs"}:
         for name, key in names[table].items():
