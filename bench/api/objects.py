@@ -11,7 +11,7 @@ import hashlib
 import inspect
 import pickle
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -396,11 +396,9 @@ def _text(place: str, given: Callable[..., Any]) -> str:
         return inspect.getsource(given)
     except (OSError, TypeError):  # a notebook knows the source of functions alone
         functions = [each for each in vars(given).values() if inspect.isfunction(each)]
-    try:
+    with suppress(OSError, TypeError):  # what neither knows is refused below
         if functions:
             return "\n".join(map(inspect.getsource, functions))
-    except (OSError, TypeError):
-        pass
     name = getattr(given, "__qualname__", listed([type(given).__name__]))
     raise InputError(
         f"{place}: expected source that can be read, which identifies its cells, got none of {name}; "

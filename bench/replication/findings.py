@@ -235,22 +235,22 @@ def level_of(intervals: int) -> float:
 
 def over(cases: Sequence[CaseFinding]) -> ClaimOutcome:
     """Of a claim that was made without a limit: one case against it is enough."""
-    outcomes = {each for _, each, _ in cases}
-    if not any(outcome.measured for outcome in outcomes):
-        return ClaimOutcome.NOT_MEASURED
-    if ClaimOutcome.FAILS in outcomes:
-        return ClaimOutcome.FAILS
-    return ClaimOutcome.HOLDS if outcomes == {ClaimOutcome.HOLDS} else ClaimOutcome.INCONCLUSIVE
+    return _decided(cases, by_one=ClaimOutcome.FAILS, by_all=ClaimOutcome.HOLDS)
 
 
 def somewhere(cases: Sequence[CaseFinding]) -> ClaimOutcome:
     """Of a claim about some cases: one for it is enough."""
+    return _decided(cases, by_one=ClaimOutcome.HOLDS, by_all=ClaimOutcome.FAILS)
+
+
+def _decided(cases: Sequence[CaseFinding], *, by_one: ClaimOutcome, by_all: ClaimOutcome) -> ClaimOutcome:
+    """`by_one` where any case says so, `by_all` where every case does."""
     outcomes = {each for _, each, _ in cases}
     if not any(outcome.measured for outcome in outcomes):
         return ClaimOutcome.NOT_MEASURED
-    if ClaimOutcome.HOLDS in outcomes:
-        return ClaimOutcome.HOLDS
-    return ClaimOutcome.FAILS if outcomes == {ClaimOutcome.FAILS} else ClaimOutcome.INCONCLUSIVE
+    if by_one in outcomes:
+        return by_one
+    return by_all if outcomes == {by_all} else ClaimOutcome.INCONCLUSIVE
 
 
 _IN_SENTENCES = {ClaimOutcome.INCONCLUSIVE: "is inconclusive"}

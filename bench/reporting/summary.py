@@ -220,16 +220,14 @@ class _Sections:
         dataset, horizon = own[0].dataset, own[0].horizon
         same_data = dataset not in self.different_data | self.mixed_data
         still = (dataset, horizon) in judged.still
+        why_untested = OTHER_DATA if not same_data else (STILL if still else "")
         summaries = {cell.at: self.cells.summary(cell, judged) for cell in own}
         cells = tuple(summaries.values())
         chosen = [cell for cell in own if summaries[cell.at].chosen]
-        top = best_of(chosen) if same_data and not still else None
+        top = None if why_untested else best_of(chosen)
         best = summaries[top.at] if top else None
-        against = (
-            [(cell.model, judged.against_best[cell.cell_id].finding.outcome) for cell in others(chosen, top)]
-            if top
-            else []
-        )
+        compared = others(chosen, top) if top else []
+        against = [(cell.model, judged.against_best[cell.cell_id].finding.outcome) for cell in compared]
         rivals = tuple(model for model, outcome in against if outcome.measured and outcome is not ClaimOutcome.FAILS)
         worse = tuple(model for model, outcome in against if outcome is ClaimOutcome.FAILS)
         untested = tuple(model for model, outcome in against if not outcome.measured)
@@ -249,15 +247,11 @@ class _Sections:
             rivals=rivals,
             untested=untested,
             same_data=same_data,
-            statement=statement(cells, best, rivals, untested=untested, persistence_rmse=persistence)
-            if same_data and not still
-            else OTHER_DATA
-            if not same_data
-            else STILL,
+            statement=why_untested or statement(cells, best, rivals, untested=untested, persistence_rmse=persistence),
             curves=tuple(self._curves(cells)),
             tuned=tuple(tuned(rows) for cell in cells if cell.chosen and (rows := self.trials.get(cell.cell_id or ""))),
             trace=None if self.tasks.get(dataset) == "classify" else self._trace(chosen),
-            best_set=best_set(cells, self.losses, undecided=rivals, worse=worse) if same_data and not still else "",
+            best_set="" if why_untested else best_set(cells, self.losses, undecided=rivals, worse=worse),
             still=still,
             task=self.tasks.get(dataset) or "forecast",
         )
