@@ -39,7 +39,7 @@ def decimals(values: Iterable[float | None], digits: int = 4) -> int | None:
 
 
 LARGE = 1e6
-"""From here on a number is written with an exponent: so many digits before the point tell nobody more."""
+"""From here on a number is written with an exponent: more digits before the point help nobody."""
 
 
 def fixed(value: float, places: int, sign: str = "") -> str:

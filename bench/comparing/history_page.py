@@ -139,7 +139,7 @@ def _lacking(one: MetricSeries) -> Iterator[str]:
     if one.partial:
         least = min(one.partial, key=lambda point: point.replicates / (point.replicates + point.failed))
         share = f"{least.replicates} of {least.replicates + least.failed}"
-        who = f"{len(one.partial)} of {len(one.points)} values {'tells' if len(one.partial) == 1 else 'tell'}"
+        who = f"{len(one.partial)} of {len(one.points)} values {'covers' if len(one.partial) == 1 else 'cover'}"
         yield f"{who} only the replicates that are ok and finite, {share} at the least"
 
 

@@ -11,8 +11,8 @@ Three bounds, each of which an improvement may go beyond:
   that old and new errors are of the same targets only makes the difference smaller. The bound is one-sided, at `alpha`
   over all cells of the comparison (Bonferroni).
 
-An improvement has been found significant before it comes here: two runs of equal code are told to be too good even more
-rarely than to be improved.
+An improvement has been found significant before it comes here: two runs of equal code are called too good even
+more rarely than improved.
 """
 
 from __future__ import annotations

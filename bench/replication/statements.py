@@ -249,7 +249,7 @@ def _ratio_says(ratio: float, low: float, high: float) -> str:
 
 
 NEARLY_EQUAL = 0.05
-"""Two errors are alike where what is explained differs by less than this twentieth of what can be."""
+"""Two errors are close where what is explained differs by less than this twentieth of what can be."""
 
 SOLVED = 0.9
 """A task is solved where more than this share is explained of what can be."""

@@ -96,7 +96,7 @@ def best_set(
     """Which of the chosen cells of one dataset may be the best, at both `LEVELS`.
 
     Empty where fewer than two of them have stored predictions at the same test targets, and where these are too few.
-    Where the verdicts leave a model `undecided` that the set rules out, or the other way round, this is told.
+    Where the verdicts leave a model `undecided` that the set rules out, or the other way round, the sentence says so.
     """
     names, own = _aligned(cells, losses)
     if len(names) < 2:

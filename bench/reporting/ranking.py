@@ -23,7 +23,7 @@ def standings(
     the others its mean would lie lower, though it is better nowhere. `left_out` names it.
 
     Errors of different datasets are normalised by dividing each by that of persistence there. Times are combined as
-    their geometric mean: a factor of two counts alike on every dataset. A model is on the front when every other
+    their geometric mean: a factor of two counts the same on every dataset. A model is on the front when every other
     that has an error as small takes longer. Times are the probe's where one machine probed all of these cells, else
     the run's: the two do not compare.
     """

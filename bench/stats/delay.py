@@ -51,7 +51,7 @@ class Delay:
 
     @property
     def shown(self) -> bool:
-        """Whether the steps are told: a significant lag after the truth is, only where it is better than no lag."""
+        """Whether the steps are shown: a significant lag after the truth is, only where it is better than no lag."""
         return self.significant and (self.late or self.steps <= 0)
 
 

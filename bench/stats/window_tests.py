@@ -20,7 +20,7 @@ FEWEST_TARGETS = 15
 TARGETS_PER_STEP = 10
 
 _NEAR_UNIT_ROOT = 0.985
-"""Persistence beyond this cannot be told from a random walk in a window of some hundred targets."""
+"""Persistence beyond this cannot be distinguished from a random walk in a window of some hundred targets."""
 
 
 _HEAVIEST = 3.0

@@ -21,6 +21,7 @@ from bench.data.files.reading import FILE
 from bench.errors import DataError
 
 TIMES = max(1, int(os.environ.get("BENCH_CHAOS", "16")) // 100)
+"""How often the mutations of each file are repeated: a results folder takes a hundred times as long as a data file."""
 FILES = Path(__file__).parents[1] / "data" / "files"
 SAID = ("read with", "newest first")
 STARTS = [datetime(2024, 1, 1) + timedelta(hours=hour) for hour in range(200)]

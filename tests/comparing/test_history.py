@@ -130,7 +130,7 @@ def test_a_value_of_some_replicates_says_so(tmp_path: Path) -> None:
     (point,) = series[0].points
     assert (point.value, point.replicates, point.failed) == (pytest.approx(1.0), 1, 2)
     (said,) = failures(series)
-    assert said.endswith("1 of 1 values tells only the replicates that are ok and finite, 1 of 3 at the least.")
+    assert said.endswith("1 of 1 values covers only the replicates that are ok and finite, 1 of 3 at the least.")
     assert said in write(series, [], tmp_path / "out", level=0.01).read_text(encoding="utf-8")
 
 

@@ -232,8 +232,8 @@ def _load(path: Path, layout: CsvLayout, columns: Sequence[int]) -> list[Any]:
         _refuse_shape(path, layout, error)
     if _has_quotes(path) and (rows := _checked(path, layout)) != table.num_rows:
         raise DataError(
-            f"{path}: expected quotes that all readers take alike, got {rows} rows by one and {table.num_rows} by "
-            "another; quote whole values"
+            f"{path}: expected quotes that all readers take the same way, got {rows} rows by one and "
+            f"{table.num_rows} by another; quote whole values"
         )
     return [_trimmed(table[name]) for name in wanted]
 

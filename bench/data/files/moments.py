@@ -245,7 +245,7 @@ def _refuse(texts: Any, first: str) -> NoReturn:
 
 
 def _localized(time: NDArray[Any], timezone: str) -> NDArray[Any]:
-    """Local times in UTC; an hour that a clock change repeats is told apart by its order.
+    """Local times in UTC; an hour that a clock change repeats is resolved by its order.
 
     Raises
     ------

@@ -96,7 +96,7 @@ def short(name: str, longest: int = 24) -> str:
 
 
 LONGEST = 40
-"""Characters of a name that must be told apart from others that begin alike."""
+"""Characters of a name that must differ from others with the same beginning."""
 
 
 def distinct(names: Sequence[str]) -> list[str]:
