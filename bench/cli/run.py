@@ -115,6 +115,7 @@ def _foreseen(plan: Plan, jobs: int) -> str:
     to_run = [cell for cell in plan.pending if not plan.blocked(cell)]
     kept = plan.stored.keys() - {cell.id for cell in plan.pending}
     groups = grouped(plan)
+    rows: list[tuple[str, ...]]
     if len(plan.cells) > BY_NAME:
         rows = [(plural(len(own), "cell"), _said(plan, cause, own, jobs), shared(plan, own)) for cause, own in groups]
     else:

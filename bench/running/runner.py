@@ -244,9 +244,9 @@ class _Run:
         for cell_id in self.plan.outdated_by(what):
             self.writer.supersede(cell_id)
         self.finished[cell.id] = what
-        seconds = _seconds(rows)
-        if what.train_windows is not None:
-            self.plan.estimator.observe(cell, what.train_windows, seconds)
+        now, seconds = summary(rows["runs"]), _seconds(rows)
+        if now.train_windows is not None:
+            self.plan.estimator.observe(cell, now.train_windows, seconds)
         self._notify(cell, what, seconds)
 
     @contextmanager
