@@ -126,9 +126,11 @@ def _foreseen(plan: Plan, jobs: int) -> str:
     notes = dict.fromkeys(note for cell in to_run for note in _notes(cell))
     count = len(plan.pending) - len(to_run)
     without = f", {count} without data" if count else ""
+    extended = sum(bool(cell.finished) for cell in to_run)
+    partly = f" ({extended} in part)" if extended else ""
     lines = "\n".join([columns(rows), *([""] if notes else []), *notes])
     return (
-        f"{lines}\n\n{plural(len(plan.cells), 'cell')}, {len(kept)} stored, {len(to_run)} to run{without}: "
+        f"{lines}\n\n{plural(len(plan.cells), 'cell')}, {len(kept)} stored, {len(to_run)} to run{partly}{without}: "
         f"about {duration(plan.estimate_s(jobs))} with --jobs {jobs}"
     )
 

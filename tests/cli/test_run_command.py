@@ -286,6 +286,7 @@ def test_a_dry_run_and_a_run_say_why_each_cell_runs(bench: Bench, folder: Path) 
     reported = bench("run", "tiny.yaml", "--dry-run").out
     assert "noise × mean, L=3, h=1         extended by 1 seed, about" in reported
     assert "noise × persistence, L=3, h=1  new, about" in reported
+    assert "\n8 cells, 0 stored, 8 to run (2 in part): about" in reported
     ended = bench("run", "tiny.yaml", "--no-report", "--progress", "none")
     assert ended.err == "to run: 6 cells new; 2 cells extended by 1 seed\n"
     assert "stored: ok\n" in (reported := bench("run", "tiny.yaml", "--dry-run").out)
