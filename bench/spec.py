@@ -165,8 +165,12 @@ class Tuning(Frozen):
     trials: Count = Field(20, description="Hyperparameter sets to try.")
     batch: Count = Field(8, description="Trials requested and trained together as banks.")
     epochs: Count | None = Field(None, description="Epochs of one trial, at most; null for the training's epochs.")
-    sampler: Literal["tpe", "random"] = Field("tpe", description="How the next trials are chosen.")
-    pruner: Literal["hyperband", "median", "none"] = Field("hyperband", description="How poor trials end early.")
+    sampler: Literal["tpe", "random", "qmc"] = Field(
+        "tpe", description="How the next trials are chosen; qmc: spread evenly (Sobol), whatever earlier ones gave."
+    )
+    pruner: Literal["hyperband", "halving", "median", "none"] = Field(
+        "hyperband", description="How poor trials end early."
+    )
     models: Annotated[tuple[Name, ...], Field(min_length=1)] | None = Field(
         None, description="Ids of the models to tune, which may be globs; null for all."
     )

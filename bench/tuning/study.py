@@ -12,24 +12,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-    distribution_to_json,
-)
+from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.trial import Trial, TrialState
 
-from bench import seeds
 from bench.cells import Cell
-from bench.models.base import Choice, FloatRange, ModelKind, SearchRange
-from bench.protocol.windows import TrainingData
-from bench.spec import Tuning
+from bench.models.base import ModelKind
+from bench.protocol.windows import TrainingData, shape_of
 from bench.store.schema import Status
 from bench.training.fit import train
 from bench.training.members import Fit, Member, group
 from bench.tuning.candidates import Candidate, defaults, resolve, space, winner
+from bench.tuning.search import distribution_of, new_study
 from bench.work_clock import work_s
 
 
@@ -110,15 +103,15 @@ def tune(
     if not cell.tuning:
         raise ValueError("this cell is not to be tuned: cell.tuning is None")
     started = work_s()
-    study = _study(cell, cell.tuning)
-    distributions = {name: _distribution(choices) for name, choices in space(kind, cell).items()}
+    distributions = {name: distribution_of(choices) for name, choices in space(kind, cell).items()}
+    study = new_study(cell, cell.tuning, distributions)
     study.enqueue_trial(defaults(kind, cell))
     finished: list[FinishedTrial] = []
     known_s = 0.0
     while len(finished) < cell.tuning.trials:
         size = min(cell.tuning.batch, cell.tuning.trials - len(finished))
         trials = [study.ask(distributions) for _ in range(size)]
-        fits = _known_fits(kind, cell, trials, log.earlier)
+        fits = _known_fits(kind, cell, trials, earlier=log.earlier, data=data)
         known_s += sum(fit.fit_s for fit in fits)
         fits = fits or _fit_trials(kind, cell, trials, data=data, device=device, deadline=deadline)
         batch = [_finish(study, trial, fit) for trial, fit in zip(trials, fits, strict=True)]
@@ -129,7 +122,12 @@ def tune(
 
 
 def _known_fits(
-    kind: ModelKind, cell: Cell, trials: Sequence[Trial], earlier: Sequence[Mapping[str, Any]]
+    kind: ModelKind,
+    cell: Cell,
+    trials: Sequence[Trial],
+    *,
+    earlier: Sequence[Mapping[str, Any]],
+    data: TrainingData,
 ) -> list[Fit]:
     """The fits of an earlier attempt at the very same `trials`, reported to the pruner as they were; or none.
 
@@ -144,7 +142,8 @@ def _known_fits(
     ]
     if len(fits) < len(trials):
         return []
-    for positions in group([_member(kind, cell, trial) for trial in trials]) if kind.gradient else ():
+    members = [_member(kind, cell, trial) for trial in trials]
+    for positions in _groups(kind, cell, members, data) if kind.gradient else ():
         for epoch in range(max(fits[position].epochs for position in positions)):
             for position in positions:
                 fit = fits[position]
@@ -171,7 +170,7 @@ def _fit_trials(
 ) -> list[Fit]:
     members = [_member(kind, cell, trial) for trial in trials]
     fits: dict[int, Fit] = {}
-    for positions in group(members):
+    for positions in _groups(kind, cell, members, data):
         bank = [members[position] for position in positions]
 
         def prune(k: int, epoch: int, validation_mse: float, positions: list[int] = positions) -> bool:
@@ -182,6 +181,21 @@ def _fit_trials(
         trained = train(kind, bank, data, device=device, deadline=deadline, observer=prune)
         fits |= dict(zip(positions, trained.fits, strict=True))
     return [fits[position] for position in range(len(trials))]
+
+
+def _groups(kind: ModelKind, cell: Cell, members: Sequence[Member], data: TrainingData) -> list[list[int]]:
+    """Positions of the `members` of each bank, in the order in which the banks are trained.
+
+    Successive halving compares a trial with those that were there before: the banks of the smallest networks are trained
+    first, so that the costly ones go on only where they are better than all that was cheap.
+    """
+    groups = group(members)
+    if kind.gradient and cell.tuning and cell.tuning.pruner == "halving":
+        from bench.training.bank import weight_count  # torch: only where a gradient is needed
+
+        shape = shape_of(data, members[0].training)
+        groups.sort(key=lambda positions: weight_count(kind, shape, members[positions[0]]))
+    return groups
 
 
 def _member(kind: ModelKind, cell: Cell, trial: Trial) -> Member:
@@ -201,36 +215,3 @@ def _state(fit: Fit) -> TrialState:
     if fit.status is not Status.OK:
         return TrialState.FAIL
     return TrialState.PRUNED if fit.pruned else TrialState.COMPLETE
-
-
-def _study(cell: Cell, settings: Tuning) -> optuna.Study:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    # Hyperband deals trials to brackets by a hash of the study's name: a fixed name keeps a cell reproducible.
-    return optuna.create_study(
-        study_name=cell.id, direction="minimize", sampler=_sampler(cell, settings), pruner=_pruner(cell, settings)
-    )
-
-
-def _sampler(cell: Cell, settings: Tuning) -> optuna.samplers.BaseSampler:
-    seed = seeds.integer(cell.seed, "tuning") % 2**32
-    if settings.sampler == "random":
-        return optuna.samplers.RandomSampler(seed=seed)
-    startup = max(4, min(10, settings.trials // 3))
-    return optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup, constant_liar=True)
-
-
-def _pruner(cell: Cell, settings: Tuning) -> optuna.pruners.BasePruner:
-    epochs = settings.epochs or cell.training.epochs
-    if settings.pruner == "hyperband":
-        return optuna.pruners.HyperbandPruner(min_resource=1, max_resource=epochs, reduction_factor=3)
-    if settings.pruner == "median":
-        return optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=max(1, epochs // 10))
-    return optuna.pruners.NopPruner()
-
-
-def _distribution(choices: SearchRange) -> BaseDistribution:
-    if isinstance(choices, Choice):
-        return CategoricalDistribution(choices.options)
-    if isinstance(choices, FloatRange):
-        return FloatDistribution(choices.low, choices.high, log=choices.log)
-    return IntDistribution(choices.low, choices.high, log=choices.log)

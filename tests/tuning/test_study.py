@@ -59,6 +59,12 @@ def timeless(trial):
     return {name: value for name, value in row.items() if name != "duration_s"}
 
 
+def _weights(layers, hidden):
+    """Of torch's RNN of one input, and a linear map to one value."""
+    own = torch.nn.RNN(1, hidden, num_layers=layers), torch.nn.Linear(hidden, 1)
+    return sum(weight.numel() for module in own for weight in module.parameters())
+
+
 @pytest.fixture(scope="module")
 def tuned(data):
     return tune(MODELS["rnn"], cell(), data)
@@ -130,7 +136,7 @@ class TestStudy:
         assert [t.overrides for t in again.trials] == [t.overrides for t in tuned.trials]
         assert [t.fit.validation_mses for t in again.trials] == [t.fit.validation_mses for t in tuned.trials]
 
-    @pytest.mark.parametrize("pruner", ["hyperband", "median"])
+    @pytest.mark.parametrize("pruner", ["hyperband", "halving", "median"])
     def test_pruned_trials_are_told_and_never_win_over_complete_ones(self, data, pruner):
         long = cell(trials=12, batch=4, epochs=9, pruner=pruner)
         result = tune(MODELS["rnn"], long, data)
@@ -151,7 +157,16 @@ class TestStudy:
         assert len(result.trials) == 5
         assert math.isfinite(result.trials[-1].fit.validation_mse)
 
-    @pytest.mark.parametrize("settings", [{"pruner": "hyperband"}, {"pruner": "median"}, {"sampler": "random"}])
+    @pytest.mark.parametrize(
+        "settings",
+        [
+            {"pruner": "hyperband"},
+            {"pruner": "median"},
+            {"sampler": "random"},
+            {"sampler": "qmc", "pruner": "halving"},
+            {"sampler": "tpe", "pruner": "halving"},
+        ],
+    )
     def test_a_study_that_was_ended_goes_on_as_if_it_never_had(self, data, settings):
         one = cell(trials=12, batch=4, epochs=9, **settings)
         whole = tune(MODELS["rnn"], one, data)
@@ -164,6 +179,34 @@ class TestStudy:
         assert list(map(timeless, again.trials)) == list(map(timeless, whole.trials))
         assert again.best == whole.best
         assert again.tuning_s > sum(trial.fit.fit_s for trial in whole.trials[:8])
+
+    def test_halving_trains_the_banks_of_small_networks_first_and_all_trials_of_a_shape_as_one(self, data):
+        one = cell(trials=16, batch=16, epochs=9, sampler="qmc", pruner="halving")
+        trained = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(study, "train", lambda *args, **options: trained.append(args[1]) or train(*args, **options))
+            trials = tune(MODELS["rnn"], one, data).trials
+        shapes = [(bank[0].parameters.layers, bank[0].parameters.hidden_size) for bank in trained]
+        numbers = [_weights(*shape) for shape in shapes]
+        assert numbers == sorted(numbers)
+        assert len(set(shapes)) == len(shapes), "one bank for each shape"
+        assert sum(map(len, trained)) == 16
+        assert [trial.number for trial in trials] == list(range(16))
+
+    def test_halving_lets_one_trial_in_three_of_a_rung_go_on_and_compares_as_they_come(self, data):
+        """The rule of Li et al., "A system for massively parallel hyperparameter tuning", 2020, on the stored rows."""
+        one = cell(trials=16, batch=16, epochs=9, sampler="qmc", pruner="halving")
+        result = tune(MODELS["rnn"], one, data)
+        by_weights = sorted(result.trials, key=lambda t: _weights(t.overrides["layers"], t.overrides["hidden_size"]))
+        for rung in (1, 3):
+            seen = []
+            for trial in by_weights:
+                if trial.fit.epochs < rung:
+                    continue
+                error = trial.fit.validation_mses[rung - 1]
+                seen.append(error)
+                goes_on = error <= sorted(seen)[max(1, len(seen) // 3) - 1]
+                assert (trial.fit.epochs > rung) == goes_on, (rung, trial.number)
 
     def test_trials_of_other_values_are_not_taken_for_the_studys_own(self, data):
         one = cell(trials=4)
