@@ -232,11 +232,6 @@ def initialised(kind: ModelKind, shape: Shape, member: Member) -> nn.Module:
     return module
 
 
-def weight_count(kind: ModelKind, shape: Shape, member: Member) -> int:
-    """Numbers that are trained in the module of `member`."""
-    return sum(weight.numel() for weight in initialised(kind, shape, member).parameters() if weight.requires_grad)
-
-
 def _stepper(modules: Sequence[nn.Module], shape: Shape, members: Sequence[Member], *, device: torch.device) -> Stepper:
     loss = loss_of(shape, members[0].training)
     reason = why_not(modules[0], shape)

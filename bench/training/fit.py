@@ -5,7 +5,7 @@ the `shapes` column of `runs`.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -34,9 +34,45 @@ def fit(bank: Bank, *, observer: Observer = never_stop) -> list[Fit]:
     OutOfTime
         The bank's deadline passed.
     """
-    fits = [Fit() for _ in range(len(bank))]
-    live = list(range(len(bank)))
-    for epoch in range(1, bank.settings.epochs + 1):
+    fitting = Fitting(bank, observer)
+    fitting.until(bank.settings.epochs)
+    bank.restore()
+    return fitting.fits
+
+
+class Fitting:
+    """The training of `bank`, which may pause after any epoch, as `fit` describes it.
+
+    `fits` are those of its members so far, and `live` the numbers of those that go on.
+    """
+
+    def __init__(self, bank: Bank, observer: Observer = never_stop) -> None:
+        self.bank = bank
+        self.fits = [Fit() for _ in range(len(bank))]
+        self.live = list(range(len(bank)))
+        self._observer = observer
+        self._epochs = 0
+
+    def until(self, epoch: int) -> None:
+        """Train the live members up to this epoch, from 1.
+
+        Raises
+        ------
+        OutOfTime
+            The bank's deadline passed.
+        """
+        while self.live and self._epochs < min(epoch, self.bank.settings.epochs):
+            self._epochs += 1
+            self._train_epoch(self._epochs)
+
+    def prune(self, members: Iterable[int]) -> None:
+        """End these live members as poor."""
+        for k in members:
+            self.live.remove(k)
+            self.fits[k].pruned = True
+
+    def _train_epoch(self, epoch: int) -> None:
+        bank, fits, live = self.bank, self.fits, self.live
         started = work_s()
         losses = bank.train_epoch(live)
         validation_errors = bank.validate()
@@ -47,11 +83,7 @@ def fit(bank: Bank, *, observer: Observer = never_stop) -> list[Fit]:
             _record(fits[k], epoch, float(loss), error, chooses=bank.validation_chooses)
         if better := [k for k in live if fits[k].best_epoch == epoch]:
             bank.keep(better)
-        live = [k for k in live if _goes_on(k, fits[k], bank.settings, observer)]
-        if not live:
-            break
-    bank.restore()
-    return fits
+        self.live = [k for k in live if _goes_on(k, fits[k], bank.settings, self._observer)]
 
 
 def _record(fit: Fit, epoch: int, loss: float, error: float | None, *, chooses: bool) -> None:

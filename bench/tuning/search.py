@@ -19,12 +19,6 @@ from bench.cells import Cell
 from bench.models.base import Choice, FloatRange, SearchRange
 from bench.spec import Tuning
 
-REDUCTION = 3
-"""Of the trials that reach a rung, one in so many goes on."""
-
-HALVINGS = 2
-"""Rungs at which successive halving compares trials before their last epoch."""
-
 
 def new_study(cell: Cell, settings: Tuning, space: Mapping[str, BaseDistribution]) -> optuna.Study:
     """A study in memory of `cell`, whose trials vary what is in `space`."""
@@ -52,30 +46,17 @@ def _pruner(cell: Cell, settings: Tuning) -> optuna.pruners.BasePruner:
     epochs = settings.epochs or cell.training.epochs
     if settings.pruner == "hyperband":
         return optuna.pruners.HyperbandPruner(min_resource=1, max_resource=epochs, reduction_factor=3)
-    if settings.pruner == "halving":
-        return optuna.pruners.SuccessiveHalvingPruner(
-            min_resource=first_rung(epochs), reduction_factor=REDUCTION, min_early_stopping_rate=0
-        )
     if settings.pruner == "median":
         return optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=max(1, epochs // 10))
-    return optuna.pruners.NopPruner()
-
-
-def first_rung(epochs: int) -> int:
-    """The epoch after which successive halving first compares trials of `epochs`; each further rung is `REDUCTION` later.
-
-    >>> first_rung(100), first_rung(5)
-    (11, 1)
-    """
-    return max(1, epochs // REDUCTION**HALVINGS)
+    return optuna.pruners.NopPruner()  # also where trials are halved: Optuna compares one at a time
 
 
 class Sobol(optuna.samplers.BaseSampler):
     """Trials spread evenly over the whole space, whatever earlier ones gave: a scrambled Sobol sequence.
 
     A. B. Owen, "Scrambling Sobol' and Niederreiter–Xing points", 1998. Optuna's own draws choices at random, and
-    every value of the trials that are requested before one is complete. Each choice is one of equal parts of its axis, so
-    the trials of a study are of all combinations of choices in nearly equal numbers.
+    every value of the trials that are requested before one is complete. Each choice is one of equal parts of its axis,
+    so the trials of a study are of all combinations of choices in nearly equal numbers.
 
     Parameters
     ----------

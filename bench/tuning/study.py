@@ -17,11 +17,12 @@ from optuna.trial import Trial, TrialState
 
 from bench.cells import Cell
 from bench.models.base import ModelKind
-from bench.protocol.windows import TrainingData, shape_of
+from bench.protocol.windows import TrainingData
 from bench.store.schema import Status
 from bench.training.fit import train
 from bench.training.members import Fit, Member, group
 from bench.tuning.candidates import Candidate, defaults, resolve, space, winner
+from bench.tuning.halving import fit_by_halving, renumbered
 from bench.tuning.search import distribution_of, new_study
 from bench.work_clock import work_s
 
@@ -111,7 +112,7 @@ def tune(
     while len(finished) < cell.tuning.trials:
         size = min(cell.tuning.batch, cell.tuning.trials - len(finished))
         trials = [study.ask(distributions) for _ in range(size)]
-        fits = _known_fits(kind, cell, trials, earlier=log.earlier, data=data)
+        fits = _known_fits(kind, cell, trials, log.earlier)
         known_s += sum(fit.fit_s for fit in fits)
         fits = fits or _fit_trials(kind, cell, trials, data=data, device=device, deadline=deadline)
         batch = [_finish(study, trial, fit) for trial, fit in zip(trials, fits, strict=True)]
@@ -122,12 +123,7 @@ def tune(
 
 
 def _known_fits(
-    kind: ModelKind,
-    cell: Cell,
-    trials: Sequence[Trial],
-    *,
-    earlier: Sequence[Mapping[str, Any]],
-    data: TrainingData,
+    kind: ModelKind, cell: Cell, trials: Sequence[Trial], earlier: Sequence[Mapping[str, Any]]
 ) -> list[Fit]:
     """The fits of an earlier attempt at the very same `trials`, reported to the pruner as they were; or none.
 
@@ -142,8 +138,7 @@ def _known_fits(
     ]
     if len(fits) < len(trials):
         return []
-    members = [_member(kind, cell, trial) for trial in trials]
-    for positions in _groups(kind, cell, members, data) if kind.gradient else ():
+    for positions in group([_member(kind, cell, trial) for trial in trials]) if kind.gradient else ():
         for epoch in range(max(fits[position].epochs for position in positions)):
             for position in positions:
                 fit = fits[position]
@@ -169,33 +164,20 @@ def _fit_trials(
     kind: ModelKind, cell: Cell, trials: Sequence[Trial], *, data: TrainingData, device: str, deadline: float
 ) -> list[Fit]:
     members = [_member(kind, cell, trial) for trial in trials]
+
+    def report(number: int, epoch: int, validation_mse: float) -> bool:
+        trials[number].report(validation_mse, epoch)
+        return trials[number].should_prune()
+
+    if kind.gradient and cell.tuning and cell.tuning.pruner == "halving":
+        return fit_by_halving(kind, members, data, device=device, deadline=deadline, observer=report)
     fits: dict[int, Fit] = {}
-    for positions in _groups(kind, cell, members, data):
+    for positions in group(members):
         bank = [members[position] for position in positions]
-
-        def prune(k: int, epoch: int, validation_mse: float, positions: list[int] = positions) -> bool:
-            trial = trials[positions[k]]
-            trial.report(validation_mse, epoch)
-            return trial.should_prune()
-
-        trained = train(kind, bank, data, device=device, deadline=deadline, observer=prune)
+        observer = renumbered(report, positions)
+        trained = train(kind, bank, data, device=device, deadline=deadline, observer=observer)
         fits |= dict(zip(positions, trained.fits, strict=True))
     return [fits[position] for position in range(len(trials))]
-
-
-def _groups(kind: ModelKind, cell: Cell, members: Sequence[Member], data: TrainingData) -> list[list[int]]:
-    """Positions of the `members` of each bank, in the order in which the banks are trained.
-
-    Successive halving compares a trial with those that were there before: the banks of the smallest networks are trained
-    first, so that the costly ones go on only where they are better than all that was cheap.
-    """
-    groups = group(members)
-    if kind.gradient and cell.tuning and cell.tuning.pruner == "halving":
-        from bench.training.bank import weight_count  # torch: only where a gradient is needed
-
-        shape = shape_of(data, members[0].training)
-        groups.sort(key=lambda positions: weight_count(kind, shape, members[positions[0]]))
-    return groups
 
 
 def _member(kind: ModelKind, cell: Cell, trial: Trial) -> Member:

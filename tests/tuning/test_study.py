@@ -15,10 +15,12 @@ from bench.models import MODELS
 from bench.models.base import Choice, FloatRange, IntegerRange
 from bench.protocol.windows import Parts, TrainingData, evaluation_windows, train_windows
 from bench.spec import Entry, Split, Training, Tuning
-from bench.store.schema import table
-from bench.training.fit import train
-from bench.tuning import study
+from bench.store.schema import Status, table
+from bench.training.fit import Fitting, train
+from bench.training.members import Fit
+from bench.tuning import halving, study
 from bench.tuning.candidates import containing, defaults, departures, resolve, space
+from bench.tuning.halving import better_half
 from bench.tuning.journal import record, study_name
 from bench.tuning.study import StudyLog, trial_row, tune
 from bench.work_clock import work_s
@@ -57,12 +59,6 @@ def cell(kind="rnn", stated=(), **tuning):
 def timeless(trial):
     row = trial_row(trial)
     return {name: value for name, value in row.items() if name != "duration_s"}
-
-
-def _weights(layers, hidden):
-    """Of torch's RNN of one input, and a linear map to one value."""
-    own = torch.nn.RNN(1, hidden, num_layers=layers), torch.nn.Linear(hidden, 1)
-    return sum(weight.numel() for module in own for weight in module.parameters())
 
 
 @pytest.fixture(scope="module")
@@ -174,39 +170,51 @@ class TestStudy:
         trained = []
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(study, "train", lambda *args, **options: trained.append(args) or train(*args, **options))
+            halve = study.fit_by_halving
+            patch.setattr(study, "fit_by_halving", lambda *args, **rest: trained.append(args) or halve(*args, **rest))
             again = tune(MODELS["rnn"], one, data, log=StudyLog(earlier=earlier))
         assert sum(len(members) for _, members, _ in trained) == 4
         assert list(map(timeless, again.trials)) == list(map(timeless, whole.trials))
         assert again.best == whole.best
         assert again.tuning_s > sum(trial.fit.fit_s for trial in whole.trials[:8])
 
-    def test_halving_trains_the_banks_of_small_networks_first_and_all_trials_of_a_shape_as_one(self, data):
-        one = cell(trials=16, batch=16, epochs=9, sampler="qmc", pruner="halving")
-        trained = []
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(study, "train", lambda *args, **options: trained.append(args[1]) or train(*args, **options))
-            trials = tune(MODELS["rnn"], one, data).trials
-        shapes = [(bank[0].parameters.layers, bank[0].parameters.hidden_size) for bank in trained]
-        numbers = [_weights(*shape) for shape in shapes]
-        assert numbers == sorted(numbers)
-        assert len(set(shapes)) == len(shapes), "one bank for each shape"
-        assert sum(map(len, trained)) == 16
-        assert [trial.number for trial in trials] == list(range(16))
+    def test_halving_ends_the_worse_half_at_each_rung_whatever_their_shapes(self, data):
+        """The rule of Jamieson & Talwalkar (2016), followed by a loop over unpruned trials of the same values."""
+        one = cell(trials=13, batch=13, epochs=16, sampler="qmc", pruner="halving")
+        halved = tune(MODELS["rnn"], one, data).trials
+        whole = tune(MODELS["rnn"], replace(one, tuning=one.tuning.model_copy(update={"pruner": "none"})), data).trials
+        assert [trial.overrides for trial in halved] == [trial.overrides for trial in whole]
+        lasts, left = [16] * 13, list(range(13))
+        for rung in (1, 2, 4, 8):
+            left.sort(key=lambda number: min(whole[number].fit.validation_mses[:rung]))
+            for number in left[(len(left) + 1) // 2 :]:
+                lasts[number] = rung
+            left = left[: (len(left) + 1) // 2]
+        assert [trial.fit.epochs for trial in halved] == lasts
+        assert [trial.state for trial in halved] == ["complete" if last == 16 else "pruned" for last in lasts]
+        for trial, full in zip(halved, whole, strict=True):
+            assert trial.fit.validation_mses == pytest.approx(full.fit.validation_mses[: trial.fit.epochs], rel=1e-4)
 
-    def test_halving_lets_one_trial_in_three_of_a_rung_go_on_and_compares_as_they_come(self, data):
-        """The rule of Li et al., "A system for massively parallel hyperparameter tuning", 2020, on the stored rows."""
-        one = cell(trials=16, batch=16, epochs=9, sampler="qmc", pruner="halving")
-        result = tune(MODELS["rnn"], one, data)
-        by_weights = sorted(result.trials, key=lambda t: _weights(t.overrides["layers"], t.overrides["hidden_size"]))
-        for rung in (1, 3):
-            seen = []
-            for trial in by_weights:
-                if trial.fit.epochs < rung:
-                    continue
-                error = trial.fit.validation_mses[rung - 1]
-                seen.append(error)
-                goes_on = error <= sorted(seen)[max(1, len(seen) // 3) - 1]
-                assert (trial.fit.epochs > rung) == goes_on, (rung, trial.number)
+    def test_what_stopped_early_is_compared_and_keeps_its_place(self, data):
+        fits = [Fit(validation_mse=error) for error in (0.3, 0.1, 0.2, 0.1, 0.05)]
+        fits[4].status = Status.DIVERGED
+        assert better_half(fits, [0, 1, 2, 3, 4]) == [1, 3]
+        assert better_half(fits, [0, 2, 4]) == [2]
+        assert better_half(fits, [4]) == []
+        patient = replace(cell(trials=8, batch=8, epochs=40, sampler="qmc", pruner="halving"))
+        stopping = replace(patient, training=patient.training.model_copy(update={"early_stopping": 1}))
+        states = [trial.state for trial in tune(MODELS["rnn"], stopping, data).trials]
+        assert 1 <= states.count("complete") < 8
+
+    def test_all_trials_of_a_shape_share_a_bank(self, data):
+        one = cell(trials=16, batch=16, epochs=4, sampler="qmc", pruner="halving")
+        banks = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(halving, "Fitting", lambda bank, *rest: banks.append(len(bank)) or Fitting(bank, *rest))
+            trials = tune(MODELS["rnn"], one, data).trials
+        shapes = {(trial.overrides["layers"], trial.overrides["hidden_size"]) for trial in trials}
+        assert len(banks) == len(shapes)
+        assert sum(banks) == 16
 
     def test_trials_of_other_values_are_not_taken_for_the_studys_own(self, data):
         one = cell(trials=4)
