@@ -6,13 +6,14 @@ trials of one shape share a bank from their first epoch on.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import islice
 
 from bench.models.base import ModelKind
 from bench.protocol.windows import TrainingData, shape_of
 from bench.store.schema import Status
 from bench.training.fit import Fitting
-from bench.training.members import Fit, Member, Observer, group
+from bench.training.members import Fit, Member, group
 
 HALVINGS = 4
 """The first rung is after a 16th of the epochs: `tests/benchmarks/search.py` compares with others."""
@@ -42,14 +43,14 @@ def fit_by_halving(
     members: Sequence[Member],
     data: TrainingData,
     *,
+    kept: Collection[int],
     device: str,
     deadline: float,
-    observer: Observer,
 ) -> list[Fit]:
     """Train `members`, of a kind with gradients and of any shapes, and prune the worse half of them at each rung.
 
-    One that has trained all its epochs by a rung, or has stopped early, is still compared, and takes a place. The
-    `observer` sees every epoch of each, by its number among `members`.
+    One that has trained all its epochs by a rung, or has stopped early, is still compared, and takes a place. Those
+    with the numbers `kept` are compared too, and never pruned.
 
     Raises
     ------
@@ -59,16 +60,14 @@ def fit_by_halving(
     from bench.training.bank import split_bank  # torch: only where a gradient is needed
 
     fits: dict[int, Fit] = {}
-    banks: list[tuple[Fitting, list[int]]] = []  # with the numbers of the members of each
+    banks: list[tuple[Fitting, list[int]]] = []  # with the numbers of its members
     shape = shape_of(data, members[0].training)
     for numbers in group(members):
-        first = 0
-        own = [members[number] for number in numbers]
+        left, own = iter(numbers), [members[number] for number in numbers]
         for bank in split_bank(kind, shape, own, data=data, device=device, deadline=deadline):
-            inside = numbers[first : first + len(bank)]
-            first += len(bank)
-            banks.append((Fitting(bank, renumbered(observer, inside)), inside))
-            fits |= dict(zip(inside, banks[-1][0].fits, strict=True))
+            fitting, inside = Fitting(bank), list(islice(left, len(bank)))
+            banks.append((fitting, inside))
+            fits |= dict(zip(inside, fitting.fits, strict=True))
     ordered = [fits[number] for number in range(len(members))]
     epochs = max(member.training.epochs for member in members)
     contenders = list(range(len(members)))
@@ -77,12 +76,7 @@ def fit_by_halving(
             fitting.until(rung)
         contenders = better_half(ordered, contenders)
         for fitting, inside in banks:
-            fitting.prune([k for k in fitting.live if inside[k] not in contenders])
+            fitting.prune([k for k in fitting.live if inside[k] not in contenders and inside[k] not in kept])
     for fitting, _ in banks:
         fitting.until(epochs)
     return ordered
-
-
-def renumbered(observer: Observer, numbers: Sequence[int]) -> Observer:
-    """The observer of one bank, whose members have these `numbers` among those that `observer` knows."""
-    return lambda k, epoch, validation_mse: observer(numbers[k], epoch, validation_mse)

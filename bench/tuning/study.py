@@ -22,7 +22,7 @@ from bench.store.schema import Status
 from bench.training.fit import train
 from bench.training.members import Fit, Member, group
 from bench.tuning.candidates import Candidate, defaults, resolve, space, winner
-from bench.tuning.halving import fit_by_halving, renumbered
+from bench.tuning.halving import fit_by_halving
 from bench.tuning.search import distribution_of, new_study
 from bench.work_clock import work_s
 
@@ -138,14 +138,20 @@ def _known_fits(
     ]
     if len(fits) < len(trials):
         return []
-    for positions in group([_member(kind, cell, trial) for trial in trials]) if kind.gradient else ():
+    if kind.gradient:
+        _report(trials, fits, group([_member(kind, cell, trial) for trial in trials]))
+    return fits
+
+
+def _report(trials: Sequence[Trial], fits: Sequence[Fit], groups: Sequence[Sequence[int]]) -> None:
+    """Let the study hear of `fits` in the order in which the banks of `groups` went through their epochs."""
+    for positions in groups:
         for epoch in range(max(fits[position].epochs for position in positions)):
             for position in positions:
                 fit = fits[position]
                 if epoch < fit.epochs and (fit.status is Status.OK or epoch + 1 < fit.epochs):
                     trials[position].report(fit.validation_mses[epoch], epoch + 1)
                     trials[position].should_prune()
-    return fits
 
 
 def _known_fit(row: Mapping[str, Any]) -> Fit:
@@ -164,18 +170,22 @@ def _fit_trials(
     kind: ModelKind, cell: Cell, trials: Sequence[Trial], *, data: TrainingData, device: str, deadline: float
 ) -> list[Fit]:
     members = [_member(kind, cell, trial) for trial in trials]
-
-    def report(number: int, epoch: int, validation_mse: float) -> bool:
-        trials[number].report(validation_mse, epoch)
-        return trials[number].should_prune()
-
+    groups = group(members)
     if kind.gradient and cell.tuning and cell.tuning.pruner == "halving":
-        return fit_by_halving(kind, members, data, device=device, deadline=deadline, observer=report)
+        own = {position for position, trial in enumerate(trials) if trial.number == 0}
+        halved = fit_by_halving(kind, members, data, kept=own, device=device, deadline=deadline)
+        _report(trials, halved, groups)
+        return halved
     fits: dict[int, Fit] = {}
-    for positions in group(members):
+    for positions in groups:
         bank = [members[position] for position in positions]
-        observer = renumbered(report, positions)
-        trained = train(kind, bank, data, device=device, deadline=deadline, observer=observer)
+
+        def prune(k: int, epoch: int, validation_mse: float, positions: list[int] = positions) -> bool:
+            trial = trials[positions[k]]
+            trial.report(validation_mse, epoch)
+            return trial.should_prune()
+
+        trained = train(kind, bank, data, device=device, deadline=deadline, observer=prune)
         fits |= dict(zip(positions, trained.fits, strict=True))
     return [fits[position] for position in range(len(trials))]
 
