@@ -183,11 +183,12 @@ class Training(Frozen):
 
 
 def _check_one_unit(budget: Training | Tuning) -> None:
-    """
+    """Refuse a budget in both units.
+
     Raises
     ------
     ValueError
-        The budget is in epochs, and in steps.
+        It is in epochs, and in steps.
     """
     if budget.epochs is not None and budget.steps is not None:
         raise ValueError(

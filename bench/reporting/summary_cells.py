@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from bench.array_types import FloatArray
-from bench.cells import CellKey, CellSpec
+from bench.cells import CellKey
 from bench.reporting.evidence import Losses, skill_in_window
 from bench.reporting.judging import Contender, Judged
 from bench.reporting.values import Bounds, CellSummary, Cost, Estimate, State

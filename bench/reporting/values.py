@@ -41,6 +41,8 @@ class Curves:
         ``[epochs]``, from 1.
     train, validation
         ``[seeds, epochs]``; NaN after a replicate has stopped.
+    unit
+        What is counted: an ``epoch``, or each ``validation`` where the budget is in steps.
     """
 
     model: str
@@ -48,6 +50,7 @@ class Curves:
     epoch: FloatArray
     train: FloatArray
     validation: FloatArray
+    unit: str = "epoch"
 
 
 @dataclass(frozen=True, eq=False)

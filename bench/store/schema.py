@@ -206,7 +206,9 @@ ALL: Mapping[str, pa.Schema] = {**SCHEMAS, TableName.PROBES: PROBES}
 """Every table of a results folder: a cell is probed at another time, on any number of machines."""
 
 ADDED: Mapping[str, frozenset[str]] = {
-    TableName.RUNS: frozenset({"bank", "departures", "linear_floor_mse", "accuracy", "log_loss", "data_notes", "steps"}),
+    TableName.RUNS: frozenset(
+        {"bank", "departures", "linear_floor_mse", "accuracy", "log_loss", "data_notes", "steps"}
+    ),
 }
 """Columns that came later within `VERSION`: parts without them are read, as nulls. Name here what is added."""
 

@@ -119,6 +119,9 @@ class Schedule(NamedTuple):
         return None
 
 
+CONSTANT = Schedule()
+
+
 def _annealed(start: float, end: float, share: float) -> float:
     """From `start` to `end` as half a cosine."""
     return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
@@ -139,9 +142,7 @@ class Adam:
         Of the learning rates, for all members.
     """
 
-    def __init__(
-        self, weights: Stacked, rates: Rates, *, epsilon: float = 1e-8, schedule: Schedule = Schedule()
-    ) -> None:
+    def __init__(self, weights: Stacked, rates: Rates, *, epsilon: float = 1e-8, schedule: Schedule = CONSTANT) -> None:
         self.weights = weights
         self.rates = rates
         self.epsilon = epsilon

@@ -16,7 +16,7 @@ from bench.errors import DataError, OutOfTime
 from bench.models.base import ModelKind, Shape
 from bench.protocol.windows import Examples, TrainingData, Windows
 from bench.spec import Training
-from bench.training.adam import Schedule
+from bench.training.adam import CONSTANT, Schedule
 from bench.training.batches import Batches, Epochs, OnDevice, Tensors, in_order, targets_ahead
 from bench.training.members import Member
 from bench.training.steppers import (
@@ -245,7 +245,7 @@ def _stepper(
     members: Sequence[Member],
     *,
     device: torch.device,
-    schedule: Schedule = Schedule(),
+    schedule: Schedule = CONSTANT,
 ) -> Stepper:
     loss = loss_of(shape, members[0].training)
     reason = why_not(modules[0], shape)

@@ -22,7 +22,7 @@ from bench.kernels.dispatch import LOSSES, compiled
 from bench.kernels.modules import Layers
 from bench.models.base import Shape
 from bench.spec import Training
-from bench.training.adam import Adam, Rates, Schedule, Stacked
+from bench.training.adam import CONSTANT, Adam, Rates, Schedule, Stacked
 from bench.training.members import Member
 
 CROSS_ENTROPY = "cross-entropy"
@@ -108,7 +108,7 @@ class Looped:
         device: torch.device,
         *,
         loss: str | None = None,
-        schedule: Schedule = Schedule(),
+        schedule: Schedule = CONSTANT,
     ) -> None:
         self.members = tuple(members)
         self._loss = loss or members[0].training.loss
@@ -206,7 +206,7 @@ class Fused:
         device: torch.device,
         *,
         loss: str | None = None,
-        schedule: Schedule = Schedule(),
+        schedule: Schedule = CONSTANT,
     ) -> None:
         self.members = tuple(members)
         self._loss = loss or members[0].training.loss

@@ -45,7 +45,9 @@ SETTINGS = st.fixed_dictionaries(
             loss=st.sampled_from(["mse", "mae", "huber"]),
         )
         | st.builds(
-            lambda steps, every: {"steps": steps + every, "validate_every": every}, st.integers(1, 1000), st.integers(1, 1000)
+            lambda steps, every: {"steps": steps + every, "validate_every": every},
+            st.integers(1, 1000),
+            st.integers(1, 1000),
         ),
         "tuning": st.just(False) | some(trials=COUNT, epochs=COUNT | st.none()) | some(trials=COUNT, steps=COUNT),
         "time_limit_s": POSITIVE | st.none(),
