@@ -37,12 +37,10 @@ class Curves:
 
     Parameters
     ----------
-    epoch
-        ``[epochs]``, from 1.
+    epoch, unit
+        ``[epochs]``, from 1; an ``epoch`` each, or a ``validation`` where the budget is in steps.
     train, validation
         ``[seeds, epochs]``; NaN after a replicate has stopped.
-    unit
-        What is counted: an ``epoch``, or each ``validation`` where the budget is in steps.
     """
 
     model: str
