@@ -46,7 +46,6 @@ def test_the_suites_own_budget_is_among_those_that_were_measured():
     measured = rows(f"{suite.training.steps} steps")
     assert len(measured) >= 12
     assert len({name.partition(" × ")[0] for name in measured}) >= 3
-    assert f"Tuned, {suite.training.steps} steps" in SECTIONS
 
 
 @pytest.mark.parametrize("section", [name for name in SECTIONS if name != "The whole suite"])
