@@ -92,12 +92,11 @@ def sides(cell: Cell, steps: Sequence[int], *, seeds: int, seed: int) -> dict[st
     return found
 
 
-def line(title: str, old: Outcome, new: Outcome) -> tuple[str, float, bool]:
+def line(title: str, old: Outcome, new: Outcome) -> tuple[str, float, str]:
     """A row of the table, the mean log ratio, and whether the cell is shown to be no worse."""
     test = paired(new.log_rmse, old.log_rmse, level=0.9)  # its upper end is a one-sided bound at 95 %
     low, ratio, high = (float(np.exp(value)) for value in (test.low, test.difference, test.high))
-    shown = high < 1 + MARGIN
-    verdict = "yes" if shown else "no: worse" if low > 1 + MARGIN else "undecided"
+    verdict = "yes" if high < 1 + MARGIN else "no: worse" if low > 1 + MARGIN else "undecided"
     spread = float(np.nanstd(old.log_rmse, ddof=1))
     cells = (
         title,
@@ -108,7 +107,7 @@ def line(title: str, old: Outcome, new: Outcome) -> tuple[str, float, bool]:
         f"{100 * spread:.1f} %",
         verdict,
     )
-    return f"| {' | '.join(cells)} |", float(test.difference), shown
+    return f"| {' | '.join(cells)} |", float(test.difference), verdict
 
 
 def table(found: Mapping[str, Mapping[str, Outcome]], name: str) -> Iterator[str]:
@@ -125,7 +124,7 @@ def table(found: Mapping[str, Mapping[str, Outcome]], name: str) -> Iterator[str
     whole = paired(logs, np.zeros(len(logs)), level=0.9)
     low, mean, high = (float(np.exp(value)) for value in (whole.low, whole.difference, whole.high))
     yield (
-        f"Not inferior: {sum(shown for _, _, shown in lines)} of {len(lines)} cells. Over the cells the RMSE's ratio "
+        f"Not inferior: {sum(verdict == 'yes' for _, _, verdict in lines)} of {len(lines)} cells. Over the cells the RMSE's ratio "
         f"is {mean:.3f} ({low:.3f} – {high:.3f}), {steps[0] / steps[1]:.1f} times fewer steps, "
         f"{cpu_s[0] / cpu_s[1]:.1f} times less processor time."
     )
@@ -201,8 +200,8 @@ def chosen(keys: Sequence[tuple[str, str, int]]) -> Iterator[Cell]:
 
 
 def undecided(found: Mapping[str, Mapping[str, Outcome]], name: str) -> list[str]:
-    """The titles of the cells that are not shown to be no worse under the budget `name`."""
-    return [title for title, own in found.items() if not line(title, own["epochs"], own[name])[2]]
+    """The titles of the cells that are shown to be neither worse nor no worse under the budget `name`."""
+    return [title for title, own in found.items() if line(title, own["epochs"], own[name])[2] == "undecided"]
 
 
 def main() -> None:

@@ -67,9 +67,10 @@ def test_not_inferior_is_a_one_sided_t_test_of_the_pairs(budget, shift, verdict)
     noise = random.normal(0, 0.02, 8)
     new = old + shift + noise - noise.mean()
     sides = budget.Outcome(old, 8000, 10.0), budget.Outcome(new, 4000, 5.0)
-    text, mean, shown = budget.line("a cell", *sides)
+    text, mean, said = budget.line("a cell", *sides)
     p = ttest_rel(new, old + np.log(1 + budget.MARGIN), alternative="less").pvalue
-    assert shown == (p < 0.05) == (verdict == "yes")
+    assert said == verdict
+    assert (verdict == "yes") == (p < 0.05)
     assert mean == pytest.approx(shift)
     assert text.startswith("| a cell | 8,000 → 4,000 | 10.0 → 5.0 |")
     assert text.endswith(f"| {verdict} |")
