@@ -124,8 +124,8 @@ def table(found: Mapping[str, Mapping[str, Outcome]], name: str) -> Iterator[str
     whole = paired(logs, np.zeros(len(logs)), level=0.9)
     low, mean, high = (float(np.exp(value)) for value in (whole.low, whole.difference, whole.high))
     yield (
-        f"Not inferior: {sum(verdict == 'yes' for _, _, verdict in lines)} of {len(lines)} cells. Over the cells the RMSE's ratio "
-        f"is {mean:.3f} ({low:.3f} – {high:.3f}), {steps[0] / steps[1]:.1f} times fewer steps, "
+        f"Not inferior: {sum(verdict == 'yes' for _, _, verdict in lines)} of {len(lines)} cells. Over the cells the "
+        f"RMSE's ratio is {mean:.3f} ({low:.3f} – {high:.3f}), {steps[0] / steps[1]:.1f} times fewer steps, "
         f"{cpu_s[0] / cpu_s[1]:.1f} times less processor time."
     )
 
