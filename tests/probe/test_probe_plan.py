@@ -82,9 +82,10 @@ def test_a_budget_in_steps_is_probed_as_so_many_steps(tmp_path: Path, rounds: in
     in_steps = replace(a_cell(), training=Training(batch_size=16, steps=70, validate_every=20))
     if rounds:
         (cell,) = Preflight().identify([in_steps])
-        rows = failed_cell(cell, Status.OK, "")
+        rows = failed_cell(cell, Status.DIVERGED, "")
         values = json.dumps({"hidden_size": 5, **cell.training.model_dump()})
-        runs = [{**row, "hyperparameters": values, "epochs": rounds} for row in rows["runs"].to_pylist()]
+        known = {"hyperparameters": values, "epochs": rounds, "status": "ok", "mse": 1.0, "rmse": 1.0}
+        runs = [{**row, **known} for row in rows["runs"].to_pylist()]
         with writing(tmp_path) as writer:
             writer.put({**rows, "runs": table("runs", runs)})
     work = only(in_steps, tmp_path).workload
