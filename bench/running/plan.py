@@ -26,7 +26,7 @@ from bench.registry import lookup, unknown
 from bench.running.extension import remaining
 from bench.running.plugins import Origins
 from bench.running.rows import Blocked, classified
-from bench.spec import Entry
+from bench.spec import Entry, Training
 from bench.store import ARCHIVE, DamagedPart, Renewal, Stored, read_renewal, stored
 from bench.store.schema import Status
 
@@ -205,7 +205,7 @@ _FLOP_S = 2.0e-11
 """Seconds of one floating-point operation of a small network on one core."""
 _GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 _STOPS_AT = 0.6
-"""Early stopping and pruning leave about this part of the epochs."""
+"""Early stopping and pruning leave about this part of the budget."""
 
 
 class Estimator:
@@ -232,16 +232,23 @@ class Estimator:
         return [("cell", dataset, model), ("model", model), ("kind", kind), ("all", self._kinds[kind].gradient)]
 
     def default_s(self, cell: Cell, train_windows: int) -> float:
-        """The estimate before anything is known: windows × steps × passes, at the rates given above."""
+        """The estimate before anything is known: windows trained on × points of each, at the rates given above."""
         kind = self._kinds[cell.model.kind]
         if not kind.gradient:
             return _CLOSED_FORM_S
-        tuning, epochs = cell.tuning, cell.training.epochs
-        passes = len(cell.replicates) * epochs
-        if tuning and kind.search and not cell.finished:
-            passes += tuning.trials * (tuning.epochs or epochs)
+        windows = len(cell.replicates) * _windows(cell.training, train_windows)
+        if cell.tuning and kind.search and not cell.finished:
+            windows += cell.tuning.trials * _windows(cell.tuning.trial(cell.training), train_windows)
         step_s = _STEP_S + _FLOP_S * _flops_of_a_step(cell.model)
-        return _CLOSED_FORM_S + _STOPS_AT * passes * train_windows * cell.sequence_length * step_s
+        return _CLOSED_FORM_S + _STOPS_AT * windows * cell.sequence_length * step_s
+
+
+def _windows(training: Training, train_windows: int) -> int:
+    """So many does the whole budget train on, again and again."""
+    if training.steps is None:
+        return training.rounds * train_windows
+    size = train_windows if training.batch_size == "all" else min(training.batch_size, train_windows)
+    return training.steps * size
 
 
 def left_s(cells: Iterable[float], jobs: int) -> float:

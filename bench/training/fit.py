@@ -26,8 +26,9 @@ def fit(bank: Bank, *, observer: Observer = never_stop) -> list[Fit]:
 
     Where validation does not choose, as in some published systems, the last weights are kept.
 
-    A member ends when it has trained its epochs, has gone `early_stopping` epochs without a better validation
-    error, has diverged, or the `observer` says so; the others go on.
+    Training goes in rounds, each with a validation at its end: an epoch, or so many steps. A member ends when it has
+    spent its budget, has gone `early_stopping` rounds without a better validation error, has diverged, or the
+    `observer` says so; the others go on.
 
     Raises
     ------
@@ -35,13 +36,13 @@ def fit(bank: Bank, *, observer: Observer = never_stop) -> list[Fit]:
         The bank's deadline passed.
     """
     fitting = Fitting(bank, observer)
-    fitting.until(bank.settings.epochs)
+    fitting.until(bank.settings.rounds)
     bank.restore()
     return fitting.fits
 
 
 class Fitting:
-    """The training of `bank`, which may pause after any epoch, as `fit` describes it.
+    """The training of `bank`, which may pause after any round, as `fit` describes it.
 
     `fits` are those of its members so far, and `live` the numbers of those that go on.
     """
@@ -51,19 +52,19 @@ class Fitting:
         self.fits = [Fit() for _ in range(len(bank))]
         self.live = list(range(len(bank)))
         self._observer = observer
-        self._epochs = 0
+        self._rounds = 0
 
-    def until(self, epoch: int) -> None:
-        """Train the live members up to this epoch, from 1.
+    def until(self, number: int) -> None:
+        """Train the live members up to the end of this round, from 1.
 
         Raises
         ------
         OutOfTime
             The bank's deadline passed.
         """
-        while self.live and self._epochs < min(epoch, self.bank.settings.epochs):
-            self._epochs += 1
-            self._train_epoch(self._epochs)
+        while self.live and self._rounds < min(number, self.bank.settings.rounds):
+            self._rounds += 1
+            self._train_round(self._rounds)
 
     def prune(self, members: Iterable[int]) -> None:
         """End these live members as poor."""
@@ -71,32 +72,33 @@ class Fitting:
             self.live.remove(k)
             self.fits[k].pruned = True
 
-    def _train_epoch(self, epoch: int) -> None:
+    def _train_round(self, number: int) -> None:
         bank, fits, live = self.bank, self.fits, self.live
         started = work_s()
-        losses = bank.train_epoch(live)
+        losses = bank.train_round(live)
         validation_errors = bank.validate()
         errors = [None] * len(live) if validation_errors is None else validation_errors.tolist()
         share_s = (work_s() - started) / len(live)
         for k, loss, error in zip(live, losses, errors, strict=True):
             fits[k].fit_s += share_s
-            _record(fits[k], epoch, float(loss), error, chooses=bank.validation_chooses)
-        if better := [k for k in live if fits[k].best_epoch == epoch]:
+            fits[k].steps = bank.steps
+            _record(fits[k], number, float(loss), error, chooses=bank.validation_chooses)
+        if better := [k for k in live if fits[k].best_epoch == number]:
             bank.keep(better)
         self.live = [k for k in live if _goes_on(k, fits[k], bank.settings, self._observer)]
 
 
-def _record(fit: Fit, epoch: int, loss: float, error: float | None, *, chooses: bool) -> None:
-    fit.epochs = epoch
+def _record(fit: Fit, number: int, loss: float, error: float | None, *, chooses: bool) -> None:
+    fit.epochs = number
     fit.train_losses.append(loss)
     fit.validation_mses.append(math.nan if error is None else error)
     if not all(math.isfinite(value) for value in (loss, error) if value is not None):
         fit.status = Status.DIVERGED
         came = "" if error is None else f", validation error {error:g}"
-        fit.reason = f"diverged in epoch {epoch}: training loss {loss:g}{came}; {ADVICE[Status.DIVERGED]}"
+        fit.reason = f"diverged by step {fit.steps}: training loss {loss:g}{came}; {ADVICE[Status.DIVERGED]}"
     elif not chooses or (error is not None and error < fit.validation_mse):
         fit.validation_mse = math.inf if error is None else error
-        fit.best_epoch = epoch
+        fit.best_epoch = number
 
 
 def _goes_on(k: int, fit: Fit, settings: Training, observer: Observer) -> bool:
@@ -105,7 +107,7 @@ def _goes_on(k: int, fit: Fit, settings: Training, observer: Observer) -> bool:
     stop = observer(k, fit.epochs, fit.validation_mses[-1])
     patience = settings.early_stopping
     out_of_patience = patience is not False and fit.epochs - fit.best_epoch >= patience
-    done = out_of_patience or fit.epochs == settings.epochs
+    done = out_of_patience or fit.epochs == settings.rounds
     fit.pruned = stop and not done  # who has finished is not pruned
     return not (done or stop)
 
@@ -172,7 +174,7 @@ def train(
 
 
 def _shifted(observer: Observer, first: int) -> Observer:
-    return lambda k, epoch, validation_mse: observer(first + k, epoch, validation_mse)
+    return lambda k, number, validation_mse: observer(first + k, number, validation_mse)
 
 
 def _closed_form(kind: ModelKind, shape: Shape, members: Sequence[Member], data: TrainingData) -> Trained:

@@ -1,8 +1,8 @@
 """Successive halving: all trials of a batch start at once, and at each rung the better half of them goes on.
 
 K. Jamieson & A. Talwalkar, "Non-stochastic best arm identification and hyperparameter optimization", 2016. Their trials
-are compared at the same epoch and all at once, so nothing depends on the order in which banks are trained, and the
-trials of one shape share a bank from their first epoch on.
+are compared after the same round of training, all at once, so nothing depends on the order in which banks are trained,
+and the trials of one shape share a bank from the first round on.
 """
 
 import math
@@ -16,16 +16,16 @@ from bench.training.fit import Fitting
 from bench.training.members import Fit, Member, group
 
 HALVINGS = 4
-"""The first rung is after a 16th of the epochs: `tests/benchmarks/search.py` compares with others."""
+"""The first rung is after a 16th of the rounds: `tests/benchmarks/search.py` compares with others."""
 
 
-def rungs(epochs: int) -> list[int]:
-    """The epochs after which trials of so many `epochs` are compared, ascending.
+def rungs(rounds: int) -> list[int]:
+    """The rounds of training after which trials of so many `rounds` are compared, ascending.
 
     >>> rungs(100), rungs(5)
     ([6, 12, 25, 50], [1, 2])
     """
-    return sorted({epochs // 2**power for power in range(1, HALVINGS + 1)} - {0})
+    return sorted({rounds // 2**power for power in range(1, HALVINGS + 1)} - {0})
 
 
 def better_half(fits: Sequence[Fit], contenders: Sequence[int]) -> list[int]:
@@ -49,7 +49,7 @@ def fit_by_halving(
 ) -> list[Fit]:
     """Train `members`, of a kind with gradients and of any shapes, and prune the worse half of them at each rung.
 
-    One that has trained all its epochs by a rung, or has stopped early, is still compared, and takes a place. Those
+    One that has spent its budget by a rung, or has stopped early, is still compared, and takes a place. Those
     with the numbers `kept` are compared too, and never pruned.
 
     Raises
@@ -69,14 +69,14 @@ def fit_by_halving(
             banks.append((fitting, inside))
             fits |= dict(zip(inside, fitting.fits, strict=True))
     ordered = [fits[number] for number in range(len(members))]
-    epochs = max(member.training.epochs for member in members)
+    rounds = max(member.training.rounds for member in members)
     contenders = list(range(len(members)))
-    for rung in rungs(epochs):
+    for rung in rungs(rounds):
         for fitting, _ in banks:
             fitting.until(rung)
         contenders = better_half(ordered, contenders)
         for fitting, inside in banks:
             fitting.prune([k for k in fitting.live if inside[k] not in contenders and inside[k] not in kept])
     for fitting, _ in banks:
-        fitting.until(epochs)
+        fitting.until(rounds)
     return ordered

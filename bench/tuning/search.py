@@ -43,11 +43,11 @@ def _sampler(cell: Cell, settings: Tuning, space: Mapping[str, BaseDistribution]
 
 
 def _pruner(cell: Cell, settings: Tuning) -> optuna.pruners.BasePruner:
-    epochs = settings.epochs or cell.training.epochs
+    rounds = settings.trial(cell.training).rounds
     if settings.pruner == "hyperband":
-        return optuna.pruners.HyperbandPruner(min_resource=1, max_resource=epochs, reduction_factor=3)
+        return optuna.pruners.HyperbandPruner(min_resource=1, max_resource=rounds, reduction_factor=3)
     if settings.pruner == "median":
-        return optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=max(1, epochs // 10))
+        return optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=max(1, rounds // 10))
     return optuna.pruners.NopPruner()  # also where trials are halved: Optuna compares one at a time
 
 

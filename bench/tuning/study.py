@@ -180,9 +180,9 @@ def _fit_trials(
     for positions in groups:
         bank = [members[position] for position in positions]
 
-        def prune(k: int, epoch: int, validation_mse: float, positions: list[int] = positions) -> bool:
+        def prune(k: int, number: int, validation_mse: float, positions: list[int] = positions) -> bool:
             trial = trials[positions[k]]
-            trial.report(validation_mse, epoch)
+            trial.report(validation_mse, number)
             return trial.should_prune()
 
         trained = train(kind, bank, data, device=device, deadline=deadline, observer=prune)
@@ -192,8 +192,7 @@ def _fit_trials(
 
 def _member(kind: ModelKind, cell: Cell, trial: Trial) -> Member:
     candidate = resolve(kind, cell, trial.params)
-    epochs = cell.tuning.epochs if cell.tuning else None
-    training = candidate.training.model_copy(update={"epochs": epochs} if epochs else {})
+    training = cell.tuning.trial(candidate.training) if cell.tuning else candidate.training
     return Member(candidate.parameters, training, cell.seed, ("trial", trial.number))
 
 

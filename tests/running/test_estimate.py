@@ -42,6 +42,12 @@ def test_twice_the_work_takes_twice_as_long(lstm: Cell) -> None:
     assert work(_changed(lstm, seeds=4)) == pytest.approx(2 * one)  # from 2
     assert work(_changed(lstm, training=Training(epochs=200))) == pytest.approx(2 * one)  # from 100
     assert work(_changed(lstm, tuning=Tuning(trials=20, epochs=10))) == pytest.approx(2 * one)  # 200 epochs more
+    steps = _changed(lstm, training=Training(steps=800, batch_size=25))
+    assert work(steps) == work(steps, 500) == pytest.approx(one / 5)  # 20 000 windows, from 100 000
+    assert work(steps, 10) == pytest.approx(work(steps, 25) * 10 / 25)  # no batch is larger than the train part
+    assert work(_changed(lstm, tuning=Tuning(trials=20, steps=200))) == pytest.approx(
+        one * 1.0 + 20 * work(_changed(lstm, seeds=1, training=Training(steps=200)))
+    )
     wider = Entry(id="wide", kind="lstm", parameters={"hidden_size": 64, "layers": 2})
     assert work(_changed(lstm, model=wider)) > work(_changed(lstm, model=Entry(id="a", kind="rnn", parameters={})))
 
