@@ -206,6 +206,8 @@ _FLOP_S = 2.0e-11
 _GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 _STOPS_AT = 0.6
 """Early stopping and pruning leave about this part of the budget."""
+_HALVING_LEAVES = 0.2
+"""All trials of a study by halving go through a 16th of the budget, half of them through an 8th, and so on."""
 
 
 class Estimator:
@@ -238,7 +240,8 @@ class Estimator:
             return _CLOSED_FORM_S
         windows = len(cell.replicates) * _windows(cell.training, train_windows)
         if cell.tuning and kind.search and not cell.finished:
-            windows += cell.tuning.trials * _windows(cell.tuning.trial(cell.training), train_windows)
+            share = _HALVING_LEAVES / _STOPS_AT if cell.tuning.pruner == "halving" else 1
+            windows += share * cell.tuning.trials * _windows(cell.tuning.trial(cell.training), train_windows)
         step_s = _STEP_S + _FLOP_S * _flops_of_a_step(cell.model)
         return _CLOSED_FORM_S + _STOPS_AT * windows * cell.sequence_length * step_s
 

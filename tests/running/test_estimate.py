@@ -48,6 +48,11 @@ def test_twice_the_work_takes_twice_as_long(lstm: Cell) -> None:
     assert work(_changed(lstm, tuning=Tuning(trials=20, steps=200))) == pytest.approx(
         one * 1.0 + 20 * work(_changed(lstm, seeds=1, training=Training(steps=200)))
     )
+    halved = _changed(lstm, tuning=Tuning(trials=20, steps=3200, pruner="halving"))
+    sums = 20 * 200 + 10 * 200 + 5 * 400 + 3 * 800 + 2 * 1600  # steps up to each rung, times those that reach it
+    steps = _changed(lstm, seeds=1, training=Training(steps=sums))
+    stops_at = 0.6  # early stopping leaves so much of what is not halved
+    assert work(halved) - work(lstm) == pytest.approx(work(steps) / stops_at, rel=0.1)
     wider = Entry(id="wide", kind="lstm", parameters={"hidden_size": 64, "layers": 2})
     assert work(_changed(lstm, model=wider)) > work(_changed(lstm, model=Entry(id="a", kind="rnn", parameters={})))
 

@@ -77,6 +77,8 @@ SETTINGS = {
     "training: {loss: «rmse}": "loss: expected 'mse', 'mae' or 'huber', got 'rmse'",
     "tuning: «true": "tuning: expected a mapping or false, got true",
     "tuning: «0": "tuning: expected a mapping or false, got 0",
+    "tuning: {sampler: «sobol}": "sampler: expected 'tpe', 'random' or 'qmc', got 'sobol'",
+    "tuning: {pruner: «half}": "pruner: expected 'hyperband', 'halving', 'median' or 'none', got 'half'",
     "tuning: {trials: «0}": "trials: expected a whole number ≥ 1, got 0",
     "tuning: {trials: 2,\n  «trails: 3}": "tuning: unknown key 'trails'; did you mean 'trials'? "
     "(known: batch, epochs, models, pruner, sampler, steps, trials)",
