@@ -97,12 +97,11 @@ class Adam:
         self.first = torch.zeros_like(weights.flat)
         self.second = torch.zeros_like(weights.flat)
 
-    def step(self, gradients: Sequence[Tensor]) -> None:
-        """Update the weights by `gradients`, ``[K, …]`` each, in the order of the leaves."""
+    def step(self, gradients: Tensor) -> None:
+        """Update the weights by `gradients`, laid out as their buffer."""
         self.steps += 1
-        flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
-        update = _update_compiled if flat.device.type == "cpu" else _update
-        update(self, flat)
+        update = _update_compiled if gradients.device.type == "cpu" else _update
+        update(self, gradients)
 
     def rows(self, members: Tensor) -> Adam:
         """The optimiser of some of the members, over a copy of their weights."""
