@@ -52,7 +52,7 @@ def _digest() -> str:
 
 
 _SOURCES = _digest()
-_INNER: dict[str, Any] = {"error_model": "numpy", "nogil": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+_INNER: dict[str, Any] = {"error_model": "numpy", "nogil": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True, "_nrt": False}
 
 
 def inner(function: Callable[P, R]) -> Callable[P, R]:
@@ -110,7 +110,7 @@ def entry(function: Callable[P, R]) -> Callable[[np.dtype[Any]], Callable[P, R]]
         if dtype not in made:
             copy = FunctionType(function.__code__, function.__globals__)
             copy.__qualname__ = f"{function.__name__}_{dtype.name}_{_SOURCES}"
-            made[dtype] = waiting(cast(Callable[P, R], njit(error_model="numpy", nogil=True, cache=True)(copy)))
+            made[dtype] = waiting(cast(Callable[P, R], njit(error_model="numpy", nogil=True, cache=True, _nrt=False)(copy)))
         return made[dtype]
 
     return of
