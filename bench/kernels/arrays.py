@@ -8,14 +8,19 @@ The weights of a bank are one array: every parameter's ``[K, …]``, one after a
 padded + unit`` of a packed matrix belongs to one unit of one block.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from numba.np.unsafe.ndarray import to_fixed_tuple
+# llvmlite, which numba is made of, carries no type information
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba.core import types
 
-from bench.kernels.compiled import Array, inner, part
+from bench.kernels.compiled import Array, inner, intrinsic, part
 from bench.kernels.product import Matrix
-from bench.kernels.simd import VECTOR_BYTES, get, load, put, store, where_at_least
+from bench.kernels.simd import VECTOR_BYTES, address, get, load, put, store, where_at_least
 from bench.kernels.sizes import GRU, PassPlan, WalkPlan, panel_width, round_up
+
+
+_INDEX = ir.IntType(64)
 
 
 class Operands(NamedTuple):
@@ -67,19 +72,28 @@ class CallArrays(NamedTuple):
     gradients: Gradients
 
 
-_WALK, _PASS = len(WalkPlan._fields), len(PassPlan._fields)
+def _plan_from(array: Any, kind: Any) -> Any:
+    """IR that reads a plan of whole numbers from a place in an array: only those that are used are read."""
+    result = types.NamedUniTuple(types.int64, len(kind._fields), kind)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        start = address(context, builder, sig.args[0], args[0], builder.mul(args[1], _INDEX(len(kind._fields))))
+        numbers = [builder.load(builder.gep(start, [_INDEX(place)])) for place in range(len(kind._fields))]
+        return context.make_tuple(builder, result, numbers)
+
+    return result(array, types.int64), generate
 
 
-@inner
-def walk_at(table: Array, index: int) -> WalkPlan:
-    """The plan of walk `index`."""
-    return WalkPlan(*to_fixed_tuple(table[index], _WALK))
+@intrinsic
+def walk_at(_typing: Any, table: Any, _index: Any) -> Any:
+    """The plan of a walk."""
+    return _plan_from(table, WalkPlan)
 
 
-@inner
-def whole_pass(numbers: Array) -> PassPlan:
-    """The plan of the pass."""
-    return PassPlan(*to_fixed_tuple(numbers, _PASS))
+@intrinsic
+def whole_pass(_typing: Any, numbers: Any, _index: Any) -> Any:
+    """The plan of the pass, which is the only one."""
+    return _plan_from(numbers, PassPlan)
 
 
 @inner

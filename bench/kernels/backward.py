@@ -32,7 +32,7 @@ from bench.kernels.product import Extent, Matrix, PackedPanels, add_product, add
 from bench.kernels.sizes import BELOW, GRU, LSTM, PassPlan, WalkPlan
 
 
-@inner
+@part
 def begin_back(plan: WalkPlan, upstream: Upstream, memory: Array, tile: Tile) -> None:
     """Start from no gradients to the tile's last states, or from given ones.
 
@@ -48,7 +48,7 @@ def begin_back(plan: WalkPlan, upstream: Upstream, memory: Array, tile: Tile) ->
         load_rows(plan, upstream.c, tile, Matrix(memory, plan.d_c, plan.padded))
 
 
-@inner
+@part
 def _derive(plan: WalkPlan, slots: Array, places: tuple[int, int], memory: Array, out: int) -> None:
     """The gradients to one step's products, into memory from `out` on."""
     if plan.code == LSTM:
@@ -59,7 +59,7 @@ def _derive(plan: WalkPlan, slots: Array, places: tuple[int, int], memory: Array
         equations.rnn_backward(plan, slots, places[0], memory, out)
 
 
-@inner
+@part
 def _carry(plan: WalkPlan, memory: Array, start: int) -> None:
     """The gradient to the state before one step, from those to its products, which are at `start`."""
     size, width = plan.hidden_blocks * plan.padded, columns_width(plan.padded, plan.lanes)
@@ -72,7 +72,7 @@ def _carry(plan: WalkPlan, memory: Array, start: int) -> None:
         set_product(d_h, d_a, panels, extent)
 
 
-@inner
+@part
 def _chunk_back(
     plan: WalkPlan, arrays: CallArrays, memory: Array, tile: Tile, slots: Slots, steps: tuple[int, int]
 ) -> None:
@@ -90,7 +90,7 @@ def _chunk_back(
             _carry(plan, memory, start)
 
 
-@inner
+@part
 def _chunk_sums(
     plan: WalkPlan, sums: Array, memory: Array, tile: Tile, states: Matrix, steps: tuple[int, int]
 ) -> None:
@@ -114,7 +114,7 @@ def _chunk_sums(
         add_transposed(out, fed, Matrix(memory, plan.d_a, width), Extent(2, unfed, rows))
 
 
-@inner
+@part
 def _input_gradients(plan: WalkPlan, memory: Array, steps: tuple[int, int]) -> int:
     """The gradients to a chunk's inputs, into memory; how wide their rows are."""
     first, last = steps
@@ -130,7 +130,7 @@ def _input_gradients(plan: WalkPlan, memory: Array, steps: tuple[int, int]) -> i
     return columns
 
 
-@inner
+@part
 def _hand_down(
     table: Array, plan: WalkPlan, memory: Array, dropout: Dropout, tile: Tile, step: int, source: Matrix
 ) -> None:
@@ -150,7 +150,7 @@ def _hand_down(
                 add(memory, start, memory, place, lower.hidden)
 
 
-@inner
+@part
 def _give_states(table: Array, plan: WalkPlan, memory: Array) -> None:
     """Give the gradients to the initial states to the walks that they are the sums of."""
     rows = plan.tile * plan.padded

@@ -46,7 +46,7 @@ def _blocks(
     set_product(target, left, panels, Extent(plan.tile, (last - first) * plan.padded, end - begin))
 
 
-@inner
+@part
 def _products(plan: WalkPlan, memory: Array, places: tuple[Matrix, Matrix], begin: int) -> None:
     """All products of one step and the biases; they begin behind the state where that is known to be 0."""
     end = plan.padded + 1 + plan.channels
@@ -58,7 +58,7 @@ def _products(plan: WalkPlan, memory: Array, places: tuple[Matrix, Matrix], begi
         _blocks(plan, memory, places, (0, plan.blocks), (begin, end))
 
 
-@inner
+@part
 def _activate(plan: WalkPlan, slots: Array, now: int, before: int) -> None:
     if plan.code == LSTM:
         equations.lstm_forward(plan, slots, now, before)
@@ -68,7 +68,7 @@ def _activate(plan: WalkPlan, slots: Array, now: int, before: int) -> None:
         equations.rnn_forward(plan, slots, now)
 
 
-@inner
+@part
 def _load_inputs(plan: WalkPlan, x: Array, tile: Tile, slots: Slots) -> None:
     """Write 1 and the inputs of all steps; rows that only pad the tile are 0, so all that comes of them is 0."""
     channels = plan.channels
@@ -97,7 +97,7 @@ def _clear_rest(plan: WalkPlan, tile: Tile, slots: Slots) -> None:
                 put(slots.array, place + plan.channels + 1, 0)
 
 
-@inner
+@part
 def _load_below(
     whole: PassPlan, table: Array, plan: WalkPlan, memory: Array, dropout: Dropout, tile: Tile, slots: Slots
 ) -> None:
@@ -127,7 +127,7 @@ def draws_at(plan: WalkPlan, tile: Tile, row: int, time: int) -> int:
     return plan.mask + ((tile.k * plan.batch + tile.row + row) * plan.steps + time) * plan.channels
 
 
-@inner
+@part
 def _begin(
     whole: PassPlan, table: Array, plan: WalkPlan, operands: Operands, memory: Array, tile: Tile, slots: Slots
 ) -> None:

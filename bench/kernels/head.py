@@ -103,7 +103,7 @@ def tile_losses(whole: PassPlan, table: Array, operands: Operands, sums: Array, 
                 _row_loss(whole, (forth, back), (sums, tile.sums + whole.sums, memory), (row, output, loss), wanted)
 
 
-@inner
+@part
 def _row_loss(
     whole: PassPlan, ways: tuple[_Way, _Way], arrays: tuple[Array, int, Array], place: tuple[int, int, int], wanted: float
 ) -> None:

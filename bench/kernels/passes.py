@@ -119,7 +119,7 @@ def run_pass(
     span
         ``(first, last, finish)``.
     """
-    whole = whole_pass(numbers)
+    whole = whole_pass(numbers, 0)
     first, last, finish = span
     draws = Dropout(arrays.operands.draws, dropout[0], dropout[1])
     _groups(mode, whole, table, arrays, memory, draws, loss, (first, last))

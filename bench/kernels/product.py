@@ -41,7 +41,7 @@ class _Writer:
         name = f"product_{self.vector.element}_{self.rows}_{self.vectors}_{self.transposed}_{self.accumulate}"
         function = cgutils.get_or_insert_function(module, ir.FunctionType(ir.VoidType(), parameters), name)
         if function.is_declaration:
-            function.linkage = "internal"
+            function.linkage = "linkonce_odr"  # of each module's copy, one is kept
             function.attributes.add("noinline")  # one copy, however many places call it
             self._body(function)
         return function
