@@ -6,17 +6,19 @@ memory; and with one member of few units, autograd takes longer than the kernels
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from bench.errors import InputError
+from bench.kernels.arrays import CallArrays, Gradients, Operands
 from bench.kernels.compiled import Array
 from bench.kernels.dispatch import LOSSES
 from bench.kernels.modules import Layers
 from bench.kernels.native import DTYPES, absent, flat, run_network
 from bench.kernels.passes import TRAIN
-from bench.kernels.sizes import Network, Places, Stack, parameters_of_network, plan_pass
+from bench.kernels.sizes import Network, Places, Stack, parameters_of, plan_pass
 from bench.registry import lookup
 
 
@@ -56,40 +58,57 @@ def losses_and_gradients(
         A shape or dtype does not fit: the argument, what was expected and what came.
     """
     lookup(LOSSES, loss, "loss")
-    dtype = weights.dtype
-    dropout = stacks[0].active_dropout
-    network = Network(
-        tuple(_stack(layers, x) for layers, x in zip(stacks, inputs, strict=True)),
-        outputs=targets.shape[-1],
-        every_step=every_step,
-        dropout=dropout > 0,
-    )
-    members = weights.numel() // parameters_of_network(network)
-    places = plan_pass(network, members, inputs[0].shape[1], DTYPES[dtype])
-    _check(places, network, inputs, targets, weights)
-    losses, gradients = torch.empty(members, dtype=dtype), torch.empty_like(weights)
-    nothing = absent(dtype)
-    arrays = nothing._replace(
-        operands=nothing.operands._replace(
-            x=flat(inputs[0], dtype),
-            fed=flat(inputs[-1], dtype),
-            weights=weights.detach().numpy(),
-            draws=_draws(stacks, places, dtype) if dropout else nothing.operands.draws,
-            targets=flat(targets, dtype),
-        ),
-        gradients=nothing.gradients._replace(weights=gradients.numpy(), losses=losses.numpy()),
-    )
+    dtype, dropout = weights.dtype, stacks[0].active_dropout
+    _check_kinds(inputs, targets, weights)
+    shapes = tuple(each.shape for each in (*inputs, targets, weights))
+    places = _planned(tuple(layers.key for layers in stacks), shapes, dtype, every_step, dropout > 0)
+    losses, gradients = torch.empty(places.plan.members, dtype=dtype), torch.empty_like(weights)
+    nothing, (_, h, c, *_) = absent(dtype), absent(dtype).operands
+    draws = _draws(stacks, places, dtype) if dropout else nothing.operands.draws
+    x, fed = flat(inputs[0], dtype), flat(inputs[-1], dtype)
+    operands = Operands(x, fed, h, c, weights.detach().numpy(), draws, flat(targets, dtype))
+    results = Gradients(*nothing.gradients[:3], gradients.numpy(), losses.numpy(), nothing.gradients.sums)
+    arrays = CallArrays(operands, nothing.results, nothing.upstream, results)
     run_network(TRAIN, places, arrays, loss=loss, dropout=(dropout, 1 / (1 - dropout) if dropout < 1 else 0.0))
     return losses, gradients
 
 
-def _stack(layers: Layers, x: Tensor) -> Stack:
-    if x.ndim != 4 or x.shape[3] != layers.input_size:
-        raise InputError(f"inputs: expected [K, B, T, C] with C = {layers.input_size}, got {list(x.shape)}")
-    options = layers.options
-    return Stack(
-        layers.cell, layers.input_size, layers.hidden_size, options.num_layers, layers.directions, steps=x.shape[2]
-    )
+def _check_kinds(inputs: Sequence[Tensor], targets: Tensor, weights: Tensor) -> None:
+    """Refuse what the kernels would read as another type."""
+    for name, tensor in (*(("inputs", x) for x in inputs), ("targets", targets)):
+        if tensor.dtype != weights.dtype or tensor.device != weights.device:
+            raise InputError(
+                f"{name}: expected {weights.dtype} on {weights.device}, as the weights are, "
+                f"got {tensor.dtype} on {tensor.device}"
+            )
+
+
+@lru_cache(maxsize=1024)
+def _planned(
+    keys: tuple[tuple[str, int, int, int, int], ...],
+    shapes: tuple[torch.Size, ...],
+    dtype: torch.dtype,
+    every_step: bool,
+    dropout: bool,
+) -> Places:
+    """The plan of a call; refuses shapes by which the kernels would read beyond the end of an array."""
+    *inputs, targets, weights = shapes
+    stacks = []
+    for (cell, channels, hidden, layers, directions), x in zip(keys, inputs, strict=True):
+        if len(x) != 4 or x[3] != channels or 0 in x:
+            raise InputError(f"inputs: expected [K, B, T, C] with C = {channels}, got {list(x)}")
+        stacks.append(Stack(cell, channels, hidden, layers, directions, steps=x[2]))
+    network = Network(tuple(stacks), outputs=targets[-1], every_step=every_step, dropout=dropout)
+    parameters, batch = parameters_of(network), inputs[0][1]
+    members = weights.numel() // parameters
+    if tuple(weights) != (members * parameters,) or members == 0:
+        raise InputError(f"weights: expected K · {parameters} of K members, got {list(weights)}")
+    steps = (stacks[-1].steps,) if every_step else ()
+    wanted = [("inputs", x, (batch, *x[2:])) for x in inputs] + [("targets", targets, (batch, *steps, targets[-1]))]
+    for name, shape, rest in wanted:
+        if tuple(shape[1:]) != rest or shape[0] not in (1, members):
+            raise InputError(f"{name}: expected {[members, *rest]}, or 1 for K, got {list(shape)}")
+    return plan_pass(network, members, batch, DTYPES[dtype])
 
 
 def _draws(stacks: Sequence[Layers], places: Places, dtype: torch.dtype) -> Array:
@@ -102,23 +121,3 @@ def _draws(stacks: Sequence[Layers], places: Places, dtype: torch.dtype) -> Arra
         layers.draw(part.view(plan.members, plan.batch, steps, width))
     array: Array = drawn.to(dtype).numpy()
     return array
-
-
-def _check(places: Places, network: Network, inputs: Sequence[Tensor], targets: Tensor, weights: Tensor) -> None:
-    """Refuse what the kernels would read beyond its end, or as another type."""
-    plan = places.plan
-    members, batch, last = plan.members, plan.batch, network.stacks[-1]
-    if weights.shape != (members * places.parameters,):
-        raise InputError(
-            f"weights: expected K · {places.parameters} of K members, got {list(weights.shape)}"
-        )
-    steps = (last.steps,) if network.every_step else ()
-    named = [("inputs", x, (batch, stack.steps, stack.channels)) for x, stack in zip(inputs, network.stacks, strict=True)]
-    for name, tensor, shape in [*named, ("targets", targets, (batch, *steps, plan.outputs))]:
-        if tensor.shape[1:] != shape or len(tensor) not in (1, members):
-            raise InputError(f"{name}: expected {[members, *shape]}, or 1 for K, got {list(tensor.shape)}")
-        if (tensor.dtype, tensor.device) != (weights.dtype, weights.device):
-            raise InputError(
-                f"{name}: expected {weights.dtype} on {weights.device}, as the weights are, "
-                f"got {tensor.dtype} on {tensor.device}"
-            )

@@ -72,6 +72,7 @@ class Layers(nn.Module):
         self.cell, self.input_size, self.hidden_size = cell, input_size, hidden_size
         self.options = LayerOptions(**options)
         self.directions = 2 if self.options.bidirectional else 1
+        self.key = (cell, input_size, hidden_size, self.options.num_layers, self.directions)
         self._generators: Sequence[torch.Generator] | None = None
         for layer in range(self.options.num_layers):
             columns = hidden_size * self.directions if layer else input_size

@@ -154,7 +154,7 @@ def flat(tensor: Tensor | None, dtype: torch.dtype) -> Array:
     if tensor is None:
         return absent(dtype).results.y
     array: Array = tensor.detach().contiguous().numpy()
-    return array.reshape(len(array), -1)
+    return array.reshape(array.shape[0], -1)
 
 
 @lru_cache

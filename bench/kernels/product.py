@@ -26,8 +26,8 @@ class _Writer:
     """Writes the IR function ``out = a b`` or ``out += a b`` over whole blocks.
 
     Its parameters are pointer and row stride of ``out`` and ``a``; the same of ``b`` and the distance between its
-    panels; then how many blocks of rows, how many panels, and the inner size. Where `transposed`, the rows of ``a`` are
-    the inner dimension.
+    panels; then how many blocks of rows, how many panels, and the inner size, which is not 0. Where `transposed`, the
+    rows of ``a`` are the inner dimension.
     """
 
     def __init__(self, vector: Any, rows: int, vectors: int, *, transposed: bool, accumulate: bool) -> None:
@@ -77,7 +77,7 @@ class _Writer:
         (a, a_stride), (b, b_stride) = a, b
         offsets = [_INDEX(row) if self.transposed else builder.mul(a_stride, _INDEX(row)) for row in range(self.rows)]
         before, loop, after = builder.block, builder.append_basic_block(), builder.append_basic_block()
-        builder.cbranch(builder.icmp_signed(">", size, _INDEX(0)), loop, after)
+        builder.branch(loop)  # the inner size is at least 1: a test for 0 makes the compiler write all loops twice
         builder.position_at_end(loop)
         starts = [_INDEX(0), a, b, *sums]
         step, a_now, b_now, *sums_now = states = [builder.phi(start.type) for start in starts]
@@ -87,12 +87,12 @@ class _Writer:
             builder.gep(b_now, [b_stride]),
             *self._step(builder, [builder.gep(a_now, [offset]) for offset in offsets], b_now, sums_now),
         ]
-        _join(states, (starts, before), (ends, loop))
+        for state, start, end in zip(states, starts, ends, strict=True):
+            state.add_incoming(start, before)
+            state.add_incoming(end, loop)
         builder.cbranch(builder.icmp_signed("<", ends[0], size), loop, after)
         builder.position_at_end(after)
-        results = [builder.phi(self.vector) for _ in sums]
-        _join(results, (sums, before), (ends[3:], loop))
-        return results
+        return ends[3:]
 
     def _step(self, builder: Any, a: list[Any], b: Any, sums: list[Any]) -> list[Any]:
         """One step along the inner dimension: every row's number times every vector, added to the sums."""
@@ -106,13 +106,6 @@ class _Writer:
                 product = builder.fmul(number, vector, flags=("contract",))
                 totals.append(builder.fadd(product, sums[row * self.vectors + part], flags=("contract",)))
         return totals
-
-
-def _join(states: list[Any], *arrivals: tuple[list[Any], Any]) -> None:
-    """Tell each state its value on arrival from each block."""
-    for values, block in arrivals:
-        for state, value in zip(states, values, strict=True):
-            state.add_incoming(value, block)
 
 
 def _product(rows: int, vectors: int, *, transposed: bool = False, accumulate: bool = False) -> Any:
@@ -208,6 +201,8 @@ def add_product(out: Matrix, a: Matrix, b: PackedPanels, extent: Extent) -> None
 @inner
 def add_transposed(out: Matrix, a: Matrix, b: Matrix, extent: Extent) -> None:
     """``out += aᵀ b``, with an even number of rows, and columns of whole vectors."""
+    if extent.inner == 0:
+        return
     lanes = VECTOR_BYTES // out.array.itemsize
     double = extent.columns % (2 * lanes) == 0
     block = ROWS if double else 2 * ROWS

@@ -193,8 +193,7 @@ def parameter_count(stack: Stack, layer: int) -> int:
     return LAYOUTS[stack.cell].gates * stack.hidden * (columns + stack.hidden + 2)
 
 
-@lru_cache(maxsize=1024)
-def parameters_of_network(network: Network) -> int:
+def parameters_of(network: Network) -> int:
     """Weights and biases of one member, those of the head included."""
     top = network.stacks[-1]
     layers = [stack.directions * parameter_count(stack, i) for stack in network.stacks for i in range(stack.layers)]

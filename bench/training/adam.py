@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from bench.array_types import FloatArray
 
 
 class Stacked:
@@ -103,6 +106,11 @@ class Adam:
         update = _update_compiled if gradients.device.type == "cpu" else _update
         update(self, gradients)
 
+    @cached_property
+    def arrays(self) -> tuple[FloatArray, ...]:
+        """Weights, moments and rates as NumPy sees them, from the first step on: to ask each time costs a small step."""
+        return tuple(each.numpy() for each in (self.weights.flat, self.first, self.second, *self.rates))
+
     def rows(self, members: Tensor) -> Adam:
         """The optimiser of some of the members, over a copy of their weights."""
         rates = Rates(*(rate[members] for rate in self.rates))
@@ -141,7 +149,7 @@ def _update_compiled(adam: Adam, gradient: Tensor) -> None:
     """One pass over memory instead of a dozen, and nothing allocated."""
     from bench.training.adam_compiled import Flat, update
 
-    arrays = Flat(*(tensor.numpy() for tensor in (adam.weights.flat, gradient, adam.first, adam.second)))
-    learning_rate, weight_decay, clip_norm = (rate.numpy() for rate in adam.rates)
+    weight, first, second, *rates = adam.arrays
     corrections = 1 - BETA1**adam.steps, math.sqrt(1 - BETA2**adam.steps)
-    update(arrays, adam.weights.sizes, (learning_rate, weight_decay, clip_norm), corrections, adam.epsilon)
+    flat = Flat(weight, gradient.numpy(), first, second)
+    update(flat, adam.weights.sizes, (rates[0], rates[1], rates[2]), corrections, adam.epsilon)

@@ -215,7 +215,8 @@ class Fused:
 
     def step(self, x: Tensor, y: Tensor) -> Tensor:
         """One step of all live members: the losses ``[L]``."""
-        self.module.train()
+        if not self.module.training:
+            self.module.train()  # which asks every part of the module
         weights = self.adam.weights.flat
         if getattr(self.module, "without_autograd", False) and compiled(x):
             losses, gradients = self.module.losses_and_gradients(x, y, self._loss, weights)  # type: ignore[operator]
