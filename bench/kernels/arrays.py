@@ -19,7 +19,6 @@ from bench.kernels.product import Matrix
 from bench.kernels.simd import VECTOR_BYTES, address, get, load, put, store, where_at_least
 from bench.kernels.sizes import GRU, PassPlan, WalkPlan, panel_width, round_up
 
-
 _INDEX = ir.IntType(64)
 
 
@@ -70,6 +69,24 @@ class CallArrays(NamedTuple):
     results: Results
     upstream: Upstream
     gradients: Gradients
+
+
+class Rule(NamedTuple):
+    """What is the same for all members: the loss, the share that dropout drops, and what it multiplies the rest by."""
+
+    loss: int  # of `bench.kernels.head.LOSSES`
+    share: float
+    scale: float
+
+
+class Work(NamedTuple):
+    """All that one call works with."""
+
+    whole: PassPlan
+    table: Array  # of walks; see `walk_at`
+    arrays: CallArrays
+    memory: Array
+    rule: Rule
 
 
 def _plan_from(array: Any, kind: Any) -> Any:
@@ -138,24 +155,18 @@ def fill_zeros(target: Array, place: int, count: int) -> None:
         put(target, place + i, 0)
 
 
-class Dropout(NamedTuple):
-    """Numbers that are drawn evenly from 0 to 1, the share that is dropped, and what the others are multiplied by."""
-
-    draws: Array
-    share: float
-    scale: float
-
-
 @inner
-def copy_kept(source: Array, start: int, target: Array, place: int, count: int, dropout: Dropout, at: int) -> None:
-    """As `copy`, with 0 where the numbers from `at` on are below the share, and the rest scaled."""
-    draws, share, scale = dropout
-    lanes = VECTOR_BYTES // source.itemsize
+def copy_kept(
+    source: tuple[Array, int], target: tuple[Array, int], count: int, draws: tuple[Array, int], rule: Rule
+) -> None:
+    """As `copy`, with 0 where the numbers drawn are below the share that is dropped, and the rest scaled."""
+    (values, start), (out, place), (drawn, at), (_, share, scale) = source, target, draws, rule
+    lanes = VECTOR_BYTES // values.itemsize
     whole = count - count % lanes
     for i in range(0, whole, lanes):
-        store(target, place + i, where_at_least(load(draws, at + i), share, load(source, start + i) * scale))
+        store(out, place + i, where_at_least(load(drawn, at + i), share, load(values, start + i) * scale))
     for i in range(whole, count):
-        put(target, place + i, get(source, start + i) * scale if get(draws, at + i) >= share else 0)
+        put(out, place + i, get(values, start + i) * scale if get(drawn, at + i) >= share else 0)
 
 
 columns_width = inner(panel_width)
@@ -223,9 +234,7 @@ def _spread(source: Array, start: int, target: Array, place: int, extent: tuple[
 
 
 @inner
-def _pack_rows(
-    plan: WalkPlan, w: tuple[Array, int, int], blocks: tuple[int, int], out: tuple[Array, int]
-) -> None:
+def _pack_rows(plan: WalkPlan, w: tuple[Array, int, int], blocks: tuple[int, int], out: tuple[Array, int]) -> None:
     """``W`` of the blocks ``first … last - 1`` in panels; `w` is ``(array, start, columns)``."""
     source, start, columns = w
     target, place = out
@@ -281,10 +290,10 @@ def unpack_gradients(plan: WalkPlan, sums: Array, start: int, k: int, out: Array
 
 
 class Tile(NamedTuple):
-    """One tile: its member, its first row, how many of its rows are real, and where its part of the sums starts."""
+    """One tile: its member, its place, its first row, how many are real, and where its part of the sums starts."""
 
     k: int
-    index: int
+    place: int
     row: int
     rows: int
     sums: int
@@ -306,11 +315,12 @@ class Slots(NamedTuple):
 
 
 @inner
-def slots_at(whole: PassPlan, plan: WalkPlan, kept: Array, memory: Array, tile: Tile) -> Slots:
+def slots_at(work: Work, plan: WalkPlan, tile: Tile) -> Slots:
     """Where a walk's slots are: in memory, or where they are kept."""
+    whole = work.whole
     if whole.keep:
-        return Slots(kept, (tile.k * whole.tiles + tile.index) * whole.kept)
-    return Slots(memory, plan.slots)
+        return Slots(work.arrays.results.slots, (tile.k * whole.tiles + tile.place) * whole.kept)
+    return Slots(work.memory, plan.slots)
 
 
 @inner

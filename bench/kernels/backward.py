@@ -7,10 +7,10 @@ factors are still in the cache, so no array over all steps is written.
 from bench.kernels import equations
 from bench.kernels.arrays import (
     CallArrays,
-    Dropout,
     Slots,
     Tile,
     Upstream,
+    Work,
     add,
     add_step,
     columns_width,
@@ -26,10 +26,10 @@ from bench.kernels.arrays import (
     time_of,
     walk_at,
 )
-from bench.kernels.compiled import Array, inner, part
+from bench.kernels.compiled import Array, part
 from bench.kernels.forward import draws_at
 from bench.kernels.product import Extent, Matrix, PackedPanels, add_product, add_transposed, set_product
-from bench.kernels.sizes import BELOW, GRU, LSTM, PassPlan, WalkPlan
+from bench.kernels.sizes import BELOW, GRU, LSTM, WalkPlan
 
 
 @part
@@ -91,9 +91,7 @@ def _chunk_back(
 
 
 @part
-def _chunk_sums(
-    plan: WalkPlan, sums: Array, memory: Array, tile: Tile, states: Matrix, steps: tuple[int, int]
-) -> None:
+def _chunk_sums(plan: WalkPlan, sums: Array, memory: Array, tile: Tile, states: Matrix, steps: tuple[int, int]) -> None:
     """Add what the steps ``first … last - 1`` give to the weights' gradients; `states` are those before them.
 
     Products of blocks that inputs do not feed are useless but for the bias; with few channels, one product is faster.
@@ -131,19 +129,18 @@ def _input_gradients(plan: WalkPlan, memory: Array, steps: tuple[int, int]) -> i
 
 
 @part
-def _hand_down(
-    table: Array, plan: WalkPlan, memory: Array, dropout: Dropout, tile: Tile, step: int, source: Matrix
-) -> None:
+def _hand_down(work: Work, plan: WalkPlan, tile: Tile, step: int, source: Matrix) -> None:
     """Give the gradients to the inputs of one step to the walks below."""
-    time = time_of(plan, step)
+    time, memory = time_of(plan, step), work.memory
     for way in range(plan.ways):
-        lower = walk_at(table, plan.below + way)
+        lower = walk_at(work.table, plan.below + way)
         target = lower.d_y + time_of(lower, time) * lower.tile * lower.padded
         for row in range(plan.tile):
             start, place = source.start + row * source.stride + way * lower.hidden, target + row * lower.padded
             if plan.mask >= 0:
                 at = draws_at(plan, tile, min(row, tile.rows - 1), time) + way * lower.hidden
-                copy_kept(memory, start, memory, start, lower.hidden, dropout, at)
+                draws = work.arrays.operands.draws, at
+                copy_kept((memory, start), (memory, start), lower.hidden, draws, work.rule)
             if plan.first_back:
                 copy(memory, start, memory, place, lower.hidden)
             else:
@@ -161,17 +158,9 @@ def _give_states(table: Array, plan: WalkPlan, memory: Array) -> None:
 
 
 @part
-def backward_tile(
-    whole: PassPlan,
-    table: Array,
-    plan: WalkPlan,
-    arrays: CallArrays,
-    memory: Array,
-    dropout: Dropout,
-    tile: Tile,
-) -> None:
+def backward_tile(work: Work, plan: WalkPlan, tile: Tile) -> None:
     """Take one tile back through all steps of a walk, from the gradients that memory holds."""
-    slots, gradients = slots_at(whole, plan, arrays.results.slots, memory, tile), arrays.gradients
+    arrays, memory, gradients, slots = work.arrays, work.memory, work.arrays.gradients, slots_at(work, plan, tile)
     for last in range(plan.steps, 0, -plan.chunk):
         first = max(last - plan.chunk, 0)
         _chunk_back(plan, arrays, memory, tile, slots, (first, last))
@@ -181,11 +170,11 @@ def backward_tile(
             for step in range(first, last):
                 source = Matrix(memory, plan.d_x + (step - first) * plan.tile * columns, columns)
                 if plan.source == BELOW:
-                    _hand_down(table, plan, memory, dropout, tile, step, source)
+                    _hand_down(work, plan, tile, step, source)
                 else:
                     store_step(plan, source, tile, step, (gradients.x, plan.channels))
     if plan.before >= 0:
-        _give_states(table, plan, memory)
+        _give_states(work.table, plan, memory)
     elif gradients.h.size:
         store_rows(plan, Matrix(memory, plan.d_h, plan.padded), tile, gradients.h)
         if gradients.c.size:

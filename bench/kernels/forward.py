@@ -6,11 +6,9 @@ states of the walks below, with dropout.
 
 from bench.kernels import equations
 from bench.kernels.arrays import (
-    Dropout,
-    Operands,
-    Results,
     Slots,
     Tile,
+    Work,
     add,
     cell_state_of,
     copy,
@@ -28,7 +26,7 @@ from bench.kernels.arrays import (
 from bench.kernels.compiled import Array, inner, part
 from bench.kernels.product import Extent, Matrix, PackedPanels, set_product
 from bench.kernels.simd import get, put
-from bench.kernels.sizes import BELOW, GRU, LSTM, X, PassPlan, WalkPlan
+from bench.kernels.sizes import BELOW, GRU, LSTM, WalkPlan, X
 
 
 @inner
@@ -98,13 +96,11 @@ def _clear_rest(plan: WalkPlan, tile: Tile, slots: Slots) -> None:
 
 
 @part
-def _load_below(
-    whole: PassPlan, table: Array, plan: WalkPlan, memory: Array, dropout: Dropout, tile: Tile, slots: Slots
-) -> None:
-    """Write 1 and the states of the walks below at all steps, side by side."""
+def _load_below(work: Work, plan: WalkPlan, tile: Tile, slots: Slots) -> None:
+    """Write 1 and the states of the walks below at all steps, side by side, with dropout."""
     for way in range(plan.ways):
-        lower = walk_at(table, plan.below + way)
-        theirs = slots_at(whole, lower, memory, memory, tile)
+        lower = walk_at(work.table, plan.below + way)
+        theirs = slots_at(work, lower, tile)
         for step in range(plan.steps):
             time = time_of(plan, step)
             states, source = state_of(plan, slots, step), state_of(lower, theirs, time_of(lower, time) + 1)
@@ -116,8 +112,8 @@ def _load_below(
                 if plan.mask < 0:
                     copy(source.array, start, slots.array, place, lower.hidden)
                 else:
-                    at = draws_at(plan, tile, row, time) + way * lower.hidden
-                    copy_kept(source.array, start, slots.array, place, lower.hidden, dropout, at)
+                    draws = work.arrays.operands.draws, draws_at(plan, tile, row, time) + way * lower.hidden
+                    copy_kept((source.array, start), (slots.array, place), lower.hidden, draws, work.rule)
     _clear_rest(plan, tile, slots)
 
 
@@ -128,9 +124,7 @@ def draws_at(plan: WalkPlan, tile: Tile, row: int, time: int) -> int:
 
 
 @part
-def _begin(
-    whole: PassPlan, table: Array, plan: WalkPlan, operands: Operands, memory: Array, tile: Tile, slots: Slots
-) -> None:
+def _begin(work: Work, plan: WalkPlan, tile: Tile, slots: Slots) -> None:
     """Write the initial states: 0, given ones, or the sum of the last ones of other walks."""
     hidden, cell = state_of(plan, slots, 0), cell_state_of(plan, slots, 0)
     for row in range(plan.tile):
@@ -139,15 +133,15 @@ def _begin(
             fill_zeros(cell.array, cell.start + row * cell.stride, plan.padded)
     if plan.before >= 0:
         for way in range(plan.states):
-            other = walk_at(table, plan.before + way)
-            theirs = slots_at(whole, other, memory, memory, tile)
+            other = walk_at(work.table, plan.before + way)
+            theirs = slots_at(work, other, tile)
             _add_rows(plan, state_of(other, theirs, other.steps), hidden)
             if plan.code == LSTM:
                 _add_rows(plan, cell_state_of(other, theirs, other.steps), cell)
     elif plan.initial:
-        load_rows(plan, operands.h, tile, hidden)
+        load_rows(plan, work.arrays.operands.h, tile, hidden)
         if plan.code == LSTM:
-            load_rows(plan, operands.c, tile, cell)
+            load_rows(plan, work.arrays.operands.c, tile, cell)
 
 
 @inner
@@ -157,20 +151,13 @@ def _add_rows(plan: WalkPlan, source: Matrix, out: Matrix) -> None:
 
 
 @part
-def forward_tile(
-    whole: PassPlan,
-    table: Array,
-    plan: WalkPlan,
-    arrays: tuple[Operands, Results, Array],
-    dropout: Dropout,
-    tile: Tile,
-) -> None:
-    """Take one tile through all steps of a walk; `arrays` are operands, results and the thread's memory."""
-    operands, results, memory = arrays
-    slots, size = slots_at(whole, plan, results.slots, memory, tile), plan.tile * plan.row
-    _begin(whole, table, plan, operands, memory, tile, slots)
+def forward_tile(work: Work, plan: WalkPlan, tile: Tile) -> None:
+    """Take one tile through all steps of a walk."""
+    operands, results, memory = work.arrays.operands, work.arrays.results, work.memory
+    slots, size = slots_at(work, plan, tile), plan.tile * plan.row
+    _begin(work, plan, tile, slots)
     if plan.source == BELOW:
-        _load_below(whole, table, plan, memory, dropout, tile, slots)
+        _load_below(work, plan, tile, slots)
     else:
         _load_inputs(plan, operands.x if plan.source == X else operands.fed, tile, slots)
     for step in range(plan.steps):

@@ -61,7 +61,8 @@ def losses_and_gradients(
     dtype, dropout = weights.dtype, stacks[0].active_dropout
     _check_kinds(inputs, targets, weights)
     shapes = tuple(each.shape for each in (*inputs, targets, weights))
-    places = _planned(tuple(layers.key for layers in stacks), shapes, dtype, every_step, dropout > 0)
+    keys = tuple(layers.key for layers in stacks)
+    places = _planned(keys, shapes, dtype, every_step=every_step, dropout=dropout > 0)
     losses, gradients = torch.empty(places.plan.members, dtype=dtype), torch.empty_like(weights)
     nothing, (_, h, c, *_) = absent(dtype), absent(dtype).operands
     draws = _draws(stacks, places, dtype) if dropout else nothing.operands.draws
@@ -88,6 +89,7 @@ def _planned(
     keys: tuple[tuple[str, int, int, int, int], ...],
     shapes: tuple[torch.Size, ...],
     dtype: torch.dtype,
+    *,
     every_step: bool,
     dropout: bool,
 ) -> Places:

@@ -6,7 +6,7 @@ direction, followed by that of its bias; then the sum of the losses.
 
 from typing import NamedTuple
 
-from bench.kernels.arrays import Operands, Tile, copy, fill_zeros, member, slots_at, state_of, time_of, walk_at
+from bench.kernels.arrays import Tile, Work, copy, fill_zeros, member, slots_at, state_of, time_of, walk_at
 from bench.kernels.compiled import Array, inner, part
 from bench.kernels.simd import VECTOR_BYTES, get, load, put, store, total
 from bench.kernels.sizes import PassPlan
@@ -76,54 +76,52 @@ class _Way(NamedTuple):
 
 
 @inner
-def _way_at(whole: PassPlan, table: Array, memory: Array, tile: Tile, way: int, unit: int) -> _Way:
+def _way_at(work: Work, tile: Tile, way: int, unit: int) -> _Way:
     """The states at time `unit`, or the last ones walked."""
-    plan = walk_at(table, whole.top + way)
-    slots = slots_at(whole, plan, memory, memory, tile)
-    if whole.every_step:
+    plan = walk_at(work.table, work.whole.top + way)
+    slots = slots_at(work, plan, tile)
+    if work.whole.every_step:
         step = time_of(plan, unit)
         states, gradients = state_of(plan, slots, step + 1), plan.d_y + step * plan.tile * plan.padded
-        fill_zeros(memory, gradients, plan.tile * plan.padded)
-        return _Way(memory, states.start, states.stride, gradients)
+        fill_zeros(work.memory, gradients, plan.tile * plan.padded)
+        return _Way(states.array, states.start, states.stride, gradients)
     states = state_of(plan, slots, plan.steps)
-    return _Way(memory, states.start, states.stride, plan.d_h)
+    return _Way(states.array, states.start, states.stride, plan.d_h)
 
 
 @part
-def tile_losses(whole: PassPlan, table: Array, operands: Operands, sums: Array, memory: Array, loss: int, tile: Tile) -> None:
+def tile_losses(work: Work, tile: Tile) -> None:
     """Add the losses of a tile and its gradients to its part of the sums, and write the gradients to its states."""
+    whole, operands = work.whole, work.arrays.operands
     _, biases = _weights_at(whole, tile.k)
     for unit in range(whole.units):
-        forth = _way_at(whole, table, memory, tile, 0, unit)
-        back = _way_at(whole, table, memory, tile, whole.ways - 1, unit)
+        ways = _way_at(work, tile, 0, unit), _way_at(work, tile, whole.ways - 1, unit)
         for row in range(tile.rows):
             y = member(operands.targets, tile.k) + ((tile.row + row) * whole.units + unit) * whole.outputs
             for output in range(whole.outputs):
                 wanted = get(operands.targets, y + output) - get(operands.weights, biases + output)
-                _row_loss(whole, (forth, back), (sums, tile.sums + whole.sums, memory), (row, output, loss), wanted)
+                _row_loss(work, ways, tile.sums + whole.sums, (row, output), wanted)
 
 
 @part
-def _row_loss(
-    whole: PassPlan, ways: tuple[_Way, _Way], arrays: tuple[Array, int, Array], place: tuple[int, int, int], wanted: float
-) -> None:
-    """One output of one row, which is `wanted` to be so much without its bias."""
-    sums, part_start, memory = arrays
-    row, output, code = place
+def _row_loss(work: Work, ways: tuple[_Way, _Way], start: int, place: tuple[int, int], wanted: float) -> None:
+    """One output of one row, which is `wanted` to be so much without its bias; its part of the sums is at `start`."""
+    whole, memory, sums = work.whole, work.memory, work.arrays.gradients.sums
+    row, output = place
     width, value = whole.padded, wanted * 0
     for way in range(whole.ways):
         each = ways[way]
         w = whole.packed + (output * whole.ways + way) * width
         value += _dot(each.states, each.start + row * each.stride, memory, w, width)
-    loss, slope = _loss(code, value - wanted)
+    loss, slope = _loss(work.rule.loss, value - wanted)
     slope /= whole.batch * whole.units * whole.outputs
-    goal = part_start + output * (whole.ways * width + whole.lanes)
+    goal = start + output * (whole.ways * width + whole.lanes)
     for way in range(whole.ways):
         each = ways[way]
         w = whole.packed + (output * whole.ways + way) * width
         _add_scaled(slope, (memory, w), (memory, each.gradients + row * width), width)
         _add_scaled(slope, (each.states, each.start + row * each.stride), (sums, goal + way * width), width)
-    bias, losses = goal + whole.ways * width, part_start + whole.outputs * (whole.ways * width + whole.lanes)
+    bias, losses = goal + whole.ways * width, start + whole.outputs * (whole.ways * width + whole.lanes)
     put(sums, bias, get(sums, bias) + slope)
     put(sums, losses, get(sums, losses) + loss)
 

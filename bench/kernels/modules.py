@@ -185,7 +185,8 @@ class Layers(nn.Module):
 
     def draw(self, out: Tensor) -> Tensor:
         """Fill ``[K, …]`` with the numbers from 0 to 1 that decide dropout: below its share they drop a value."""
-        for own, generator in zip(out, self._generators or [None] * len(out), strict=True):
+        generators: Sequence[torch.Generator | None] = self._generators or [None] * len(out)
+        for own, generator in zip(out, generators, strict=True):
             torch.rand(own.shape, generator=generator, out=own)
         return out
 

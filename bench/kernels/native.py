@@ -173,7 +173,8 @@ def run_network(
     mode: int, places: Places, arrays: CallArrays, *, loss: str = "mse", dropout: tuple[float, float] = (0.0, 1.0)
 ) -> None:
     """Do one pass over all groups of a bank, on several threads where that pays."""
-    dtype, plan, code = arrays.operands.x.dtype, places.plan, LOSSES[loss]
+    dtype, plan, rule = arrays.operands.x.dtype, places.plan, (LOSSES[loss], *dropout)
+    plans = places.numbers, places.table
     kernel, tasks, sums = run_pass(dtype), plan.members * plan.groups, mode != FORWARD
     if sums:
         arrays = arrays._replace(gradients=arrays.gradients._replace(sums=_own.array("sums", places.sums, dtype)))
@@ -182,7 +183,7 @@ def run_network(
         # a call that does all of it finishes too: a call costs as much as a small network's pass
         span = first, last, int(sums and (last == 0 or last - first == tasks))
         memory = _own.array("memory", places.memory, dtype)
-        kernel(mode, places.numbers, places.table, arrays, memory, dropout, code, span)
+        kernel(mode, plans, arrays, memory, rule, span)
 
     run(work, tasks, places.work)
     if sums and parts_of(tasks, places.work) > 1:

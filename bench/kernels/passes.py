@@ -5,8 +5,9 @@ They share nearly all of their code, which is compiled once.
 
 from bench.kernels.arrays import (
     CallArrays,
-    Dropout,
+    Rule,
     Tile,
+    Work,
     add_parts,
     fill_zeros,
     pack_backward,
@@ -20,7 +21,6 @@ from bench.kernels.backward import backward_tile, begin_back
 from bench.kernels.compiled import Array, entry, part
 from bench.kernels.forward import forward_tile
 from bench.kernels.head import pack_head, tile_losses, unpack_head
-from bench.kernels.sizes import PassPlan
 
 FORWARD, BACKWARD, TRAIN = range(3)
 """What a pass does.
@@ -31,71 +31,71 @@ all steps of all layers wait for memory. It needs to know the loss.
 
 
 @part
-def _take_member(mode: int, whole: PassPlan, table: Array, weights: Array, k: int, memory: Array) -> None:
+def _take_member(mode: int, work: Work, k: int) -> None:
     """Pack the weights of member `k`."""
-    for index in range(whole.walks):
-        plan = walk_at(table, index)
+    weights, memory = work.arrays.operands.weights, work.memory
+    for index in range(work.whole.walks):
+        plan = walk_at(work.table, index)
         if mode != BACKWARD:
             pack_forward(plan, weights, k, memory)
         if mode != FORWARD:
             pack_backward(plan, weights, k, memory)
     if mode == TRAIN:
-        pack_head(whole, weights, k, memory)
+        pack_head(work.whole, weights, k, memory)
 
 
 @part
-def _tile_pass(
-    mode: int, whole: PassPlan, table: Array, arrays: CallArrays, memory: Array, dropout: Dropout, loss: int, tile: Tile
-) -> None:
-    for index in range(whole.walks):
-        plan = walk_at(table, index)
+def _tile_pass(mode: int, work: Work, tile: Tile) -> None:
+    for index in range(work.whole.walks):
+        plan = walk_at(work.table, index)
         if mode != BACKWARD:
-            forward_tile(whole, table, plan, (arrays.operands, arrays.results, memory), dropout, tile)
+            forward_tile(work, plan, tile)
         if mode != FORWARD:
-            begin_back(plan, arrays.upstream, memory, tile)
+            begin_back(plan, work.arrays.upstream, work.memory, tile)
     if mode == FORWARD:
         return
     if mode == TRAIN:
-        tile_losses(whole, table, arrays.operands, arrays.gradients.sums, memory, loss, tile)
-    for index in range(whole.walks - 1, -1, -1):
-        backward_tile(whole, table, walk_at(table, index), arrays, memory, dropout, tile)
+        tile_losses(work, tile)
+    for index in range(work.whole.walks - 1, -1, -1):
+        backward_tile(work, walk_at(work.table, index), tile)
 
 
 @part
-def _groups(
-    mode: int,
-    whole: PassPlan,
-    table: Array,
-    arrays: CallArrays,
-    memory: Array,
-    dropout: Dropout,
-    loss: int,
-    span: tuple[int, int],
-) -> None:
+def _groups(mode: int, work: Work, span: tuple[int, int]) -> None:
     first, last = span
-    at_hand = -1
+    whole, at_hand = work.whole, -1
     for i in range(first, last):
         # what a forward pass wrote last may still be in the cache
         task = first + last - 1 - i if mode == BACKWARD else i
         k, group = divmod(task, whole.groups)
         if k != at_hand:
-            _take_member(mode, whole, table, arrays.operands.weights, k, memory)
+            _take_member(mode, work, k)
             at_hand = k
         if mode != FORWARD:
-            fill_zeros(arrays.gradients.sums, task * whole.part, whole.part)
+            fill_zeros(work.arrays.gradients.sums, task * whole.part, whole.part)
         for index in range(group * whole.group, min((group + 1) * whole.group, whole.tiles)):
-            _tile_pass(mode, whole, table, arrays, memory, dropout, loss, tile_at(whole, k, index))
+            _tile_pass(mode, work, tile_at(whole, k, index))
+
+
+@part
+def _finish(work: Work) -> None:
+    """Make the sums of all members gradients."""
+    whole, gradients = work.whole, work.arrays.gradients
+    for k in range(whole.members):
+        start = add_parts(whole, gradients.sums, k)
+        for index in range(whole.walks):
+            unpack_gradients(walk_at(work.table, index), gradients.sums, start, k, gradients.weights)
+        if whole.outputs:
+            unpack_head(whole, gradients.sums, start, k, (gradients.weights, gradients.losses))
 
 
 @entry
 def run_pass(
     mode: int,
-    numbers: Array,
-    table: Array,
+    plans: tuple[Array, Array],
     arrays: CallArrays,
     memory: Array,
-    dropout: tuple[float, float],
-    loss: int,
+    rule: tuple[int, float, float],
     span: tuple[int, int, int],
 ) -> None:
     """Do the groups ``first … last - 1`` of the bank, counted member after member.
@@ -106,28 +106,20 @@ def run_pass(
     ----------
     mode
         What to do.
-    numbers, table
+    plans
         A `PassPlan`, and the `WalkPlan` of each walk, as arrays.
     arrays
         What is read and written.
     memory
         Of this call alone, on a whole vector.
-    dropout
-        The share that is dropped, and what the others are multiplied by.
-    loss
-        Of `LOSSES`.
+    rule
+        A `Rule`.
     span
         ``(first, last, finish)``.
     """
-    whole = whole_pass(numbers, 0)
+    numbers, table = plans
     first, last, finish = span
-    draws = Dropout(arrays.operands.draws, dropout[0], dropout[1])
-    _groups(mode, whole, table, arrays, memory, draws, loss, (first, last))
+    work = Work(whole_pass(numbers, 0), table, arrays, memory, Rule(rule[0], rule[1], rule[2]))
+    _groups(mode, work, (first, last))
     if finish:
-        sums, gradients = arrays.gradients.sums, arrays.gradients.weights
-        for k in range(whole.members):
-            start = add_parts(whole, sums, k)
-            for index in range(whole.walks):
-                unpack_gradients(walk_at(table, index), sums, start, k, gradients)
-            if whole.outputs:
-                unpack_head(whole, sums, start, k, (gradients, arrays.gradients.losses))
+        _finish(work)

@@ -109,15 +109,14 @@ class _Writer:
 
 
 def _product(rows: int, vectors: int, *, transposed: bool = False, accumulate: bool = False) -> Any:
-    """``function(out, a, b, step, blocks, panels, size)`` for compiled code; see `_Writer`.
+    """``function(out, a, b, counts)`` for compiled code; see `_Writer`.
 
-    `out`, `a` and `b` are tuples ``(array, start, row stride)``; `step` is the distance between the panels of `b`.
+    `out`, `a` and `b` are tuples ``(array, start, row stride)``; `counts` are the distance between the panels of `b`,
+    the blocks of rows, the panels, and the inner size.
     """
 
     @intrinsic
-    def function(
-        _typing: Any, out: Any, a: Any, b: Any, step: Any, blocks: Any, panels: Any, size: Any
-    ) -> Any:
+    def function(_typing: Any, out: Any, a: Any, b: Any, counts: Any) -> Any:
         def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             values = []
             for kind, value in zip(sig.args[:3], args[:3], strict=True):
@@ -126,10 +125,10 @@ def _product(rows: int, vectors: int, *, transposed: bool = False, accumulate: b
             element = out[0].dtype
             vector = ir.VectorType(context.get_value_type(element), VECTOR_BYTES * 8 // element.bitwidth)
             writer = _Writer(vector, rows, vectors, transposed=transposed, accumulate=accumulate)
-            builder.call(writer.function(builder.module), [*values, *args[3:]])
+            builder.call(writer.function(builder.module), [*values, *cgutils.unpack_tuple(builder, args[3])])
             return context.get_dummy_value()
 
-        return types.void(out, a, b, *[types.int64] * 4), generate
+        return types.void(out, a, b, types.UniTuple(types.int64, len(counts))), generate
 
     return function
 
@@ -179,11 +178,11 @@ def set_product(out: Matrix, a: Matrix, b: PackedPanels, extent: Extent) -> None
     """``out = a b``; rows are whole blocks of `ROWS`, columns whole panels."""
     right, panels = Matrix(b.array, b.start, b.stride), extent.columns // b.width
     if b.width * out.array.itemsize > VECTOR_BYTES:
-        _set_two(out, a, right, b.step, extent.rows // ROWS, panels, extent.inner)
+        _set_two(out, a, right, (b.step, extent.rows // ROWS, panels, extent.inner))
     elif extent.rows % (2 * ROWS):
-        _set_few(out, a, right, b.step, extent.rows // ROWS, panels, extent.inner)
+        _set_few(out, a, right, (b.step, extent.rows // ROWS, panels, extent.inner))
     else:
-        _set_one(out, a, right, b.step, extent.rows // (2 * ROWS), panels, extent.inner)
+        _set_one(out, a, right, (b.step, extent.rows // (2 * ROWS), panels, extent.inner))
 
 
 @inner
@@ -191,11 +190,11 @@ def add_product(out: Matrix, a: Matrix, b: PackedPanels, extent: Extent) -> None
     """``out += a b``; rows are whole blocks of `ROWS`, columns whole panels."""
     right, panels = Matrix(b.array, b.start, b.stride), extent.columns // b.width
     if b.width * out.array.itemsize > VECTOR_BYTES:
-        _add_two(out, a, right, b.step, extent.rows // ROWS, panels, extent.inner)
+        _add_two(out, a, right, (b.step, extent.rows // ROWS, panels, extent.inner))
     elif extent.rows % (2 * ROWS):
-        _add_few(out, a, right, b.step, extent.rows // ROWS, panels, extent.inner)
+        _add_few(out, a, right, (b.step, extent.rows // ROWS, panels, extent.inner))
     else:
-        _add_one(out, a, right, b.step, extent.rows // (2 * ROWS), panels, extent.inner)
+        _add_one(out, a, right, (b.step, extent.rows // (2 * ROWS), panels, extent.inner))
 
 
 @inner
@@ -208,16 +207,16 @@ def add_transposed(out: Matrix, a: Matrix, b: Matrix, extent: Extent) -> None:
     block = ROWS if double else 2 * ROWS
     whole = extent.rows // block
     if double:
-        _transposed_two(out, a, b, 2 * lanes, whole, extent.columns // (2 * lanes), extent.inner)
+        _transposed_two(out, a, b, (2 * lanes, whole, extent.columns // (2 * lanes), extent.inner))
     else:
-        _transposed_one(out, a, b, lanes, whole, extent.columns // lanes, extent.inner)
+        _transposed_one(out, a, b, (lanes, whole, extent.columns // lanes, extent.inner))
     rest = Matrix(out.array, out.start + whole * block * out.stride, out.stride)
     left, pairs = Matrix(a.array, a.start + whole * block, a.stride), (extent.rows - whole * block) // 2
     if pairs == 0:
         return
     if extent.columns % (4 * lanes) == 0:
-        _pair_four(rest, left, b, 4 * lanes, pairs, extent.columns // (4 * lanes), extent.inner)
+        _pair_four(rest, left, b, (4 * lanes, pairs, extent.columns // (4 * lanes), extent.inner))
     elif double:
-        _pair_two(rest, left, b, 2 * lanes, pairs, extent.columns // (2 * lanes), extent.inner)
+        _pair_two(rest, left, b, (2 * lanes, pairs, extent.columns // (2 * lanes), extent.inner))
     else:
-        _pair_one(rest, left, b, lanes, pairs, extent.columns // lanes, extent.inner)
+        _pair_one(rest, left, b, (lanes, pairs, extent.columns // lanes, extent.inner))

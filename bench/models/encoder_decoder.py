@@ -58,8 +58,8 @@ class EncoderDecoder(nn.Module):
     def losses_and_gradients(self, x: Tensor, targets: Tensor, loss: str, weights: Tensor) -> tuple[Tensor, Tensor]:
         """What stacked members are trained by where the compiled kernels are (`without_autograd`).
 
-        The loss of each member ``[K]`` and its gradients to the `weights`, which are the parameters' ``[K, …]`` one after
-        another, from ``[K, B, T, C]`` and ``[K, B, H, C]``.
+        The loss of each member ``[K]`` and its gradients to the `weights`, which are the parameters' ``[K, …]`` one
+        after another, from ``[K, B, T, C]`` and ``[K, B, H, C]``.
         """
         from bench.kernels import fused  # imports what compiles
 

@@ -109,15 +109,13 @@ class Recurrent(nn.Module):
     def losses_and_gradients(self, x: Tensor, targets: Tensor, loss: str, weights: Tensor) -> tuple[Tensor, Tensor]:
         """What stacked members are trained by where the compiled kernels are (`without_autograd`).
 
-        The loss of each member ``[K]`` and its gradients to the `weights`, which are the parameters' ``[K, …]`` one after
-        another, from ``[K, B, T, C]`` and ``[K, B, H, D]``.
+        The loss of each member ``[K]`` and its gradients to the `weights`, which are the parameters' ``[K, …]`` one
+        after another, from ``[K, B, T, C]`` and ``[K, B, H, D]``.
         """
         from bench.kernels import fused  # imports what compiles
 
         wanted = targets if self.every_step else targets.flatten(2)
-        return fused.losses_and_gradients(
-            (self.layers,), (x,), wanted, weights, loss=loss, every_step=self.every_step
-        )
+        return fused.losses_and_gradients((self.layers,), (x,), wanted, weights, loss=loss, every_step=self.every_step)
 
 
 def _is_plain(parameters: RecurrentParameters, shape: Shape) -> bool:

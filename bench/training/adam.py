@@ -108,7 +108,7 @@ class Adam:
 
     @cached_property
     def arrays(self) -> tuple[FloatArray, ...]:
-        """Weights, moments and rates as NumPy sees them, from the first step on: to ask each time costs a small step."""
+        """Weights, moments and rates as NumPy arrays, made at the first step: each time would cost a small step."""
         return tuple(each.numpy() for each in (self.weights.flat, self.first, self.second, *self.rates))
 
     def rows(self, members: Tensor) -> Adam:

@@ -52,7 +52,7 @@ def tensors(case, dtype):
     def draw(*shape, scale=1.0):
         return (scale * torch.randn(*shape, generator=generator, dtype=torch.float64)).to(dtype)
 
-    shapes = [(rows, case.channels), (rows, case.hidden)] + [(rows,), (rows,)]
+    shapes = [(rows, case.channels), (rows, case.hidden), (rows,), (rows,)]
     weights = [draw(case.members, *shape, scale=case.hidden**-0.5) for shape in shapes]
     head = (draw(case.members, case.outputs, case.hidden), draw(case.members, case.outputs))
     x, target = draw(first, case.batch, case.steps, case.channels), draw(first, case.batch, case.outputs, scale=2.0)

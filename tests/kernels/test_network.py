@@ -88,7 +88,10 @@ def close(mine, theirs):
 def test_layers_their_map_and_loss(case):
     layers, draw = bank(case)
     units = (case.steps,) if case.every_step else ()
-    x, target = draw(case.members, case.batch, case.steps, CHANNELS), draw(case.members, case.batch, *units, case.outputs)
+    x, target = (
+        draw(case.members, case.batch, case.steps, CHANNELS),
+        draw(case.members, case.batch, *units, case.outputs),
+    )
     width = layers.directions * case.hidden
     head = [draw(case.members, *shape).requires_grad_() for shape in ((case.outputs, width), (case.outputs,))]
     weights = [*layers.parameters(), *head]
@@ -188,7 +191,11 @@ def test_what_does_not_fit_is_named():
     x, target, weights = draw(3, 9, 4, CHANNELS), draw(3, 9, 3), draw(3 * count)
     wrong = [
         ("targets", (x, target[:, :-1], weights), r"targets: expected \[3, 9, 3\], or 1 for K, got \[3, 8, 3\]"),
-        ("dtype", (x, target.float(), weights), "targets: expected torch.float64 on cpu, as the weights are, got torch.f"),
+        (
+            "dtype",
+            (x, target.float(), weights),
+            "targets: expected torch.float64 on cpu, as the weights are, got torch.f",
+        ),
         ("channels", (x[..., :1], target, weights), r"inputs: expected \[K, B, T, C\] with C = 2, got \[3, 9, 4, 1\]"),
         ("members", (x[:2], target, weights), r"inputs: expected \[3, 9, 4, 2\], or 1 for K, got \[2, 9, 4, 2\]"),
         ("weights", (x, target, weights[:-1]), f"weights: expected K · {count} of K members, got"),
