@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from bench.limits import CELLS, exceeded
 from bench.spec import Suite
 from bench.store import KeptCell
 from bench.store.reader import NAME as SUITE
-from bench.store.schema import Rows
+from bench.store.schema import Rows, Status
 from bench.text import without_folders
 
 
@@ -41,6 +41,8 @@ class Source:
         Why something of the folder is missing from all this, and what to do: a line for each.
     kept
         The cells of the folder that are no results of the suite: `rows` has none of them.
+    fewer
+        The cells with fewer replicates than the suite has seeds, which `bench run` extends.
     """
 
     rows: Rows
@@ -49,6 +51,7 @@ class Source:
     requested: frozenset[CellKey] | None = None
     unreadable: Sequence[str] = ()
     kept: tuple[KeptCell, ...] = ()
+    fewer: frozenset[CellKey] = frozenset()
 
     @property
     def suites(self) -> list[str]:
@@ -76,14 +79,17 @@ class Source:
         others = {name: table.filter(pc.invert(masks[name])) for name, table in self.rows.items()}
         known = self.requested is not None
         kept = tuple(cell for cell in self.kept if cell.key.dataset in datasets)
-        requested = frozenset(key for key in self.requested or () if key.dataset in datasets)
+        requested, fewer = (
+            frozenset(key for key in keys or () if key.dataset in datasets) for keys in (self.requested, self.fewer)
+        )
         return (
-            replace(self, rows=own, requested=requested if known else None, kept=kept),
+            replace(self, rows=own, requested=requested if known else None, kept=kept, fewer=fewer),
             replace(
                 self,
                 rows=others,
                 requested=(self.requested or frozenset()) - requested if known else None,
                 kept=tuple(cell for cell in self.kept if cell not in kept),
+                fewer=self.fewer - fewer,
             ),
         )
 
@@ -103,19 +109,41 @@ def read(results: Path, parse: Callable[[str], Suite] = Suite.model_validate_jso
     """
     gathered = store.gather(results)
     suite, problem = suite_of(results, parse)
-    kept = store.kept_cells(gathered.tables["runs"], suite, store.read_renewal(results), ranked=True)
+    renewal, unknown = renewal_of(results)
+    kept = store.kept_cells(gathered.tables["runs"], suite, renewal, ranked=True)
     probes = gathered.tables["probes"]  # a probe outlives its cell
     folder = Path(os.path.relpath(results)).as_posix()
     folder = f"./{folder}" if folder.startswith("-") else folder  # a command would take it for an option
-    unreadable = [*([problem] if problem else []), *gathered.unreadable]
+    unreadable = [*filter(None, (problem, unknown)), *gathered.unreadable]
+    rows = {**{name: store.without(table, kept) for name, table in gathered.tables.items()}, "probes": probes}
+    seeds = {cell.key: cell.seeds for cell in expand(suite)} if suite else {}
     return Source(
-        rows={**{name: store.without(table, kept) for name, table in gathered.tables.items()}, "probes": probes},
+        rows=rows,
         folder=folder,
         suite=suite,
-        requested=frozenset(cell.key for cell in expand(suite)) if suite else None,
+        requested=frozenset(seeds) if suite else None,
         unreadable=tuple(line.replace(str(results), folder) for line in unreadable),
         kept=kept,
+        fewer=_fewer(rows["runs"], seeds),
     )
+
+
+def _fewer(runs: pa.Table, seeds: Mapping[CellKey, int]) -> frozenset[CellKey]:
+    """The cells of `runs` with fewer replicates than `seeds`, of which some could be trained."""
+    trained = pc.is_in(runs["status"], value_set=pa.array([Status.OK, Status.DIVERGED], pa.string()))
+    grouped = runs.select(CellKey.COLUMNS).append_column("trained", trained).group_by(CellKey.COLUMNS)
+    rows = grouped.aggregate([("trained", "any"), ("trained", "count")]).to_pylist()
+    return frozenset(
+        key for row in rows if row["trained_any"] and row["trained_count"] < seeds.get(key := CellKey.of(row), 0)
+    )
+
+
+def renewal_of(results: Path) -> tuple[store.Renewal | None, str]:
+    """What `bench run --fresh` has still to run again, or why that is not known."""
+    try:
+        return store.read_renewal(results), ""
+    except StoreError as error:
+        return None, str(error)
 
 
 def suite_of(results: Path, parse: Callable[[str], Suite]) -> tuple[Suite | None, str]:

@@ -104,22 +104,31 @@ def _absent(source: Source) -> list[CellKey]:
 def _unstored(source: Source, absent: Sequence[CellKey]) -> Iterator[str]:
     """What is not here, and what to do about it."""
     yield from source.unreadable
-    if absent:
-        named = list(dict.fromkeys(f"{key.model} on {key.dataset} at {key.sequence_length}" for key in absent))
-        more = [f"{len(named) - _NAMED} more"] if len(named) > _NAMED else []
-        some = listed([*named[:_NAMED], *more])
-        have = "has" if len(absent) == 1 else "have"
-        yield f"{plural(len(absent), 'cell')} of the suite {have} no row: {some}. `bench run` makes what is missing."
+    for keys, what in ((absent, "no row"), (sorted(source.fewer), "fewer replicates than it has seeds")):
+        if keys:
+            have = "has" if len(keys) == 1 else "have"
+            yield (
+                f"{plural(len(keys), 'cell')} of the suite {have} {what}: {_some(keys)}. `bench run` makes what is "
+                "missing."
+            )
+
+
+def _some(keys: Sequence[CellKey]) -> str:
+    """The first of `keys`, and how many more there are."""
+    named = list(dict.fromkeys(f"{key.model} on {key.dataset} at {key.sequence_length}" for key in keys))
+    more = [f"{len(named) - _NAMED} more"] if len(named) > _NAMED else []
+    return listed([*named[:_NAMED], *more])
 
 
 def _kept(source: Source) -> Iterator[str]:
     """That there is more in the folder than is shown."""
-    if source.kept:
-        are = "is no result" if len(source.kept) == 1 else "are no results"
-        yield (
-            f"{plural(len(source.kept), 'cell')} of this folder {are} of the suite as it is now: listed apart, under "
-            "“Kept from earlier suites”, and neither ranked nor tested."
-        )
+    apart = "listed apart, under “Kept from earlier suites”, and neither ranked nor tested."
+    if whole := sum(not cell.first_seed for cell in source.kept):
+        are = "is no result" if whole == 1 else "are no results"
+        yield f"{plural(whole, 'cell')} of this folder {are} of the suite as it is now: {apart}"
+    if partly := sum(cell.first_seed > 0 for cell in source.kept):
+        have = "has" if partly == 1 else "have"
+        yield f"{plural(partly, 'cell')} {have} more replicates than the suite has seeds: the further ones are {apart}"
 
 
 def _leaks(sections: Sequence[Section]) -> list[str]:

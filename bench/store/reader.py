@@ -6,14 +6,16 @@ cell, not all of them. Probes have a part for each cell and machine, because one
 folder also contains the suite that was run.
 """
 
+from __future__ import annotations
+
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -21,15 +23,40 @@ import pyarrow as pa
 from bench.atomic import open_file, write_atomically
 from bench.cells import CellKey, CellSpec
 from bench.errors import StoreError
-from bench.store.parts import check, check_version, load, parquet, part_of, remedy, unreadable
+from bench.store.parts import DamagedPart, check, check_version, load, parquet, part_of, unreadable
 from bench.store.rules import JoinedParts, broken
 from bench.store.schema import ALL, KEY, SCHEMAS, Rows, Status
+from bench.store.verified import Verified
 
 _SUMMARY = [
-    *("cell_id", *CellKey.COLUMNS),
+    *("cell_id", *CellKey.COLUMNS, "seed"),
     *("status", "reason", "spec", "started_at"),
     *("fit_s", "predict_s", "tuning_s", "deterministic", "train_windows"),
 ]
+
+
+class StoredReplicate(NamedTuple):
+    """How one stored replicate ended.
+
+    Parameters
+    ----------
+    seconds
+        What fitting and predicting took; 0 for copies of the fit of another.
+    time_limit_s
+        Seconds that it had, where these were too few; else `None`.
+    """
+
+    seed: int
+    status: Status
+    reason: str
+    seconds: float
+    time_limit_s: float | None = None
+
+    def is_worth_another_try(self, time_limit_s: float | None) -> bool:
+        """Whether it may end otherwise with such a limit: its data was unavailable, or its time was too short."""
+        if self.status is Status.OUT_OF_TIME and self.time_limit_s is not None:
+            return time_limit_s is None or time_limit_s > self.time_limit_s
+        return self.status is Status.UNAVAILABLE
 
 
 @dataclass(frozen=True)
@@ -46,12 +73,14 @@ class Stored:
         What tuning, fitting and predicting took, over all replicates.
     train_windows
         How many windows it was fitted on; `None` where it never came to that.
-    time_limit_s
-        Seconds that it had, where these were too few; else `None`.
     started_at
-        When it was begun; `None` where the rows do not say.
+        When the earliest of its replicates was begun; `None` where a row does not say.
     identity
-        The id that a cell with a time limit has today, which in an earlier version the limit entered; else `None`.
+        The id that the cell has today, where an earlier version's ids depended on more; else `None`.
+    replicates
+        In the order of their rows.
+    spec
+        Its content, as JSON; `None` where it is not stored.
     """
 
     key: CellKey
@@ -59,15 +88,23 @@ class Stored:
     reason: str
     seconds: float
     train_windows: int | None
-    time_limit_s: float | None = None
     started_at: datetime | None = None
     identity: str | None = None
+    replicates: tuple[StoredReplicate, ...] = ()
+    spec: str | None = field(default=None, repr=False)
 
-    def is_worth_another_try(self, time_limit_s: float | None) -> bool:
-        """Whether it may end otherwise with such a limit: its data was unavailable, or its time was too short."""
-        if self.status is Status.OUT_OF_TIME and self.time_limit_s is not None:
-            return time_limit_s is None or time_limit_s > self.time_limit_s
-        return self.status is Status.UNAVAILABLE
+    def first(self, seeds: int) -> Stored:
+        """The same of the replicates ``0 … seeds - 1`` alone, which are those that count where so many are requested.
+
+        All are kept where it has none of them.
+        """
+        own = tuple(each for each in self.replicates if each.seed < seeds)
+        if not own or len(own) == len(self.replicates):
+            return self
+        others = sum(each.seconds for each in self.replicates if each.seed >= seeds)
+        ended = next((each for each in own if each.status is not Status.OK), own[0])
+        seconds = self.seconds - others
+        return replace(self, status=ended.status, reason=ended.reason, seconds=seconds, replicates=own)
 
 
 def read(folder: Path, table: str, columns: Sequence[str] | None = None) -> pa.Table:
@@ -86,7 +123,7 @@ def read(folder: Path, table: str, columns: Sequence[str] | None = None) -> pa.T
         No results there, a part that is lost or cannot be read, one of another schema version, or a value that no
         bench writes.
     """
-    return _joined(table, _parts(folder, table, _listed(folder), columns), columns)
+    return _read(folder, table, columns)
 
 
 def readable(folder: Path, table: str, columns: Sequence[str] | None = None) -> tuple[pa.Table, tuple[str, ...]]:
@@ -98,10 +135,22 @@ def readable(folder: Path, table: str, columns: Sequence[str] | None = None) -> 
         No results there, or none that can be read.
     """
     problems: dict[str, StoreError] = {}
-    parts = _parts(folder, table, _listed(folder), columns, problems)
-    if problems and not parts:
+    rows = _read(folder, table, columns, problems)
+    if problems and not len(rows):
         raise next(iter(problems.values()))
-    return _joined(table, parts, columns), tuple(map(str, problems.values()))
+    return rows, tuple(map(str, problems.values()))
+
+
+def _read(
+    folder: Path, table: str, columns: Sequence[str] | None, problems: dict[str, StoreError] | None = None
+) -> pa.Table:
+    names = _listed(folder)
+    if table != "runs":
+        return _joined(table, _parts(folder, table, names, columns, problems), columns)
+    verified = Verified(folder)
+    rows = _runs(folder, names, verified, problems)
+    verified.keep(rows)
+    return rows if columns is None else rows.select(columns)
 
 
 def read_cell(folder: Path, table: str, cell_id: str) -> pa.Table:
@@ -115,24 +164,60 @@ def read_cell(folder: Path, table: str, cell_id: str) -> pa.Table:
     return _joined(table, _parts(folder, table, [cell_id]))
 
 
-def stored(folder: Path) -> dict[str, Stored]:
+def stored(folder: Path, damaged: dict[str, DamagedPart] | None = None) -> dict[str, Stored]:
     """Every stored cell in short, by cell id; empty where the folder does not exist yet.
 
-    Of `runs` every page and value is verified, of the other tables the footers.
+    Of `runs` every page and value is verified, of the other tables the footers; parts that have not changed since they
+    were verified are not opened again.
+
+    Parameters
+    ----------
+    damaged
+        Receives what is wrong with the cells that can be run again, by id; these count as not stored.
 
     Raises
     ------
     StoreError
-        As `read`, for any table.
+        As `read`, for any table; a damaged part only where there is no `damaged`.
     """
-    runs = _parts(folder, "runs", cell_ids(folder))
+    verified = Verified(folder)
+    problems: dict[str, StoreError] = {}
+    runs = _runs(folder, cell_ids(folder), verified, problems)
+    cells = set(runs["cell_id"].unique().to_pylist())
     for table in SCHEMAS.keys() - {"runs"}:
-        for cell_id in runs:
-            check(part_of(folder, table, cell_id))
-        for cell_id in set(cell_ids(folder, table)) - runs.keys():
+        for cell_id in set(cell_ids(folder, table)) - cells - problems.keys():
             check_version(part_of(folder, table, cell_id))  # running that cell would write over it
-    rows = _joined("runs", runs).select(_SUMMARY).to_pylist()
+        verified.note(table, _whole(folder, table, cells - problems.keys() - verified.unchanged(table), problems))
+    for cell_id, problem in sorted(problems.items()):
+        if damaged is None or not isinstance(problem, DamagedPart):
+            raise problem
+        damaged[cell_id] = problem
+    verified.keep(runs)
+    rows = (row for row in runs.select(_SUMMARY).to_pylist() if row["cell_id"] not in problems)
     return {cell_id: _summary(list(own)) for cell_id, own in groupby(rows, key=lambda row: row["cell_id"])}
+
+
+def _whole(folder: Path, table: str, names: Iterable[str], problems: dict[str, StoreError]) -> Iterator[str]:
+    """Those of the parts `names` whose footer is right; what is wrong with the others goes to `problems`."""
+    for name in sorted(names):
+        try:
+            check(part_of(folder, table, name))
+        except StoreError as error:
+            problems.setdefault(name, error)
+        else:
+            yield name
+
+
+def _runs(
+    folder: Path, names: Sequence[str], verified: Verified, problems: dict[str, StoreError] | None = None
+) -> pa.Table:
+    """The rows of the parts `names` of `runs`, ordered by cell id; parts that have not changed are not opened."""
+    known = verified.unchanged("runs")
+    opened = _parts(folder, "runs", [name for name in names if name not in known], problems=problems)
+    verified.note("runs", opened)
+    if not opened:
+        return verified.runs
+    return pa.concat_tables([verified.runs, _joined("runs", opened)]).sort_by("cell_id").combine_chunks()
 
 
 def _listed(folder: Path) -> list[str]:
@@ -179,9 +264,7 @@ def _broken(folder: Path, table: str, parts: Mapping[str, pa.Table]) -> list[tup
     names = list(parts)
     wrong = broken(JoinedParts(table, pa.concat_tables(parts.values()), ends))
     places = {number: part_of(folder, table, names[number]) for number in sorted(wrong)}
-    return [
-        (names[number], StoreError(f"{place}: {wrong[number]}; {remedy(place)}")) for number, place in places.items()
-    ]
+    return [(names[number], DamagedPart(place, wrong[number])) for number, place in places.items()]
 
 
 def _joined(table: str, parts: Mapping[str, pa.Table], columns: Sequence[str] | None = None) -> pa.Table:
@@ -218,20 +301,32 @@ def summary(runs: pa.Table) -> Stored:
 
 def _summary(rows: Sequence[Mapping[str, Any]]) -> Stored:
     first = next((row for row in rows if row["status"] != Status.OK), rows[0])
-    fits = rows[:1] if first["deterministic"] else rows  # one fit, reported in the row of every seed
     spec = CellSpec.from_json(first["spec"])
-    out_of_time = first["status"] == Status.OUT_OF_TIME
-    spent = sum((row["fit_s"] or 0.0) + (row["predict_s"] or 0.0) for row in fits)
+    one_fit = rows[1:] if rows[0]["deterministic"] else []  # reported in the row of every seed
+    fits = map(_replicate, rows[:1] if one_fit else rows)
+    replicates = (*fits, *(_replicate(row)._replace(seconds=0.0) for row in one_fit))
+    started = [row["started_at"] for row in rows]
     return Stored(
         key=CellKey.of(first),
-        status=Status(first["status"]),
+        status=_STATUS[first["status"]],
         reason=first["reason"] or "",
-        seconds=spent + (first["tuning_s"] or 0.0),
+        seconds=sum(each.seconds for each in replicates) + (first["tuning_s"] or 0.0),
         train_windows=first["train_windows"],
-        time_limit_s=spec.time_limit_s if out_of_time else None,
-        started_at=first["started_at"],
-        identity=None if spec.time_limit_s is None else spec.cell_id,
+        started_at=None if None in started else min(started),
+        identity=None if spec.has_its_own_id else spec.cell_id,
+        replicates=replicates,
+        spec=first["spec"],
     )
+
+
+_STATUS = {status.value: status for status in Status}
+
+
+def _replicate(row: Mapping[str, Any]) -> StoredReplicate:
+    status = _STATUS[row["status"]]
+    spent = (row["fit_s"] or 0.0) + (row["predict_s"] or 0.0)
+    limit = CellSpec.from_json(row["spec"]).time_limit_s if status is Status.OUT_OF_TIME else None
+    return StoredReplicate(row["seed"], status, row["reason"] or "", spent, limit)
 
 
 @dataclass(frozen=True, eq=False)
@@ -281,7 +376,7 @@ def _of_other_cells(folder: Path, tables: Mapping[str, Rows]) -> Iterator[tuple[
         for name, key in names[table].items():
             if key != names["runs"].get(name, key):
                 place = part_of(folder, table, name)
-                yield name, StoreError(f"{place}: expected the names of its cell as in runs/; {remedy(place)}")
+                yield name, DamagedPart(place, "expected the names of its cell as in runs/")
 
 
 def _names(parts: Mapping[str, pa.Table]) -> dict[str, dict[str, Any]]:

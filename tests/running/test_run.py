@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import random
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -24,12 +26,11 @@ from bench.errors import DataUnavailable, StoreError
 from bench.models import MODELS
 from bench.running import plan, runner
 from bench.running.plan import prepare
-from bench.running.rows import failed
 from bench.running.runner import STUDIES, Event, Finished, Outcome, Planned, Started, run
 from bench.running.unfinished import Unfinished
 from bench.running.workers import start
 from bench.spec import Entry, Suite, Training, Tuning
-from bench.store.schema import SCHEMAS, Status
+from bench.store.schema import SCHEMAS, Rows, Status
 
 MakeCell = Callable[..., Cell]
 IGNORED = {"started_at", "machine_reference_s", "host", "fit_s", "git_dirty"}
@@ -102,7 +103,8 @@ def test_fresh_replaces_rows_and_failed_only_runs_what_failed(tmp_path: Path, ma
 
 @pytest.mark.usefixtures("fakes")
 def test_a_changed_cell_takes_the_place_of_the_old_one_which_can_come_back(tmp_path: Path, make_cell: MakeCell) -> None:
-    old, new = [make_cell("a", seeds=3)], [make_cell("a", seeds=2)]
+    old = [make_cell("a")]
+    new = [dataclasses.replace(old[0], training=Training(epochs=7))]
     _run(old, tmp_path)
     first = {name: _rows(tmp_path, name) for name in SCHEMAS}
     _run(new, tmp_path)
@@ -225,10 +227,12 @@ def test_a_fresh_run_that_is_interrupted_goes_on_as_fresh(tmp_path: Path, make_c
 
 @pytest.mark.usefixtures("fakes")
 @pytest.mark.parametrize(("ended", "kept"), [("failed", True), ("unavailable", True), ("diverged", False)])
-def test_a_fresh_run_that_fails_keeps_what_was_ok(tmp_path: Path, make_cell: MakeCell, ended: str, kept: bool) -> None:
+def test_a_fresh_run_that_fails_keeps_what_was_ok(
+    tmp_path: Path, make_cell: MakeCell, finished: Callable[..., Rows], ended: str, kept: bool
+) -> None:
     cell = make_cell(f"fail:{ended}")
     with store.writing(tmp_path) as writer:
-        writer.put(failed(cell, Status.OK, "of the first run"))
+        writer.put(finished(cell, "of the first run"))
     outcome = _run([cell], tmp_path, fresh=True)
     assert [what.status for what in outcome.values()] == [Status(ended)]
     (what,) = store.stored(tmp_path).values()
@@ -318,7 +322,9 @@ def test_a_cell_that_is_killed_in_mid_tuning_goes_on_from_its_last_batch(tmp_pat
 
 @pytest.mark.usefixtures("fakes")
 @pytest.mark.parametrize("engine", ["inline", "processes"])
-def test_trials_are_kept_as_their_batches_end(tmp_path: Path, make_cell: MakeCell, engine: str) -> None:
+def test_trials_are_kept_as_their_batches_end(
+    tmp_path: Path, make_cell: MakeCell, finished: Callable[..., Rows], engine: str
+) -> None:
     """The stand-in reports two batches and then fails as a worker does that is killed."""
     cell = dataclasses.replace(make_cell("batches"), tuning=Tuning(trials=4))
     unfinished: list[int] = []
@@ -335,15 +341,20 @@ def test_trials_are_kept_as_their_batches_end(tmp_path: Path, make_cell: MakeCel
         kept = store.read_unfinished(tmp_path, cell.id)
         assert kept is not None
         assert (unfinished, kept.num_rows) == ([2, 4], 4)
-        writer.put(failed(cell, Status.OK, ""))
+        writer.put(finished(cell))
         assert store.read_unfinished(tmp_path, cell.id) is None
 
 
 @pytest.mark.usefixtures("fakes")
-def test_cells_that_an_earlier_version_stored_by_their_limit_are_served(tmp_path: Path, make_cell: MakeCell) -> None:
-    cell = dataclasses.replace(make_cell("a"), time_limit_s=60.0)
-    former = hashlib.sha256(cell.spec.encode()).hexdigest()[:16]
-    rows = failed(cell, Status.OK, "of the earlier version")
+@pytest.mark.parametrize("more", [{"time_limit_s": 60.0}, {"seeds": 2}])
+def test_cells_that_an_earlier_version_stored_by_their_limit_or_their_seeds_are_served(
+    tmp_path: Path, make_cell: MakeCell, finished: Callable[..., Rows], more: dict[str, Any]
+) -> None:
+    cell = make_cell("a")
+    spec = json.dumps({**json.loads(cell.spec), **more}, sort_keys=True, separators=(",", ":"))
+    former = hashlib.sha256(spec.encode()).hexdigest()[:16]
+    vars(cell)["spec"] = spec  # as that version wrote it
+    rows = finished(cell, "of the earlier version")
     at = [pa.array([former] * table.num_rows, pa.string()) for table in rows.values()]
     with store.writing(tmp_path) as writer:
         writer.put(
@@ -352,7 +363,7 @@ def test_cells_that_an_earlier_version_stored_by_their_limit_are_served(tmp_path
                 for (name, table), ids in zip(rows.items(), at, strict=True)
             }
         )
-    raised = dataclasses.replace(cell, time_limit_s=90.0)
+    raised = dataclasses.replace(make_cell("a"), time_limit_s=90.0)
     plan = prepare([raised], tmp_path)
     assert (former != cell.id, plan.pending, plan.renamed) == (True, (), {cell.id: former})
     outcome = run(plan, _no_engine, jobs=1, device="cpu", listener=lambda _: None)
@@ -360,3 +371,5 @@ def test_cells_that_an_earlier_version_stored_by_their_limit_are_served(tmp_path
     assert set(store.stored(tmp_path)) == {cell.id}
     assert {row["reason"] for row in _rows(tmp_path, "runs")} == {"of the earlier version"}
     assert prepare([raised], tmp_path).nothing_to_do
+    _run([dataclasses.replace(raised, seeds=3)], tmp_path)
+    assert [row["reason"] for row in _rows(tmp_path, "runs")] == ["of the earlier version"] * 2 + [""]
