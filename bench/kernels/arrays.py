@@ -34,7 +34,7 @@ class Operands(NamedTuple):
     targets: Array  # [K, B · units · outputs]
 
 
-class Results(NamedTuple):
+class CallResults(NamedTuple):
     """What the forward pass of a single walk writes; each may be absent."""
 
     y: Array  # [K, B · T · H]
@@ -66,7 +66,7 @@ class CallArrays(NamedTuple):
     """All arrays of a call."""
 
     operands: Operands
-    results: Results
+    results: CallResults
     upstream: Upstream
     gradients: Gradients
 
@@ -159,14 +159,14 @@ def fill_zeros(target: Array, place: int, count: int) -> None:
 def copy_kept(
     source: tuple[Array, int], target: tuple[Array, int], count: int, draws: tuple[Array, int], rule: Rule
 ) -> None:
-    """As `copy`, with 0 where the numbers drawn are below the share that is dropped, and the rest scaled."""
-    (values, start), (out, place), (drawn, at), (_, share, scale) = source, target, draws, rule
+    """As `copy`, with 0 where its uniform number is below the share that is dropped, and the rest scaled."""
+    (values, start), (out, place), (uniforms, at), (_, share, scale) = source, target, draws, rule
     lanes = VECTOR_BYTES // values.itemsize
     whole = count - count % lanes
     for i in range(0, whole, lanes):
-        store(out, place + i, where_at_least(load(drawn, at + i), share, load(values, start + i) * scale))
+        store(out, place + i, where_at_least(load(uniforms, at + i), share, load(values, start + i) * scale))
     for i in range(whole, count):
-        put(out, place + i, get(values, start + i) * scale if get(drawn, at + i) >= share else 0)
+        put(out, place + i, get(values, start + i) * scale if get(uniforms, at + i) >= share else 0)
 
 
 columns_width = inner(panel_width)

@@ -18,7 +18,7 @@ from bench.kernels.dispatch import LOSSES
 from bench.kernels.modules import Layers
 from bench.kernels.native import DTYPES, absent, flat, run_network
 from bench.kernels.passes import TRAIN
-from bench.kernels.sizes import Network, Places, Stack, parameters_of, plan_pass
+from bench.kernels.sizes import NetworkSizes, Places, Stack, parameters_of, plan_pass
 from bench.registry import lookup
 
 
@@ -100,7 +100,7 @@ def _planned(
         if len(x) != 4 or x[3] != channels or 0 in x:
             raise InputError(f"inputs: expected [K, B, T, C] with C = {channels}, got {list(x)}")
         stacks.append(Stack(cell, channels, hidden, layers, directions, steps=x[2]))
-    network = Network(tuple(stacks), outputs=targets[-1], every_step=every_step, dropout=dropout)
+    network = NetworkSizes(tuple(stacks), outputs=targets[-1], every_step=every_step, dropout=dropout)
     parameters, batch = parameters_of(network), inputs[0][1]
     members = weights.numel() // parameters
     if tuple(weights) != (members * parameters,) or members == 0:
@@ -117,9 +117,9 @@ def _draws(stacks: Sequence[Layers], places: Places, dtype: torch.dtype) -> Arra
     """The numbers that decide dropout, drawn below each layer but the lowest, for all members."""
     plan = places.plan
     sizes = [plan.members * plan.batch * steps * width for steps, width in places.masks]
-    drawn = torch.empty(sum(sizes))
+    uniforms = torch.empty(sum(sizes))
     above = [layers for layers in stacks for _ in range(layers.options.num_layers - 1)]
-    for layers, part, (steps, width) in zip(above, drawn.split(sizes), places.masks, strict=True):
+    for layers, part, (steps, width) in zip(above, uniforms.split(sizes), places.masks, strict=True):
         layers.draw(part.view(plan.members, plan.batch, steps, width))
-    array: Array = drawn.to(dtype).numpy()
+    array: Array = uniforms.to(dtype).numpy()
     return array

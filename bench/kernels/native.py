@@ -25,12 +25,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.kernels.arrays import CallArrays, Gradients, Operands, Results, Upstream
+from bench.kernels.arrays import CallArrays, CallResults, Gradients, Operands, Upstream
 from bench.kernels.compiled import Array
 from bench.kernels.dispatch import Inputs, Options
 from bench.kernels.head import LOSSES
 from bench.kernels.passes import BACKWARD, FORWARD, run_pass
-from bench.kernels.sizes import LINE, Network, Places, Stack, plan_pass
+from bench.kernels.sizes import LINE, NetworkSizes, Places, Stack, plan_pass
 
 MOST_FREE_BYTES = 1 << 28
 """Above it buffers are given back to the system."""
@@ -56,6 +56,7 @@ def release() -> None:
     with _lock:
         _collect()
         _free.clear()
+    _own.arrays.clear()
 
 
 def _take(length: int) -> NDArray[np.uint8]:
@@ -135,12 +136,12 @@ class _Own(threading.local):
 
     def array(self, name: str, size: int, dtype: np.dtype[Any]) -> Array:
         """At least `size` arbitrary numbers, which begin on a whole cache line."""
-        found = self.arrays.get((name, dtype))
-        if found is None or found.size < size:
+        array = self.arrays.get((name, dtype))
+        if array is None or array.size < size:
             raw = np.empty(size + LINE // dtype.itemsize, dtype)
             start = -(raw.ctypes.data // dtype.itemsize) % (LINE // dtype.itemsize)
-            found = self.arrays[name, dtype] = raw[start:]
-        return found
+            array = self.arrays[name, dtype] = raw[start:]
+        return array
 
 
 _own = _Own()
@@ -163,7 +164,7 @@ def absent(dtype: torch.dtype) -> CallArrays:
     two, one = np.empty((1, 0), DTYPES[dtype]), np.empty(0, DTYPES[dtype])
     return CallArrays(
         Operands(two, two, two, two, one, one, two),
-        Results(two, two, two, one),
+        CallResults(two, two, two, one),
         Upstream(two, two, two),
         Gradients(two, two, two, one, one, one),
     )
@@ -195,7 +196,7 @@ def _places(options: Options, inputs: Inputs) -> Places:
     _, batch, steps, channels = inputs.x.shape
     hidden = inputs.weight_hh.shape[2]
     stack = Stack(options.cell, channels, hidden, layers=1, directions=1, steps=steps, reverse=options.reverse)
-    network = Network((stack,), initial=inputs.h is not None, wants_x=True, keep=options.keep)
+    network = NetworkSizes((stack,), initial=inputs.h is not None, wants_x=True, keep=options.keep)
     return plan_pass(network, members, batch, DTYPES[inputs.x.dtype])
 
 
@@ -226,7 +227,7 @@ def run_forward(options: Options, inputs: Inputs) -> tuple[Tensor, Tensor, Tenso
     h = torch.empty(state, dtype=dtype)
     c = torch.empty(state, dtype=dtype) if options.cell == "lstm" else empty
     slots = buffer(plan.members * plan.tiles * plan.kept, dtype) if options.keep else torch.empty(0, dtype=dtype)
-    results = Results(flat(y, dtype), flat(h, dtype), flat(c, dtype), slots.numpy())
+    results = CallResults(flat(y, dtype), flat(h, dtype), flat(c, dtype), slots.numpy())
     run_network(FORWARD, places, absent(dtype)._replace(operands=_operands(places, inputs), results=results))
     return y, h, c, slots.view(plan.members, -1)
 

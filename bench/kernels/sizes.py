@@ -75,7 +75,7 @@ class Stack(NamedTuple):
     reverse: bool = False  # of one direction alone
 
 
-class Network(NamedTuple):
+class NetworkSizes(NamedTuple):
     """What a pass goes through: one stack, or an encoder and the decoder that starts from its last states.
 
     `outputs` counts those of a linear map of the top layer's states, of the last one or at `every_step`; 0 where there
@@ -193,7 +193,7 @@ def parameter_count(stack: Stack, layer: int) -> int:
     return LAYOUTS[stack.cell].gates * stack.hidden * (columns + stack.hidden + 2)
 
 
-def parameters_of(network: Network) -> int:
+def parameters_of(network: NetworkSizes) -> int:
     """Weights and biases of one member, those of the head included."""
     top = network.stacks[-1]
     layers = [stack.directions * parameter_count(stack, i) for stack in network.stacks for i in range(stack.layers)]
@@ -216,11 +216,11 @@ class _Places:
 class _Planner:
     """Plans one walk after another."""
 
-    def __init__(self, network: Network, members: int, batch: int, lanes: int) -> None:
+    def __init__(self, network: NetworkSizes, members: int, batch: int, lanes: int) -> None:
         self.network, self.members, self.batch, self.lanes = network, members, batch, lanes
         self.tile = TILE if batch > ROWS else ROWS
         self.memory, self.sums = (_Places(LINE * lanes // VECTOR_BYTES) for _ in range(2))
-        self.parameters = self.drawn = 0
+        self.parameters = self.uniforms = 0
         self.walks: list[WalkPlan] = []
         self.masks: list[tuple[int, int]] = []
         self.d_a, self.d_x = (self.memory.take(max(map(size, self._all()))) for size in (self._d_a, self._d_x))
@@ -250,8 +250,8 @@ class _Planner:
                 self._walk(index, layer, way, mask, first)
 
     def _mask(self, stack: Stack) -> int:
-        start, width = self.drawn, stack.directions * stack.hidden
-        self.drawn += self.members * self.batch * stack.steps * width
+        start, width = self.uniforms, stack.directions * stack.hidden
+        self.uniforms += self.members * self.batch * stack.steps * width
         self.masks.append((stack.steps, width))
         return start
 
@@ -342,7 +342,7 @@ class _Planner:
 
 
 @lru_cache(maxsize=1024)
-def plan_pass(network: Network, members: int, batch: int, dtype: np.dtype[Any]) -> Places:
+def plan_pass(network: NetworkSizes, members: int, batch: int, dtype: np.dtype[Any]) -> Places:
     """The plan of a pass over a bank of networks."""
     lanes = VECTOR_BYTES // dtype.itemsize
     planner = _Planner(network, members, batch, lanes)
