@@ -39,8 +39,8 @@ def losses_and_gradients(
     Parameters
     ----------
     stacks
-            Layers with biases, which start from zeros; or such an encoder, and a decoder of one direction, which starts
-        from the encoder's last states, those of both directions added.
+        Layers with biases, which start from zeros; or such an encoder, and a decoder of as many, in one direction and
+        with the same dropout, which starts from the encoder's last states, those of both directions added.
     inputs
         Of each stack, ``[K, B, T, C]``; ``[1, B, T, C]`` is shared by all members.
     targets
@@ -64,10 +64,10 @@ def losses_and_gradients(
     keys = tuple(layers.key for layers in stacks)
     places = _planned(keys, shapes, dtype, every_step=every_step, dropout=dropout > 0)
     losses, gradients = torch.empty(places.plan.members, dtype=dtype), torch.empty_like(weights)
-    nothing, (_, h, c, *_) = absent(dtype), absent(dtype).operands
+    nothing = absent(dtype)
     draws = _draws(stacks, places, dtype) if dropout else nothing.operands.draws
-    x, fed = flat(inputs[0], dtype), flat(inputs[-1], dtype)
-    operands = Operands(x, fed, h, c, weights.detach().numpy(), draws, flat(targets, dtype))
+    x, fed, y = (flat(each, dtype) for each in (inputs[0], inputs[-1], targets))
+    operands = Operands(x, fed, nothing.operands.h, nothing.operands.c, weights.detach().numpy(), draws, y)
     results = Gradients(*nothing.gradients[:3], gradients.numpy(), losses.numpy(), nothing.gradients.sums)
     arrays = CallArrays(operands, nothing.results, nothing.upstream, results)
     run_network(TRAIN, places, arrays, loss=loss, dropout=(dropout, 1 / (1 - dropout) if dropout < 1 else 0.0))
@@ -100,6 +100,11 @@ def _planned(
         if len(x) != 4 or x[3] != channels or 0 in x:
             raise InputError(f"inputs: expected [K, B, T, C] with C = {channels}, got {list(x)}")
         stacks.append(Stack(cell, channels, hidden, layers, directions, steps=x[2]))
+    encoder, decoder = keys[0], keys[-1]
+    if len(keys) > 1 and (decoder[0], *decoder[2:]) != (encoder[0], *encoder[2:4], 1):
+        raise InputError(
+            f"stacks: expected a decoder in one direction with the encoder's sizes {encoder}, got {decoder}"
+        )
     network = NetworkSizes(tuple(stacks), outputs=targets[-1], every_step=every_step, dropout=dropout)
     parameters, batch = parameters_of(network), inputs[0][1]
     members = weights.numel() // parameters

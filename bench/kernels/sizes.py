@@ -255,16 +255,31 @@ class _Planner:
         self.masks.append((stack.steps, width))
         return start
 
+    def _links(self, index: int, layer: int, way: int, first: int) -> dict[str, int]:
+        """What feeds a walk, what it starts from, and where its gradients come from and go to."""
+        stack, network, encoder = self.network.stacks[index], self.network, self.network.stacks[0].directions
+        top = layer == stack.layers - 1
+        maps_all = index == len(network.stacks) - 1 and network.every_step and network.outputs > 0
+        return {
+            "reverse": int(stack.reverse or way == 1),
+            "source": BELOW if layer else FED if index else X,
+            "below": first - stack.directions if layer else -1,
+            "ways": stack.directions if layer else 0,
+            "first_back": int(way == stack.directions - 1),
+            "before": layer * encoder if index else -1,
+            "states": encoder if index else 0,
+            "initial": int(index > 0 or network.initial),
+            "above": int(not top or maps_all),
+            "wants_x": int(layer > 0 or network.wants_x),
+        }
+
     def _walk(self, index: int, layer: int, way: int, mask: int, first: int) -> None:
-        stack, network, lanes = self.network.stacks[index], self.network, self.lanes
+        stack, lanes, take = self.network.stacks[index], self.lanes, self.memory.take
         layout, padded = LAYOUTS[stack.cell], round_up(stack.hidden, lanes)
         channels = stack.directions * stack.hidden if layer else stack.channels
-        encoder = network.stacks[0].directions
-        inputs, wants_x = round_up(channels + 1, 2), bool(layer) or network.wants_x
-        row = layout.slot_blocks * padded + round_up(inputs, lanes)
-        width, take = layout.blocks * padded, self.memory.take
-        top, last = layer == stack.layers - 1, index == len(network.stacks) - 1
-        above = not top or (last and network.every_step and network.outputs > 0)
+        links, inputs = self._links(index, layer, way, first), round_up(channels + 1, 2)
+        width, row = layout.blocks * padded, layout.slot_blocks * padded + round_up(inputs, lanes)
+        fed = width - layout.input_block * padded
         self.walks.append(
             WalkPlan(
                 *layout,
@@ -274,35 +289,26 @@ class _Planner:
                 steps=stack.steps,
                 channels=channels,
                 hidden=stack.hidden,
-                reverse=int(stack.reverse or way == 1),
                 lanes=lanes,
                 padded=padded,
                 inputs=inputs,
                 row=row,
                 panel=panel_width(width, lanes),
                 chunk=self._chunk(stack),
-                source=BELOW if layer else FED if index else X,
-                below=first - stack.directions if layer else -1,
-                ways=stack.directions if layer else 0,
-                first_back=int(way == stack.directions - 1),
-                before=layer * encoder if index else -1,
-                states=encoder if index else 0,
-                initial=int(bool(index) or network.initial),
-                above=int(above),
-                wants_x=int(wants_x),
                 mask=mask,
                 weights=self.parameters,
                 by_state=self.sums.take(layout.hidden_blocks * padded * padded),
                 by_input=self.sums.take(inputs * width),
                 packed=take((padded + 1 + channels) * width),
                 back_h=take(layout.hidden_blocks * padded * padded),
-                back_x=take((width - layout.input_block * padded) * round_up(channels, lanes) * wants_x),
+                back_x=take(fed * round_up(channels, lanes) * links["wants_x"]),
                 d_h=take(self.tile * padded),
                 d_c=take(self.tile * padded),
-                d_y=take(stack.steps * self.tile * padded * above),
+                d_y=take(stack.steps * self.tile * padded * links["above"]),
                 d_a=self.d_a,
                 d_x=self.d_x,
-                slots=0 if network.keep else take((stack.steps + 1) * self.tile * row),
+                slots=0 if self.network.keep else take((stack.steps + 1) * self.tile * row),
+                **links,
             )
         )
         self.parameters += parameter_count(stack, layer)

@@ -203,5 +203,8 @@ def test_what_does_not_fit_is_named():
     for _, (inputs, targets, flat), message in wrong:
         with pytest.raises(InputError, match=message):
             losses_and_gradients([layers], [inputs], targets, flat, loss="mse")
+    decoder = LSTM(CHANNELS, 6, batch_first=True)
+    with pytest.raises(InputError, match="stacks: expected a decoder in one direction with the encoder's sizes"):
+        losses_and_gradients([layers, decoder], [x, x], target, weights, loss="mse")
     with pytest.raises(InputError, match="unknown loss 'mes'; did you mean 'mse'"):
         losses_and_gradients([layers], [x], target, weights, loss="mes")
