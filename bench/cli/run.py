@@ -20,7 +20,8 @@ from bench.cli.terminal import STATUS, Interrupt, raising, say
 from bench.errors import InputError
 from bench.models import model_kinds
 from bench.running.causes import NEW, grouped, shared
-from bench.running.plan import Plan, cpu_count, left_s, only, prepare
+from bench.running.estimates import left_s
+from bench.running.plan import Plan, cpu_count, only, prepare
 from bench.running.runner import Event, Listener, Outcome, run
 from bench.running.workers import resolved, start
 from bench.store import read, read_renewal, without_surplus
