@@ -16,7 +16,7 @@ from bench.training.fit import Fitting
 from bench.training.members import Fit, Member, group
 
 HALVINGS = 4
-"""The first rung is after a 16th of the rounds: `tests/benchmarks/search.py` compares with others."""
+"""The first rung is after a 16th of the rounds: with a learning rate that rises first, earlier errors say little."""
 
 
 def rungs(rounds: int) -> list[int]:
