@@ -121,7 +121,7 @@ class Paired:
     effect: FloatArray
 
 
-def paired(new: FloatArray, old: FloatArray, *, level: float = LEVEL) -> Paired:
+def paired(new: FloatArray, old: FloatArray, *, level: float | FloatArray = LEVEL) -> Paired:
     """Compare ``[..., seeds]`` `new` with `old`, replicate by replicate.
 
     Parameters
@@ -222,7 +222,7 @@ class ReplicatePairs:
         return statistic, np.where(same, 1.0, 2 * stdtr(self.freedom, -np.abs(statistic)))
 
 
-def _fieller(pairs: ReplicatePairs, level: float) -> tuple[FloatArray, FloatArray]:
+def _fieller(pairs: ReplicatePairs, level: float | FloatArray) -> tuple[FloatArray, FloatArray]:
     """The ratios ρ that the t-test of ``new - ρ · old`` does not refuse.
 
     Solved for ``δ = ρ - 1`` as ``a δ² - 2 b δ + c ≤ 0``, which loses no digits where `new` and `old` are close.
