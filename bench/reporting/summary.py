@@ -13,7 +13,7 @@ from bench.cells import CellKey, CellSpec
 from bench.reporting import provenance
 from bench.reporting.costs import ProbedCell, costs
 from bench.reporting.evidence import Losses, curves, losses, never_moves, trace, tuned
-from bench.reporting.judging import Contender, Families, Judged, SeedEvidence, best_of, best_set, others
+from bench.reporting.judging import Contender, Families, Judged, SeedEvidence, best_of, best_set, looks_at, others
 from bench.reporting.ranking import rank, standings
 from bench.reporting.recomputed import differences
 from bench.reporting.sentences import OTHER_DATA, STILL, answers, statement
@@ -170,8 +170,9 @@ class _Sections:
         one_series = {cell_id: rows for cell_id, rows in self.predictions.items() if cell_id not in self.own_data}
         self.losses = _losses(one_series)  # there is no test window that replicates with data of their own share
         references = frozenset(model.name for model in models if model.reference)
-        self.cells = Cells(CellArrays.of(layout, self.own_data), self.losses, references, source.requested)
-        self.evidence = SeedEvidence.of(layout, self.losses, _kinds(self.runs), own_data=self.own_data)
+        looks = looks_at(layout, source.suite.seeds if source.suite else 0)
+        self.cells = Cells(CellArrays.of(layout, self.own_data, looks), self.losses, references, source.requested)
+        self.evidence = SeedEvidence.of(layout, self.losses, _kinds(self.runs), own_data=self.own_data, looks=looks)
         self.references = _reference_errors(layout)
         self.linear_floors = _linear_floors(layout)
         self.tasks = _tasks(self.runs)

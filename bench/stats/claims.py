@@ -218,10 +218,8 @@ def findings(claims: Sequence[ModelClaim]) -> tuple[Finding, ...]:
     share = np.array([claim.share for claim in claims])
     sides = by_replicate([claim.new for claim in claims]), by_replicate([claim.old for claim in claims])
     seeds = at_look(over_seeds(*sides, level=1 - ALPHA * share), share)
-    evidence = [_at(seeds, place) for place in range(len(claims))]
-    copies = [_copies(claim, own) for claim, own in zip(claims, evidence, strict=True)]
-    windows = _in_window(claims, np.where(copies, 1.0, share))
-    return tuple(map(_finding, claims, evidence, windows))
+    windows = _in_window(claims, share)
+    return tuple(_finding(claim, _at(seeds, place), windows[place]) for place, claim in enumerate(claims))
 
 
 def corrected(uncorrected: Sequence[Finding], adjacent: FloatArray) -> tuple[tuple[Finding, ...], FloatArray]:
@@ -262,17 +260,12 @@ SEEDS, WINDOW = "paired seeds", "test window"
 
 
 def _at(test: RatioTest, place: int, name: str = SEEDS) -> _Evidence:
-    numbers = (test.ratio, test.low, test.high, test.p, test.effect, test.spread)
-    return _Evidence(name, *(float(x[place]) for x in numbers), int(test.count[place]), bool(test.constant[place]))
-
-
-def _copies(claim: ModelClaim, seeds: _Evidence) -> bool:
-    """Whether the replicates are copies of one fit, which more of them would not change."""
-    return not claim.deterministic and claim.one_series and seeds.count > 1 and seeds.constant
+    numbers = {each: float(getattr(test, each)[place]) for each in ("ratio", "low", "high", "p", "effect", "spread")}
+    return _Evidence(name, **numbers, count=int(test.count[place]), constant=bool(test.constant[place]))
 
 
 def _finding(claim: ModelClaim, seeds: _Evidence, window: _Evidence) -> Finding:
-    copies = _copies(claim, seeds)
+    copies = not claim.deterministic and claim.one_series and seeds.count > 1 and seeds.constant
     by_window_alone = claim.deterministic or copies
     required = [
         *([] if by_window_alone else [seeds]),

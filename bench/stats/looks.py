@@ -18,6 +18,7 @@ from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from scipy.special import stdtrit
@@ -47,7 +48,7 @@ def next_look(count: int, total: int) -> int:
     (5, 30, 30)
     """
     steps = max(1, round(math.log(total / count) / math.log(GROWTH))) if count < total else 1
-    return min(total, max(count + 1, round(count * (total / count) ** (1 / steps))))
+    return min(total, max(count + 1, round(count * math.pow(total / count, 1 / steps))))
 
 
 def schedule(first: int, total: int) -> tuple[int, ...]:
@@ -70,7 +71,7 @@ def spent(count: float, total: float) -> float:
     K. K. G. Lan and D. L. DeMets, Biometrika 70 (1983), for spending functions; K. Kim and D. L. DeMets, Biometrika 74
     (1987), for this one.
     """
-    return min(1.0, count / total) ** EXPONENT
+    return math.pow(min(1.0, count / total), EXPONENT)
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,7 @@ class Looks:
         difference, spread
             Mean and standard deviation over replicates.
         """
+
         def reaches(count: int, level: float) -> bool:
             margin = -stdtrit(count - 1.0, level / 2) * spread / math.sqrt(count)
             return bool(abs(difference) + margin <= within)
@@ -130,12 +132,12 @@ class Looks:
 
     def _first(self, enough: Enough, alpha: float) -> int | None:
         now = self.taken[-1]
-        for before, count in zip(ahead := schedule(now, self.total), ahead[1:], strict=False):
+        for before, count in pairwise(schedule(now, self.total)):
             if enough(count, alpha * (spent(count, self.total) - spent(before, self.total))):
                 return count
         last = max(now, self.total)
         counts = range(last + 1, now + MOST_SEEDS + 1)
-        place = bisect_left(counts, True, key=lambda count: enough(count, alpha * (1 - spent(last, count))))
+        place = bisect_left(counts, 1, key=lambda count: enough(count, alpha * (1 - spent(last, count))))
         return counts[place] if place < len(counts) else None
 
 

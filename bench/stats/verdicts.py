@@ -206,7 +206,7 @@ def below_floor(subjects: Sequence[Subject]) -> FloatArray:
     seeds = test.one_sided()
     copies = _fixed(subjects) | test.constant
     p = np.where(alone, seeds, np.where(copies, in_window, np.maximum(in_window, seeds)))
-    p = for_any_look(p, np.where(copies & ~alone, 1.0, _shares(subjects)))
+    p = for_any_look(p, _shares(subjects))
     return np.where(known & (alone | ~np.isnan(targets)), p, np.nan)
 
 

@@ -60,9 +60,7 @@ def over_window(
     if not long_enough(points, horizon):
         nothing = np.full(loss.shape[:-1], np.nan)
         no = np.zeros(nothing.shape, dtype=np.bool_)
-        return RatioTest(
-            no.astype(np.int64) + points, nothing, nothing, nothing, nothing, nothing, nothing, no
-        )
+        return RatioTest(no.astype(np.int64) + points, nothing, nothing, nothing, nothing, nothing, nothing, no)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         equal = (np.abs(loss - other) <= ROUNDING * np.maximum(loss, other)).all(axis=-1)
         ratio = np.where(equal, 1.0, loss.mean(axis=-1) / other.mean(axis=-1))
