@@ -19,8 +19,10 @@ from bench.cli.terminal import STATUS, Interrupt, raising, say
 from bench.errors import InputError
 from bench.models import model_kinds
 from bench.running.plan import Plan, cpu_count, only, prepare
+from bench.running.resolution import described, resolutions
 from bench.running.runner import Event, Listener, Outcome, run
 from bench.running.workers import resolved, start
+from bench.stats.looks import Looks
 from bench.store import read, read_renewal
 from bench.store.environment import checkout
 from bench.store.schema import Status
@@ -63,6 +65,8 @@ def run_suite(request: RunRequest) -> int:
     jobs = min(request.jobs or cpu_count(), max(len(plan.pending), 1))
     if request.dry_run:
         say(_foreseen(plan, jobs))
+        if seen := described(resolutions(plan.cells, folder, looks := Looks.once(suite.seeds)), looks):
+            say(f"\n{seen}")
         return 0
     if plan.pending and (place := scratch.note()):
         say(place, err=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import nctdtr, ndtri, stdtr, stdtrit
+from scipy.special import nctdtr, nctdtrinc, ndtri, stdtr, stdtrit
 
 from bench.array_types import BoolArray, FloatArray, IntArray
 from bench.stats.ratios import LEVEL, ROUNDING, centred
@@ -87,6 +87,17 @@ def replicates(effect: ArrayLike, *, level: float = LEVEL, power: float = POWER)
         short = (count < _MANY) & (detection(size, np.minimum(count, _MANY), level=level) < power)
         count = count + short
     return count
+
+
+def smallest_effect(count: ArrayLike, *, level: float = LEVEL, power: float = POWER) -> FloatArray:
+    """The smallest effect d_z that the paired t-test over `count` replicates finds with probability `power`.
+
+    By the side of the difference alone, as `detection` counts both; NaN below two replicates.
+    """
+    n = np.asarray(count, dtype=np.float64)
+    freedom = np.where(n > 1, n - 1, np.nan)
+    shift = nctdtrinc(freedom, 1 - power, stdtrit(freedom, (1 + level) / 2))
+    return np.asarray(shift / np.sqrt(n), dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)

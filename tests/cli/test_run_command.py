@@ -272,6 +272,14 @@ def test_a_dry_run_says_what_would_happen_and_writes_nothing(bench: Bench, folde
     assert sorted(folder.rglob("*")) == before
 
 
+def test_a_dry_run_says_what_the_suite_is_likely_to_see(bench: Bench, folder: Path) -> None:
+    assert "smallest difference" not in bench("run", "tiny.yaml", "--dry-run").out, "nothing in it is random"
+    (folder / "tiny.yaml").write_text((folder / "tiny.yaml").read_text().replace("mean]", "lstm]"))
+    said = bench("run", "tiny.yaml", "--dry-run").out
+    assert "smallest difference that 2 seeds will show with probability 0.8" in said
+    assert "  persistence – lstm: MSE " in said
+
+
 def test_a_dry_run_says_where_tuning_goes_beyond_its_search_space(bench: Bench, folder: Path) -> None:
     text = (folder / "tiny.yaml").read_text().replace("mean]", "{id: net, kind: gru}]").replace("tuning: false", "")
     (folder / "tiny.yaml").write_text(f"{text}training: {{learning_rate: 0.05}}\n")
