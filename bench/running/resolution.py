@@ -45,7 +45,7 @@ class Resolution:
     models
         Their ids.
     changes
-        Of each case by how much the larger MSE must exceed the smaller one to be found with probability `POWER`, as a
+        Of each case by how much the larger MSE must exceed the smaller one to be foreseen with probability `POWER`, as a
         share of it; ascending.
     measured
         In how many of the cases the spread is known from stored replicates of both models.
@@ -162,10 +162,10 @@ def _stored(folder: Path, wanted: set[CellKey]) -> Errors:
     return errors
 
 
-def described(found: Sequence[Resolution], looks: Looks, *, most: int = 20) -> str:
+def described(foreseen: Sequence[Resolution], looks: Looks, *, most: int = 20) -> str:
     """What a suite is likely to see, in lines: pairs of which the same is said share one; empty for no pair."""
     by_words: dict[str, list[str]] = defaultdict(list)
-    for each in found:
+    for each in foreseen:
         by_words[each.words].append(" – ".join(each.models))
     lines = [f"  {_some(names)}: {words}" for words, names in by_words.items()]
     if not lines:
