@@ -29,6 +29,9 @@ At its default such an option is no part of a cell's content, so that stored cel
 LIMITS = ("time_limit_s",)
 """What ends a cell early and changes no result of one that finishes: no part of its identity."""
 
+_COUNT = "seeds"
+"""Rows of earlier versions say here how many replicates were requested, which changes no row: no part of identity."""
+
 
 @dataclass(frozen=True, order=True, slots=True)
 class Case:
@@ -81,7 +84,8 @@ class Cell:
     """One dataset × model × sequence length × horizon: the unit that is run, cached, retried, failed.
 
     `data_sha256` is the fingerprint of the data file behind the dataset, `None` for generated data.
-    `plugins` holds the versions of third-party distributions that the cell's kinds come from.
+    `plugins` holds what identifies kinds that are not of bench: versions of distributions, and hashes of source.
+    `finished` holds those of the replicates `0 … seeds - 1` that are stored and stay: only the others are run.
     """
 
     suite: str
@@ -99,13 +103,20 @@ class Cell:
     time_limit_s: float | None = None
     data_sha256: str | None = None
     plugins: dict[str, str] = field(default_factory=dict)
+    finished: frozenset[int] = frozenset()
+
+    @property
+    def replicates(self) -> list[int]:
+        """Those to run, ascending."""
+        return [replicate for replicate in range(self.seeds) if replicate not in self.finished]
 
     @cached_property
     def spec(self) -> str:
-        """The resolved content of the cell, as canonical JSON; the suite's name is not in it.
+        """The resolved content of the cell, as canonical JSON: what decides one row.
 
-        Which parameters were stated only matters to tuning: where nothing is tuned, a default written out is no
-        other content. A file is known by its bytes, wherever it lies.
+        Neither the suite's name is in it nor the number of seeds, which is that of the rows. Which parameters were
+        stated only matters to tuning: where nothing is tuned, a default written out is no other content. A file is
+        known by its bytes, wherever it lies.
         """
         return _canonical(self._content)
 
@@ -125,7 +136,6 @@ class Cell:
             "model": self.model.model_dump(exclude=None if self.tuning else {"stated"}),
             "sequence_length": self.sequence_length,
             "horizon": self.horizon,
-            "seeds": self.seeds,
             "seed": self.seed,
             "split": self.split.model_dump(),
             "training": _without_later("training", self.training.model_dump()),
@@ -155,8 +165,8 @@ class Cell:
 
 
 def _identity(content: Mapping[str, Any]) -> str:
-    decisive = _canonical({**content, **dict.fromkeys(LIMITS)})
-    return hashlib.sha256(decisive.encode()).hexdigest()[:16]
+    decisive = {name: value for name, value in content.items() if name != _COUNT} | dict.fromkeys(LIMITS)
+    return hashlib.sha256(_canonical(decisive).encode()).hexdigest()[:16]
 
 
 def _without_later(where: str, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -188,7 +198,7 @@ class CellSpec:
 
     @property
     def cell_id(self) -> str | None:
-        """The id of the cell that it is of; rows of an earlier version may have another, which its limits entered.
+        """The id of the cell that it is of; rows of an earlier version may have another, which more entered.
 
         `None` for what no cell has, such as a number that is not finite.
         """
@@ -235,6 +245,11 @@ class CellSpec:
         return self.content.get("time_limit_s")
 
     @property
+    def has_its_own_id(self) -> bool:
+        """Whether nothing is in it that entered the ids of an earlier version and no longer does."""
+        return _COUNT not in self.content and self.time_limit_s is None
+
+    @property
     def fresh_data(self) -> bool:
         """Whether each replicate has data of its own seed."""
         return bool(self.content.get("fresh_data"))
@@ -244,7 +259,8 @@ class CellSpec:
         """What decides the results, without what only the machine that ran it knows: its data files and plugins."""
         dataset = self._section("dataset")
         parameters = {name: value for name, value in dataset["parameters"].items() if name != "path"}
-        own = {name: value for name, value in self.content.items() if name not in ("data_sha256", "plugins", *LIMITS)}
+        left_out = ("data_sha256", "plugins", _COUNT, *LIMITS)
+        own = {name: value for name, value in self.content.items() if name not in left_out}
         return {**own, "dataset": {**dataset, "parameters": parameters}}
 
     def _section(self, name: str) -> Mapping[str, Any]:

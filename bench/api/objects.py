@@ -31,6 +31,7 @@ from bench.models import model_kinds
 from bench.models.base import Batches, FloatRange, ModelKind, Parameters, Shape
 from bench.models.parameters import NoParameters, refuse_every_step, refuse_variable
 from bench.registry import added
+from bench.running.plugins import source_hash
 from bench.spec import Training
 from bench.text import cut, listed
 
@@ -160,8 +161,9 @@ def model_kind(name: str, given: Any) -> ModelKind:
     """
     place = f"models: {name}"
     if isinstance(given, ModelKind):
-        builder = given.builder if isinstance(given.builder, str) else _source(place, given.builder)
-        return replace(given, identity=_digest(builder))
+        builder = _addressed(given.builder) if isinstance(given.builder, str) else _source(place, given.builder)
+        search = sorted((name, repr(choices)) for name, choices in given.search.items())
+        return replace(given, identity=_digest(f"{builder}\n{search}"))
     if _is_module_class(given) or inspect.isfunction(given):
         return _of_module(place, given)
     if not isinstance(given, type) and all(callable(getattr(given, method, None)) for method in ("fit", "predict")):
@@ -172,6 +174,12 @@ def model_kind(name: str, given: Any) -> ModelKind:
         f"{place}: expected a torch.nn.Module class, a function that builds one, or an estimator with fit and predict, "
         f"got {came}{advice}"
     )
+
+
+def _addressed(builder: str) -> str:
+    """What identifies a builder that is given as ``"module:function"``; code of bench is known by its version."""
+    module = builder.partition(":")[0]
+    return builder if module.partition(".")[0] == "bench" else f"{builder}\n{source_hash(module).sha256}"
 
 
 def _is_module_class(given: Any) -> bool:

@@ -1,5 +1,6 @@
 """``bench run``: from a suite file to stored cells, a report, and a table of results."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
@@ -18,12 +19,13 @@ from bench.cli.progress import duration, sink, writes_to_stdout
 from bench.cli.terminal import STATUS, Interrupt, raising, say
 from bench.errors import InputError
 from bench.models import model_kinds
-from bench.running.plan import Plan, cpu_count, only, prepare
+from bench.running.causes import NEW, grouped, shared
+from bench.running.plan import Plan, cpu_count, left_s, only, prepare
 from bench.running.resolution import described, resolutions
 from bench.running.runner import Event, Listener, Outcome, run
 from bench.running.workers import resolved, start
 from bench.stats.looks import Looks
-from bench.store import read, read_renewal
+from bench.store import read, read_renewal, without_surplus
 from bench.store.environment import checkout
 from bench.store.schema import Status
 from bench.text import columns, commit, listed, plural
@@ -68,8 +70,9 @@ def run_suite(request: RunRequest) -> int:
         if seen := described(resolutions(plan.cells, folder, looks := Looks.once(suite.seeds)), looks):
             say(f"\n{seen}")
         return 0
-    if plan.pending and (place := scratch.note()):
-        say(place, err=True)
+    for line in (*_begun(plan), *([scratch.note()] if plan.pending else [])):
+        if line:
+            say(line, err=True)
     if device == "auto":
         device = "cpu" if plan.nothing_to_do else resolved(device)
     with raising() as interrupt:
@@ -107,28 +110,51 @@ def _listener(show: Callable[[Event], None], interrupt: Interrupt) -> Listener:
     return listen
 
 
+BY_NAME = 40
+"""Cells of a dry run that get a line each; of more, those of one cause share a line."""
+
+
 def _foreseen(plan: Plan, jobs: int) -> str:
-    """What a run would do, cell by cell, and about how long it would take."""
-    pending = {cell.id for cell in plan.pending}
+    """What a run would do and why, cell by cell or cause by cause, and about how long it would take."""
     to_run = [cell for cell in plan.pending if not plan.blocked(cell)]
-    kept = plan.stored.keys() - pending
-    rows = []
-    for cell in plan.cells:
-        if blocked := plan.blocked(cell):
-            rows.append((cell.title, f"{blocked.status}: {blocked.reason}"))
-        elif cell.id in pending:
-            rows.append((cell.title, f"to run, about {duration(plan.seconds(cell))}"))
-        else:
-            known = plan.stored.get(cell.id)
-            rows.append((cell.title, f"stored: {known.status}" if known else "never run"))
+    kept = plan.stored.keys() - {cell.id for cell in plan.pending}
+    groups = grouped(plan)
+    if len(plan.cells) > BY_NAME:
+        rows = [(plural(len(own), "cell"), _said(plan, cause, own, jobs), shared(plan, own)) for cause, own in groups]
+    else:
+        place = {cell.id: number for number, cell in enumerate(plan.cells)}
+        pairs = [(cell, cause) for cause, own in groups for cell in own]
+        pairs.sort(key=lambda pair: place[pair[0].id])
+        rows = [(cell.title, _said(plan, cause, [cell], jobs)) for cell, cause in pairs]
     notes = dict.fromkeys(note for cell in to_run for note in _notes(cell))
-    count = sum(plan.blocked(cell) is not None for cell in plan.pending)
+    count = len(plan.pending) - len(to_run)
     without = f", {count} without data" if count else ""
     lines = "\n".join([columns(rows), *([""] if notes else []), *notes])
     return (
         f"{lines}\n\n{plural(len(plan.cells), 'cell')}, {len(kept)} stored, {len(to_run)} to run{without}: "
         f"about {duration(plan.estimate_s(jobs))} with --jobs {jobs}"
     )
+
+
+def _said(plan: Plan, cause: str, cells: Sequence[Cell], jobs: int) -> str:
+    """The cause, and about how long what runs of it takes."""
+    ids = {cell.id for cell in plan.pending if not plan.blocked(cell)}
+    seconds = [plan.seconds(cell) for cell in cells if cell.id in ids]
+    return f"{cause}, about {duration(left_s(seconds, jobs))}" if seconds else cause
+
+
+def _begun(plan: Plan) -> Iterator[str]:
+    """Why cells run, unless all that run are new."""
+    pending = {cell.id for cell in plan.pending if not plan.blocked(cell)}
+    groups = [(cause, len(own)) for cause, own in (grouped(plan) if pending else ()) if own[0].id in pending]
+    if any(cause != NEW for cause, _ in groups):
+        named = [f"{plural(count, 'cell')} {cause}" for cause, count in groups[:_CAUSES]]
+        more = [f"{len(groups) - _CAUSES} other causes (--dry-run says which)"] if len(groups) > _CAUSES else []
+        yield f"to run: {'; '.join([*named, *more])}"
+
+
+_CAUSES = 4
+"""So many causes are named when a run begins."""
 
 
 def _notes(cell: Cell) -> list[str]:
@@ -142,7 +168,9 @@ def _concluded(plan: Plan, outcome: Outcome, *, report: bool, quiet: bool) -> in
     if (plan.folder / "runs").is_dir():
         from bench.cli.results_table import COLUMNS, results_table  # a dry run prints none
 
-        runs = read(plan.folder, "runs", (*COLUMNS, *_CODE))
+        runs = without_surplus(
+            read(plan.folder, "runs", (*COLUMNS, *_CODE)), {cell.id: cell.seeds for cell in plan.cells}
+        )
         say(results_table(runs, [cell.id for cell in plan.cells if cell.id not in waiting]), err=quiet)
         if older := _of_other_code(runs, plan, checkout()):
             say(f"\n{older}", err=True)
@@ -181,21 +209,22 @@ _CODE = ("git_commit", "git_dirty", "bench_version")
 
 
 def _of_other_code(runs: pa.Table, plan: Plan, here: Mapping[str, Any]) -> str:
-    """What to know of cells that were not run now and are of other code than that which is here; else empty."""
-    served = {cell.id for cell in plan.cells} - {cell.id for cell in plan.pending}
-    known = runs.filter(pc.is_in(runs["cell_id"], value_set=pa.array(sorted(served), pa.string())))
-    rows = known.group_by(["cell_id", "git_commit", "git_dirty", "bench_version"], use_threads=False).aggregate([])
+    """What to know of cells with replicates that are of other code than that which is here; else empty."""
+    ids = pa.array((cell.id for cell in plan.cells), pa.string())
+    known = runs.filter(pc.is_in(runs["cell_id"], value_set=ids))
+    rows = known.group_by(["cell_id", *_CODE], use_threads=False).aggregate([]).to_pylist()
     now = _code(here["git_commit"], bench.__version__, dirty=bool(here["git_dirty"]))
-    codes = {
-        row["cell_id"]: _code(row["git_commit"], row["bench_version"], dirty=bool(row["git_dirty"]))
-        for row in rows.to_pylist()
-    }
-    others = {cell_id: code for cell_id, code in codes.items() if code and code != now}
+    codes: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        codes[row["cell_id"]].add(_code(row["git_commit"], row["bench_version"], dirty=bool(row["git_dirty"])))
+    others = {cell_id: names - {now, ""} for cell_id, names in codes.items() if names - {now, ""}}
     if not others:
         return ""
-    by = listed(sorted(set(others.values())))
+    by = listed(sorted(set.union(*others.values())))
+    extended = sum(now in codes[cell_id] for cell_id in others)
+    partly = f", {extended} of them in part" if extended else ""
     return (
-        f"{plural(len(others), 'cell')} of {len(plan.cells)} stored earlier, by {by}; the code here is {now}. "
+        f"{plural(len(others), 'cell')} of {len(plan.cells)} stored earlier{partly}, by {by}; the code here is {now}. "
         "`bench run --fresh` runs them again"
     )
 

@@ -27,10 +27,9 @@ WORDS: Mapping[str, str] = {
     "split": "split",
     "training": "training settings",
     "tuning": "tuning settings",
-    "seeds": "number of seeds",
     "seed": "root seed",
     "time_limit_s": "time limit",
-    "plugins": "plugin versions",
+    "plugins": "plugin versions or source",
     "code_version": "version of the code that gives results",
 }
 """The keys of a stored spec that decide results besides the data, and what to call them."""

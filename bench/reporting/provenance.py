@@ -22,7 +22,7 @@ _ENVIRONMENT = [
     *("host", "cpu", "gpu", "driver", "device", "threads", "python", "libraries"),
     *("bench_version", "code_version", "git_commit", "git_dirty", "deterministic_algorithms"),
 ]
-_SETTINGS = ("seeds", "seed", "split", "training", "tuning", "time_limit_s")
+_SETTINGS = ("seed", "split", "training", "tuning", "time_limit_s")
 
 
 def failures(runs: pa.Table) -> tuple[Failure, ...]:
@@ -96,7 +96,9 @@ def _facts(row: Mapping[str, Any]) -> dict[str, str]:
 def settings(runs: pa.Table) -> dict[str, str]:
     """How the cells were run: what is the same for all, and a word on what is not."""
     specs = [CellSpec.from_json(text) for text in pc.unique(runs["spec"]).to_pylist()]
+    counts = runs.group_by("cell_id").aggregate([("seed", "count")])["seed_count"]
     values: dict[str, set[str]] = defaultdict(set)
+    values["seeds"] = {_setting(count) for count in pc.unique(counts).to_pylist()}
     for spec in specs:
         for name in _SETTINGS:
             if name in spec.content:

@@ -114,12 +114,13 @@ def _unstored(source: Source, absent: Sequence[CellKey]) -> Iterator[str]:
 
 def _kept(source: Source) -> Iterator[str]:
     """That there is more in the folder than is shown."""
-    if source.kept:
-        are = "is no result" if len(source.kept) == 1 else "are no results"
-        yield (
-            f"{plural(len(source.kept), 'cell')} of this folder {are} of the suite as it is now: listed apart, under "
-            "“Kept from earlier suites”, and neither ranked nor tested."
-        )
+    apart = "listed apart, under “Kept from earlier suites”, and neither ranked nor tested."
+    if whole := sum(not cell.first_seed for cell in source.kept):
+        are = "is no result" if whole == 1 else "are no results"
+        yield f"{plural(whole, 'cell')} of this folder {are} of the suite as it is now: {apart}"
+    if partly := sum(cell.first_seed > 0 for cell in source.kept):
+        have = "has" if partly == 1 else "have"
+        yield f"{plural(partly, 'cell')} {have} more replicates than the suite has seeds: the further ones are {apart}"
 
 
 def _leaks(sections: Sequence[Section]) -> list[str]:

@@ -23,27 +23,31 @@ from bench.store.environment import peak_bytes, reset_peak
 from bench.store.schema import ADVICE, Rows, Status
 from bench.training.fit import Trained, shapes, train
 from bench.training.members import Fit, Member
-from bench.tuning.candidates import Candidate, resolve, space
+from bench.tuning.candidates import Candidate, resolve, space, winner
 from bench.work_clock import work_s
 
 
 def run_cell(cell: Cell | Resumed, *, device: str = "cpu") -> Rows:
-    """Load, split, scale, tune, train S replicates, and open the test part once.
+    """Load, split, scale, tune, train the replicates, and open the test part once.
 
     Parameters
     ----------
     cell
-        What to run, with the trials of an earlier attempt where there are some.
+        What to run, with the trials of an earlier attempt where there are some; where these are a whole study, its
+        winner is trained and no trial is made.
     device
         A torch device for gradient models.
 
     Returns
     -------
     Rows
-        One row of `runs` for every seed, whatever happened.
+        One row of `runs` for every replicate to run, whatever happened.
     """
-    cell, earlier = (cell.cell, cell.trials.to_pylist()) if isinstance(cell, Resumed) else (cell, [])
-    ledger = Ledger(cell, device, earlier=earlier)
+    resumed = cell if isinstance(cell, Resumed) else None
+    cell = resumed.cell if resumed else cell
+    ledger = Ledger(cell, device, earlier=resumed.trials.to_pylist() if resumed else [])
+    if resumed and resumed.tuning_s is not None:
+        ledger.common |= {"trials": len(ledger.earlier), "tuning_s": resumed.tuning_s}
     try:
         _run(cell, ledger, device)
     except Exception as error:  # a cell's failure is a value; KeyboardInterrupt still passes
@@ -62,29 +66,28 @@ def _run(cell: Cell, ledger: Ledger, device: str) -> None:
         ledger.fail_the_rest(Status.DIVERGED, f"every trial of the study diverged; {advice}")
         return
     ledger.common["hyperparameters"] = as_json(candidate.values())
-    members = replicates(kind, cell, candidate)
-    ledger.common["shapes"] = as_json(shapes(kind, members[0], prepared.data))
+    members = dict(zip(cell.replicates, replicates(kind, cell, candidate), strict=False))
+    first = members[cell.replicates[0]]
+    ledger.common["shapes"] = as_json(shapes(kind, first, prepared.data))
     reset_peak()
     for group in _groups(cell):
-        if group[0] > 0:
+        if cell.fresh_data and group[0] > 0:
             prepared = prepare(cell, load_data(cell, group[0]))
-        chosen = [members[replicate] for replicate in group] if kind.random else members
+        chosen = [members[replicate] for replicate in group] if kind.random else [first]
         trained = train(kind, chosen, prepared.data, device=device, deadline=deadline)
         _record(group, trained, prepared=prepared, ledger=ledger, kind=kind)
 
 
 def _groups(cell: Cell) -> list[list[int]]:
     """The replicates that share data, and so are trained together."""
-    every = list(range(cell.seeds))
-    return [[replicate] for replicate in every] if cell.fresh_data else [every]
+    return [[replicate] for replicate in cell.replicates] if cell.fresh_data else [cell.replicates]
 
 
 def replicates(kind: ModelKind, cell: Cell, candidate: Candidate) -> list[Member]:
-    """S members on fresh seeds; one where the model draws no random number, since it stands for all."""
-    count = cell.seeds if kind.random else 1
+    """Members on fresh seeds, one for each replicate to run; one where the model draws no random number, for all."""
     return [
         Member(candidate.parameters, candidate.training, cell.seed, ("replicate", replicate))
-        for replicate in range(count)
+        for replicate in (cell.replicates if kind.random else cell.replicates[:1])
     ]
 
 
@@ -94,6 +97,8 @@ def _candidate(
     """The hyperparameters to train with: tuned where there is something to tune; `None` if all trials diverged."""
     if not (cell.tuning and space(kind, cell)):
         return resolve(kind, cell)
+    if "tuning_s" in ledger.common:  # the study is stored
+        return winner(kind, cell, ledger.earlier)
     from bench.tuning.study import FinishedTrial, StudyLog, trial_row, tune
 
     def record(trials: Sequence[FinishedTrial]) -> None:

@@ -9,7 +9,6 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import EntryPoint
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -22,9 +21,10 @@ from bench.data import dataset_kinds
 from bench.data.base import DatasetKind
 from bench.errors import DatasetsError, InputError, described
 from bench.models import model_kinds
-from bench.models.base import ModelKind
 from bench.protocol.prepare import Outline, outline
-from bench.registry import lookup, third_party, unknown
+from bench.registry import lookup, unknown
+from bench.running.extension import remaining
+from bench.running.plugins import Origins
 from bench.running.rows import Blocked, classified
 from bench.spec import Entry
 from bench.store import ARCHIVE, Renewal, Stored, read_renewal, stored
@@ -95,7 +95,8 @@ class Preflight:
     outlines
         Cell id → what it trains on, for those whose data was loaded.
     notes
-        Dataset id → what was detected in its data or looks wrong, for those that were loaded.
+        Dataset id → what was detected in its data or looks wrong, for those that were loaded; and what to know of
+        plug-ins.
     """
 
     blocked: dict[str, Blocked] = field(default_factory=dict)
@@ -103,7 +104,7 @@ class Preflight:
     notes: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def identify(self, cells: Sequence[Cell]) -> list[Cell]:
-        """`cells` with what decides their identity in addition to the suite: data fingerprints and plugin versions.
+        """`cells` with what decides their identity in addition to the suite: fingerprints of data and of plug-ins.
 
         Raises
         ------
@@ -117,18 +118,13 @@ class Preflight:
                 fingerprints[entry.id] = kind.fingerprint(_parameters(entry, kind))
 
         self._each_dataset(cells, fingerprint)
-        plugins = {group: third_party(group) for group in ("bench.datasets", "bench.models")}
-        datasets, models = dataset_kinds(), model_kinds()
-
-        def others(cell: Cell) -> dict[str, str]:
-            return _distributions(cell, plugins) | _identities(
-                cell, datasets.get(cell.dataset.kind), models.get(cell.model.kind)
-            )
-
-        return [
-            dataclasses.replace(cell, data_sha256=fingerprints.get(cell.dataset.id), plugins=others(cell))
+        origins = Origins()
+        identified = [
+            dataclasses.replace(cell, data_sha256=fingerprints.get(cell.dataset.id), plugins=origins.of(cell))
             for cell in cells
         ]
+        self.notes |= origins.notes
+        return identified
 
     def check(self, cells: Sequence[Cell]) -> None:
         """Load the datasets of `cells` once each, and see that they are well formed and long enough for every cell.
@@ -192,19 +188,6 @@ def _parameters(entry: Entry, kind: DatasetKind) -> Any:
     return entry.parsed(kind.parameters)
 
 
-def _distributions(cell: Cell, plugins: Mapping[str, Mapping[str, EntryPoint]]) -> dict[str, str]:
-    """Distributions outside of bench that the cell's kinds come from, and their versions."""
-    used = {"bench.datasets": cell.dataset.kind, "bench.models": cell.model.kind}
-    points = (plugins[group].get(kind) for group, kind in used.items())
-    return {point.dist.name: point.dist.version for point in points if point is not None and point.dist is not None}
-
-
-def _identities(cell: Cell, dataset: DatasetKind | None, model: ModelKind | None) -> dict[str, str]:
-    """Of kinds that this process alone knows: what identifies them."""
-    used = {f"dataset {cell.dataset.kind}": dataset, f"model {cell.model.kind}": model}
-    return {name: kind.identity for name, kind in used.items() if kind is not None and kind.identity is not None}
-
-
 def cpu_count() -> int:
     """The CPUs that this process may use: those that it may run on, and no more than its container's quota pays for."""
     there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -233,7 +216,7 @@ class Estimator:
         self._ratios: dict[tuple[object, ...], list[float]] = {}
 
     def observe(self, cell: Cell, train_windows: int, seconds: float) -> None:
-        """`cell` took `seconds`: similar cells are taken to be as much slower or faster than the default."""
+        """`cell`, or what of it was run, took `seconds`: similar ones are taken to be as much slower or faster."""
         ratio = seconds / self.default_s(cell, train_windows)
         for key in self._keys(cell):
             self._ratios.setdefault(key, []).append(ratio)
@@ -254,8 +237,8 @@ class Estimator:
         if not kind.gradient:
             return _CLOSED_FORM_S
         tuning, epochs = cell.tuning, cell.training.epochs
-        passes = cell.seeds * epochs
-        if tuning and kind.search:
+        passes = len(cell.replicates) * epochs
+        if tuning and kind.search and not cell.finished:
             passes += tuning.trials * (tuning.epochs or epochs)
         step_s = _STEP_S + _FLOP_S * _flops_of_a_step(cell.model)
         return _CLOSED_FORM_S + _STOPS_AT * passes * train_windows * cell.sequence_length * step_s
@@ -294,9 +277,12 @@ class Plan:
     cells
         Every cell that is wanted, identified, in the order of the suite.
     stored
-        Those cells that are stored already, in short, by id; among them those that `restored` brings back.
+        Those cells that are stored already, in short, by id, as far as their replicates are requested; among them those
+        that `restored` brings back.
+    surplus
+        How many more replicates of a cell are stored than are requested, by id, where there are such.
     pending
-        Cells to run, or to note as blocked.
+        Cells to run, or to note as blocked; with the replicates that are stored and stay, if any.
     restored
         Ids of cells that were set aside earlier and are wanted again.
     renamed
@@ -313,6 +299,7 @@ class Plan:
     folder: Path
     cells: tuple[Cell, ...]
     stored: Mapping[str, Stored]
+    surplus: Mapping[str, int]
     pending: tuple[Cell, ...]
     restored: frozenset[str]
     renamed: Mapping[str, str]
@@ -337,9 +324,13 @@ class Plan:
         """Whether older results say more of this key than `what` does."""
         return len(self.outdated_by(what)) < len(self.others.get(what.key, {}))
 
-    def is_worse(self, what: Stored, cell_id: str) -> bool:
-        """Whether `what` only says that the cell could not be run again, and what is stored of it is ok."""
-        before = self.stored.get(cell_id)
+    def is_from_scratch(self, cell: Cell) -> bool:
+        """Whether nothing stays of what is stored of `cell`."""
+        return self.fresh or (self.renewal is not None and cell.id in self.renewal.cells)
+
+    def is_worse(self, what: Stored, cell: Cell) -> bool:
+        """Whether `what` only says that `cell` could not be run again, and what is stored of it is ok."""
+        before = self.stored.get(cell.id) if self.is_from_scratch(cell) else None
         return before is not None and before.status is Status.OK and what.status not in (Status.OK, Status.DIVERGED)
 
     @property
@@ -404,17 +395,24 @@ def prepare(cells: Sequence[Cell], folder: Path, *, fresh: bool = False, failed_
     }
     have = _wanted(everything, wanted) | {cell_id: archived[cell_id] for cell_id in restored}
     have |= {cell_id: everything[old] for cell_id, old in renamed.items()}
+    requested = {cell_id: what.first(wanted[cell_id].seeds) for cell_id, what in have.items()}
+    surplus = {each: len(what.replicates) - len(requested[each].replicates) for each, what in have.items()}
     renewed = renewal.cells if renewal and not failed_only else frozenset()
     pending = [
-        cell
+        rest
         for cell in wanted.values()
-        if fresh or cell.id in renewed or _is_pending(cell, have.get(cell.id), failed_only=failed_only)
+        if (
+            rest := cell
+            if fresh or cell.id in renewed
+            else remaining(cell, requested.get(cell.id), failed_only=failed_only)
+        )
     ]
     preflight.check(pending)
     return Plan(
         folder=folder,
         cells=tuple(wanted.values()),
-        stored=have,
+        stored=requested,
+        surplus={cell_id: count for cell_id, count in surplus.items() if count},
         pending=tuple(pending),
         restored=frozenset(restored),
         renamed=renamed,
@@ -422,7 +420,7 @@ def prepare(cells: Sequence[Cell], folder: Path, *, fresh: bool = False, failed_
         renewal=renewal,
         others=_others(everything, wanted),
         preflight=preflight,
-        estimator=_estimator(wanted, have),
+        estimator=_estimator(wanted, requested),
     )
 
 
@@ -433,13 +431,6 @@ def _renewal(folder: Path, everything: Mapping[str, Stored], fresh: Iterable[str
     if again := everything.keys() & fresh:
         return Renewal(datetime.now(UTC), frozenset(again | waiting))
     return Renewal(earlier.began, frozenset(waiting)) if earlier else None
-
-
-def _is_pending(cell: Cell, known: Stored | None, *, failed_only: bool) -> bool:
-    """Data that was unavailable may have come since, and a limit may be higher; what failed otherwise fails again."""
-    if failed_only:
-        return known is not None and known.status is not Status.OK
-    return known is None or known.is_worth_another_try(cell.time_limit_s)
 
 
 def _wanted(known: Mapping[str, Stored], wanted: Mapping[str, Cell]) -> dict[str, Stored]:
@@ -458,5 +449,7 @@ def _estimator(wanted: Mapping[str, Cell], have: Mapping[str, Stored]) -> Estima
     estimator = Estimator()
     for cell_id, what in have.items():
         if what.train_windows is not None:
-            estimator.observe(wanted[cell_id], what.train_windows, what.seconds)
+            cell, count = wanted[cell_id], len(what.replicates)
+            run = cell if count == cell.seeds else dataclasses.replace(cell, seeds=count)
+            estimator.observe(run, what.train_windows, what.seconds)
     return estimator

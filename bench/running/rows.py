@@ -65,7 +65,7 @@ def _is_of_others(file: str) -> bool:
 
 
 def failed(cell: Cell, status: Status, reason: str, *, device: str = "cpu") -> Rows:
-    """The rows of a cell that could not begin: one for each seed, with why."""
+    """The rows of a cell that could not begin: one for each replicate that was to run, with why."""
     ledger = Ledger(cell, device)
     ledger.fail_the_rest(status, reason)
     return ledger.rows()
@@ -90,9 +90,9 @@ class Ledger:
         self.runs.append({"seed": seed, **values})
 
     def fail_the_rest(self, status: Status, reason: str) -> None:
-        """A row with `status` and `reason` for every seed that has none yet."""
+        """A row with `status` and `reason` for every replicate to run that has none yet."""
         done = {run["seed"] for run in self.runs}
-        for seed in range(self.cell.seeds):
+        for seed in self.cell.replicates:
             if seed not in done:
                 self.add_run(seed, {"status": status.value, "reason": reason})
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from bench.cells import Cell
 from bench.errors import StoreError, described
+from bench.running.extension import extended, stored_study
 from bench.running.plan import Plan, left_s, rest_s
 from bench.running.rows import failed
 from bench.running.unfinished import Unfinished
@@ -47,7 +48,7 @@ class Finished:
     Parameters
     ----------
     seconds
-        What its tuning, fitting and predicting took.
+        What tuning, fitting and predicting took of what was run of it.
     done, pending
         How many cells of this run are stored, out of how many.
     remaining_s
@@ -149,6 +150,12 @@ def _of_code(runs: pa.Table, code: Mapping[str, Any]) -> pa.Table:
     return runs
 
 
+def _seconds(rows: Rows) -> float:
+    """What tuning, fitting and predicting took; the study of a cell that is extended was made before."""
+    what, tuning_s = summary(rows["runs"]), rows["runs"]["tuning_s"][0].as_py() or 0.0
+    return what.seconds if rows["trials"].num_rows else what.seconds - tuning_s
+
+
 @dataclass
 class _Run:
     """The state of one run."""
@@ -192,9 +199,18 @@ class _Run:
 
     def unfinished(self, cell: Cell) -> Unfinished:
         """What is known of the study of `cell`, and where it is kept."""
+        folder, keep = self.plan.folder, self.writer.keep_trials
         if self.plan.fresh:
             self.writer.forget_trials(cell.id)
-        return Unfinished(read_unfinished(self.plan.folder, cell.id), self.writer.keep_trials)
+        study = stored_study(folder, cell.id) if self.is_stored(cell) else None
+        if study and study.tuning_s is not None:
+            return Unfinished(study.trials, keep, study.tuning_s)
+        begun = read_unfinished(folder, cell.id)
+        return Unfinished(study.trials if study and begun is None else begun, keep)
+
+    def is_stored(self, cell: Cell) -> bool:
+        """Whether there is something stored of `cell` that stays, or that it goes on from."""
+        return cell.id in self.plan.stored and not self.plan.is_from_scratch(cell)
 
     def conclude(self) -> None:
         """Note which cells are still to be run again."""
@@ -217,19 +233,21 @@ class _Run:
             self.store(cell, future.result())
 
     def store(self, cell: Cell, rows: Rows) -> None:
-        """Store a finished cell and notify the listener."""
+        """Store what was run of a cell, with what stays of it, and notify the listener."""
         rows = {**rows, "runs": _of_code(rows["runs"], self.code)}
-        what = summary(rows["runs"])
-        if not self.plan.is_hidden(what) and not self.plan.is_worse(what, cell.id):
+        whole = extended(self.plan.folder, cell, rows) if self.is_stored(cell) else rows
+        what = summary(whole["runs"]).first(cell.seeds)
+        if not self.plan.is_hidden(what) and not self.plan.is_worse(what, cell):
             with self._journal(rows):  # first, so that a kill in between leaves no stored cell without its study
-                self.writer.put(rows)
+                self.writer.put(whole)
             self.renewed.add(cell.id)
         for cell_id in self.plan.outdated_by(what):
             self.writer.supersede(cell_id)
         self.finished[cell.id] = what
+        seconds = _seconds(rows)
         if what.train_windows is not None:
-            self.plan.estimator.observe(cell, what.train_windows, what.seconds)
-        self._notify(cell, what)
+            self.plan.estimator.observe(cell, what.train_windows, seconds)
+        self._notify(cell, what, seconds)
 
     @contextmanager
     def _journal(self, rows: Rows) -> Iterator[None]:
@@ -251,13 +269,13 @@ class _Run:
                 "make room, or move the file away to begin another"
             ) from problem
 
-    def _notify(self, cell: Cell, what: Stored) -> None:
+    def _notify(self, cell: Cell, what: Stored, seconds: float) -> None:
         self.listener(
             Finished(
                 cell=cell,
                 status=what.status,
                 reason=what.reason,
-                seconds=what.seconds,
+                seconds=seconds,
                 done=len(self.finished),
                 pending=len(self.plan.pending),
                 remaining_s=left_s([*map(self.plan.seconds, self.waiting), *self._rest()], self.jobs),

@@ -25,10 +25,14 @@ REPORT: ContextVar[Callable[[pa.Table], None]] = ContextVar("report", default=_n
 
 @dataclass(frozen=True)
 class Resumed:
-    """A cell that begins with the `trials` of an earlier attempt."""
+    """A cell that begins with the `trials` of an earlier attempt.
+
+    Where the study of these came to its end, `tuning_s` says how long it took, and none is made.
+    """
 
     cell: Cell
     trials: pa.Table
+    tuning_s: float | None = None
 
 
 @dataclass
@@ -41,14 +45,17 @@ class Unfinished:
         Those that are finished; `None` where none is.
     keep
         Stores them.
+    tuning_s
+        How long they took, where they are all and their cell is stored; else `None`.
     """
 
     trials: pa.Table | None = None
     keep: Callable[[pa.Table], None] = _nobody
+    tuning_s: float | None = None
 
     def request(self, cell: Cell) -> Cell | Resumed:
         """What to ask of `run_cell`."""
-        return cell if self.trials is None else Resumed(cell, self.trials)
+        return cell if self.trials is None else Resumed(cell, self.trials, self.tuning_s)
 
     def record(self, trials: pa.Table) -> None:
         """All that are finished now; where they cannot be stored, the cell's own rows will say so."""

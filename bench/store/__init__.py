@@ -22,7 +22,7 @@ clears the rest. No other file is ever deleted: a part without its part of `runs
 cell is run again.
 """
 
-from bench.store.membership import KeptCell, kept_cells, without
+from bench.store.membership import KeptCell, kept_cells, without, without_surplus
 from bench.store.reader import (
     Gathered,
     Stored,
@@ -59,6 +59,7 @@ __all__ = [
     "stored",
     "summary",
     "without",
+    "without_surplus",
     "write_renewal",
     "write_suite",
     "writing",

@@ -3,16 +3,23 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from bench.atomic import open_file, real_folder, write_atomically
 from bench.cells import CellKey, CellSpec
 from bench.errors import StoreError
 from bench.store.parts import part_of
-from bench.store.reader import cell_ids, read
+from bench.store.reader import cell_ids, read, read_cell
 from bench.store.renewal import read_renewal
 from bench.store.schema import SCHEMAS, Status
+
+_Rows = list[dict[str, Any]]
 
 LIMIT = 1_000_000
 """Bytes of all parts together: what a repository can hold without regret."""
@@ -28,6 +35,8 @@ class Requested:
 
 def keep(results: Path, baseline: Path, requested: Mapping[CellKey, Requested] | None = None) -> list[str]:
     """Make `baseline` hold the `runs` of `results`, byte for byte, in place of those that it holds.
+
+    Of a cell with more replicates than requested it holds the requested ones.
 
     Parameters
     ----------
@@ -46,11 +55,11 @@ def keep(results: Path, baseline: Path, requested: Mapping[CellKey, Requested] |
         is too large; or `baseline` is a results folder of its own, or of another suite.
     """
     cells = _renewed(results)
-    kept = {cell_id: rows for cell_id, rows in cells.items() if requested is None or _key(rows) in requested}
+    kept = {cell_id: own for cell_id, rows in cells.items() if (own := _requested(rows, requested))}
     _check_worth(results, kept)
     _check_whole(results, kept, requested or {})
     _check_target(baseline, _suites(kept))
-    parts = {part_of(baseline, "runs", each): _content(part_of(results, "runs", each)) for each in kept}
+    parts = {part_of(baseline, "runs", each): _content(results, cells[each], kept[each]) for each in kept}
     if (size := sum(map(len, parts.values()))) > LIMIT:
         raise StoreError(
             f"{results}: expected {LIMIT} bytes of runs at most for a baseline, got {size}; run a smaller suite"
@@ -64,9 +73,16 @@ def size_bytes(baseline: Path) -> int:
     return sum(part_of(baseline, "runs", cell_id).stat().st_size for cell_id in cell_ids(baseline))
 
 
-def _content(part: Path) -> bytes:
-    with open_file(part) as file:
-        return file.read()
+def _content(results: Path, rows: _Rows, kept: _Rows) -> bytes:
+    """The part of a cell, or one of only the rows that are `kept`."""
+    part = part_of(results, "runs", rows[0]["cell_id"])
+    if len(kept) == len(rows):
+        with open_file(part) as file:
+            return file.read()
+    seeds = pa.array([row["seed"] for row in kept], pa.int32())
+    table, content = read_cell(results, "runs", rows[0]["cell_id"]), pa.BufferOutputStream()
+    pq.write_table(table.filter(pc.is_in(table["seed"], value_set=seeds)), content, write_page_checksum=True)
+    return content.getvalue().to_pybytes()
 
 
 def _replace(baseline: Path, parts: Mapping[Path, bytes]) -> None:
@@ -79,7 +95,6 @@ def _replace(baseline: Path, parts: Mapping[Path, bytes]) -> None:
             part.unlink()
 
 
-_Rows = list[dict[str, Any]]
 _READ = ("cell_id", *CellKey.COLUMNS, "suite", "seed", "spec", "status", "reason", "started_at")
 
 
@@ -94,8 +109,22 @@ def _cells(results: Path) -> dict[str, _Rows]:
 def _renewed(results: Path) -> dict[str, _Rows]:
     """The rows of each cell that does not still wait to be run again."""
     cells, renewal = _cells(results), read_renewal(results)
-    waiting = renewal.waiting({each: rows[0]["started_at"] for each, rows in cells.items()}) if renewal else ()
+    waiting = renewal.waiting({each: _started(rows) for each, rows in cells.items()}) if renewal else ()
     return {cell_id: rows for cell_id, rows in cells.items() if cell_id not in waiting}
+
+
+def _requested(rows: _Rows, requested: Mapping[CellKey, Requested] | None) -> _Rows:
+    """Those of the rows of a cell that are requested; of a cell that is not, none."""
+    if requested is None:
+        return rows
+    wanted = requested.get(_key(rows))
+    return [row for row in rows if wanted and row["seed"] in wanted.seeds]
+
+
+def _started(rows: _Rows) -> datetime | None:
+    """When the earliest replicate was begun; `None` where a row does not say."""
+    times = [row["started_at"] for row in rows]
+    return None if None in times else min(times)
 
 
 def _key(rows: _Rows) -> CellKey:

@@ -1,7 +1,8 @@
 """Which stored cells are those of the suite that the folder holds: the others were kept, and are no results of it.
 
 A suite changes while its results stay: a model leaves it, or its settings become others and some of its cells are run
-again. What is compared belongs to one suite, and so to one protocol.
+again, or it has fewer seeds: then the first of a cell count. What is compared belongs to one suite, and so to one
+protocol.
 """
 
 import json
@@ -13,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bench.cells import Case, CellKey, CellSpec, expand
+from bench.cells import Case, Cell, CellKey, CellSpec, expand
 from bench.spec import Suite
 from bench.store.renewal import Renewal
 from bench.store.schema import Status
@@ -37,16 +38,18 @@ _NO_SETTING = frozenset({"stated", "path"})
 
 @dataclass(frozen=True)
 class KeptCell:
-    """A stored cell that is no result of the suite.
+    """A stored cell that is no result of the suite, or those of its replicates that are none.
 
     Parameters
     ----------
     reason
         Why it is none.
     replicates
-        How many of it are stored.
+        How many of it are kept.
     rmse
         Over those that are ok, original units; `None` where none is.
+    first_seed
+        The first of them: the replicates before it are results.
     """
 
     key: CellKey
@@ -54,6 +57,7 @@ class KeptCell:
     reason: str
     replicates: int
     rmse: float | None
+    first_seed: int = 0
 
 
 def kept_cells(
@@ -75,34 +79,67 @@ def kept_cells(
     """
     rows = [*_cells(runs)]
     waiting = renewal.waiting({row["cell_id"]: row["started_at_min"] for row in rows}) if renewal else frozenset()
-    reasons = _by_suite(rows, suite) if suite else _by_most(rows) if ranked else {}
+    wanted = {cell.key: cell for cell in expand(suite)} if suite else {}
+    reasons = _by_suite(rows, wanted) if suite else _by_most(rows) if ranked else {}
     reasons |= dict.fromkeys(waiting, "older than the --fresh run that has not finished it")
-    kept = [row for row in rows if row["cell_id"] in reasons]
-    errors = _errors(runs, [row["cell_id"] for row in kept])
-    made = [KeptCell(CellKey.of(row), row["cell_id"], reasons[row["cell_id"]], *errors[row["cell_id"]]) for row in kept]
+    first = {**_surplus(rows, wanted), **dict.fromkeys(reasons, 0)}
+    if not first:
+        return ()
+    errors = _errors(runs.filter(_from(runs, first)))
+    made = [
+        KeptCell(CellKey.of(row), each, reasons.get(each) or _more_seeds(row, first[each]), *errors[each], first[each])
+        for row in rows
+        if (each := row["cell_id"]) in first
+    ]
     return tuple(sorted(made, key=lambda cell: (cell.key, cell.cell_id)))
 
 
 def without(table: pa.Table, kept: tuple[KeptCell, ...]) -> pa.Table:
     """The rows of `table`, which has the column `cell_id`, that are of none of the cells `kept`."""
-    if not kept:
-        return table
-    ids = pa.array([cell.cell_id for cell in kept], pa.string())
-    return table.filter(pc.invert(pc.is_in(table["cell_id"], value_set=ids)))
+    return without_surplus(table, {cell.cell_id: cell.first_seed for cell in kept})
+
+
+def without_surplus(table: pa.Table, seeds: Mapping[str, int]) -> pa.Table:
+    """The rows of `table` of the replicates that are requested, and those of no replicate.
+
+    Parameters
+    ----------
+    seeds
+        Cell id → how many replicates are requested; other cells stay whole.
+    """
+    return table.filter(pc.invert(_from(table, seeds))) if seeds else table
+
+
+def _from(table: pa.Table, first: Mapping[str, int]) -> pa.ChunkedArray:
+    """``[rows]``: which are of a replicate from `first`, by cell id, on; where `table` has none, of a whole cell."""
+    place = pc.index_in(table["cell_id"], value_set=pa.array(first, pa.string()))
+    start = pc.take(pa.array(first.values(), pa.int64()), place)
+    chosen = pc.greater_equal(table["seed"], start) if "seed" in table.column_names else pc.equal(start, 0)
+    return pc.fill_null(chosen, False)  # noqa: FBT003 - pyarrow takes it by place
+
+
+def _surplus(rows: list[dict[str, Any]], wanted: Mapping[CellKey, Cell]) -> dict[str, int]:
+    """Ids of cells with more replicates than are `wanted`, and how many these are."""
+    requested = ((row, wanted.get(CellKey.of(row))) for row in rows)
+    return {row["cell_id"]: cell.seeds for row, cell in requested if cell and row["seed_max"] >= cell.seeds}
+
+
+def _more_seeds(row: Mapping[str, Any], first: int) -> str:
+    more = f"seed {first}" if row["seed_max"] == first else f"seeds {first} to {row['seed_max']}"
+    return f"{more}: the suite has {first}"
 
 
 def _cells(runs: pa.Table) -> Iterator[dict[str, Any]]:
     """One row for each cell, with its `spec`."""
     grouped = runs.group_by(["cell_id", *CellKey.COLUMNS], use_threads=False)
-    for row in grouped.aggregate([("spec", "min"), ("started_at", "min")]).to_pylist():
+    for row in grouped.aggregate([("spec", "min"), ("started_at", "min"), ("seed", "max")]).to_pylist():
         yield {**row, "spec": CellSpec.from_json(row["spec_min"])}
 
 
-def _errors(runs: pa.Table, cell_ids: list[str]) -> dict[str, tuple[int, float | None]]:
+def _errors(runs: pa.Table) -> dict[str, tuple[int, float | None]]:
     """Of each cell how many replicates there are, and the RMSE over those that are ok."""
-    own = runs.filter(pc.is_in(runs["cell_id"], value_set=pa.array(cell_ids, pa.string())))
-    mse = pc.if_else(pc.equal(own["status"], Status.OK.value), own["mse"], None)
-    grouped = own.select(["cell_id"]).append_column("mse", mse).group_by("cell_id", use_threads=False)
+    mse = pc.if_else(pc.equal(runs["status"], Status.OK.value), runs["mse"], None)
+    grouped = runs.select(["cell_id"]).append_column("mse", mse).group_by("cell_id", use_threads=False)
     rows = grouped.aggregate([("mse", "mean"), ("cell_id", "count")]).to_pylist()
     return {
         row["cell_id"]: (row["cell_id_count"], None if row["mse_mean"] is None else row["mse_mean"] ** 0.5)
@@ -110,16 +147,14 @@ def _errors(runs: pa.Table, cell_ids: list[str]) -> dict[str, tuple[int, float |
     }
 
 
-def _by_suite(rows: list[dict[str, Any]], suite: Suite) -> dict[str, str]:
-    """Why cells are not those that `suite` requests, by id."""
-    stored = {CellKey.of(row) for row in rows}
-    wanted = {cell.key: json.loads(cell.spec) for cell in expand(suite) if cell.key in stored}
+def _by_suite(rows: list[dict[str, Any]], wanted: Mapping[CellKey, Cell]) -> dict[str, str]:
+    """Why cells are not those that a suite has, by id."""
     reasons = {}
     for row in rows:
         request = wanted.get(CellKey.of(row))
         if request is None:
             reasons[row["cell_id"]] = "the suite has no such cell"
-        elif others := differences(row["spec"].content, request):
+        elif others := differences(row["spec"].content, json.loads(request.spec)):
             reasons[row["cell_id"]] = f"the suite has other {listed(others)}"
     return reasons
 

@@ -6,14 +6,16 @@ cell, not all of them. Probes have a part for each cell and machine, because one
 folder also contains the suite that was run.
 """
 
+from __future__ import annotations
+
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -26,10 +28,34 @@ from bench.store.rules import JoinedParts, broken
 from bench.store.schema import ALL, KEY, SCHEMAS, Rows, Status
 
 _SUMMARY = [
-    *("cell_id", *CellKey.COLUMNS),
+    *("cell_id", *CellKey.COLUMNS, "seed"),
     *("status", "reason", "spec", "started_at"),
     *("fit_s", "predict_s", "tuning_s", "deterministic", "train_windows"),
 ]
+
+
+class StoredReplicate(NamedTuple):
+    """How one stored replicate ended.
+
+    Parameters
+    ----------
+    seconds
+        What fitting and predicting took; 0 for copies of the fit of another.
+    time_limit_s
+        Seconds that it had, where these were too few; else `None`.
+    """
+
+    seed: int
+    status: Status
+    reason: str
+    seconds: float
+    time_limit_s: float | None = None
+
+    def is_worth_another_try(self, time_limit_s: float | None) -> bool:
+        """Whether it may end otherwise with such a limit: its data was unavailable, or its time was too short."""
+        if self.status is Status.OUT_OF_TIME and self.time_limit_s is not None:
+            return time_limit_s is None or time_limit_s > self.time_limit_s
+        return self.status is Status.UNAVAILABLE
 
 
 @dataclass(frozen=True)
@@ -46,12 +72,14 @@ class Stored:
         What tuning, fitting and predicting took, over all replicates.
     train_windows
         How many windows it was fitted on; `None` where it never came to that.
-    time_limit_s
-        Seconds that it had, where these were too few; else `None`.
     started_at
-        When it was begun; `None` where the rows do not say.
+        When the earliest of its replicates was begun; `None` where a row does not say.
     identity
-        The id that a cell with a time limit has today, which in an earlier version the limit entered; else `None`.
+        The id that the cell has today, where an earlier version's ids depended on more; else `None`.
+    replicates
+        Ascending.
+    spec
+        Its content, as JSON; `None` where it is not stored.
     """
 
     key: CellKey
@@ -59,15 +87,27 @@ class Stored:
     reason: str
     seconds: float
     train_windows: int | None
-    time_limit_s: float | None = None
     started_at: datetime | None = None
     identity: str | None = None
+    replicates: tuple[StoredReplicate, ...] = ()
+    spec: str | None = field(default=None, repr=False)
 
-    def is_worth_another_try(self, time_limit_s: float | None) -> bool:
-        """Whether it may end otherwise with such a limit: its data was unavailable, or its time was too short."""
-        if self.status is Status.OUT_OF_TIME and self.time_limit_s is not None:
-            return time_limit_s is None or time_limit_s > self.time_limit_s
-        return self.status is Status.UNAVAILABLE
+    def first(self, seeds: int) -> Stored:
+        """The same of the replicates ``0 … seeds - 1`` alone, which are those that count where so many are requested.
+
+        All are kept where it has none of them.
+        """
+        own = tuple(each for each in self.replicates if each.seed < seeds)
+        if not own or len(own) == len(self.replicates):
+            return self
+        others = sum(each.seconds for each in self.replicates if each.seed >= seeds)
+        return replace(self, **_ended(own), seconds=self.seconds - others, replicates=own)
+
+
+def _ended(replicates: Sequence[StoredReplicate]) -> dict[str, Any]:
+    """The status and the reason of the first replicate that is not ok."""
+    first = next((each for each in replicates if each.status is not Status.OK), replicates[0])
+    return {"status": first.status, "reason": first.reason}
 
 
 def read(folder: Path, table: str, columns: Sequence[str] | None = None) -> pa.Table:
@@ -218,20 +258,27 @@ def summary(runs: pa.Table) -> Stored:
 
 def _summary(rows: Sequence[Mapping[str, Any]]) -> Stored:
     first = next((row for row in rows if row["status"] != Status.OK), rows[0])
-    fits = rows[:1] if first["deterministic"] else rows  # one fit, reported in the row of every seed
     spec = CellSpec.from_json(first["spec"])
-    out_of_time = first["status"] == Status.OUT_OF_TIME
-    spent = sum((row["fit_s"] or 0.0) + (row["predict_s"] or 0.0) for row in fits)
+    replicates = tuple(sorted(map(_replicate, rows, range(len(rows)))))
+    started = [row["started_at"] for row in rows]
     return Stored(
         key=CellKey.of(first),
-        status=Status(first["status"]),
-        reason=first["reason"] or "",
-        seconds=spent + (first["tuning_s"] or 0.0),
+        **_ended(replicates),
+        seconds=sum(each.seconds for each in replicates) + (first["tuning_s"] or 0.0),
         train_windows=first["train_windows"],
-        time_limit_s=spec.time_limit_s if out_of_time else None,
-        started_at=first["started_at"],
-        identity=None if spec.time_limit_s is None else spec.cell_id,
+        started_at=None if None in started else min(started),
+        identity=None if spec.has_its_own_id else spec.cell_id,
+        replicates=replicates,
+        spec=first["spec"],
     )
+
+
+def _replicate(row: Mapping[str, Any], position: int) -> StoredReplicate:
+    status = Status(row["status"])
+    is_copy = position > 0 and row["deterministic"]  # one fit, reported in the row of every seed
+    spent = 0.0 if is_copy else (row["fit_s"] or 0.0) + (row["predict_s"] or 0.0)
+    limit = CellSpec.from_json(row["spec"]).time_limit_s if status is Status.OUT_OF_TIME else None
+    return StoredReplicate(row["seed"], status, row["reason"] or "", spent, limit)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,7 @@
 """From a search space to candidates: the hyperparameters of one trial, resolved. Imports no torch."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -79,3 +80,16 @@ def defaults(kind: ModelKind, cell: Cell) -> dict[str, Any]:
     """The cell's own value for every name in its search space: the first trial."""
     values = resolve(kind, cell).values()
     return {name: values[name] for name in space(kind, cell)}
+
+
+def winner(kind: ModelKind, cell: Cell, trials: Iterable[Mapping[str, Any]]) -> Candidate | None:
+    """The hyperparameters of the smallest validation error; `None` if all trials diverged.
+
+    Parameters
+    ----------
+    trials
+        Rows of `bench.store.schema.TRIALS`: a complete one comes before a pruned one, a failed one never counts.
+    """
+    usable = [trial for trial in trials if trial["state"] != "failed"]
+    best = min(usable, key=lambda trial: (trial["state"] != "complete", trial["validation_mse_scaled"]), default=None)
+    return resolve(kind, cell, json.loads(best["parameters"])) if best else None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +29,7 @@ from bench.spec import Tuning
 from bench.store.schema import Status
 from bench.training.fit import train
 from bench.training.members import Fit, Member, group
-from bench.tuning.candidates import Candidate, defaults, resolve, space
+from bench.tuning.candidates import Candidate, defaults, resolve, space, winner
 from bench.work_clock import work_s
 
 
@@ -124,9 +124,8 @@ def tune(
         batch = [_finish(study, trial, fit) for trial, fit in zip(trials, fits, strict=True)]
         log.on_batch(batch)
         finished += batch
-    best = _best(finished)
-    candidate = resolve(kind, cell, best.overrides) if best else None
-    return Tuned(candidate, finished, known_s + work_s() - started)
+    best = winner(kind, cell, map(trial_row, finished))
+    return Tuned(best, finished, known_s + work_s() - started)
 
 
 def _known_fits(
@@ -202,12 +201,6 @@ def _state(fit: Fit) -> TrialState:
     if fit.status is not Status.OK:
         return TrialState.FAIL
     return TrialState.PRUNED if fit.pruned else TrialState.COMPLETE
-
-
-def _best(trials: Iterable[FinishedTrial]) -> FinishedTrial | None:
-    """The smallest validation error; a complete trial before a pruned one, a failed one never."""
-    usable = [trial for trial in trials if trial.state != "failed"]
-    return min(usable, key=lambda trial: (trial.state != "complete", trial.fit.validation_mse), default=None)
 
 
 def _study(cell: Cell, settings: Tuning) -> optuna.Study:

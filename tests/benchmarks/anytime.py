@@ -90,8 +90,8 @@ def which_test() -> Iterator[str]:
             for name, levels in (("added", added(alpha, exponent)), ("exact", exact(alpha, exponent, null))):
                 rules[f"{name}, exponent {exponent:g}"] = lambda t, levels=levels: p_values(t) <= levels
         for variance in (1.0, 10.0):
-            rules[f"e-value, prior variance {variance:g}"] = (
-                lambda t, alpha=alpha, variance=variance: e_values(t, variance) >= 1 / alpha
+            rules[f"e-value, prior variance {variance:g}"] = lambda t, alpha=alpha, variance=variance: (
+                e_values(t, variance) >= 1 / alpha
             )
         none, some = statistics(0.0, 100_000, 2), [statistics(effect, 20_000, 3) for effect in EFFECTS]
         rows = []
@@ -140,7 +140,10 @@ def at_any_look(new: np.ndarray, old: np.ndarray, *, plan: bool) -> float:
     different = np.zeros(len(new), dtype=np.bool_)
     for place, count in enumerate(PLAN):
         looks = Looks(PLAN[: place + 1], LAST) if plan else None
-        claims = [ModelClaim("", "", a[:count], b[:count], one_series=False, looks=looks) for a, b in zip(new, old, strict=True)]
+        claims = [
+            ModelClaim("", "", a[:count], b[:count], one_series=False, looks=looks)
+            for a, b in zip(new, old, strict=True)
+        ]
         different |= np.array([finding.p < ALPHA for finding in findings(claims)])
     return float(different.mean())
 
@@ -166,7 +169,10 @@ class World:
         layout = grid(read(folder, "runs"))
         logs = np.log(layout.values("mse"))
         fixed = layout.deterministic()
-        medians = {name: np.nanmedian(np.nan_to_num(layout.values(name)), axis=2) for name in ("fit_s", "predict_s", "tuning_s")}
+        medians = {
+            name: np.nanmedian(np.nan_to_num(layout.values(name)), axis=2)
+            for name in ("fit_s", "predict_s", "tuning_s")
+        }
         return cls(
             [case.title for case in layout.cases],
             layout.models,
@@ -218,7 +224,9 @@ def judged(world: World, errors: np.ndarray, state: State, total: int) -> list[t
     with_reference, datasets = [], []
     for d in range(len(world.datasets)):
         cells = [cell for cell in state if cell[0] == d]
-        models = sorted((cell for cell in cells if cell[1] != reference), key=lambda cell: errors[cell][: state[cell][-1]].mean())
+        models = sorted(
+            (cell for cell in cells if cell[1] != reference), key=lambda cell: errors[cell][: state[cell][-1]].mean()
+        )
         if (d, reference) in state:
             with_reference += [(cell, (d, reference)) for cell in models if world.random[cell]]
         datasets.append([(cell, models[0]) for cell in models[1:] if world.random[cell] or world.random[models[0]]])
@@ -254,7 +262,9 @@ def rounds(world: World, errors: np.ndarray, until: float) -> list[Step]:
     while now < until:
         claims = judged(world, errors, state, LAST)
         left = [
-            Undecided(tuple(map(str, cells)), one.finding.further_seeds) for cells, one in claims if not one.finding.decided
+            Undecided(tuple(map(str, cells)), one.finding.further_seeds)
+            for cells, one in claims
+            if not one.finding.decided
         ]
         have = {name: state[cell][-1] for name, cell in names.items()}
         wanted = next_round(left, have, price, total=LAST)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -266,7 +267,7 @@ def test_a_dry_run_says_what_would_happen_and_writes_nothing(bench: Bench, folde
     before = sorted(folder.rglob("*"))
     ended = bench("run", "tiny.yaml", "--dry-run", "--jobs", "2")
     assert ended.status == 0
-    assert "noise × persistence, L=3, h=1  to run, about 0.5 s\n" in ended.out
+    assert "noise × persistence, L=3, h=1  new, about 0.5 s\n" in ended.out
     assert "noise × mean, L=3, h=1         stored: ok\n" in ended.out
     assert "\n8 cells, 4 stored, 4 to run: about" in ended.out
     assert sorted(folder.rglob("*")) == before
@@ -278,6 +279,64 @@ def test_a_dry_run_says_what_the_suite_is_likely_to_see(bench: Bench, folder: Pa
     said = bench("run", "tiny.yaml", "--dry-run").out
     assert "smallest difference that 2 seeds will show with probability 0.8" in said
     assert "  persistence – lstm: MSE " in said
+
+
+def edit(folder: Path, before: str, after: str) -> None:
+    text = (folder / "tiny.yaml").read_text()
+    assert before in text
+    (folder / "tiny.yaml").write_text(text.replace(before, after))
+
+
+def test_a_dry_run_and_a_run_say_why_each_cell_runs(bench: Bench, folder: Path) -> None:
+    bench("run", "tiny.yaml", "--no-report", "--only", "dataset=noise", "--only", "model=mean")
+    edit(folder, "seeds: 2", "seeds: 3")
+    edit(folder, "length: 90", "length: 70")
+    reported = bench("run", "tiny.yaml", "--dry-run").out
+    assert "noise × mean, L=3, h=1         extended by 1 seed, about" in reported
+    assert "noise × persistence, L=3, h=1  new, about" in reported
+    ended = bench("run", "tiny.yaml", "--no-report", "--progress", "none")
+    assert ended.err == "to run: 6 cells new; 2 cells extended by 1 seed\n"
+    assert "stored: ok\n" in (reported := bench("run", "tiny.yaml", "--dry-run").out)
+    assert "\n8 cells, 8 stored, 0 to run: about" in reported
+    edit(folder, "length: 70", "length: 85")
+    edit(folder, "seeds: 3", "seeds: 1")
+    reported = bench("run", "tiny.yaml", "--dry-run").out
+    assert "wave × mean, L=3, h=1          changed: dataset.parameters.length 70 → 85, about" in reported
+    assert "noise × mean, L=3, h=1         stored: ok, and 2 more seeds than requested\n" in reported
+    assert "again: --fresh, about" in bench("run", "tiny.yaml", "--dry-run", "--fresh").out
+
+
+def test_a_dry_run_of_many_cells_has_a_line_for_each_cause(
+    bench: Bench, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "BY_NAME", 5)
+    bench("run", "tiny.yaml", "--no-report", "--only", "model=mean", "--only", "dataset=noise")
+    first, second, blank, _ = bench("run", "tiny.yaml", "--dry-run", "--jobs", "1").out.splitlines()
+    assert re.fullmatch(r"6 cells  new, about \d+\.\d s  *", first)
+    assert re.fullmatch(r"2 cells  stored: ok  +dataset noise; model mean", second)
+    assert blank == ""
+
+
+def test_a_cell_that_failed_before_says_how_it_is_run_again(bench: Bench, folder: Path) -> None:
+    edit(folder, "mean]", "{id: 'fail:out_of_memory', kind: mean}]")
+    bench("run", "tiny.yaml", "--no-report")
+    said = "noise × fail:out_of_memory, L=3, h=1  failed before: out_of_memory; --failed-only runs it again\n"
+    assert said in bench("run", "tiny.yaml", "--dry-run").out
+    reported = bench("run", "tiny.yaml", "--dry-run", "--failed-only").out
+    assert "noise × fail:out_of_memory, L=3, h=1  2 seeds again: out_of_memory, about" in reported
+
+
+def test_an_extended_cell_of_two_commits_is_said(bench: Bench, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for commit, seeds in (("a" * 40, "seeds: 2"), ("b" * 40, "seeds: 3")):
+        edit(folder, "seeds: 2", seeds)
+        for module in (runner, run):
+            monkeypatch.setattr(module, "checkout", lambda commit=commit: {"git_commit": commit, "git_dirty": False})
+        only = ("--only", "dataset=noise") if seeds == "seeds: 2" else ()
+        ended = bench("run", "tiny.yaml", "--no-report", "--progress", "none", *only)
+    assert (
+        "\n4 cells of 8 stored earlier, 4 of them in part, by commit aaaaaaaaaaaa; the code here is commit "
+        "bbbbbbbbbbbb. `bench run --fresh` runs them again\n"
+    ) in ended.err
 
 
 def test_a_dry_run_says_where_tuning_goes_beyond_its_search_space(bench: Bench, folder: Path) -> None:

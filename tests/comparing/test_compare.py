@@ -317,6 +317,31 @@ def test_folders_are_read_and_compared(replicates: Any, tables: Any, tmp_path: A
     assert compare_folders(tmp_path / "a", tmp_path / "b").verdict is ChangeVerdict.EQUIVALENT
 
 
+@pytest.mark.parametrize("folder", ["a", "b"])
+def test_of_more_replicates_than_the_suite_has_seeds_the_first_are_compared(
+    replicates: Any, tables: Any, tmp_path: Any, folder: str
+) -> None:
+    from bench import store
+    from bench.spec import Entry, Suite
+    from bench.store.schema import SCHEMAS, table
+
+    for name in ("a", "b"):
+        seeds = 8 if name == folder else 5
+        wrong = [{**row, "rmse": 9.0, "mse": 81.0} if row["seed"] >= 5 else row for row in replicates("sine", "lstm")]
+        with store.writing(tmp_path / name) as writer:
+            writer.put({each: table(each, []) for each in SCHEMAS} | dict(tables(wrong[:seeds])))
+    entries = {name: Entry(id=name, kind=name, parameters={}) for name in ("sine", "lstm")}
+    suite = Suite(name="s", datasets=(entries["sine"],), models=(entries["lstm"],), sequence_lengths=(10,), seeds=5)
+    store.write_suite(tmp_path / folder, suite.model_dump_json())
+    found = compare_folders(tmp_path / "a", tmp_path / "b")
+    assert (found.verdict, found.alarms()) == (ChangeVerdict.EQUIVALENT, {})
+    assert [cell.paired for cell in found.cells] == [5]
+    assert found.cautions == (
+        f"{tmp_path / folder} keeps what is no result of its suite, and is not compared: "
+        "sine × lstm, L=10, h=1 (seeds 5 to 7: the suite has 5)",
+    )
+
+
 def test_a_cell_that_left_the_suite_vanished_though_its_rows_are_still_in_the_folder(
     replicates: Any, tables: Any, tmp_path: Any
 ) -> None:

@@ -144,6 +144,27 @@ def test_a_model_that_left_the_suite_is_listed_apart_and_not_ranked(tmp_path: Pa
         assert text.count("rnn") == 1
 
 
+@pytest.mark.parametrize(("seeds", "more"), [(3, "seeds 3 to 4: the suite has 3"), (4, "seed 4: the suite has 4")])
+def test_of_more_replicates_than_the_suite_has_seeds_the_first_count(
+    tmp_path: Path, rows: Rows, seeds: int, more: str
+) -> None:
+    suite = SUITE.model_copy(update={"seeds": seeds})
+    source = read(stored(tmp_path / "fake", rows, suite))
+    assert [(cell.key.model, cell.reason, cell.replicates, cell.first_seed) for cell in source.kept] == [
+        ("gru", more, 5 - seeds, seeds),
+        ("persistence", more, 5 - seeds, seeds),
+    ]
+    apart = pc.and_(pc.equal(rows["runs"]["model"], "gru"), pc.greater_equal(rows["runs"]["seed"], seeds))
+    assert source.kept[0].rmse == pytest.approx(pc.mean(rows["runs"].filter(apart)["mse"]).as_py() ** 0.5)
+    for name in ("runs", "curves", "predictions"):
+        assert set(source.rows[name]["seed"].to_pylist()) == set(range(seeds))
+    assert source.rows["trials"].num_rows == rows["trials"].num_rows
+    page = write(tmp_path / "fake", tmp_path / "reports").with_name("report.md").read_text()
+    assert "2 cells have more replicates than the suite has seeds: the further ones are listed apart" in page
+    assert more in page
+    assert read(stored(tmp_path / "all", rows, SUITE)).kept == ()
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

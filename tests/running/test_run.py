@@ -102,7 +102,8 @@ def test_fresh_replaces_rows_and_failed_only_runs_what_failed(tmp_path: Path, ma
 
 @pytest.mark.usefixtures("fakes")
 def test_a_changed_cell_takes_the_place_of_the_old_one_which_can_come_back(tmp_path: Path, make_cell: MakeCell) -> None:
-    old, new = [make_cell("a", seeds=3)], [make_cell("a", seeds=2)]
+    old = [make_cell("a")]
+    new = [dataclasses.replace(old[0], training=Training(epochs=7))]
     _run(old, tmp_path)
     first = {name: _rows(tmp_path, name) for name in SCHEMAS}
     _run(new, tmp_path)

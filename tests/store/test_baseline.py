@@ -13,11 +13,12 @@ from bench.store import baseline
 from bench.store.schema import SCHEMAS, table
 
 
-def put(folder: Path, cell_id: str, **columns: Any) -> None:
-    row = {"suite": "s", "dataset": "d", "model": cell_id, "sequence_length": 3, "horizon": 1, "seed": 0}
+def put(folder: Path, cell_id: str, *, replicates: int = 1, **columns: Any) -> None:
+    row = {"suite": "s", "dataset": "d", "model": cell_id, "sequence_length": 3, "horizon": 1}
     own = {"cell_id": cell_id, "status": "ok", "rmse": 1.0, **columns}
+    runs = [{**row, "seed": seed, **own} for seed in range(replicates)]
     with store.writing(folder) as writer:
-        writer.put({name: table(name, []) for name in SCHEMAS} | {"runs": table("runs", [{**row, **own}])})
+        writer.put({name: table(name, []) for name in SCHEMAS} | {"runs": table("runs", runs)})
 
 
 def test_a_baseline_holds_the_runs_byte_for_byte_and_nothing_else(tmp_path: Path) -> None:
@@ -70,6 +71,13 @@ def test_less_than_the_suite_asks_for_is_refused(tmp_path: Path, wanted: Any, sa
     with pytest.raises(StoreError, match=said):
         baseline.keep(tmp_path / "results", tmp_path / "kept", wanted)
     assert not (tmp_path / "kept").exists()
+
+
+def test_replicates_that_the_suite_does_not_ask_for_are_left_out(tmp_path: Path) -> None:
+    put(tmp_path / "results", "a", replicates=3, spec=content())
+    stored = store.read(tmp_path / "results", "runs")
+    assert baseline.keep(tmp_path / "results", tmp_path / "kept", requested("a", seeds=2)) == []
+    assert store.read(tmp_path / "kept", "runs") == stored.slice(0, 2)
 
 
 def test_cells_that_the_suite_no_longer_has_are_left_out_and_named(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from bench import store
 from bench.cells import CellKey
 from bench.errors import StoreError
 from bench.store import rules
+from bench.store.reader import StoredReplicate
 from bench.store.schema import SCHEMAS, Rows, Status, table
 
 _VALUES: dict[pa.DataType, st.SearchStrategy[Any]] = {
@@ -103,11 +104,25 @@ def test_stored_tells_each_cell_in_short(tmp_path: Path, make_rows: Callable[...
         writer.put(make_rows("a"))
         writer.put(make_rows("c", deterministic=True, train_windows=70))
         writer.put(make_rows("b", model="n", status="diverged", reason="loss is NaN", fit_s=None))
-    assert store.stored(tmp_path) == {
-        "a": store.Stored(CellKey("d", "m", 3, 1), Status.OK, "", 2 * (2.0 + 0.5) + 10.0, None),
-        "b": store.Stored(CellKey("d", "n", 3, 1), Status.DIVERGED, "loss is NaN", 2 * 0.5 + 10.0, None),
-        "c": store.Stored(CellKey("d", "m", 3, 1), Status.OK, "", 2.0 + 0.5 + 10.0, 70),
+    ended = {
+        "a": [StoredReplicate(seed, Status.OK, "", 2.0 + 0.5) for seed in (0, 1)],
+        "b": [StoredReplicate(seed, Status.DIVERGED, "loss is NaN", 0.5) for seed in (0, 1)],
+        "c": [StoredReplicate(0, Status.OK, "", 2.0 + 0.5), StoredReplicate(1, Status.OK, "", 0.0)],
     }
+    known = {name: {"replicates": tuple(each)} for name, each in ended.items()}
+    assert store.stored(tmp_path) == {
+        "a": store.Stored(CellKey("d", "m", 3, 1), Status.OK, "", 2 * (2.0 + 0.5) + 10.0, None, **known["a"]),
+        "b": store.Stored(CellKey("d", "n", 3, 1), Status.DIVERGED, "loss is NaN", 2 * 0.5 + 10.0, None, **known["b"]),
+        "c": store.Stored(CellKey("d", "m", 3, 1), Status.OK, "", 2.0 + 0.5 + 10.0, 70, **known["c"]),
+    }
+
+
+def test_the_first_replicates_of_a_cell_in_short(make_rows: Callable[..., Rows]) -> None:
+    ok, bad = make_rows("a"), make_rows("a", replicates=3, status="diverged", reason="why")
+    what = store.summary(pa.concat_tables([ok["runs"], bad["runs"].slice(2)]))
+    assert (what.status, what.reason, what.seconds) == (Status.DIVERGED, "why", 3 * 2.5 + 10.0)
+    assert what.first(2) == store.summary(ok["runs"])
+    assert what.first(3) == what.first(10) == what.first(0) == what
 
 
 def test_one_replicate_that_is_not_ok_marks_its_cell(tmp_path: Path, make_rows: Callable[..., Rows]) -> None:

@@ -10,13 +10,18 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
 from bench import store
+from bench.cells import Cell
 from bench.errors import StoreError
+from bench.running.extension import extended
+from bench.spec import Entry, Split, Training
 from bench.store import writer as module
 from bench.store.schema import SCHEMAS, Rows, table
 
@@ -147,6 +152,33 @@ def test_a_replacement_cut_off_anywhere_leaves_the_old_or_the_new(
         if finished:
             break
     assert seen == sorted(seen)  # once the new is final, it stays
+    assert 0 < sum(seen) < len(seen)
+
+
+def test_an_extension_cut_off_anywhere_leaves_what_was_stored_or_all(
+    tmp_path: Path, make_rows: MakeRows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = {name: Entry(id=name[0], kind=name[0], parameters={}) for name in ("dataset", "model")}
+    settings: dict[str, Any] = {"seed": 0, "split": Split(), "training": Training(), "tuning": None}
+    cell = Cell(suite="s", **entries, sequence_length=3, horizon=1, seeds=4, finished=frozenset([0, 1]), **settings)
+    old, whole = make_rows(cell.id), make_rows(cell.id, replicates=4)
+    rest = {name: part.filter(pc.greater(part["seed"], 1)) for name, part in whole.items() if name != "trials"}
+    seen = []
+    for call in itertools.count():
+        folder = tmp_path / str(call)
+        with store.writing(folder) as writer:
+            writer.put(old)
+        joined = extended(folder, cell, {"trials": whole["trials"], **rest})
+        with monkeypatch.context() as patch:
+            _die_at(call, patch)
+            finished = _survives(folder, lambda writer, joined=joined: writer.put(joined))
+        _filled(folder, make_rows)
+        stored = {name: store.read(folder, name) for name in SCHEMAS}
+        assert stored in (old, whole)
+        seen.append(stored == whole)
+        if finished:
+            break
+    assert seen == sorted(seen)
     assert 0 < sum(seen) < len(seen)
 
 
