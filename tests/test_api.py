@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import bench
+from bench.api.objects import model_kind
 from bench.data import dataset_kinds
 from bench.data.base import Parameters as DatasetParameters, Provenance, Series, values_sha256
 from bench.models import MODELS, model_kinds
@@ -586,3 +588,17 @@ def test_the_documentation_runs(tmp_path):
     reported = python(code, tmp_path)
     assert "suite: unknown model 'ltsm'; did you mean 'lstm'?" in reported
     assert (tmp_path / "reports" / "first" / "index.html").is_file()
+
+
+def test_a_kind_whose_builder_is_an_address_is_known_by_its_source_and_its_search_space(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = tmp_path / "addressed_builder.py"
+    module.write_text("def build(parameters, shape): ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    kind = replace(MODELS["gru"], builder="addressed_builder:build")
+    first = model_kind("mine", kind).identity
+    assert model_kind("mine", kind).identity == first
+    assert model_kind("mine", replace(kind, search={})).identity != first
+    module.write_text("def build(parameters, shape): return None\n")
+    assert model_kind("mine", kind).identity != first

@@ -249,12 +249,17 @@ _ERRORS = ("mse", "persistence_mse", "noise_floor_mse")
 V = TypeVar("V")
 
 
-def looks_at(grid: Grid, planned: int) -> list[list[Looks | None]]:
-    """``[cells][models]``: the looks that were taken at each cell, which is to have `planned` replicates.
+def looks_at(grid: Grid, planned: Mapping[CellKey, int]) -> list[list[Looks | None]]:
+    """``[cells][models]``: the looks that were taken at each cell, which is to have so many replicates as `planned`.
 
     Whenever replicates were stored there was a look at them. `None` where there are none.
     """
-    return [[Looks(taken, max(planned, taken[-1])) if taken else None for taken in cells] for cells in grid.batches()]
+
+    def of(key: CellKey, taken: tuple[int, ...]) -> Looks | None:
+        return Looks(taken, max(planned.get(key, 0), taken[-1])) if taken else None
+
+    cases = zip(grid.cases, grid.batches(), strict=True)
+    return [[of(case.key(m), taken) for m, taken in zip(grid.models, own, strict=True)] for case, own in cases]
 
 
 def shares(looks: Sequence[Sequence[Looks | None]], copies: BoolArray) -> FloatArray:
@@ -423,6 +428,8 @@ def _tested(judgement: Judgement | None) -> TestedClaim | None:
         targets=numbers.targets,
         family=numbers.family,
         sentence=judgement.sentence,
+        decided=numbers.decided,
+        further_seeds=None if numbers.decided else numbers.further_seeds,
     )
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,7 +18,7 @@ from bench.limits import CELLS, exceeded
 from bench.spec import Suite
 from bench.store import KeptCell
 from bench.store.reader import NAME as SUITE
-from bench.store.schema import Rows
+from bench.store.schema import Rows, Status
 from bench.text import without_folders
 
 
@@ -41,6 +41,10 @@ class Source:
         Why something of the folder is missing from all this, and what to do: a line for each.
     kept
         The cells of the folder that are no results of the suite: `rows` has none of them.
+    fewer
+        The cells with fewer replicates than the suite has seeds, which `bench run` extends.
+    seeds
+        How many replicates each cell of the suite is to have, at most.
     """
 
     rows: Rows
@@ -49,6 +53,8 @@ class Source:
     requested: frozenset[CellKey] | None = None
     unreadable: Sequence[str] = ()
     kept: tuple[KeptCell, ...] = ()
+    fewer: frozenset[CellKey] = frozenset()
+    seeds: Mapping[CellKey, int] = field(default_factory=dict)
 
     @property
     def suites(self) -> list[str]:
@@ -76,14 +82,17 @@ class Source:
         others = {name: table.filter(pc.invert(masks[name])) for name, table in self.rows.items()}
         known = self.requested is not None
         kept = tuple(cell for cell in self.kept if cell.key.dataset in datasets)
-        requested = frozenset(key for key in self.requested or () if key.dataset in datasets)
+        requested, fewer = (
+            frozenset(key for key in keys or () if key.dataset in datasets) for keys in (self.requested, self.fewer)
+        )
         return (
-            replace(self, rows=own, requested=requested if known else None, kept=kept),
+            replace(self, rows=own, requested=requested if known else None, kept=kept, fewer=fewer),
             replace(
                 self,
                 rows=others,
                 requested=(self.requested or frozenset()) - requested if known else None,
                 kept=tuple(cell for cell in self.kept if cell not in kept),
+                fewer=self.fewer - fewer,
             ),
         )
 
@@ -108,13 +117,27 @@ def read(results: Path, parse: Callable[[str], Suite] = Suite.model_validate_jso
     folder = Path(os.path.relpath(results)).as_posix()
     folder = f"./{folder}" if folder.startswith("-") else folder  # a command would take it for an option
     unreadable = [*([problem] if problem else []), *gathered.unreadable]
+    rows = {**{name: store.without(table, kept) for name, table in gathered.tables.items()}, "probes": probes}
+    seeds = {cell.key: cell.seeds for cell in expand(suite)} if suite else {}
     return Source(
-        rows={**{name: store.without(table, kept) for name, table in gathered.tables.items()}, "probes": probes},
+        rows=rows,
         folder=folder,
         suite=suite,
-        requested=frozenset(cell.key for cell in expand(suite)) if suite else None,
+        requested=frozenset(seeds) if suite else None,
         unreadable=tuple(line.replace(str(results), folder) for line in unreadable),
         kept=kept,
+        fewer=_fewer(rows["runs"], {key: suite.least_of(most) for key, most in seeds.items()} if suite else {}),
+        seeds=seeds,
+    )
+
+
+def _fewer(runs: pa.Table, seeds: Mapping[CellKey, int]) -> frozenset[CellKey]:
+    """The cells of `runs` with fewer replicates than `seeds`, of which some could be trained."""
+    trained = pc.is_in(runs["status"], value_set=pa.array([Status.OK, Status.DIVERGED], pa.string()))
+    grouped = runs.select(CellKey.COLUMNS).append_column("trained", trained).group_by(CellKey.COLUMNS)
+    rows = grouped.aggregate([("trained", "any"), ("trained", "count")]).to_pylist()
+    return frozenset(
+        key for row in rows if row["trained_any"] and row["trained_count"] < seeds.get(key := CellKey.of(row), 0)
     )
 
 

@@ -66,6 +66,7 @@ def summarise(source: Source, families: Families = MappingProxyType({})) -> Summ
             *_leaks(sections),
             *differences(by_cell(runs), builder.predictions),
             *_unstored(source, absent),
+            *_untuned(runs),
             *_kept(source),
             *provenance.cautions(runs),
         ),
@@ -104,12 +105,31 @@ def _absent(source: Source) -> list[CellKey]:
 def _unstored(source: Source, absent: Sequence[CellKey]) -> Iterator[str]:
     """What is not here, and what to do about it."""
     yield from source.unreadable
-    if absent:
-        named = list(dict.fromkeys(f"{key.model} on {key.dataset} at {key.sequence_length}" for key in absent))
-        more = [f"{len(named) - _NAMED} more"] if len(named) > _NAMED else []
-        some = listed([*named[:_NAMED], *more])
-        have = "has" if len(absent) == 1 else "have"
-        yield f"{plural(len(absent), 'cell')} of the suite {have} no row: {some}. `bench run` makes what is missing."
+    for keys, what in ((absent, "no row"), (sorted(source.fewer), "fewer replicates than it has seeds")):
+        if keys:
+            have = "has" if len(keys) == 1 else "have"
+            yield (
+                f"{plural(len(keys), 'cell')} of the suite {have} {what}: {_some(keys)}. `bench run` makes what is "
+                "missing."
+            )
+
+
+def _some(keys: Sequence[CellKey]) -> str:
+    """The first of `keys`, and how many more there are."""
+    named = list(dict.fromkeys(f"{key.model} on {key.dataset} at {key.sequence_length}" for key in keys))
+    more = [f"{len(named) - _NAMED} more"] if len(named) > _NAMED else []
+    return listed([*named[:_NAMED], *more])
+
+
+def _untuned(runs: pa.Table) -> Iterator[str]:
+    """That cells are compared as they stand until they are tuned."""
+    count = len(runs.filter(runs["untuned"])["cell_id"].unique())
+    if count:
+        are = "is" if count == 1 else "are"
+        yield (
+            f"{plural(count, 'cell')} {are} not tuned yet: what is said of {'it' if count == 1 else 'them'} is of the "
+            "suite's own hyperparameters. `bench run` goes on."
+        )
 
 
 def _kept(source: Source) -> Iterator[str]:
@@ -171,7 +191,7 @@ class _Sections:
         one_series = {cell_id: rows for cell_id, rows in self.predictions.items() if cell_id not in self.own_data}
         self.losses = _losses(one_series)  # there is no test window that replicates with data of their own share
         references = frozenset(model.name for model in models if model.reference)
-        looks = looks_at(layout, source.suite.seeds if source.suite else 0)
+        looks = looks_at(layout, source.seeds)
         self.cells = Cells(CellArrays.of(layout, self.own_data, looks), self.losses, references, source.requested)
         self.evidence = SeedEvidence.of(layout, self.losses, _kinds(self.runs), own_data=self.own_data, looks=looks)
         self.references = _reference_errors(layout)

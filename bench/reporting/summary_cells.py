@@ -26,11 +26,12 @@ from bench.text import setting
 
 NO_ROW = "no row: the suite leaves this cell out, or it has not been run yet"
 LEFT_OUT = "no row: the suite leaves this cell out"
+NOT_TUNED = "not tuned yet, trained with the suite's own hyperparameters: `bench run` tunes it"
 NOT_RUN = "no row, though the suite requests this cell: `bench run` makes it"
 
 _TIMES = ("fit_s", "predict_s", "tuning_s")
 _MEANS = ("mae", "directional_accuracy", "accuracy", "log_loss", "validation_mse_scaled")
-_FIRST = ("cell_id", "hyperparameters", "spec")
+_FIRST = ("cell_id", "hyperparameters", "spec", "untuned")
 
 
 Index = tuple[int, int]
@@ -185,6 +186,8 @@ class Cells:
         if state is State.MISSING and self.requested is not None:
             there = CellKey(cell.dataset, cell.model, cell.sequence_length, cell.horizon) in self.requested
             note = NOT_RUN if there else LEFT_OUT
+        if state is State.OK and self.arrays.first["untuned"][cell.at[0]][cell.at[1]]:
+            note = NOT_TUNED
         return state, note
 
     def _skill_in_window(self, cell: Contender) -> Bounds | None:

@@ -43,11 +43,12 @@ def run_cell(cell: Cell | Resumed, *, device: str = "cpu") -> Rows:
     Rows
         One row of `runs` for every replicate to run, whatever happened.
     """
-    resumed = cell if isinstance(cell, Resumed) else None
-    cell = resumed.cell if resumed else cell
-    ledger = Ledger(cell, device, earlier=resumed.trials.to_pylist() if resumed else [])
-    if resumed and resumed.tuning_s is not None:
-        ledger.common |= {"trials": len(ledger.earlier), "tuning_s": resumed.tuning_s}
+    cell, earlier, tuning_s = (
+        (cell.cell, cell.trials.to_pylist(), cell.tuning_s) if isinstance(cell, Resumed) else (cell, [], None)
+    )
+    ledger = Ledger(cell, device, earlier=earlier)
+    if tuning_s is not None:
+        ledger.common |= {"trials": len(earlier), "tuning_s": tuning_s}
     try:
         _run(cell, ledger, device)
     except Exception as error:  # a cell's failure is a value; KeyboardInterrupt still passes
@@ -95,7 +96,7 @@ def _candidate(
     kind: ModelKind, cell: Cell, data: TrainingData, *, ledger: Ledger, device: str, deadline: float
 ) -> Candidate | None:
     """The hyperparameters to train with: tuned where there is something to tune; `None` if all trials diverged."""
-    if not (cell.tuning and space(kind, cell)):
+    if cell.untuned or not (cell.tuning and space(kind, cell)):
         return resolve(kind, cell)
     if "tuning_s" in ledger.common:  # the study is stored
         return winner(kind, cell, ledger.earlier)

@@ -238,7 +238,7 @@ class Estimator:
             return _CLOSED_FORM_S
         tuning, epochs = cell.tuning, cell.training.epochs
         passes = len(cell.replicates) * epochs
-        if tuning and kind.search and not cell.finished:
+        if tuning and kind.search and not (cell.finished or cell.untuned):
             passes += tuning.trials * (tuning.epochs or epochs)
         step_s = _STEP_S + _FLOP_S * _flops_of_a_step(cell.model)
         return _CLOSED_FORM_S + _STOPS_AT * passes * train_windows * cell.sequence_length * step_s
@@ -294,6 +294,9 @@ class Plan:
     others
         Stored cells that are not wanted, by the key of the wanted cell that will stand for them, then by id:
         their data, settings or code have changed since.
+    until
+        The time of `time.monotonic` at which the run ends; `None` for no limit. Of cells that are not finished by then
+        the trials are stored.
     """
 
     folder: Path
@@ -308,6 +311,7 @@ class Plan:
     others: Mapping[CellKey, Mapping[str, Stored]]
     preflight: Preflight
     estimator: Estimator
+    until: float | None = None
 
     @property
     def outdated(self) -> list[str]:
@@ -450,6 +454,6 @@ def _estimator(wanted: Mapping[str, Cell], have: Mapping[str, Stored]) -> Estima
     for cell_id, what in have.items():
         if what.train_windows is not None:
             cell, count = wanted[cell_id], len(what.replicates)
-            run = cell if count == cell.seeds else dataclasses.replace(cell, seeds=count)
+            run = dataclasses.replace(cell, seeds=count, untuned=what.untuned)
             estimator.observe(run, what.train_windows, what.seconds)
     return estimator

@@ -45,8 +45,8 @@ class Resolution:
     models
         Their ids.
     changes
-        Of each case by how much the larger MSE must exceed the smaller one to be foreseen with probability `POWER`, as a
-        share of it; ascending.
+        Of each case by how much the larger MSE must exceed the smaller one to be seen with probability `POWER`, as
+        a share of it; ascending.
     measured
         In how many of the cases the spread is known from stored replicates of both models.
     borrowed

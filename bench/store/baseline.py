@@ -82,7 +82,7 @@ def _content(results: Path, rows: _Rows, kept: _Rows) -> bytes:
     seeds = pa.array([row["seed"] for row in kept], pa.int32())
     table, content = read_cell(results, "runs", rows[0]["cell_id"]), pa.BufferOutputStream()
     pq.write_table(table.filter(pc.is_in(table["seed"], value_set=seeds)), content, write_page_checksum=True)
-    return content.getvalue().to_pybytes()
+    return bytes(content.getvalue())
 
 
 def _replace(baseline: Path, parts: Mapping[Path, bytes]) -> None:

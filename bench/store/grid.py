@@ -225,10 +225,10 @@ def _slices(rows: pa.Table, names: Sequence[str]) -> Iterator[tuple[tuple[Any, .
 
 def own_data(runs: pa.Table) -> frozenset[str]:
     """Ids of the cells whose replicates each have data of their own, as the suite requested."""
-    known = runs.filter(pc.is_valid(runs["data_sha256"])).group_by(["cell_id", "spec"])
-    counted = known.aggregate([("data_sha256", "count_distinct")]).to_pylist()
+    known = runs.filter(pc.is_valid(runs["data_sha256"])).group_by("cell_id")
+    counted = known.aggregate([("data_sha256", "count_distinct"), ("spec", "min")]).to_pylist()
     several = (row for row in counted if row["data_sha256_count_distinct"] > 1)
-    return frozenset(row["cell_id"] for row in several if CellSpec.from_json(row["spec"]).fresh_data)
+    return frozenset(row["cell_id"] for row in several if CellSpec.from_json(row["spec_min"]).fresh_data)
 
 
 def label(row: Mapping[str, Any]) -> str:

@@ -30,7 +30,7 @@ from bench.store.schema import ALL, KEY, SCHEMAS, Rows, Status
 _SUMMARY = [
     *("cell_id", *CellKey.COLUMNS, "seed"),
     *("status", "reason", "spec", "started_at"),
-    *("fit_s", "predict_s", "tuning_s", "deterministic", "train_windows"),
+    *("fit_s", "predict_s", "tuning_s", "deterministic", "train_windows", "untuned"),
 ]
 
 
@@ -77,9 +77,11 @@ class Stored:
     identity
         The id that the cell has today, where an earlier version's ids depended on more; else `None`.
     replicates
-        Ascending.
+        In the order of their rows.
     spec
         Its content, as JSON; `None` where it is not stored.
+    untuned
+        Whether it is to be tuned, and was trained with the suite's own hyperparameters until then.
     """
 
     key: CellKey
@@ -91,6 +93,7 @@ class Stored:
     identity: str | None = None
     replicates: tuple[StoredReplicate, ...] = ()
     spec: str | None = field(default=None, repr=False)
+    untuned: bool = False
 
     def first(self, seeds: int) -> Stored:
         """The same of the replicates ``0 … seeds - 1`` alone, which are those that count where so many are requested.
@@ -101,13 +104,9 @@ class Stored:
         if not own or len(own) == len(self.replicates):
             return self
         others = sum(each.seconds for each in self.replicates if each.seed >= seeds)
-        return replace(self, **_ended(own), seconds=self.seconds - others, replicates=own)
-
-
-def _ended(replicates: Sequence[StoredReplicate]) -> dict[str, Any]:
-    """The status and the reason of the first replicate that is not ok."""
-    first = next((each for each in replicates if each.status is not Status.OK), replicates[0])
-    return {"status": first.status, "reason": first.reason}
+        ended = next((each for each in own if each.status is not Status.OK), own[0])
+        seconds = self.seconds - others
+        return replace(self, status=ended.status, reason=ended.reason, seconds=seconds, replicates=own)
 
 
 def read(folder: Path, table: str, columns: Sequence[str] | None = None) -> pa.Table:
@@ -259,24 +258,30 @@ def summary(runs: pa.Table) -> Stored:
 def _summary(rows: Sequence[Mapping[str, Any]]) -> Stored:
     first = next((row for row in rows if row["status"] != Status.OK), rows[0])
     spec = CellSpec.from_json(first["spec"])
-    replicates = tuple(sorted(map(_replicate, rows, range(len(rows)))))
+    one_fit = rows[1:] if rows[0]["deterministic"] else []  # reported in the row of every seed
+    fits = map(_replicate, rows[:1] if one_fit else rows)
+    replicates = (*fits, *(_replicate(row)._replace(seconds=0.0) for row in one_fit))
     started = [row["started_at"] for row in rows]
     return Stored(
         key=CellKey.of(first),
-        **_ended(replicates),
+        status=_STATUS[first["status"]],
+        reason=first["reason"] or "",
         seconds=sum(each.seconds for each in replicates) + (first["tuning_s"] or 0.0),
         train_windows=first["train_windows"],
         started_at=None if None in started else min(started),
         identity=None if spec.has_its_own_id else spec.cell_id,
         replicates=replicates,
         spec=first["spec"],
+        untuned=bool(first["untuned"]),
     )
 
 
-def _replicate(row: Mapping[str, Any], position: int) -> StoredReplicate:
-    status = Status(row["status"])
-    is_copy = position > 0 and row["deterministic"]  # one fit, reported in the row of every seed
-    spent = 0.0 if is_copy else (row["fit_s"] or 0.0) + (row["predict_s"] or 0.0)
+_STATUS = {status.value: status for status in Status}
+
+
+def _replicate(row: Mapping[str, Any]) -> StoredReplicate:
+    status = _STATUS[row["status"]]
+    spent = (row["fit_s"] or 0.0) + (row["predict_s"] or 0.0)
     limit = CellSpec.from_json(row["spec"]).time_limit_s if status is Status.OUT_OF_TIME else None
     return StoredReplicate(row["seed"], status, row["reason"] or "", spent, limit)
 

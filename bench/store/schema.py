@@ -106,6 +106,7 @@ RUNS = pa.schema(
         # What was run.
         ("hyperparameters", pa.string()),  # JSON: the values that this replicate was trained with
         ("spec", pa.string()),  # JSON: the resolved cell
+        ("untuned", pa.bool_()),  # trained with the suite's own hyperparameters until the cell is tuned; null for no
         ("trials", pa.int32()),
         ("train_windows", pa.int64()),
         ("validation_points", pa.int64()),
@@ -205,7 +206,9 @@ ALL: Mapping[str, pa.Schema] = {**SCHEMAS, TableName.PROBES: PROBES}
 """Every table of a results folder: a cell is probed at another time, on any number of machines."""
 
 ADDED: Mapping[str, frozenset[str]] = {
-    TableName.RUNS: frozenset({"bank", "departures", "linear_floor_mse", "accuracy", "log_loss", "data_notes"}),
+    TableName.RUNS: frozenset(
+        {"bank", "departures", "linear_floor_mse", "accuracy", "log_loss", "data_notes", "untuned"}
+    ),
 }
 """Columns that came later within `VERSION`: parts without them are read, as nulls. Name here what is added."""
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.cells import CellKey
 from bench.reporting.render import render
 from bench.reporting.source import Source
 from bench.reporting.summary import summarise
 from bench.reporting.values import CellSummary, Summary
-from bench.spec import Suite
 from bench.stats.ratios import over_seeds
 from bench.stats.verdicts import Verdict
 from bench.store.schema import Rows, table
@@ -141,6 +141,6 @@ def test_every_batch_of_replicates_was_a_look_at_the_claims(fake: Fake, looks: i
 
 def test_a_cell_that_is_to_have_more_seeds_has_not_spent_its_error_rate(fake: Fake) -> None:
     rows = fake(datasets=["noisy-sine"], models=MODELS, lengths=[10], seeds=8)
-    suite = Suite(name="fake", seeds=30)
-    lstm = cells(summarise(Source(rows, "results/fake", suite)), "noisy-sine")["lstm"]
+    seeds = {CellKey("noisy-sine", model, 10, 1): 30 for model in MODELS}
+    lstm = cells(summarise(Source(rows, "results/fake", seeds=seeds)), "noisy-sine")["lstm"]
     assert "over 8 seeds (up to 30 planned) and " in lstm.why

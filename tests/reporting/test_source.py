@@ -144,6 +144,22 @@ def test_a_model_that_left_the_suite_is_listed_apart_and_not_ranked(tmp_path: Pa
         assert text.count("rnn") == 1
 
 
+def test_cells_that_lack_seeds_are_named(tmp_path: Path, rows: Rows) -> None:
+    failed = pa.array(["failed" if model == "gru" else "ok" for model in rows["runs"]["model"].to_pylist()])
+    at = rows["runs"].schema.get_field_index("status")
+    one_failed = {**rows, "runs": rows["runs"].set_column(at, rows["runs"].schema.field(at), failed)}
+    more = SUITE.model_copy(update={"seeds": 6})
+    both = read(stored(tmp_path / "both", rows, more))
+    assert {key.model for key in both.fewer} == {"gru", "persistence"}
+    said = (
+        "2 cells of the suite have fewer replicates than it has seeds: gru on gbm at 10 and persistence on gbm at 10."
+    )
+    assert any(caution.startswith(said) for caution in summarise(both).cautions)
+    assert {key.model for key in read(stored(tmp_path / "one", one_failed, more)).fewer} == {"persistence"}
+    five = SUITE.model_copy(update={"seeds": 5})
+    assert read(stored(tmp_path / "none", rows, five)).fewer == frozenset()
+
+
 @pytest.mark.parametrize(("seeds", "more"), [(3, "seeds 3 to 4: the suite has 3"), (4, "seed 4: the suite has 4")])
 def test_of_more_replicates_than_the_suite_has_seeds_the_first_count(
     tmp_path: Path, rows: Rows, seeds: int, more: str
@@ -162,7 +178,7 @@ def test_of_more_replicates_than_the_suite_has_seeds_the_first_count(
     page = write(tmp_path / "fake", tmp_path / "reports").with_name("report.md").read_text()
     assert "2 cells have more replicates than the suite has seeds: the further ones are listed apart" in page
     assert more in page
-    assert read(stored(tmp_path / "all", rows, SUITE)).kept == ()
+    assert read(stored(tmp_path / "all", rows, SUITE)).kept == ()  # of ten seeds
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import random
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -341,9 +343,14 @@ def test_trials_are_kept_as_their_batches_end(tmp_path: Path, make_cell: MakeCel
 
 
 @pytest.mark.usefixtures("fakes")
-def test_cells_that_an_earlier_version_stored_by_their_limit_are_served(tmp_path: Path, make_cell: MakeCell) -> None:
-    cell = dataclasses.replace(make_cell("a"), time_limit_s=60.0)
-    former = hashlib.sha256(cell.spec.encode()).hexdigest()[:16]
+@pytest.mark.parametrize("more", [{"time_limit_s": 60.0}, {"seeds": 2}])
+def test_cells_that_an_earlier_version_stored_by_their_limit_or_their_seeds_are_served(
+    tmp_path: Path, make_cell: MakeCell, more: dict[str, Any]
+) -> None:
+    cell = make_cell("a")
+    spec = json.dumps({**json.loads(cell.spec), **more}, sort_keys=True, separators=(",", ":"))
+    former = hashlib.sha256(spec.encode()).hexdigest()[:16]
+    vars(cell)["spec"] = spec  # as that version wrote it
     rows = failed(cell, Status.OK, "of the earlier version")
     at = [pa.array([former] * table.num_rows, pa.string()) for table in rows.values()]
     with store.writing(tmp_path) as writer:
@@ -353,7 +360,7 @@ def test_cells_that_an_earlier_version_stored_by_their_limit_are_served(tmp_path
                 for (name, table), ids in zip(rows.items(), at, strict=True)
             }
         )
-    raised = dataclasses.replace(cell, time_limit_s=90.0)
+    raised = dataclasses.replace(make_cell("a"), time_limit_s=90.0)
     plan = prepare([raised], tmp_path)
     assert (former != cell.id, plan.pending, plan.renamed) == (True, (), {cell.id: former})
     outcome = run(plan, _no_engine, jobs=1, device="cpu", listener=lambda _: None)
@@ -361,3 +368,5 @@ def test_cells_that_an_earlier_version_stored_by_their_limit_are_served(tmp_path
     assert set(store.stored(tmp_path)) == {cell.id}
     assert {row["reason"] for row in _rows(tmp_path, "runs")} == {"of the earlier version"}
     assert prepare([raised], tmp_path).nothing_to_do
+    _run([dataclasses.replace(raised, seeds=3)], tmp_path)
+    assert [row["reason"] for row in _rows(tmp_path, "runs")] == ["of the earlier version"] * 2 + [""]
