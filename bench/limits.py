@@ -66,3 +66,17 @@ def exceeded(name: str, count: int) -> str:
         return ""
     limit = LIMITS[name]
     return f"expected at most {most} {limit.what}, got {count}; {limit.advice}, or raise {name}"
+
+
+_GROWTH = 64
+_HARMLESS = 2**30  # bytes
+
+
+def inflated(values: int, size: int) -> str:
+    """Why a file of `size` bytes that states so many values is not read: it would fill the memory; empty where it is.
+
+    A column that repeats one value may be stated a billion times in a few bytes. What holds measurements grows less.
+    """
+    if 8 * values <= _HARMLESS + _GROWTH * size:
+        return ""
+    return f"expected a file that grows at most {_GROWTH}-fold when it is read, got {size} bytes for {values} values"

@@ -4,7 +4,12 @@ import os
 import re
 from pathlib import Path
 
+from platformdirs import user_cache_path
+
 from bench.errors import InputError
+
+RESULTS = Path("results")
+"""Where results folders lie when none is named."""
 
 
 def path_of(text: str | os.PathLike[str]) -> Path:
@@ -32,3 +37,22 @@ def path_of(text: str | os.PathLike[str]) -> Path:
         return Path(name).expanduser()
     except RuntimeError:
         raise InputError(f"{name!r:.200}: expected a home folder that is known; give the whole path") from None
+
+
+def results_folder(text: str) -> Path:
+    """A results folder, given by its path or by the bare name of one in ``results/``.
+
+    Raises
+    ------
+    InputError
+        As `path_of`.
+    """
+    path = path_of(text)
+    bare = path.name == text and not path.exists()
+    return RESULTS / path if bare and (RESULTS / path).is_dir() else path
+
+
+def cache_folder() -> Path:
+    """BENCH_CACHE, or the user's cache folder of the operating system."""
+    named = os.environ.get("BENCH_CACHE")
+    return path_of(named) if named else user_cache_path("bench")

@@ -17,7 +17,7 @@ from bench.data import dataset_kinds
 from bench.errors import DatasetsError, InputError, Problem, StoreError, SuiteError
 from bench.limits import CELLS, exceeded
 from bench.models import model_kinds
-from bench.paths import path_of
+from bench.paths import RESULTS, path_of
 from bench.registry import unknown
 from bench.replication.suite_files import load
 from bench.replication.systems import parsed
@@ -26,8 +26,6 @@ from bench.store.reader import NAME as SUITE, OWN, suite_name
 from bench.store.renewal import FRESH
 
 REPORTS = Path("reports")
-RESULTS = Path("results")
-"""Where results folders lie when none is named."""
 
 _STAMP = ".stamp"
 

@@ -10,7 +10,7 @@ import bench
 from bench.choices import ComparedMetric, Environment, Format, Listed, Progress, TableName
 from bench.cli.terminal import say
 from bench.errors import validator_text
-from bench.paths import path_of
+from bench.paths import path_of, results_folder
 from bench.work_clock import parsed_seconds
 
 
@@ -155,7 +155,12 @@ def probe(  # noqa: PLR0913 - one parameter for each option
 
 @app.command()
 def report(
-    results: Annotated[Path, typer.Argument(parser=path_of, metavar="RESULTS", help="A results folder.")],
+    results: Annotated[
+        Path,
+        typer.Argument(
+            parser=results_folder, metavar="RESULTS", help="A results folder, or the name of one in results/."
+        ),
+    ],
     *,
     output: Annotated[
         Path, typer.Option(parser=path_of, metavar="PATH", help="Folder in which the report's folder is made.")

@@ -15,7 +15,8 @@ from typing import Literal
 from bench import scratch
 from bench.cgroups import cpu_quota, memory_limit
 from bench.cli.terminal import say
-from bench.data.pinned import PINNED, LocalFile, cache_folder, verify
+from bench.data.pinned import PINNED, LocalFile, verify
+from bench.paths import cache_folder
 from bench.running.plan import cpu_count
 from bench.running.workers import has_gpu_driver
 from bench.store.environment import checkout, machine_reference_s, refused_checkout

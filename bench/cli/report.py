@@ -7,8 +7,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bench.api.folders import RESULTS
 from bench.errors import InputError
+from bench.paths import RESULTS
 from bench.reporting.export import rows_csv
 from bench.store import cell_ids, read_cell
 from bench.store.reader import read_probes

@@ -70,7 +70,7 @@ def run_suite(request: RunRequest) -> int:
     rounds = _plans(request, suite, cells, folder, goal)
     with naming_lines(suite):
         plan = next(rounds)
-    for line in (*_going_on(plan), *(f"note: {note}" for note in plan.notes)):
+    for line in (*_going_on(plan), *_damaged(plan), *(f"note: {note}" for note in plan.notes)):
         say(line, err=True)
     jobs = min(request.jobs or cpu_count(), max(len(plan.pending), 1))
     if request.dry_run:
@@ -129,6 +129,12 @@ def _going_on(plan: Plan) -> Iterator[str]:
             are = "is" if count == 1 else "are"
             began = f"{plan.renewal.began.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
             yield f"goes on with the --fresh run of {began}: {plural(count, 'cell')} {are} still to be run again"
+
+
+def _damaged(plan: Plan) -> Iterator[str]:
+    """Which stored cells count as not stored."""
+    for wrong in plan.damaged:
+        yield f"note: {wrong}; its cell counts as not stored, and a run moves what is there to .strays/"
 
 
 def _listener(show: Callable[[Event], None], interrupt: Interrupt) -> Listener:

@@ -25,7 +25,7 @@ from bench.comparing.outcomes import CellChange, ChangeVerdict, Comparison, Metr
 from bench.comparing.pairs import COLUMNS, Pairs, ResultSet, check_pair, differences, other_targets
 from bench.comparing.too_good import Credible
 from bench.errors import InputError, StoreError
-from bench.reporting.source import suite_of
+from bench.reporting.source import renewal_of, suite_of
 from bench.reporting.values import Estimate
 from bench.spec import Gate, Suite, Thresholds
 from bench.stats.paired import POWER, Paired, ReplicatePairs, holm, paired, replicates
@@ -418,10 +418,10 @@ def _of_suite(folder: Path, parse: Callable[[str], Suite]) -> tuple[pa.Table, tu
     """The rows of the suite that `folder` holds, why some cannot be read, and what to know of others."""
     runs, unreadable = store.readable(folder, "runs", (*COLUMNS, *MEASURES))
     suite, problem = suite_of(folder, parse)
-    kept = store.kept_cells(runs, suite, store.read_renewal(folder))
+    renewal, unknown = renewal_of(folder)
+    kept = store.kept_cells(runs, suite, renewal)
     cautions = []
-    if problem:  # without its suite nobody knows which cells are missing
-        unreadable = (problem, *unreadable)
+    unreadable = (*filter(None, (problem, unknown)), *unreadable)  # without its suite nobody knows what is missing
     if kept:
         named = listed([f"{cell.key.title} ({cell.reason})" for cell in kept[:3]])
         more = f" and {len(kept) - 3} more" if len(kept) > 3 else ""

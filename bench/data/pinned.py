@@ -21,7 +21,7 @@ from bench.data.files.options import File
 from bench.data.files.reading import names_of_columns, read_columns
 from bench.data.stand_ins import stand_in
 from bench.errors import DataError, DataUnavailable, one_line
-from bench.paths import path_of
+from bench.paths import cache_folder, path_of
 from bench.registry import lookup
 
 
@@ -162,15 +162,6 @@ def fetch(names: Iterable[str] = tuple(PINNED)) -> Iterator[LocalFile]:
             yield verify(name)  # it finds the same, and does not raise
         else:
             yield verify(name)
-
-
-def cache_folder() -> Path:
-    """BENCH_CACHE, or the user's cache folder of the operating system."""
-    if named := os.environ.get("BENCH_CACHE"):
-        return path_of(named)
-    import pooch  # slow, and most runs find their files without it
-
-    return Path(pooch.os_cache("bench"))
 
 
 _WAYS = "name a folder that holds it in BENCH_DATA, or run `bench data fetch` with a network"

@@ -112,9 +112,11 @@ def _smallest(best: CellSummary, cells: Sequence[CellSummary]) -> str:
         raise ValueError(f"{best.model}: the best cell has an error")
     places = decimals([best.rmse.value])
     alone = all(cell.model == best.model for cell in cells if cell.chosen)
+    others = any(cell.model != best.model for cell in cells)
     several_lengths = len({cell.sequence_length for cell in cells}) > 1
     lengths_matter = several_lengths and best.verdict is not Verdict.REFERENCE
-    predicate = "is the only model that finished" if alone else "has the smallest error"
+    only = f"is the only model that {'finished' if others else 'was run'}"
+    predicate = only if alone else "has the smallest error"
     where = f" at sequence length {best.sequence_length}" if lengths_matter else ""
     over = f"95 % interval over {plural(best.finished, 'seed')} {bounds(best.rmse.interval, places)}"
     spread = f" ({over})" if best.rmse.interval else ""

@@ -112,11 +112,12 @@ def read(results: Path, parse: Callable[[str], Suite] = Suite.model_validate_jso
     """
     gathered = store.gather(results)
     suite, problem = suite_of(results, parse)
-    kept = store.kept_cells(gathered.tables["runs"], suite, store.read_renewal(results), ranked=True)
+    renewal, unknown = renewal_of(results)
+    kept = store.kept_cells(gathered.tables["runs"], suite, renewal, ranked=True)
     probes = gathered.tables["probes"]  # a probe outlives its cell
     folder = Path(os.path.relpath(results)).as_posix()
     folder = f"./{folder}" if folder.startswith("-") else folder  # a command would take it for an option
-    unreadable = [*([problem] if problem else []), *gathered.unreadable]
+    unreadable = [*filter(None, (problem, unknown)), *gathered.unreadable]
     rows = {**{name: store.without(table, kept) for name, table in gathered.tables.items()}, "probes": probes}
     seeds = {cell.key: cell.seeds for cell in expand(suite)} if suite else {}
     return Source(
@@ -139,6 +140,14 @@ def _fewer(runs: pa.Table, seeds: Mapping[CellKey, int]) -> frozenset[CellKey]:
     return frozenset(
         key for row in rows if row["trained_any"] and row["trained_count"] < seeds.get(key := CellKey.of(row), 0)
     )
+
+
+def renewal_of(results: Path) -> tuple[store.Renewal | None, str]:
+    """What `bench run --fresh` has still to run again, or why that is not known."""
+    try:
+        return store.read_renewal(results), ""
+    except StoreError as error:
+        return None, str(error)
 
 
 def suite_of(results: Path, parse: Callable[[str], Suite]) -> tuple[Suite | None, str]:

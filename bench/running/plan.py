@@ -27,7 +27,7 @@ from bench.running.extension import remaining
 from bench.running.plugins import Origins
 from bench.running.rows import Blocked, classified
 from bench.spec import Entry
-from bench.store import ARCHIVE, Renewal, Stored, read_renewal, stored
+from bench.store import ARCHIVE, DamagedPart, Renewal, Stored, read_renewal, stored
 from bench.store.schema import Status
 
 KEYS: Mapping[str, Callable[[Cell], str]] = {
@@ -294,6 +294,8 @@ class Plan:
     others
         Stored cells that are not wanted, by the key of the wanted cell that will stand for them, then by id:
         their data, settings or code have changed since.
+    damaged
+        What is wrong with stored cells that count as not stored: a line for each.
     until
         The time of `time.monotonic` at which the run ends; `None` for no limit. Of cells that are not finished by then
         the trials are stored.
@@ -309,6 +311,7 @@ class Plan:
     fresh: bool
     renewal: Renewal | None
     others: Mapping[CellKey, Mapping[str, Stored]]
+    damaged: tuple[str, ...]
     preflight: Preflight
     estimator: Estimator
     until: float | None = None
@@ -386,9 +389,10 @@ def prepare(cells: Sequence[Cell], folder: Path, *, fresh: bool = False, failed_
     """
     preflight = Preflight()
     wanted = {cell.id: cell for cell in preflight.identify(cells)}
-    everything = stored(folder)
+    damaged: dict[str, DamagedPart] = {}
+    everything = stored(folder, damaged)
     renewal = _renewal(folder, everything, wanted if fresh else ())
-    archived = {} if fresh else _wanted(stored(folder / ARCHIVE), wanted)
+    archived = {} if fresh else _wanted(stored(folder / ARCHIVE, {}), wanted)
     restored = {cell_id for cell_id, what in archived.items() if what.status is not Status.UNAVAILABLE} - set(
         everything
     )
@@ -423,6 +427,7 @@ def prepare(cells: Sequence[Cell], folder: Path, *, fresh: bool = False, failed_
         fresh=fresh,
         renewal=renewal,
         others=_others(everything, wanted),
+        damaged=tuple(f"{each.part}: {each.wrong}" for each in damaged.values()),
         preflight=preflight,
         estimator=_estimator(wanted, requested),
     )

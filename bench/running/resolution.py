@@ -15,11 +15,12 @@ from pathlib import Path
 from statistics import median, stdev
 
 from bench.cells import Case, Cell, CellKey
+from bench.errors import StoreError
 from bench.models import model_kinds
 from bench.stats.claims import ALPHA
 from bench.stats.looks import Looks
 from bench.stats.paired import POWER, smallest_effect
-from bench.store import cell_ids, read
+from bench.store import readable
 from bench.store.schema import Status
 from bench.text import percent, plural
 
@@ -95,9 +96,12 @@ def resolutions(cells: Sequence[Cell], folder: Path, looks: Looks) -> list[Resol
     looks
         Those that are planned; the last one decides what is seen.
     """
+    compared = list(_pairs(cells))
+    if not compared:
+        return []
     errors = _stored(folder, {cell.key for cell in cells})
     pairs: dict[tuple[str, str], list[tuple[Case, float | None]]] = defaultdict(list)
-    for one, other in _pairs(cells):
+    for one, other in compared:
         pairs[one.model.id, other.model.id].append((one.key.case, _spread(errors, one.key, other.key)))
     known: dict[str, list[float]] = defaultdict(list)
     for case, spread in (each for own in pairs.values() for each in own):
@@ -151,10 +155,11 @@ def _exceeds(log_ratio: float) -> float:
 
 def _stored(folder: Path, wanted: set[CellKey]) -> Errors:
     """The errors of the replicates that are ok, the latest where a cell was run with several settings."""
-    if not cell_ids(folder):
-        return {}
     columns = ("cell_id", *CellKey.COLUMNS, "seed", "status", "mse", "started_at")
-    rows = read(folder, "runs", columns).sort_by("started_at").to_pylist()
+    try:
+        rows = readable(folder, "runs", columns)[0].sort_by("started_at").to_pylist()
+    except StoreError:  # there are none, or none that can be read, which the plan says
+        return {}
     errors: dict[CellKey, dict[int, float]] = defaultdict(dict)
     for row in rows:
         if row["status"] == Status.OK and row["mse"] and CellKey.of(row) in wanted:

@@ -10,7 +10,7 @@
     ├── .pending/                          parts that are being added, and notes of those being removed
     ├── unfinished/  <cell id>.parquet     the trials of a cell that is still tuned, batch by batch
     ├── suite.json                         the suite of the last run, or else of the first probe
-    ├── .strays/                           what lay in .pending/ and is of no writer: it is moved there, and said
+    ├── .strays/                           what lay in .pending/ and is of no writer, and cells with a damaged part
     ├── fresh.json                         cells that `bench run --fresh` has not run again yet, where there are any
     └── .lock                              held by the only writer
 
@@ -23,6 +23,7 @@ cell is run again.
 """
 
 from bench.store.membership import KeptCell, kept_cells, without, without_surplus
+from bench.store.parts import DamagedPart
 from bench.store.reader import (
     Gathered,
     Stored,
@@ -42,6 +43,7 @@ from bench.store.writer import ARCHIVE, Writer, writing
 
 __all__ = [
     "ARCHIVE",
+    "DamagedPart",
     "Gathered",
     "KeptCell",
     "Renewal",

@@ -10,12 +10,31 @@ import pyarrow.parquet as pq
 
 from bench.atomic import open_file
 from bench.errors import StoreError, one_line
+from bench.limits import inflated
 from bench.store.schema import ADDED, ALL, LATER, SCHEMAS, VERSION
 
 T = TypeVar("T")
 
 _SMALL = 2**20
 """Bytes of a part that is read whole at once: seeking in it would take longer."""
+
+
+class DamagedPart(StoreError):
+    """A part that is not what a bench of this version writes: its cell can be run again.
+
+    Parameters
+    ----------
+    part
+        Where it lies, or should lie.
+    wrong
+        What was expected and what was found.
+    gentler
+        What may be done instead of deleting anything, if there is such a way.
+    """
+
+    def __init__(self, part: Path, wrong: str, *, gentler: str = "") -> None:
+        super().__init__(f"{part}: {wrong}; {gentler and f'{gentler}, or '}{remedy(part)}")
+        self.part, self.wrong = part, wrong
 
 
 def part_of(folder: Path, table: str, cell_id: str) -> Path:
@@ -51,7 +70,7 @@ def load(part: Path, columns: Sequence[str] | None = None) -> pa.Table | None:
     cell_ids = set(rows["cell_id"].unique().to_pylist())
     cell_id = part.stem.rpartition("-")[0] if _table(part) == "probes" else part.stem  # a probe names its machine
     if cell_ids - {cell_id} or (_table(part) == "runs" and not cell_ids):
-        raise StoreError(f"{part}: expected the rows of cell {cell_id} and of no other; {remedy(part)}")
+        raise DamagedPart(part, f"expected the rows of cell {cell_id} and of no other")
     return _completed(rows, _wanted(ALL[_table(part)], columns))
 
 
@@ -127,19 +146,20 @@ def _open(part: Path, take: Callable[[pq.ParquetFile], T]) -> T | None:
     try:
         with open_file(part) as source, parquet(source) as file:
             _check_schema(part, file.schema_arrow)
+            values = file.metadata.num_rows * file.metadata.num_columns
+            if problem := inflated(values, os.fstat(source.fileno()).st_size):
+                raise DamagedPart(part, problem)
             return take(file)
     except FileNotFoundError as error:
         if _table(part) in LATER or not _commit_mark(part).exists():
             return None  # older than the table; or set aside, of which the mark is the first to go
-        raise StoreError(
-            f"{part}: expected a part in every table for a stored cell, but this one is lost; bring it back, or "
-            f"{remedy(part)}"
-        ) from error
+        lost = "expected a part in every table for a stored cell, but this one is lost"
+        raise DamagedPart(part, lost, gentler="bring it back") from error
     except PermissionError as error:
         raise unreadable(part, error) from error
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         line = one_line(getattr(error, "strerror", None) or error)
-        raise StoreError(f"{part}: expected a whole Parquet file, but it is torn ({line}); {remedy(part)}") from error
+        raise DamagedPart(part, f"expected a whole Parquet file, but it is torn ({line})") from error
 
 
 def _check_schema(part: Path, schema: pa.Schema) -> None:
@@ -148,7 +168,7 @@ def _check_schema(part: Path, schema: pa.Schema) -> None:
     if schema.equals(expected):
         return
     if not schema.equals(_as_old(expected, schema, added=ADDED.get(_table(part), frozenset()))):
-        raise StoreError(f"{part}: expected the columns of {_table(part)!r}, found others; {remedy(part)}")
+        raise DamagedPart(part, f"expected the columns of {_table(part)!r}, found others")
 
 
 def _as_old(expected: pa.Schema, schema: pa.Schema, *, added: frozenset[str]) -> pa.Schema:

@@ -23,9 +23,10 @@ import pyarrow as pa
 from bench.atomic import open_file, write_atomically
 from bench.cells import CellKey, CellSpec
 from bench.errors import StoreError
-from bench.store.parts import check, check_version, load, parquet, part_of, remedy, unreadable
+from bench.store.parts import DamagedPart, check, check_version, load, parquet, part_of, unreadable
 from bench.store.rules import JoinedParts, broken
 from bench.store.schema import ALL, KEY, SCHEMAS, Rows, Status
+from bench.store.verified import Verified
 
 _SUMMARY = [
     *("cell_id", *CellKey.COLUMNS, "seed"),
@@ -125,7 +126,7 @@ def read(folder: Path, table: str, columns: Sequence[str] | None = None) -> pa.T
         No results there, a part that is lost or cannot be read, one of another schema version, or a value that no
         bench writes.
     """
-    return _joined(table, _parts(folder, table, _listed(folder), columns), columns)
+    return _read(folder, table, columns)
 
 
 def readable(folder: Path, table: str, columns: Sequence[str] | None = None) -> tuple[pa.Table, tuple[str, ...]]:
@@ -137,10 +138,22 @@ def readable(folder: Path, table: str, columns: Sequence[str] | None = None) -> 
         No results there, or none that can be read.
     """
     problems: dict[str, StoreError] = {}
-    parts = _parts(folder, table, _listed(folder), columns, problems)
-    if problems and not parts:
+    rows = _read(folder, table, columns, problems)
+    if problems and not len(rows):
         raise next(iter(problems.values()))
-    return _joined(table, parts, columns), tuple(map(str, problems.values()))
+    return rows, tuple(map(str, problems.values()))
+
+
+def _read(
+    folder: Path, table: str, columns: Sequence[str] | None, problems: dict[str, StoreError] | None = None
+) -> pa.Table:
+    names = _listed(folder)
+    if table != "runs":
+        return _joined(table, _parts(folder, table, names, columns, problems), columns)
+    verified = Verified(folder)
+    rows = _runs(folder, names, verified, problems)
+    verified.keep(rows)
+    return rows if columns is None else rows.select(columns)
 
 
 def read_cell(folder: Path, table: str, cell_id: str) -> pa.Table:
@@ -154,24 +167,60 @@ def read_cell(folder: Path, table: str, cell_id: str) -> pa.Table:
     return _joined(table, _parts(folder, table, [cell_id]))
 
 
-def stored(folder: Path) -> dict[str, Stored]:
+def stored(folder: Path, damaged: dict[str, DamagedPart] | None = None) -> dict[str, Stored]:
     """Every stored cell in short, by cell id; empty where the folder does not exist yet.
 
-    Of `runs` every page and value is verified, of the other tables the footers.
+    Of `runs` every page and value is verified, of the other tables the footers; parts that have not changed since they
+    were verified are not opened again.
+
+    Parameters
+    ----------
+    damaged
+        Receives what is wrong with the cells that can be run again, by id; these count as not stored.
 
     Raises
     ------
     StoreError
-        As `read`, for any table.
+        As `read`, for any table; a damaged part only where there is no `damaged`.
     """
-    runs = _parts(folder, "runs", cell_ids(folder))
+    verified = Verified(folder)
+    problems: dict[str, StoreError] = {}
+    runs = _runs(folder, cell_ids(folder), verified, problems)
+    cells = set(runs["cell_id"].unique().to_pylist())
     for table in SCHEMAS.keys() - {"runs"}:
-        for cell_id in runs:
-            check(part_of(folder, table, cell_id))
-        for cell_id in set(cell_ids(folder, table)) - runs.keys():
+        for cell_id in set(cell_ids(folder, table)) - cells - problems.keys():
             check_version(part_of(folder, table, cell_id))  # running that cell would write over it
-    rows = _joined("runs", runs).select(_SUMMARY).to_pylist()
+        verified.note(table, _whole(folder, table, cells - problems.keys() - verified.unchanged(table), problems))
+    for cell_id, problem in sorted(problems.items()):
+        if damaged is None or not isinstance(problem, DamagedPart):
+            raise problem
+        damaged[cell_id] = problem
+    verified.keep(runs)
+    rows = (row for row in runs.select(_SUMMARY).to_pylist() if row["cell_id"] not in problems)
     return {cell_id: _summary(list(own)) for cell_id, own in groupby(rows, key=lambda row: row["cell_id"])}
+
+
+def _whole(folder: Path, table: str, names: Iterable[str], problems: dict[str, StoreError]) -> Iterator[str]:
+    """Those of the parts `names` whose footer is right; what is wrong with the others goes to `problems`."""
+    for name in sorted(names):
+        try:
+            check(part_of(folder, table, name))
+        except StoreError as error:
+            problems.setdefault(name, error)
+        else:
+            yield name
+
+
+def _runs(
+    folder: Path, names: Sequence[str], verified: Verified, problems: dict[str, StoreError] | None = None
+) -> pa.Table:
+    """The rows of the parts `names` of `runs`, ordered by cell id; parts that have not changed are not opened."""
+    known = verified.unchanged("runs")
+    opened = _parts(folder, "runs", [name for name in names if name not in known], problems=problems)
+    verified.note("runs", opened)
+    if not opened:
+        return verified.runs
+    return pa.concat_tables([verified.runs, _joined("runs", opened)]).sort_by("cell_id").combine_chunks()
 
 
 def _listed(folder: Path) -> list[str]:
@@ -218,9 +267,7 @@ def _broken(folder: Path, table: str, parts: Mapping[str, pa.Table]) -> list[tup
     names = list(parts)
     wrong = broken(JoinedParts(table, pa.concat_tables(parts.values()), ends))
     places = {number: part_of(folder, table, names[number]) for number in sorted(wrong)}
-    return [
-        (names[number], StoreError(f"{place}: {wrong[number]}; {remedy(place)}")) for number, place in places.items()
-    ]
+    return [(names[number], DamagedPart(place, wrong[number])) for number, place in places.items()]
 
 
 def _joined(table: str, parts: Mapping[str, pa.Table], columns: Sequence[str] | None = None) -> pa.Table:
@@ -333,7 +380,7 @@ def _of_other_cells(folder: Path, tables: Mapping[str, Rows]) -> Iterator[tuple[
         for name, key in names[table].items():
             if key != names["runs"].get(name, key):
                 place = part_of(folder, table, name)
-                yield name, StoreError(f"{place}: expected the names of its cell as in runs/; {remedy(place)}")
+                yield name, DamagedPart(place, "expected the names of its cell as in runs/")
 
 
 def _names(parts: Mapping[str, pa.Table]) -> dict[str, dict[str, Any]]:

@@ -29,6 +29,9 @@ _SHOWN = 40
 _NEEDED = frozenset({*KEY, "seed", "status", "state", "epoch", "index", "channel", "step"})
 """Columns that always hold a value, in every table that has them."""
 
+_RESULTS = frozenset({"mse", "rmse"})
+"""Columns of `runs` that hold a value wherever a replicate is ok."""
+
 _NAMES = frozenset({"cell_id", "suite", "dataset", "model"})
 
 _LARGEST = float(np.finfo(np.float64).max)
@@ -177,6 +180,11 @@ def _violations(parts: JoinedParts) -> Iterator[_Violation]:
     yield from _of_keys(parts)
     if parts.table == "runs" and "seed" in parts.rows.column_names:
         yield _repeated(parts), _said(parts, "seed", "one row for each seed")
+    if parts.table == "runs" and "status" in parts.rows.column_names:
+        ok = pc.equal(parts.rows["status"].combine_chunks(), Status.OK.value)
+        for name in _RESULTS.intersection(parts.rows.column_names):
+            missing = _mask(pc.and_(ok, pc.is_null(parts.rows[name].combine_chunks())))
+            yield missing, _said(parts, name, "a value where the status is ok")
 
 
 def _said(parts: JoinedParts, name: str, expected: str) -> Callable[[int], str]:

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 
 from bench.atomic import kind_of, open_file, open_lock, real_folder, sync, write_atomically
 from bench.errors import StoreError
-from bench.store.parts import part_of, probe_part
+from bench.store.parts import DamagedPart, part_of, probe_part
 from bench.store.reader import UNFINISHED, cell_ids, read_cell, stored, write_suite
 from bench.store.renewal import Renewal, write_renewal
 from bench.store.schema import ALL, LATER, SCHEMAS, Rows
@@ -102,12 +102,13 @@ def writing(folder: Path) -> Iterator[Writer]:
     with exclusive(folder / ".lock"):
         archives = (folder, folder / ARCHIVE)
         for archive in archives:
-            stored(archive)  # refuses what it cannot read before anything is moved or cleared
+            stored(archive, {})  # refuses what it must not touch before anything is moved or cleared
         with _writable(folder):
             for archive in archives:
                 if kind_of(archive):
                     _prepare(archive)
                     _recover(archive)
+                    _move_damaged(archive)
         yield Writer(folder)
 
 
@@ -308,7 +309,8 @@ def _recover(archive: Path) -> None:
     pending = archive / _PENDING
     for path in sorted(pending.iterdir()) if kind_of(pending) else ():
         if not _is_of_a_writer(path):
-            _move_stray(path, archive)
+            target = _move_stray(path, archive, path.name)
+            log.warning("%s: expected what a run leaves there, found something else; moved to %s", path, target)
         elif path.suffix == ".tmp":
             shutil.rmtree(path)
         elif path.suffix == ".moved":
@@ -327,10 +329,22 @@ def _is_of_a_writer(path: Path) -> bool:
     return all(each.name in ALL and kind_of(each) == "a file" for each in inside)
 
 
-def _move_stray(path: Path, archive: Path) -> None:
-    """Move what is not ours out of the way of what is, under a name that is free."""
+def _move_damaged(archive: Path) -> None:
+    """Move the parts of a cell of which one is damaged out of the way of those that will replace them."""
+    damaged: dict[str, DamagedPart] = {}
+    stored(archive, damaged)
+    for cell_id, first in damaged.items():
+        for name in reversed(TABLES):  # the commit mark first: without it the cell is not stored
+            if kind_of(part_of(archive, name, cell_id)):
+                _move_stray(part_of(archive, name, cell_id), archive, f"{cell_id}.{name}.parquet")
+                sync(archive / name)
+        log.warning("%s: %s; the parts of its cell were moved to %s", first.part, first.wrong, archive / STRAYS)
+
+
+def _move_stray(path: Path, archive: Path, name: str) -> Path:
+    """Move `path` out of the way of what is ours, to `name` or the first name after it that is free."""
     strays = real_folder(archive / STRAYS)
-    names = (f"{path.name}{f'-{number}' if number else ''}" for number in itertools.count())
+    names = (f"{name}{f'-{number}' if number else ''}" for number in itertools.count())
     target = next(strays / name for name in names if not kind_of(strays / name))
     path.rename(target)
-    log.warning("%s: expected what a run leaves there, found something else; moved to %s", path, target)
+    return target

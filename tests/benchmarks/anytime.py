@@ -417,8 +417,8 @@ def real_runs() -> Iterator[str]:
     yield f"""## A real run
 
 `suites/quick.yaml` with `--jobs 1`: with `seeds: {FIXED}`, and with
-`seeds: {{from: {FIRST}, to: {LAST}, until: decided}}` `--within` the time that the former took. Claims as in the report, the test window included; wall time, on a machine
-that was shared with other work.
+`seeds: {{from: {FIRST}, to: {LAST}, until: decided}}` `--within` the time that the former took. Claims are of the
+report, the test window included; wall time, on a machine that was shared with other work.
 """
     with tempfile.TemporaryDirectory() as place:
         plan = f"{{from: {FIRST}, to: {LAST}, until: decided}}"

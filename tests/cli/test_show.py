@@ -30,7 +30,9 @@ def stored(folder: Path) -> Path:
                     "status": "ok",
                     "host": "\x1b[2J\u202ebox",
                 }
-                runs = [{**key, **where, "seed": seed, "rmse": 0.1 + seed / 3, "mae": 2.0} for seed in range(12)]
+                runs = [
+                    {**key, **where, "seed": seed, "rmse": 0.1 + seed / 3, "mse": 4.0, "mae": 2.0} for seed in range(12)
+                ]
                 empty = {name: table(name, []) for name in SCHEMAS}
                 writer.put({**empty, "runs": table("runs", runs)})
     return folder

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from bench.data import pinned as module
-from bench.data.pinned import PINNED, Pinned, cache_folder, fetch, locate, verify
+from bench.data.pinned import PINNED, Pinned, fetch, locate, verify
 from bench.errors import DataError, DataUnavailable, InputError
+from bench.paths import cache_folder
 
 CONTENT = b"Date,Close\r\n2020-01-02,1.5\r\n"
 

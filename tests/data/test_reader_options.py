@@ -412,6 +412,15 @@ def test_values_outside_the_bounds_that_a_parquet_file_states_are_refused(tmp_pa
     assert "values from 0.0 to 4100.0, where the file states -0.0 to 99.0: it is damaged" in _refusal(path)
 
 
+def test_a_parquet_file_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
+    path, group = tmp_path / "mine.parquet", pa.table({"x": np.full(10**6, 1.5)})
+    with parquet.ParquetWriter(path, group.schema) as writer:
+        for _ in range(140):
+            writer.write_table(group)
+    assert path.stat().st_size < 10**6
+    assert "expected a file that grows at most 64-fold when it is read, got" in _refusal(path)
+
+
 def test_whole_times_of_a_parquet_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.parquet"
     days = [20201230, 20201231, 20210101]

@@ -58,12 +58,12 @@ def test_a_cell_that_was_never_run_is_probed_with_the_suites_own_parameters(tmp_
 
 def test_a_stored_cell_is_probed_as_its_replicates_were_trained(tmp_path: Path) -> None:
     (cell,) = Preflight().identify([a_cell()])
-    rows = failed_cell(cell, Status.OK, "")
+    rows = failed_cell(cell, Status.DIVERGED, "")
     tuned = {"hidden_size": 64, "layers": 2, "dropout": 0.0, "bidirectional": False, "learning_rate": 0.02}
     training = {**Training().model_dump(), "batch_size": 32, "windows_per_epoch": 50, **tuned}
     epochs = [3, 5, 9, 9]
     runs = [
-        {**row, "hyperparameters": json.dumps(training), "epochs": count}
+        {**row, "hyperparameters": json.dumps(training), "epochs": count, "status": "ok", "mse": 1.0, "rmse": 1.0}
         for row, count in zip(rows["runs"].to_pylist(), epochs, strict=True)
     ]
     with writing(tmp_path) as writer:
@@ -78,8 +78,11 @@ def test_a_stored_cell_is_probed_as_its_replicates_were_trained(tmp_path: Path) 
 def test_a_stored_closed_form_has_no_epochs_to_take_over(tmp_path: Path) -> None:
     cell = a_cell("linear-ar")
     (known,) = Preflight().identify([cell])
-    rows = failed_cell(known, Status.OK, "")
-    runs = [{**row, "hyperparameters": "{}", "epochs": 0} for row in rows["runs"].to_pylist()]
+    rows = failed_cell(known, Status.DIVERGED, "")
+    runs = [
+        {**row, "hyperparameters": "{}", "epochs": 0, "status": "ok", "mse": 1.0, "rmse": 1.0}
+        for row in rows["runs"].to_pylist()
+    ]
     with writing(tmp_path) as writer:
         writer.put({**rows, "runs": table("runs", runs)})
     assert only(cell, tmp_path).workload is not None

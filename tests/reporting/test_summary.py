@@ -322,7 +322,7 @@ def test_the_answer_is_never_empty(fake: Fake) -> None:
     lone = summary(fake(datasets=["noisy-sine"], models=["persistence"]))
     assert lone.answers[0].sentences == ("Only persistence finished: there is nothing to test against it.",)
     assert lone.ranking.ranks == ()
-    assert "persistence is the only model that finished: RMSE" in lone.sections[0].statement
+    assert "persistence is the only model that was run: RMSE" in lone.sections[0].statement
     once = summary(fake(datasets=["noisy-sine"], models=["persistence", "lstm"], seeds=1))
     assert "Nothing could be tested against persistence: one seed." in once.sentences
 

@@ -136,7 +136,9 @@ def with_column(rows: Rows, name: str, values: list[Any]) -> Rows:
 
 def ended(cell: Cell, *statuses: str) -> Rows:
     """The rows of `cell`, whose replicates ended so."""
-    rows = failed(dataclasses.replace(cell, seeds=len(statuses)), Status.OK, "")
+    rows = failed(dataclasses.replace(cell, seeds=len(statuses)), Status.DIVERGED, "")
+    for name in ("mse", "rmse"):
+        rows = with_column(rows, name, [1.0] * len(statuses))
     return with_column(rows, "status", list(statuses))
 
 

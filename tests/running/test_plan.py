@@ -20,7 +20,7 @@ from bench.running import plan
 from bench.running.plan import Plan, prepare
 from bench.running.rows import failed
 from bench.spec import Entry
-from bench.store.schema import Status
+from bench.store.schema import Rows, Status, table
 
 MakeCell = Callable[..., Cell]
 
@@ -69,7 +69,16 @@ def cells(make_cell: MakeCell) -> list[Cell]:
 
 def _store(folder: Path, cell: Cell, status: Status) -> None:
     with store.writing(folder) as writer:
-        writer.put(failed(cell, status, ""))
+        writer.put(_finished(cell) if status is Status.OK else failed(cell, status, ""))
+
+
+def _finished(cell: Cell, **columns: Any) -> Rows:
+    """Rows of replicates that are ok; each of `columns` has a value for each."""
+    rows = failed(cell, Status.DIVERGED, "")
+    own = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    runs = [{**row, "status": "ok", "mse": 1.0, "rmse": 1.0} for row in rows["runs"].to_pylist()]
+    runs = [{**row, **values} for row, values in zip(runs, own or [{}] * len(runs), strict=True)]
+    return {**rows, "runs": table("runs", runs)}
 
 
 @pytest.mark.usefixtures("sources")
@@ -201,12 +210,7 @@ def test_data_that_cannot_be_had_stops_only_its_own_cells(
 @pytest.mark.usefixtures("sources")
 def test_estimates_follow_what_stored_cells_took(tmp_path: Path, cells: list[Cell]) -> None:
     slow, similar, _, _ = prepare(cells, tmp_path).cells
-    rows = failed(slow, Status.OK, "")
-    for column, values in {"fit_s": [500.0, 700.0], "train_windows": [30, 30]}.items():
-        index = rows["runs"].schema.get_field_index(column)
-        field = rows["runs"].schema.field(column)
-        rows["runs"] = rows["runs"].set_column(index, field, [values])
     with store.writing(tmp_path) as writer:
-        writer.put(rows)
+        writer.put(_finished(slow, fit_s=[500.0, 700.0], train_windows=[30, 30]))
     # Persistence is fitted in closed form: its default does not depend on the length.
     assert prepare(cells, tmp_path).seconds(similar) == pytest.approx(1200.0)

@@ -19,9 +19,8 @@ from bench.errors import InputError
 from bench.running.causes import causes
 from bench.running.plan import prepare
 from bench.running.plugins import SourceHash, source_hash
-from bench.running.rows import failed
 from bench.spec import Entry
-from bench.store.schema import Status
+from bench.store.schema import Rows
 
 
 class Named(Distribution):
@@ -99,14 +98,14 @@ def cell_of_harbour(make_cell: Callable[..., Cell]) -> Cell:
 
 @pytest.mark.parametrize("file", ["model.py", "layers.py"])
 def test_an_edited_plug_in_is_never_answered_with_old_rows(
-    tmp_path: Path, harbour: Path, make_cell: Callable[..., Cell], file: str
+    tmp_path: Path, harbour: Path, make_cell: Callable[..., Cell], finished: Callable[..., Rows], file: str
 ) -> None:
     cell, results = cell_of_harbour(make_cell), tmp_path / "results"
     (before,) = prepare([cell], results).cells
     assert before.plugins["harbour"] == "1.0"
     assert prepare([cell], results).cells == (before,)
     with store.writing(results) as writer:
-        writer.put(failed(before, Status.OK, ""))
+        writer.put(finished(before))
     assert prepare([cell], results).nothing_to_do
     with (harbour / file).open("a") as source:
         source.write("# edited\n")

@@ -35,7 +35,15 @@ def keep(folder: Path, cells: list[Cell], errors: Mapping[str, np.ndarray], data
     with writing(folder) as writer:
         for cell in (cell for cell in cells if cell.dataset.id == dataset and cell.model.id in errors):
             rows = [
-                {"cell_id": cell.id, "suite": "s", **asdict(cell.key), "seed": seed, "status": "ok", "mse": float(mse)}
+                {
+                    "cell_id": cell.id,
+                    "suite": "s",
+                    **asdict(cell.key),
+                    "seed": seed,
+                    "status": "ok",
+                    "mse": float(mse),
+                    "rmse": float(mse**0.5),
+                }
                 for seed, mse in enumerate(errors[cell.model.id])
             ]
             writer.put({name: table(name, rows if name == "runs" else []) for name in SCHEMAS})

@@ -26,12 +26,11 @@ from bench.errors import DataUnavailable, StoreError
 from bench.models import MODELS
 from bench.running import plan, runner
 from bench.running.plan import prepare
-from bench.running.rows import failed
 from bench.running.runner import STUDIES, Event, Finished, Outcome, Planned, Started, run
 from bench.running.unfinished import Unfinished
 from bench.running.workers import start
 from bench.spec import Entry, Suite, Training, Tuning
-from bench.store.schema import SCHEMAS, Status
+from bench.store.schema import SCHEMAS, Rows, Status
 
 MakeCell = Callable[..., Cell]
 IGNORED = {"started_at", "machine_reference_s", "host", "fit_s", "git_dirty"}
@@ -228,10 +227,12 @@ def test_a_fresh_run_that_is_interrupted_goes_on_as_fresh(tmp_path: Path, make_c
 
 @pytest.mark.usefixtures("fakes")
 @pytest.mark.parametrize(("ended", "kept"), [("failed", True), ("unavailable", True), ("diverged", False)])
-def test_a_fresh_run_that_fails_keeps_what_was_ok(tmp_path: Path, make_cell: MakeCell, ended: str, kept: bool) -> None:
+def test_a_fresh_run_that_fails_keeps_what_was_ok(
+    tmp_path: Path, make_cell: MakeCell, finished: Callable[..., Rows], ended: str, kept: bool
+) -> None:
     cell = make_cell(f"fail:{ended}")
     with store.writing(tmp_path) as writer:
-        writer.put(failed(cell, Status.OK, "of the first run"))
+        writer.put(finished(cell, "of the first run"))
     outcome = _run([cell], tmp_path, fresh=True)
     assert [what.status for what in outcome.values()] == [Status(ended)]
     (what,) = store.stored(tmp_path).values()
@@ -321,7 +322,9 @@ def test_a_cell_that_is_killed_in_mid_tuning_goes_on_from_its_last_batch(tmp_pat
 
 @pytest.mark.usefixtures("fakes")
 @pytest.mark.parametrize("engine", ["inline", "processes"])
-def test_trials_are_kept_as_their_batches_end(tmp_path: Path, make_cell: MakeCell, engine: str) -> None:
+def test_trials_are_kept_as_their_batches_end(
+    tmp_path: Path, make_cell: MakeCell, finished: Callable[..., Rows], engine: str
+) -> None:
     """The stand-in reports two batches and then fails as a worker does that is killed."""
     cell = dataclasses.replace(make_cell("batches"), tuning=Tuning(trials=4))
     unfinished: list[int] = []
@@ -338,20 +341,20 @@ def test_trials_are_kept_as_their_batches_end(tmp_path: Path, make_cell: MakeCel
         kept = store.read_unfinished(tmp_path, cell.id)
         assert kept is not None
         assert (unfinished, kept.num_rows) == ([2, 4], 4)
-        writer.put(failed(cell, Status.OK, ""))
+        writer.put(finished(cell))
         assert store.read_unfinished(tmp_path, cell.id) is None
 
 
 @pytest.mark.usefixtures("fakes")
 @pytest.mark.parametrize("more", [{"time_limit_s": 60.0}, {"seeds": 2}])
 def test_cells_that_an_earlier_version_stored_by_their_limit_or_their_seeds_are_served(
-    tmp_path: Path, make_cell: MakeCell, more: dict[str, Any]
+    tmp_path: Path, make_cell: MakeCell, finished: Callable[..., Rows], more: dict[str, Any]
 ) -> None:
     cell = make_cell("a")
     spec = json.dumps({**json.loads(cell.spec), **more}, sort_keys=True, separators=(",", ":"))
     former = hashlib.sha256(spec.encode()).hexdigest()[:16]
     vars(cell)["spec"] = spec  # as that version wrote it
-    rows = failed(cell, Status.OK, "of the earlier version")
+    rows = finished(cell, "of the earlier version")
     at = [pa.array([former] * table.num_rows, pa.string()) for table in rows.values()]
     with store.writing(tmp_path) as writer:
         writer.put(

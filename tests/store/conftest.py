@@ -11,7 +11,7 @@ from bench.store.schema import Rows, table
 def rows_of(cell_id: str, *, replicates: int = 2, curves: int = 3, **runs: Any) -> Rows:
     """The rows of an invented cell: `curves` epochs for each replicate, no trials."""
     key = {"cell_id": cell_id, "suite": "s", "dataset": "d", "model": "m", "sequence_length": 3, "horizon": 1}
-    ok = {"status": "ok", "reason": "", "fit_s": 2.0, "predict_s": 0.5, "tuning_s": 10.0}
+    ok = {"status": "ok", "reason": "", "mse": 4.0, "rmse": 2.0, "fit_s": 2.0, "predict_s": 0.5, "tuning_s": 10.0}
     return {
         "runs": table("runs", [{**key, **ok, "seed": seed, **runs} for seed in range(replicates)]),
         "trials": table("trials", []),

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -41,6 +42,22 @@ def _refused(folder: Path, message: str) -> None:
         assert "\n" not in str(caught.value)
     assert _content(folder).items() - before.items() <= {(".lock", (folder / ".lock").read_bytes())}
     assert before.keys() <= _content(folder).keys()
+
+
+def _set_aside(folder: Path, message: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The cell b is damaged: reading says so, planning goes on without it, and a writer moves what is left of it."""
+    with pytest.raises(StoreError, match=message) as caught:
+        store.stored(folder)
+    assert "\n" not in str(caught.value)
+    damaged: dict[str, store.DamagedPart] = {}
+    assert list(store.stored(folder, damaged)) == ["a"]
+    assert list(damaged) == ["b"]
+    before = [path.read_bytes() for path in sorted(folder.glob("*/b.parquet"))]
+    with store.writing(folder):
+        pass
+    assert list(store.stored(folder)) == ["a"]
+    assert sorted(before) == sorted(path.read_bytes() for path in (folder / ".strays").iterdir())
+    assert "the parts of its cell were moved to" in caplog.text
 
 
 def _make_other_version(part: Path) -> None:
@@ -96,23 +113,35 @@ def test_a_table_without_permission_is_refused(filled: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_a_torn_part_of_any_table_is_said_with_what_to_delete(filled: Path, make_rows: MakeRows, name: str) -> None:
+def test_a_torn_part_of_any_table_costs_its_cell(
+    filled: Path, make_rows: MakeRows, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
     part = filled / name / "b.parquet"
     part.write_bytes(part.read_bytes()[:-20])
-    _refused(filled, rf"{name}/b\.parquet: expected a whole .* is torn .*; delete \S+/runs/b\.parquet, and `bench run`")
-    (filled / "runs" / "b.parquet").unlink()
+    message = rf"{name}/b\.parquet: expected a whole .* is torn .*; delete \S+/runs/b\.parquet, and `bench run`"
+    _set_aside(filled, message, caplog)
     with store.writing(filled) as writer:
         writer.put(make_rows("b"))
     assert store.read(filled, name).num_rows == 2 * make_rows("b")[name].num_rows
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_a_lost_part_of_any_table_is_said_with_what_to_delete(filled: Path, name: str) -> None:
+def test_a_lost_part_of_any_table_costs_its_cell(filled: Path, caplog: pytest.LogCaptureFixture, name: str) -> None:
     (filled / name / "b.parquet").unlink()
     message = rf"{name}/b\.parquet: expected a part .* is lost; bring it back, or delete \S+/runs/b\.parquet"
-    _refused(filled, message)
     with pytest.raises(StoreError, match=message):
         store.read(filled, name)
+    _set_aside(filled, message, caplog)
+
+
+def test_a_part_that_would_fill_the_memory_costs_its_cell(filled: Path, caplog: pytest.LogCaptureFixture) -> None:
+    part, schema = filled / "runs" / "b.parquet", SCHEMAS["runs"]
+    rows = pa.Table.from_arrays([pa.nulls(50_000, field.type) for field in schema], schema=schema)
+    with pq.ParquetWriter(part, schema) as writer:
+        for _ in range(60):
+            writer.write_table(rows)
+    assert part.stat().st_size < 10**6
+    _set_aside(filled, r"runs/b\.parquet: expected a file that grows at most 64-fold when it is read", caplog)
 
 
 @pytest.mark.parametrize("committed", [True, False])

@@ -52,7 +52,7 @@ def _of_column(name: str, kind: pa.DataType) -> st.SearchStrategy[Any]:
 def _a_row(name: str) -> st.SearchStrategy[dict[str, Any]]:
     fields = {
         field.name: _of_column(field.name, field.type)
-        if field.name in rules._NEEDED
+        if field.name in rules._NEEDED | rules._RESULTS
         else st.none() | _of_column(field.name, field.type)
         for field in SCHEMAS[name]
     }

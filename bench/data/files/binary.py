@@ -15,6 +15,7 @@ from pyarrow import compute, parquet, types
 
 from bench.data.files.table import Dialect, FileTable, Name
 from bench.errors import DataError, one_line, pip_install
+from bench.limits import inflated
 
 
 def read_parquet(path: Path, _dialect: Dialect, _wanted: Sequence[Name]) -> FileTable:
@@ -27,6 +28,9 @@ def read_parquet(path: Path, _dialect: Dialect, _wanted: Sequence[Name]) -> File
     """
     with _readable(path, "Parquet"), parquet.ParquetFile(path) as file:
         names = tuple(file.schema_arrow.names)
+        problem = inflated(file.metadata.num_rows * len(names), path.stat().st_size)
+    if problem:
+        raise DataError(f"{path}: {problem}; if it is yours, write it as CSV")
     return FileTable(path, (names,), partial(_parquet_columns, path, names))
 
 
