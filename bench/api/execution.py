@@ -38,7 +38,7 @@ def carry_out(suite: Suite, folder: Path, *, engine: str, jobs: int | None, devi
     rounds = plans(list(expand(suite)), folder, suite, goal)
     with naming_lines(suite):
         plan = next(rounds)
-    jobs = min(jobs or cpu_count(), max(len(plan.pending), 1))
+    jobs = min(jobs or cpu_count(), max(goal.cells(plan), 1))
     if device == "auto":
         device = "cpu" if plan.nothing_to_do and goal.first is None else resolved(device)
     begin = partial(start, engine, jobs=jobs, device=device)

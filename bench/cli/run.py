@@ -72,7 +72,7 @@ def run_suite(request: RunRequest) -> int:
         plan = next(rounds)
     for line in (*_going_on(plan), *_damaged(plan), *(f"note: {note}" for note in plan.notes)):
         say(line, err=True)
-    jobs = min(request.jobs or cpu_count(), max(len(plan.pending), 1))
+    jobs = min(request.jobs or cpu_count(), max(goal.cells(plan), 1))
     if request.dry_run:
         say("\n\n".join([_foreseen(plan, jobs), *_outlook(plan, cells, goal)]))
         return 0
@@ -103,7 +103,7 @@ def run_suite(request: RunRequest) -> int:
 def _plans(request: RunRequest, suite: Suite, cells: Sequence[Cell], folder: Path, goal: Goal) -> Iterator[Plan]:
     """What to run, plan by plan; what failed is run again at once."""
     if request.failed_only:
-        return iter([prepare(cells, folder, failed_only=True)])
+        return iter([replace(prepare(cells, folder, failed_only=True), until=goal.until)])
     return plans(cells, folder, suite, goal, fresh=request.fresh)
 
 

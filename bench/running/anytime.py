@@ -119,6 +119,10 @@ class Goal:
             return cls(suite.seeds.first, fill=False, until=until)
         return cls(None if until is None else FEW, fill=True, until=until)
 
+    def cells(self, plan: Plan) -> int:
+        """How many cells may run at the same time in `plan`, the first one, or in those after it."""
+        return len(plan.pending if self.first is None else plan.cells)
+
 
 FEW = 3
 """Replicates of each cell to begin with, where time is limited."""
