@@ -20,7 +20,11 @@ CODE_VERSION = 2
 """Raise it when a change of the code changes results: stored cells of another version are run again."""
 
 
-LATER: Mapping[str, Mapping[str, Any]] = {"training": {"epsilon": 1e-8}, "oscillator": {"precision": "float64"}}
+LATER: Mapping[str, Mapping[str, Any]] = {
+    "training": {"epsilon": 1e-8, "steps": None, "validate_every": None, "schedule": "constant"},
+    "tuning": {"steps": None},
+    "oscillator": {"precision": "float64"},
+}
 """Options that came after cells had been stored, of a section or of a kind of dataset, with their defaults.
 
 At its default such an option is no part of a cell's content, so that stored cells keep their ids.
@@ -141,7 +145,7 @@ class Cell:
             "seed": self.seed,
             "split": self.split.model_dump(),
             "training": _without_later("training", self.training.model_dump()),
-            "tuning": self.tuning.model_dump(exclude={"models"}) if self.tuning else None,
+            "tuning": _without_later("tuning", self.tuning.model_dump(exclude={"models"})) if self.tuning else None,
             "as_published": self.as_published.model_dump(),
             "fresh_data": self.fresh_data,
             "time_limit_s": self.time_limit_s,
@@ -240,6 +244,11 @@ class CellSpec:
     def training(self) -> Mapping[str, Any]:
         """The settings of `Training`."""
         return self._section("training")
+
+    @property
+    def rounds(self) -> int:
+        """Rounds of the training's budget, at most: epochs, or validations where it is in steps."""
+        return Training.model_construct(**self.training).rounds
 
     @property
     def time_limit_s(self) -> float | None:

@@ -6,6 +6,7 @@ Loading is in `bench.suite.load`, expansion in `bench.cells`.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -109,21 +110,47 @@ class SeedPlan(Frozen):
     )
 
 
-class Training(Frozen):
-    """How a member is trained by gradient descent (Adam)."""
+BUDGET = frozenset({"epochs", "steps", "validate_every"})
+"""The keys that say how long a training may be: where one section stands in for another, they go together."""
 
-    epochs: Count = Field(100, description="Passes over the train windows, at most.")
+ROUNDS = 50
+"""Validations in a budget in steps whose `validate_every` is left open."""
+
+
+class Training(Frozen):
+    """How a member is trained by gradient descent (Adam).
+
+    The budget is in epochs or in steps. Training goes in rounds, each of which ends with a validation: a round is an
+    epoch, or `validate_every` steps, which go on in the epoch, and its order, where the round before ended.
+    """
+
+    epochs: Count | None = Field(
+        100, description="Passes over the train windows, at most; none where the budget is in steps."
+    )
+    steps: Count | None = Field(
+        None, description="Steps of the optimiser, each on one batch, at most; null for a budget in epochs."
+    )
+    validate_every: Count | None = Field(
+        None, description="Steps from one validation to the next; null for a fiftieth of steps, or for every epoch."
+    )
     batch_size: Count | Literal["all"] = Field(
         64, description="Windows in one gradient step; all for one step per epoch (full batch)."
     )
     windows_per_epoch: Count | None = Field(
         None, description="Train windows drawn afresh for each epoch, without replacement; null for all of them."
     )
-    learning_rate: float = Field(1e-3, gt=0, description="Adam's step size.")
+    learning_rate: float = Field(1e-3, gt=0, description="Adam's step size; the largest one where it has a schedule.")
+    schedule: Literal["constant", "cosine", "one-cycle"] = Field(
+        "constant",
+        description="Learning rate over the whole budget: constant; falls to 0 as half a cosine; or first rises, and "
+        "then falls to 0.",
+    )
     weight_decay: float = Field(0.0, ge=0, description="L2 penalty, as in torch.optim.Adam.")
     epsilon: float = Field(1e-8, gt=0, le=1, description="Adam's epsilon, torch's by default; Keras's is 1e-7.")
     early_stopping: Count | Off = Field(
-        10, description="Stop after this many epochs without a better validation error; false trains every epoch."
+        10,
+        description="Stop after this many validations (one ends each epoch) without a better error; false spends the "
+        "whole budget.",
     )
     clip_norm: float | None = Field(1.0, gt=0, description="Largest norm of a member's gradient; null for none.")
     loss: Literal["mse", "mae", "huber"] = Field("mse", description="What gradient descent minimises.")
@@ -135,6 +162,52 @@ class Training(Frozen):
         "last",
         description="Targets of a forecast: those after the window, or also the next value at each of its steps.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _steps_take_the_place_of_epochs(cls, content: Any) -> Any:
+        if isinstance(content, dict) and content.get("steps") is not None:
+            return {"epochs": None, **content}
+        return content
+
+    @model_validator(mode="after")
+    def _has_one_budget(self) -> Training:
+        if self.epochs is None and self.steps is None:
+            raise ValueError("expected a budget, epochs or steps, got neither; give one of them")
+        _check_one_unit(self)
+        if self.validate_every is not None and self.steps is None:
+            raise ValueError("validate_every counts steps, and the budget is in epochs; give steps, or leave it out")
+        if self.validate_every is not None and self.steps is not None and self.validate_every > self.steps:
+            raise ValueError(f"expected validate_every ≤ steps, got {self.validate_every} and {self.steps}; lower it")
+        return self
+
+    @property
+    def round_steps(self) -> int | None:
+        """Steps in a round; `None` for those of an epoch."""
+        if self.steps is None:
+            return None
+        return min(self.validate_every or math.ceil(self.steps / ROUNDS), self.steps)
+
+    @property
+    def rounds(self) -> int:
+        """Rounds in the whole budget; the last one may have fewer steps than the others."""
+        if self.steps is None or self.round_steps is None:
+            return self.epochs or 0
+        return math.ceil(self.steps / self.round_steps)
+
+
+def _check_one_unit(budget: Training | Tuning) -> None:
+    """Refuse a budget in both units.
+
+    Raises
+    ------
+    ValueError
+        It is in epochs, and in steps.
+    """
+    if budget.epochs is not None and budget.steps is not None:
+        raise ValueError(
+            f"expected epochs or steps, got both ({budget.epochs} and {budget.steps}); leave one of them out"
+        )
 
 
 class AsPublished(Frozen):
@@ -178,12 +251,23 @@ class Tuning(Frozen):
 
     trials: Count = Field(20, description="Hyperparameter sets to try.")
     batch: Count = Field(8, description="Trials requested and trained together as banks.")
-    epochs: Count | None = Field(None, description="Epochs of one trial, at most; null for the training's epochs.")
+    epochs: Count | None = Field(None, description="Epochs of one trial, at most; null for the training's budget.")
+    steps: Count | None = Field(None, description="Steps of one trial, at most; null for the training's budget.")
     sampler: Literal["tpe", "random"] = Field("tpe", description="How the next trials are chosen.")
     pruner: Literal["hyperband", "median", "none"] = Field("hyperband", description="How poor trials end early.")
     models: Annotated[tuple[Name, ...], Field(min_length=1)] | None = Field(
         None, description="Ids of the models to tune, which may be globs; null for all."
     )
+
+    @model_validator(mode="after")
+    def _has_one_budget(self) -> Tuning:
+        _check_one_unit(self)
+        return self
+
+    def trial(self, training: Training) -> Training:
+        """`training` with the budget of one trial."""
+        own = {"epochs": self.epochs, "steps": self.steps}
+        return training if own == {"epochs": None, "steps": None} else training.model_copy(update=own)
 
 
 Effect = Annotated[float, Field(gt=0, lt=10)] | None

@@ -26,7 +26,7 @@ from bench.protocol.windows import Scaler, Windows
 from bench.registry import lookup
 from bench.running.cell import replicates
 from bench.seeds import generator
-from bench.spec import Split
+from bench.spec import BUDGET, Split
 from bench.store.schema import Status
 from bench.training.fit import Trained, train
 from bench.tuning.candidates import resolve, space
@@ -176,7 +176,8 @@ class Pieces:
         """The cell within the budget."""
         training, budget = self.cell.training, self.budget
         windows = min(training.windows_per_epoch or budget.windows_per_epoch, budget.windows_per_epoch)
-        update = {"epochs": min(training.epochs, budget.epochs), "windows_per_epoch": windows}
+        epochs = min(training.rounds, budget.epochs)
+        update = {**dict.fromkeys(BUDGET), "epochs": epochs, "windows_per_epoch": windows}
         return dataclasses.replace(
             self.cell,
             training=training.model_copy(update=update),
@@ -210,7 +211,7 @@ class Pieces:
         tuning = self.cell.tuning
         if tuning:
             trials = min(tuning.trials, self.budget.trials)
-            update = {"trials": trials, "batch": trials, "epochs": self.small.training.epochs}
+            update = {"trials": trials, "batch": trials, "epochs": self.small.training.epochs, "steps": None}
             tuning = tuning.model_copy(update=update)
         return dataclasses.replace(self.small, tuning=tuning, data_sha256=None)
 

@@ -23,7 +23,8 @@ from bench.errors import InputError
 from bench.models import model_kinds
 from bench.running.anytime import Goal, plans, run_all
 from bench.running.causes import NEW, grouped, shared
-from bench.running.plan import Plan, cpu_count, left_s, only, prepare
+from bench.running.estimates import left_s
+from bench.running.plan import Plan, cpu_count, only, prepare
 from bench.running.resolution import described, resolutions
 from bench.running.runner import Event, Listener, Outcome
 from bench.running.workers import resolved, start

@@ -70,6 +70,13 @@ class Recurrent(nn.Module):
         """Begin from zero: what the last batch ended in is forgotten."""
         self._state: State | None = None
 
+    def select_state(self, members: Tensor) -> None:
+        """Go on with the states of some of the stacked members alone."""
+        if isinstance(self._state, tuple):
+            self._state = self._state[0].index_select(-3, members), self._state[1].index_select(-3, members)
+        elif self._state is not None:
+            self._state = self._state.index_select(-3, members)  # […, K, B, hidden]
+
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[B, T, C]`` to ``[B, H, D]``, or ``[B, T, D]`` at every step; stacked, all with a first ``K``."""
         output: Tensor = self.head(self._states(x))

@@ -105,7 +105,7 @@ def _key(wanted: Wanted) -> tuple[str, str | None]:
 
 
 def _trained(folder: Path) -> dict[str, dict[str, Any]]:
-    """Cell id → the hyperparameters of its replicates that are ok, with the median of their numbers of epochs."""
+    """Cell id → the hyperparameters of its replicates that are ok, with the median of their numbers of rounds."""
     if not (folder / "runs").is_dir():
         return {}
     runs = read(folder, "runs").select(["cell_id", "status", "hyperparameters", "epochs"])
@@ -115,8 +115,8 @@ def _trained(folder: Path) -> dict[str, dict[str, Any]]:
     for row in grouped.to_pylist():
         if row["hyperparameters_first"] and None not in row["epochs_list"]:
             values = json.loads(row["hyperparameters_first"])
-            epochs = median_high(row["epochs_list"])
-            trained[row["cell_id"]] = values | {"epochs": epochs} if epochs else values  # a closed form has none
+            rounds = median_high(row["epochs_list"])
+            trained[row["cell_id"]] = values | {"rounds": rounds} if rounds else values  # a closed form has none
     return trained
 
 
@@ -127,6 +127,8 @@ def _wanted(cell: Cell, preflight: Preflight, trained: Mapping[str, Any] | None)
     kind = lookup(model_kinds(), cell.model.kind, "model")
     values = trained or resolve(kind, cell).values()
     training = Training.model_validate({name: values[name] for name in Training.model_fields.keys() & values})
+    rounds = values.get("rounds", training.rounds)
+    steps = training.steps and min(training.steps, rounds * (training.round_steps or 1))
     known = preflight.outlines[cell.id]
     workload = Workload(
         kind=cell.model.kind,
@@ -135,8 +137,9 @@ def _wanted(cell: Cell, preflight: Preflight, trained: Mapping[str, Any] | None)
         batch_size=known.train if training.batch_size == "all" else training.batch_size,
         train_windows=min(known.train, training.windows_per_epoch or known.train),
         validation_windows=known.validation,
-        epochs=values["epochs"],
+        epochs=rounds,
         members=cell.seeds,
+        steps=steps,
     )
     return Wanted(cell, workload, parameters_from)
 

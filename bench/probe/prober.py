@@ -296,13 +296,17 @@ def derived(workload: Workload, sample: Sample) -> Sample:
     """Seconds of an epoch and of a fit by gradient descent, from those of a step and of predictions.
 
     An epoch is a whole step for every batch of train windows, the last one too, and one prediction of the validation
-    windows; gathering the batches is left out. A fit is all its epochs.
+    windows; gathering the batches is left out. A fit is all its epochs, or all its steps and validations.
     """
     if "step_s" not in sample:
         return {}
     steps = math.ceil(workload.train_windows / workload.batch_size)
-    epoch_s = steps * sample["step_s"] + workload.validation_windows / sample["windows_per_s"]
-    return {"epoch_s": epoch_s, "fit_s": workload.epochs * epoch_s}
+    validation_s = workload.validation_windows / sample["windows_per_s"]
+    fit_steps = workload.epochs * steps if workload.steps is None else workload.steps
+    return {
+        "epoch_s": steps * sample["step_s"] + validation_s,
+        "fit_s": fit_steps * sample["step_s"] + workload.epochs * validation_s,
+    }
 
 
 def _flops(kind: ModelKind, workload: Workload) -> Mapping[str, float]:

@@ -27,9 +27,11 @@ class Workload:
     train_windows, validation_windows
         In one epoch.
     epochs
-        Of one fit.
+        Of one fit; its validations where the budget is in steps.
     members
         In the bank whose speed is measured apart.
+    steps
+        Of one fit where the budget is in steps, else `None`.
     """
 
     kind: str
@@ -40,10 +42,13 @@ class Workload:
     validation_windows: int
     epochs: int
     members: int
+    steps: int | None = None
 
     def to_json(self) -> str:
         """Everything that is measured, as canonical JSON."""
         values = {**asdict(self), "parameters": json.loads(self.parameters), "predict_batch": PREDICT_BATCH}
+        if self.steps is None:
+            del values["steps"]  # as it was before there were such budgets
         return json.dumps(values, sort_keys=True, separators=(",", ":"))
 
     @property

@@ -162,7 +162,10 @@ class _Checks:
     def _course(self) -> Said:
         epochs = self.system.settings.over(self.suite).training.epochs
         for epoch in self.system.published.train_loss:
-            if epoch > epochs:
+            if epochs is None:
+                text = "expected a budget in epochs, which the losses are printed for, got one in steps"
+                yield ("published", "train_loss", str(epoch)), f"train_loss: {text}; set epochs in its settings"
+            elif epoch > epochs:
                 yield (
                     ("published", "train_loss", str(epoch)),
                     f"train_loss: expected an epoch ≤ {epochs}, since it is trained no longer, got {epoch}; raise "

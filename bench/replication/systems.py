@@ -17,7 +17,21 @@ from pydantic import (
     model_validator,
 )
 
-from bench.spec import AsPublished, Count, Entry, Frozen, Name, Off, Product, Settings, Split, Suite, Training, Tuning
+from bench.spec import (
+    BUDGET,
+    AsPublished,
+    Count,
+    Entry,
+    Frozen,
+    Name,
+    Off,
+    Product,
+    Settings,
+    Split,
+    Suite,
+    Training,
+    Tuning,
+)
 
 PUBLISHED = " as published"
 """Ends the id of a model that runs as it was published, with numbers to compare."""
@@ -201,7 +215,9 @@ class Overrides(Frozen):
         for name in self.model_fields_set:
             mine, theirs = getattr(self, name), getattr(settings, name)
             if isinstance(mine, Frozen) and isinstance(theirs, Frozen):
-                mine = type(mine).model_validate({**dict(theirs), **mine.model_dump(exclude_unset=True)})
+                given = mine.model_dump(exclude_unset=True)
+                kept = {key: value for key, value in theirs if not (key in BUDGET and BUDGET & given.keys())}
+                mine = type(mine).model_validate({**kept, **given})
             changes[name] = mine
         return settings.model_copy(update=changes)
 

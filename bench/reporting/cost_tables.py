@@ -3,7 +3,18 @@
 from collections.abc import Callable, Iterable, Sequence
 
 from bench.reporting.costs import ProbedCell, by_machine, of_older_sessions
-from bench.reporting.tabular import LENGTH, NO_TIME, NOT_TUNED, Column, Table, TableEntry, length, measured, nothing
+from bench.reporting.tabular import (
+    EPOCHS,
+    LENGTH,
+    NO_TIME,
+    NOT_TUNED,
+    Column,
+    Table,
+    TableEntry,
+    length,
+    measured,
+    nothing,
+)
 from bench.reporting.values import CellSummary, Model, Summary, TuningSummary
 from bench.stats.aggregates import Median
 from bench.text import NOTHING, count, decimals, mebibytes, number, percent, plural, seconds, setting, significant
@@ -133,7 +144,7 @@ def model_table(summary: Summary, model: Model, *, name: str) -> Table:
         Column("RMSE", summary.words.unit),
         Column("Fit", "one seed, median"),
         Column("Tuning", "all trials"),
-        Column("Epochs", "median"),
+        EPOCHS,
         Column("Parameters", "fitted numbers"),
         Column("Hyperparameters", kind="prose"),
         *([Column("Mattered", "of the trials' variance", kind="text", hint=_MATTERED)] if tunings else []),

@@ -21,7 +21,7 @@ from bench.stats.tuning import budget, importance
 from bench.stats.window_tests import over_window
 
 
-def curves(rows: pa.Table) -> Curves:
+def curves(rows: pa.Table, *, unit: str = "epoch") -> Curves:
     """The curves of one cell from its rows of `bench.store.schema.CURVES`, of which there is at least one."""
     _, seed = np.unique(rows["seed"].to_numpy(), return_inverse=True)
     epochs, place = np.unique(rows["epoch"].to_numpy(), return_inverse=True)
@@ -34,6 +34,7 @@ def curves(rows: pa.Table) -> Curves:
         epoch=epochs.astype(np.float64),
         train=losses[0],
         validation=losses[1],
+        unit=unit,
     )
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import shlex
 from collections import defaultdict
 from collections.abc import Mapping
@@ -196,7 +197,7 @@ def _few_seeds(runs: pa.Table) -> str:
 
 
 _LATE = 0.1
-"""A best epoch among this last part of the epochs says that training ended before learning did."""
+"""A best validation in this last part of the budget says that training ended before learning did."""
 
 _NAMED = 6
 """So many cells are named; the costs show all."""
@@ -207,19 +208,28 @@ LEARNING = ("best_epoch", "validation_mse_scaled", "spec")
 
 
 def still_learning(runs: pa.Table) -> list[CellKey]:
-    """The cells most of whose replicates had their best epoch among the last that they were allowed."""
+    """The cells most of whose replicates had their best validation among the last that they were allowed.
+
+    Where the learning rate falls to nothing by its schedule, the best validation comes last in any case: such cells
+    are not judged.
+    """
     trained = runs.filter(pc.and_(pc.equal(runs["status"], Status.OK), pc.greater(runs["best_epoch"], 0)))
     chosen = trained.filter(pc.is_valid(trained["validation_mse_scaled"]))  # without validation the last is kept
     if not chosen.num_rows:
         return []
     specs = chosen["spec"].combine_chunks().dictionary_encode()
-    allowed = np.array([CellSpec.from_json(text).training["epochs"] for text in specs.dictionary.to_pylist()])
-    epochs = allowed[specs.indices.to_numpy()]
-    late = chosen["best_epoch"].to_numpy() > (1 - _LATE) * epochs
+    allowed = np.array([_allowed(CellSpec.from_json(text)) for text in specs.dictionary.to_pylist()])
+    rounds = allowed[specs.indices.to_numpy()]
+    late = chosen["best_epoch"].to_numpy() > (1 - _LATE) * rounds
     key = [*CellKey.COLUMNS]
     cells = chosen.select(key).append_column("late", pa.array(late.astype(np.float64)))
     shares = cells.group_by(key, use_threads=False).aggregate([("late", "mean")]).to_pylist()
     return sorted(CellKey.of(row) for row in shares if row["late_mean"] > 0.5)
+
+
+def _allowed(spec: CellSpec) -> float:
+    """Rounds of the budget; no number of them is late where the learning rate falls."""
+    return spec.rounds if spec.training.get("schedule", "constant") == "constant" else math.inf
 
 
 def learning_caution(runs: pa.Table) -> str:
@@ -233,8 +243,8 @@ def learning_caution(runs: pa.Table) -> str:
     names = (f"{key.model} on {key.dataset}{length}" for key, length in zip(cells, lengths, strict=True))
     named = listed([*itertools.islice(names, _NAMED), *more])
     return (
-        f"Still learning when training ended: {named}. In most replicates the best epoch is among the last tenth of "
-        "those allowed; more epochs may lower the error."
+        f"Still learning when training ended: {named}. In most replicates the best validation is in the last tenth of "
+        "the budget; a larger one may lower the error."
     )
 
 

@@ -24,7 +24,7 @@ from bench.stats.claims import ClaimOutcome
 from bench.stats.verdicts import Verdict
 from bench.store.grid import Grid, by_cell, grid, own_data
 from bench.store.schema import KEY
-from bench.text import listed, plural
+from bench.text import listed, plural, setting
 
 __all__ = ["summarise"]
 
@@ -283,7 +283,8 @@ class _Sections:
         for cell in cells:
             rows = self.curves.get(cell.cell_id or "")
             if cell.chosen and not cell.deterministic and rows is not None:
-                yield curves(rows)
+                in_steps = dict(cell.hyperparameters).get("steps", setting(None)) != setting(None)
+                yield curves(rows, unit="validation" if in_steps else "epoch")
 
     def _trace(self, chosen: Sequence[Contender]) -> Trace | None:
         """Of the best model that is not persistence itself, which is drawn next to it anyway."""

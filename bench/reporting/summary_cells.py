@@ -12,10 +12,11 @@ import numpy as np
 import pyarrow as pa
 
 from bench.array_types import FloatArray
-from bench.cells import CellKey, CellSpec
+from bench.cells import CellKey
 from bench.reporting.evidence import Losses, skill_in_window
 from bench.reporting.judging import Contender, Judged, shares
 from bench.reporting.values import Bounds, CellSummary, Cost, Estimate, State
+from bench.spec import Training
 from bench.stats.aggregates import learnable_fraction, skill
 from bench.stats.claims import ALPHA
 from bench.stats.looks import Looks
@@ -291,5 +292,5 @@ def _root(estimate: Estimate | None) -> Estimate | None:
 def _hyperparameters(row: Mapping[str, Any], *, deterministic: bool) -> tuple[tuple[str, str], ...]:
     """What the cell was fitted with; a model that draws no random number uses no setting of gradient descent."""
     values: dict[str, Any] = json.loads(row["hyperparameters"] or "{}")
-    unused = set(CellSpec.from_json(row["spec"]).training) - {"scaler"} if deterministic else set()
+    unused = set(Training.model_fields) - {"scaler"} if deterministic else set()
     return tuple((name, setting(value)) for name, value in values.items() if name not in unused)

@@ -8,6 +8,7 @@ from shlex import quote
 from bench.reporting.judging import OTHER_LENGTH
 from bench.reporting.ranking import left_out
 from bench.reporting.tabular import (
+    EPOCHS,
     LENGTH,
     MARKS,
     NO_FLOOR,
@@ -318,7 +319,7 @@ def costs(summary: Summary) -> Table:
         Column("Tuning", "all trials"),
         Column("Peak memory", "process"),
         Column("Parameters"),
-        Column("Epochs", "median"),
+        EPOCHS,
     )
     return Table("costs", "Time, memory and size", columns, tuple(rows))
 

@@ -78,6 +78,7 @@ class Table:
 
 
 LENGTH = Column("Length", "points", hint="Sequence length: the points in an input window.")
+EPOCHS = Column("Epochs", "median", hint="Validations, where the budget is in steps.")
 
 
 def length(cell: CellSummary, mark: str = "") -> TableEntry:

@@ -37,8 +37,8 @@ class Curves:
 
     Parameters
     ----------
-    epoch
-        ``[epochs]``, from 1.
+    epoch, unit
+        ``[epochs]``, from 1; an ``epoch`` each, or a ``validation`` where the budget is in steps.
     train, validation
         ``[seeds, epochs]``; NaN after a replicate has stopped.
     """
@@ -48,6 +48,7 @@ class Curves:
     epoch: FloatArray
     train: FloatArray
     validation: FloatArray
+    unit: str = "epoch"
 
 
 @dataclass(frozen=True, eq=False)

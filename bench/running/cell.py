@@ -149,6 +149,7 @@ def _fit_columns(fit: Fit) -> dict[str, Any]:
         "reason": fit.reason,
         "epochs": fit.epochs,
         "best_epoch": fit.best_epoch,
+        "steps": fit.steps,
         "fit_s": fit.fit_s,
         "validation_mse_scaled": known(fit.validation_mse),
     }

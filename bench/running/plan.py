@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import pyarrow as pa
@@ -20,9 +19,9 @@ from bench.cgroups import cpu_quota
 from bench.data import dataset_kinds
 from bench.data.base import DatasetKind
 from bench.errors import DatasetsError, InputError, described
-from bench.models import model_kinds
 from bench.protocol.prepare import Outline, outline
 from bench.registry import lookup, unknown
+from bench.running.estimates import START_S, Estimator, left_s
 from bench.running.extension import remaining
 from bench.running.plugins import Origins
 from bench.running.rows import Blocked, classified
@@ -193,77 +192,6 @@ def cpu_count() -> int:
     there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = cpu_quota()
     return there if quota is None else max(1, min(there, int(quota)))
-
-
-START_S = 3.0
-"""A worker's first seconds: a fresh interpreter that imports torch."""
-
-_CLOSED_FORM_S = 0.05
-_STEP_S = 5.0e-8
-"""Seconds of one time step of one window through forward and backward pass, in addition to the arithmetic."""
-_FLOP_S = 2.0e-11
-"""Seconds of one floating-point operation of a small network on one core."""
-_GATES = {"rnn": 1, "gru": 3, "lstm": 4}
-_STOPS_AT = 0.6
-"""Early stopping and pruning leave about this part of the epochs."""
-
-
-class Estimator:
-    """Seconds by cell, from a default and from what was observed."""
-
-    def __init__(self) -> None:
-        self._kinds = model_kinds()
-        self._ratios: dict[tuple[object, ...], list[float]] = {}
-
-    def observe(self, cell: Cell, train_windows: int, seconds: float) -> None:
-        """`cell`, or what of it was run, took `seconds`: similar ones are taken to be as much slower or faster."""
-        ratio = seconds / self.default_s(cell, train_windows)
-        for key in self._keys(cell):
-            self._ratios.setdefault(key, []).append(ratio)
-
-    def seconds(self, cell: Cell, train_windows: int) -> float:
-        """About how long `cell` takes."""
-        known = next((self._ratios[key] for key in self._keys(cell) if key in self._ratios), [1.0])
-        return self.default_s(cell, train_windows) * median(known)
-
-    def _keys(self, cell: Cell) -> list[tuple[object, ...]]:
-        """What similar cells share, from the most similar to the least."""
-        dataset, model, kind = cell.dataset.id, cell.model.id, cell.model.kind
-        return [("cell", dataset, model), ("model", model), ("kind", kind), ("all", self._kinds[kind].gradient)]
-
-    def default_s(self, cell: Cell, train_windows: int) -> float:
-        """The estimate before anything is known: windows × steps × passes, at the rates given above."""
-        kind = self._kinds[cell.model.kind]
-        if not kind.gradient:
-            return _CLOSED_FORM_S
-        tuning, epochs = cell.tuning, cell.training.epochs
-        passes = len(cell.replicates) * epochs
-        if tuning and kind.search and not (cell.finished or cell.untuned):
-            passes += tuning.trials * (tuning.epochs or epochs)
-        step_s = _STEP_S + _FLOP_S * _flops_of_a_step(cell.model)
-        return _CLOSED_FORM_S + _STOPS_AT * passes * train_windows * cell.sequence_length * step_s
-
-
-def left_s(cells: Iterable[float], jobs: int) -> float:
-    """Seconds until `jobs` workers have ended cells of these seconds: never less than the longest of them."""
-    each = list(cells)
-    return max([sum(each) / jobs, *each])
-
-
-def rest_s(estimate_s: float, *, took: float) -> float:
-    """About how many more seconds a cell takes that `took` so long: one that passed its estimate is not at its end.
-
-    >>> rest_s(10.0, took=4.0), rest_s(1.0, took=60.0)
-    (6.0, 15.0)
-    """
-    return max(estimate_s - took, took / 4)
-
-
-def _flops_of_a_step(model: Entry) -> float:
-    """Forward and backward pass of a recurrent layer; a model without these parameters is taken for the like."""
-    numbers = {name: value for name, value in model.parameters.items() if isinstance(value, int)}
-    gates = _GATES.get(str(model.parameters.get("cell", model.kind)), 4)
-    return float(12 * gates * numbers.get("layers", 1) * numbers.get("hidden_size", 32) ** 2)
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ import pyarrow as pa
 
 from bench.cells import Cell
 from bench.errors import StoreError, described
+from bench.running.estimates import left_s, rest_s
 from bench.running.extension import extended, stored_study
-from bench.running.plan import Plan, left_s, rest_s
+from bench.running.plan import Plan
 from bench.running.rows import failed
 from bench.running.unfinished import Unfinished
 from bench.running.workers import Engine

@@ -47,7 +47,7 @@ _AT_MOST_1 = (-_LARGEST, 1)
 _RANGES: Mapping[str, tuple[float, float]] = {
     **dict.fromkeys(("sequence_length", "horizon", "epoch", "step"), (1, 2**63 - 1)),
     **dict.fromkeys(("seed", "trial", "repeat", "index", "channel", "epochs", "best_epoch", "threads"), _COUNT),
-    **dict.fromkeys(("peak_memory_bytes", "parameters", "trials", "train_windows", "code_version"), _COUNT),
+    **dict.fromkeys(("steps", "peak_memory_bytes", "parameters", "trials", "train_windows", "code_version"), _COUNT),
     **dict.fromkeys(("validation_points", "test_points"), _COUNT),
     **dict.fromkeys(("fit_s", "predict_s", "tuning_s", "duration_s", "machine_reference_s"), _SECONDS),
     **dict.fromkeys(("rmse", "mae", "rmse_scaled", "error_scale", "log_loss"), _ERROR),

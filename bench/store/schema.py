@@ -90,8 +90,9 @@ RUNS = pa.schema(
         ("log_loss", pa.float64()),
         ("validation_mse_scaled", pa.float64()),
         # Cost of this replicate; fit_s is its share of the bank's time.
-        ("epochs", pa.int32()),
+        ("epochs", pa.int32()),  # rounds, each with a validation at its end: epochs, or where the budget is in steps
         ("best_epoch", pa.int32()),
+        ("steps", pa.int32()),  # of the optimiser
         ("fit_s", pa.float64()),
         ("predict_s", pa.float64()),
         ("tuning_s", pa.float64()),  # of the whole cell
@@ -129,7 +130,7 @@ TRIALS = pa.schema(
         ("epochs", pa.int32()),
         ("parameters", pa.string()),  # JSON
         ("distributions", pa.string()),  # JSON: name → Optuna's distribution
-        ("validation_curve", pa.list_(pa.float64())),  # by epoch
+        ("validation_curve", pa.list_(pa.float64())),  # by round
         ("duration_s", pa.float64()),  # its share of the bank's time
     ],
     metadata=_METADATA,
@@ -139,8 +140,8 @@ CURVES = pa.schema(
     [
         *_KEY,
         ("seed", pa.int32()),
-        ("epoch", pa.int32()),  # from 1
-        ("train_loss", pa.float64()),  # the training loss, scaled units, mean over the epoch's steps
+        ("epoch", pa.int32()),  # the round, from 1
+        ("train_loss", pa.float64()),  # the training loss, scaled units, mean over the round's steps
         ("validation_mse_scaled", pa.float64()),
     ],
     metadata=_METADATA,
@@ -207,7 +208,7 @@ ALL: Mapping[str, pa.Schema] = {**SCHEMAS, TableName.PROBES: PROBES}
 
 ADDED: Mapping[str, frozenset[str]] = {
     TableName.RUNS: frozenset(
-        {"bank", "departures", "linear_floor_mse", "accuracy", "log_loss", "data_notes", "untuned"}
+        {"bank", "departures", "linear_floor_mse", "accuracy", "log_loss", "data_notes", "steps", "untuned"}
     ),
 }
 """Columns that came later within `VERSION`: parts without them are read, as nulls. Name here what is added."""

@@ -1,6 +1,7 @@
 """The weights of a bank in one buffer, and Adam over them: one pass for all members.
 
-The parameters of a module are views of the buffer. Each member has its own learning rate, weight decay and clipping.
+The parameters of a module are views of the buffer. Each member has its own learning rate, weight decay and clipping;
+all follow one schedule of the learning rate.
 
 Kingma & Ba, "Adam: a method for stochastic optimization", 2015, with the L2 penalty and the defaults of
 `torch.optim.Adam`, after the clipping of `torch.nn.utils.clip_grad_norm_`.
@@ -10,11 +11,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
 
 
 class Stacked:
@@ -76,6 +79,54 @@ class Rates(NamedTuple):
     clip_norm: Tensor
 
 
+RISE, FIRST, LAST = 0.3, 1 / 25, 1 / 25e4  # torch.optim.lr_scheduler.OneCycleLR
+
+
+class Schedule(NamedTuple):
+    """The learning rate over the steps of a whole training.
+
+    Parameters
+    ----------
+    name
+        ``cosine`` is torch's `CosineAnnealingLR` to 0, without restarts (Loshchilov & Hutter, "SGDR: stochastic
+        gradient descent with warm restarts", 2017, equation 5). ``one-cycle`` is torch's `OneCycleLR` (Smith & Topin,
+        "Super-convergence: very fast training of neural networks using large learning rates", 2019) with
+        ``cycle_momentum=False``: the momentum stays.
+    steps
+        Of the whole training.
+    """
+
+    name: Literal["constant", "cosine", "one-cycle"] = "constant"
+    steps: int = 1
+
+    def factor(self, step: int) -> float:
+        """What the learning rate is multiplied by in step number `step`, from 0."""
+        if self.name == "cosine":
+            return _annealed(1.0, 0.0, step / self.steps)
+        if self.name == "one-cycle":
+            top, end = RISE * self.steps - 1, self.steps - 1
+            if step <= top:
+                return _annealed(FIRST, 1.0, step / top)
+            return _annealed(1.0, LAST, (step - top) / (end - top))
+        return 1.0
+
+    def of_torch(self, optimiser: Optimizer) -> LRScheduler | None:
+        """The same by torch, for an optimiser of its own; `None` where the rate is constant."""
+        if self.name == "cosine":
+            return CosineAnnealingLR(optimiser, self.steps)
+        if self.name == "one-cycle":
+            return OneCycleLR(optimiser, optimiser.defaults["lr"], total_steps=self.steps, cycle_momentum=False)
+        return None
+
+
+CONSTANT = Schedule()
+
+
+def _annealed(start: float, end: float, share: float) -> float:
+    """From `start` to `end` as half a cosine."""
+    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
+
+
 class Adam:
     """The optimiser of a bank.
 
@@ -87,12 +138,15 @@ class Adam:
         Of the K members, in the weights' dtype and on their device.
     epsilon
         What is added to the root of the corrected second moment, for all members.
+    schedule
+        Of the learning rates, for all members.
     """
 
-    def __init__(self, weights: Stacked, rates: Rates, *, epsilon: float = 1e-8) -> None:
+    def __init__(self, weights: Stacked, rates: Rates, *, epsilon: float = 1e-8, schedule: Schedule = CONSTANT) -> None:
         self.weights = weights
         self.rates = rates
         self.epsilon = epsilon
+        self.schedule = schedule
         self.steps = 0
         self.first = torch.zeros_like(weights.flat)
         self.second = torch.zeros_like(weights.flat)
@@ -104,10 +158,15 @@ class Adam:
         update = _update_compiled if flat.device.type == "cpu" else _update
         update(self, flat)
 
+    @property
+    def learning_rate(self) -> Tensor:
+        """Of each member in the last step, ``[K]``."""
+        return self.rates.learning_rate * self.schedule.factor(self.steps - 1)
+
     def rows(self, members: Tensor) -> Adam:
         """The optimiser of some of the members, over a copy of their weights."""
         rates = Rates(*(rate[members] for rate in self.rates))
-        other = Adam(self.weights.rows(members), rates, epsilon=self.epsilon)
+        other = Adam(self.weights.rows(members), rates, epsilon=self.epsilon, schedule=self.schedule)
         other.steps = self.steps
         shapes = self.weights.shapes
         other.first = Stacked(self.first, shapes).rows(members).flat
@@ -121,7 +180,7 @@ def _update(adam: Adam, gradient: Tensor) -> None:
     gradient += adam.weights.flat * _spread(adam, adam.rates.weight_decay)
     adam.first.lerp_(gradient, 1 - BETA1)
     adam.second.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
-    rate = _spread(adam, adam.rates.learning_rate) / (1 - BETA1**adam.steps)
+    rate = _spread(adam, adam.learning_rate) / (1 - BETA1**adam.steps)
     root = adam.second.sqrt() / math.sqrt(1 - BETA2**adam.steps)
     adam.weights.flat.sub_(rate * adam.first / (root + adam.epsilon))
 
@@ -143,6 +202,6 @@ def _update_compiled(adam: Adam, gradient: Tensor) -> None:
     from bench.training.adam_compiled import Flat, update
 
     arrays = Flat(*(tensor.numpy() for tensor in (adam.weights.flat, gradient, adam.first, adam.second)))
-    learning_rate, weight_decay, clip_norm = (rate.numpy() for rate in adam.rates)
+    rates = adam.learning_rate.numpy(), adam.rates.weight_decay.numpy(), adam.rates.clip_norm.numpy()
     corrections = 1 - BETA1**adam.steps, math.sqrt(1 - BETA2**adam.steps)
-    update(arrays, adam.weights.sizes, (learning_rate, weight_decay, clip_norm), corrections, adam.epsilon)
+    update(arrays, adam.weights.sizes, rates, corrections, adam.epsilon)

@@ -16,7 +16,8 @@ from bench.errors import DataError, OutOfTime
 from bench.models.base import ModelKind, Shape
 from bench.protocol.windows import Examples, TrainingData, Windows
 from bench.spec import Training
-from bench.training.batches import Epochs, OnDevice, Tensors, in_order, targets_ahead
+from bench.training.adam import CONSTANT, Schedule
+from bench.training.batches import Batches, Epochs, OnDevice, Tensors, in_order, targets_ahead
 from bench.training.members import Member
 from bench.training.steppers import (
     Fused,
@@ -110,11 +111,15 @@ class Bank:
         self._train = self._data.tensors(data.train, targets_ahead(shape, data.as_published))
         self._validation = None if data.validation is None else self._data.tensors(data.validation)
         self.validation_chooses = data.as_published.validation == "chooses"
-        self._orders = [member.generator("order") for member in members]
-        self._epochs = _epochs(data, self.settings, modules[0])
+        orders = [member.generator("order") for member in members]
+        self._batches = Batches(_epochs(data, self.settings, modules[0]), orders)
+        per_epoch = self._batches.per_epoch
+        self.steps, self.round_steps = 0, self.settings.round_steps or per_epoch
+        self.budget = self.settings.steps or self.settings.rounds * per_epoch
         self.parameter_count = sum(weight.numel() for weight in modules[0].parameters() if weight.requires_grad)
         self.teacher_forced_prediction = forces_prediction(modules[0])
-        self.stepper = _stepper(modules, shape, members, device=self._device)
+        schedule = Schedule(self.settings.schedule, self.budget)
+        self.stepper = _stepper(modules, shape, members, device=self._device, schedule=schedule)
 
     @property
     def how(self) -> str:
@@ -124,8 +129,8 @@ class Bank:
     def __len__(self) -> int:
         return len(self.members)
 
-    def train_epoch(self, live: Sequence[int]) -> FloatArray:
-        """One pass of the `live` members over their train examples: mean training loss of each, ``[L]``.
+    def train_round(self, live: Sequence[int]) -> FloatArray:
+        """One round of the `live` members, of no more steps than are left: mean training loss of each, ``[L]``.
 
         Raises
         ------
@@ -133,15 +138,17 @@ class Bank:
             The deadline passed.
         """
         self.stepper.select(live)
-        self.stepper.reset_state()
-        order = np.stack([self._epochs.order(self._orders[k]) for k in live])  # [L, examples]
         total = torch.zeros(len(live), dtype=torch.float64, device=self._device)
         seen = 0
-        for which in self._epochs.batches(order):  # [L, B]
+        for _ in range(min(self.round_steps, self.budget - self.steps)):
             if work_s() > self.deadline:
                 raise OutOfTime("the cell's time limit passed while training")
+            if self._batches.begin_an_epoch:
+                self.stepper.reset_state()
+            which = self._batches.take(live)  # [L, B]
             total += self.stepper.step(*self._train.batch(which)) * which.shape[1]
             seen += which.shape[1]
+            self.steps += 1
         return np.asarray((total / seen).cpu())
 
     def validate(self) -> FloatArray | None:
@@ -232,13 +239,20 @@ def initialised(kind: ModelKind, shape: Shape, member: Member) -> nn.Module:
     return module
 
 
-def _stepper(modules: Sequence[nn.Module], shape: Shape, members: Sequence[Member], *, device: torch.device) -> Stepper:
+def _stepper(
+    modules: Sequence[nn.Module],
+    shape: Shape,
+    members: Sequence[Member],
+    *,
+    device: torch.device,
+    schedule: Schedule = CONSTANT,
+) -> Stepper:
     loss = loss_of(shape, members[0].training)
     reason = why_not(modules[0], shape)
     if reason is None:
-        return Fused(modules, members, device, loss=loss)
+        return Fused(modules, members, device, loss=loss, schedule=schedule)
     _say_once(type(modules[0]).__name__, reason)
-    return Looped(modules, members, device, loss=loss)
+    return Looped(modules, members, device, loss=loss, schedule=schedule)
 
 
 @functools.cache

@@ -1,6 +1,7 @@
 """Batches gathered from tensors by index: windows themselves are never stored."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -135,7 +136,7 @@ class Epochs:
         """The numbers of the examples of one epoch, batch after batch; at most `windows_per_epoch` of them."""
         if self._stride is not None:
             return self._streams(self._stride)
-        limit = self._count if self._limit is None else min(self._limit, self._count)
+        limit = self._examples
         if self._in_order:
             return np.arange(limit)
         if limit == self._count:
@@ -144,19 +145,71 @@ class Epochs:
 
     def _streams(self, stride: int) -> NDArray[np.int64]:
         """Windows that lie end to end, dealt to the rows of the batches in runs of equal length."""
+        rows, batches = self._grid(stride)
+        return (np.arange(rows)[None, :] * batches + np.arange(batches)[:, None]).reshape(-1) * stride
+
+    def _grid(self, stride: int) -> tuple[int, int]:
+        """Rows of a batch whose windows lie end to end, and batches."""
         windows = -(-self._count // stride)
         rows = min(self.size, windows)
-        batches = windows // rows
-        return (np.arange(rows)[None, :] * batches + np.arange(batches)[:, None]).reshape(-1) * stride
+        return rows, windows // rows
+
+    @property
+    def _examples(self) -> int:
+        """In one epoch."""
+        if self._stride is not None:
+            return math.prod(self._grid(self._stride))
+        return self._count if self._limit is None else min(self._limit, self._count)
 
     @property
     def size(self) -> int:
         """Examples in a batch."""
         return self._count if self._size == "all" else min(self._size, self._count)
 
+    @property
+    def cuts(self) -> list[slice]:
+        """The batches of an epoch, as parts of its order."""
+        count = self._examples
+        cuts = [slice(start, min(start + self.size, count)) for start in range(0, count, self.size)]
+        return cuts[:-1] if self._drops and len(cuts) > 1 and count % self.size else cuts
+
     def batches(self, order: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
         """Cut ``order`` ``[L, examples]`` into batches ``[L, B]``."""
-        for start in range(0, order.shape[1], self.size):
-            which = order[:, start : start + self.size]
-            if not (self._drops and start > 0 and which.shape[1] < self.size):
-                yield which
+        for cut in self.cuts:
+            yield order[:, cut]
+
+
+class Batches:
+    """The batches of members that are trained together, epoch after epoch, each member in an order of its own.
+
+    Parameters
+    ----------
+    epochs
+        Over the train examples.
+    generators
+        Of the order of each member.
+    """
+
+    def __init__(self, epochs: Epochs, generators: Sequence[np.random.Generator]) -> None:
+        self._epochs, self._generators = epochs, generators
+        self._orders: dict[int, NDArray[np.int64]] = {}
+        self._cuts = epochs.cuts
+        self._next = 0
+
+    @property
+    def per_epoch(self) -> int:
+        """Batches of an epoch."""
+        return len(self._cuts)
+
+    @property
+    def begin_an_epoch(self) -> bool:
+        """Whether the next batch is the first of an epoch."""
+        return self._next == 0
+
+    def take(self, live: Sequence[int]) -> NDArray[np.int64]:
+        """The next batch of the `live` members, ``[L, B]``: one that left before has no batch any more."""
+        if self.begin_an_epoch:
+            self._orders = {k: self._epochs.order(self._generators[k]) for k in live}
+        cut = self._cuts[self._next]
+        self._next = (self._next + 1) % self.per_epoch
+        return np.stack([self._orders[k][cut] for k in live])

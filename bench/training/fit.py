@@ -26,8 +26,9 @@ def fit(bank: Bank, *, observer: Observer = never_stop) -> list[Fit]:
 
     Where validation does not choose, as in some published systems, the last weights are kept.
 
-    A member ends when it has trained its epochs, has gone `early_stopping` epochs without a better validation
-    error, has diverged, or the `observer` says so; the others go on.
+    Training goes in rounds, each with a validation at its end: an epoch, or so many steps. A member ends when it has
+    spent its budget, has gone `early_stopping` rounds without a better validation error, has diverged, or the
+    `observer` says so; the others go on.
 
     Raises
     ------
@@ -36,16 +37,17 @@ def fit(bank: Bank, *, observer: Observer = never_stop) -> list[Fit]:
     """
     fits = [Fit() for _ in range(len(bank))]
     live = list(range(len(bank)))
-    for epoch in range(1, bank.settings.epochs + 1):
+    for number in range(1, bank.settings.rounds + 1):
         started = work_s()
-        losses = bank.train_epoch(live)
+        losses = bank.train_round(live)
         validation_errors = bank.validate()
         errors = [None] * len(live) if validation_errors is None else validation_errors.tolist()
         share_s = (work_s() - started) / len(live)
         for k, loss, error in zip(live, losses, errors, strict=True):
             fits[k].fit_s += share_s
-            _record(fits[k], epoch, float(loss), error, chooses=bank.validation_chooses)
-        if better := [k for k in live if fits[k].best_epoch == epoch]:
+            fits[k].steps = bank.steps
+            _record(fits[k], number, float(loss), error, chooses=bank.validation_chooses)
+        if better := [k for k in live if fits[k].best_epoch == number]:
             bank.keep(better)
         live = [k for k in live if _goes_on(k, fits[k], bank.settings, observer)]
         if not live:
@@ -54,17 +56,17 @@ def fit(bank: Bank, *, observer: Observer = never_stop) -> list[Fit]:
     return fits
 
 
-def _record(fit: Fit, epoch: int, loss: float, error: float | None, *, chooses: bool) -> None:
-    fit.epochs = epoch
+def _record(fit: Fit, number: int, loss: float, error: float | None, *, chooses: bool) -> None:
+    fit.epochs = number
     fit.train_losses.append(loss)
     fit.validation_mses.append(math.nan if error is None else error)
     if not all(math.isfinite(value) for value in (loss, error) if value is not None):
         fit.status = Status.DIVERGED
         came = "" if error is None else f", validation error {error:g}"
-        fit.reason = f"diverged in epoch {epoch}: training loss {loss:g}{came}; {ADVICE[Status.DIVERGED]}"
+        fit.reason = f"diverged by step {fit.steps}: training loss {loss:g}{came}; {ADVICE[Status.DIVERGED]}"
     elif not chooses or (error is not None and error < fit.validation_mse):
         fit.validation_mse = math.inf if error is None else error
-        fit.best_epoch = epoch
+        fit.best_epoch = number
 
 
 def _goes_on(k: int, fit: Fit, settings: Training, observer: Observer) -> bool:
@@ -73,7 +75,7 @@ def _goes_on(k: int, fit: Fit, settings: Training, observer: Observer) -> bool:
     stop = observer(k, fit.epochs, fit.validation_mses[-1])
     patience = settings.early_stopping
     out_of_patience = patience is not False and fit.epochs - fit.best_epoch >= patience
-    done = out_of_patience or fit.epochs == settings.epochs
+    done = out_of_patience or fit.epochs == settings.rounds
     fit.pruned = stop and not done  # who has finished is not pruned
     return not (done or stop)
 
@@ -140,7 +142,7 @@ def train(
 
 
 def _shifted(observer: Observer, first: int) -> Observer:
-    return lambda k, epoch, validation_mse: observer(first + k, epoch, validation_mse)
+    return lambda k, number, validation_mse: observer(first + k, number, validation_mse)
 
 
 def _closed_form(kind: ModelKind, shape: Shape, members: Sequence[Member], data: TrainingData) -> Trained:

@@ -46,11 +46,14 @@ class Fit:
     status, reason
         `ok` or `diverged`, and why.
     epochs, best_epoch
-        Epochs trained, and the one (from 1) whose weights were kept; 0 for closed forms.
+        Rounds trained, and the one (from 1) whose weights were kept; 0 for closed forms. A round is an epoch, or the
+        steps from one validation to the next where the budget is in steps.
+    steps
+        Steps of the optimiser.
     validation_mse
         Mean squared error over all validation targets with the kept weights, in scaled units.
     train_losses, validation_mses
-        By epoch.
+        By round.
     pruned
         Whether an observer ended it early.
     fit_s
@@ -61,6 +64,7 @@ class Fit:
     reason: str | None = None
     epochs: int = 0
     best_epoch: int = 0
+    steps: int = 0
     validation_mse: float = float("inf")
     train_losses: list[float] = field(default_factory=list)
     validation_mses: list[float] = field(default_factory=list)
@@ -69,10 +73,11 @@ class Fit:
 
 
 Observer = Callable[[int, int, float], bool]
-"""``observer(member, epoch, validation_mse) -> stop``: called once per live member and epoch; true ends the member."""
+"""``observer(member, number, validation_mse) -> stop``: called once per live member and round, with the number of the
+round, from 1; true ends the member."""
 
 
-def never_stop(_member: int, _epoch: int, _validation_mse: float) -> bool:
+def never_stop(_member: int, _number: int, _validation_mse: float) -> bool:
     """The observer that lets every member train on."""
     return False
 

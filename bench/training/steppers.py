@@ -22,7 +22,7 @@ from bench.kernels.dispatch import LOSSES, compiled
 from bench.kernels.modules import Layers
 from bench.models.base import Shape
 from bench.spec import Training
-from bench.training.adam import Adam, Rates, Stacked
+from bench.training.adam import CONSTANT, Adam, Rates, Schedule, Stacked
 from bench.training.members import Member
 
 CROSS_ENTROPY = "cross-entropy"
@@ -102,12 +102,19 @@ class Looped:
     how = "one by one"
 
     def __init__(
-        self, modules: Sequence[nn.Module], members: Sequence[Member], device: torch.device, *, loss: str | None = None
+        self,
+        modules: Sequence[nn.Module],
+        members: Sequence[Member],
+        device: torch.device,
+        *,
+        loss: str | None = None,
+        schedule: Schedule = CONSTANT,
     ) -> None:
         self.members = tuple(members)
         self._loss = loss or members[0].training.loss
         self.modules = [module.to(device) for module in modules]
         self.optimisers = [_adam(module, member) for module, member in zip(self.modules, members, strict=True)]
+        self.schedulers = [schedule.of_torch(optimiser) for optimiser in self.optimisers]
         self.best = [deepcopy(module.state_dict()) for module in self.modules]
         self.live = list(range(len(members)))
         self.device = device
@@ -131,6 +138,8 @@ class Looped:
         if training.clip_norm is not None:
             nn.utils.clip_grad_norm_(module.parameters(), training.clip_norm)
         self.optimisers[k].step()
+        if scheduler := self.schedulers[k]:
+            scheduler.step()
         return loss.detach()
 
     @torch.inference_mode()
@@ -191,10 +200,17 @@ class Fused:
     """`Stepper` over stacked weights."""
 
     def __init__(
-        self, modules: Sequence[nn.Module], members: Sequence[Member], device: torch.device, *, loss: str | None = None
+        self,
+        modules: Sequence[nn.Module],
+        members: Sequence[Member],
+        device: torch.device,
+        *,
+        loss: str | None = None,
+        schedule: Schedule = CONSTANT,
     ) -> None:
         self.members = tuple(members)
         self._loss = loss or members[0].training.loss
+        self._schedule = schedule
         self.module = modules[0].to(device)
         self.device = device
         stackable = getattr(self.module, "stackable", False)
@@ -209,7 +225,10 @@ class Fused:
     def select(self, live: Sequence[int]) -> None:
         """Go on with these members alone."""
         if list(live) != self.live:
-            self.adam = self.adam.rows(self._index([self.live.index(k) for k in live]))
+            rows = self._index([self.live.index(k) for k in live])
+            self.adam = self.adam.rows(rows)
+            if carries_state(self.module):
+                self.module.select_state(rows)  # type: ignore[operator]
             self.live = list(live)
             self._bind()
 
@@ -255,7 +274,7 @@ class Fused:
     def _new_adam(self) -> Adam:
         """Over a copy of the best weights of all members."""
         weights, rates = self.best.to(self.device), _rates(self.members, self.device)
-        return Adam(weights, rates, epsilon=self.members[0].training.epsilon)
+        return Adam(weights, rates, epsilon=self.members[0].training.epsilon, schedule=self._schedule)
 
     def _bind(self) -> None:
         """Let the module compute with the stacked weights of the live members, and with their dropout streams."""

@@ -174,9 +174,9 @@ def _fit_trials(
     for positions in group(members):
         bank = [members[position] for position in positions]
 
-        def prune(k: int, epoch: int, validation_mse: float, positions: list[int] = positions) -> bool:
+        def prune(k: int, number: int, validation_mse: float, positions: list[int] = positions) -> bool:
             trial = trials[positions[k]]
-            trial.report(validation_mse, epoch)
+            trial.report(validation_mse, number)
             return trial.should_prune()
 
         trained = train(kind, bank, data, device=device, deadline=deadline, observer=prune)
@@ -186,8 +186,7 @@ def _fit_trials(
 
 def _member(kind: ModelKind, cell: Cell, trial: Trial) -> Member:
     candidate = resolve(kind, cell, trial.params)
-    epochs = cell.tuning.epochs if cell.tuning else None
-    training = candidate.training.model_copy(update={"epochs": epochs} if epochs else {})
+    training = cell.tuning.trial(candidate.training) if cell.tuning else candidate.training
     return Member(candidate.parameters, training, cell.seed, ("trial", trial.number))
 
 
@@ -220,11 +219,11 @@ def _sampler(cell: Cell, settings: Tuning) -> optuna.samplers.BaseSampler:
 
 
 def _pruner(cell: Cell, settings: Tuning) -> optuna.pruners.BasePruner:
-    epochs = settings.epochs or cell.training.epochs
+    rounds = settings.trial(cell.training).rounds
     if settings.pruner == "hyperband":
-        return optuna.pruners.HyperbandPruner(min_resource=1, max_resource=epochs, reduction_factor=3)
+        return optuna.pruners.HyperbandPruner(min_resource=1, max_resource=rounds, reduction_factor=3)
     if settings.pruner == "median":
-        return optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=max(1, epochs // 10))
+        return optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=max(1, rounds // 10))
     return optuna.pruners.NopPruner()
 
 

@@ -31,7 +31,7 @@ def parts() -> str:
         sys.exit(str(error))
     lines = ["| what | ms | reference | its ms | ratio |", "|---|---|---|---|---|"]
     lines += [_line(pair) for pair in found]
-    return "\n".join([_machine(), "", *lines])
+    return "\n".join([machine(), "", *lines])
 
 
 def shapes() -> str:
@@ -74,7 +74,7 @@ def _ms(seconds: float) -> str:
     return f"{1e3 * seconds:.{2 if seconds < 0.1 else 0}f}"
 
 
-def _machine() -> str:
+def machine() -> str:
     from bench.store.environment import environment
 
     found = environment("cpu")

@@ -24,6 +24,7 @@ from bench.models import MODELS, recurrent
 from bench.running.cell import run_cell
 from bench.suite.load import load
 from bench.training import bank
+from bench.training.adam import Schedule
 from bench.training.steppers import Looped
 
 SUITE = """
@@ -62,8 +63,10 @@ def one_by_one(cell: Cell) -> Any:
     """The rows of a cell whose members are stepped one by one."""
     layers = {"rnn": torch_layers(nn.RNN), "lstm": torch_layers(nn.LSTM), "gru": torch_layers(nn.GRU)}
 
-    def stepper(modules: Sequence[nn.Module], _shape: object, members: Any, *, device: torch.device) -> Looped:
-        return Looped(modules, members, device)
+    def stepper(
+        modules: Sequence[nn.Module], _shape: object, members: Any, *, device: torch.device, schedule: Schedule
+    ) -> Looped:
+        return Looped(modules, members, device, schedule=schedule)
 
     with mock.patch.object(recurrent, "LAYERS", layers), mock.patch.object(bank, "_stepper", stepper):
         return run_cell(cell)

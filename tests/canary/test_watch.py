@@ -89,7 +89,7 @@ def test_what_diverges_could_not_be_checked(pieces: Callable[..., Pieces]) -> No
     wild = pieces(model="rnn", training=Training(epochs=3, learning_rate=1e30, clip_norm=None))
     verdict, words = said("causality", wild)
     assert verdict is CheckVerdict.COULD_NOT_RUN
-    assert words.startswith("diverged in epoch")
+    assert words.startswith("diverged by step ")
     assert "lower learning_rate" in words
 
 

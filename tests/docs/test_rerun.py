@@ -77,6 +77,19 @@ CELLS = {
         as_published=AsPublished(split="apart", windows="minus-one", validation="none"),
     ),
     "protocol, lstm": lambda: cell("noisy-sine", "lstm"),
+    "a budget in steps, one-cycle": lambda: cell(
+        "noisy-sine",
+        "gru",
+        training=Training(
+            steps=57, validate_every=9, schedule="one-cycle", learning_rate=0.01, batch_size=32, early_stopping=False
+        ),
+    ),
+    "a budget in steps, cosine, in order": lambda: cell(
+        "sine",
+        data=SINE,
+        training=Training(steps=60, schedule="cosine", learning_rate=0.01, batch_size=64, early_stopping=False),
+        as_published=AsPublished(validation="watched", order="in-order"),
+    ),
     "protocol, gru": lambda: cell("sine", "gru", data=SINE, training=FULL.model_copy(update={"clip_norm": 1.0})),
 }
 

@@ -75,6 +75,24 @@ def test_a_stored_cell_is_probed_as_its_replicates_were_trained(tmp_path: Path) 
     assert (wanted.workload.batch_size, wanted.workload.train_windows, wanted.workload.epochs) == (32, 50, 9)
 
 
+@pytest.mark.parametrize(
+    ("rounds", "steps"), [(None, 70), (2, 40), (4, 70)], ids=["of the suite", "stopped early", "to the end"]
+)
+def test_a_budget_in_steps_is_probed_as_so_many_steps(tmp_path: Path, rounds: int | None, steps: int) -> None:
+    in_steps = replace(a_cell(), training=Training(batch_size=16, steps=70, validate_every=20))
+    if rounds:
+        (cell,) = Preflight().identify([in_steps])
+        rows = failed_cell(cell, Status.DIVERGED, "")
+        values = json.dumps({"hidden_size": 5, **cell.training.model_dump()})
+        known = {"hyperparameters": values, "epochs": rounds, "status": "ok", "mse": 1.0, "rmse": 1.0}
+        runs = [{**row, **known} for row in rows["runs"].to_pylist()]
+        with writing(tmp_path) as writer:
+            writer.put({**rows, "runs": table("runs", runs)})
+    work = only(in_steps, tmp_path).workload
+    assert work is not None
+    assert (work.epochs, work.steps) == (rounds or 4, steps)
+
+
 def test_a_stored_closed_form_has_no_epochs_to_take_over(tmp_path: Path) -> None:
     cell = a_cell("linear-ar")
     (known,) = Preflight().identify([cell])

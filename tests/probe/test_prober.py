@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
@@ -66,6 +67,10 @@ def test_an_epoch_is_its_steps_and_its_validation_and_a_fit_is_its_epochs() -> N
     sample = {"step_s": 0.5, "windows_per_s": 20.0}
     assert derived(workload("rnn"), sample) == {"epoch_s": 7 * 0.5 + 10 / 20, "fit_s": 3 * (7 * 0.5 + 10 / 20)}
     assert derived(workload("mean"), {"windows_per_s": 20.0}) == {}
+    in_steps = dataclasses.replace(workload("rnn"), steps=12)  # with three validations
+    assert derived(in_steps, sample) == {"epoch_s": 7 * 0.5 + 10 / 20, "fit_s": 12 * 0.5 + 3 * 10 / 20}
+    assert json.loads(in_steps.to_json()) == {**json.loads(workload("rnn").to_json()), "steps": 12}
+    assert "steps" not in json.loads(workload("rnn").to_json()), "stored probes of such a budget stay comparable"
 
 
 def test_a_step_is_that_of_adam_on_the_mean_squared_error() -> None:

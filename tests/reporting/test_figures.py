@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -166,3 +167,12 @@ def test_a_run_without_validation_is_described_by_its_training_loss(
     loss = curves["train_loss"].to_pylist()[-1]
     assert f"lstm stops after 40 epochs, its last training loss is {number(loss)}" in picture.svg
     assert "nan" not in picture.svg
+
+
+def test_curves_of_a_budget_in_steps_are_by_validation(fake: Fake, summary: Callable[[Rows], Summary]) -> None:
+    chosen = json.dumps({"hidden_size": 32, "epochs": None, "steps": 800})
+    rows = fake(datasets=["gbm"], models=["persistence", "lstm"], lengths=(10,), common={"hyperparameters": chosen})
+    (picture,) = (each for each in draw(summary(rows)) if each.name.startswith("curves"))
+    assert "lstm stops after 40 validations, its best validation loss is" in picture.svg
+    assert ">validation<" in picture.svg
+    assert ">epoch<" not in picture.svg

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -229,14 +230,33 @@ def test_models_that_were_still_learning_at_the_last_epoch_are_named(fake: Fake,
 
     rows = edited(fake(datasets=["noisy-sine"], lengths=(10,)), change)
     said = (
-        "Still learning when training ended: lstm on noisy-sine. In most replicates the best epoch is among the "
-        "last tenth of those allowed; more epochs may lower the error."
+        "Still learning when training ended: lstm on noisy-sine. In most replicates the best validation is in the "
+        "last tenth of the budget; a larger one may lower the error."
     )
     assert (said in summary(rows).cautions) == named
     ids = sorted(set(rows["runs"]["cell_id"].to_pylist()))
     assert results_table(rows["runs"].select(COLUMNS), ids).endswith(f"\n\n{said}") == named
     kept_last = edited(rows, lambda row: {"validation_mse_scaled": None})
     assert not any("Still learning" in caution for caution in summary(kept_last).cautions), "the last epoch is kept"
+
+
+@pytest.mark.parametrize(
+    ("training", "named"),
+    [
+        ({"epochs": 40}, True),
+        ({"epochs": 60}, False),
+        ({"epochs": None, "steps": 200, "validate_every": 5}, True),  # 40 validations
+        ({"epochs": None, "steps": 200}, False),  # 50 of them
+        ({"epochs": 40, "schedule": "cosine"}, False),
+    ],
+)
+def test_what_is_late_is_counted_in_the_budgets_own_rounds(fake: Fake, training: dict[str, Any], named: bool) -> None:
+    def change(row: dict[str, Any]) -> dict[str, Any]:
+        spec = json.loads(row["spec"])
+        return {"best_epoch": 37, "spec": json.dumps({**spec, "training": training})} if row["model"] == "lstm" else {}
+
+    found = summary(edited(fake(datasets=["noisy-sine"], lengths=(10,)), change))
+    assert any("Still learning" in caution for caution in found.cautions) == named
 
 
 def test_horizons_of_one_dataset_count_as_one(fake: Fake) -> None:

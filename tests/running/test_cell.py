@@ -109,6 +109,21 @@ class TestNumbers:
         curves = rows_of(make(), "curves")
         assert [(row["seed"], row["epoch"]) for row in curves] == [(0, 1), (0, 2), (1, 1), (1, 2)]
 
+    def test_a_budget_in_steps_has_a_row_of_curves_for_each_validation(self):
+        cell = make(training=Training(steps=25, validate_every=10), tuning=Tuning(trials=2, batch=2, steps=8))
+        rows = run_cell(cell)
+        assert [(run["steps"], run["epochs"]) for run in rows["runs"].to_pylist()] == [(25, 3), (25, 3)]
+        assert [(row["seed"], row["epoch"]) for row in rows["curves"].to_pylist()] == [
+            (seed, number) for seed in (0, 1) for number in (1, 2, 3)
+        ]
+        assert [trial["epochs"] for trial in rows["trials"].to_pylist()] == [1, 1]  # eight steps end in one validation
+        chosen = json.loads(rows["runs"]["hyperparameters"][0].as_py())
+        assert (chosen["epochs"], chosen["steps"], chosen["validate_every"]) == (None, 25, 10)
+
+    def test_steps_are_counted_whatever_the_budget_and_a_closed_form_has_none(self):
+        assert [row["steps"] for row in rows_of(make())] == [22, 22]  # 692 windows in batches of 64, twice
+        assert [row["steps"] for row in rows_of(make(model="linear-ar"))] == [0, 0]
+
     def test_a_deterministic_model_gives_one_fit_for_every_seed(self):
         rows = rows_of(make(model="linear-ar", seeds=3))
         assert [row["seed"] for row in rows] == [0, 1, 2]

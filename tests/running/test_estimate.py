@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
 from bench.cells import Cell
-from bench.running.plan import Estimator, left_s, rest_s
+from bench.running.estimates import Estimator, left_s, rest_s
 from bench.spec import Entry, Training, Tuning
 
 MakeCell = Callable[..., Cell]
@@ -41,9 +42,24 @@ def test_twice_the_work_takes_twice_as_long(lstm: Cell) -> None:
     assert work(_changed(lstm, sequence_length=6)) == pytest.approx(2 * one)  # from 3
     assert work(_changed(lstm, seeds=4)) == pytest.approx(2 * one)  # from 2
     assert work(_changed(lstm, training=Training(epochs=200))) == pytest.approx(2 * one)  # from 100
-    assert work(_changed(lstm, tuning=Tuning(trials=20, epochs=10))) == pytest.approx(2 * one)  # 200 epochs more
+    steps = _changed(lstm, training=Training(steps=800, batch_size=25))
+    assert work(steps) == work(steps, 500) == pytest.approx(one / 5)  # 20 000 windows, from 100 000
+    assert work(steps, 10) == pytest.approx(work(steps, 25) * 10 / 25)  # no batch is larger than the train part
     wider = Entry(id="wide", kind="lstm", parameters={"hidden_size": 64, "layers": 2})
     assert work(_changed(lstm, model=wider)) > work(_changed(lstm, model=Entry(id="a", kind="rnn", parameters={})))
+
+
+def test_a_tuned_cell_counts_every_size_that_may_be_tried(lstm: Cell) -> None:
+    def seconds(cell: Cell) -> float:
+        return Estimator().seconds(cell, 1000) - Estimator().seconds(cell, 0)
+
+    sizes = [{"hidden_size": hidden, "layers": layers} for hidden in (8, 16, 32, 64) for layers in (1, 2)]
+    mean = np.mean([seconds(_changed(lstm, model=Entry(id="a", kind="lstm", parameters=size))) for size in sizes])
+    tuned = [seconds(_changed(lstm, tuning=Tuning(trials=trials, epochs=10))) for trials in (1, 21, 41)]
+    assert tuned[1] - tuned[0] == pytest.approx(tuned[2] - tuned[1])
+    assert tuned[1] == pytest.approx(mean + (tuned[1] - tuned[0]) * 21 / 20)  # any size may win
+    stated = _changed(lstm, model=Entry(id="a", kind="lstm", parameters=sizes[0], stated=("hidden_size", "layers")))
+    assert seconds(_changed(stated, tuning=Tuning(trials=1, epochs=10))) < tuned[0] / 3
 
 
 def test_the_most_similar_cells_correct_the_estimate(make_cell: MakeCell, lstm: Cell) -> None:

@@ -96,7 +96,8 @@ def test_a_spec_is_read_back_by_name():
     found = CellSpec.from_json(replace(CELL, fresh_data=True).spec)
     assert (found.dataset_kind, found.model_kind, found.fresh_data) == ("noise", "net", True)
     assert found.model_parameters == CELL.model.parameters
-    assert found.training == CELL.training.model_dump(exclude={"epsilon"})
+    assert found.training == CELL.training.model_dump(exclude={"epsilon", "steps", "validate_every", "schedule"})
+    assert found.rounds == CELL.training.rounds == 100
     assert set(found.content) - set(found.portable) == {"data_sha256", "plugins", "time_limit_s"}
 
 
@@ -172,7 +173,8 @@ NO_CONTENT = ("suite", "seeds", "finished", "untuned", "time_limit_s")
 VALUES = {
     "epochs": 7, "batch_size": 7, "windows_per_epoch": 7, "learning_rate": 0.7, "weight_decay": 0.7, "epsilon": 0.7,
     "early_stopping": 7, "clip_norm": None, "loss": "mae", "scaler": "standard", "supervision": "every-step",
-    "trials": 7, "batch": 7, "sampler": "random", "pruner": "none",
+    "trials": 7, "batch": 7, "sampler": "random", "pruner": "none", "steps": 70, "schedule": "cosine",
+    "validate_every": 7,
 }  # fmt: skip
 
 
@@ -182,7 +184,8 @@ def variants():
             yield f"{name}={value}"[:60], replace(CELL, **{name: value})
     for name, model in (("training", Training), ("tuning", Tuning)):
         for key in model.model_fields.keys() - {"models"}:  # which cells are tuned, and not how
-            yield f"{name}.{key}", replace(CELL, **{name: model(**{key: VALUES[key]})})
+            needed = {"steps": VALUES["steps"]} if key == "validate_every" else {}
+            yield f"{name}.{key}", replace(CELL, **{name: model(**{key: VALUES[key]}, **needed)})
 
 
 def test_every_field_that_can_change_a_result_changes_the_identity():
@@ -202,11 +205,20 @@ def test_an_option_that_came_later_is_content_only_where_it_is_set():
     assert '"precision":"float32"' in single.spec
 
 
-@pytest.mark.parametrize("kind", sorted(LATER.keys() - {"training"}))
+@pytest.mark.parametrize("kind", sorted(LATER))
 def test_what_came_later_has_the_default_that_is_left_out(kind):
-    options = dataset_kinds()[kind].parameters().model_dump()
-    assert LATER[kind].items() <= options.items()
-    assert LATER["training"].items() <= Training().model_dump().items()
+    sections = {"training": Training, "tuning": Tuning}
+    options = sections[kind]() if kind in sections else dataset_kinds()[kind].parameters()
+    assert LATER[kind].items() <= options.model_dump().items()
+
+
+def test_a_budget_in_steps_is_content_and_its_rounds_are_read_back():
+    cell = replace(CELL, training=Training(steps=70, validate_every=20), tuning=Tuning(steps=30))
+    assert {"epochs": None, "steps": 70, "validate_every": 20}.items() <= CellSpec.from_json(cell.spec).training.items()
+    assert CellSpec.from_json(cell.spec).rounds == 4
+    assert '"steps":30' in cell.spec
+    assert "steps" not in CELL.spec
+    assert '"validate_every":null' not in replace(CELL, training=Training(steps=70)).spec
 
 
 @pytest.mark.parametrize("change", [{"suite": "another"}, {"seeds": 10}, {"finished": frozenset([0, 1])}])

@@ -39,6 +39,11 @@ WRONG = {
         "train_loss: expected an epoch ≤ 5, since it is trained no longer, got 50; raise epochs in its settings, or "
         "leave this one out",
     ),
+    "loss of an epoch, of a training in steps": (
+        {"SETTINGS": "{training: {steps: 50}, as_published: {validation: none}}", "PUBLISHED": "train_loss: {«5: 0.1}"},
+        "train_loss: expected a budget in epochs, which the losses are printed for, got one in steps; set epochs in "
+        "its settings",
+    ),
     "epoch 0": ({"PUBLISHED": "train_loss: {«0: 0.1}"}, "train_loss: expected an epoch, a whole number ≥ 1, got 0"),
     "epoch ten": (
         {"PUBLISHED": "train_loss: {«ten: 0.1}"},

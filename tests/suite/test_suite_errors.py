@@ -60,7 +60,17 @@ SETTINGS = {
     "leave some of it for train",
     "split: «0.2": "split: expected a mapping, got 0.2",
     "split: {«tset: 0.2}": "split: unknown key 'tset'; did you mean 'test'? (known: test, validation)",
-    "training: {epochs: «ten}": "epochs: expected a whole number ≥ 1, got 'ten'",
+    "training: {epochs: «ten}": "epochs: expected a whole number ≥ 1 or null, got 'ten'",
+    "training: {steps: «0}": "steps: expected a whole number ≥ 1 or null, got 0",
+    "training: {steps: «1.5e3}": "steps: expected a whole number ≥ 1 or null, got 1500.0",
+    "training: «{epochs: 100, steps: 500}": "training: expected epochs or steps, got both (100 and 500); leave one of "
+    "them out",
+    "training: «{epochs: null}": "training: expected a budget, epochs or steps, got neither; give one of them",
+    "training: «{validate_every: 5}": "training: validate_every counts steps, and the budget is in epochs; give steps, "
+    "or leave it out",
+    "training: «{steps: 9, validate_every: 10}": "training: expected validate_every ≤ steps, got 10 and 9; lower it",
+    "training: {schedule: «linear}": "schedule: expected 'constant', 'cosine' or 'one-cycle', got 'linear'",
+    "tuning: «{epochs: 3, steps: 5}": "tuning: expected epochs or steps, got both (3 and 5); leave one of them out",
     "training: {learning_rate: «-1e-3}": "learning_rate: expected a number > 0, got -0.001",
     "training: {learning_rate: «true}": "learning_rate: expected a number > 0, got true",
     "training: {learning_rate: «'1e-3'}": "learning_rate: expected a number > 0, got '1e-3'",
@@ -73,7 +83,7 @@ SETTINGS = {
     "tuning: «0": "tuning: expected a mapping or false, got 0",
     "tuning: {trials: «0}": "trials: expected a whole number ≥ 1, got 0",
     "tuning: {trials: 2,\n  «trails: 3}": "tuning: unknown key 'trails'; did you mean 'trials'? "
-    "(known: batch, epochs, models, pruner, sampler, trials)",
+    "(known: batch, epochs, models, pruner, sampler, steps, trials)",
     "tuning: {trials: 2, models: [net, «nte]}": "tuning: unknown model 'nte'; did you mean 'net'? (known: net)",
     "tuning: {trials: 2, models: «[]}": "models: expected a list of at least 1, each non-empty text of at most 200 "
     "characters or null, got an empty list",
@@ -236,7 +246,7 @@ def test_everything_is_said_at_once_in_the_order_of_the_file(load_text):
         x.yaml:4:36: noise: expected a number ≥ 0, got 'loud'
         x.yaml:5:48: net: unknown parameter 'dropot'; did you mean 'dropout'? \
 (known: bidirectional, cell, dropout, id, kind, layers)
-        x.yaml:8:11: epochs: expected a whole number ≥ 1, got 'ten'
+        x.yaml:8:11: epochs: expected a whole number ≥ 1 or null, got 'ten'
         x.yaml:11:35: exclude: expected a sequence_length of this suite (10, 30), got 11
         x.yaml:12:1: unknown key 'sedes'; did you mean 'seeds'? (known: {TOP})""")
 

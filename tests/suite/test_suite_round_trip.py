@@ -43,8 +43,13 @@ SETTINGS = st.fixed_dictionaries(
             early_stopping=COUNT | st.just(False),
             clip_norm=POSITIVE | st.none(),
             loss=st.sampled_from(["mse", "mae", "huber"]),
+        )
+        | st.builds(
+            lambda steps, every: {"steps": steps + every, "validate_every": every},
+            st.integers(1, 1000),
+            st.integers(1, 1000),
         ),
-        "tuning": st.just(False) | some(trials=COUNT, epochs=COUNT | st.none()),
+        "tuning": st.just(False) | some(trials=COUNT, epochs=COUNT | st.none()) | some(trials=COUNT, steps=COUNT),
         "time_limit_s": POSITIVE | st.none(),
     },
 )

@@ -69,6 +69,19 @@ def test_settings_take_the_place_of_the_keys_that_are_given(load_text):
     assert protocol.as_published.departures == ()
 
 
+def test_a_budget_in_steps_takes_the_place_of_one_in_epochs_and_the_other_way_round(load_text):
+    text = TEXT.replace("{epochs: 7, learning_rate: 0.02}", "{steps: 70, validate_every: 9, learning_rate: 0.02}")
+    published, protocol, _ = list(expand(load_text(text)))[:3]
+    assert (published.training.epochs, published.training.steps, published.training.validate_every) == (100, None, None)
+    assert (protocol.training.epochs, protocol.training.steps) == (9, None)
+    text = TEXT.replace("protocol: {training: {epochs: 9}}", "protocol: {training: {steps: 90}, tuning: {steps: 30}}")
+    suite = load_text(text)
+    published, protocol, _ = list(expand(suite))[:3]
+    assert (published.training.epochs, protocol.training.epochs, protocol.training.steps) == (100, None, 90)
+    assert (protocol.tuning.steps, protocol.tuning.trials, protocol.training.learning_rate) == (30, 4, 0.02)
+    assert [cell.id for cell in expand(parsed(suite.model_dump_json()))] == [cell.id for cell in expand(suite)]
+
+
 def test_a_suite_with_systems_survives_being_written_as_json(load_text):
     suite = load_text(TEXT)
     again = parsed(suite.model_dump_json())

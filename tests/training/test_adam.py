@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from bench.training import adam as adam_module
-from bench.training.adam import Adam, Rates, Stacked
+from bench.training.adam import Adam, Rates, Schedule, Stacked
 
 K = 3
 
@@ -35,10 +35,21 @@ def bank(request, monkeypatch):
     return Adam(Stacked.of(modules()), rates())
 
 
-def torch_weights(k, steps):
+def by_torch(optimiser, name, steps):
+    """torch's own scheduler."""
+    if name == "cosine":
+        return torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=steps)
+    if name == "one-cycle":
+        rate = optimiser.param_groups[0]["lr"]
+        return torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, cycle_momentum=False)
+    return torch.optim.lr_scheduler.ConstantLR(optimiser, 1.0)
+
+
+def torch_weights(k, steps, schedule="constant"):
     module = modules()[k]
     learning_rate, decay, clip = (float(rate[k]) for rate in rates())
     reference = torch.optim.Adam(module.parameters(), lr=learning_rate, weight_decay=decay)
+    scheduler = by_torch(reference, schedule, steps)
     stacked = Stacked.of(modules())
     for step in range(steps):
         for weight, gradient in zip(module.parameters(), gradients(stacked, step), strict=True):
@@ -46,6 +57,7 @@ def torch_weights(k, steps):
         if math.isfinite(clip):
             nn.utils.clip_grad_norm_(module.parameters(), clip)
         reference.step()
+        scheduler.step()
     return [weight.detach() for weight in module.parameters()]
 
 
@@ -112,3 +124,34 @@ def test_stacking_puts_and_takes_members():
     for leaf, theirs in zip(stacked.leaves, other.leaves, strict=True):
         np.testing.assert_array_equal(leaf[0].detach(), theirs[0].detach())
         np.testing.assert_array_equal(leaf[2].detach(), theirs[2].detach())
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 4, 10, 11, 100, 1000])
+@pytest.mark.parametrize("name", ["cosine", "one-cycle", "constant"])
+def test_a_schedule_is_that_of_torch(name, steps):
+    optimiser = torch.optim.Adam([torch.zeros(1)], lr=0.3)
+    reference = by_torch(optimiser, name, steps)
+    expected = []
+    for _ in range(steps):
+        expected.append(optimiser.param_groups[0]["lr"])
+        optimiser.step()
+        reference.step()
+    ours = [0.3 * Schedule(name, steps).factor(step) for step in range(steps)]
+    np.testing.assert_allclose(ours, expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("form", ["compiled", "plain"])
+@pytest.mark.parametrize("name", ["cosine", "one-cycle"])
+def test_all_members_follow_the_schedule_as_torch_does_also_those_that_stay(name, form, monkeypatch):
+    if form == "plain":
+        monkeypatch.setattr(adam_module, "_update_compiled", adam_module._update)
+    adam = Adam(Stacked.of(modules()), rates(), schedule=Schedule(name, 20))
+    for step in range(10):
+        adam.step(gradients(adam.weights, step))
+    rows = torch.tensor([2, 0])
+    adam = adam.rows(rows)
+    for step in range(10, 20):
+        adam.step([gradient[rows] for gradient in gradients(Stacked.of(modules()), step)])
+    for position, k in enumerate(rows.tolist()):
+        for ours, theirs in zip(adam.weights.leaves, torch_weights(k, 20, name), strict=True):
+            np.testing.assert_allclose(ours[position].detach(), theirs, rtol=2e-5, atol=2e-6)

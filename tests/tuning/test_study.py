@@ -146,6 +146,28 @@ class TestStudy:
         assert result.trials[0].fit.epochs == 1
         assert result.best.training.epochs == 2
 
+    def test_a_trials_budget_may_be_in_steps(self, data):
+        result = tune(MODELS["rnn"], cell(steps=7, trials=2), data)
+        assert [trial.fit.steps for trial in result.trials] == [7, 7]
+        assert (result.best.training.epochs, result.best.training.steps) == (2, None)
+
+    @pytest.mark.parametrize(("pruner", "rounds"), [("hyperband", "_max_resource"), ("median", "_n_warmup_steps")])
+    def test_pruners_count_rounds(self, pruner, rounds):
+        in_steps = replace(cell(pruner=pruner), training=Training(steps=600, validate_every=20))
+        expected = {"hyperband": 30, "median": 3}[pruner]
+        assert getattr(study._pruner(in_steps, in_steps.tuning), rounds) == expected
+
+    def test_a_study_in_steps_prunes_and_goes_on_as_if_it_never_had_ended(self, data):
+        one = replace(
+            cell(trials=12, batch=4, pruner="hyperband"), training=Training(steps=27, batch_size=32, validate_every=3)
+        )
+        whole = tune(MODELS["rnn"], one, data)
+        assert {trial.state for trial in whole.trials} == {"complete", "pruned"}
+        assert all(trial.fit.steps == 3 * trial.fit.epochs <= 27 for trial in whole.trials)
+        earlier = table("trials", map(trial_row, whole.trials[:8])).to_pylist()
+        again = tune(MODELS["rnn"], one, data, log=StudyLog(earlier=earlier))
+        assert list(map(timeless, again.trials)) == list(map(timeless, whole.trials))
+
     def test_closed_forms_are_tuned_by_the_same_study(self, data):
         result = tune(MODELS["linear-ar"], cell("linear-ar"), data)
         assert len(result.trials) == 5

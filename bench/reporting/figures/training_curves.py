@@ -39,7 +39,7 @@ def draw_curves(section: Section, look: Mapping[str, Look], name: str) -> Pictur
         _panel(axes, own, look[own.model].color)
         axes.set_ylim(losses.min() * 0.8, losses.max() * 1.25)
         axes.set_title(short(own.model, 30))
-        axes.set_xlabel("epoch")
+        axes.set_xlabel(own.unit)
         axes.set_ylabel("loss (scaled units)" if place % layout.columns == 0 else "")
         axes.tick_params(labelleft=place % layout.columns == 0)
     layout.legend(
@@ -90,7 +90,7 @@ def _ending(own: Curves) -> str:
     finite = [(own.epoch[known], each[known]) for each in losses if (known := np.isfinite(each)).any()]
     last = np.median([epoch.max() for epoch, _ in finite])
     value = np.median([each.min() if validated else each[-1] for _, each in finite])
-    return f"{own.model} stops after {last:.0f} epochs, its {name} is {number(float(value))}"
+    return f"{own.model} stops after {last:.0f} {own.unit}s, its {name} is {number(float(value))}"
 
 
 def draw_tuning(summary: Summary, look: Mapping[str, Look]) -> Picture | None:

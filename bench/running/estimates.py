@@ -1,0 +1,100 @@
+"""How long a cell takes: by the arithmetic of its networks at measured rates, corrected by cells that were stored.
+
+Each network of a cell is counted by itself: those of the replicates, and those of the trials as the mean over the
+search space. A step of a small network takes its time whatever its width, which a rate alone would not see.
+"""
+
+from collections.abc import Iterable, Mapping
+from itertools import product
+from statistics import fmean, median
+from typing import Any
+
+from bench.cells import Cell
+from bench.models import model_kinds
+from bench.models.base import Choice
+from bench.spec import Training
+from bench.tuning.candidates import space
+
+START_S = 3.0
+"""A worker's first seconds: a fresh interpreter that imports torch."""
+
+_CLOSED_FORM_S = 0.05
+_STEP_S = 5.0e-8
+"""Seconds of one point of one window through one layer, forward and back, in addition to the arithmetic."""
+_FLOP_S = 2.0e-11
+"""Seconds of one floating-point operation of a network on one core."""
+_GATES = {"rnn": 1, "gru": 3, "lstm": 4}
+_STOPS_AT = 0.6
+"""Early stopping leaves about this part of a replicate's budget."""
+_PRUNED_AT = 0.6
+"""Early stopping and pruning leave about this part of a trial's budget."""
+
+
+class Estimator:
+    """Seconds by cell, from a default and from what was observed."""
+
+    def __init__(self) -> None:
+        self._kinds = model_kinds()
+        self._ratios: dict[tuple[object, ...], list[float]] = {}
+
+    def observe(self, cell: Cell, train_windows: int, seconds: float) -> None:
+        """`cell`, or what of it was run, took `seconds`: similar ones are taken to be as much slower or faster."""
+        ratio = seconds / self.default_s(cell, train_windows)
+        for key in self._keys(cell):
+            self._ratios.setdefault(key, []).append(ratio)
+
+    def seconds(self, cell: Cell, train_windows: int) -> float:
+        """About how long `cell` takes."""
+        known = next((self._ratios[key] for key in self._keys(cell) if key in self._ratios), [1.0])
+        return self.default_s(cell, train_windows) * median(known)
+
+    def _keys(self, cell: Cell) -> list[tuple[object, ...]]:
+        """What similar cells share, from the most similar to the least."""
+        dataset, model, kind = cell.dataset.id, cell.model.id, cell.model.kind
+        return [("cell", dataset, model), ("model", model), ("kind", kind), ("all", self._kinds[kind].gradient)]
+
+    def default_s(self, cell: Cell, train_windows: int) -> float:
+        """The estimate before anything is known."""
+        kind = self._kinds[cell.model.kind]
+        if not kind.gradient:
+            return _CLOSED_FORM_S
+        sizes = dict(cell.model.parameters)
+        searched = space(kind, cell) if cell.tuning and kind.search else {}
+        choices = {name: values.options for name, values in searched.items() if isinstance(values, Choice)}
+        tried = [sizes | dict(zip(choices, values, strict=True)) for values in product(*choices.values())]
+        point_s = fmean(_point_s(cell.model.kind, each) for each in tried)  # a winner may be any of them
+        windows = _STOPS_AT * len(cell.replicates) * _windows(cell.training, train_windows)
+        if cell.tuning and kind.search and not (cell.finished or cell.untuned):
+            windows += _PRUNED_AT * cell.tuning.trials * _windows(cell.tuning.trial(cell.training), train_windows)
+        return _CLOSED_FORM_S + windows * cell.sequence_length * point_s
+
+
+def _point_s(kind: str, parameters: Mapping[str, Any]) -> float:
+    """Seconds of one point of one window, forward and back; parameters that are not there are taken for the usual."""
+    layers, ways = int(parameters.get("layers", 1)), 1 + bool(parameters.get("bidirectional", False))
+    hidden, gates = int(parameters.get("hidden_size", 32)), _GATES.get(str(parameters.get("cell", kind)), 4)
+    inner = ways * (hidden * hidden + (layers - 1) / layers * ways * hidden * hidden)
+    return float(layers * (ways * _STEP_S + _FLOP_S * 6 * gates * inner))
+
+
+def _windows(training: Training, train_windows: int) -> int:
+    """So many does the whole budget train on, again and again."""
+    if training.steps is None:
+        return training.rounds * train_windows
+    size = train_windows if training.batch_size == "all" else min(training.batch_size, train_windows)
+    return training.steps * size
+
+
+def left_s(cells: Iterable[float], jobs: int) -> float:
+    """Seconds until `jobs` workers have ended cells of these seconds: never less than the longest of them."""
+    each = list(cells)
+    return max([sum(each) / jobs, *each])
+
+
+def rest_s(estimate_s: float, *, took: float) -> float:
+    """About how many more seconds a cell takes that `took` so long: one that passed its estimate is not at its end.
+
+    >>> rest_s(10.0, took=4.0), rest_s(1.0, took=60.0)
+    (6.0, 15.0)
+    """
+    return max(estimate_s - took, took / 4)
