@@ -1,46 +1,50 @@
-"""The arrays of one call by name, and weights packed into panels of whole vectors.
+"""The arrays of one pass by name, and weights packed into panels of whole vectors.
 
-Each array is contiguous and has two dimensions, members and all the rest; only slots and sums are flat. An absent array
-has no elements; an operand with a first dimension of 1 is shared by all members.
+Each array is contiguous. Those of two dimensions are members and all the rest; with a first dimension of 1 they are
+shared by all members. The others are flat. An absent array has no elements.
 
-Weights are converted between the layout of `torch.nn` and panels of whole vectors, padded with zeros. Column ``block ·
-padded + unit`` of a packed matrix belongs to one unit of one block. The input's weights have the biases as their first
-row, which the kernels multiply by a column of ones.
+The weights of a bank are one array: every parameter's ``[K, …]``, one after another, a walk's in the order of
+`torch.nn`. They are converted between that layout and panels of whole vectors, padded with zeros. Column ``block ·
+padded + unit`` of a packed matrix belongs to one unit of one block.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
+# llvmlite, which numba is made of, carries no type information
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba.core import types
 
-from bench.kernels.compiled import Array, inner, part
+from bench.kernels.compiled import Array, inner, intrinsic, part
 from bench.kernels.product import Matrix
-from bench.kernels.simd import VECTOR_BYTES, get, load, put, store
-from bench.kernels.sizes import GRU, CallPlan, panel_width, round_up
+from bench.kernels.simd import VECTOR_BYTES, address, get, load, put, store, where_at_least
+from bench.kernels.sizes import GRU, PassPlan, WalkPlan, panel_width, round_up
+
+_INDEX = ir.IntType(64)
 
 
 class Operands(NamedTuple):
-    """What the forward pass reads: inputs, initial states, weights and biases as `torch.nn` lays them out."""
+    """What a pass reads."""
 
     x: Array  # [K, B · T · C]
-    h: Array  # [K, B · H]
-    c: Array  # [K, B · H], of an LSTM
-    w_x: Array  # [K, gates · H · C]
-    w_h: Array  # [K, gates · H · H]
-    b_x: Array  # [K, gates · H]
-    b_h: Array  # [K, gates · H]
+    fed: Array  # [K, B · T · C] of a decoder
+    h: Array  # [K, B · H]: the initial states that are given from outside
+    c: Array  # [K, B · H]
+    weights: Array
+    draws: Array  # uniform numbers ``[K, B, T, width]`` of each walk's inputs with dropout, flat
+    targets: Array  # [K, B · units · outputs]
 
 
 class CallResults(NamedTuple):
-    """What the forward pass writes."""
+    """What the forward pass of a single walk writes; each may be absent."""
 
-    y: Array  # [K, B · T · H], or absent
-    h: Array  # [K, B · H], or absent
-    c: Array  # [K, B · H], of an LSTM, or absent
-    slots: Array  # [K · tiles · tile_size], or absent; what the backward pass reads
+    y: Array  # [K, B · T · H]
+    h: Array  # [K, B · H]
+    c: Array  # [K, B · H], of an LSTM
+    slots: Array  # [K · tiles · kept]: what the backward pass reads
 
 
 class Upstream(NamedTuple):
-    """Gradients that the backward pass reads; each may be absent."""
+    """Gradients that the backward pass of a single walk reads; each may be absent."""
 
     y: Array  # [K, B · T · H]
     h: Array  # [K, B · H]
@@ -48,34 +52,14 @@ class Upstream(NamedTuple):
 
 
 class Gradients(NamedTuple):
-    """Gradients that the backward pass writes, one for each member also where the operand is shared."""
+    """What the backward pass writes, for each member also where the operand is shared."""
 
     x: Array  # [K, B · T · C], or absent
     h: Array  # [K, B · H], or absent
     c: Array  # [K, B · H], or absent
-    w_x: Array  # [K, gates · H · C]
-    w_h: Array  # [K, gates · H · H]
-    b_x: Array  # [K, gates · H]
-    b_h: Array  # [K, gates · H]
-
-
-class Sums(NamedTuple):
-    """Sums of the weights' gradients, one part for each group; they begin as 0."""
-
-    by_state: Array  # [K · groups · hidden_blocks · padded · padded]
-    by_input: Array  # [K · groups · inputs · blocks · padded]
-
-
-class Head(NamedTuple):
-    """A linear map of the last state, what it should give, and what comes of it; all absent where there is none."""
-
-    w: Array  # [K, outputs · H]
-    b: Array  # [K, outputs]
-    y: Array  # [K, B · outputs]: the targets
-    losses: Array  # [K, 1]
-    d_w: Array  # [K, outputs · H]
-    d_b: Array  # [K, outputs]
-    sums: Array  # [K · groups · head_size]: see `bench.kernels.passes`
+    weights: Array  # as the weights
+    losses: Array  # [K]
+    sums: Array  # [K · groups · part]: sums of the weights' gradients, one part for each group
 
 
 class CallArrays(NamedTuple):
@@ -85,31 +69,54 @@ class CallArrays(NamedTuple):
     results: CallResults
     upstream: Upstream
     gradients: Gradients
-    sums: Sums
-    head: Head
+
+
+class Rule(NamedTuple):
+    """What is the same for all members: the loss, the share that dropout drops, and what it multiplies the rest by."""
+
+    loss: int  # of `bench.kernels.head.LOSSES`
+    share: float
+    scale: float
+
+
+class Work(NamedTuple):
+    """All that one call works with."""
+
+    whole: PassPlan
+    table: Array  # of walks; see `walk_at`
+    arrays: CallArrays
+    memory: Array
+    rule: Rule
+
+
+def _plan_from(array: Any, kind: Any) -> Any:
+    """IR that reads a plan of whole numbers from a place in an array: only those that are used are read."""
+    result = types.NamedUniTuple(types.int64, len(kind._fields), kind)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        start = address(context, builder, sig.args[0], args[0], builder.mul(args[1], _INDEX(len(kind._fields))))
+        numbers = [builder.load(builder.gep(start, [_INDEX(place)])) for place in range(len(kind._fields))]
+        return context.make_tuple(builder, result, numbers)
+
+    return result(array, types.int64), generate
+
+
+@intrinsic
+def walk_at(_typing: Any, table: Any, _index: Any) -> Any:
+    """The plan of a walk."""
+    return _plan_from(table, WalkPlan)
+
+
+@intrinsic
+def whole_pass(_typing: Any, numbers: Any, _index: Any) -> Any:
+    """The plan of the pass, which is the only one."""
+    return _plan_from(numbers, PassPlan)
 
 
 @inner
 def member(array: Array, k: int) -> int:
     """Where member `k` starts in the elements of an array that may be shared."""
     return k * array.shape[1] if array.shape[0] > 1 else 0
-
-
-@inner
-def scratch(size: int, like: Array) -> Array:
-    """`size` arbitrary numbers that begin on a whole vector: a vector across two cache lines costs two loads."""
-    lanes = VECTOR_BYTES // like.itemsize
-    array = np.empty(size + lanes, like.dtype)
-    start = -(array.ctypes.data // like.itemsize) % lanes
-    return array[start : start + size]
-
-
-@inner
-def zeros(size: int, like: Array) -> Array:
-    """`size` zeros that begin on a whole vector."""
-    array = scratch(size, like)
-    array[:] = 0
-    return array
 
 
 @inner
@@ -137,12 +144,58 @@ def add(source: Array, start: int, target: Array, place: int, count: int) -> Non
         put(target, place + i, get(target, place + i) + get(source, start + i))
 
 
+@inner
+def fill_zeros(target: Array, place: int, count: int) -> None:
+    """``target[place : place + count] = 0``."""
+    lanes = VECTOR_BYTES // target.itemsize
+    whole = count - count % lanes
+    for i in range(0, whole, lanes):
+        store(target, place + i, 0)
+    for i in range(whole, count):
+        put(target, place + i, 0)
+
+
+@inner
+def copy_kept(
+    source: tuple[Array, int], target: tuple[Array, int], count: int, draws: tuple[Array, int], rule: Rule
+) -> None:
+    """As `copy`, with 0 where its uniform number is below the share that is dropped, and the rest scaled."""
+    (values, start), (out, place), (uniforms, at), (_, share, scale) = source, target, draws, rule
+    lanes = VECTOR_BYTES // values.itemsize
+    whole = count - count % lanes
+    for i in range(0, whole, lanes):
+        store(out, place + i, where_at_least(load(uniforms, at + i), share, load(values, start + i) * scale))
+    for i in range(whole, count):
+        put(out, place + i, get(values, start + i) * scale if get(uniforms, at + i) >= share else 0)
+
+
 columns_width = inner(panel_width)
 padded_to = inner(round_up)
 
 
+class Parameters(NamedTuple):
+    """Where the weights and biases of one walk of one member start; the input's first, as in `torch.nn`."""
+
+    w_x: int
+    w_h: int
+    b_x: int
+    b_h: int
+
+
 @inner
-def first_row(plan: CallPlan, block: int) -> int:
+def parameters_of(plan: WalkPlan, k: int) -> Parameters:
+    """Those of member `k`."""
+    rows = plan.gates * plan.hidden
+    by_input, by_state = rows * plan.channels, rows * plan.hidden
+    w_x = plan.members * plan.weights
+    w_h = w_x + plan.members * by_input
+    b_x = w_h + plan.members * by_state
+    b_h = b_x + plan.members * rows
+    return Parameters(w_x + k * by_input, w_h + k * by_state, b_x + k * rows, b_h + k * rows)
+
+
+@inner
+def first_row(plan: WalkPlan, block: int) -> int:
     """The row of `torch.nn`'s weights where a block begins.
 
     A GRU's blocks are: candidate from the state, reset, update, candidate from the input; torch orders its gates
@@ -152,157 +205,146 @@ def first_row(plan: CallPlan, block: int) -> int:
     return gate * plan.hidden
 
 
-@inner
-def _pack_columns(
-    plan: CallPlan, w: tuple[Array, int, int], blocks: tuple[int, int], out: tuple[Array, int, int]
-) -> None:
-    """``Wᵀ`` of the blocks ``first … last - 1`` into panels.
-
-    `w` is ``(array, start, columns)``; `out` is ``(array, rows of a panel, row to start from)``.
-    """
-    source, start, columns = w
-    target, rows, offset = out
-    first, last = blocks
-    width = plan.panel
-    for block in range(first, last):
-        for unit in range(plan.hidden):
-            place = start + (first_row(plan, block) + unit) * columns
-            panel, lane = divmod(block * plan.padded + unit, width)
-            goal = (panel * rows + offset) * width + lane
-            for column in range(columns):
-                put(target, goal + column * width, get(source, place + column))
-
-
 @part
-def pack_state_weights(plan: CallPlan, w: Array, k: int, out: Array) -> None:
-    """``Wᵀ``, panels of H rows, for the forward pass."""
-    _pack_columns(plan, (w, member(w, k), plan.hidden), (0, plan.hidden_blocks), (out, plan.hidden, 0))
-
-
-@part
-def pack_input_weights(plan: CallPlan, operands: Operands, k: int, out: Array) -> None:
-    """``[bias; Wᵀ; 0]``, panels of `inputs` rows, for the forward pass."""
-    w = (operands.w_x, member(operands.w_x, k), plan.channels)
-    _pack_columns(plan, w, (plan.input_block, plan.blocks), (out, plan.inputs, 1))
-    b_x, b_h = member(operands.b_x, k), member(operands.b_h, k)
+def pack_forward(plan: WalkPlan, weights: Array, k: int, memory: Array) -> None:
+    """``[W_hᵀ; 0; biases; W_xᵀ]`` of all blocks, in panels, for the forward pass."""
+    w_x, w_h, b_x, b_h = parameters_of(plan, k)
+    width, rows = plan.panel, plan.padded + 1 + plan.channels
+    fill_zeros(memory, plan.packed, rows * plan.blocks * plan.padded)
     for block in range(plan.blocks):
         for unit in range(plan.hidden):
             row = first_row(plan, block) + unit
-            panel, lane = divmod(block * plan.padded + unit, plan.panel)
-            by_state = get(operands.b_h, b_h + row) if block < plan.hidden_blocks else 0
-            by_input = get(operands.b_x, b_x + row) if block >= plan.input_block else 0
-            put(out, panel * plan.inputs * plan.panel + lane, by_state + by_input)
+            panel, lane = divmod(block * plan.padded + unit, width)
+            out = plan.packed + panel * rows * width + lane
+            bias = out + plan.padded * width
+            if block < plan.hidden_blocks:
+                _spread(weights, w_h + row * plan.hidden, memory, out, (plan.hidden, width))
+                put(memory, bias, get(weights, b_h + row))
+            if block >= plan.input_block:
+                _spread(weights, w_x + row * plan.channels, memory, bias + width, (plan.channels, width))
+                put(memory, bias, get(memory, bias) + get(weights, b_x + row))
 
 
 @inner
-def pack_rows(plan: CallPlan, w: tuple[Array, int, int], blocks: tuple[int, int], out: Array) -> None:
-    """``W`` of the blocks ``first … last - 1``, panels of whole vectors, for the backward pass; `w` as above."""
+def _spread(source: Array, start: int, target: Array, place: int, extent: tuple[int, int]) -> None:
+    """Copy `count` numbers to places that are `apart`."""
+    count, apart = extent
+    for i in range(count):
+        put(target, place + i * apart, get(source, start + i))
+
+
+@inner
+def _pack_rows(plan: WalkPlan, w: tuple[Array, int, int], blocks: tuple[int, int], out: tuple[Array, int]) -> None:
+    """``W`` of the blocks ``first … last - 1`` in panels; `w` is ``(array, start, columns)``."""
     source, start, columns = w
+    target, place = out
     first, last = blocks
-    width = columns_width(padded_to(columns, plan.lanes), plan.lanes)
-    rows = (last - first) * plan.padded
+    across = padded_to(columns, plan.lanes)
+    width, rows = columns_width(across, plan.lanes), (last - first) * plan.padded
+    fill_zeros(target, place, rows * across)
     for block in range(first, last):
         for unit in range(plan.hidden):
-            place = start + (first_row(plan, block) + unit) * columns
-            goal = ((block - first) * plan.padded + unit) * width
+            begin = start + (first_row(plan, block) + unit) * columns
+            goal = place + ((block - first) * plan.padded + unit) * width
             for left in range(0, columns, width):
-                copy(source, place + left, out, goal, min(width, columns - left))
+                copy(source, begin + left, target, goal, min(width, columns - left))
                 goal += rows * width
 
 
+@part
+def pack_backward(plan: WalkPlan, weights: Array, k: int, memory: Array) -> None:
+    """``W_h``, and ``W_x`` where gradients to inputs are wanted, for the backward pass."""
+    w_x, w_h, _, _ = parameters_of(plan, k)
+    _pack_rows(plan, (weights, w_h, plan.hidden), (0, plan.hidden_blocks), (memory, plan.back_h))
+    if plan.wants_x:
+        _pack_rows(plan, (weights, w_x, plan.channels), (plan.input_block, plan.blocks), (memory, plan.back_x))
+
+
 @inner
-def sum_parts(parts: Array, k: int, size: int, groups: int) -> int:
+def add_parts(whole: PassPlan, sums: Array, k: int) -> int:
     """Add the groups' parts of member `k` into the first, in their order; where that starts."""
-    start = k * groups * size
-    for group in range(1, groups):
-        add(parts, start + group * size, parts, start, size)
+    start = k * whole.groups * whole.part
+    for group in range(1, whole.groups):
+        add(sums, start + group * whole.part, sums, start, whole.part)
     return start
 
 
 @part
-def unpack_gradients(plan: CallPlan, sums: Sums, k: int, out: Gradients) -> None:
-    """Add up the groups' parts for member `k`, into `torch.nn`'s layout."""
-    width, height = plan.blocks * plan.padded, plan.gates * plan.hidden
-    by_state = sum_parts(sums.by_state, k, plan.hidden_blocks * plan.padded * plan.padded, plan.groups)
-    by_input = sum_parts(sums.by_input, k, plan.inputs * width, plan.groups)
+def unpack_gradients(plan: WalkPlan, sums: Array, start: int, k: int, out: Array) -> None:
+    """The sums of member `k`, which begin at `start`, into `torch.nn`'s layout."""
+    w_x, w_h, b_x, b_h = parameters_of(plan, k)
+    width = plan.blocks * plan.padded
+    by_state, by_input = start + plan.by_state, start + plan.by_input
     for block in range(plan.blocks):
         for unit in range(plan.hidden):
-            column, row = block * plan.padded + unit, k * height + first_row(plan, block) + unit
-            bias = get(sums.by_input, by_input + column)
+            column, row = block * plan.padded + unit, first_row(plan, block) + unit
+            bias = get(sums, by_input + column)
             if block < plan.hidden_blocks:
-                put(out.b_h, row, bias)
-                copy(sums.by_state, by_state + column * plan.padded, out.w_h, row * plan.hidden, plan.hidden)
+                put(out, b_h + row, bias)
+                copy(sums, by_state + column * plan.padded, out, w_h + row * plan.hidden, plan.hidden)
             if block >= plan.input_block:
-                put(out.b_x, row, bias)
+                put(out, b_x + row, bias)
+                place = w_x + row * plan.channels
                 for channel in range(plan.channels):
-                    source = by_input + (channel + 1) * width + column
-                    put(out.w_x, row * plan.channels + channel, get(sums.by_input, source))
+                    put(out, place + channel, get(sums, by_input + (channel + 1) * width + column))
 
 
 class Tile(NamedTuple):
-    """One tile: its member, its first row, how many of its rows are real, and where its slots start."""
+    """One tile: its member, its place, its first row, how many are real, and where its part of the sums starts."""
 
     k: int
+    place: int
     row: int
     rows: int
-    slots: int
+    sums: int
 
 
 @inner
-def tile_at(plan: CallPlan, k: int, index: int) -> Tile:
-    """Tile `index` of member `k`; where slots are not kept, all tiles use the same."""
-    row = index * plan.tile
-    slots = (k * plan.tiles + index) * plan.tile_size if plan.keep else 0
-    return Tile(k, row, min(plan.tile, plan.batch - row), slots)
+def tile_at(whole: PassPlan, k: int, index: int) -> Tile:
+    """Tile `index` of member `k`."""
+    row = index * whole.tile
+    sums = (k * whole.groups + index // whole.group) * whole.part
+    return Tile(k, index, row, min(whole.tile, whole.batch - row), sums)
+
+
+class Slots(NamedTuple):
+    """The slots of one walk and one tile: an array, and where they start."""
+
+    array: Array
+    start: int
 
 
 @inner
-def part_of(plan: CallPlan, tile: Tile) -> int:
-    """The number of the tile's group, counted member after member."""
-    return tile.k * plan.groups + tile.row // (plan.tile * plan.group)
+def slots_at(work: Work, plan: WalkPlan, tile: Tile) -> Slots:
+    """Where a walk's slots are: in memory, or where they are kept."""
+    whole = work.whole
+    if whole.keep:
+        return Slots(work.arrays.results.slots, (tile.k * whole.tiles + tile.place) * whole.kept)
+    return Slots(work.memory, plan.slots)
 
 
 @inner
-def in_slot(plan: CallPlan, slots: Array, start: int, block: int) -> Matrix:
-    """One block of the slot that starts at `start`, ``[tile, padded]``."""
-    return Matrix(slots, start + block * plan.padded, plan.slot_blocks * plan.padded)
+def state_of(plan: WalkPlan, slots: Slots, step: int) -> Matrix:
+    """The hidden state before `step`, ``[tile, padded]``; behind each of its rows lie 1 and the channels."""
+    start = slots.start + step * plan.tile * plan.row + (plan.slot_blocks - 1) * plan.padded
+    return Matrix(slots.array, start, plan.row)
 
 
 @inner
-def inputs_at(plan: CallPlan, slots: Array, tile: Tile, step: int) -> Matrix:
-    """The ones and inputs of one step, ``[tile, inputs]``, which lie behind the tile's slots."""
-    start = tile.slots + (plan.steps + 1) * plan.slot_size
-    return Matrix(slots, start + step * plan.tile * plan.inputs, plan.inputs)
+def cell_state_of(plan: WalkPlan, slots: Slots, step: int) -> Matrix:
+    """The cell state of an LSTM before `step`, ``[tile, padded]``."""
+    hidden = state_of(plan, slots, step)
+    return Matrix(hidden.array, hidden.start - plan.padded, hidden.stride)
 
 
 @inner
-def time_of(plan: CallPlan, step: int) -> int:
-    """Where in the sequence the step is that is walked as number `step`."""
+def time_of(plan: WalkPlan, step: int) -> int:
+    """Where in the sequence the step is that is walked as number `step`, and the other way round."""
     return plan.steps - 1 - step if plan.reverse else step
 
 
 @inner
-def load_inputs(plan: CallPlan, x: Array, tile: Tile, slots: Array) -> None:
-    """Write the ones and inputs of all steps; rows that only pad the tile are 0, so all that comes of them is 0."""
-    channels, apart = plan.channels, plan.tile * plan.inputs
-    out = inputs_at(plan, slots, tile, 0)
-    for row in range(plan.tile):
-        place = out.start + row * plan.inputs
-        source = member(x, tile.k) + (tile.row + row) * plan.steps * channels
-        for step in range(plan.steps):
-            if row < tile.rows:
-                put(slots, place, 1)
-                start = source + time_of(plan, step) * channels
-                for channel in range(channels):
-                    put(slots, place + 1 + channel, get(x, start + channel))
-            else:
-                for i in range(plan.inputs):
-                    put(slots, place + i, 0)
-            place += apart
-
-
-@inner
-def load_rows(plan: CallPlan, array: Array, tile: Tile, out: Matrix) -> None:
+def load_rows(plan: WalkPlan, array: Array, tile: Tile, out: Matrix) -> None:
     """Write the tile's rows of an array ``[K, B, H]``."""
     start = member(array, tile.k) + tile.row * plan.hidden
     for row in range(tile.rows):
@@ -310,7 +352,7 @@ def load_rows(plan: CallPlan, array: Array, tile: Tile, out: Matrix) -> None:
 
 
 @inner
-def store_rows(plan: CallPlan, source: Matrix, tile: Tile, array: Array) -> None:
+def store_rows(plan: WalkPlan, source: Matrix, tile: Tile, array: Array) -> None:
     """Write the tile's rows into an array ``[K, B, H]``."""
     place = (tile.k * plan.batch + tile.row) * plan.hidden
     for row in range(tile.rows):
@@ -318,7 +360,7 @@ def store_rows(plan: CallPlan, source: Matrix, tile: Tile, array: Array) -> None
 
 
 @inner
-def store_step(plan: CallPlan, source: Matrix, tile: Tile, step: int, out: tuple[Array, int]) -> None:
+def store_step(plan: WalkPlan, source: Matrix, tile: Tile, step: int, out: tuple[Array, int]) -> None:
     """Write the tile's rows of one step into an array ``[K, B, T, width]``."""
     array, width = out
     place = ((tile.k * plan.batch + tile.row) * plan.steps + time_of(plan, step)) * width
@@ -327,7 +369,7 @@ def store_step(plan: CallPlan, source: Matrix, tile: Tile, step: int, out: tuple
 
 
 @inner
-def add_step(plan: CallPlan, array: Array, tile: Tile, step: int, out: Matrix) -> None:
+def add_step(plan: WalkPlan, array: Array, tile: Tile, step: int, out: Matrix) -> None:
     """Add the tile's rows of one step of an array ``[K, B, T, H]``."""
     start = ((tile.k * plan.batch + tile.row) * plan.steps + time_of(plan, step)) * plan.hidden
     for row in range(tile.rows):

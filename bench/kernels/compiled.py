@@ -52,7 +52,8 @@ def _digest() -> str:
 
 
 _SOURCES = _digest()
-_INNER: dict[str, Any] = {"error_model": "numpy", "nogil": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+_ENTRY: dict[str, Any] = {"error_model": "numpy", "nogil": True, "_nrt": False}  # arrays are given: none is counted
+_INNER: dict[str, Any] = {**_ENTRY, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 def inner(function: Callable[P, R]) -> Callable[P, R]:
@@ -110,7 +111,7 @@ def entry(function: Callable[P, R]) -> Callable[[np.dtype[Any]], Callable[P, R]]
         if dtype not in made:
             copy = FunctionType(function.__code__, function.__globals__)
             copy.__qualname__ = f"{function.__name__}_{dtype.name}_{_SOURCES}"
-            made[dtype] = waiting(cast(Callable[P, R], njit(error_model="numpy", nogil=True, cache=True)(copy)))
+            made[dtype] = waiting(cast(Callable[P, R], njit(cache=True, **_ENTRY)(copy)))
         return made[dtype]
 
     return of

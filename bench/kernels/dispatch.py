@@ -17,14 +17,6 @@ from torch.nn import functional
 from bench.errors import InputError
 from bench.registry import lookup
 
-SLOPES: dict[str, Callable[[Tensor], Tensor]] = {
-    "mse": lambda error: 2 * error,
-    "mae": torch.sign,
-    "huber": lambda error: error.clamp(-1, 1),
-}
-"""The derivatives of `LOSSES`, before the mean, by the error."""
-
-
 LOSSES: dict[str, Callable[..., Tensor]] = {
     "mse": functional.mse_loss,
     "mae": functional.l1_loss,

@@ -27,7 +27,7 @@ from numba.core import types
 
 from bench.kernels.compiled import Array, inner, intrinsic
 from bench.kernels.simd import Vector, load, maximum_zero, store, where_positive
-from bench.kernels.sizes import RNN_TANH, CallPlan
+from bench.kernels.sizes import RNN_TANH, WalkPlan
 
 _LIMIT = 7.8
 _NUMERATOR = (0.9999998158243792, 0.12937711398248372, 0.002964227376772244, 1.1577358165332932e-05)
@@ -98,33 +98,35 @@ def sigmoid(_typing: Any, x: Any) -> Any:
 
 
 @inner
-def rnn_forward(plan: CallPlan, slots: Array, now: int) -> None:
+def rnn_forward(plan: WalkPlan, slots: Array, now: int) -> None:
     """Activate the products of the slot at `now`."""
-    for i in range(now, now + plan.tile * plan.padded, plan.lanes):
-        a = load(slots, i)
-        if plan.code == RNN_TANH:
-            store(slots, i, tanh(a))
-        else:
-            store(slots, i, maximum_zero(a))
+    for row in range(now, now + plan.tile * plan.row, plan.row):
+        for at in range(row, row + plan.padded, plan.lanes):
+            a = load(slots, at)
+            if plan.code == RNN_TANH:
+                store(slots, at, tanh(a))
+            else:
+                store(slots, at, maximum_zero(a))
 
 
 @inner
-def rnn_backward(plan: CallPlan, slots: Array, now: int, d_h: Array, out: tuple[Array, int]) -> None:
-    """From the gradient to ``h'`` the one to ``a``, written to `out`."""
-    d_a, start = out
-    for i in range(0, plan.tile * plan.padded, plan.lanes):
-        h, d = load(slots, now + i), load(d_h, i)
-        if plan.code == RNN_TANH:
-            store(d_a, start + i, d * (1.0 - h * h))
-        else:
-            store(d_a, start + i, where_positive(h, d))
+def rnn_backward(plan: WalkPlan, slots: Array, now: int, memory: Array, out: int) -> None:
+    """From the gradient to ``h'`` the one to ``a``, written to memory from `out` on."""
+    width = plan.padded
+    for row in range(plan.tile):
+        for unit in range(0, width, plan.lanes):
+            h, d = load(slots, now + row * plan.row + unit), load(memory, plan.d_h + row * width + unit)
+            if plan.code == RNN_TANH:
+                store(memory, out + row * width + unit, d * (1.0 - h * h))
+            else:
+                store(memory, out + row * width + unit, where_positive(h, d))
 
 
 @inner
-def lstm_forward(plan: CallPlan, slots: Array, now: int, before: int) -> None:
+def lstm_forward(plan: WalkPlan, slots: Array, now: int, before: int) -> None:
     """Activate the products of the slot at `now`, given the slot at `before`."""
     width = plan.padded
-    for row in range(0, plan.tile * 6 * width, 6 * width):
+    for row in range(0, plan.tile * plan.row, plan.row):
         for unit in range(row, row + width, plan.lanes):
             at = now + unit
             i, f = sigmoid(load(slots, at)), sigmoid(load(slots, at + width))
@@ -139,38 +141,34 @@ def lstm_forward(plan: CallPlan, slots: Array, now: int, before: int) -> None:
 
 
 @inner
-def lstm_backward(
-    plan: CallPlan, slots: Array, places: tuple[int, int], d_states: tuple[Array, Array], out: tuple[Array, int]
-) -> None:
+def lstm_backward(plan: WalkPlan, slots: Array, places: tuple[int, int], memory: Array, out: int) -> None:
     """From the gradients to ``h'`` and ``c'`` those to the products and to ``c``.
 
     `places` are the slots at this step and before it.
     """
     now, before = places
-    d_h, d_c = d_states
-    d_a, start = out
     width = plan.padded
     for row in range(plan.tile):
         for unit in range(0, width, plan.lanes):
-            at, state, target = now + row * 6 * width + unit, row * width + unit, start + row * 4 * width + unit
+            at, state, target = now + row * plan.row + unit, row * width + unit, out + row * 4 * width + unit
             i, f = load(slots, at), load(slots, at + width)
             g, o = load(slots, at + 2 * width), load(slots, at + 3 * width)
             t = tanh(load(slots, at + 4 * width))
-            d = load(d_h, state)
-            d_cell = load(d_c, state) + d * o * (1.0 - t * t)
-            c = load(slots, before + row * 6 * width + unit + 4 * width)
-            store(d_a, target, d_cell * g * i * (1.0 - i))
-            store(d_a, target + width, d_cell * c * f * (1.0 - f))
-            store(d_a, target + 2 * width, d_cell * i * (1.0 - g * g))
-            store(d_a, target + 3 * width, d * t * o * (1.0 - o))
-            store(d_c, state, d_cell * f)
+            d = load(memory, plan.d_h + state)
+            d_cell = load(memory, plan.d_c + state) + d * o * (1.0 - t * t)
+            c = load(slots, before + row * plan.row + unit + 4 * width)
+            store(memory, target, d_cell * g * i * (1.0 - i))
+            store(memory, target + width, d_cell * c * f * (1.0 - f))
+            store(memory, target + 2 * width, d_cell * i * (1.0 - g * g))
+            store(memory, target + 3 * width, d * t * o * (1.0 - o))
+            store(memory, plan.d_c + state, d_cell * f)
 
 
 @inner
-def gru_forward(plan: CallPlan, slots: Array, now: int, before: int) -> None:
+def gru_forward(plan: WalkPlan, slots: Array, now: int, before: int) -> None:
     """Activate the products of the slot at `now`, given the slot at `before`."""
     width = plan.padded
-    for row in range(0, plan.tile * 5 * width, 5 * width):
+    for row in range(0, plan.tile * plan.row, plan.row):
         for unit in range(row, row + width, plan.lanes):
             at = now + unit
             r, z = sigmoid(load(slots, at + width)), sigmoid(load(slots, at + 2 * width))
@@ -183,24 +181,23 @@ def gru_forward(plan: CallPlan, slots: Array, now: int, before: int) -> None:
 
 
 @inner
-def gru_backward(plan: CallPlan, slots: Array, places: tuple[int, int], d_h: Array, out: tuple[Array, int]) -> None:
-    """From the gradient to ``h'`` those to the products, and in `d_h` the part to ``h`` that passes no product.
+def gru_backward(plan: WalkPlan, slots: Array, places: tuple[int, int], memory: Array, out: int) -> None:
+    """From the gradient to ``h'`` those to the products, and in its place the part to ``h`` that passes no product.
 
     `places` are the slots at this step and before it.
     """
     now, before = places
-    d_a, start = out
     width = plan.padded
     for row in range(plan.tile):
         for unit in range(0, width, plan.lanes):
-            at, state, target = now + row * 5 * width + unit, row * width + unit, start + row * 4 * width + unit
+            at, state, target = now + row * plan.row + unit, plan.d_h + row * width + unit, out + row * 4 * width + unit
             q, r = load(slots, at), load(slots, at + width)
             z, n = load(slots, at + 2 * width), load(slots, at + 3 * width)
-            h = load(slots, before + row * 5 * width + unit + 4 * width)
-            d = load(d_h, state)
+            h = load(slots, before + row * plan.row + unit + 4 * width)
+            d = load(memory, state)
             d_n = d * (1.0 - z) * (1.0 - n * n)
-            store(d_a, target, d_n * r)
-            store(d_a, target + width, d_n * q * r * (1.0 - r))
-            store(d_a, target + 2 * width, d * (h - n) * z * (1.0 - z))
-            store(d_a, target + 3 * width, d_n)
-            store(d_h, state, d * z)
+            store(memory, target, d_n * r)
+            store(memory, target + width, d_n * q * r * (1.0 - r))
+            store(memory, target + 2 * width, d * (h - n) * z * (1.0 - z))
+            store(memory, target + 3 * width, d_n)
+            store(memory, state, d * z)

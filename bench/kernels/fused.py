@@ -1,267 +1,130 @@
-"""Recurrent layers, a linear map of their last state and a loss, trained without autograd.
+"""Recurrent networks, a linear map of their states and a loss, trained without autograd.
 
-With one member of few units, autograd takes longer than the kernels. For one layer and one direction, a single pass
-goes forward and back with a few rows of one member at a time, while all that they need is in the cache. Two passes,
-with the loss in between, would keep every step of every row, and with many members would wait for memory: at 32 members
-of 32 units they take half as long again or more.
-
-With several layers or two directions, the layers below the top keep their steps, and so do both directions of a
-bidirectional top layer.
+A single pass goes forward and back through the whole network with a few rows of one member at a time, while all that
+they need is in the cache. Layer after layer would keep every step of every row, and with many members would wait for
+memory; and with one member of few units, autograd takes longer than the kernels.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from bench.errors import InputError
-from bench.kernels.dispatch import LOSSES, Inputs, Options, Weights, check, compiled, recurrent
-from bench.kernels.modules import Layers, map_losses
-from bench.kernels.native import run_backward, run_forward, run_training
+from bench.kernels.arrays import CallArrays, Gradients, Operands
+from bench.kernels.compiled import Array
+from bench.kernels.dispatch import LOSSES
+from bench.kernels.modules import Layers
+from bench.kernels.native import DTYPES, absent, flat, run_network
+from bench.kernels.passes import TRAIN
+from bench.kernels.sizes import NetworkSizes, Places, Stack, parameters_of, plan_pass
 from bench.registry import lookup
-
-States = tuple[Tensor, ...]
-"""``(h,)``, or ``(h, c)`` of an LSTM: ``[layers · directions, K, B, H]`` each."""
-
-
-class Back(NamedTuple):
-    """Gradients."""
-
-    x: Tensor  # [K, B, T, C], or [K, 0] where it is not wanted
-    states: States  # to the initial states, or () where none were given
-    weights: tuple[Tensor, ...]  # in the order of the parameters
-
-
-class _Layer(NamedTuple):
-    """One layer in one direction, which keeps its steps."""
-
-    options: Options
-    inputs: Inputs
-    y: Tensor  # [K, B, T, H], or [K, 0] of a top layer that gives its last state alone
-    states: States  # [K, B, H] each
-    slots: Tensor
-
-
-class Walk:
-    """Stacked layers walked over their inputs, and what it takes to go back.
-
-    Parameters
-    ----------
-    layers
-        Stacked.
-    x
-        ``[K, B, T, C]``, or ``[1, B, T, C]`` for all members.
-    state
-        Initial states; zeros where none are given.
-    count
-        Layers to walk, from the lowest; all where none is given.
-
-    Attributes
-    ----------
-    output
-        Of the highest layer walked: ``[K, B, T, directions · H]``, or ``[K, B, directions · H]`` where that is the
-        top of layers that give their last state alone.
-    states
-        After the last step walked.
-    """
-
-    def __init__(self, layers: Layers, x: Tensor, state: States | None = None, *, count: int | None = None) -> None:
-        self.layers = layers
-        self._walked: list[list[_Layer]] = []
-        self._masks: list[Tensor | None] = []
-        self.output = x
-        for layer in range(layers.options.num_layers if count is None else count):
-            self._up(layer, state)
-        last = [way.states for ways in self._walked for way in ways]
-        self.states: States = tuple(torch.stack(part) for part in zip(*last, strict=True))
-
-    def _up(self, layer: int, state: States | None) -> None:
-        top = layer == self.layers.options.num_layers - 1
-        only_last = top and self.layers.options.last_only
-        ways = [self._way(layer, state, reverse=reverse, all_steps=not only_last) for reverse in self.layers.ways]
-        values = _side_by_side([way.states[0] if only_last else way.y for way in ways])
-        mask = None if top else self.layers.dropout_mask(values)
-        self._walked.append(ways)
-        self._masks.append(mask)
-        self.output = values if mask is None else values * mask
-
-    def _way(self, layer: int, state: States | None, *, reverse: bool, all_steps: bool) -> _Layer:
-        options = Options(self.layers.cell, reverse, all_steps, keep=True)
-        index = layer * self.layers.directions + reverse
-        h, c = (*(part[index] for part in state or ()), None, None)[:2]
-        inputs = Inputs(self.output, h, c, *self.layers.weights(layer, reverse=reverse))
-        y, h, c, slots = run_forward(options, inputs)
-        return _Layer(options, inputs, y, (h, c) if self.layers.cell == "lstm" else (h,), slots)
-
-    def back(self, d_output: Tensor | None, d_states: States | None = None, *, wants_x: bool = False) -> Back:
-        """The gradients to all that was given, from those to `output` and to `states`; used once."""
-        d_x, states, weights = d_output, list[States](), tuple[Tensor, ...]()
-        while self._walked:
-            ways, mask = self._walked.pop(), self._masks.pop()
-            below = [part[len(self._walked) * len(ways) :] for part in d_states or ()]
-            if mask is not None and d_x is not None:
-                d_x = d_x * mask
-            d_x, firsts, own = _down(ways, d_x, below, wants_x=wants_x or bool(self._walked))
-            states = firsts + states
-            weights = own + weights
-        given = tuple(torch.stack(part) for part in zip(*states, strict=True))
-        if d_x is None:
-            raise ValueError("no layer was walked")
-        return Back(d_x, given, weights)
-
-
-def _down(
-    ways: Sequence[_Layer], d_output: Tensor | None, d_states: Sequence[Tensor], *, wants_x: bool
-) -> tuple[Tensor, list[States], tuple[Tensor, ...]]:
-    """One layer: the gradients to its input, to its initial states, and to its weights."""
-    parts = [None] * len(ways) if d_output is None else d_output.chunk(len(ways), dim=-1)
-    back = [
-        _way_down(way, part, [state[index] for state in d_states], wants_x=wants_x)
-        for index, (way, part) in enumerate(zip(ways, parts, strict=True))
-    ]
-    d_x = back[0].x if len(back) == 1 else back[0].x + back[1].x
-    return d_x, [each.states for each in back if each.states], tuple(w for each in back for w in each.weights)
-
-
-def _way_down(way: _Layer, d_output: Tensor | None, d_states: Sequence[Tensor], *, wants_x: bool) -> Back:
-    d_h, d_c = (*d_states, None, None)[:2]
-    d_y = d_output if way.options.all_steps else None
-    if d_output is not None and d_y is None:
-        d_h = d_output if d_h is None else d_h + d_output
-    given = way.inputs.h is not None
-    d_x, *states, w_x, w_h, b_x, b_h = run_backward(
-        way.options, (wants_x, given), way.inputs, way.slots, (d_y, d_h, d_c)
-    )
-    weights = (w_x, w_h) if way.inputs.bias_ih is None else (w_x, w_h, b_x, b_h)
-    return Back(d_x, tuple(states[: len(way.states)]) if given else (), weights)
-
-
-def _side_by_side(tensors: Sequence[Tensor]) -> Tensor:
-    return tensors[0] if len(tensors) == 1 else torch.cat(list(tensors), dim=-1)
 
 
 def losses_and_gradients(
-    cell: str, x: Tensor, target: Tensor, weights: Weights, head: tuple[Tensor, Tensor], *, loss: str
-) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """The loss of each member ``[K]``, and its gradients to the weights given and to those of the head, in their order.
+    stacks: Sequence[Layers],
+    inputs: Sequence[Tensor],
+    targets: Tensor,
+    weights: Tensor,
+    *,
+    loss: str,
+    every_step: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """The loss of each member ``[K]``, and its gradients to all weights, laid out as those.
 
-    Nothing is recorded for autograd. Members do not meet, as in `bench.kernels.dispatch`.
+    For what the compiled kernels take. Nothing is recorded for autograd. Members do not meet, as in
+    `bench.kernels.dispatch`.
 
     Parameters
     ----------
-    cell
-        A cell of `bench.kernels.dispatch.recurrent`; it starts from zeros.
-    x
-        Inputs ``[K, B, T, C]``; ``[1, B, T, C]`` is shared by all members.
-    target
-        What the map should give, ``[K, B, O]`` or ``[1, B, O]``.
+    stacks
+        Layers with biases, which start from zeros; or such an encoder, and a decoder of as many, in one direction and
+        with the same dropout, which starts from the encoder's last states, those of both directions added.
+    inputs
+        Of each stack, ``[K, B, T, C]``; ``[1, B, T, C]`` is shared by all members.
+    targets
+        What a linear map of the top layer's states should give: ``[K, B, O]`` of the last state, ``[K, B, T, O]`` where
+        `every_step`; a first dimension of 1 is shared by all members.
     weights
-        Of K members.
-    head
-        Weights ``[K, O, H]`` and biases ``[K, O]`` of the linear map.
+        The parameters of all stacks, and then the map's weights ``[O, directions · H]`` and biases ``[O]``: of each
+        its ``[K, …]``, one after another.
     loss
-        ``"mse"``, ``"mae"`` or ``"huber"``, as `torch.nn.functional` defines them, mean over rows and outputs.
+        ``"mse"``, ``"mae"`` or ``"huber"``, as `torch.nn.functional` defines them, mean over rows, steps and outputs.
 
     Raises
     ------
     InputError
-        A shape, dtype or device does not fit: the argument, what was expected and what came.
+        A shape or dtype does not fit: the argument, what was expected and what came.
     """
     lookup(LOSSES, loss, "loss")
-    inputs = Inputs(x, None, None, *weights)
-    check(cell, inputs)
-    check_head(inputs, target, head, width=inputs.weight_hh.shape[2])
-    if not compiled(x):
-        return _by_autograd(cell, x, target, weights, head, loss)
-    from bench.kernels.native import run_training
+    dtype, dropout = weights.dtype, stacks[0].active_dropout
+    _check_kinds(inputs, targets, weights)
+    shapes = tuple(each.shape for each in (*inputs, targets, weights))
+    keys = tuple(layers.key for layers in stacks)
+    places = _planned(keys, shapes, dtype, every_step=every_step, dropout=dropout > 0)
+    losses, gradients = torch.empty(places.plan.members, dtype=dtype), torch.empty_like(weights)
+    nothing = absent(dtype)
+    draws = _draws(stacks, places, dtype) if dropout else nothing.operands.draws
+    x, fed, y = (flat(each, dtype) for each in (inputs[0], inputs[-1], targets))
+    operands = Operands(x, fed, nothing.operands.h, nothing.operands.c, weights.detach().numpy(), draws, y)
+    results = Gradients(*nothing.gradients[:3], gradients.numpy(), losses.numpy(), nothing.gradients.sums)
+    arrays = CallArrays(operands, nothing.results, nothing.upstream, results)
+    run_network(TRAIN, places, arrays, loss=loss, dropout=(dropout, 1 / (1 - dropout) if dropout < 1 else 0.0))
+    return losses, gradients
 
-    options = Options(cell, reverse=False, all_steps=False, keep=False)
-    losses, _, *gradients = run_training(options, inputs, (*head, target), loss)
-    biased = weights.bias_ih is not None
-    return losses, tuple(gradients if biased else gradients[:2] + gradients[4:])
 
-
-def check_head(inputs: Inputs, target: Tensor, head: tuple[Tensor, Tensor], *, width: int) -> None:
-    """Refuse a head or targets that do not fit the layer, whose last states are `width` wide."""
-    weight, bias = head
-    batch = inputs.x.shape[1]
-    members, outputs = inputs.weight_hh.shape[0], weight.shape[1] if weight.ndim > 1 else 1
-    expected = {
-        "head weight": (weight, "K, O, H", (members, outputs, width)),
-        "head bias": (bias, "K, O", (members, outputs)),
-        "target": (target, "K, B, O", (1 if target.shape[:1] == (1,) else members, batch, outputs)),
-    }
-    for name, (tensor, letters, shape) in expected.items():
-        if tensor.shape != shape:
-            raise InputError(f"{name}: expected [{letters}] = {list(shape)}, got {list(tensor.shape)}")
-        if (tensor.dtype, tensor.device) != (inputs.x.dtype, inputs.x.device):
+def _check_kinds(inputs: Sequence[Tensor], targets: Tensor, weights: Tensor) -> None:
+    """Refuse what the kernels would read as another type."""
+    for name, tensor in (*(("inputs", x) for x in inputs), ("targets", targets)):
+        if tensor.dtype != weights.dtype or tensor.device != weights.device:
             raise InputError(
-                f"{name}: expected {inputs.x.dtype} on {inputs.x.device}, as x, got {tensor.dtype} on {tensor.device}"
+                f"{name}: expected {weights.dtype} on {weights.device}, as the weights are, "
+                f"got {tensor.dtype} on {tensor.device}"
             )
 
 
-def _by_autograd(
-    cell: str, x: Tensor, target: Tensor, weights: Weights, head: tuple[Tensor, Tensor], loss: str
-) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """The same by torch, for other devices and dtypes."""
-    leaves = [tensor.detach().requires_grad_() for tensor in (*weights, *head) if tensor is not None]
-    with torch.enable_grad():
-        state = recurrent(cell, x, Weights(*leaves[:-2]), all_steps=False).h
-        output = state @ leaves[-2].mT + leaves[-1].unsqueeze(1)
-        losses = LOSSES[loss](output, target.expand_as(output), reduction="none").flatten(1).mean(1)
-        return losses.detach(), torch.autograd.grad(losses.sum(), leaves)
+@lru_cache(maxsize=1024)
+def _planned(
+    keys: tuple[tuple[str, int, int, int, int], ...],
+    shapes: tuple[torch.Size, ...],
+    dtype: torch.dtype,
+    *,
+    every_step: bool,
+    dropout: bool,
+) -> Places:
+    """The plan of a call; refuses shapes by which the kernels would read beyond the end of an array."""
+    *inputs, targets, weights = shapes
+    stacks = []
+    for (cell, channels, hidden, layers, directions), x in zip(keys, inputs, strict=True):
+        if len(x) != 4 or x[3] != channels or 0 in x:
+            raise InputError(f"inputs: expected [K, B, T, C] with C = {channels}, got {list(x)}")
+        stacks.append(Stack(cell, channels, hidden, layers, directions, steps=x[2]))
+    encoder, decoder = keys[0], keys[-1]
+    if len(keys) > 1 and (decoder[0], *decoder[2:]) != (encoder[0], *encoder[2:4], 1):
+        raise InputError(
+            f"stacks: expected a decoder in one direction with the encoder's sizes {encoder}, got {decoder}"
+        )
+    network = NetworkSizes(tuple(stacks), outputs=targets[-1], every_step=every_step, dropout=dropout)
+    parameters, batch = parameters_of(network), inputs[0][1]
+    members = weights.numel() // parameters
+    if tuple(weights) != (members * parameters,) or members == 0:
+        raise InputError(f"weights: expected K · {parameters} of K members, got {list(weights)}")
+    steps = (stacks[-1].steps,) if every_step else ()
+    wanted = [("inputs", x, (batch, *x[2:])) for x in inputs] + [("targets", targets, (batch, *steps, targets[-1]))]
+    for name, shape, rest in wanted:
+        if tuple(shape[1:]) != rest or shape[0] not in (1, members):
+            raise InputError(f"{name}: expected {[members, *rest]}, or 1 for K, got {list(shape)}")
+    return plan_pass(network, members, batch, DTYPES[dtype])
 
 
-Gradients = tuple[Tensor, ...]
-Head = tuple[Tensor, Tensor]
-
-
-def layered_losses_and_gradients(
-    layers: Layers, x: Tensor, target: Tensor, head: Head, *, loss: str
-) -> tuple[Tensor, Gradients]:
-    """The loss of each member ``[K]``, and its gradients to the weights of the layers and of the head, in their order.
-
-    For what the compiled kernels take. Nothing is recorded for autograd. Members do not meet.
-
-    Parameters
-    ----------
-    layers
-        Stacked, with biases and `last_only`; they start from zeros.
-    x
-        Inputs ``[K, B, T, C]``; ``[1, B, T, C]`` is shared by all members.
-    target
-        What the map should give, ``[K, B, O]`` or ``[1, B, O]``.
-    head
-        Weights ``[K, O, directions · H]`` and biases ``[K, O]`` of the linear map.
-    loss
-        As of `bench.kernels.fused.losses_and_gradients`.
-
-    Raises
-    ------
-    InputError
-        A shape, dtype or device does not fit: the argument, what was expected and what came.
-    """
-    lookup(LOSSES, loss, "loss")
-    first = Inputs(x, None, None, *layers.weights(0, reverse=False))
-    check(layers.cell, first)
-    check_head(first, target, head, width=layers.directions * layers.hidden_size)
-    with torch.no_grad():
-        return (_one_way if layers.directions == 1 else _two_ways)(layers, x, target, head, loss)
-
-
-def _one_way(layers: Layers, x: Tensor, target: Tensor, head: Head, loss: str) -> tuple[Tensor, Gradients]:
-    """The top layer goes forward and back in one pass."""
-    top = layers.options.num_layers - 1
-    below = Walk(layers, x, count=top)
-    options = Options(layers.cell, reverse=False, all_steps=False, keep=False)
-    inputs = Inputs(below.output, None, None, *layers.weights(top, reverse=False))
-    losses, d_x, *gradients = run_training(options, inputs, (*head, target), loss, wants_x=top > 0)
-    return losses, (*below.back(d_x).weights, *gradients)
-
-
-def _two_ways(layers: Layers, x: Tensor, target: Tensor, head: Head, loss: str) -> tuple[Tensor, Gradients]:
-    """The map needs the last states of both directions before either can go back."""
-    walk = Walk(layers, x)
-    losses, d_output, d_head = map_losses(walk.output, target, head, loss)
-    return losses, (*walk.back(d_output).weights, *d_head)
+def _draws(stacks: Sequence[Layers], places: Places, dtype: torch.dtype) -> Array:
+    """The numbers that decide dropout, drawn below each layer but the lowest, for all members."""
+    plan = places.plan
+    sizes = [plan.members * plan.batch * steps * width for steps, width in places.masks]
+    uniforms = torch.empty(sum(sizes))
+    above = [layers for layers in stacks for _ in range(layers.options.num_layers - 1)]
+    for layers, part, (steps, width) in zip(above, uniforms.split(sizes), places.masks, strict=True):
+        layers.draw(part.view(plan.members, plan.batch, steps, width))
+    array: Array = uniforms.to(dtype).numpy()
+    return array

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bench.errors import InputError
-from bench.kernels.dispatch import GATES, LOSSES, SLOPES, Outputs, Weights, recurrent
+from bench.kernels.dispatch import GATES, Outputs, Weights, recurrent
 
 State = Tensor | tuple[Tensor, Tensor]
 
@@ -72,6 +72,7 @@ class Layers(nn.Module):
         self.cell, self.input_size, self.hidden_size = cell, input_size, hidden_size
         self.options = LayerOptions(**options)
         self.directions = 2 if self.options.bidirectional else 1
+        self.key = (cell, input_size, hidden_size, self.options.num_layers, self.directions)
         self._generators: Sequence[torch.Generator] | None = None
         for layer in range(self.options.num_layers):
             columns = hidden_size * self.directions if layer else input_size
@@ -168,15 +169,26 @@ class Layers(nn.Module):
         mask = self.dropout_mask(values)
         return values if mask is None else values * mask
 
+    @property
+    def active_dropout(self) -> float:
+        """The share of a layer's outputs that is zeroed now; the rest is scaled to the same mean."""
+        return self.options.dropout if self.training else 0.0
+
     def dropout_mask(self, values: Tensor) -> Tensor | None:
         """What dropout multiplies ``[K, B, T, …]`` by; `None` where that is 1."""
-        share = self.options.dropout
-        if not self.training or share == 0:
+        share = self.active_dropout
+        if share == 0:
             return None
         if self._generators is None or share == 1:
             return functional.dropout(torch.ones_like(values), share)
-        draws = [torch.rand(values.shape[1:], generator=each, device=values.device) for each in self._generators]
-        return (torch.stack(draws) >= share).to(values.dtype) / (1 - share)
+        return (self.draw(torch.empty(values.shape, device=values.device)) >= share).to(values.dtype) / (1 - share)
+
+    def draw(self, out: Tensor) -> Tensor:
+        """Fill ``[K, …]`` with the numbers from 0 to 1 that decide dropout: below its share they drop a value."""
+        generators: Sequence[torch.Generator | None] = self._generators or [None] * len(out)
+        for own, generator in zip(out, generators, strict=True):
+            torch.rand(own.shape, generator=generator, out=own)
+        return out
 
     def _layer(self, x: Tensor, layer: int, state: tuple[Tensor, ...] | None, *, reverse: bool) -> Outputs:
         """One layer in one direction, over ``[K, B, T, C]``."""
@@ -256,25 +268,3 @@ class Linear(nn.Linear):
         if self.bias is not None:
             output = output + self.bias.unsqueeze(1)
         return output.view(len(output), *input.shape[1:-1], -1)
-
-
-def map_losses(
-    values: Tensor, target: Tensor, head: tuple[Tensor, Tensor], loss: str
-) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
-    """The losses ``[K]`` of a linear map, and the gradients to what it maps and to its weights.
-
-    Parameters
-    ----------
-    values, target
-        ``[K, rows, in]`` and ``[K, rows, out]``.
-    head
-        Weights ``[K, out, in]`` and biases ``[K, out]``.
-    loss
-        As of `bench.kernels.fused.losses_and_gradients`.
-    """
-    weight, bias = head
-    with torch.no_grad():
-        output = values @ weight.mT + bias.unsqueeze(1)
-        losses = LOSSES[loss](output, target.expand_as(output), reduction="none").flatten(1).mean(1)
-        slope = SLOPES[loss](output - target) / output[0].numel()  # [K, rows, out]
-        return losses, slope @ weight, (slope.mT @ values, slope.sum(1))

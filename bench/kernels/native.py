@@ -1,14 +1,15 @@
 """The compiled kernels on tensors: allocates their outputs, and spreads the groups of a bank over threads.
 
-Buffers are reused. What the forward pass keeps for the backward pass is large and short-lived. Memory of that size
-would go back to the system each time, and each of its pages would cost a page fault at the next use: a fifth of a
-training step.
+Buffers are reused. What the forward pass keeps for the backward pass is large and short-lived, and so is what a thread
+works in. Memory of that size would go back to the system each time, and each of its pages would cost a page fault at
+the next use: a fifth of a training step.
 
 Tasks run on as many threads as torch uses, `torch.get_num_threads()`. Kernels hold no interpreter lock, so Python's own
 threads suffice; numba's are neither safe to call from two threads nor after a fork. The caller's thread works too: with
 one thread, no other is started.
 """
 
+import math
 import os
 import threading
 import weakref
@@ -24,12 +25,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.kernels.arrays import CallArrays, CallResults, Gradients, Head, Operands, Sums, Upstream
+from bench.kernels.arrays import CallArrays, CallResults, Gradients, Operands, Upstream
+from bench.kernels.compiled import Array
 from bench.kernels.dispatch import Inputs, Options
-from bench.kernels.passes import BACKWARD, FORWARD, LOSSES, TRAIN, run_pass
-from bench.kernels.sizes import CallPlan, Sizes, head_size, make_plan
+from bench.kernels.head import LOSSES
+from bench.kernels.passes import BACKWARD, FORWARD, run_pass
+from bench.kernels.sizes import LINE, NetworkSizes, Places, Stack, plan_pass
 
-ALIGNMENT = 64  # bytes of a cache line
 MOST_FREE_BYTES = 1 << 28
 """Above it buffers are given back to the system."""
 
@@ -41,8 +43,8 @@ _lock = threading.Lock()
 def buffer(size: int, dtype: torch.dtype) -> Tensor:
     """A flat tensor of `size` arbitrary numbers, whose memory is used again once nothing refers to it."""
     length = size * dtype.itemsize
-    raw = _take(length + ALIGNMENT)
-    start = -raw.ctypes.data % ALIGNMENT
+    raw = _take(length + LINE)
+    start = -raw.ctypes.data % LINE
     view = raw[start : start + length]
     tensor = torch.from_numpy(view).view(dtype)  # keeps `view` alive as long as its storage
     weakref.finalize(view, _give, raw).atexit = False
@@ -54,6 +56,7 @@ def release() -> None:
     with _lock:
         _collect()
         _free.clear()
+    _own.arrays.clear()
 
 
 def _take(length: int) -> NDArray[np.uint8]:
@@ -125,82 +128,90 @@ def _executor(process: int, threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix=f"bench-kernels-{process}")
 
 
+class _Own(threading.local):
+    """Arrays of a thread, for one call at a time."""
+
+    def __init__(self) -> None:
+        self.arrays: dict[tuple[str, np.dtype[Any]], Array] = {}
+
+    def array(self, name: str, size: int, dtype: np.dtype[Any]) -> Array:
+        """At least `size` arbitrary numbers, which begin on a whole cache line."""
+        array = self.arrays.get((name, dtype))
+        if array is None or array.size < size:
+            raw = np.empty(size + LINE // dtype.itemsize, dtype)
+            start = -(raw.ctypes.data // dtype.itemsize) % (LINE // dtype.itemsize)
+            array = self.arrays[name, dtype] = raw[start:]
+        return array
+
+
+_own = _Own()
+
+
 DTYPES: Mapping[torch.dtype, np.dtype[Any]] = {torch.float32: np.dtype(np.float32), torch.float64: np.dtype(np.float64)}
 
 
-def flat(tensor: Tensor | None, dtype: torch.dtype) -> NDArray[Any]:
+def flat(tensor: Tensor | None, dtype: torch.dtype) -> Array:
     """The elements of each member, sharing memory where they are contiguous; no elements where there is no tensor."""
     if tensor is None:
-        return _absent(dtype)[0]
-    return tensor.detach().contiguous().numpy().reshape(tensor.shape[0], -1)
+        return absent(dtype).results.y
+    array: Array = tensor.detach().contiguous().numpy()
+    return array.reshape(array.shape[0], -1)
 
 
 @lru_cache
-def _absent(dtype: torch.dtype) -> tuple[NDArray[Any], NDArray[Any]]:
-    """What stands for an absent array of two dimensions and of one."""
-    return np.empty((1, 0), DTYPES[dtype]), np.empty(0, DTYPES[dtype])
-
-
-@lru_cache
-def _no_arrays(dtype: torch.dtype) -> CallArrays:
-    two, one = _absent(dtype)
+def absent(dtype: torch.dtype) -> CallArrays:
+    """Arrays of which none is there."""
+    two, one = np.empty((1, 0), DTYPES[dtype]), np.empty(0, DTYPES[dtype])
     return CallArrays(
-        Operands(*[two] * 7),
+        Operands(two, two, two, two, one, one, two),
         CallResults(two, two, two, one),
         Upstream(two, two, two),
-        Gradients(*[two] * 7),
-        Sums(one, one),
-        Head(two, two, two, two, two, two, one),
+        Gradients(two, two, two, one, one, one),
     )
 
 
-@lru_cache
-def _zeros(size: int, dtype: torch.dtype) -> NDArray[Any]:
-    return np.zeros((1, size), DTYPES[dtype])
+def run_network(
+    mode: int, places: Places, arrays: CallArrays, *, loss: str = "mse", dropout: tuple[float, float] = (0.0, 1.0)
+) -> None:
+    """Do one pass over all groups of a bank, on several threads where that pays."""
+    dtype, plan, rule = arrays.operands.x.dtype, places.plan, (LOSSES[loss], *dropout)
+    plans = places.numbers, places.table
+    kernel, tasks, sums = run_pass(dtype), plan.members * plan.groups, mode != FORWARD
+    if sums:
+        arrays = arrays._replace(gradients=arrays.gradients._replace(sums=_own.array("sums", places.sums, dtype)))
+
+    def work(first: int, last: int) -> None:
+        # a call that does all of it finishes too: a call costs as much as a small network's pass
+        span = first, last, int(sums and (last == 0 or last - first == tasks))
+        memory = _own.array("memory", places.memory, dtype)
+        kernel(mode, plans, arrays, memory, rule, span)
+
+    run(work, tasks, places.work)
+    if sums and parts_of(tasks, places.work) > 1:
+        work(0, 0)
 
 
-def _plan(options: Options, inputs: Inputs) -> CallPlan:
+def _places(options: Options, inputs: Inputs) -> Places:
     members = max(tensor.shape[0] for tensor in inputs if tensor is not None)
     _, batch, steps, channels = inputs.x.shape
-    sizes = Sizes(members, batch, steps, channels, inputs.weight_hh.shape[2])
-    dtype, initial = DTYPES[inputs.x.dtype], inputs.h is not None
-    return make_plan(options.cell, sizes, dtype, reverse=options.reverse, initial=initial, keep=options.keep)
+    hidden = inputs.weight_hh.shape[2]
+    stack = Stack(options.cell, channels, hidden, layers=1, directions=1, steps=steps, reverse=options.reverse)
+    network = NetworkSizes((stack,), initial=inputs.h is not None, wants_x=True, keep=options.keep)
+    return plan_pass(network, members, batch, DTYPES[inputs.x.dtype])
 
 
-def _operands(plan: CallPlan, inputs: Inputs) -> Operands:
+def _weights(places: Places, inputs: Inputs) -> Tensor:
+    """All weights of a bank of single walks in one buffer; biases that are not there are 0."""
+    members, rows = places.plan.members, inputs.weight_hh.shape[1]
+    none = inputs.x.new_zeros(1, rows)
+    parts = [none if each is None else each.detach() for each in inputs[3:]]
+    return torch.cat([each.expand(members, *each.shape[1:]).reshape(-1) for each in parts])
+
+
+def _operands(places: Places, inputs: Inputs) -> Operands:
     dtype = inputs.x.dtype
-    arrays = [flat(tensor, dtype) for tensor in inputs[:5]]
-    none = _zeros(plan.gates * plan.hidden, dtype)
-    biases = [none if bias is None else flat(bias, dtype) for bias in inputs[5:]]
-    return Operands(*arrays, *biases)
-
-
-def _new_sums(plan: CallPlan, dtype: torch.dtype) -> Sums:
-    parts = plan.members * plan.groups
-    return Sums(
-        np.zeros(parts * plan.hidden_blocks * plan.padded * plan.padded, DTYPES[dtype]),
-        np.zeros(parts * plan.inputs * plan.blocks * plan.padded, DTYPES[dtype]),
-    )
-
-
-def _new_weights(plan: CallPlan, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Room for the gradients to the weights and biases, one for each member."""
-    members, rows = plan.members, plan.gates * plan.hidden
-    shapes = ((members, rows, plan.channels), (members, rows, plan.hidden), (members, rows), (members, rows))
-    w_x, w_h, b_x, b_h = (torch.empty(shape, dtype=dtype) for shape in shapes)
-    return w_x, w_h, b_x, b_h
-
-
-def _run(mode: int, plan: CallPlan, arrays: CallArrays) -> None:
-    """Do one pass over all groups, on several threads where that pays."""
-    kernel = run_pass(arrays.operands.x.dtype)
-    rows = plan.members * plan.batch * plan.steps
-    work = 2 * rows * plan.gates * plan.hidden * (plan.hidden + plan.channels)  # of the products of a forward pass
-    tasks, sums = plan.members * plan.groups, mode != FORWARD
-    # a call that does all of it finishes too: a call costs as much as a small network's pass
-    run(lambda first, last: kernel(mode, plan, arrays, first, last, int(sums and last - first == tasks)), tasks, work)
-    if sums and parts_of(tasks, work) > 1:
-        kernel(mode, plan, arrays, 0, 0, 1)
+    x, h, c = (flat(tensor, dtype) for tensor in inputs[:3])
+    return absent(dtype).operands._replace(x=x, h=h, c=c, weights=_weights(places, inputs).numpy())
 
 
 def run_forward(options: Options, inputs: Inputs) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -208,15 +219,16 @@ def run_forward(options: Options, inputs: Inputs) -> tuple[Tensor, Tensor, Tenso
 
     What is not requested, or not there, is ``[K, 0]``.
     """
-    plan, dtype = _plan(options, inputs), inputs.x.dtype
+    places, dtype = _places(options, inputs), inputs.x.dtype
+    plan, steps = places.plan, inputs.x.shape[2]
     state = (plan.members, plan.batch, plan.hidden)
     empty = torch.empty(plan.members, 0, dtype=dtype)
-    y = torch.empty(*state[:2], plan.steps, plan.hidden, dtype=dtype) if options.all_steps else empty
+    y = torch.empty(*state[:2], steps, plan.hidden, dtype=dtype) if options.all_steps else empty
     h = torch.empty(state, dtype=dtype)
     c = torch.empty(state, dtype=dtype) if options.cell == "lstm" else empty
-    slots = buffer(plan.members * plan.tiles * plan.tile_size, dtype) if options.keep else torch.empty(0, dtype=dtype)
+    slots = buffer(plan.members * plan.tiles * plan.kept, dtype) if options.keep else torch.empty(0, dtype=dtype)
     results = CallResults(flat(y, dtype), flat(h, dtype), flat(c, dtype), slots.numpy())
-    _run(FORWARD, plan, _no_arrays(dtype)._replace(operands=_operands(plan, inputs), results=results))
+    run_network(FORWARD, places, absent(dtype)._replace(operands=_operands(places, inputs), results=results))
     return y, h, c, slots.view(plan.members, -1)
 
 
@@ -227,52 +239,24 @@ def run_backward(
 
     What is not wanted, or not there, is ``[K, 0]``.
     """
-    plan, dtype = _plan(options, inputs), inputs.x.dtype
-    empty = torch.empty(plan.members, 0, dtype=dtype)
-    wants_x, wants_state = wanted[0], wanted[1] and inputs.h is not None
-    state = torch.empty(plan.members, plan.batch, plan.hidden, dtype=dtype) if wants_state else empty
-    gradients = (
-        torch.empty(plan.members, *inputs.x.shape[1:], dtype=dtype) if wants_x else empty,
-        state,
-        torch.empty_like(state) if options.cell == "lstm" else empty,
-        *_new_weights(plan, dtype),
-    )
-    absent = _no_arrays(dtype)
+    places, dtype = _places(options, inputs), inputs.x.dtype
+    members, batch, hidden = places.plan.members, places.plan.batch, places.plan.hidden
+    empty = torch.empty(members, 0, dtype=dtype)
+    wants_state = wanted[1] and inputs.h is not None
+    state = torch.empty(members, batch, hidden, dtype=dtype) if wants_state else empty
+    x = torch.empty(members, *inputs.x.shape[1:], dtype=dtype) if wanted[0] else empty
+    c = torch.empty_like(state) if options.cell == "lstm" else empty
+    weights = torch.empty(places.parameters * members, dtype=dtype)
     arrays = CallArrays(
-        _operands(plan, inputs),
-        absent.results._replace(slots=flat(slots, dtype).reshape(-1)),
+        _operands(places, inputs),
+        absent(dtype).results._replace(slots=flat(slots, dtype).reshape(-1)),
         Upstream(*(flat(tensor, dtype) for tensor in upstream)),
-        Gradients(*(flat(tensor, dtype) for tensor in gradients)),
-        _new_sums(plan, dtype),
-        absent.head,
+        absent(dtype).gradients._replace(
+            x=flat(x, dtype), h=flat(state, dtype), c=flat(c, dtype), weights=weights.numpy()
+        ),
     )
-    _run(BACKWARD, plan, arrays)
-    return gradients
-
-
-def run_training(
-    options: Options, inputs: Inputs, head: tuple[Tensor, Tensor, Tensor], loss: str, *, wants_x: bool = False
-) -> tuple[Tensor, ...]:
-    """The losses ``[K]``, and the gradients to the input, the weights and biases of `inputs`, and those of the head.
-
-    The gradient to the input is ``[K, 0]`` where it is not wanted.
-    `head` are weights ``[K, O, H]`` and biases ``[K, O]`` of a map of the last state, and targets ``[K, B, O]``.
-    """
-    dtype = inputs.x.dtype
-    weight, bias = head[:2]
-    plan = _plan(options, inputs)._replace(outputs=bias.shape[1], loss=LOSSES[loss])
-    gradients = _new_weights(plan, dtype)
-    d_head = (torch.empty_like(weight), torch.empty_like(bias))
-    losses = torch.empty(plan.members, dtype=dtype)
-    d_x = torch.empty(plan.members, *(inputs.x.shape[1:] if wants_x else (0,)), dtype=dtype)
-    absent = _no_arrays(dtype)
-    sums = np.zeros(plan.members * plan.groups * head_size(plan), DTYPES[dtype])
-    w, b, y, flat_losses, d_w, d_b = (flat(tensor, dtype) for tensor in (*head, losses, *d_head))
-    arrays = absent._replace(
-        operands=_operands(plan, inputs),
-        gradients=Gradients(flat(d_x, dtype), *absent.gradients[1:3], *(flat(tensor, dtype) for tensor in gradients)),
-        sums=_new_sums(plan, dtype),
-        head=Head(w, b, y, flat_losses, d_w, d_b, sums),
-    )
-    _run(TRAIN, plan, arrays)
-    return (losses, d_x, *gradients, *d_head)
+    run_network(BACKWARD, places, arrays)
+    rows, channels = inputs.weight_hh.shape[1], inputs.x.shape[3]
+    shapes = [(members, rows, channels), (members, rows, hidden), (members, rows), (members, rows)]
+    parts = weights.split([math.prod(shape) for shape in shapes])
+    return x, state, c, *(part.view(shape) for part, shape in zip(parts, shapes, strict=True))

@@ -1,8 +1,9 @@
 """Products of matrices in flat arrays, block by block, with the sums of a block in registers.
 
-A block is `rows` rows by one or two vectors. Each step loads one or two vectors of ``b`` and multiplies them by `rows`
-numbers of ``a``. It is built from IR because a compiler that gets the plain loops keeps the sums in memory, at half the
-speed or less: this reaches the machine's peak from an inner size of about 32.
+A block is some rows by one or two vectors. Each step along the inner dimension loads the vectors of ``b`` and
+multiplies them by one number of each row of ``a``. It is written as IR because a compiler that gets the plain loops
+keeps the sums in memory, at half the speed or less. The loops over blocks are inside as well: a call for each block
+would take a third of the time of a product over 16 units.
 
 The right factor is read in *panels* of one or two vectors' width. Weights are packed panel after panel
 (`bench.kernels.arrays`), so that a block reads them in order; any other matrix is read in panels from its own layout.
@@ -22,50 +23,61 @@ _INDEX = ir.IntType(64)
 
 
 class _Writer:
-    """Writes the IR function ``out (+)= a₁ b₁ + a₂ b₂ + …`` of one block.
+    """Writes the IR function ``out = a b`` or ``out += a b`` over whole blocks.
 
-    Its parameters are pointer and row stride of ``out``; then for each product pointer and row stride of ``a``, the
-    same of ``b``, and the inner size. Where `transposed`, the rows of ``a`` are the inner dimension.
+    Its parameters are pointer and row stride of ``out`` and ``a``; the same of ``b`` and the distance between its
+    panels; then how many blocks of rows, how many panels, and the inner size, which is not 0. Where `transposed`, the
+    rows of ``a`` are the inner dimension.
     """
 
     def __init__(self, vector: Any, rows: int, vectors: int, *, transposed: bool, accumulate: bool) -> None:
         self.vector, self.rows, self.vectors = vector, rows, vectors
         self.transposed, self.accumulate = transposed, accumulate
 
-    def function(self, module: Any, products: int) -> Any:
+    def function(self, module: Any) -> Any:
         """The function, written into `module` where it is not there yet."""
         number = self.vector.element.as_pointer()
-        parameters = [number, _INDEX] + [number, _INDEX, number, _INDEX, _INDEX] * products
-        name = f"block_{self.vector.element}_{self.rows}_{self.vectors}_{products}_{self.transposed}_{self.accumulate}"
+        parameters = [number, _INDEX] * 3 + [_INDEX] * 4
+        name = f"product_{self.vector.element}_{self.rows}_{self.vectors}_{self.transposed}_{self.accumulate}"
         function = cgutils.get_or_insert_function(module, ir.FunctionType(ir.VoidType(), parameters), name)
         if function.is_declaration:
-            function.linkage = "internal"
+            function.linkage = "linkonce_odr"  # of each module's copy, one is kept
             function.attributes.add("noinline")  # one copy, however many places call it
             self._body(function)
         return function
 
     def _body(self, function: Any) -> None:
-        out, stride, *operands = function.args
+        """Panel after panel, and in each the blocks of rows: a panel stays in the first cache meanwhile."""
+        out, out_stride, a, a_stride, b, b_stride, b_step, blocks, panels, size = function.args
         builder = ir.IRBuilder(function.append_basic_block())
+        width, rows = _INDEX(self.vectors * self.vector.count), _INDEX(self.rows)
+        with cgutils.for_range(builder, panels) as panel:
+            right = builder.gep(b, [builder.mul(panel.index, b_step)])
+            column = builder.mul(panel.index, width)
+            with cgutils.for_range(builder, blocks) as block:
+                row = builder.mul(block.index, rows)
+                target = builder.gep(out, [builder.add(builder.mul(row, out_stride), column)])
+                left = builder.gep(a, [row if self.transposed else builder.mul(row, a_stride)])
+                self._block(builder, (target, out_stride), (left, a_stride), (right, b_stride), size)
+        builder.ret_void()
+
+    def _block(self, builder: Any, out: Any, a: Any, b: Any, size: Any) -> None:
         places = [
-            builder.gep(out, [builder.add(builder.mul(stride, _INDEX(row)), _INDEX(part * self.vector.count))])
+            builder.gep(out[0], [builder.add(builder.mul(out[1], _INDEX(row)), _INDEX(part * self.vector.count))])
             for row in range(self.rows)
             for part in range(self.vectors)
         ]
         zero = ir.Constant(self.vector, [0.0] * self.vector.count)
         sums = [load_vector(builder, place, self.vector) if self.accumulate else zero for place in places]
-        for first in range(0, len(operands), 5):
-            sums = self._loop(builder, sums, operands[first : first + 5])
-        for place, total in zip(places, sums, strict=True):
+        for place, total in zip(places, self._loop(builder, sums, a, b, size), strict=True):
             store_vector(builder, total, place)
-        builder.ret_void()
 
-    def _loop(self, builder: Any, sums: list[Any], operands: list[Any]) -> list[Any]:
+    def _loop(self, builder: Any, sums: list[Any], a: Any, b: Any, size: Any) -> list[Any]:
         """The loop over the inner dimension; the sums enter and leave it in registers."""
-        a, a_stride, b, b_stride, size = operands
+        (a, a_stride), (b, b_stride) = a, b
         offsets = [_INDEX(row) if self.transposed else builder.mul(a_stride, _INDEX(row)) for row in range(self.rows)]
         before, loop, after = builder.block, builder.append_basic_block(), builder.append_basic_block()
-        builder.cbranch(builder.icmp_signed(">", size, _INDEX(0)), loop, after)
+        builder.branch(loop)  # the inner size is at least 1: a test for 0 makes the compiler write all loops twice
         builder.position_at_end(loop)
         starts = [_INDEX(0), a, b, *sums]
         step, a_now, b_now, *sums_now = states = [builder.phi(start.type) for start in starts]
@@ -75,12 +87,12 @@ class _Writer:
             builder.gep(b_now, [b_stride]),
             *self._step(builder, [builder.gep(a_now, [offset]) for offset in offsets], b_now, sums_now),
         ]
-        _join(states, (starts, before), (ends, loop))
+        for state, start, end in zip(states, starts, ends, strict=True):
+            state.add_incoming(start, before)
+            state.add_incoming(end, loop)
         builder.cbranch(builder.icmp_signed("<", ends[0], size), loop, after)
         builder.position_at_end(after)
-        results = [builder.phi(self.vector) for _ in sums]
-        _join(results, (sums, before), (ends[3:], loop))
-        return results
+        return ends[3:]
 
     def _step(self, builder: Any, a: list[Any], b: Any, sums: list[Any]) -> list[Any]:
         """One step along the inner dimension: every row's number times every vector, added to the sums."""
@@ -96,49 +108,43 @@ class _Writer:
         return totals
 
 
-def _join(states: list[Any], *arrivals: tuple[list[Any], Any]) -> None:
-    """Tell each state its value on arrival from each block."""
-    for values, block in arrivals:
-        for state, value in zip(states, values, strict=True):
-            state.add_incoming(value, block)
+def _product(rows: int, vectors: int, *, transposed: bool = False, accumulate: bool = False) -> Any:
+    """``function(out, a, b, counts)`` for compiled code; see `_Writer`.
 
-
-def block(rows: int, vectors: int, *, transposed: bool, accumulate: bool) -> Any:
-    """A block product for compiled code: ``function(out, a, b, size, …)`` with as many ``a, b, size`` as wanted.
-
-    `out`, `a` and `b` are tuples ``(array, start, row stride)``. It writes ``out = a b + …``, or adds to `out` where
-    `accumulate`; where `transposed`, it takes ``aᵀ`` for ``a``.
+    `out`, `a` and `b` are tuples ``(array, start, row stride)``; `counts` are the distance between the panels of `b`,
+    the blocks of rows, the panels, and the inner size.
     """
 
     @intrinsic
-    def function(_typing: Any, *operands: Any) -> Any:
+    def function(_typing: Any, out: Any, a: Any, b: Any, counts: Any) -> Any:
         def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             values = []
-            for kind, value in zip(sig.args[0], cgutils.unpack_tuple(builder, args[0]), strict=True):
-                if isinstance(kind, types.Integer):
-                    values.append(value)
-                    continue
+            for kind, value in zip(sig.args[:3], args[:3], strict=True):
                 array, start, stride = cgutils.unpack_tuple(builder, value)
                 values += [address(context, builder, kind[0], array, start), stride]
-            out = operands[0][0]
-            vector = ir.VectorType(context.get_value_type(out.dtype), VECTOR_BYTES * 8 // out.dtype.bitwidth)
+            element = out[0].dtype
+            vector = ir.VectorType(context.get_value_type(element), VECTOR_BYTES * 8 // element.bitwidth)
             writer = _Writer(vector, rows, vectors, transposed=transposed, accumulate=accumulate)
-            builder.call(writer.function(builder.module, len(operands) // 3), values)
+            builder.call(writer.function(builder.module), [*values, *cgutils.unpack_tuple(builder, args[3])])
             return context.get_dummy_value()
 
-        return types.void(types.StarArgTuple(operands)), generate
+        return types.void(out, a, b, types.UniTuple(types.int64, len(counts))), generate
 
     return function
 
 
-_set = [block(ROWS, vectors, transposed=False, accumulate=False) for vectors in (1, 2)]
-_add = [block(ROWS, vectors, transposed=False, accumulate=True) for vectors in (1, 2)]
-_add_transposed = [block(ROWS, vectors, transposed=True, accumulate=True) for vectors in (1, 2)]
-_add_transposed_pair = [block(2, vectors, transposed=True, accumulate=True) for vectors in (1, 2)]
-_set_one, _set_two = _set
-_add_one, _add_two = _add
-_transposed_one, _transposed_two = _add_transposed
-_pair_one, _pair_two = _add_transposed_pair
+# a block has as many sums in either form: enough of them that none waits for the one before
+_set_two, _set_one, _set_few = (_product(ROWS, 2), _product(2 * ROWS, 1), _product(ROWS, 1))
+_add_two, _add_one, _add_few = (
+    _product(ROWS, 2, accumulate=True),
+    _product(2 * ROWS, 1, accumulate=True),
+    _product(ROWS, 1, accumulate=True),
+)
+_transposed_two = _product(ROWS, 2, transposed=True, accumulate=True)
+_transposed_one = _product(2 * ROWS, 1, transposed=True, accumulate=True)
+_pair_four = _product(2, 4, transposed=True, accumulate=True)
+_pair_two = _product(2, 2, transposed=True, accumulate=True)
+_pair_one = _product(2, 1, transposed=True, accumulate=True)
 
 
 class Matrix(NamedTuple):
@@ -168,57 +174,49 @@ class Extent(NamedTuple):
 
 
 @inner
-def set_sum(
-    out: Matrix, first: tuple[Matrix, PackedPanels, int], second: tuple[Matrix, PackedPanels, int], extent: Extent
-) -> None:
-    """``out = a₁ b₁ + a₂ b₂``, of ``(a, b, inner size)`` each; rows are whole blocks."""
-    a1, b1, size1 = first
-    a2, b2, size2 = second
-    for panel in range(extent.columns // b1.width):
-        right1 = Matrix(b1.array, b1.start + panel * b1.step, b1.stride)
-        right2 = Matrix(b2.array, b2.start + panel * b2.step, b2.stride)
-        for row in range(0, extent.rows, ROWS):
-            target = Matrix(out.array, out.start + row * out.stride + panel * b1.width, out.stride)
-            left1 = Matrix(a1.array, a1.start + row * a1.stride, a1.stride)
-            left2 = Matrix(a2.array, a2.start + row * a2.stride, a2.stride)
-            if b1.width * out.array.itemsize > VECTOR_BYTES:
-                _set_two(target, left1, right1, size1, left2, right2, size2)
-            else:
-                _set_one(target, left1, right1, size1, left2, right2, size2)
+def set_product(out: Matrix, a: Matrix, b: PackedPanels, extent: Extent) -> None:
+    """``out = a b``; rows are whole blocks of `ROWS`, columns whole panels."""
+    right, panels = Matrix(b.array, b.start, b.stride), extent.columns // b.width
+    if b.width * out.array.itemsize > VECTOR_BYTES:
+        _set_two(out, a, right, (b.step, extent.rows // ROWS, panels, extent.inner))
+    elif extent.rows % (2 * ROWS):
+        _set_few(out, a, right, (b.step, extent.rows // ROWS, panels, extent.inner))
+    else:
+        _set_one(out, a, right, (b.step, extent.rows // (2 * ROWS), panels, extent.inner))
 
 
 @inner
 def add_product(out: Matrix, a: Matrix, b: PackedPanels, extent: Extent) -> None:
-    """``out += a b``; rows are whole blocks."""
-    for panel in range(extent.columns // b.width):
-        right = Matrix(b.array, b.start + panel * b.step, b.stride)
-        for row in range(0, extent.rows, ROWS):
-            target = Matrix(out.array, out.start + row * out.stride + panel * b.width, out.stride)
-            left = Matrix(a.array, a.start + row * a.stride, a.stride)
-            if b.width * out.array.itemsize > VECTOR_BYTES:
-                _add_two(target, left, right, extent.inner)
-            else:
-                _add_one(target, left, right, extent.inner)
+    """``out += a b``; rows are whole blocks of `ROWS`, columns whole panels."""
+    right, panels = Matrix(b.array, b.start, b.stride), extent.columns // b.width
+    if b.width * out.array.itemsize > VECTOR_BYTES:
+        _add_two(out, a, right, (b.step, extent.rows // ROWS, panels, extent.inner))
+    elif extent.rows % (2 * ROWS):
+        _add_few(out, a, right, (b.step, extent.rows // ROWS, panels, extent.inner))
+    else:
+        _add_one(out, a, right, (b.step, extent.rows // (2 * ROWS), panels, extent.inner))
 
 
 @inner
-def add_transposed(out: Matrix, a: Matrix, b: PackedPanels, extent: Extent) -> None:
-    """``out += aᵀ b``, with an even number of rows."""
-    for panel in range(extent.columns // b.width):
-        right = Matrix(b.array, b.start + panel * b.step, b.stride)
-        two = b.width * out.array.itemsize > VECTOR_BYTES
-        whole = extent.rows - extent.rows % ROWS
-        for row in range(0, whole, ROWS):
-            target = Matrix(out.array, out.start + row * out.stride + panel * b.width, out.stride)
-            left = Matrix(a.array, a.start + row, a.stride)
-            if two:
-                _transposed_two(target, left, right, extent.inner)
-            else:
-                _transposed_one(target, left, right, extent.inner)
-        for row in range(whole, extent.rows, 2):
-            target = Matrix(out.array, out.start + row * out.stride + panel * b.width, out.stride)
-            left = Matrix(a.array, a.start + row, a.stride)
-            if two:
-                _pair_two(target, left, right, extent.inner)
-            else:
-                _pair_one(target, left, right, extent.inner)
+def add_transposed(out: Matrix, a: Matrix, b: Matrix, extent: Extent) -> None:
+    """``out += aᵀ b``, with an even number of rows, and columns of whole vectors."""
+    if extent.inner == 0:
+        return
+    lanes = VECTOR_BYTES // out.array.itemsize
+    double = extent.columns % (2 * lanes) == 0
+    block = ROWS if double else 2 * ROWS
+    whole = extent.rows // block
+    if double:
+        _transposed_two(out, a, b, (2 * lanes, whole, extent.columns // (2 * lanes), extent.inner))
+    else:
+        _transposed_one(out, a, b, (lanes, whole, extent.columns // lanes, extent.inner))
+    rest = Matrix(out.array, out.start + whole * block * out.stride, out.stride)
+    left, pairs = Matrix(a.array, a.start + whole * block, a.stride), (extent.rows - whole * block) // 2
+    if pairs == 0:
+        return
+    if extent.columns % (4 * lanes) == 0:
+        _pair_four(rest, left, b, (4 * lanes, pairs, extent.columns // (4 * lanes), extent.inner))
+    elif double:
+        _pair_two(rest, left, b, (2 * lanes, pairs, extent.columns // (2 * lanes), extent.inner))
+    else:
+        _pair_one(rest, left, b, (lanes, pairs, extent.columns // lanes, extent.inner))

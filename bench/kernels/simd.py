@@ -157,6 +157,18 @@ def where_positive(_typing: Any, condition: Any, value: Any) -> Any:
     return value(condition, value), generate
 
 
+@intrinsic
+def where_at_least(_typing: Any, condition: Any, bound: Any, value: Any) -> Any:
+    """`value` where `condition` is not below the number `bound`, and 0 elsewhere, lane by lane."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        limit = _fill(context, builder, sig.args[1], sig.args[0], args[1])
+        zero = context.get_constant_null(sig.return_type)
+        return builder.select(builder.fcmp_ordered(">=", args[0], limit), args[2], zero)
+
+    return value(condition, bound, value), generate
+
+
 def _define(function: Any, instruction: str) -> None:
     """Give vectors the operator `function`, done by the IR `instruction`."""
 

@@ -131,7 +131,8 @@ class ModelKind:
         of a bank at once: given weights ``[K, …]`` it maps ``[K, B, T, C]``, or ``[1, B, T, C]`` for all of them, to
         ``[K, B, H, C]`` (the layers of `bench.kernels` do); others are stepped as one by ``torch.vmap`` where that
         can be, else one by one. With ``without_autograd = True`` it is trained by
-        ``module.losses_and_gradients(x, targets, loss)`` where the compiled kernels are.
+        ``module.losses_and_gradients(x, targets, loss, weights)`` where the compiled kernels are; `weights` are the
+        parameters' ``[K, …]`` one after another, and the gradients are laid out as those.
     gradient
         Whether it is trained by gradient descent.
     tasks

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.kernels.modules import Linear, map_losses
+from bench.kernels.modules import Linear
 from bench.models.base import Shape
 from bench.models.parameters import EncoderDecoderParameters
 from bench.models.recurrent import recurrent_layers
@@ -55,23 +55,16 @@ class EncoderDecoder(nn.Module):
             return self._free_running(x[..., -1:, :], state)
         return self._step(_fed(x, targets), state)[0]
 
-    @torch.no_grad()
-    def losses_and_gradients(self, x: Tensor, targets: Tensor, loss: str) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def losses_and_gradients(self, x: Tensor, targets: Tensor, loss: str, weights: Tensor) -> tuple[Tensor, Tensor]:
         """What stacked members are trained by where the compiled kernels are (`without_autograd`).
 
-        The loss of each member ``[K]`` and its gradients to the parameters, in their order, from ``[K, B, T, C]`` and
-        ``[K, B, H, C]``.
+        The loss of each member ``[K]`` and its gradients to the `weights`, which are the parameters' ``[K, …]`` one
+        after another, from ``[K, B, T, C]`` and ``[K, B, H, C]``.
         """
-        from bench.kernels.fused import Walk  # imports what compiles
+        from bench.kernels import fused  # imports what compiles
 
-        encoder = Walk(self.encoder, x)
-        decoder = Walk(self.decoder, _fed(x, targets), tuple(map(self._add_directions, encoder.states)))
-        hidden = decoder.output  # [K, B, H, hidden]
-        head = self.head.weight, self.head.bias
-        losses, d_hidden, d_head = map_losses(hidden.flatten(1, 2), targets.flatten(1, 2), head, loss)
-        after = decoder.back(d_hidden.view_as(hidden))
-        d_states = tuple(part.repeat_interleave(self.directions, dim=0) for part in after.states)
-        return losses, (*encoder.back(None, d_states).weights, *after.weights, *d_head)
+        stacks, inputs = (self.encoder, self.decoder), (x, _fed(x, targets))
+        return fused.losses_and_gradients(stacks, inputs, targets, weights, loss=loss, every_step=True)
 
     def _encode(self, x: Tensor) -> State:
         _, state = self.encoder(x)

@@ -9,8 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.kernels.dispatch import Weights
-from bench.kernels.modules import GRU, LSTM, RNN, Layers, Linear, State, map_losses
+from bench.kernels.modules import GRU, LSTM, RNN, Layers, Linear, State
 from bench.models.base import Shape
 from bench.models.keras_layers import keras_dense, keras_layers
 from bench.models.parameters import RecurrentParameters, RNNParameters, SizeParameters
@@ -114,30 +113,16 @@ class Recurrent(nn.Module):
         whole, first = divmod(steps, self.truncate)
         return [first] * (first > 0) + [self.truncate] * whole
 
-    def losses_and_gradients(self, x: Tensor, targets: Tensor, loss: str) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def losses_and_gradients(self, x: Tensor, targets: Tensor, loss: str, weights: Tensor) -> tuple[Tensor, Tensor]:
         """What stacked members are trained by where the compiled kernels are (`without_autograd`).
 
-        The loss of each member ``[K]`` and its gradients to the parameters, in their order, from ``[K, B, T, C]`` and
-        ``[K, B, H, D]``.
+        The loss of each member ``[K]`` and its gradients to the `weights`, which are the parameters' ``[K, …]`` one
+        after another, from ``[K, B, T, C]`` and ``[K, B, H, D]``.
         """
         from bench.kernels import fused  # imports what compiles
 
-        head = self.head.weight, self.head.bias
-        if self.every_step:
-            return self._at_every_step(x, targets, loss)
-        if self.layers.options.num_layers > 1 or self.layers.directions > 1:
-            return fused.layered_losses_and_gradients(self.layers, x, targets.flatten(2), head, loss=loss)
-        weights = Weights(*self.layers.parameters())
-        return fused.losses_and_gradients(self.layers.cell, x, targets.flatten(2), weights, head, loss=loss)
-
-    def _at_every_step(self, x: Tensor, targets: Tensor, loss: str) -> tuple[Tensor, tuple[Tensor, ...]]:
-        from bench.kernels.fused import Walk  # imports what compiles
-
-        walk = Walk(self.layers, x)
-        states = walk.output  # [K, B, T, directions · hidden]
-        head = self.head.weight, self.head.bias
-        losses, d_states, d_head = map_losses(states.flatten(1, 2), targets.flatten(1, 2), head, loss)
-        return losses, (*walk.back(d_states.view_as(states)).weights, *d_head)
+        wanted = targets if self.every_step else targets.flatten(2)
+        return fused.losses_and_gradients((self.layers,), (x,), wanted, weights, loss=loss, every_step=self.every_step)
 
 
 def _is_plain(parameters: RecurrentParameters, shape: Shape) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -18,6 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
+
+from bench.array_types import FloatArray
 
 
 class Stacked:
@@ -151,12 +154,16 @@ class Adam:
         self.first = torch.zeros_like(weights.flat)
         self.second = torch.zeros_like(weights.flat)
 
-    def step(self, gradients: Sequence[Tensor]) -> None:
-        """Update the weights by `gradients`, ``[K, …]`` each, in the order of the leaves."""
+    def step(self, gradients: Tensor) -> None:
+        """Update the weights by `gradients`, laid out as their buffer."""
         self.steps += 1
-        flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
-        update = _update_compiled if flat.device.type == "cpu" else _update
-        update(self, flat)
+        update = _update_compiled if gradients.device.type == "cpu" else _update
+        update(self, gradients)
+
+    @cached_property
+    def arrays(self) -> tuple[FloatArray, ...]:
+        """Weights, moments, decay and norm in NumPy, from the first step on: each time would cost a small step."""
+        return tuple(each.numpy() for each in (self.weights.flat, self.first, self.second, *self.rates[1:]))
 
     @property
     def learning_rate(self) -> Tensor:
@@ -201,7 +208,7 @@ def _update_compiled(adam: Adam, gradient: Tensor) -> None:
     """One pass over memory instead of a dozen, and nothing allocated."""
     from bench.training.adam_compiled import Flat, update
 
-    arrays = Flat(*(tensor.numpy() for tensor in (adam.weights.flat, gradient, adam.first, adam.second)))
-    rates = adam.learning_rate.numpy(), adam.rates.weight_decay.numpy(), adam.rates.clip_norm.numpy()
+    weight, first, second, weight_decay, clip_norm = adam.arrays
     corrections = 1 - BETA1**adam.steps, math.sqrt(1 - BETA2**adam.steps)
-    update(arrays, adam.weights.sizes, rates, corrections, adam.epsilon)
+    flat = Flat(weight, gradient.numpy(), first, second)
+    update(flat, adam.weights.sizes, (adam.learning_rate.numpy(), weight_decay, clip_norm), corrections, adam.epsilon)

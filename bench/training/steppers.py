@@ -234,19 +234,22 @@ class Fused:
 
     def step(self, x: Tensor, y: Tensor) -> Tensor:
         """One step of all live members: the losses ``[L]``."""
-        self.module.train()
+        if not self.module.training:
+            self.module.train()  # which asks every part of the module
+        weights = self.adam.weights.flat
         if getattr(self.module, "without_autograd", False) and compiled(x):
-            losses, gradients = self.module.losses_and_gradients(x, y, self._loss)  # type: ignore[operator]
+            losses, gradients = self.module.losses_and_gradients(x, y, self._loss, weights)  # type: ignore[operator]
         else:
             losses, gradients = self._by_autograd(x, y)
         self.adam.step(gradients)
         return losses  # type: ignore[no-any-return]
 
-    def _by_autograd(self, x: Tensor, y: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def _by_autograd(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         output = self._call(self.module, *arguments(self.module, x, y, forced=True))
         losses = member_losses(self._loss, output, y)
         leaves = self.adam.weights.leaves
-        return losses.detach(), torch.autograd.grad(losses.sum(), leaves, allow_unused=True, materialize_grads=True)
+        gradients = torch.autograd.grad(losses.sum(), leaves, allow_unused=True, materialize_grads=True)
+        return losses.detach(), torch.cat([gradient.reshape(-1) for gradient in gradients])
 
     @torch.no_grad()
     def predict(self, x: Tensor, y: Tensor) -> Tensor:

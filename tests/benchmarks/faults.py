@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from bench.array_types import FloatArray
@@ -55,16 +54,18 @@ class Forgetful(Recurrent):
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x[..., -1:, :].contiguous())
 
-    def losses_and_gradients(self, x: Tensor, targets: Tensor, loss: str) -> Any:
-        return super().losses_and_gradients(x[..., -1:, :].contiguous(), targets, loss)
+    def losses_and_gradients(self, x: Tensor, targets: Tensor, loss: str, weights: Tensor) -> Any:
+        return super().losses_and_gradients(x[..., -1:, :].contiguous(), targets, loss, weights)
 
 
 class BrokenBackward(Recurrent):
     """The kernels forget the gradient to the recurrent weights."""
 
-    def losses_and_gradients(self, x: Tensor, targets: Tensor, loss: str) -> Any:
-        losses, gradients = super().losses_and_gradients(x, targets, loss)
-        return losses, (gradients[0], torch.zeros_like(gradients[1]), *gradients[2:])
+    def losses_and_gradients(self, x: Tensor, targets: Tensor, loss: str, weights: Tensor) -> Any:
+        losses, gradients = super().losses_and_gradients(x, targets, loss, weights)
+        first, recurrent, *_ = (weight.numel() for weight in self.parameters())
+        gradients[first : first + recurrent] = 0
+        return losses, gradients
 
 
 def build_forgetful(parameters: RecurrentParameters, shape: Shape) -> Recurrent:

@@ -25,7 +25,7 @@ def loss(x, weights):
 def test_a_buffer_is_used_again_after_its_life():
     first = native.buffer(1000, torch.float32)
     place = first.data_ptr()
-    assert place % native.ALIGNMENT == 0
+    assert place % native.LINE == 0
     assert first.shape == (1000,)
     del first
     assert native.buffer(990, torch.float32).data_ptr() == place
