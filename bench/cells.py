@@ -90,6 +90,7 @@ class Cell:
     `data_sha256` is the fingerprint of the data file behind the dataset, `None` for generated data.
     `plugins` holds what identifies kinds that are not of bench: versions of distributions, and hashes of source.
     `finished` holds those of the replicates `0 … seeds - 1` that are stored and stay: only the others are run.
+    `untuned` says to train with the suite's own hyperparameters, for rows that stand until the cell is tuned.
     """
 
     suite: str
@@ -108,6 +109,7 @@ class Cell:
     data_sha256: str | None = None
     plugins: dict[str, str] = field(default_factory=dict)
     finished: frozenset[int] = frozenset()
+    untuned: bool = False
 
     @property
     def replicates(self) -> list[int]:
@@ -293,7 +295,7 @@ def _cells(of: Product) -> Iterator[Cell]:
             model=model,
             sequence_length=length,
             horizon=horizon,
-            seeds=settings.seeds,
+            seeds=settings.most_seeds,
             seed=settings.seed,
             split=settings.split,
             training=settings.training,

@@ -96,6 +96,20 @@ class Split(Frozen):
         return self
 
 
+class SeedPlan(Frozen):
+    """Replicates that are added look by look, while claims of the report are undecided."""
+
+    model_config = ConfigDict(validate_by_alias=True, validate_by_name=True, serialize_by_alias=True)
+
+    first: Annotated[int, Field(ge=2, le=_LARGEST)] = Field(
+        3, alias="from", description="Replicates of each cell to begin with."
+    )
+    to: Annotated[int, Field(ge=2, le=_LARGEST)] = Field(30, description="Replicates of a cell, at most.")
+    until: Literal["decided"] = Field(
+        "decided", description="Cells get more replicates until the claims of the report about them are decided."
+    )
+
+
 BUDGET = frozenset({"epochs", "steps", "validate_every"})
 """The keys that say how long a training may be: where one section stands in for another, they go together."""
 
@@ -366,8 +380,10 @@ class Settings(Frozen):
     horizons: Annotated[tuple[Count, ...], Field(min_length=1)] = Field(
         (1,), description="Points to predict; one cell for each."
     )
-    seeds: Count = Field(
-        10, description="Replicates of each cell: the tuned model is trained on this many fresh seeds."
+    seeds: Count | SeedPlan = Field(
+        10,
+        description="Replicates of each cell: the tuned model is trained on this many fresh seeds; or a plan by which "
+        "they are added until claims are decided.",
     )
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = Field(0, description="Root of every random stream.")
     fresh_data: bool = Field(
@@ -386,6 +402,22 @@ class Settings(Frozen):
     )
     exclude: tuple[Exclusion, ...] = Field((), description="Cells to leave out of the cross product.")
     gate: Gate = Field(Gate(), description="When `bench compare` says that results have become worse.")
+
+    @property
+    def most_seeds(self) -> int:
+        """How many replicates a cell may get."""
+        return self.seeds.to if isinstance(self.seeds, SeedPlan) else self.seeds
+
+    def least_of(self, most: int) -> int:
+        """How many replicates a cell gets in any case that may get so many at `most`."""
+        return min(self.seeds.first, most) if isinstance(self.seeds, SeedPlan) else most
+
+    @field_validator("seeds")
+    @classmethod
+    def _goes_up(cls, value: int | SeedPlan) -> int | SeedPlan:
+        if isinstance(value, SeedPlan) and value.first >= value.to:
+            raise ValueError(f"from {value.first} to {value.to}: expected a plan that goes up, or one number")
+        return value
 
     @field_validator("sequence_lengths", "horizons")
     @classmethod

@@ -1,13 +1,17 @@
 """A clock that stands still while kernels are compiled: what a cell costs does not depend on which cell ran first.
 
 Kernels are compiled when they are first called, once for each machine. That may take minutes, where the training
-itself takes seconds; it counts in no time that is stored and in no time limit.
+itself takes seconds; it counts in no time that is stored and in no time limit. Durations that people write are read
+here too.
 """
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
+
+from bench.errors import InputError
 
 _LOCK = Lock()
 _inside = 0
@@ -47,3 +51,25 @@ def stopped() -> Iterator[None]:
         yield
     finally:
         go_on()
+
+
+_UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(min|[smh])\s*")
+
+
+def parsed_seconds(text: str) -> float:
+    """A duration, as a person writes it, in seconds.
+
+    >>> parsed_seconds("20m"), parsed_seconds("1h 30 min"), parsed_seconds("45s")
+    (1200.0, 5400.0, 45.0)
+
+    Raises
+    ------
+    InputError
+        It is none, or not above 0.
+    """
+    parts = _PART.findall(text.strip())
+    total = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if not total or _PART.sub("", text.strip()):
+        raise InputError(f"expected a duration, such as 45s, 20m or 1h30m, got {text!r}")
+    return total

@@ -470,7 +470,7 @@ WRONG = [
     (lambda frame: {"suite": suite(models=["ltsm"])}, "unknown model 'ltsm'; did you mean 'lstm'?"),
     (
         lambda frame: {"suite": suite(seeds=0, models=["persistence"])},
-        "suite: seeds: expected a whole number ≥ 1, got 0",
+        "suite: seeds: expected a whole number ≥ 1 or a mapping, got 0",
     ),
     (lambda frame: {"suite": suite(name={1})}, "suite: expected text, numbers, lists and mappings"),
     (lambda frame: {"suite": "qick"}, "unknown suite 'qick'; did you mean 'quick'?"),

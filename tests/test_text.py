@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from bench import text
+from bench.errors import InputError
+from bench.work_clock import parsed_seconds
 
 
 def test_the_examples_in_the_docstrings_hold() -> None:
@@ -101,3 +103,17 @@ def test_markdown_text_links_and_mentions_nothing() -> None:
 def test_a_slug_is_safe_in_a_file_name_and_an_anchor(value: str) -> None:
     assert set(text.slug(value)) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
     assert 0 < len(text.slug(value)) <= 40
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("45s", 45), ("20m", 1200), ("1h30m", 5400), ("1.5 h", 5400), ("2 min 30 s", 150)]
+)
+def test_a_duration_is_read_as_people_write_it(text: str, expected: float) -> None:
+    assert parsed_seconds(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "soon", "20", "20 m!", "0s", "-5m", "m20", "1h30"])
+def test_what_is_no_duration_is_one_line(text: str) -> None:
+    with pytest.raises(InputError) as error:
+        parsed_seconds(text)
+    assert str(error.value) == f"expected a duration, such as 45s, 20m or 1h30m, got {text!r}"

@@ -5,12 +5,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from bench.api.folders import naming_lines, refuse_other_folder
 from bench.cells import expand
-from bench.running.plan import cpu_count, prepare
-from bench.running.runner import Event, run
+from bench.running.anytime import Goal, plans, run_all
+from bench.running.plan import cpu_count
+from bench.running.runner import Event
 from bench.running.workers import resolved, start
 from bench.spec import Suite
 
@@ -32,14 +34,16 @@ def carry_out(suite: Suite, folder: Path, *, engine: str, jobs: int | None, devi
     """
     device = device if device == "auto" else resolved(device)
     refuse_other_folder(folder, suite.name)
+    goal = Goal.of(suite)
+    rounds = plans(list(expand(suite)), folder, suite, goal)
     with naming_lines(suite):
-        plan = prepare(list(expand(suite)), folder)
-    jobs = min(jobs or cpu_count(), max(len(plan.pending), 1))
+        plan = next(rounds)
+    jobs = min(jobs or cpu_count(), max(goal.cells(plan), 1))
     if device == "auto":
-        device = "cpu" if plan.nothing_to_do else resolved(device)
+        device = "cpu" if plan.nothing_to_do and goal.first is None else resolved(device)
     begin = partial(start, engine, jobs=jobs, device=device)
     with _alone() if engine == "inline" and not plan.nothing_to_do else _without_main():
-        run(plan, begin, jobs=jobs, device=device, listener=_silent, suite=suite)
+        run_all(chain([plan], rounds), begin, jobs=jobs, device=device, listener=_silent, suite=suite)
 
 
 def _silent(_event: Event) -> None:

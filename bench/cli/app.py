@@ -11,6 +11,7 @@ from bench.choices import ComparedMetric, Environment, Format, Listed, Progress,
 from bench.cli.terminal import say
 from bench.errors import validator_text
 from bench.paths import path_of, results_folder
+from bench.work_clock import parsed_seconds
 
 
 class _Group(TyperGroup):
@@ -81,6 +82,15 @@ def run(  # noqa: PLR0913 - one parameter for each option
     ] = None,
     progress: Annotated[Progress, typer.Option(help="auto: rich on a terminal, plain elsewhere.")] = Progress.AUTO,
     no_report: Annotated[bool, typer.Option("--no-report", help="Do not write the report at the end.")] = False,
+    within: Annotated[
+        float | None,
+        typer.Option(
+            parser=parsed_seconds,
+            metavar="DURATION",
+            help="End after this time, such as 20m or 1h30m. Every cell first gets few seeds and is then tuned; then "
+            "seeds are added where claims are undecided. The next run goes on.",
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run and for how long, and stop.")] = False,
 ) -> None:
     """Run the cells of a suite that are not stored yet, then write the report.
@@ -102,6 +112,7 @@ def run(  # noqa: PLR0913 - one parameter for each option
         progress=progress.value,
         report=not no_report,
         dry_run=dry_run,
+        within=within,
     )
     raise typer.Exit(run_suite(request))
 

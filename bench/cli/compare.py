@@ -127,7 +127,7 @@ def _requested(results: Path) -> dict[CellKey, Requested] | None:
     if suite is None:
         return None
     cells = expand(suite)
-    return {cell.key: Requested(range(cell.seeds), cell.spec) for cell in cells}
+    return {cell.key: Requested(range(suite.least_of(cell.seeds)), cell.spec) for cell in cells}
 
 
 def shown_baseline(folder: Path) -> str:

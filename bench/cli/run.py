@@ -1,10 +1,12 @@
 """``bench run``: from a suite file to stored cells, a report, and a table of results."""
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +21,15 @@ from bench.cli.progress import duration, sink, writes_to_stdout
 from bench.cli.terminal import STATUS, Interrupt, raising, say
 from bench.errors import InputError
 from bench.models import model_kinds
+from bench.running.anytime import Goal, plans, run_all
 from bench.running.causes import NEW, grouped, shared
 from bench.running.estimates import left_s
 from bench.running.plan import Plan, cpu_count, only, prepare
-from bench.running.runner import Event, Listener, Outcome, run
+from bench.running.resolution import described, resolutions
+from bench.running.runner import Event, Listener, Outcome
 from bench.running.workers import resolved, start
+from bench.spec import Suite
+from bench.stats.looks import Looks, schedule
 from bench.store import read, read_renewal, without_surplus
 from bench.store.environment import checkout
 from bench.store.schema import Status
@@ -46,10 +52,12 @@ class RunRequest:
     progress: str
     report: bool
     dry_run: bool
+    within: float | None = None  # seconds
 
 
 def run_suite(request: RunRequest) -> int:
     """Carry out `request` and return the exit status."""
+    until = None if request.within is None else time.monotonic() + request.within
     if request.fresh and request.failed_only:
         raise InputError("--fresh and --failed-only: expected one of them; --fresh runs the failed cells too")
     device = request.device if request.device == "auto" else resolved(request.device)
@@ -59,32 +67,59 @@ def run_suite(request: RunRequest) -> int:
     folder = request.results or results_of(request.suite, suite)
     refuse_other_folder(folder, suite.name)
     cells = only(list(expand(suite)), request.only)
+    goal = Goal.of(suite, until)
+    rounds = _plans(request, suite, cells, folder, goal)
     with naming_lines(suite):
-        plan = prepare(cells, folder, fresh=request.fresh, failed_only=request.failed_only)
+        plan = next(rounds)
     for line in (*_going_on(plan), *_damaged(plan), *(f"note: {note}" for note in plan.notes)):
         say(line, err=True)
-    jobs = min(request.jobs or cpu_count(), max(len(plan.pending), 1))
+    jobs = min(request.jobs or cpu_count(), max(goal.cells(plan), 1))
     if request.dry_run:
-        say(_foreseen(plan, jobs))
+        say("\n\n".join([_foreseen(plan, jobs), *_outlook(plan, cells, goal)]))
         return 0
     for line in (*_begun(plan), *([scratch.note()] if plan.pending else [])):
         if line:
             say(line, err=True)
     if device == "auto":
-        device = "cpu" if plan.nothing_to_do else resolved(device)
+        device = "cpu" if plan.nothing_to_do and goal.first is None else resolved(device)
     with raising() as interrupt:
         try:
             with sink(request.progress) as show:
                 begin = partial(start, "processes", jobs=jobs, device=device)
-                listen = _listener(show, interrupt)
-                outcome = run(plan, begin, jobs=jobs, device=device, listener=listen, suite=suite)
-            status = _concluded(plan, outcome, report=request.report, quiet=writes_to_stdout(request.progress))
+                listen, every = _listener(show, interrupt), chain([plan], rounds)
+                outcome = run_all(every, begin, jobs=jobs, device=device, listener=listen, suite=suite)
+            most = (cell.seeds for cell in cells)
+            whole = replace(plan, cells=tuple(map(_with_seeds, plan.cells, most)))
+            status = _concluded(whole, outcome, report=request.report, quiet=writes_to_stdout(request.progress))
+            if until is not None and time.monotonic() >= until:
+                say("the time is over: the same command goes on where this one stood", err=True)
             interrupt.check()
         except KeyboardInterrupt:
             without = " without --fresh" if request.fresh else ""
             say(f"interrupted: finished cells are kept in {folder}; the same command{without} goes on", err=True)
             return STATUS
     return status
+
+
+def _plans(request: RunRequest, suite: Suite, cells: Sequence[Cell], folder: Path, goal: Goal) -> Iterator[Plan]:
+    """What to run, plan by plan; what failed is run again at once."""
+    if request.failed_only:
+        return iter([replace(prepare(cells, folder, failed_only=True), until=goal.until)])
+    return plans(cells, folder, suite, goal, fresh=request.fresh)
+
+
+def _with_seeds(cell: Cell, seeds: int) -> Cell:
+    return replace(cell, seeds=seeds)
+
+
+def _outlook(plan: Plan, cells: Sequence[Cell], goal: Goal) -> Iterator[str]:
+    """What comes after the first plan, and what the suite is likely to see with its seeds."""
+    most = max(cell.seeds for cell in cells)
+    looks = Looks(schedule(min(goal.first or most, most), most), most)
+    if len(looks.taken) > 1:
+        yield f"then up to {plural(most, 'seed')} of cells whose claims are not decided"
+    if seen := described(resolutions(plan.cells, plan.folder, looks), looks):
+        yield seen
 
 
 def _going_on(plan: Plan) -> Iterator[str]:
@@ -180,7 +215,7 @@ def _concluded(plan: Plan, outcome: Outcome, *, report: bool, quiet: bool) -> in
         say(results_table(runs, [cell.id for cell in plan.cells if cell.id not in waiting]), err=quiet)
         if older := _of_other_code(runs, plan, checkout()):
             say(f"\n{older}", err=True)
-    problems = _problems(plan.cells, outcome)
+    problems = _problems(plan, outcome)
     if problems:
         head = f"\n{len(problems)} of {plural(len(plan.cells), 'cell')} did not finish:"
         say("\n".join([head, *problems]), err=True)
@@ -242,12 +277,13 @@ def _code(git_commit: str | None, version: str | None, *, dirty: bool) -> str:
     return f"bench {version}" if version else ""
 
 
-def _problems(cells: Sequence[Cell], outcome: Outcome) -> list[str]:
+def _problems(plan: Plan, outcome: Outcome) -> list[str]:
     lines = []
-    for cell in cells:
+    why = "leave out --failed-only" if plan.until is None else "there was no time for it"
+    for cell in plan.cells:
         what = outcome.get(cell.id)
         if what is None:
-            lines.append(f"{cell.title}: never run; leave out --failed-only")
+            lines.append(f"{cell.title}: never run; {why}")
         elif what.status is not Status.OK:
             lines.append(f"{cell.title}: {what.status}: {what.reason}")
     return lines

@@ -101,9 +101,9 @@ def losses(predictions: pa.Table) -> Losses | None:
     )
 
 
-def skill_in_window(cell: Losses) -> Bounds | None:
+def skill_in_window(cell: Losses, *, level: float) -> Bounds | None:
     """The interval of the skill against persistence, by the test over the window that its verdict rests on."""
-    test = over_window(cell.model, cell.persistence, horizon=cell.horizon)
+    test = over_window(cell.model, cell.persistence, horizon=cell.horizon, level=level)
     return (1 - float(test.high), 1 - float(test.low)) if np.isfinite(test.high) else None
 
 

@@ -11,15 +11,17 @@ from collections import defaultdict
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import TypeVar
 
 import numpy as np
 
-from bench.array_types import FloatArray
+from bench.array_types import BoolArray, FloatArray
 from bench.cells import CellKey
 from bench.reporting.evidence import Losses
 from bench.reporting.values import CellSummary, TestedClaim
 from bench.stats.claims import ClaimOutcome, ModelClaim, Window
 from bench.stats.confidence_set import confidence_set
+from bench.stats.looks import Looks
 from bench.stats.verdicts import Judgement, Subject, Verdict, against_best, against_persistence, judged_before
 from bench.store.grid import Grid
 from bench.text import listed, plural
@@ -155,6 +157,10 @@ class SeedEvidence:
         Datasets of which persistence is the best forecast known.
     own_data
         Ids of the cells whose replicates each have data of their own: there the replicates decide alone.
+    looks
+        The looks that were taken at each cell with replicates.
+    replicate_s
+        Seconds that one more replicate of a cell takes; NaN where that is not known.
     """
 
     mse: Mapping[CellKey, FloatArray]
@@ -162,16 +168,26 @@ class SeedEvidence:
     floor: Mapping[CellKey, FloatArray]
     losses: Mapping[str, Losses]
     martingales: frozenset[str]
-    own_data: frozenset[str] = frozenset()
+    own_data: frozenset[str]
+    looks: Mapping[CellKey, Looks]
+    replicate_s: Mapping[CellKey, float]
 
     @classmethod
     def of(
-        cls, grid: Grid, losses: Mapping[str, Losses], kinds: Mapping[str, str], *, own_data: frozenset[str]
+        cls,
+        grid: Grid,
+        losses: Mapping[str, Losses],
+        kinds: Mapping[str, str],
+        *,
+        own_data: frozenset[str],
+        looks: Sequence[Sequence[Looks | None]],
     ) -> SeedEvidence:
-        """From the replicates; `kinds` names the kind of each dataset."""
+        """From the replicates; `kinds` names the kind of each dataset, `looks` are ``[cells][models]``."""
         martingales = frozenset(dataset for dataset, kind in kinds.items() if kind in MARTINGALES)
-        mse, persistence, floor = (_by_cell(grid, name) for name in ("mse", "persistence_mse", "noise_floor_mse"))
-        return cls(mse, persistence, floor, losses, martingales, own_data)
+        mse, persistence, floor = (_by_cell(grid, list(grid.values(name))) for name in _ERRORS)
+        taken = {key: one for key, one in _by_cell(grid, looks).items() if one is not None}
+        replicate_s = _by_cell(grid, _replicate_s(grid).tolist())
+        return cls(mse, persistence, floor, losses, martingales, own_data, taken, replicate_s)
 
     def subject(self, cell: Contender) -> Subject:
         """`cell` against persistence."""
@@ -185,12 +201,15 @@ class SeedEvidence:
             horizon=cell.horizon,
             deterministic=cell.deterministic and one,
             one_series=one,
+            looks=self.looks.get(_key(cell)),
+            replicate_s=self.replicate_s[_key(cell)],
         )
         return Subject(claim, None if np.isnan(floor).all() else floor, cell.dataset in self.martingales)
 
     def claim(self, cell: Contender, best: Contender) -> ModelClaim:
         """`cell` against the best one of its dataset."""
         one = self._one_series(cell) and self._one_series(best)
+        own, other = (self.looks.get(_key(each)) for each in (cell, best))
         return ModelClaim(
             cell.model,
             best.model,
@@ -200,6 +219,8 @@ class SeedEvidence:
             horizon=cell.horizon,
             deterministic=cell.deterministic and best.deterministic and one,
             one_series=one,
+            looks=own.together(other) if own and other else None,
+            replicate_s=self.replicate_s[_key(cell)] + self.replicate_s[_key(best)],
         )
 
     def content(self, cell: Contender) -> Hashable:
@@ -223,9 +244,41 @@ class SeedEvidence:
         return own.model, other.model
 
 
-def _by_cell(grid: Grid, name: str) -> dict[CellKey, FloatArray]:
-    values = grid.values(name)
-    return {case.key(model): values[i, j] for i, case in enumerate(grid.cases) for j, model in enumerate(grid.models)}
+_ERRORS = ("mse", "persistence_mse", "noise_floor_mse")
+
+V = TypeVar("V")
+
+
+def looks_at(grid: Grid, planned: Mapping[CellKey, int]) -> list[list[Looks | None]]:
+    """``[cells][models]``: the looks that were taken at each cell, which is to have so many replicates as `planned`.
+
+    Whenever replicates were stored there was a look at them. `None` where there are none.
+    """
+
+    def of(key: CellKey, taken: tuple[int, ...]) -> Looks | None:
+        return Looks(taken, max(planned.get(key, 0), taken[-1])) if taken else None
+
+    cases = zip(grid.cases, grid.batches(), strict=True)
+    return [[of(case.key(m), taken) for m, taken in zip(grid.models, own, strict=True)] for case, own in cases]
+
+
+def shares(looks: Sequence[Sequence[Looks | None]], copies: BoolArray) -> FloatArray:
+    """``[cells, models]``: what the present look may spend of the error rate; all of it where replicates are copies."""
+    share = np.array([[1.0 if own is None else own.share for own in cells] for cells in looks])
+    return np.where(copies, 1.0, share.reshape(copies.shape))
+
+
+def _replicate_s(grid: Grid) -> FloatArray:
+    """``[cells, models]``: seconds to fit and to predict once; none for copies of one fit."""
+    times = np.nan_to_num(grid.values("predict_s")) + grid.values("fit_s")
+    known = np.isfinite(times).any(axis=2)
+    medians = np.full(known.shape, np.nan)
+    medians[known] = np.nanmedian(times[known], axis=1)
+    return np.where(grid.deterministic(), 0.0, medians)
+
+
+def _by_cell(grid: Grid, values: Sequence[Sequence[V]]) -> dict[CellKey, V]:
+    return {case.key(model): values[i][j] for i, case in enumerate(grid.cases) for j, model in enumerate(grid.models)}
 
 
 def _key(cell: Contender) -> CellKey:
@@ -375,6 +428,8 @@ def _tested(judgement: Judgement | None) -> TestedClaim | None:
         targets=numbers.targets,
         family=numbers.family,
         sentence=judgement.sentence,
+        decided=numbers.decided,
+        further_seeds=None if numbers.decided else numbers.further_seeds,
     )
 
 

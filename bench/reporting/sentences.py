@@ -46,6 +46,12 @@ TERMS = (
         "no difference. A suspected leak is an error below what is possible.",
     ),
     (
+        "Looks",
+        "Whenever seeds were added there was a look at the results. All looks at a claim share its 5 %: the intervals "
+        "of each are wider than those of a single look would be, and hold at all looks with 95 %. Decided is what is "
+        "better, equivalent or worse.",
+    ),
+    (
         "Model confidence set",
         "The models that the test targets cannot rule out as the best: it holds the best one with the stated "
         "confidence. The seeds stay as they are.",

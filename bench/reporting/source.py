@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -43,6 +43,8 @@ class Source:
         The cells of the folder that are no results of the suite: `rows` has none of them.
     fewer
         The cells with fewer replicates than the suite has seeds, which `bench run` extends.
+    seeds
+        How many replicates each cell of the suite is to have, at most.
     """
 
     rows: Rows
@@ -52,6 +54,7 @@ class Source:
     unreadable: Sequence[str] = ()
     kept: tuple[KeptCell, ...] = ()
     fewer: frozenset[CellKey] = frozenset()
+    seeds: Mapping[CellKey, int] = field(default_factory=dict)
 
     @property
     def suites(self) -> list[str]:
@@ -124,7 +127,8 @@ def read(results: Path, parse: Callable[[str], Suite] = Suite.model_validate_jso
         requested=frozenset(seeds) if suite else None,
         unreadable=tuple(line.replace(str(results), folder) for line in unreadable),
         kept=kept,
-        fewer=_fewer(rows["runs"], seeds),
+        fewer=_fewer(rows["runs"], {key: suite.least_of(most) for key, most in seeds.items()} if suite else {}),
+        seeds=seeds,
     )
 
 

@@ -13,7 +13,7 @@ from bench.cells import CellKey, CellSpec
 from bench.reporting import provenance
 from bench.reporting.costs import ProbedCell, costs
 from bench.reporting.evidence import Losses, curves, losses, never_moves, trace, tuned
-from bench.reporting.judging import Contender, Families, Judged, SeedEvidence, best_of, best_set, others
+from bench.reporting.judging import Contender, Families, Judged, SeedEvidence, best_of, best_set, looks_at, others
 from bench.reporting.ranking import rank, standings
 from bench.reporting.recomputed import differences
 from bench.reporting.sentences import OTHER_DATA, STILL, answers, statement
@@ -66,6 +66,7 @@ def summarise(source: Source, families: Families = MappingProxyType({})) -> Summ
             *_leaks(sections),
             *differences(by_cell(runs), builder.predictions),
             *_unstored(source, absent),
+            *_untuned(runs),
             *_kept(source),
             *provenance.cautions(runs),
         ),
@@ -118,6 +119,17 @@ def _some(keys: Sequence[CellKey]) -> str:
     named = list(dict.fromkeys(f"{key.model} on {key.dataset} at {key.sequence_length}" for key in keys))
     more = [f"{len(named) - _NAMED} more"] if len(named) > _NAMED else []
     return listed([*named[:_NAMED], *more])
+
+
+def _untuned(runs: pa.Table) -> Iterator[str]:
+    """That cells are compared as they stand until they are tuned."""
+    count = len(runs.filter(runs["untuned"])["cell_id"].unique())
+    if count:
+        are = "is" if count == 1 else "are"
+        yield (
+            f"{plural(count, 'cell')} {are} not tuned yet: what is said of {'it' if count == 1 else 'them'} is of the "
+            "suite's own hyperparameters. `bench run` goes on."
+        )
 
 
 def _kept(source: Source) -> Iterator[str]:
@@ -179,8 +191,9 @@ class _Sections:
         one_series = {cell_id: rows for cell_id, rows in self.predictions.items() if cell_id not in self.own_data}
         self.losses = _losses(one_series)  # there is no test window that replicates with data of their own share
         references = frozenset(model.name for model in models if model.reference)
-        self.cells = Cells(CellArrays.of(layout, self.own_data), self.losses, references, source.requested)
-        self.evidence = SeedEvidence.of(layout, self.losses, _kinds(self.runs), own_data=self.own_data)
+        looks = looks_at(layout, source.seeds)
+        self.cells = Cells(CellArrays.of(layout, self.own_data, looks), self.losses, references, source.requested)
+        self.evidence = SeedEvidence.of(layout, self.losses, _kinds(self.runs), own_data=self.own_data, looks=looks)
         self.references = _reference_errors(layout)
         self.linear_floors = _linear_floors(layout)
         self.tasks = _tasks(self.runs)

@@ -14,10 +14,12 @@ import pyarrow as pa
 from bench.array_types import FloatArray
 from bench.cells import CellKey
 from bench.reporting.evidence import Losses, skill_in_window
-from bench.reporting.judging import Contender, Judged
+from bench.reporting.judging import Contender, Judged, shares
 from bench.reporting.values import Bounds, CellSummary, Cost, Estimate, State
 from bench.spec import Training
 from bench.stats.aggregates import learnable_fraction, skill
+from bench.stats.claims import ALPHA
+from bench.stats.looks import Looks
 from bench.stats.ratios import Interval, mean_error
 from bench.stats.verdicts import Verdict
 from bench.store.grid import Grid, several
@@ -25,11 +27,12 @@ from bench.text import setting
 
 NO_ROW = "no row: the suite leaves this cell out, or it has not been run yet"
 LEFT_OUT = "no row: the suite leaves this cell out"
+NOT_TUNED = "not tuned yet, trained with the suite's own hyperparameters: `bench run` tunes it"
 NOT_RUN = "no row, though the suite requests this cell: `bench run` makes it"
 
 _TIMES = ("fit_s", "predict_s", "tuning_s")
 _MEANS = ("mae", "directional_accuracy", "accuracy", "log_loss", "validation_mse_scaled")
-_FIRST = ("cell_id", "hyperparameters", "spec")
+_FIRST = ("cell_id", "hyperparameters", "spec", "untuned")
 
 
 Index = tuple[int, int]
@@ -43,6 +46,7 @@ class CellArrays:
     """What is computed for all cells at once, ``[cells][models]``."""
 
     grid: Grid
+    share: Nested  # of the error rate, that the present look may spend
     finished: Nested
     replicates: Nested
     deterministic: Nested
@@ -54,20 +58,26 @@ class CellArrays:
     numbers: Mapping[str, Nested]
 
     @classmethod
-    def of(cls, grid: Grid, own_data: frozenset[str]) -> CellArrays:
-        """Of `grid`; the cells of the ids `own_data` are no copies, whatever the model: each replicate has its data."""
+    def of(cls, grid: Grid, own_data: frozenset[str], looks: Sequence[Sequence[Looks | None]]) -> CellArrays:
+        """Of `grid`; the cells of the ids `own_data` are no copies, whatever the model: each replicate has its data.
+
+        Intervals over seeds hold their value at all `looks` ``[cells][models]`` with 95 %.
+        """
         first, deterministic = _first(grid), grid.deterministic()
         own = np.array([[cell_id in own_data for cell_id in row] for row in first["cell_id"]], dtype=np.bool_)
+        copies = deterministic & ~own.reshape(deterministic.shape)
+        share = shares(looks, copies)
         return cls(
             grid=grid,
+            share=share.tolist(),
             finished=grid.ok.sum(axis=2).tolist(),
             replicates=(grid.row >= 0).sum(axis=2).tolist(),
             deterministic=deterministic.tolist(),
-            copies=(deterministic & ~own.reshape(deterministic.shape)).tolist(),
+            copies=copies.tolist(),
             one_machine=(~several(grid)).tolist(),
             rmse_by_seed=grid.values("rmse").tolist(),
             first=first,
-            intervals=_intervals(grid),
+            intervals=_intervals(grid, 1 - ALPHA * share),
             numbers=_numbers(grid),
         )
 
@@ -177,12 +187,17 @@ class Cells:
         if state is State.MISSING and self.requested is not None:
             there = CellKey(cell.dataset, cell.model, cell.sequence_length, cell.horizon) in self.requested
             note = NOT_RUN if there else LEFT_OUT
+        if state is State.OK and self.arrays.first["untuned"][cell.at[0]][cell.at[1]]:
+            note = NOT_TUNED
         return state, note
 
     def _skill_in_window(self, cell: Contender) -> Bounds | None:
         """Where predictions are stored; persistence has none against itself."""
         known = self.losses.get(cell.cell_id or "")
-        return skill_in_window(known) if known and cell.model not in self.references else None
+        if known is None or cell.model in self.references:
+            return None
+        share: float = self.arrays.share[cell.at[0]][cell.at[1]]
+        return skill_in_window(known, level=1 - ALPHA * share)
 
     def _hyperparameters(self, cell: Contender) -> tuple[tuple[str, str], ...]:
         c, m = cell.at
@@ -190,14 +205,14 @@ class Cells:
         return _hyperparameters(first, deterministic=cell.deterministic)
 
 
-def _intervals(grid: Grid) -> dict[str, tuple[Nested, Nested, Nested]]:
+def _intervals(grid: Grid, level: FloatArray) -> dict[str, tuple[Nested, Nested, Nested]]:
     mse, persistence = grid.values("mse"), grid.values("persistence_mse")
     # The stored fraction is empty where persistence is within noise of the floor on these targets.
     floor = np.where(np.isfinite(grid.values("learnable_fraction")), grid.values("noise_floor_mse"), np.nan)
     intervals = {
-        "mse": mean_error(mse),
-        "skill": skill(mse, persistence),
-        "learnable_fraction": learnable_fraction(mse, persistence, floor),
+        "mse": mean_error(mse, level=level),
+        "skill": skill(mse, persistence, level=level),
+        "learnable_fraction": learnable_fraction(mse, persistence, floor, level=level),
     }
     return {name: _interval(interval) for name, interval in intervals.items()}
 

@@ -228,12 +228,8 @@ class TestedClaim:
 
     Parameters
     ----------
-    other
-        What the model is compared with.
-    outcome
-        In words.
-    test
-        The name of the test whose p-value counts; empty where none was made.
+    other, outcome, test
+        What the model is compared with; in words; the test whose p-value counts, empty where none was made.
     effect, low, high
         MSE over that of `other`, less 1, with its 95 % interval.
     p
@@ -242,6 +238,8 @@ class TestedClaim:
         How many of each it rests on.
     sentence
         All of it in plain words.
+    decided, further_seeds
+        Whether a difference is shown, or that there is none of interest; else about how many more seeds would decide.
     """
 
     other: str
@@ -255,6 +253,8 @@ class TestedClaim:
     targets: int
     family: int
     sentence: str
+    decided: bool
+    further_seeds: int | None
 
 
 @dataclass(frozen=True)

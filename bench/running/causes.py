@@ -52,6 +52,8 @@ def _of_run(plan: Plan, cell: Cell) -> str:
         return f"changed: {_some(keys)}" if keys else NEW
     if plan.is_from_scratch(cell):
         return "again: --fresh"
+    if known.untuned and not cell.untuned:
+        return "not tuned yet"
     ended = {each.seed: each.status for each in known.replicates}
     again = Counter(ended[seed] for seed in cell.replicates if seed in ended)
     missing = sum(seed not in ended for seed in cell.replicates)

@@ -96,7 +96,7 @@ def _candidate(
     kind: ModelKind, cell: Cell, data: TrainingData, *, ledger: Ledger, device: str, deadline: float
 ) -> Candidate | None:
     """The hyperparameters to train with: tuned where there is something to tune; `None` if all trials diverged."""
-    if not (cell.tuning and space(kind, cell)):
+    if cell.untuned or not (cell.tuning and space(kind, cell)):
         return resolve(kind, cell)
     if "tuning_s" in ledger.common:  # the study is stored
         return winner(kind, cell, ledger.earlier)

@@ -25,7 +25,8 @@ def remaining(cell: Cell, known: Stored | None, *, failed_only: bool = False) ->
     """`cell` with the replicates that stay as its `finished` ones; `None` where none is left to run.
 
     A replicate whose data was unavailable is run again, and one that ran out of time if it has more now. Other failures
-    stay, as they would fail again; where no replicate could be trained, no further one is tried.
+    stay, as they would fail again; where no replicate could be trained, no further one is tried. Of a cell that is not
+    tuned yet nothing stays.
 
     Parameters
     ----------
@@ -37,6 +38,8 @@ def remaining(cell: Cell, known: Stored | None, *, failed_only: bool = False) ->
     own = [each for each in known.replicates if each.seed < cell.seeds] if known else []
     if not own:
         return None if failed_only else cell
+    if known and known.untuned and not cell.untuned:
+        return cell
     if failed_only:
         stay = {each.seed for each in own if each.status is Status.OK}
         return _with_finished(cell, stay) if len(stay) < len(own) else None

@@ -224,6 +224,9 @@ class Plan:
         their data, settings or code have changed since.
     damaged
         What is wrong with stored cells that count as not stored: a line for each.
+    until
+        The time of `time.monotonic` at which the run ends; `None` for no limit. Of cells that are not finished by then
+        the trials are stored.
     """
 
     folder: Path
@@ -239,6 +242,7 @@ class Plan:
     damaged: tuple[str, ...]
     preflight: Preflight
     estimator: Estimator
+    until: float | None = None
 
     @property
     def outdated(self) -> list[str]:
@@ -383,6 +387,6 @@ def _estimator(wanted: Mapping[str, Cell], have: Mapping[str, Stored]) -> Estima
     for cell_id, what in have.items():
         if what.train_windows is not None:
             cell, count = wanted[cell_id], len(what.replicates)
-            run = cell if count == cell.seeds else dataclasses.replace(cell, seeds=count)
+            run = dataclasses.replace(cell, seeds=count, untuned=what.untuned)
             estimator.observe(run, what.train_windows, what.seconds)
     return estimator

@@ -147,6 +147,7 @@ class Ledger:
             "data_sha256": self.cell.data_sha256,
             "started_at": self.started_at,
             "device": self.device,
+            "untuned": True if self.cell.untuned else None,
         }
 
 

@@ -3,6 +3,7 @@
 A run emits events; the listener decides how to show them.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -112,7 +113,7 @@ def run(
     start
         Makes the engine; called only where there is something for it to run.
     jobs
-        How many cells to give to the engine at a time, the longest first.
+        How many cells to give to the engine at a time, the longest first; in the order of a plan that ends.
     device
         The torch device, for the rows of cells that cannot begin.
     listener
@@ -172,8 +173,9 @@ class _Run:
     renewed: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        runnable = (cell for cell in self.plan.pending if not self.plan.blocked(cell))
-        self.waiting = sorted(runnable, key=self.plan.seconds)  # the longest is taken first, from the end
+        runnable = [cell for cell in self.plan.pending if not self.plan.blocked(cell)]
+        # Cells are taken from the end: in their order where time is short, else the longest first.
+        self.waiting = sorted(runnable, key=self.plan.seconds) if self.plan.until is None else runnable[::-1]
 
     def prepare(self, device: str) -> None:
         """Bring the folder in order, say what is planned, and store the cells that cannot begin."""
@@ -191,12 +193,17 @@ class _Run:
                 self.store(cell, failed(cell, *blocked, device=device))
 
     def carry_out(self, engine: Engine) -> None:
-        """Give every waiting cell to `engine` and store what comes back."""
-        while self.waiting or self.running:
+        """Give every waiting cell to `engine` and store what comes back, until the time is over."""
+        while (self.waiting or self.running) and self.left_s > 0:
             if waiting := self.begin():
                 began = time.monotonic()
                 self.running[engine.submit(waiting, self.unfinished(waiting))] = waiting, began
-            self.collect(timeout_s=0 if waiting else None)
+            self.collect(timeout_s=0 if waiting else self.left_s)
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until the end of the run."""
+        return math.inf if self.plan.until is None else self.plan.until - time.monotonic()
 
     def unfinished(self, cell: Cell) -> Unfinished:
         """What is known of the study of `cell`, and where it is kept."""
@@ -211,7 +218,8 @@ class _Run:
 
     def is_stored(self, cell: Cell) -> bool:
         """Whether there is something stored of `cell` that stays, or that it goes on from."""
-        return cell.id in self.plan.stored and not self.plan.is_from_scratch(cell)
+        known = self.plan.stored.get(cell.id)
+        return known is not None and not known.untuned and not self.plan.is_from_scratch(cell)
 
     def conclude(self) -> None:
         """Note which cells are still to be run again."""
@@ -222,13 +230,20 @@ class _Run:
         """The cell to give to the engine now; `None` where it has all that it may have at a time."""
         if not self.waiting or len(self.running) >= self.jobs:
             return None
-        cell = self.waiting.pop()
+        cell = self.waiting.pop(self.place())
         self.listener(Started(cell))
         return cell
 
-    def collect(self, *, timeout_s: float | None) -> None:
-        """Store what is finished; wait at most so long for one, or until there is one."""
-        done, _ = wait(self.running, timeout_s, return_when=FIRST_COMPLETED)
+    def place(self) -> int:
+        """Which of the waiting cells is next: one that can end in time, or else any, as its trials are kept."""
+        in_time = (
+            at for at in reversed(range(len(self.waiting))) if self.plan.seconds(self.waiting[at]) <= self.left_s
+        )
+        return next(in_time, -1)
+
+    def collect(self, *, timeout_s: float) -> None:
+        """Store what is finished; wait at most so long for one."""
+        done, _ = wait(self.running, None if math.isinf(timeout_s) else timeout_s, return_when=FIRST_COMPLETED)
         for future in done:
             cell, _ = self.running.pop(future)
             self.store(cell, future.result())

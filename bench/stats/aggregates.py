@@ -17,7 +17,7 @@ from bench.stats.paired import paired
 from bench.stats.ratios import LEVEL, Interval, over_seeds
 
 
-def skill(mse: FloatArray, persistence: FloatArray, *, level: float = LEVEL) -> Interval:
+def skill(mse: FloatArray, persistence: FloatArray, *, level: float | FloatArray = LEVEL) -> Interval:
     """``1 - mean(mse) / mean(persistence)``, ``[..., seeds]`` each, with the interval of `over_seeds`.
 
     Pairs with a value that is not finite are left out; NaN where persistence makes no error.
@@ -28,7 +28,7 @@ def skill(mse: FloatArray, persistence: FloatArray, *, level: float = LEVEL) -> 
 
 
 def learnable_fraction(
-    mse: FloatArray, persistence: FloatArray, floor: FloatArray, *, level: float = LEVEL
+    mse: FloatArray, persistence: FloatArray, floor: FloatArray, *, level: float | FloatArray = LEVEL
 ) -> Interval:
     """``mean(persistence - mse) / mean(persistence - floor)``, with Fieller's interval of the ratio.
 

@@ -3,6 +3,9 @@
 A claim needs every kind of evidence that its data offers: fresh seeds must not turn it round, nor another stretch of
 the series. Its p-value is the largest of theirs, and its interval the smallest that contains theirs: the interval
 excludes "no difference" exactly where the p-value, before the correction for the family, is significant.
+
+Where replicates were added after a look at fewer, each look spends a share of the error rate (`bench.stats.looks`), and
+so do both kinds of evidence: more replicates move the mean losses over the window as well.
 """
 
 import math
@@ -14,7 +17,8 @@ from enum import StrEnum
 import numpy as np
 
 from bench.array_types import FloatArray
-from bench.stats.paired import holm, replicates
+from bench.stats.looks import Looks, at_look
+from bench.stats.paired import holm
 from bench.stats.ratios import LEVEL, RatioTest, over_seeds
 from bench.stats.window_tests import over_window
 
@@ -23,9 +27,6 @@ ALPHA = 1 - LEVEL
 
 EQUIVALENT = 0.05
 """Two mean squared errors are equivalent where one is shown to exceed the other by no more than this share."""
-
-MOST_SEEDS = 1000
-"""More further seeds than this are never suggested."""
 
 
 class ClaimOutcome(StrEnum):
@@ -65,6 +66,10 @@ class ModelClaim:
     one_series
         All replicates saw the same series, so the window must speak too; `False` where each had a series of its
         own: then the replicates decide alone.
+    looks
+        The looks that were taken at the replicates; `None` for one, at all of them.
+    replicate_s
+        Seconds that one more replicate of both sides takes; NaN where that is not known.
     """
 
     model: str
@@ -75,6 +80,13 @@ class ModelClaim:
     horizon: int = 1
     deterministic: bool = False
     one_series: bool = True
+    looks: Looks | None = None
+    replicate_s: float = math.nan
+
+    @property
+    def share(self) -> float:
+        """What the present look may spend of the error rate; where no random number is drawn there is but one."""
+        return 1.0 if self.deterministic or self.looks is None else self.looks.share
 
     @property
     def turned(self) -> "ModelClaim":
@@ -90,20 +102,25 @@ class Finding:
     Parameters
     ----------
     ratio, low, high
-        MSE of `model` over MSE of `other`, with the 95 % interval of the claim.
+        MSE of `model` over MSE of `other`, with the interval of the claim: all those of its looks hold the ratio with
+        95 %.
     test
         The evidence whose p-value counts, the larger of those that must agree.
     p_seeds, p_window
-        Of either kind of evidence; NaN where it has no part in the claim, or is missing.
+        Of either kind of evidence, over all looks; NaN where it has no part in the claim, or is missing.
     p_alone, p
         Of the claim: the larger of both, 1 where they point in opposite directions. `p` is corrected by Holm's method
         over `family` claims, as far as `corrected` did.
     seeds, targets
         How many of each there are.
-    effect
-        The mean of the log ratios over seeds, in units of their standard deviation.
+    effect, spread
+        The mean of the log ratios over seeds, in units of their standard deviation, and that deviation.
+    looks
+        The looks that were taken at the replicates.
     copies
         Whether the replicates of `model` are copies of one fit, though it may draw random numbers.
+    window_within
+        Whether the test window alone would show both sides to be equivalent, or has no part in the claim.
     """
 
     ratio: float
@@ -118,7 +135,10 @@ class Finding:
     targets: int
     family: int
     effect: float
+    spread: float
+    looks: Looks
     copies: bool = False
+    window_within: bool = False
 
     @property
     def turned(self) -> "Finding":
@@ -143,8 +163,12 @@ class Finding:
     @property
     def equivalent(self) -> bool:
         """Whether no difference is shown, and one beyond `EQUIVALENT` is excluded by the interval."""
-        within = self.low >= 1 / (1 + EQUIVALENT) and self.high <= 1 + EQUIVALENT
-        return self.outcome is ClaimOutcome.INCONCLUSIVE and within
+        return self.outcome is ClaimOutcome.INCONCLUSIVE and _within(self.low, self.high)
+
+    @property
+    def decided(self) -> bool:
+        """Whether a difference is shown, or that there is none of interest."""
+        return self.outcome in (ClaimOutcome.HOLDS, ClaimOutcome.FAILS) or self.equivalent
 
     @property
     def lost_to_family(self) -> bool:
@@ -153,11 +177,30 @@ class Finding:
 
     @property
     def further_seeds(self) -> int | None:
-        """About how many more seeds would decide; `None` where the window does not, or more than `MOST_SEEDS` are."""
-        if math.isnan(self.p_seeds) or self.p_window >= ALPHA / self.family or not self.effect:
+        """About how many more seeds would decide; `None` where the window does not, or more than are ever suggested."""
+        if math.isnan(self.p_seeds) or math.isnan(self.effect):
             return None
-        wanted = float(replicates(self.effect, level=1 - ALPHA / self.family)) - self.seeds
-        return max(1, int(wanted)) if wanted <= MOST_SEEDS else None
+        counts = [self._differs_at(), self._equivalent_at()]
+        wanted = min((count for count in counts if count is not None), default=None)
+        return None if wanted is None else wanted - self.looks.taken[-1]
+
+    def _differs_at(self) -> int | None:
+        """The number of seeds that would show the difference."""
+        if self.p_window >= ALPHA / self.family or not self.effect:
+            return None
+        return self.looks.decided_at(self.effect, alpha=ALPHA / self.family)
+
+    def _equivalent_at(self) -> int | None:
+        """The number of seeds that would show that the difference is small."""
+        if not self.window_within:
+            return None
+        within = math.log1p(EQUIVALENT)
+        return self.looks.equivalent_at(self.effect * self.spread, self.spread, within=within, alpha=ALPHA)
+
+
+def _within(low: float, high: float) -> bool:
+    """Whether an interval of a ratio holds no difference of interest."""
+    return low >= 1 / (1 + EQUIVALENT) and high <= 1 + EQUIVALENT
 
 
 def _inverse(ratio: float) -> float:
@@ -172,8 +215,10 @@ def findings(claims: Sequence[ModelClaim]) -> tuple[Finding, ...]:
     R. L. Berger, Technometrics 24 (1982), for the largest p-value: each test keeps its level, so it does (an
     intersection-union test).
     """
-    seeds = over_seeds(by_replicate([claim.new for claim in claims]), by_replicate([claim.old for claim in claims]))
-    windows = _in_window(claims)
+    share = np.array([claim.share for claim in claims])
+    sides = by_replicate([claim.new for claim in claims]), by_replicate([claim.old for claim in claims])
+    seeds = at_look(over_seeds(*sides, level=1 - ALPHA * share), share)
+    windows = _in_window(claims, share)
     return tuple(_finding(claim, _at(seeds, place), windows[place]) for place, claim in enumerate(claims))
 
 
@@ -206,6 +251,7 @@ class _Evidence:
     high: float = math.nan
     p: float = math.nan
     effect: float = math.nan
+    spread: float = math.nan
     count: int = 0
     constant: bool = False
 
@@ -214,8 +260,8 @@ SEEDS, WINDOW = "paired seeds", "test window"
 
 
 def _at(test: RatioTest, place: int, name: str = SEEDS) -> _Evidence:
-    ratio, low, high, p, effect = (float(x[place]) for x in (test.ratio, test.low, test.high, test.p, test.effect))
-    return _Evidence(name, ratio, low, high, p, effect, int(test.count[place]), bool(test.constant[place]))
+    numbers = {each: float(getattr(test, each)[place]) for each in ("ratio", "low", "high", "p", "effect", "spread")}
+    return _Evidence(name, **numbers, count=int(test.count[place]), constant=bool(test.constant[place]))
 
 
 def _finding(claim: ModelClaim, seeds: _Evidence, window: _Evidence) -> Finding:
@@ -242,11 +288,14 @@ def _finding(claim: ModelClaim, seeds: _Evidence, window: _Evidence) -> Finding:
         targets=len(claim.window[0]) if claim.window else 0,
         family=1,
         effect=seeds.effect,
+        spread=seeds.spread,
+        looks=claim.looks or Looks.once(max(seeds.count, 1)),
         copies=copies,
+        window_within=window not in required or _within(window.low, window.high),
     )
 
 
-def _in_window(claims: Sequence[ModelClaim]) -> list[_Evidence]:
+def _in_window(claims: Sequence[ModelClaim], share: FloatArray) -> list[_Evidence]:
     """The test over the window of each claim; those with as many targets and the same horizon go together."""
     tests = [_Evidence(WINDOW)] * len(claims)
     similar: dict[tuple[int, int], list[int]] = defaultdict(list)
@@ -255,7 +304,9 @@ def _in_window(claims: Sequence[ModelClaim]) -> list[_Evidence]:
             similar[len(claim.window[0]), claim.horizon].append(place)
     for (_, horizon), places in similar.items():
         windows = [window for place in places if (window := claims[place].window) is not None]
-        test = over_window(*(np.stack(side) for side in zip(*windows, strict=True)), horizon=horizon)
+        own = share[places]
+        sides = (np.stack(side) for side in zip(*windows, strict=True))
+        test = at_look(over_window(*sides, horizon=horizon, level=1 - ALPHA * own), own)
         for row, place in enumerate(places):
             tests[place] = _at(test, row, WINDOW)
     return tests

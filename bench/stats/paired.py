@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import nctdtr, ndtri, stdtr, stdtrit
+from scipy.special import nctdtr, nctdtrinc, ndtri, stdtr, stdtrit
 
 from bench.array_types import BoolArray, FloatArray, IntArray
 from bench.stats.ratios import LEVEL, ROUNDING, centred
@@ -89,6 +89,17 @@ def replicates(effect: ArrayLike, *, level: float = LEVEL, power: float = POWER)
     return count
 
 
+def smallest_effect(count: ArrayLike, *, level: float = LEVEL, power: float = POWER) -> FloatArray:
+    """The smallest effect d_z that the paired t-test over `count` replicates finds with probability `power`.
+
+    By the side of the difference alone, as `detection` counts both; NaN below two replicates.
+    """
+    n = np.asarray(count, dtype=np.float64)
+    freedom = np.where(n > 1, n - 1, np.nan)
+    shift = nctdtrinc(freedom, 1 - power, stdtrit(freedom, (1 + level) / 2))
+    return np.asarray(shift / np.sqrt(n), dtype=np.float64)
+
+
 @dataclass(frozen=True, eq=False)
 class Paired:
     """The paired comparison of two errors in each cell; all are ``[...]``, NaN where not known.
@@ -121,7 +132,7 @@ class Paired:
     effect: FloatArray
 
 
-def paired(new: FloatArray, old: FloatArray, *, level: float = LEVEL) -> Paired:
+def paired(new: FloatArray, old: FloatArray, *, level: float | FloatArray = LEVEL) -> Paired:
     """Compare ``[..., seeds]`` `new` with `old`, replicate by replicate.
 
     Parameters
@@ -222,7 +233,7 @@ class ReplicatePairs:
         return statistic, np.where(same, 1.0, 2 * stdtr(self.freedom, -np.abs(statistic)))
 
 
-def _fieller(pairs: ReplicatePairs, level: float) -> tuple[FloatArray, FloatArray]:
+def _fieller(pairs: ReplicatePairs, level: float | FloatArray) -> tuple[FloatArray, FloatArray]:
     """The ratios ρ that the t-test of ``new - ρ · old`` does not refuse.
 
     Solved for ``δ = ρ - 1`` as ``a δ² - 2 b δ + c ≤ 0``, which loses no digits where `new` and `old` are close.

@@ -58,8 +58,9 @@ class RatioTest:
         ``mean(new) / mean(old)`` with its interval, which holds 1 exactly where `p` is not below one minus its level.
     p
         Two-sided; 1 where both sides are equal to the last digit.
-    effect
-        The mean of the log ratios in units of their standard deviation.
+    effect, spread
+        The mean of the log ratios in units of their standard deviation, and that deviation; over a test window, of
+        that mean.
     constant
         Whether the log ratios do not vary: copies of one fit, or errors that are proportional.
     """
@@ -70,6 +71,7 @@ class RatioTest:
     high: FloatArray
     p: FloatArray
     effect: FloatArray
+    spread: FloatArray
     constant: BoolArray
 
     def one_sided(self) -> FloatArray:
@@ -77,7 +79,7 @@ class RatioTest:
         return np.where(self.ratio < 1, self.p / 2, np.where(np.isnan(self.p), np.nan, 1 - self.p / 2))
 
 
-def over_seeds(new: FloatArray, old: FloatArray, *, level: float = LEVEL) -> RatioTest:
+def over_seeds(new: FloatArray, old: FloatArray, *, level: float | FloatArray = LEVEL) -> RatioTest:
     """Compare the errors ``[..., seeds]`` of `new` and `old`, replicate by replicate.
 
     A replicate that is not finite on either side is missing: the pair is left out. An error of 0 has no logarithm:
@@ -88,7 +90,7 @@ def over_seeds(new: FloatArray, old: FloatArray, *, level: float = LEVEL) -> Rat
     new, old
         ``[..., seeds]``, not negative, of shapes that broadcast.
     level
-        Coverage of the interval.
+        Coverage of the interval, one or ``[...]``.
 
     References
     ----------
@@ -107,7 +109,7 @@ def over_seeds(new: FloatArray, old: FloatArray, *, level: float = LEVEL) -> Rat
     exact = equal & (logs.count > 1)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         middle = np.log(ratio)
-        low, high = (np.where(exact, 1.0, np.exp(end)) for end in logs.interval(middle, 1 - level))
+        low, high = (np.where(exact, 1.0, np.exp(end)) for end in logs.interval(middle, 1 - np.asarray(level)))
         p = np.where(exact, 1.0, logs.p(middle))
     return RatioTest(
         count=logs.count,
@@ -116,11 +118,12 @@ def over_seeds(new: FloatArray, old: FloatArray, *, level: float = LEVEL) -> Rat
         high=high,
         p=p,
         effect=np.where(exact, 0.0, logs.effect),
+        spread=np.where(exact, 0.0, logs.deviation),
         constant=logs.constant | exact,
     )
 
 
-def mean_error(values: FloatArray, *, level: float = LEVEL) -> Interval:
+def mean_error(values: FloatArray, *, level: float | FloatArray = LEVEL) -> Interval:
     """The mean over replicates of the errors ``[..., seeds]``, with the interval that their ratio to a constant has.
 
     Where an error is 0, which has no logarithm, or none varies, it is Student's.
@@ -135,7 +138,7 @@ def mean_error(values: FloatArray, *, level: float = LEVEL) -> Interval:
     return Interval(student.value, low, high, student.count)
 
 
-def mean_value(values: FloatArray, *, level: float = LEVEL) -> Interval:
+def mean_value(values: FloatArray, *, level: float | FloatArray = LEVEL) -> Interval:
     """The mean over replicates of ``[..., seeds]`` values of either sign, with Student's interval."""
     present = np.isfinite(values)
     count = present.sum(axis=-1)
@@ -208,7 +211,7 @@ class LogPairs:
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(self.constant, np.nan, self.difference / self.deviation)
 
-    def interval(self, middle: FloatArray, alpha: float) -> tuple[FloatArray, FloatArray]:
+    def interval(self, middle: FloatArray, alpha: float | FloatArray) -> tuple[FloatArray, FloatArray]:
         """Of the logarithm of the ratio: of the typical error, of the mean error, and `middle`, all within."""
         typical = self._margin(alpha)
         below, above = self._mean_margins(np.asarray(alpha))

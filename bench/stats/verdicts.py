@@ -20,9 +20,10 @@ from bench.stats.claims import (
     corrected,
     findings,
 )
+from bench.stats.looks import for_any_look
 from bench.stats.ratios import over_seeds
 from bench.stats.window_tests import long_enough
-from bench.text import fixed, plural, probability
+from bench.text import fixed, listed, plural, probability, seconds
 
 NEAR_FLOOR = 0.05
 """A model whose error is above the noise floor by no more than this share is at it."""
@@ -177,7 +178,7 @@ def judged_before(claim: ModelClaim, judgement: Judgement, *, turned: bool = Fal
 def _of_pair(claim: ModelClaim, finding: Finding, counted: str) -> Judgement:
     verdict = compared(finding)
     sentence = f"{_compared(claim, finding)}: {_grounds(claim, finding, counted)}."
-    words = _qualified(verdict, finding, counted, _untested(claim, finding))
+    words = _qualified(claim, finding, counted)
     return Judgement(verdict, words, claim.model, claim.other, finding, finding.p, sentence)
 
 
@@ -205,6 +206,7 @@ def below_floor(subjects: Sequence[Subject]) -> FloatArray:
     seeds = test.one_sided()
     copies = _fixed(subjects) | test.constant
     p = np.where(alone, seeds, np.where(copies, in_window, np.maximum(in_window, seeds)))
+    p = for_any_look(p, _shares(subjects))
     return np.where(known & (alone | ~np.isnan(targets)), p, np.nan)
 
 
@@ -215,7 +217,7 @@ def at_floor(subjects: Sequence[Subject]) -> FloatArray:
     of one fit: on these targets nothing of them is left to chance.
     """
     new, floor = _next_to_floor(subjects)
-    p = over_seeds(new, (1 + NEAR_FLOOR) * floor).one_sided()
+    p = for_any_look(over_seeds(new, (1 + NEAR_FLOOR) * floor).one_sided(), _shares(subjects))
     return np.where(_known(floor) & ~_fixed(subjects), p, np.nan)
 
 
@@ -223,6 +225,11 @@ def _next_to_floor(subjects: Sequence[Subject]) -> tuple[FloatArray, FloatArray]
     """``[subjects, seeds]``: the errors next to their noise floors, NaN where there is none."""
     floors = [np.full(len(s.claim.new), np.nan) if s.floor is None else s.floor for s in subjects]
     return by_replicate([subject.claim.new for subject in subjects]), by_replicate(floors)
+
+
+def _shares(subjects: Sequence[Subject]) -> FloatArray:
+    """``[subjects]``: what the present look at each may spend of the error rate."""
+    return np.array([subject.claim.share for subject in subjects])
 
 
 def _known(floor: FloatArray) -> BoolArray:
@@ -258,7 +265,7 @@ def _judge(subject: Subject, finding: Finding, *, below: float, at: float, above
     elif near and not impossible:
         verdict, p, why = Verdict.FLOOR, at, f"its error is not more than {NEAR_FLOOR:.0%} above the smallest possible"
         why += "" if claim.deterministic else f" ({probability(at)})"
-    words = _qualified(comparison, finding, CLAIMS, _untested(claim, finding))
+    words = _qualified(claim, finding, CLAIMS)
     no_skill = subject.martingale and comparison in (Verdict.UNDECIDED, Verdict.EQUIVALENT)
     parts = [words, *(["no skill shown"] if no_skill else []), *([str(verdict)] if verdict is not comparison else [])]
     return Judgement(
@@ -285,20 +292,25 @@ def _compared(claim: ModelClaim, finding: Finding, start: str = "") -> str:
     return f"{start or claim.model} {said.format(claim.other)}"
 
 
-def _qualified(verdict: Verdict, finding: Finding, counted: str, untested: str) -> str:
+def _qualified(claim: ModelClaim, finding: Finding, counted: str) -> str:
     """A comparison in words, with what decided it or would."""
+    verdict = compared(finding)
     if verdict is Verdict.UNTESTED:
-        return f"{verdict}: {untested}"
+        return f"{verdict}: {_untested(claim, finding)}"
     if finding.lost_to_family:
         return f"{verdict} (Holm over {finding.family} {counted})"
     if verdict is Verdict.UNDECIDED:
-        return f"{verdict} ({_would_decide(finding)})"
+        return f"{verdict} ({_would_decide(claim, finding)})"
     return str(verdict)
 
 
-def _would_decide(finding: Finding) -> str:
+def _would_decide(claim: ModelClaim, finding: Finding) -> str:
+    """What more time would buy."""
     more = finding.further_seeds
-    return "more seeds would not decide" if more is None else f"about {plural(more, 'more seed')} would decide"
+    if more is None:
+        return "more seeds would not decide"
+    time = "" if math.isnan(claim.replicate_s) else f", {seconds(more * claim.replicate_s)},"
+    return f"about {plural(more, 'more seed')}{time} would decide"
 
 
 def _grounds(claim: ModelClaim, finding: Finding, counted: str) -> str:
@@ -306,15 +318,24 @@ def _grounds(claim: ModelClaim, finding: Finding, counted: str) -> str:
     if not finding.tested:
         return _untested(claim, finding)
     interval = f" (95 % interval {_signed(finding.low)} to {_signed(finding.high)})"
-    ground = [f"{finding.seeds} seeds"] if not math.isnan(finding.p_seeds) else []
+    ground = [f"{finding.seeds} seeds{_looked(finding)}"] if not math.isnan(finding.p_seeds) else []
     ground += [f"{finding.targets} test targets"] if not math.isnan(finding.p_window) else []
     holm = f", Holm over {finding.family} {counted}" if finding.family > 1 else ""
     copies = "; its replicates are equal, so the window decides alone" if finding.copies else ""
-    further = f"; {_would_decide(finding)}" if compared(finding) is Verdict.UNDECIDED else ""
+    further = f"; {_would_decide(claim, finding)}" if compared(finding) is Verdict.UNDECIDED else ""
     return (
         f"MSE {_change(finding.ratio)}{interval}, {probability(finding.p)} over {' and '.join(ground)} "
         f"({finding.test}{holm}){copies}{further}"
     )
+
+
+def _looked(finding: Finding) -> str:
+    """Which looks were taken before this one, and how many seeds are planned; empty for one look at all."""
+    looks = finding.looks
+    before, planned = listed([str(count) for count in looks.taken[:-1]]), looks.total
+    parts = [f"looked at before with {before}"] if before else []
+    parts += [f"up to {planned} planned"] if planned > looks.taken[-1] else []
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 def _untested(claim: ModelClaim, finding: Finding) -> str:

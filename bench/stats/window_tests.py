@@ -27,7 +27,9 @@ _HEAVIEST = 3.0
 """Degrees of freedom that heavy tails leave where enough targets are independent: the variance is too large as well."""
 
 
-def over_window(loss: FloatArray, other: FloatArray, *, horizon: int = 1, level: float = LEVEL) -> RatioTest:
+def over_window(
+    loss: FloatArray, other: FloatArray, *, horizon: int = 1, level: float | FloatArray = LEVEL
+) -> RatioTest:
     """Test whether `loss` and `other` have the same mean.
 
     Parameters
@@ -38,7 +40,7 @@ def over_window(loss: FloatArray, other: FloatArray, *, horizon: int = 1, level:
     horizon
         Steps ahead of the forecasts: losses this far apart share inputs.
     level
-        Coverage of the interval.
+        Coverage of the interval, one or ``[...]``.
 
     Returns
     -------
@@ -58,7 +60,7 @@ def over_window(loss: FloatArray, other: FloatArray, *, horizon: int = 1, level:
     if not long_enough(points, horizon):
         nothing = np.full(loss.shape[:-1], np.nan)
         no = np.zeros(nothing.shape, dtype=np.bool_)
-        return RatioTest(no.astype(np.int64) + points, nothing, nothing, nothing, nothing, nothing, no)
+        return RatioTest(no.astype(np.int64) + points, nothing, nothing, nothing, nothing, nothing, nothing, no)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         equal = (np.abs(loss - other) <= ROUNDING * np.maximum(loss, other)).all(axis=-1)
         ratio = np.where(equal, 1.0, loss.mean(axis=-1) / other.mean(axis=-1))
@@ -72,7 +74,7 @@ def over_window(loss: FloatArray, other: FloatArray, *, horizon: int = 1, level:
         p = np.where(constant, np.where(equal, 1.0, 0.0), 2 * stdtr(freedom, -np.abs(effect)))
         margin = np.where(constant, 0.0, stdtrit(freedom, (1 + level) / 2) * error)
         low, high = np.exp(middle - margin), np.exp(middle + margin)
-    return RatioTest(np.full(ratio.shape, points), ratio, low, high, p, effect, constant)
+    return RatioTest(np.full(ratio.shape, points), ratio, low, high, p, effect, error, constant)
 
 
 def relative_gap(loss: FloatArray, other: FloatArray) -> FloatArray:

@@ -88,6 +88,14 @@ class Grid:
         first = int(self.row[at][(self.row[at] >= 0) & ~self.ok[at]][0])
         return f"{counts}: {self.runs['reason'][first].as_py() or 'no reason was stored'}"
 
+    def batches(self) -> list[list[tuple[int, ...]]]:
+        """``[cells][models]``: how many replicates a cell had each time that some were stored, ascending.
+
+        Those that were run together have one time at which they were begun.
+        """
+        started = np.append(codes(self.runs, ["started_at"]), -1)[self.row]
+        return [[_batches(own[own >= 0]) for own in cells] for cells in started]
+
     def deterministic(self) -> BoolArray:
         """Which cells are one fit that stands for every seed, ``[cells, models]``.
 
@@ -124,6 +132,12 @@ def grid(runs: pa.Table) -> Grid:
         row=row,
         runs=runs,
     )
+
+
+def _batches(started: IntArray) -> tuple[int, ...]:
+    """Ascending places after the last replicate of each batch."""
+    last = {batch: place + 1 for place, batch in enumerate(started.tolist())}
+    return tuple(sorted(last.values()))
 
 
 def _codes(runs: pa.Table, names: Sequence[str]) -> tuple[IntArray, list[tuple[Any, ...]]]:

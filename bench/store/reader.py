@@ -31,7 +31,7 @@ from bench.store.verified import Verified
 _SUMMARY = [
     *("cell_id", *CellKey.COLUMNS, "seed"),
     *("status", "reason", "spec", "started_at"),
-    *("fit_s", "predict_s", "tuning_s", "deterministic", "train_windows"),
+    *("fit_s", "predict_s", "tuning_s", "deterministic", "train_windows", "untuned"),
 ]
 
 
@@ -81,6 +81,8 @@ class Stored:
         In the order of their rows.
     spec
         Its content, as JSON; `None` where it is not stored.
+    untuned
+        Whether it is to be tuned, and was trained with the suite's own hyperparameters until then.
     """
 
     key: CellKey
@@ -92,6 +94,7 @@ class Stored:
     identity: str | None = None
     replicates: tuple[StoredReplicate, ...] = ()
     spec: str | None = field(default=None, repr=False)
+    untuned: bool = False
 
     def first(self, seeds: int) -> Stored:
         """The same of the replicates ``0 … seeds - 1`` alone, which are those that count where so many are requested.
@@ -316,6 +319,7 @@ def _summary(rows: Sequence[Mapping[str, Any]]) -> Stored:
         identity=None if spec.has_its_own_id else spec.cell_id,
         replicates=replicates,
         spec=first["spec"],
+        untuned=bool(first["untuned"]),
     )
 
 

@@ -107,6 +107,7 @@ RUNS = pa.schema(
         # What was run.
         ("hyperparameters", pa.string()),  # JSON: the values that this replicate was trained with
         ("spec", pa.string()),  # JSON: the resolved cell
+        ("untuned", pa.bool_()),  # trained with the suite's own hyperparameters until the cell is tuned; null for no
         ("trials", pa.int32()),
         ("train_windows", pa.int64()),
         ("validation_points", pa.int64()),
@@ -207,7 +208,7 @@ ALL: Mapping[str, pa.Schema] = {**SCHEMAS, TableName.PROBES: PROBES}
 
 ADDED: Mapping[str, frozenset[str]] = {
     TableName.RUNS: frozenset(
-        {"bank", "departures", "linear_floor_mse", "accuracy", "log_loss", "data_notes", "steps"}
+        {"bank", "departures", "linear_floor_mse", "accuracy", "log_loss", "data_notes", "steps", "untuned"}
     ),
 }
 """Columns that came later within `VERSION`: parts without them are read, as nulls. Name here what is added."""

@@ -273,6 +273,14 @@ def test_a_dry_run_says_what_would_happen_and_writes_nothing(bench: Bench, folde
     assert sorted(folder.rglob("*")) == before
 
 
+def test_a_dry_run_says_what_the_suite_is_likely_to_see(bench: Bench, folder: Path) -> None:
+    assert "smallest difference" not in bench("run", "tiny.yaml", "--dry-run").out, "nothing in it is random"
+    (folder / "tiny.yaml").write_text((folder / "tiny.yaml").read_text().replace("mean]", "lstm]"))
+    said = bench("run", "tiny.yaml", "--dry-run").out
+    assert "smallest difference that 2 seeds will show with probability 0.8" in said
+    assert "  persistence – lstm: MSE " in said
+
+
 def edit(folder: Path, before: str, after: str) -> None:
     text = (folder / "tiny.yaml").read_text()
     assert before in text
@@ -442,3 +450,33 @@ def test_an_interrupted_fresh_run_says_how_it_goes_on_and_does(
     assert again.err.splitlines()[0].endswith(" UTC: 5 cells are still to be run again")
     assert "5 of 8 cells to run" in again.err
     assert "goes on" not in bench("run", "tiny.yaml", "--no-report").err
+
+
+def test_a_run_within_a_time_that_is_long_enough_is_a_whole_run(bench: Bench, folder: Path) -> None:
+    ended = bench("run", "tiny.yaml", "--within", "1h", "--no-report", "--progress", "none")
+    assert (ended.status, ended.err) == (0, "")
+    assert "\n8 cells, 8 stored, 0 to run: about" in bench("run", "tiny.yaml", "--dry-run").out
+
+
+def test_a_run_without_time_says_what_was_not_run_and_how_to_go_on(bench: Bench, folder: Path) -> None:
+    ended = bench("run", "tiny.yaml", "--within", "0.000001s", "--no-report", "--progress", "none")
+    assert ended.status == 1
+    assert (
+        "8 of 8 cells did not finish:\nnoise × persistence, L=3, h=1: never run; there was no time for it\n"
+        in ended.err
+    )
+    assert ended.err.endswith("the time is over: the same command goes on where this one stood\n")
+    assert bench("run", "tiny.yaml", "--no-report", "--progress", "none").status == 0
+
+
+def test_what_is_no_time_is_one_line(bench: Bench) -> None:
+    ended = bench("run", "tiny.yaml", "--within", "soon")
+    assert (ended.status, ended.err) == (2, "expected a duration, such as 45s, 20m or 1h30m, got 'soon'\n")
+
+
+def test_a_dry_run_of_a_plan_for_seeds_says_how_it_goes_on(bench: Bench, folder: Path) -> None:
+    edit(folder, "mean]", "lstm]")
+    edit(folder, "seeds: 2", "seeds: {from: 3, to: 30, until: decided}")
+    said = bench("run", "tiny.yaml", "--dry-run").out
+    assert "\nthen up to 30 seeds of cells whose claims are not decided\n" in said
+    assert "smallest difference that 30 seeds will show with probability 0.8" in said

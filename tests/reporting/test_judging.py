@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 
+from bench.cells import CellKey
 from bench.reporting.render import render
 from bench.reporting.source import Source
 from bench.reporting.summary import summarise
 from bench.reporting.values import CellSummary, Summary
+from bench.stats.ratios import over_seeds
 from bench.stats.verdicts import Verdict
 from bench.store.schema import Rows, table
 
@@ -113,3 +117,30 @@ def test_one_seed_with_other_data_makes_nothing_comparable(fake: Fake, seed: int
     found = summary(edited(rows, lambda row: other if (row["model"], row["seed"]) == ("lstm", seed) else {}))
     assert not found.sections[0].same_data
     assert cells(found, "noisy-sine")["lstm"].verdict is Verdict.UNTESTED
+
+
+def begun(rows: Rows, *, looks: int) -> Rows:
+    """As if the replicates had been stored in so many batches of one, the last with all the rest."""
+    return edited(
+        rows,
+        lambda row: {"started_at": datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=min(row["seed"], looks - 1))},
+    )
+
+
+@pytest.mark.parametrize("looks", [1, 2, 4])
+def test_every_batch_of_replicates_was_a_look_at_the_claims(fake: Fake, looks: int) -> None:
+    rows = fake(datasets=["noisy-sine"], models=MODELS, lengths=[10], seeds=8)
+    lstm = cells(summary(begun(rows, looks=looks)), "noisy-sine")["lstm"]
+    known = {1: "", 2: " (looked at before with 1)", 4: " (looked at before with 1, 2 and 3)"}[looks]
+    assert f"over 8 seeds{known} and " in lstm.why
+    level = 1 - 0.05 * (1 - ((looks - 1) / 8) ** 1.5)
+    runs = [row for row in rows["runs"].to_pylist() if row["model"] == "lstm"]
+    test = over_seeds(*(np.array([row[name] for row in runs]) for name in ("mse", "persistence_mse")), level=level)
+    assert lstm.skill.interval == pytest.approx((1 - float(test.high), 1 - float(test.low)))
+
+
+def test_a_cell_that_is_to_have_more_seeds_has_not_spent_its_error_rate(fake: Fake) -> None:
+    rows = fake(datasets=["noisy-sine"], models=MODELS, lengths=[10], seeds=8)
+    seeds = {CellKey("noisy-sine", model, 10, 1): 30 for model in MODELS}
+    lstm = cells(summarise(Source(rows, "results/fake", seeds=seeds)), "noisy-sine")["lstm"]
+    assert "over 8 seeds (up to 30 planned) and " in lstm.why

@@ -52,7 +52,7 @@ def test_losses_are_means_over_seeds_and_channels() -> None:
         assert found.model[place] == pytest.approx(np.mean([(r["prediction"] - r["truth"]) ** 2 for r in own]))
         assert found.persistence[place] == pytest.approx(np.mean([(r["persistence"] - r["truth"]) ** 2 for r in own]))
     test = over_window(found.model, found.persistence)
-    assert skill_in_window(found) == (1 - test.high, 1 - test.low)
+    assert skill_in_window(found, level=0.95) == (1 - test.high, 1 - test.low)
 
 
 def test_a_value_that_is_not_finite_gives_no_losses() -> None:

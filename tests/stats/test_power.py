@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.power import TTestPower
 
-from bench.stats.paired import detection, paired, replicates
+from bench.stats.paired import detection, paired, replicates, smallest_effect
 
 EFFECTS = [0.1, 0.2, 0.5, 0.8, 1.0, 2.0, -0.5]
 
@@ -40,3 +40,10 @@ def test_no_effect_is_never_found_and_an_unknown_one_takes_unknown_many() -> Non
     assert np.isnan(found[1])
     assert found[2] == pytest.approx((stats.norm.ppf(0.975) + stats.norm.ppf(0.8)) ** 2 * 1e8, rel=1e-6)
     assert np.isnan(detection(1.0, 1))
+
+
+@pytest.mark.parametrize(("count", "level"), [(3, 0.95), (10, 0.95), (10, 1 - 0.05 / 100), (30, 0.99)])
+def test_the_smallest_effect_is_the_one_that_is_found_as_often_as_meant(count: int, level: float) -> None:
+    theirs = TTestPower().solve_power(nobs=count, alpha=1 - level, power=0.8)
+    assert smallest_effect(count, level=level) == pytest.approx(theirs, rel=1e-4)
+    assert np.isnan(smallest_effect(1))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -102,3 +103,15 @@ def test_a_machine_in_one_line() -> None:
     known = {"host": "h", "cpu": "C", "gpu": None, "device": "cpu", "threads": 2}
     assert label(known) == "h, C, device cpu, 2 threads"
     assert label(dict.fromkeys(known)) == "unnamed host"
+
+
+def test_replicates_that_were_begun_together_are_one_batch() -> None:
+    first, second, third = (datetime(2026, 1, day, tzinfo=UTC) for day in (1, 2, 3))
+    begun = {"lstm": [first, first, second, second, second, third], "persistence": [first] * 3}
+    rows = [
+        row(("sine", model, 10, 1, seed), started_at=at)
+        for model, times in begun.items()
+        for seed, at in enumerate(times)
+    ]
+    layout = grid(table("runs", [*rows, row(("walk", "lstm", 10, 1, 0))]))
+    assert layout.batches() == [[(2, 5, 6), (3,)], [(1,), ()]]

@@ -167,8 +167,8 @@ OTHER = {
     "plugins": [{"other": "1.0"}],
 }  # fmt: skip
 
-NO_CONTENT = ("suite", "seeds", "finished", "time_limit_s")
-"""Fields that change no row of a replicate."""
+NO_CONTENT = ("suite", "seeds", "finished", "untuned", "time_limit_s")
+"""Fields that change no row of a replicate, but for rows that say so and are replaced, as those of `untuned`."""
 
 VALUES = {
     "epochs": 7, "batch_size": 7, "windows_per_epoch": 7, "learning_rate": 0.7, "weight_decay": 0.7, "epsilon": 0.7,

@@ -23,15 +23,19 @@ FOLDER = "expected 1 to 60 letters, digits, '.', '_' or '-', the first a letter 
 ENTRIES = "expected a list of at least 1, each the name of a {} or a mapping with its kind"
 
 SETTINGS = {
-    "seeds: «ten": "seeds: expected a whole number ≥ 1, got 'ten'",
-    "seeds: «0": "seeds: expected a whole number ≥ 1, got 0",
-    "seeds: «'10'": "seeds: expected a whole number ≥ 1, got '10'",
-    "seeds: «1_000": "seeds: expected a whole number ≥ 1, got '1_000'",
-    "seeds: «true": "seeds: expected a whole number ≥ 1, got true",
-    "seeds: «10.0": "seeds: expected a whole number ≥ 1, got 10.0",
-    "«seeds:": "seeds: expected a whole number ≥ 1, got nothing",
-    "seeds: «[1, 2]": "seeds: expected a whole number ≥ 1, got a list of 2",
-    "seeds: «4294967296": "seeds: expected a whole number ≥ 1 and ≤ 2147483647, got 4294967296",
+    "seeds: «ten": "seeds: expected a whole number ≥ 1 or a mapping, got 'ten'",
+    "seeds: «0": "seeds: expected a whole number ≥ 1 or a mapping, got 0",
+    "seeds: «'10'": "seeds: expected a whole number ≥ 1 or a mapping, got '10'",
+    "seeds: «1_000": "seeds: expected a whole number ≥ 1 or a mapping, got '1_000'",
+    "seeds: «true": "seeds: expected a whole number ≥ 1 or a mapping, got true",
+    "seeds: «10.0": "seeds: expected a whole number ≥ 1 or a mapping, got 10.0",
+    "«seeds:": "seeds: expected a whole number ≥ 1 or a mapping, got nothing",
+    "seeds: «[1, 2]": "seeds: expected a whole number ≥ 1 or a mapping, got a list of 2",
+    "seeds: «4294967296": "seeds: expected a whole number ≥ 1 and ≤ 2147483647 or a mapping, got 4294967296",
+    "seeds: {from: «1}": "from: expected a whole number ≥ 2, got 1",
+    "seeds: {«form: 3}": "seeds: unknown key 'form'; did you mean 'from'? (known: from, to, until)",
+    "seeds: {until: «tired}": "until: expected 'decided', got 'tired'",
+    "seeds: «{from: 5, to: 5}": "seeds: from 5 to 5: expected a plan that goes up, or one number",
     "seed: «-1": "seed: expected a whole number ≥ 0, got -1",
     "seed: «9223372036854775808": "seed: expected a whole number ≥ 0 and ≤ 9223372036854775807, "
     "got 9223372036854775808",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import random
 import signal
 import time
 from pathlib import Path
@@ -62,3 +64,37 @@ def environment_of(cell: Cell, *, device: str) -> Rows:
     names = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")
     reported = [str(os.getpid()), *(os.environ.get(name, "") for name in names)]
     return failed(cell, Status.FAILED, " ".join(reported), device=device)
+
+
+def spread_rows(cell: Cell, *, device: str) -> Rows:
+    """Replicates that differ, each with data of its own: the model's id says its typical MSE; a study counts trials."""
+    cell = getattr(cell, "cell", cell)  # of one that is resumed
+    rows = failed(cell, Status.DIVERGED, "", device=device)
+    level = 1.0 if cell.model.id == "persistence" else float(cell.model.id.split("-")[1])
+    runs = [
+        {
+            **row,
+            "status": "ok",
+            "mse": mse_of(cell.model.id, level, row["seed"], untuned=cell.untuned),
+            "rmse": mse_of(cell.model.id, level, row["seed"], untuned=cell.untuned) ** 0.5,
+            "persistence_mse": 1.0,
+            "data_sha256": f"{row['seed']:064x}",
+            "deterministic": False,
+            "trials": 2 if cell.tuning and not cell.untuned else None,
+            "tuning_s": 3.0 if cell.tuning and not cell.untuned else None,
+            "fit_s": 0.5,
+            "predict_s": 0.25,
+            "train_windows": 50,
+        }
+        for row in rows["runs"].to_pylist()
+    ]
+    tuned = cell.tuning and not cell.untuned and not cell.finished
+    trial = {"state": "complete", "validation_mse_scaled": level, "parameters": "{}", "distributions": "{}"}
+    trials = [{**cell.columns, "trial": number, "validation_curve": [level], **trial} for number in range(2)]
+    return {**rows, "runs": table("runs", runs), "trials": table("trials", trials if tuned else [])}
+
+
+def mse_of(model: str, level: float, seed: int, *, untuned: bool = False) -> float:
+    """Of one replicate; persistence does not vary, and what is not tuned is three times as large."""
+    noise = 0.0 if model == "persistence" else 0.1 * random.Random(f"{model} {seed}").gauss(0.0, 1.0)
+    return (3.0 if untuned else 1.0) * level * math.exp(noise)
