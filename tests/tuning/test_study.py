@@ -18,11 +18,10 @@ from bench.spec import Entry, Split, Training, Tuning
 from bench.store.schema import Status, table
 from bench.training.fit import Fitting, train
 from bench.training.members import Fit
-from bench.tuning import halving, search, study
+from bench.tuning import search, study
 from bench.tuning.candidates import containing, defaults, departures, resolve, space
-from bench.tuning.halving import better_half
 from bench.tuning.journal import record, study_name
-from bench.tuning.study import StudyLog, trial_row, tune
+from bench.tuning.study import StudyLog, better_half, trial_row, tune
 from bench.work_clock import work_s
 
 LENGTH = 6
@@ -238,7 +237,7 @@ class TestStudy:
         one = cell(trials=16, batch=16, epochs=4, sampler="qmc", pruner="halving")
         banks = []
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(halving, "Fitting", lambda bank: banks.append(len(bank)) or Fitting(bank))
+            patch.setattr(study, "Fitting", lambda bank: banks.append(len(bank)) or Fitting(bank))
             trials = tune(MODELS["rnn"], one, data).trials
         shapes = {(trial.overrides["layers"], trial.overrides["hidden_size"]) for trial in trials}
         assert len(banks) == len(shapes)
