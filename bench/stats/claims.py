@@ -177,8 +177,8 @@ class Finding:
 
     @property
     def further_seeds(self) -> int | None:
-        """About how many more seeds would decide; `None` where the window does not, or more than are ever suggested."""
-        if math.isnan(self.p_seeds) or math.isnan(self.effect):
+        """About how many more seeds would decide; `None` where they cannot, or more than are ever suggested."""
+        if not self.tested or math.isnan(self.p_seeds) or math.isnan(self.effect):
             return None
         counts = [self._differs_at(), self._equivalent_at()]
         wanted = min((count for count in counts if count is not None), default=None)
