@@ -54,7 +54,7 @@ def test_a_terminal_that_cannot_show_a_character_gets_the_rest(folder: Path) -> 
         encoding="cp437",
         check=True,
     )
-    assert done.stdout.startswith("noise ? persistence, L=3, h=1  to run")
+    assert done.stdout.startswith("noise ? persistence, L=3, h=1  new, about")
 
 
 @pytest.mark.parametrize(
