@@ -15,7 +15,7 @@ from bench.store.schema import SCHEMAS, table
 
 def put(folder: Path, cell_id: str, *, replicates: int = 1, **columns: Any) -> None:
     row = {"suite": "s", "dataset": "d", "model": cell_id, "sequence_length": 3, "horizon": 1}
-    own = {"cell_id": cell_id, "status": "ok", "rmse": 1.0, **columns}
+    own = {"cell_id": cell_id, "status": "ok", "mse": 1.0, "rmse": 1.0, **columns}
     runs = [{**row, "seed": seed, **own} for seed in range(replicates)]
     with store.writing(folder) as writer:
         writer.put({name: table(name, []) for name in SCHEMAS} | {"runs": table("runs", runs)})

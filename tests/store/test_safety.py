@@ -51,7 +51,6 @@ def test_a_torn_part_is_named_and_nothing_is_touched(tmp_path: Path, make_rows: 
     for use in (
         lambda: store.read(tmp_path, "runs"),
         lambda: store.stored(tmp_path),
-        store.writing(tmp_path).__enter__,
     ):
         with pytest.raises(StoreError, match=r"runs/b\.parquet: expected a whole Parquet file.*delete it") as caught:
             use()
