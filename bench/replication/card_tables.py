@@ -162,7 +162,7 @@ def interval(spread: Spread, places: int | None = None) -> str:
     """A mean with its prediction interval: as many decimals as were printed, and enough to show four digits."""
     needed = decimals([spread.mean])
     shown = None if needed is None else min(max(needed, places or 0), 7)
-    if not spread.low < spread.high:  # all alike, or one
+    if not spread.low < spread.high:  # all equal, or one
         return number(spread.mean, shown)
     return f"{number(spread.mean, shown)} {bounds((spread.low, spread.high), shown)}"
 
@@ -453,7 +453,7 @@ def claims(card: Card, anchor: str) -> Table | None:
 
 
 def departures(card: Card) -> list[tuple[str, str, str]]:
-    """How cells run, which, and how they depart from the protocol; those alike together."""
+    """How cells run, which, and how they depart from the protocol; equal ones together."""
     datasets_of: dict[tuple[str, str], list[str]] = {}
     for run in card.runs:
         if run.evidence:

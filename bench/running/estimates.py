@@ -1,4 +1,4 @@
-"""How long a cell takes: by the arithmetic of its networks at measured rates, corrected by cells that were stored.
+"""How long a cell takes: by the arithmetic of its networks at rough rates, corrected by cells that were stored.
 
 Each network of a cell is counted by itself: those of the replicates, and those of the trials as the mean over the
 search space. A step of a small network takes its time whatever its width, which a rate alone would not see.

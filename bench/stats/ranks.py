@@ -27,8 +27,8 @@ class Ranks:
     average
         ``[models]``: the mean rank, 1 for the smallest error, ties sharing theirs; NaN where no dataset counts.
     statistic, friedman_p
-        Friedman's chi-square, corrected for ties, and its p-value: that all models are alike. NaN with fewer than two
-        datasets or three models, or where all errors are tied.
+        Friedman's chi-square, corrected for ties, and its p-value: that no model differs from another. NaN with fewer
+        than two datasets or three models, or where all errors are tied.
     p
         ``[models, models]``: Wilcoxon's signed-rank tests of each pair, corrected together by Holm's method; 1 on
         the diagonal, NaN with fewer than two datasets.
