@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-import pooch
-import requests
 from pydantic import Field
 
 from bench.data.base import DatasetKind, Parameters, Provenance, Series, file_sha256
@@ -208,8 +206,6 @@ _READ_S = 30
 _RETRIES = 2
 _CHUNK_BYTES = 1 << 16
 
-pooch.get_logger().setLevel("ERROR")  # only the command line prints
-
 
 def download(pinned: Pinned, folder: Path) -> Path:
     """The file in `folder`, written next to, verified by SHA-256, and renamed.
@@ -220,6 +216,9 @@ def download(pinned: Pinned, folder: Path) -> Path:
         The address cannot be reached, or sent something else, or the folder cannot be written; the message is the
         reason alone.
     """
+    import pooch
+
+    pooch.get_logger().setLevel("ERROR")  # only the command line prints
     registry = {pinned.file: f"sha256:{pinned.sha256}"}
     cache = pooch.create(
         path=folder, base_url="", registry=registry, urls={pinned.file: pinned.address}, retry_if_failed=_RETRIES
@@ -232,8 +231,10 @@ def download(pinned: Pinned, folder: Path) -> Path:
         raise DataUnavailable(one_line(error)) from error
 
 
-def _get(address: str, output: str, _caller: pooch.Pooch) -> None:
+def _get(address: str, output: str, _caller: object) -> None:
     """What pooch calls to download; no connection at all is not tried again, so being offline is known at once."""
+    import requests
+
     try:
         with requests.get(address, stream=True, timeout=(_CONNECT_S, _READ_S)) as response:
             response.raise_for_status()
