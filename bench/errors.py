@@ -15,8 +15,11 @@
 Every message is one line that says what was expected, what came, and what to do.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from pydantic import ValidationError
 
 DISTRIBUTION = "sequence-bench"
 """What pip calls this project: the name in ``pyproject.toml``. The package and the command are `bench`."""
@@ -52,6 +55,18 @@ def validator_text(message: str) -> str:
     'expected a threshold for at least one metric'
     """
     return message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
+
+
+def validation_text(error: ValidationError) -> str:
+    """The first few things that are wrong, in one line; a value that fits no branch of a union is one of them."""
+    wrong: dict[str, list[str]] = {}
+    for each in error.errors(include_url=False, include_context=False):
+        steps = [str(step) for step in each["loc"] if isinstance(step, int) or step.islower()]
+        keys = [step for step in steps if re.fullmatch(r"\w+", step)]  # the others name branches
+        wrong.setdefault(".".join(keys), []).append(validator_text(each["msg"]))
+    shown = [f"{key}: {', or '.join(said)}" for key, said in list(wrong.items())[:3]]
+    more = [f"{len(wrong) - 3} more"] if len(wrong) > 3 else []
+    return one_line("; ".join([*shown, *more]))
 
 
 class BenchError(Exception):

@@ -25,7 +25,7 @@ from pydantic import (
     model_validator,
 )
 
-from bench.errors import InputError, one_line, validator_text
+from bench.errors import InputError, validation_text
 
 _LARGEST = 2**31 - 1  # the results store counts as int32
 FOLDER = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$"
@@ -443,14 +443,6 @@ class Origin(NamedTuple):
     datasets: Mapping[str, tuple[int, int]]
 
 
-def _in_words(error: ValidationError) -> str:
-    """The first few things that are wrong, in one line."""
-    details = error.errors(include_url=False, include_context=False)
-    shown = [f"{'.'.join(map(str, each['loc']))}: {validator_text(each['msg'])}" for each in details[:3]]
-    more = [f"{len(details) - 3} more"] if len(details) > 3 else []
-    return one_line("; ".join([*shown, *more]))
-
-
 class Suite(Settings):
     """One suite: datasets × models × sequence lengths × horizons, and how each cell is tuned and trained."""
 
@@ -472,7 +464,7 @@ class Suite(Settings):
         try:
             super().__init__(**content)
         except ValidationError as error:
-            raise InputError(f"{type(self).__name__}: {_in_words(error)}") from None
+            raise InputError(f"{type(self).__name__}: {validation_text(error)}") from None
 
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]  # files are checked without it
 
