@@ -7,8 +7,9 @@ here too.
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from threading import Lock
 
 from bench.errors import InputError
@@ -52,6 +53,13 @@ def stopped() -> Iterator[None]:
     finally:
         go_on()
 
+
+def _nobody() -> None:
+    """Where nobody waits."""
+
+
+COMPILES: ContextVar[Callable[[], None]] = ContextVar("compiles", default=_nobody)
+"""Called when a kernel is about to be compiled, and not read from disk: people wait for that only once."""
 
 _UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*(min|[smh])\s*")

@@ -15,11 +15,12 @@ from bench.cells import Cell
 from bench.choices import Progress
 from bench.cli.terminal import say
 from bench.errors import InputError
-from bench.running.runner import Advanced, Event, Finished, Listener, Planned, Started
+from bench.running.runner import Advanced, Compiling, Event, Finished, Listener, Planned, Started
 from bench.store.schema import Status
 from bench.text import plural, visible
 
 _QUIET_S = 5.0
+COMPILING = "compiling kernels (once for this machine, about a minute)"
 
 
 def sink(name: str) -> AbstractContextManager[Listener]:
@@ -64,6 +65,8 @@ def reported(event: Event) -> str:
         return f"{event.pending} of {plural(event.total, 'cell')} to run, about {duration(event.remaining_s)}"
     if isinstance(event, Started):
         return f"start  {event.cell.title}"
+    if isinstance(event, Compiling):
+        return COMPILING
     if isinstance(event, Advanced):
         what = event.cell.key.case.title
         return f"round {event.done} of {event.pending}  {what}{_left(event.remaining_s)}"
@@ -159,12 +162,13 @@ def _rich() -> Iterator[Listener]:
                 ends = time.monotonic() + event.remaining_s
             if isinstance(event, Planned):
                 progress.update(bar, total=event.pending)
+            compiling = isinstance(event, Compiling)
             if isinstance(event, Finished):
                 running.pop(event.cell.id, None)
                 progress.update(bar, completed=event.done)
                 if event.status is not Status.OK:
                     console.print(visible(reported(event)), style="yellow", markup=False, highlight=False)
-            progress.update(bar, description=" · ".join(running.values()))
+            progress.update(bar, description=COMPILING if compiling else " · ".join(running.values()))
 
         yield listen
 

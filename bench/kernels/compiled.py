@@ -38,7 +38,18 @@ class _Compiling(event.Listener):
         work_clock.go_on()
 
 
+class _Compiles(event.Listener):
+    """Says that a kernel is compiled, and not read from disk."""
+
+    def on_start(self, event: object) -> None:  # noqa: ARG002 - numba's signature
+        work_clock.COMPILES.get()()
+
+    def on_end(self, event: object) -> None:
+        """Nobody asks."""
+
+
 event.register("numba:compiler_lock", _Compiling())
+event.register("numba:compile", _Compiles())
 
 
 P = ParamSpec("P")

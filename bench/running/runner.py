@@ -6,8 +6,8 @@ A run emits events; the listener decides how to show them.
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import closing, contextmanager
+from concurrent.futures import FIRST_COMPLETED, Future, InvalidStateError, wait
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +41,22 @@ class Started:
     """A cell was given to the engine."""
 
     cell: Cell
+
+
+@dataclass(frozen=True)
+class Compiling:
+    """Kernels are compiled, once for this machine; the cells that need them wait.
+
+    Parameters
+    ----------
+    pending
+        How many cells this run has to store.
+    remaining_s
+        About how many seconds they take after that.
+    """
+
+    pending: int
+    remaining_s: float
 
 
 @dataclass(frozen=True)
@@ -84,7 +100,7 @@ class Advanced:
     remaining_s: float
 
 
-Event = Planned | Started | Advanced | Finished
+Event = Planned | Started | Compiling | Advanced | Finished
 Listener = Callable[[Event], None]
 
 
@@ -169,6 +185,7 @@ class _Run:
     code: Mapping[str, Any]  # the checkout as it was when the run began
     waiting: list[Cell] = field(init=False)
     running: dict[Future[Rows], tuple[Cell, float]] = field(default_factory=dict)  # with the time of its start
+    compiles: Future[None] | None = field(default_factory=Future)  # done when a worker compiles; then nobody waits
     finished: Outcome = field(default_factory=dict)
     renewed: set[str] = field(default_factory=set)
 
@@ -212,9 +229,15 @@ class _Run:
             self.writer.forget_trials(cell.id)
         study = stored_study(folder, cell.id) if self.is_stored(cell) else None
         if study and study.tuning_s is not None:
-            return Unfinished(study.trials, keep, study.tuning_s)
+            return Unfinished(study.trials, keep, study.tuning_s, self.note_compiling)
         begun = read_unfinished(folder, cell.id)
-        return Unfinished(study.trials if study and begun is None else begun, keep)
+        return Unfinished(study.trials if study and begun is None else begun, keep, compiles=self.note_compiling)
+
+    def note_compiling(self) -> None:
+        """A worker compiles; from any thread."""
+        if (first := self.compiles) is not None:
+            with suppress(InvalidStateError):
+                first.set_result(None)
 
     def is_stored(self, cell: Cell) -> bool:
         """Whether there is something stored of `cell` that stays, or that it goes on from."""
@@ -243,8 +266,12 @@ class _Run:
 
     def collect(self, *, timeout_s: float) -> None:
         """Store what is finished; wait at most so long for one."""
-        done, _ = wait(self.running, None if math.isinf(timeout_s) else timeout_s, return_when=FIRST_COMPLETED)
-        for future in done:
+        awaited: set[Future[Any]] = {*self.running, *([self.compiles] if self.compiles else [])}
+        done, _ = wait(awaited, None if math.isinf(timeout_s) else timeout_s, return_when=FIRST_COMPLETED)
+        if self.compiles in done:
+            self.compiles = None
+            self.listener(Compiling(pending=len(self.plan.pending), remaining_s=self.rest_s()))
+        for future in done & self.running.keys():
             cell, _ = self.running.pop(future)
             self.store(cell, future.result())
 
@@ -294,9 +321,13 @@ class _Run:
                 seconds=seconds,
                 done=len(self.finished),
                 pending=len(self.plan.pending),
-                remaining_s=left_s([*map(self.plan.seconds, self.waiting), *self._rest()], self.jobs),
+                remaining_s=self.rest_s(),
             )
         )
+
+    def rest_s(self) -> float:
+        """About how many seconds everything that is left takes."""
+        return left_s([*map(self.plan.seconds, self.waiting), *self._rest()], self.jobs)
 
     def _rest(self) -> Iterator[float]:
         """About how many more seconds each running cell takes."""

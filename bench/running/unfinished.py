@@ -19,6 +19,10 @@ def _nobody(_trials: pa.Table) -> None:
     """Where nobody keeps trials."""
 
 
+def _nobody_waits() -> None:
+    """Where nobody is told that kernels are compiled."""
+
+
 REPORT: ContextVar[Callable[[pa.Table], None]] = ContextVar("report", default=_nobody)
 """Receives all finished trials of the cell that runs, as rows of `bench.store.schema.TRIALS`, after each batch."""
 
@@ -47,11 +51,14 @@ class Unfinished:
         Stores them.
     tuning_s
         How long they took, where they are all and their cell is stored; else `None`.
+    compiles
+        Called when a kernel is compiled for the cell.
     """
 
     trials: pa.Table | None = None
     keep: Callable[[pa.Table], None] = _nobody
     tuning_s: float | None = None
+    compiles: Callable[[], None] = _nobody_waits
 
     def request(self, cell: Cell) -> Cell | Resumed:
         """What to ask of `run_cell`."""

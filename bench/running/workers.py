@@ -25,7 +25,7 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,6 +42,7 @@ from bench.registry import lookup
 from bench.running.rows import failed
 from bench.running.unfinished import REPORT, Resumed, Unfinished
 from bench.store.schema import ADVICE, Rows, Status
+from bench.work_clock import COMPILES
 
 
 def resolved(name: str) -> str:
@@ -161,8 +162,8 @@ class Worker(Generic[Q, A]):
             self._process.start()
         theirs.close()  # so that the end of the process is the end of the pipe
 
-    def call(self, question: Q, report: Callable[[pa.Table], None] | None = None) -> A:
-        """Ask there and wait for the answer; `report` receives the trials that finish meanwhile.
+    def call(self, question: Q, unfinished: Unfinished | None = None) -> A:
+        """Ask there and wait for the answer; `unfinished` receives what is known meanwhile.
 
         Raises
         ------
@@ -173,10 +174,10 @@ class Worker(Generic[Q, A]):
         """
         try:
             self._pipe.send(question)
-            answer: A | InputError | _Trials = self._pipe.recv()
-            while isinstance(answer, _Trials):
-                if report is not None:
-                    report(answer.rows)
+            answer: A | InputError | _Trials | _Compiles = self._pipe.recv()
+            while isinstance(answer, _Trials | _Compiles):
+                if unfinished is not None:
+                    answer.give(unfinished)
                 answer = self._pipe.recv()
         except (EOFError, OSError) as error:
             self._process.join()
@@ -239,12 +240,26 @@ class _Trials:
 
     rows: pa.Table
 
+    def give(self, unfinished: Unfinished) -> None:
+        """They are those of `unfinished`."""
+        unfinished.record(self.rows)
+
+
+@dataclass(frozen=True)
+class _Compiles:
+    """What a worker process sends when it compiles a kernel."""
+
+    def give(self, unfinished: Unfinished) -> None:
+        """Say so."""
+        unfinished.compiles()
+
 
 def _serve(pipe: Connection, target: str, device: str, threads: int) -> None:
     """What the worker process does: answers, until the pipe or the parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     REPORT.set(lambda trials: pipe.send(_Trials(trials)))
+    COMPILES.set(lambda: pipe.send(_Compiles()))
     while True:
         try:
             question = pipe.recv()
@@ -326,11 +341,12 @@ class InlineEngine:
         """Run `cell` now."""
         unfinished = unfinished or Unfinished()
         future: Future[Rows] = Future()
-        token = REPORT.set(unfinished.record)
+        report, compiles = REPORT.set(unfinished.record), COMPILES.set(unfinished.compiles)
         try:
             future.set_result(self._run_cell(unfinished.request(cell), device=self._device))
         finally:
-            REPORT.reset(token)
+            REPORT.reset(report)
+            COMPILES.reset(compiles)
         return future
 
     def close(self) -> None:
@@ -374,7 +390,7 @@ class ProcessEngine:
             with entrance():
                 worker = self._take()
                 try:
-                    rows = worker.call(unfinished.request(cell), unfinished.record)
+                    rows = worker.call(unfinished.request(cell), unfinished)
                 except WorkerDiedError as death:
                     self._discard(worker)
                     exit_code = death.exit_code

@@ -10,7 +10,7 @@ import pytest
 from bench.cells import Cell
 from bench.cli.progress import countdown, duration, reported, sink
 from bench.errors import InputError
-from bench.running.runner import Advanced, Finished, Planned, Started
+from bench.running.runner import Advanced, Compiling, Finished, Planned, Started
 from bench.spec import Entry, Split, Training
 from bench.store.schema import Status
 
@@ -28,7 +28,7 @@ CELL = Cell(
 )
 OK = Finished(cell=CELL, status=Status.OK, reason="", seconds=12.3, done=1, pending=2, remaining_s=250.0)
 BAD = Finished(cell=CELL, status=Status.FAILED, reason="why", seconds=0.0, done=2, pending=2, remaining_s=0.0)
-ALL = (Planned(total=5, pending=2, remaining_s=40.0), Started(CELL), OK, BAD)
+ALL = (Planned(total=5, pending=2, remaining_s=40.0), Started(CELL), Compiling(2, 40.0), OK, BAD)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,7 @@ def test_events_in_one_line() -> None:
     assert [reported(event) for event in ALL] == [
         "2 of 5 cells to run, about 40 s",
         "start  wave × [bold]net, L=5, h=1",
+        "compiling kernels (once for this machine, about a minute)",
         "1/2  wave × [bold]net, L=5, h=1: ok, 12 s; about 4 min left",
         "2/2  wave × [bold]net, L=5, h=1: failed, 0.0 s: why",
     ]
@@ -85,7 +86,7 @@ def test_json_lines_go_to_standard_output(capsys: pytest.CaptureFixture[str]) ->
     reported = capsys.readouterr()
     lines = [json.loads(line) for line in reported.out.splitlines()]
     assert reported.err == ""
-    assert [line["event"] for line in lines] == ["planned", "started", "finished", "finished"]
+    assert [line["event"] for line in lines] == ["planned", "started", "compiling", "finished", "finished"]
     assert lines[1] == {
         "event": "started",
         "cell_id": CELL.id,
@@ -95,7 +96,7 @@ def test_json_lines_go_to_standard_output(capsys: pytest.CaptureFixture[str]) ->
         "sequence_length": 5,
         "horizon": 1,
     }
-    assert (lines[3]["status"], lines[3]["reason"]) == ("failed", "why")
+    assert (lines[4]["status"], lines[4]["reason"]) == ("failed", "why")
 
 
 def test_names_are_not_read_as_markup(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,6 +106,10 @@ def test_names_are_not_read_as_markup(capsys: pytest.CaptureFixture[str], monkey
         listen(ALL[0])
         listen(ALL[1])
     assert "wave × [bold]net" in capsys.readouterr().err  # in the bar
+    with sink("rich") as listen:
+        listen(ALL[0])
+        listen(Compiling(2, 40.0))
+    assert "compiling kernels" in capsys.readouterr().err
     with sink("rich") as listen:
         listen(BAD)
     assert "wave × [bold]net, L=5, h=1: failed" in capsys.readouterr().err  # in a line of its own

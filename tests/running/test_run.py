@@ -26,7 +26,7 @@ from bench.errors import DataUnavailable, StoreError
 from bench.models import MODELS
 from bench.running import plan, runner
 from bench.running.plan import prepare
-from bench.running.runner import STUDIES, Event, Finished, Outcome, Planned, Started, run
+from bench.running.runner import STUDIES, Compiling, Event, Finished, Outcome, Planned, Started, run
 from bench.running.unfinished import Unfinished
 from bench.running.workers import start
 from bench.spec import Entry, Suite, Training, Tuning
@@ -75,6 +75,17 @@ def test_every_event_and_every_row(tmp_path: Path, make_cell: MakeCell) -> None:
     assert [(event.status, event.reason) for event in finished if event.status != Status.OK] == [
         (Status.DIVERGED, "requested to")
     ]
+
+
+@pytest.mark.usefixtures("fakes")
+@pytest.mark.parametrize("engine", ["inline", "processes"])
+def test_a_run_says_once_that_it_compiles(tmp_path: Path, make_cell: MakeCell, engine: str) -> None:
+    reported: list[Event] = []
+    _run([make_cell("a"), make_cell("compile:1"), make_cell("compile:2")], tmp_path, engine=engine, reported=reported)
+    assert [event.pending for event in reported if isinstance(event, Compiling)] == [3]
+    reported.clear()
+    _run([make_cell("b")], tmp_path, engine=engine, reported=reported)
+    assert not any(isinstance(event, Compiling) for event in reported)
 
 
 @pytest.mark.usefixtures("fakes")

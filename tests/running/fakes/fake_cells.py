@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import os
 import random
@@ -18,6 +19,24 @@ from bench.store.schema import Rows, Status, table
 def run_cell(cell: Cell, *, device: str) -> Rows:
     """Rows made from the cell's id alone, or what the model's id requests."""
     action, _, argument = cell.model.id.partition(":")
+    _end(action, argument)
+    if action == "fail":
+        return failed(cell, Status(argument), "requested to", device=device)
+    if action == "die-sending":
+        return {"runs": DiesWhenSent()}
+    if action == "batches":
+        key = cell.columns
+        for count in (2, 4):
+            REPORT.get()(table("trials", [{**key, "trial": number} for number in range(count)]))
+    if action == "compile":
+        _compile()
+    if action == "sleep":
+        time.sleep(float(argument))
+    return ok_rows(cell, device)
+
+
+def _end(action: str, argument: str) -> None:
+    """End this process, or hang."""
     if action == "die":
         os.kill(os.getpid(), int(argument))
     if action == "die-once" and not Path(argument).exists():
@@ -25,20 +44,17 @@ def run_cell(cell: Cell, *, device: str) -> Rows:
         os.kill(os.getpid(), signal.SIGKILL)
     if action == "exit":
         os._exit(int(argument))
-    if action == "fail":
-        return failed(cell, Status(argument), "requested to", device=device)
     if action == "hang":
         Path(argument).write_text(str(os.getpid()))
         time.sleep(60)
-    if action == "die-sending":
-        return {"runs": DiesWhenSent()}
-    if action == "batches":
-        key = cell.columns
-        for count in (2, 4):
-            REPORT.get()(table("trials", [{**key, "trial": number} for number in range(count)]))
-    if action == "sleep":
-        time.sleep(float(argument))
-    return ok_rows(cell, device)
+
+
+def _compile() -> None:
+    """Compile something with numba, where the kernels are known."""
+    import numba
+
+    importlib.import_module("bench.kernels.compiled")
+    numba.njit(lambda x: x + 1)(1)
 
 
 class DiesWhenSent:
