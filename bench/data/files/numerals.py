@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Context, Decimal
 from typing import Any
 
 import numpy as np
@@ -109,7 +110,7 @@ def numbers(column: Any, decimal: str | None, thousands: str | None) -> Numbers:
     values = _cast(column)
     if values is None:
         return _detected(column)
-    _refuse_rounding(values, column)
+    _refuse_rounding(values, column, column)
     return Numbers(values, warnings=tuple(_dots(column)))
 
 
@@ -143,11 +144,12 @@ def _candidates() -> Iterator[Numerals]:
 
 def _of_texts(texts: Any, numerals: Numerals) -> FloatArray:
     row = _first_misfit(texts, numerals)
-    values = _cast(numerals.plain(texts)) if row is None else None
+    plain = numerals.plain(texts)
+    values = _cast(plain) if row is None else None
     if values is None:
         row = _first_uncast(texts) if row is None else row
         raise Unreadable(row, f"a number such as {numerals.example}", _text(texts, row))
-    _refuse_rounding(values, texts)
+    _refuse_rounding(values, texts, plain)
     return values
 
 
@@ -192,20 +194,31 @@ def _dots(texts: Any) -> Iterator[str]:
         )
 
 
-def _refuse_rounding(values: FloatArray, column: Any) -> None:
+def _refuse_rounding(values: FloatArray, column: Any, plain: Any) -> None:
     """Refuse a level so large that float64 rounds away what changes from row to row.
+
+    Parameters
+    ----------
+    values
+        ``[N]`` float64.
+    column
+        As in the file.
+    plain
+        The texts as Python writes numbers; `None` where the column holds whole numbers or floats.
 
     Raises
     ------
     Unreadable
-        With the row of the largest value.
+        With the row of the largest value, or of the first that is rounded.
     """
     largest = np.abs(values).max(initial=0.0)
-    if not WHOLE <= largest < np.inf:
+    if not largest < np.inf or np.spacing(largest) <= _RESOLUTION * (values.max() - values.min()):
         return
-    row = int(np.argmax(np.abs(values)))
-    varies = compute.count_distinct(column).as_py() > 1
-    if varies and np.spacing(largest) > _RESOLUTION * (values.max() - values.min()):
+    if largest >= WHOLE:  # not even whole numbers are exact
+        row = int(np.argmax(np.abs(values))) if compute.count_distinct(column).as_py() > 1 else None
+    else:
+        row = None if plain is None else first_rounded(values, plain)
+    if row is not None:
         raise Unreadable(
             row,
             f"numbers whose changes float64 resolves (its steps are {np.spacing(largest):g} here)",
@@ -214,16 +227,39 @@ def _refuse_rounding(values: FloatArray, column: Any) -> None:
         )
 
 
+_EXACT = Context(prec=1100)
+"""Digits enough for any double, the smallest of which has 1074 decimals."""
+
+
+def first_rounded(values: FloatArray, plain: Any) -> int | None:
+    """The first row whose text has digits that do not come back from its double; `None` where all do.
+
+    Parameters
+    ----------
+    values
+        ``[N]`` the doubles nearest to the texts, finite.
+    plain
+        ``[N]`` texts as Python writes numbers.
+    """
+    for row, (value, text) in enumerate(zip(values.tolist(), plain.to_pylist(), strict=True)):
+        written = _EXACT.normalize(Decimal(text))
+        last_digit = Decimal((0, (1,), int(written.as_tuple().exponent)))
+        if 2 * abs(_EXACT.subtract(written, Decimal(value))) > last_digit:
+            return row
+    return None
+
+
 def _exact(column: Any) -> FloatArray:
     """Arrow numbers as float64; decimals by their digits, since Arrow's own conversion may round twice."""
-    kind = column.type
+    kind, plain = column.type, None
     if types.is_decimal(kind):
-        values = _cast(column.cast(pa.string()))
+        plain = column.cast(pa.string())
+        values = _cast(plain)
     elif types.is_integer(kind) or types.is_floating(kind):
         values = np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), np.float64)
     else:
         raise DataError(f"expected numbers, got {kind}; store it as float64")
     if values is None:
         raise DataError(f"expected decimals that are numbers, got {kind}; store it as float64")
-    _refuse_rounding(values, column)
+    _refuse_rounding(values, column, plain)
     return values
