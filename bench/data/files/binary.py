@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import compute, parquet, types
 
+from bench.data.files.compressed import refuse_inflated_archive
 from bench.data.files.table import Dialect, FileTable, Name
 from bench.errors import DataError, one_line, pip_install
 from bench.limits import inflated
@@ -29,10 +30,13 @@ def read_parquet(path: Path, _dialect: Dialect, _wanted: Sequence[Name]) -> File
     """
     with _readable(path, "Parquet"), parquet.ParquetFile(path) as file:
         names = tuple(file.schema_arrow.names)
-        problem = inflated(file.metadata.num_rows * len(names), path.stat().st_size)
-    if problem:
-        raise DataError(f"{path}: {problem}; if it is yours, write it as CSV")
+        _refuse_inflated(path, file.metadata.num_rows * len(names))
     return FileTable(path, (names,), partial(_parquet_columns, path, names))
+
+
+def _refuse_inflated(path: Path, values: int) -> None:
+    if problem := inflated(values, path.stat().st_size):
+        raise DataError(f"{path}: {problem}; if it is yours, write it as CSV")
 
 
 def _parquet_columns(path: Path, names: Sequence[str], columns: Sequence[int]) -> list[Any]:
@@ -94,9 +98,14 @@ def read_feather(path: Path, _dialect: Dialect, _wanted: Sequence[Name]) -> File
     DataError
         It cannot be read or is damaged.
     """
-    from pyarrow import feather
+    from pyarrow import dataset, feather  # slow to import
 
     with _readable(path, "Feather"):
+        with path.open("rb") as file:
+            first_version = file.read(4) == b"FEA1"
+        if not first_version:  # which has no compression
+            rows = dataset.dataset(path, format="ipc")
+            _refuse_inflated(path, rows.count_rows() * len(rows.schema.names))  # both from the metadata
         table = feather.read_table(path, use_threads=False, memory_map=False)
         table.validate(full=True)
     return FileTable(
@@ -116,6 +125,7 @@ def read_excel(path: Path, dialect: Dialect, _wanted: Sequence[Name]) -> FileTab
 
     try:
         with _readable(path, "Excel"):
+            refuse_inflated_archive(path)
             sheets = pd.read_excel(
                 path, sheet_name=None, header=None, dtype=object, na_filter=False, skiprows=dialect.skip_rows
             )

@@ -16,6 +16,7 @@ from typing import BinaryIO, cast
 import pyarrow as pa
 
 from bench.errors import DataError
+from bench.limits import inflated, most_content
 
 UNREADABLE = (
     *(OSError, EOFError, ValueError, RuntimeError, csv.Error, pa.ArrowException),
@@ -65,6 +66,7 @@ _SIGNATURES = {
     rb"\xfd7zXZ": ("xz", ".xz"),
 }
 """How compressed files begin, as regular expressions → the program that makes them, and how their names end."""
+_PIECE = 1 << 20
 _TABLES = {b"PAR1": ".parquet", b"ARROW1": ".feather", b"FEA1": ".feather"}
 """First and last bytes of tables → how their names end."""
 
@@ -119,6 +121,43 @@ def opened(path: Path) -> BinaryIO:
     """
     opener = _OPENERS.get(path.suffix.lower())
     return path.open("rb") if opener is None else opener(path)
+
+
+def refuse_inflated(path: Path) -> None:
+    """Refuse a compressed file whose content would fill the memory; it is read in pieces, of which none is kept.
+
+    Raises
+    ------
+    DataError
+        With how much there is at least, or as for `opened`.
+    """
+    if not compression(path):
+        return
+    size, count = path.stat().st_size, 0
+    try:
+        with opened(path) as file:
+            while count <= most_content(size) and (piece := file.read(_PIECE)):
+                count += len(piece)
+    except UNREADABLE:  # said by who reads it, who gets no further
+        pass
+    if problem := inflated(count, size, "bytes and more of text", 1):
+        raise DataError(f"{path}: {problem}; if it is yours, write it uncompressed")
+
+
+def refuse_inflated_archive(path: Path) -> None:
+    """Refuse a zip archive, such as an Excel file, whose members state more content than memory has room for.
+
+    Raises
+    ------
+    DataError
+        With how much there is.
+    OSError, zipfile.BadZipFile
+        It cannot be read.
+    """
+    with zipfile.ZipFile(path) as archive:  # whose readers stop where the stated size is reached
+        count = sum(entry.file_size for entry in archive.infolist())
+    if problem := inflated(count, path.stat().st_size, "bytes of content", 1):
+        raise DataError(f"{path}: {problem}; if it is yours, write it as CSV")
 
 
 def _unzipped(path: Path) -> BinaryIO:
