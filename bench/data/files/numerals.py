@@ -217,7 +217,7 @@ def _refuse_rounding(values: FloatArray, column: Any, plain: Any) -> None:
     if largest >= WHOLE:  # not even whole numbers are exact
         row = int(np.argmax(np.abs(values))) if compute.count_distinct(column).as_py() > 1 else None
     else:
-        row = None if plain is None else first_rounded(values, plain)
+        row = None if plain is None else first_rounded(plain)
     if row is not None:
         raise Unreadable(
             row,
@@ -231,21 +231,19 @@ _EXACT = Context(prec=1100)
 """Digits enough for any double, the smallest of which has 1074 decimals."""
 
 
-def first_rounded(values: FloatArray, plain: Any) -> int | None:
+def first_rounded(plain: Any) -> int | None:
     """The first row whose text has digits that do not come back from its double; `None` where all do.
 
     Parameters
     ----------
-    values
-        ``[N]`` the doubles nearest to the texts, finite.
     plain
-        ``[N]`` texts as Python writes numbers.
+        ``[N]`` texts as Python writes numbers, finite.
     """
-    for row, (value, text) in enumerate(zip(values.tolist(), plain.to_pylist(), strict=True)):
+    for text in compute.unique(plain).to_pylist():  # in the order of their first rows
         written = _EXACT.normalize(Decimal(text))
         last_digit = Decimal((0, (1,), int(written.as_tuple().exponent)))
-        if 2 * abs(_EXACT.subtract(written, Decimal(value))) > last_digit:
-            return row
+        if 2 * abs(_EXACT.subtract(written, Decimal(float(text)))) > last_digit:
+            return int(compute.index(plain, text).as_py())
     return None
 
 
