@@ -50,9 +50,15 @@ def _fixed(first: str, step: str, rows: int = ROWS) -> list[Decimal]:
 @pytest.mark.parametrize("options", [{}, {"thousands": ","}])
 def test_changes_below_the_step_of_float64_are_refused(options: dict[str, str], tmp_path: Path) -> None:
     levels = _fixed("1000000000000.0001", "0.0001")
-    said = "expected numbers whose changes float64 resolves (its steps are 0.00012207 here), got '1000000000000.0003'"
+    said = "expected numbers whose changes float64 resolves (its steps are 0.00012207 here), got '1000000000000.0001'"
     assert said in _refusal(_csv(tmp_path, {"x": levels}), **options)
     assert said in _refusal(_parquet(tmp_path, {"x": pa.array(levels, pa.decimal128(30, 4))}))
+
+
+def test_changes_that_float64_rounds_by_a_share_are_refused(tmp_path: Path) -> None:
+    levels = [f"100000000000000{row % 7}.{row * 7 % 10}" for row in range(ROWS)]
+    said = "row 2 (line 3), column 'x': expected numbers whose changes float64 resolves (its steps are 0.125 here), got"
+    assert _refusal(_csv(tmp_path, {"x": levels})).startswith(said)
 
 
 @pytest.mark.parametrize(
@@ -62,9 +68,12 @@ def test_changes_below_the_step_of_float64_are_refused(options: dict[str, str], 
         ["0.10000000000000001", "0.10000000000000002"],
         ["0.1000000000000000055511151231257827", "0.100000000000000019428902930940239457"],
         ["0.10000000000000000000000000", "0.2"],
-        ["100000000000.01", "100000000000.02"],  # 10000 steps of float64 in each change
+        ["1000000000.01", "1000000000.43"],  # a million steps of float64 in each change
+        ["4503599627370495.5", "4503599627370494.5", "4503599627370400.5"],  # exact
+        ["9007199254740991", "9007199254740990", "9007199254740900"],
         ["0.0", "5e-324"],
         ["1e12", "1000000000001"],
+        ["1000000000000.000123", "1000000000000.000123"],
     ],
 )
 def test_digits_that_float64_keeps_are_read(texts: list[str], tmp_path: Path) -> None:

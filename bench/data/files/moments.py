@@ -188,7 +188,7 @@ def _refuse_rounding(values: NDArray[np.float64], texts: Any) -> None:
     usual = np.median(steps[steps > 0]) if steps.any() else 0.0
     if not largest < np.inf or np.spacing(largest) <= _STEP * usual or len(values) < 2:
         return
-    if (row := first_rounded(texts)) is not None:
+    if (row := first_rounded(texts, printed=True)) is not None:
         raise Unreadable(
             row,
             f"times whose steps float64 resolves (its own are {np.spacing(largest):g} here)",

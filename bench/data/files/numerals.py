@@ -21,6 +21,8 @@ MARKS = ("", "null", "na", "n/a", "#n/a", "nan", "none", "-", ".", "?")
 
 _RESOLUTION = 1e-6
 """The largest step between neighbouring doubles, as a share of the range of the values."""
+_PRINTED = 16
+"""Steps between neighbouring doubles, of a range that may be noise of a program that computed in float64."""
 
 
 @dataclass(frozen=True)
@@ -212,12 +214,14 @@ def _refuse_rounding(values: FloatArray, column: Any, plain: Any) -> None:
         With the row of the largest value, or of the first that is rounded.
     """
     largest = np.abs(values).max(initial=0.0)
-    if not largest < np.inf or np.spacing(largest) <= _RESOLUTION * (values.max() - values.min()):
+    if not largest < np.inf or np.spacing(largest) <= _RESOLUTION * (extent := values.max() - values.min()):
+        return
+    if compute.count_distinct(column).as_py() < 2:
         return
     if largest >= WHOLE:  # not even whole numbers are exact
-        row = int(np.argmax(np.abs(values))) if compute.count_distinct(column).as_py() > 1 else None
+        row: int | None = int(np.argmax(np.abs(values)))
     else:
-        row = None if plain is None else first_rounded(plain)
+        row = None if plain is None else first_rounded(plain, printed=extent <= _PRINTED * np.spacing(largest))
     if row is not None:
         raise Unreadable(
             row,
@@ -231,18 +235,20 @@ _EXACT = Context(prec=1100)
 """Digits enough for any double, the smallest of which has 1074 decimals."""
 
 
-def first_rounded(plain: Any) -> int | None:
-    """The first row whose text has digits that do not come back from its double; `None` where all do.
+def first_rounded(plain: Any, *, printed: bool) -> int | None:
+    """The first row whose text is another number than its double; `None` where all are exact.
 
     Parameters
     ----------
     plain
         ``[N]`` texts as Python writes numbers, finite.
+    printed
+        Whether doubles that are printed count as exact: those whose digits come back from the double.
     """
     for text in compute.unique(plain).to_pylist():  # in the order of their first rows
         written = _EXACT.normalize(Decimal(text))
         last_digit = Decimal((0, (1,), int(written.as_tuple().exponent)))
-        if 2 * abs(_EXACT.subtract(written, Decimal(float(text)))) > last_digit:
+        if 2 * abs(_EXACT.subtract(written, Decimal(float(text)))) > (last_digit if printed else 0):
             return int(compute.index(plain, text).as_py())
     return None
 
