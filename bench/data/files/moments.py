@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from pyarrow import compute, types
 
 from bench.data.base import WHOLE
-from bench.data.files.numerals import first_rounded
 from bench.data.files.order import newest_first
+from bench.data.files.rounding import rounded_time, spacing
 from bench.data.files.table import Unreadable, first_fault, shown
 from bench.errors import DataError, one_line
 
@@ -35,15 +35,6 @@ _DIGITS = {
     14: ("%Y%m%d%H%M%S", f"{_HOUR}[0-5][0-9][0-5][0-9]"),
 }
 """Dates in digits alone: how many → the format, and what all texts match; seconds since 1970 begin with other years."""
-_STEP = 0.01
-"""The largest step between neighbouring doubles, as a share of the usual step in time."""
-_DATES = (
-    *("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%Y.%m.%d", "%Y-%m-%d"),
-    *("%d/%m/%y", "%m/%d/%y", "%d.%m.%y", "%b %d, %Y", "%B %d, %Y", "%d %b %Y", "%d %B %Y", "%d-%b-%Y", "%d-%b-%y"),
-    *("%b %Y", "%B %Y", "%m/%Y", "%Y/%m", "%b-%Y", "%b-%y", "%Y%m%d"),
-)
-_CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p", "T%H:%M:%S", "T%H%M%S")
-
 Fits = Callable[[NDArray[Any]], bool]
 """Whether times can be those of the series: in one direction, without a gap that is too long."""
 
@@ -177,21 +168,10 @@ def _floats(column: Any) -> Moments:
 
 
 def _refuse_rounding(values: NDArray[np.float64], texts: Any) -> None:
-    """Refuse times that are so large for their steps that float64 rounds these.
-
-    Raises
-    ------
-    Unreadable
-        With the first row that is rounded.
-    """
-    steps, largest = np.abs(np.diff(values)), np.abs(values).max(initial=0.0)
-    usual = np.median(steps[steps > 0]) if steps.any() else 0.0
-    if not largest < np.inf or np.spacing(largest) <= _STEP * usual or len(values) < 2:
-        return
-    if (row := first_rounded(texts, printed=True)) is not None:
+    if (row := rounded_time(values, texts)) is not None:
         raise Unreadable(
             row,
-            f"times whose steps float64 resolves (its own are {np.spacing(largest):g} here)",
+            f"times whose steps float64 resolves (its own are {spacing(values):g} here)",
             shown(str(texts[row].as_py())),
             "subtract an offset, such as the first time, from the column, or store whole numbers or dates",
         )

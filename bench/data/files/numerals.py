@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Context, Decimal
 from typing import Any
 
 import numpy as np
@@ -12,17 +11,12 @@ from numpy.typing import NDArray
 from pyarrow import compute, types
 
 from bench.array_types import FloatArray
-from bench.data.base import WHOLE
+from bench.data.files.rounding import rounded_level, spacing
 from bench.data.files.table import Unreadable, first_fault, shown
 from bench.errors import DataError
 
 MARKS = ("", "null", "na", "n/a", "#n/a", "nan", "none", "-", ".", "?")
 """How files mark a value that is missing, in small letters."""
-
-_RESOLUTION = 1e-6
-"""The largest step between neighbouring doubles, as a share of the range of the values."""
-_PRINTED = 16
-"""Steps between neighbouring doubles, of a range that may be noise of a program that computed in float64."""
 
 
 @dataclass(frozen=True)
@@ -197,60 +191,13 @@ def _dots(texts: Any) -> Iterator[str]:
 
 
 def _refuse_rounding(values: FloatArray, column: Any, plain: Any) -> None:
-    """Refuse a level so large that float64 rounds away what changes from row to row.
-
-    Parameters
-    ----------
-    values
-        ``[N]`` float64.
-    column
-        As in the file.
-    plain
-        The texts as Python writes numbers; `None` where the column holds whole numbers or floats.
-
-    Raises
-    ------
-    Unreadable
-        With the row of the largest value, or of the first that is rounded.
-    """
-    largest = np.abs(values).max(initial=0.0)
-    if not largest < np.inf or np.spacing(largest) <= _RESOLUTION * (extent := values.max() - values.min()):
-        return
-    if compute.count_distinct(column).as_py() < 2:
-        return
-    if largest >= WHOLE:  # not even whole numbers are exact
-        row: int | None = int(np.argmax(np.abs(values)))
-    else:
-        row = None if plain is None else first_rounded(plain, printed=extent <= _PRINTED * np.spacing(largest))
-    if row is not None:
+    if (row := rounded_level(values, column, plain)) is not None:
         raise Unreadable(
             row,
-            f"numbers whose changes float64 resolves (its steps are {np.spacing(largest):g} here)",
+            f"numbers whose changes float64 resolves (its steps are {spacing(values):g} here)",
             _text(column, row),
             "the level is too large for its variation: subtract an offset, such as the first value, from the column",
         )
-
-
-_EXACT = Context(prec=1100)
-"""Digits enough for any double, the smallest of which has 1074 decimals."""
-
-
-def first_rounded(plain: Any, *, printed: bool) -> int | None:
-    """The first row whose text is another number than its double; `None` where all are exact.
-
-    Parameters
-    ----------
-    plain
-        ``[N]`` texts as Python writes numbers, finite.
-    printed
-        Whether doubles that are printed count as exact: those whose digits come back from the double.
-    """
-    for text in compute.unique(plain).to_pylist():  # in the order of their first rows
-        written = _EXACT.normalize(Decimal(text))
-        last_digit = Decimal((0, (1,), int(written.as_tuple().exponent)))
-        if 2 * abs(_EXACT.subtract(written, Decimal(float(text)))) > (last_digit if printed else 0):
-            return int(compute.index(plain, text).as_py())
-    return None
 
 
 def _exact(column: Any) -> FloatArray:
