@@ -42,7 +42,7 @@ class _Scan(torch.autograd.Function):
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]  # torch's
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, Tensor]:
-        """The gradient walks back by the same recurrence: ``∂b_t = ∂h_t + ā_{t+1} ∂b_{t+1}``, ``∂a_t = ∂b_t h̄_{t−1}``."""
+        """``∂b_t = ∂h_t + ā_{t+1} ∂b_{t+1}``, which is the recurrence walked back, and ``∂a_t = ∂b_t h̄_{t−1}``."""
         a, h = ctx.saved_tensors
         of_b = _states(a.conj(), upstream, reverse=True)
         of_a = torch.zeros_like(h)

@@ -15,8 +15,8 @@ The exponential overflows, so all that (3) divides is scaled by ``exp(−m_t)``,
 
 As h does not depend on m, no gradient goes through it. The largest of the weights that n adds up is 1 at each step, so
 n is at least 1. The authors' other choice of f, an exponential, is left out, and so are the convolution, the group norm
-and the perceptron of their block: layers lie directly on each other, as those of this package's LSTM do. Initial weights
-are those of `torch.nn.LSTM`, but for the biases of f, which go evenly from 3 to 6: memories of 20 to 400 steps.
+and the perceptron of their block: layers lie directly on each other, as those of this package's LSTM do. The initial
+weights are those of `torch.nn.LSTM`, but for f's biases, which go evenly from 3 to 6: memories of 20 to 400 steps.
 """
 
 import math

@@ -15,12 +15,18 @@ from bench.models.base import Shape
 
 torch.set_num_threads(1)
 
-GRADIENT = [name for name, kind in MODELS.items() if "hidden_size" in kind.parameters.model_fields]
+GRADIENT = [name for name, kind in MODELS.items() if kind.gradient and "forecast" in kind.tasks]
+RECURRENT = [name for name in GRADIENT if "bidirectional" in MODELS[name].parameters.model_fields]
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}  # matrices in one layer
 SIZES = [{"layers": layers, "bidirectional": both} for layers, both in itertools.product((1, 2), (False, True))]
 
+CASES = [(name, sizes) for name in RECURRENT for sizes in SIZES]
+CASES += [(name, {"layers": layers}) for name in GRADIENT if name not in RECURRENT for layers in (1, 2)]
+
 shapes = st.builds(Shape, sequence_length=st.integers(1, 7), horizon=st.integers(1, 4), channels=st.integers(1, 3))
 each_model = pytest.mark.parametrize("name", GRADIENT)
+each_case = pytest.mark.parametrize(("name", "sizes"), CASES, ids=str)
+each_recurrent = pytest.mark.parametrize("name", RECURRENT)
 each_size = pytest.mark.parametrize("sizes", SIZES, ids=str)
 
 
@@ -42,8 +48,7 @@ def forced(module: nn.Module, x: Tensor, targets: Tensor) -> Tensor:
     return output
 
 
-@each_model
-@each_size
+@each_case
 @given(shape=shapes, batch=st.integers(1, 5), dtype=st.sampled_from([torch.float32, torch.float64]))
 @settings(deadline=None, max_examples=10)
 def test_shapes_and_numbers(name: str, sizes: dict[str, Any], shape: Shape, batch: int, dtype: torch.dtype):
@@ -56,7 +61,7 @@ def test_shapes_and_numbers(name: str, sizes: dict[str, Any], shape: Shape, batc
         assert output.isfinite().all()
 
 
-@each_model
+@each_recurrent
 @each_size
 @pytest.mark.parametrize(("horizon", "channels"), [(1, 1), (3, 2)])
 def test_parameter_counts(name: str, sizes: dict[str, Any], horizon: int, channels: int):
@@ -74,8 +79,7 @@ def test_parameter_counts(name: str, sizes: dict[str, Any], horizon: int, channe
     assert sum(p.numel() for p in module.parameters()) == expected
 
 
-@each_model
-@each_size
+@each_case
 def test_every_weight_learns(name: str, sizes: dict[str, Any]):
     module = built(name, Shape(5, 3, 2), **sizes).double()
     targets = random(4, 3, 2, seed=2)
@@ -93,8 +97,7 @@ def test_the_same_seed_gives_the_same_model(name: str):
     assert not torch.equal(first(x), other(x))
 
 
-@each_model
-@each_size
+@each_case
 def test_a_window_is_predicted_alike_in_any_company(name: str, sizes: dict[str, Any]):
     module = built(name, Shape(5, 3, 2), **sizes).double().eval()
     x = random(6, 5, 2)
@@ -103,7 +106,7 @@ def test_a_window_is_predicted_alike_in_any_company(name: str, sizes: dict[str, 
     torch.testing.assert_close(module(x.flip(0)).flip(0), alone, rtol=0, atol=1e-14)
 
 
-@each_model
+@each_recurrent
 def test_dropout_acts_between_layers_while_training_only(name: str):
     module = built(name, Shape(5, 3, 2), layers=2, dropout=0.5).double()
     x, targets = random(4, 5, 2), random(4, 3, 2, seed=2)
