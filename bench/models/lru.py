@@ -31,8 +31,8 @@ from bench.models.state_parameters import LRUParameters
 class LRU(nn.Module):
     """One unit: ``[B, T, H]`` to the same shape.
 
-    B and C are kept as real matrices, real parts first; C with the imaginary part's sign changed, so that (3) is one
-    product.
+    B and C are kept as real numbers, real and imaginary part of each next to each other; C with the imaginary part's
+    sign changed, so that (3) is one product.
     """
 
     def __init__(self, parameters: LRUParameters) -> None:
@@ -44,16 +44,17 @@ class LRU(nn.Module):
         # 1 − U(0, 1) is never 0, whose logarithm would be infinite
         self.theta = nn.Parameter(torch.log(parameters.max_phase * (1 - torch.rand(states))))
         self.gamma = nn.Parameter(0.5 * torch.log(1 - square))  # (5)
-        self.B = nn.Parameter(torch.randn(2 * states, width) / math.sqrt(2 * width))
-        self.C = nn.Parameter(torch.randn(width, 2 * states) / math.sqrt(states))
+        self.B = nn.Parameter(torch.randn(states, 2, width) / math.sqrt(2 * width))
+        self.C = nn.Parameter(torch.randn(width, states, 2) / math.sqrt(states))
         self.D = nn.Parameter(torch.randn(width))
 
     def forward(self, u: Tensor) -> Tensor:
         """All outputs."""
-        driven = (u @ self.B.mT) * self.gamma.exp().repeat(2)
         eigenvalues = torch.exp(torch.complex(-self.nu.exp(), self.theta.exp()))  # (1)
-        x = linear_scan(eigenvalues, torch.complex(*driven.chunk(2, dim=-1)))  # (2)
-        return torch.cat([x.real, x.imag], dim=-1) @ self.C.mT + self.D * u  # (3)
+        scaled = self.B * self.gamma.exp()[..., None, None]
+        driven = (u @ scaled.flatten(0, 1).mT).unflatten(-1, self.B.shape[:2])
+        x = linear_scan(eigenvalues, torch.view_as_complex(driven))  # (2)
+        return torch.view_as_real(x).flatten(-2) @ self.C.flatten(1).mT + self.D * u  # (3)
 
 
 def build(parameters: LRUParameters, shape: Shape) -> Causal:

@@ -14,17 +14,23 @@ convolution of a few steps goes before the system::
     v + W_out (SSM(SiLU(conv(u))) ⊙ SiLU(g))        (5)
 
 At first ``A_n = −n``, Δ lies between 0.001 and 0.1, uniform in its logarithm, and D is 1.
+
+All `T · E · N` coefficients and inputs of (2) at once would be memory that a step writes and reads from afar, so the
+steps are walked, and only the states are kept for the way back, on which the coefficients are computed again: what the
+authors' fused kernel does (section 3.3.2).
 """
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from bench.models.base import Shape
 from bench.models.causal import Causal
-from bench.models.scan import linear_scan
 from bench.models.state_parameters import SelectiveSSMParameters
 
 _SHORTEST_STEP, _LONGEST_STEP = 0.001, 0.1
@@ -50,10 +56,64 @@ class SelectiveSSM(nn.Module):
         """All outputs."""
         low_rank, B, C = self.select(u).split([self.rank, self.states, self.states], dim=-1)
         step = functional.softplus(self.step(low_rank))  # (1), [B, T, E]
-        kept = torch.exp(step.unsqueeze(-1) * -self.A.exp())  # [B, T, E, N]
-        driven = (step * u).unsqueeze(-1) * B.unsqueeze(-2)
-        x = linear_scan(kept.flatten(-2), driven.flatten(-2)).unflatten(-1, self.A.shape)  # (2)
-        return (x @ C.unsqueeze(-1)).squeeze(-1) + self.D * u  # (3)
+        read: Tensor = _SelectiveScan.apply(step, step * u, -self.A.exp(), B, C)[0]
+        return read + self.D * u  # (3)
+
+
+class _SelectiveScan(torch.autograd.Function):
+    """``(Δ, Δu, A, B, C) -> C_tᵀ x_t``: (2) and the first term of (3), with first derivatives only.
+
+    Δ and Δu are ``[…, T, E]``, B and C ``[…, T, N]``; A is ``[E, N]``, or as many dimensions as the states ``[…, E, N]``.
+    """
+
+    @staticmethod
+    def forward(step: Tensor, driven: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tuple[Tensor, Tensor]:
+        """The outputs ``[…, T, E]``, and the states ``[T, …, E, N]`` after each step."""
+        states = step.new_empty(step.shape[-2], *step.shape[:-2], *A.shape[-2:])
+        outputs = torch.empty_like(step)
+        x = torch.zeros_like(states[0])
+        for t, after in enumerate(states):
+            kept = (step[..., t, :, None] * A).exp_()
+            torch.mul(driven[..., t, :, None], B[..., t, None, :], out=after)
+            x = after.addcmul_(kept, x)
+            outputs[..., t, :] = (x @ C[..., t, :, None]).squeeze(-1)
+        return outputs, states
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, Tensor]) -> None:
+        ctx.save_for_backward(*inputs, output[1])
+        ctx.mark_non_differentiable(output[1])
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]  # torch's
+    def backward(ctx: Any, upstream: Tensor, _of_states: Tensor) -> tuple[Tensor, ...]:
+        """Walk back: the gradient of a state is what the output takes from it, and what the next state keeps of it."""
+        step, driven, A, B, C, states = ctx.saved_tensors
+        of_step, of_driven, of_B, of_C = (torch.empty_like(each) for each in (step, driven, B, C))
+        of_x, of_A = torch.zeros_like(states[0]), torch.zeros_like(states[0])
+        for t in reversed(range(len(states))):
+            of_x.addcmul_(upstream[..., t, :, None], C[..., t, None, :])
+            of_C[..., t, :] = (upstream[..., t, None, :] @ states[t]).squeeze(-2)
+            of_B[..., t, :] = (driven[..., t, None, :] @ of_x).squeeze(-2)
+            of_driven[..., t, :] = (of_x @ B[..., t, :, None]).squeeze(-1)
+            of_x.mul_((step[..., t, :, None] * A).exp_())
+            if t == 0:
+                of_step[..., t, :] = 0
+                break
+            of_exponent = of_x * states[t - 1]
+            of_A.addcmul_(of_exponent, step[..., t, :, None])
+            of_step[..., t, :] = (of_exponent * A).sum(-1)
+        return of_step, of_driven, of_A.sum_to_size(A.shape), of_B, of_C
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Sequence[int | None], *tensors: Tensor) -> tuple[tuple[Tensor, ...], tuple[int, int]]:
+        members = [
+            each.expand(info.batch_size, *each.shape) if dimension is None else each.movedim(dimension, 0)
+            for each, dimension in zip(tensors, in_dims, strict=True)
+        ]
+        step, driven, A, B, C = members
+        A = A.view(len(A), *[1] * (step.ndim - A.ndim), *A.shape[1:])
+        return _SelectiveScan.apply(step, driven, A, B, C), (0, 1)
 
 
 class CausalConvolution(nn.Module):

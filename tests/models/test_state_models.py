@@ -107,8 +107,8 @@ def test_the_lru_is_a_complex_recurrence() -> None:
     layer, u = drawn_anew(LRU(MODELS["lru"].parameters(hidden_size=H, state_size=5))), random(B, T, H)
     w = arrays(layer)
     eigenvalues = np.exp(-np.exp(w["nu"]) + 1j * np.exp(w["theta"]))
-    inward = w["B"][:5] + 1j * w["B"][5:]
-    outward = w["C"][:, :5] - 1j * w["C"][:, 5:]
+    inward = w["B"][:, 0] + 1j * w["B"][:, 1]
+    outward = w["C"][..., 0] - 1j * w["C"][..., 1]
     x, outputs = np.zeros((B, 5), np.complex128), []
     for t in range(T):
         x = eigenvalues * x + np.exp(w["gamma"]) * (u[:, t].numpy() @ inward.T)
