@@ -15,9 +15,9 @@ convolution of a few steps goes before the system::
 
 At first ``A_n = −n``, Δ lies between 0.001 and 0.1, uniform in its logarithm, and D is 1.
 
-All `T · E · N` coefficients and inputs of (2) at once would be memory that a step writes and reads from afar, so the
-steps are walked, and only the states are kept for the way back, on which the coefficients are computed again: what the
-authors' fused kernel does (section 3.3.2).
+All coefficients and states of (2) at once, ``T · E · N`` of each, cost more as memory than as arithmetic. So the steps
+are walked, √T of the states are kept, and the way back computes the others again, as the authors' kernel does (section
+3.3.2). Members of a bank whose states exceed a core's cache together are walked one after another, for the same reason.
 """
 
 import math
@@ -34,6 +34,8 @@ from bench.models.causal import Causal
 from bench.models.state_parameters import SelectiveSSMParameters
 
 _SHORTEST_STEP, _LONGEST_STEP = 0.001, 0.1
+_CACHED_STATES = 65536
+"""So many states are a quarter of a mebibyte in float32: a few such arrays fit into the second cache of a core."""
 
 
 class SelectiveSSM(nn.Module):
@@ -49,7 +51,7 @@ class SelectiveSSM(nn.Module):
         first = torch.exp(low + (high - low) * torch.rand(inner))
         with torch.no_grad():
             self.step.bias.copy_(first + torch.log(-torch.expm1(-first)))  # softplus of this is `first`
-        self.A = nn.Parameter(torch.log(torch.arange(1.0, states + 1)).repeat(inner, 1))
+        self.A = nn.Parameter(torch.log(torch.arange(1.0, states + 1)).unsqueeze(1).repeat(1, inner))
         self.D = nn.Parameter(torch.ones(inner))
 
     def forward(self, u: Tensor) -> Tensor:
@@ -63,46 +65,60 @@ class SelectiveSSM(nn.Module):
 class _SelectiveScan(torch.autograd.Function):
     """``(Δ, Δu, A, B, C) -> C_tᵀ x_t``: (2) and the first term of (3), with first derivatives only.
 
-    Δ and Δu are ``[…, T, E]``, B and C ``[…, T, N]``; A is ``[E, N]``, or as many dimensions as the states ``[…, E, N]``.
+    Δ and Δu are ``[…, T, E]``, B and C ``[…, T, N]``; A is ``[N, E]``, or has as many dimensions as the states
+    ``[…, N, E]``.
     """
 
     @staticmethod
     def forward(step: Tensor, driven: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tuple[Tensor, Tensor]:
-        """The outputs ``[…, T, E]``, and the states ``[T, …, E, N]`` after each step."""
-        states = step.new_empty(step.shape[-2], *step.shape[:-2], *A.shape[-2:])
-        outputs = torch.empty_like(step)
-        x = torch.zeros_like(states[0])
-        for t, after in enumerate(states):
-            kept = (step[..., t, :, None] * A).exp_()
-            torch.mul(driven[..., t, :, None], B[..., t, None, :], out=after)
-            x = after.addcmul_(kept, x)
-            outputs[..., t, :] = (x @ C[..., t, :, None]).squeeze(-1)
-        return outputs, states
+        """The outputs ``[…, T, E]``, and the state before each first step of a piece, ``[pieces, …, N, E]``."""
+        outputs, length = torch.empty_like(step), _piece_length(step)
+        x = step.new_zeros(*step.shape[:-2], *A.shape[-2:])
+        kept = torch.empty_like(x)
+        starts = []
+        for t in range(step.shape[-2]):
+            if t % length == 0:
+                starts.append(x.clone())
+            torch.mul(step[..., t, None, :], A, out=kept).exp_()
+            x.mul_(kept).addcmul_(B[..., t, :, None], driven[..., t, None, :])
+            outputs[..., t, :] = (C[..., t, None, :] @ x).squeeze(-2)
+        return outputs, torch.stack(starts)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, Tensor]) -> None:
         ctx.save_for_backward(*inputs, output[1])
         ctx.mark_non_differentiable(output[1])
+        ctx.set_materialize_grads(False)
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]  # torch's
-    def backward(ctx: Any, upstream: Tensor, _of_states: Tensor) -> tuple[Tensor, ...]:
+    def backward(ctx: Any, upstream: Tensor | None, _of_starts: None) -> tuple[Tensor | None, ...]:
         """Walk back: the gradient of a state is what the output takes from it, and what the next state keeps of it."""
-        step, driven, A, B, C, states = ctx.saved_tensors
+        if upstream is None:
+            return (None,) * 5
+        step, driven, A, B, C, starts = ctx.saved_tensors
         of_step, of_driven, of_B, of_C = (torch.empty_like(each) for each in (step, driven, B, C))
-        of_x, of_A = torch.zeros_like(states[0]), torch.zeros_like(states[0])
-        for t in reversed(range(len(states))):
-            of_x.addcmul_(upstream[..., t, :, None], C[..., t, None, :])
-            of_C[..., t, :] = (upstream[..., t, None, :] @ states[t]).squeeze(-2)
-            of_B[..., t, :] = (driven[..., t, None, :] @ of_x).squeeze(-2)
-            of_driven[..., t, :] = (of_x @ B[..., t, :, None]).squeeze(-1)
-            of_x.mul_((step[..., t, :, None] * A).exp_())
-            if t == 0:
-                of_step[..., t, :] = 0
-                break
-            of_exponent = of_x * states[t - 1]
-            of_A.addcmul_(of_exponent, step[..., t, :, None])
-            of_step[..., t, :] = (of_exponent * A).sum(-1)
+        of_x, of_A = torch.zeros_like(starts[0]), torch.zeros_like(starts[0])
+        product, length = torch.empty_like(of_x), _piece_length(step)
+        kept, states = (of_x.new_empty(length + extra, *of_x.shape) for extra in (0, 1))
+        for piece in reversed(range(len(starts))):
+            first, last = piece * length, min((piece + 1) * length, step.shape[-2])
+            states[0] = starts[piece]
+            for t in range(first, last):
+                k = t - first
+                torch.mul(step[..., t, None, :], A, out=kept[k]).exp_()
+                torch.mul(kept[k], states[k], out=states[k + 1]).addcmul_(B[..., t, :, None], driven[..., t, None, :])
+            for t in reversed(range(first, last)):
+                k = t - first
+                given = upstream[..., t, None, :]
+                of_x.addcmul_(C[..., t, :, None], given)
+                of_C[..., t, :] = torch.mul(states[k + 1], given, out=product).sum(-1)
+                of_B[..., t, :] = torch.mul(of_x, driven[..., t, None, :], out=product).sum(-1)
+                of_driven[..., t, :] = (B[..., t, None, :] @ of_x).squeeze(-2)
+                of_x.mul_(kept[k])
+                torch.mul(of_x, states[k], out=product)  # the gradient of the exponent Δ A
+                of_A.addcmul_(product, step[..., t, None, :])
+                of_step[..., t, :] = product.mul_(A).sum(-2)
         return of_step, of_driven, of_A.sum_to_size(A.shape), of_B, of_C
 
     @staticmethod
@@ -113,7 +129,15 @@ class _SelectiveScan(torch.autograd.Function):
         ]
         step, driven, A, B, C = members
         A = A.view(len(A), *[1] * (step.ndim - A.ndim), *A.shape[1:])
-        return _SelectiveScan.apply(step, driven, A, B, C), (0, 1)
+        states = step[0, ..., 0, :].numel() * A.shape[-2]
+        count = max(1, _CACHED_STATES // states) if step.device.type == "cpu" else info.batch_size
+        parts = zip(*(each.split(count) for each in (step, driven, A, B, C)), strict=True)
+        outputs, starts = zip(*(_SelectiveScan.apply(*part) for part in parts), strict=True)
+        return (torch.cat(outputs), torch.cat(starts, dim=1)), (0, 1)
+
+
+def _piece_length(step: Tensor) -> int:
+    return math.isqrt(step.shape[-2] - 1) + 1  # √T rounded up: as many pieces as steps in a piece
 
 
 class CausalConvolution(nn.Module):

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.models import MODELS
+from bench.models import MODELS, selective_ssm
 from bench.models.base import Shape
 from bench.models.causal import GatedBlock
 from bench.models.lru import LRU
@@ -191,10 +191,42 @@ def test_the_selective_system_is_a_loop_over_its_equations() -> None:
         given = u[:, t].numpy()
         low_rank, inward, outward = np.split(given @ w["select.weight"].T, [2, 5], axis=1)
         step = np.log1p(np.exp(low_rank @ w["step.weight"].T + w["step.bias"]))
-        kept = np.exp(-step[..., None] * np.exp(w["A"]))
+        kept = np.exp(-step[..., None] * np.exp(w["A"].T))
         x = kept * x + (step * given)[..., None] * inward[:, None]
         outputs.append((x * outward[:, None]).sum(-1) + w["D"] * given)
     np.testing.assert_allclose(output(layer, u), np.stack(outputs, axis=1), rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_the_gradient_of_the_selective_system_is_finite_differences(steps: int) -> None:
+    """In pieces of √T steps, the last of which may be shorter."""
+    layer, u = drawn_anew(SelectiveSSM(2, 3, 1)), random(2, steps, 2).requires_grad_()
+    names = list(arrays(layer))
+
+    def outputs(u: Tensor, *weights: Tensor) -> Tensor:
+        return torch.func.functional_call(layer, dict(zip(names, weights, strict=True)), u)
+
+    assert torch.autograd.gradcheck(outputs, (u, *layer.parameters()))
+
+
+@pytest.mark.parametrize("cached", [1, 40, 10**6])
+def test_members_of_the_selective_system_are_walked_in_any_company(
+    cached: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selective_ssm, "_CACHED_STATES", cached)  # one by one, by twos, at once
+    layer, u = drawn_anew(SelectiveSSM(2, 3, 1)), random(5, 3, 7, 2)
+    scales = torch.tensor([1.0, 0.5, 2.0, -1.0, 0.1], dtype=torch.float64)
+    weights = {name: weight.detach() * scales.view(-1, *[1] * weight.ndim) for name, weight in layer.named_parameters()}
+    leaves = {name: weight.requires_grad_() for name, weight in weights.items()}
+    together = torch.vmap(lambda own, x: torch.func.functional_call(layer, own, x))(leaves, u)
+    gradients = torch.autograd.grad(together.square().sum(), [*leaves.values()])
+    for k in range(5):
+        own = {name: weight[k].detach().requires_grad_() for name, weight in leaves.items()}
+        alone = torch.func.functional_call(layer, own, u[k])
+        torch.testing.assert_close(together[k], alone, rtol=1e-12, atol=1e-12)
+        alone_gradients = torch.autograd.grad(alone.square().sum(), [*own.values()])
+        for ours, theirs in zip(gradients, alone_gradients, strict=True):
+            torch.testing.assert_close(ours[k], theirs, rtol=1e-10, atol=1e-12)
 
 
 def test_the_causal_convolution_is_that_of_torch() -> None:
@@ -221,7 +253,7 @@ def test_the_selective_system_begins_as_its_authors_say() -> None:
     torch.manual_seed(0)
     w = arrays(SelectiveSSM(500, 3, 2).double())
     log_uniform_over_the_authors_steps(np.log1p(np.exp(w["step.bias"])))
-    np.testing.assert_allclose(-np.exp(w["A"]), np.tile([-1.0, -2.0, -3.0], (500, 1)), rtol=1e-6)
+    np.testing.assert_allclose(-np.exp(w["A"].T), np.tile([-1.0, -2.0, -3.0], (500, 1)), rtol=1e-6)
 
 
 def slstm_without_stabiliser(w: dict[str, np.ndarray], x: np.ndarray, heads: int) -> np.ndarray:
