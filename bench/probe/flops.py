@@ -11,6 +11,7 @@ is two real ones, and multiplies another as a 2 × 2 matrix does.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -41,6 +42,10 @@ class Pass(NamedTuple):
     weights: int
     inputs: int
 
+    def and_then(self, other: Pass) -> Pass:
+        """Both."""
+        return Pass(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+
     def flops(self) -> Flops:
         """Of a model that consists of this."""
         return Flops(self.forward, sum(self))
@@ -52,25 +57,20 @@ def linear(inputs: int, outputs: int, steps: int = 1) -> Pass:
     return Pass(product, product, product)
 
 
-def of_window(part: Pass) -> Pass:
-    """The same on inputs that have no gradients."""
-    return part._replace(inputs=0)
+def first(inputs: int, outputs: int, steps: int = 1) -> Pass:
+    """A linear map of `steps` vectors of the window itself, which has no gradient."""
+    return linear(inputs, outputs, steps)._replace(inputs=0)
+
+
+def chain(*parts: Pass) -> Pass:
+    """All of them."""
+    return functools.reduce(Pass.and_then, parts, Pass(0, 0, 0))
 
 
 def diagonal(states: int, steps: int, size: int = 1) -> Pass:
     """Products of `steps` states, the first of them 0, with a diagonal matrix of blocks of `size`."""
     product = 2 * size * states
     return Pass(product * steps, product * steps, product * (steps - 1))
-
-
-def _sum(*parts: Pass) -> Pass:
-    return Pass(*(sum(each) for each in zip(*parts, strict=True)))
-
-
-def _head(width: int, shape: Shape) -> Pass:
-    steps, values = shape.targets
-    times, outputs = (steps, values) if shape.every_step else (1, steps * values)
-    return linear(width, outputs, times)
 
 
 def recurrent(cell: str, inputs: int, parameters: Any, steps: int, *, state_has_gradient: bool = False) -> Pass:
@@ -103,7 +103,10 @@ def _recurrent(cell: str) -> Callable[[Any, Shape], Flops]:
     def count(parameters: Any, shape: Shape) -> Flops:
         directions = 2 if parameters.bidirectional else 1
         layers = recurrent(cell, shape.channels, parameters, shape.sequence_length)
-        return _sum(layers, _head(directions * parameters.hidden_size, shape)).flops()
+        steps, values = shape.targets
+        times, outputs = (steps, values) if shape.every_step else (1, steps * values)
+        head = linear(directions * parameters.hidden_size, outputs, times)
+        return layers.and_then(head).flops()
 
     return count
 
@@ -113,16 +116,22 @@ def _encoder_decoder(parameters: Any, shape: Shape) -> Flops:
     one_way = parameters.model_copy(update={"bidirectional": False})
     decoder = recurrent(parameters.cell, shape.channels, one_way, shape.horizon, state_has_gradient=True)
     head = linear(parameters.hidden_size, shape.channels, shape.horizon)
-    return _sum(encoder, decoder, head).flops()
+    return encoder.and_then(decoder).and_then(head).flops()
 
 
 def _linear_ar(_parameters: Any, shape: Shape) -> Flops:
-    return Flops(_head(shape.sequence_length * shape.channels, shape).forward)
+    steps, values = shape.targets
+    times, outputs = (steps, values) if shape.every_step else (1, steps * values)
+    return Flops(linear(shape.sequence_length * shape.channels, outputs, times).forward)
 
 
 def _logistic(_parameters: Any, shape: Shape) -> Flops:
-    product = linear(shape.sequence_length * shape.channels, shape.targets[1]).forward
-    return Pass(product, product, 0).flops()  # the window itself has no gradient
+    return first(shape.sequence_length * shape.channels, shape.targets[1]).flops()
+
+
+def _head(features: int, shape: Shape) -> Pass:
+    steps, values = shape.targets
+    return linear(features, values, steps) if shape.every_step else linear(features, steps * values)
 
 
 def _stacked(gates: int) -> Callable[[Any, Shape], Flops]:
@@ -130,19 +139,19 @@ def _stacked(gates: int) -> Callable[[Any, Shape], Flops]:
 
     def count(parameters: Any, shape: Shape) -> Flops:
         hidden, steps = parameters.hidden_size, shape.sequence_length
-        first = of_window(linear(shape.channels, gates * hidden, steps))
+        lowest = first(shape.channels, gates * hidden, steps)
         others = [linear(hidden, gates * hidden, steps)] * (parameters.layers - 1)
-        return _sum(first, *others, _head(hidden, shape)).flops()
+        return chain(lowest, *others, _head(hidden, shape)).flops()
 
     return count
 
 
 def _slstm(parameters: Any, shape: Shape) -> Flops:
     hidden, steps = parameters.hidden_size, shape.sequence_length
-    first = of_window(linear(shape.channels, 4 * hidden, steps))
+    lowest = first(shape.channels, 4 * hidden, steps)
     others = [linear(hidden, 4 * hidden, steps)] * (parameters.layers - 1)
     own = [diagonal(4 * hidden, steps, hidden // parameters.heads)] * parameters.layers
-    return _sum(first, *others, *own, _head(hidden, shape)).flops()
+    return chain(lowest, *others, *own, _head(hidden, shape)).flops()
 
 
 def _blocks(layer: Callable[[Any, int], Pass]) -> Callable[[Any, Shape], Flops]:
@@ -150,8 +159,8 @@ def _blocks(layer: Callable[[Any, int], Pass]) -> Callable[[Any, Shape], Flops]:
 
     def count(parameters: Any, shape: Shape) -> Flops:
         hidden, steps = parameters.hidden_size, shape.sequence_length
-        encoder = of_window(linear(shape.channels, hidden, steps))
-        return _sum(encoder, *[layer(parameters, steps)] * parameters.layers, _head(hidden, shape)).flops()
+        encoder = first(shape.channels, hidden, steps)
+        return chain(encoder, *[layer(parameters, steps)] * parameters.layers, _head(hidden, shape)).flops()
 
     return count
 
@@ -159,13 +168,13 @@ def _blocks(layer: Callable[[Any, int], Pass]) -> Callable[[Any, Shape], Flops]:
 def _lru(parameters: Any, steps: int) -> Pass:
     hidden, states = parameters.hidden_size, parameters.state_size
     maps = linear(hidden, 2 * states, steps), linear(2 * states, hidden, steps), linear(hidden, 2 * hidden, steps)
-    return _sum(*maps, diagonal(2 * states, steps, 2))
+    return chain(*maps, diagonal(2 * states, steps, 2))
 
 
 def _s4d(parameters: Any, steps: int) -> Pass:
     hidden, pairs = parameters.hidden_size, parameters.state_size // 2
     in_and_out = [linear(1, 2, steps * hidden * pairs)] * 2
-    return _sum(*in_and_out, diagonal(2 * pairs * hidden, steps, 2), linear(hidden, 2 * hidden, steps))
+    return chain(*in_and_out, diagonal(2 * pairs * hidden, steps, 2), linear(hidden, 2 * hidden, steps))
 
 
 def _selective(parameters: Any, steps: int) -> Pass:
@@ -174,7 +183,7 @@ def _selective(parameters: Any, steps: int) -> Pass:
     block = linear(hidden, 2 * inner, steps), linear(parameters.kernel_size, inner, steps), linear(inner, hidden, steps)
     select = linear(inner, rank + 2 * states, steps), linear(rank, inner, steps)
     in_and_out = [linear(inner, states, steps)] * 2
-    return _sum(*block, *select, *in_and_out, diagonal(inner * states, steps))
+    return chain(*block, *select, *in_and_out, diagonal(inner * states, steps))
 
 
 def _echo_state(parameters: Any, shape: Shape) -> Flops:

@@ -22,19 +22,7 @@ NAMES += ["rnn", "lstm", "gru", "encoder-decoder"]
 STATE_MODELS = ["mingru", "minlstm", "slstm", "lru", "s4d", "selective-ssm"]
 NAMES += [*STATE_MODELS, "echo-state"]
 TASKS = {
-    "forecast": {
-        "persistence",
-        "drift",
-        "mean",
-        "seasonal-naive",
-        "linear-ar",
-        "rnn",
-        "lstm",
-        "gru",
-        "encoder-decoder",
-        *STATE_MODELS,
-        "echo-state",
-    },
+    "forecast": {*NAMES} - {"logistic-regression"},
     "denoise": {"persistence", "mean", "linear-ar", "rnn", "lstm", "gru", *STATE_MODELS},
     "classify": {"mean", "logistic-regression", "rnn", "lstm", "gru", *STATE_MODELS},
 }
