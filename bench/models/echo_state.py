@@ -13,6 +13,7 @@ standardised states. Each replicate draws its own reservoir.
 """
 
 from collections.abc import Iterator
+from functools import cached_property
 
 import numpy as np
 
@@ -24,24 +25,27 @@ from bench.models.state_parameters import EchoStateParameters
 
 
 class EchoState:
-    """A reservoir and its linear readout; `reservoir` is ``W_in [N, 1 + C]`` and ``W [N, N]``."""
-
-    reservoir: tuple[FloatArray, FloatArray]
+    """A reservoir and its linear readout."""
 
     def __init__(self, parameters: EchoStateParameters, shape: Shape) -> None:
         self._parameters, self._channels = parameters, shape.channels
         features = shape.channels + parameters.reservoir_size
         readout = Shape(1, shape.horizon, features, outputs=shape.targets[1])
         self._readout = LinearAR(LinearARParameters(alpha=parameters.alpha), readout)
-        self.seed(0)
+        self._seed = 0
 
     def seed(self, integer: int) -> None:
-        """Draw the reservoir."""
-        settings, random = self._parameters, np.random.default_rng(integer)
+        """Choose the reservoir that is drawn."""
+        self._seed = integer
+
+    @cached_property
+    def reservoir(self) -> tuple[FloatArray, FloatArray]:
+        """``W_in [N, 1 + C]``, of which the first column belongs to the constant, and ``W [N, N]``."""
+        settings, random = self._parameters, np.random.default_rng(self._seed)
         units = settings.reservoir_size
         inward = random.uniform(-settings.input_scaling, settings.input_scaling, size=(units, 1 + self._channels))
         inner = random.normal(size=(units, units))
-        self.reservoir = inward, inner * (settings.spectral_radius / np.abs(np.linalg.eigvals(inner)).max())
+        return inward, inner * (settings.spectral_radius / np.abs(np.linalg.eigvals(inner)).max())
 
     def fit(self, batches: Batches) -> None:
         """Fit the readout on the last states of the train windows; one pass."""

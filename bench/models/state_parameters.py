@@ -77,7 +77,7 @@ class SLSTMParameters(StateParameters):
 class EchoStateParameters(Parameters):
     """A fixed random reservoir and its ridge regression."""
 
-    reservoir_size: int = Field(200, ge=1, le=16384, description="Units of the reservoir.")
+    reservoir_size: int = Field(200, ge=1, le=4096, description="Units of the reservoir.")
     spectral_radius: float = Field(0.9, ge=0, le=10, description="Largest absolute eigenvalue of the reservoir.")
     leaking_rate: float = Field(1.0, gt=0, le=1, description="Share of a state that each step renews.")
     input_scaling: float = Field(
