@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bench.models.base import Shape
+from bench.models.state_parameters import StateParameters
 
 
 class Causal(nn.Module):
@@ -21,7 +22,7 @@ class Causal(nn.Module):
     Parameters
     ----------
     layers
-        Maps ``[B, T, C]`` to ``[B, T, hidden_size]``.
+        Maps ``[B, T, C]`` to ``[B, T, hidden_size]``, or to ``[B, 1, hidden_size]`` where `only_last`.
     hidden_size
         Width of their output.
     shape
@@ -50,24 +51,43 @@ class Causal(nn.Module):
         return output if self.every_step else output.unflatten(-1, self.outputs)
 
 
+def only_last(shape: Shape) -> bool:
+    """Whether nothing but the output of the last step is read, so that the top layer needs to give no other."""
+    return not (shape.every_step or shape.variable)
+
+
 class GatedBlock(nn.Module):
     """``x + GLU(GELU(layer(LayerNorm(x))))``: the block of the LRU's and S4D's authors.
 
     ``GLU(v) = (W v + b) ⊙ σ(V v + c)`` (Dauphin et al., "Language modeling with gated convolutional networks", 2017,
     equation 1).
+
+    Parameters
+    ----------
+    layer
+        Maps ``[B, T, width]`` to the same shape, or called with ``last_only=True`` to ``[B, 1, width]``.
+    width
+        Of inputs and outputs.
+    last_only
+        Whether only the last step is given.
     """
 
-    def __init__(self, layer: nn.Module, width: int) -> None:
+    def __init__(self, layer: nn.Module, width: int, *, last_only: bool = False) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.layer = layer
         self.gated = nn.Linear(width, 2 * width)
+        self.last_only = last_only
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, T, width]`` to the same shape."""
-        return x + functional.glu(self.gated(functional.gelu(self.layer(self.norm(x)))), dim=-1)
+        """Map ``[B, T, width]`` to the same shape, or to ``[B, 1, width]``."""
+        mapped = self.layer(self.norm(x), last_only=self.last_only)
+        x = x[..., -1:, :] if self.last_only else x
+        return x + functional.glu(self.gated(functional.gelu(mapped)), dim=-1)
 
 
-def gated_blocks(layer: Callable[[], nn.Module], channels: int, width: int, count: int) -> nn.Sequential:
-    """A linear encoder of each step, and `count` gated blocks around new layers."""
-    return nn.Sequential(nn.Linear(channels, width), *(GatedBlock(layer(), width) for _ in range(count)))
+def gated_blocks(layer: Callable[[], nn.Module], parameters: StateParameters, shape: Shape) -> Causal:
+    """A linear encoder of each step, gated blocks around new layers, and the linear map."""
+    width, top = parameters.hidden_size, parameters.layers - 1
+    blocks = [GatedBlock(layer(), width, last_only=k == top and only_last(shape)) for k in range(parameters.layers)]
+    return Causal(nn.Sequential(nn.Linear(shape.channels, width), *blocks), width, shape)

@@ -48,17 +48,17 @@ class LRU(nn.Module):
         self.C = nn.Parameter(torch.randn(width, states, 2) / math.sqrt(states))
         self.D = nn.Parameter(torch.randn(width))
 
-    def forward(self, u: Tensor) -> Tensor:
-        """All outputs."""
+    def forward(self, u: Tensor, *, last_only: bool = False) -> Tensor:
+        """All outputs, or the last one."""
         eigenvalues = torch.exp(torch.complex(-self.nu.exp(), self.theta.exp()))  # (1)
         scaled = self.B * self.gamma.exp()[..., None, None]
         driven = (u @ scaled.flatten(0, 1).mT).unflatten(-1, self.B.shape[:2])
         x = linear_scan(eigenvalues, torch.view_as_complex(driven))  # (2)
+        if last_only:
+            x, u = x[..., -1:, :], u[..., -1:, :]
         return torch.view_as_real(x).flatten(-2) @ self.C.flatten(1).mT + self.D * u  # (3)
 
 
 def build(parameters: LRUParameters, shape: Shape) -> Causal:
     """Blocks around linear recurrent units."""
-    width = parameters.hidden_size
-    layers = gated_blocks(lambda: LRU(parameters), shape.channels, width, parameters.layers)
-    return Causal(layers, width, shape)
+    return gated_blocks(lambda: LRU(parameters), parameters, shape)

@@ -58,9 +58,12 @@ class S4D(nn.Module):
         powers = torch.exp(sampled.unsqueeze(-1) * lags)  # [H, N/2, T]
         return 2 * (taken.unsqueeze(-2) @ powers).squeeze(-2).real
 
-    def forward(self, u: Tensor) -> Tensor:
-        """All outputs: (5)."""
+    def forward(self, u: Tensor, *, last_only: bool = False) -> Tensor:
+        """All outputs: (5); or the last one."""
         steps = u.shape[-2]
+        if last_only:
+            weighted = self.kernel(steps).flip(-1).mT * u
+            return weighted.sum(-2, keepdim=True) + self.D * u[..., -1:, :]
         convolved = direct if steps <= _DIRECT_STEPS else by_transforms
         return convolved(self.kernel(steps), u) + self.D * u
 
@@ -84,6 +87,4 @@ def by_transforms(kernel: Tensor, u: Tensor) -> Tensor:
 
 def build(parameters: S4DParameters, shape: Shape) -> Causal:
     """Blocks around S4D layers."""
-    width = parameters.hidden_size
-    layers = gated_blocks(lambda: S4D(parameters), shape.channels, width, parameters.layers)
-    return Causal(layers, width, shape)
+    return gated_blocks(lambda: S4D(parameters), parameters, shape)

@@ -30,7 +30,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from bench.models.base import Shape
-from bench.models.causal import Causal
+from bench.models.causal import Causal, only_last
 from bench.models.state_parameters import SelectiveSSMParameters
 
 _SHORTEST_STEP, _LONGEST_STEP = 0.001, 0.1
@@ -158,10 +158,11 @@ class CausalConvolution(nn.Module):
 
 
 class Block(nn.Module):
-    """``[B, T, width]`` to the same shape."""
+    """``[B, T, width]`` to the same shape, or to ``[B, 1, width]``, the last step, where `last_only`."""
 
-    def __init__(self, parameters: SelectiveSSMParameters) -> None:
+    def __init__(self, parameters: SelectiveSSMParameters, *, last_only: bool = False) -> None:
         super().__init__()
+        self.last_only = last_only
         width, inner = parameters.hidden_size, parameters.expand * parameters.hidden_size
         self.norm = nn.RMSNorm(width, eps=1e-5)
         self.widen = nn.Linear(width, 2 * inner, bias=False)
@@ -173,13 +174,15 @@ class Block(nn.Module):
         """The block with its residual connection."""
         u, gate = self.widen(self.norm(v)).chunk(2, dim=-1)  # (4)
         y = self.system(functional.silu(self.convolution(u)))
+        if self.last_only:
+            v, y, gate = (each[..., -1:, :] for each in (v, y, gate))
         output: Tensor = v + self.narrow(y * functional.silu(gate))  # (5)
         return output
 
 
 def build(parameters: SelectiveSSMParameters, shape: Shape) -> Causal:
     """A linear encoder of each step, blocks, and a last normalisation."""
-    width = parameters.hidden_size
-    blocks = [Block(parameters) for _ in range(parameters.layers)]
+    width, top = parameters.hidden_size, parameters.layers - 1
+    blocks = [Block(parameters, last_only=k == top and only_last(shape)) for k in range(parameters.layers)]
     layers = nn.Sequential(nn.Linear(shape.channels, width), *blocks, nn.RMSNorm(width, eps=1e-5))
     return Causal(layers, width, shape)

@@ -154,33 +154,35 @@ def _slstm(parameters: Any, shape: Shape) -> Flops:
     return chain(lowest, *others, *own, _head(hidden, shape)).flops()
 
 
-def _blocks(layer: Callable[[Any, int], Pass]) -> Callable[[Any, Shape], Flops]:
-    """An encoder of each step, and blocks around `layer` of parameters and steps."""
+def _blocks(layer: Callable[[Any, int, int], Pass]) -> Callable[[Any, Shape], Flops]:
+    """An encoder of each step, and blocks around `layer` of parameters, steps that it reads and steps that it gives."""
 
     def count(parameters: Any, shape: Shape) -> Flops:
         hidden, steps = parameters.hidden_size, shape.sequence_length
         encoder = first(shape.channels, hidden, steps)
-        return chain(encoder, *[layer(parameters, steps)] * parameters.layers, _head(hidden, shape)).flops()
+        below = [layer(parameters, steps, steps)] * (parameters.layers - 1)
+        top = layer(parameters, steps, steps if shape.every_step or shape.variable else 1)
+        return chain(encoder, *below, top, _head(hidden, shape)).flops()
 
     return count
 
 
-def _lru(parameters: Any, steps: int) -> Pass:
+def _lru(parameters: Any, steps: int, given: int) -> Pass:
     hidden, states = parameters.hidden_size, parameters.state_size
-    maps = linear(hidden, 2 * states, steps), linear(2 * states, hidden, steps), linear(hidden, 2 * hidden, steps)
+    maps = linear(hidden, 2 * states, steps), linear(2 * states, hidden, given), linear(hidden, 2 * hidden, given)
     return chain(*maps, diagonal(2 * states, steps, 2))
 
 
-def _s4d(parameters: Any, steps: int) -> Pass:
+def _s4d(parameters: Any, steps: int, given: int) -> Pass:
     hidden, pairs = parameters.hidden_size, parameters.state_size // 2
-    in_and_out = [linear(1, 2, steps * hidden * pairs)] * 2
-    return chain(*in_and_out, diagonal(2 * pairs * hidden, steps, 2), linear(hidden, 2 * hidden, steps))
+    in_and_out = [linear(1, 2, times * hidden * pairs) for times in (steps, given)]
+    return chain(*in_and_out, diagonal(2 * pairs * hidden, steps, 2), linear(hidden, 2 * hidden, given))
 
 
-def _selective(parameters: Any, steps: int) -> Pass:
+def _selective(parameters: Any, steps: int, given: int) -> Pass:
     hidden, states, rank = parameters.hidden_size, parameters.state_size, parameters.rank
     inner = parameters.expand * hidden
-    block = linear(hidden, 2 * inner, steps), linear(parameters.kernel_size, inner, steps), linear(inner, hidden, steps)
+    block = linear(hidden, 2 * inner, steps), linear(parameters.kernel_size, inner, steps), linear(inner, hidden, given)
     select = linear(inner, rank + 2 * states, steps), linear(rank, inner, steps)
     in_and_out = [linear(inner, states, steps)] * 2
     return chain(*block, *select, *in_and_out, diagonal(inner * states, steps))

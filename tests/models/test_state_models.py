@@ -316,13 +316,19 @@ def test_heads_of_slstm_do_not_see_each_other() -> None:
 
 
 def test_a_gated_block_is_its_parts_in_order() -> None:
-    block, x = drawn_anew(GatedBlock(nn.Linear(H, H), H)), random(B, T, H)
+    class Map(nn.Linear):
+        def forward(self, x: Tensor, *, last_only: bool) -> Tensor:
+            return super().forward(x[:, -1:] if last_only else x)
+
+    block, x = drawn_anew(GatedBlock(Map(H, H), H)), random(B, T, H)
     w, v = arrays(block), x.numpy()
     normal = (v - v.mean(-1, keepdims=True)) / np.sqrt(v.var(-1, keepdims=True) + 1e-5)
     mapped = (normal * w["norm.weight"] + w["norm.bias"]) @ w["layer.weight"].T + w["layer.bias"]
     active = mapped * (1 + np.vectorize(math.erf)(mapped / math.sqrt(2))) / 2
     values, gates = np.split(active @ w["gated.weight"].T + w["gated.bias"], 2, axis=-1)
     np.testing.assert_allclose(output(block, x), v + values * sigmoid(gates), rtol=0, atol=1e-13)
+    block.last_only = True
+    np.testing.assert_allclose(output(block, x), (v + values * sigmoid(gates))[:, -1:], rtol=0, atol=1e-13)
 
 
 @each_model

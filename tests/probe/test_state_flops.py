@@ -54,13 +54,13 @@ def counted(parameters: Any, shape: Shape, layers: Callable[[Tensor], Tensor]) -
     return forward.get_total_flops(), forward.get_total_flops() + backward.get_total_flops()
 
 
-def check(name: str, shape: Shape, layer: Callable[[Any, Tensor], Tensor], *, encoded: bool, **sizes: Any) -> None:
+def check(name: str, shape: Shape, layer: Callable[[Any, Tensor, int], Tensor], *, encoded: bool, **sizes: Any) -> None:
     parameters = MODELS[name].parameters(hidden_size=4, **sizes)
 
     def layers(x: Tensor) -> Tensor:
         x = mapped(x, parameters.hidden_size) if encoded else x
-        for _ in range(parameters.layers):
-            x = layer(parameters, x)
+        for below in range(parameters.layers - 1, -1, -1):  # the top layer gives the last step alone
+            x = layer(parameters, x, 0 if below or shape.every_step else len(x) - 1)
         return x
 
     found = FORMULAS[name](parameters, shape)
@@ -71,7 +71,7 @@ def check(name: str, shape: Shape, layer: Callable[[Any, Tensor], Tensor], *, en
 @each_depth
 @pytest.mark.parametrize(("name", "gates"), [("mingru", 2), ("minlstm", 3)])
 def test_minimal_recurrent_networks(name: str, gates: int, layers: int, shape: Shape) -> None:
-    def layer(parameters: Any, x: Tensor) -> Tensor:
+    def layer(parameters: Any, x: Tensor, first: int) -> Tensor:
         parts = mapped(x, gates * parameters.hidden_size).chunk(gates, dim=-1)
         keep, h, states = parts[0].sigmoid(), torch.zeros_like(parts[0][0]), []
         for t in range(len(x)):  # elementwise, as the gates of an LSTM
@@ -86,7 +86,7 @@ def test_minimal_recurrent_networks(name: str, gates: int, layers: int, shape: S
 @each_depth
 @pytest.mark.parametrize("heads", [1, 2])
 def test_slstm(heads: int, layers: int, shape: Shape) -> None:
-    def layer(parameters: Any, x: Tensor) -> Tensor:
+    def layer(parameters: Any, x: Tensor, first: int) -> Tensor:
         size = parameters.hidden_size // heads
         given = mapped(x, 4 * parameters.hidden_size).view(len(x), BATCH, heads, 4 * size).transpose(1, 2)
         own, h, states = weight(heads, size, 4 * size), torch.zeros(heads, BATCH, size), []
@@ -102,13 +102,13 @@ def test_slstm(heads: int, layers: int, shape: Shape) -> None:
 @each_shape
 @each_depth
 def test_linear_recurrent_units(layers: int, shape: Shape) -> None:
-    def layer(parameters: Any, x: Tensor) -> Tensor:
+    def layer(parameters: Any, x: Tensor, first: int) -> Tensor:
         states = parameters.state_size
         inward = mapped(x, 2 * states).view(len(x), BATCH * states, 2, 1)
         turned = walked(inward, weight(states, 2, 2).repeat(BATCH, 1, 1))
-        y = mapped(turned.view(len(x), BATCH, 2 * states), parameters.hidden_size)
+        y = mapped(turned.view(len(x), BATCH, 2 * states)[first:], parameters.hidden_size)
         values, gates = mapped(y, 2 * parameters.hidden_size).chunk(2, dim=-1)
-        return x + values * gates.sigmoid()
+        return x[first:] + values * gates.sigmoid()
 
     check("lru", shape, layer, encoded=True, layers=layers, state_size=3)
 
@@ -116,17 +116,18 @@ def test_linear_recurrent_units(layers: int, shape: Shape) -> None:
 @each_shape
 @each_depth
 def test_diagonal_state_spaces(layers: int, shape: Shape) -> None:
-    def layer(parameters: Any, x: Tensor) -> Tensor:
+    def layer(parameters: Any, x: Tensor, first: int) -> Tensor:
         hidden, pairs = parameters.hidden_size, parameters.state_size // 2
         steps, systems = len(x), BATCH * hidden * pairs
         scalars = x.unsqueeze(-1).expand(steps, BATCH, hidden, pairs).reshape(steps * systems, 1, 1)
         own = weight(hidden * pairs, 2, 1).repeat(steps * BATCH, 1, 1)
         inward = torch.bmm(own, scalars).view(steps, systems, 2, 1)
-        states = walked(inward, weight(hidden * pairs, 2, 2).repeat(BATCH, 1, 1)).view(steps * systems, 2, 1)
-        outward = torch.bmm(weight(hidden * pairs, 1, 2).repeat(steps * BATCH, 1, 1), states)
-        y = outward.view(steps, BATCH, hidden, pairs).sum(-1)
+        states = walked(inward, weight(hidden * pairs, 2, 2).repeat(BATCH, 1, 1))[first:]
+        given = len(states)
+        outward = weight(hidden * pairs, 1, 2).repeat(given * BATCH, 1, 1)
+        y = torch.bmm(outward, states.view(given * systems, 2, 1)).view(given, BATCH, hidden, pairs).sum(-1)
         values, gates = mapped(y, 2 * hidden).chunk(2, dim=-1)
-        return x + values * gates.sigmoid()
+        return x[first:] + values * gates.sigmoid()
 
     check("s4d", shape, layer, encoded=True, layers=layers, state_size=6)
 
@@ -134,7 +135,7 @@ def test_diagonal_state_spaces(layers: int, shape: Shape) -> None:
 @each_shape
 @each_depth
 def test_selective_state_spaces(layers: int, shape: Shape) -> None:
-    def layer(parameters: Any, x: Tensor) -> Tensor:
+    def layer(parameters: Any, x: Tensor, first: int) -> Tensor:
         states, rank, inner = parameters.state_size, parameters.rank, parameters.expand * parameters.hidden_size
         steps, rows = len(x), len(x) * BATCH
         u, gate = mapped(x, 2 * inner).chunk(2, dim=-1)
@@ -146,7 +147,7 @@ def test_selective_state_spaces(layers: int, shape: Shape) -> None:
         kept = (step.exp().unsqueeze(-1) * weight(inner, states)).view(steps, BATCH * inner * states, 1, 1)
         h = walked(driven.view(steps, -1, 1, 1), kept).view(rows, inner, states)
         y = torch.bmm(h, outward.reshape(rows, states, 1)).view(steps, BATCH, inner)
-        return x + mapped(y * gate, parameters.hidden_size)
+        return x[first:] + mapped((y * gate)[first:], parameters.hidden_size)
 
     check("selective-ssm", shape, layer, encoded=True, layers=layers, state_size=3, kernel_size=2)
 
