@@ -22,7 +22,7 @@ are walked, √T of the states are kept, and the way back computes the others ag
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -72,17 +72,12 @@ class _SelectiveScan(torch.autograd.Function):
     @staticmethod
     def forward(step: Tensor, driven: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tuple[Tensor, Tensor]:
         """The outputs ``[…, T, E]``, and the state before each first step of a piece, ``[pieces, …, N, E]``."""
-        outputs, length = torch.empty_like(step), _piece_length(step)
-        x = step.new_zeros(*step.shape[:-2], *A.shape[-2:])
-        kept = torch.empty_like(x)
-        starts = []
-        for t in range(step.shape[-2]):
-            if t % length == 0:
-                starts.append(x.clone())
-            torch.mul(step[..., t, None, :], A, out=kept).exp_()
-            x.mul_(kept).addcmul_(B[..., t, :, None], driven[..., t, None, :])
-            outputs[..., t, :] = (C[..., t, None, :] @ x).squeeze(-2)
-        return outputs, torch.stack(starts)
+        pieces = -(-step.shape[-2] // _piece_length(step))
+        outputs, starts = torch.empty_like(step), step.new_empty(pieces, *step.shape[:-2], *A.shape[-2:])
+        for rows in _together(step, A):
+            given = (each[rows] for each in (step, driven, A, B, C))
+            _walk(_Given(*given), outputs[rows], starts[:, rows])
+        return outputs, starts
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, Tensor]) -> None:
@@ -93,51 +88,84 @@ class _SelectiveScan(torch.autograd.Function):
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]  # torch's
     def backward(ctx: Any, upstream: Tensor | None, _of_starts: None) -> tuple[Tensor | None, ...]:
-        """Walk back: the gradient of a state is what the output takes from it, and what the next state keeps of it."""
         if upstream is None:
             return (None,) * 5
-        step, driven, A, B, C, starts = ctx.saved_tensors
-        of_step, of_driven, of_B, of_C = (torch.empty_like(each) for each in (step, driven, B, C))
-        of_x, of_A = torch.zeros_like(starts[0]), torch.zeros_like(starts[0])
-        product, length = torch.empty_like(of_x), _piece_length(step)
-        kept, states = (of_x.new_empty(length + extra, *of_x.shape) for extra in (0, 1))
-        for piece in reversed(range(len(starts))):
-            first, last = piece * length, min((piece + 1) * length, step.shape[-2])
-            states[0] = starts[piece]
-            for t in range(first, last):
-                k = t - first
-                torch.mul(step[..., t, None, :], A, out=kept[k]).exp_()
-                torch.mul(kept[k], states[k], out=states[k + 1]).addcmul_(B[..., t, :, None], driven[..., t, None, :])
-            for t in reversed(range(first, last)):
-                k = t - first
-                given = upstream[..., t, None, :]
-                of_x.addcmul_(C[..., t, :, None], given)
-                of_C[..., t, :] = torch.mul(states[k + 1], given, out=product).sum(-1)
-                of_B[..., t, :] = torch.mul(of_x, driven[..., t, None, :], out=product).sum(-1)
-                of_driven[..., t, :] = (B[..., t, None, :] @ of_x).squeeze(-2)
-                of_x.mul_(kept[k])
-                torch.mul(of_x, states[k], out=product)  # the gradient of the exponent Δ A
-                of_A.addcmul_(product, step[..., t, None, :])
-                of_step[..., t, :] = product.mul_(A).sum(-2)
-        return of_step, of_driven, of_A.sum_to_size(A.shape), of_B, of_C
+        *given, starts = ctx.saved_tensors
+        gradients = [torch.empty_like(each) for each in given]
+        for rows in _together(given[0], given[2]):
+            own, of_own = (_Given(*(each[rows] for each in tensors)) for tensors in (given, gradients))
+            _walk_back(own, starts[:, rows], upstream[rows], of_own)
+        return tuple(gradients)
 
     @staticmethod
     def vmap(info: Any, in_dims: Sequence[int | None], *tensors: Tensor) -> tuple[tuple[Tensor, ...], tuple[int, int]]:
-        members = [
+        step, driven, A, B, C = (
             each.expand(info.batch_size, *each.shape) if dimension is None else each.movedim(dimension, 0)
             for each, dimension in zip(tensors, in_dims, strict=True)
-        ]
-        step, driven, A, B, C = members
+        )
         A = A.view(len(A), *[1] * (step.ndim - A.ndim), *A.shape[1:])
-        states = step[0, ..., 0, :].numel() * A.shape[-2]
-        count = max(1, _CACHED_STATES // states) if step.device.type == "cpu" else info.batch_size
-        parts = zip(*(each.split(count) for each in (step, driven, A, B, C)), strict=True)
-        outputs, starts = zip(*(_SelectiveScan.apply(*part) for part in parts), strict=True)
-        return (torch.cat(outputs), torch.cat(starts, dim=1)), (0, 1)
+        return _SelectiveScan.apply(step, driven, A, B, C), (0, 1)
+
+
+class _Given(NamedTuple):
+    """What the scan reads, or the gradients to it."""
+
+    step: Tensor
+    driven: Tensor
+    A: Tensor
+    B: Tensor
+    C: Tensor
+
+
+def _together(step: Tensor, A: Tensor) -> list[Any]:
+    """The parts, by their first dimension, that are walked at once."""
+    if A.ndim == 2 or step.device.type != "cpu":
+        return [...]
+    count = max(1, _CACHED_STATES // (step[0, ..., 0, :].numel() * A.shape[-2]))
+    return [slice(first, first + count) for first in range(0, len(step), count)]
 
 
 def _piece_length(step: Tensor) -> int:
     return math.isqrt(step.shape[-2] - 1) + 1  # √T rounded up: as many pieces as steps in a piece
+
+
+def _walk(given: _Given, outputs: Tensor, starts: Tensor) -> None:
+    """Write all outputs, and the states before the pieces."""
+    step, driven, A, B, C = given
+    length, x = _piece_length(step), torch.zeros_like(starts[0])
+    kept = torch.empty_like(x)  # written anew in each step: fresh memory would cost more than the arithmetic
+    for t in range(step.shape[-2]):
+        if t % length == 0:
+            starts[t // length] = x
+        torch.mul(step[..., t, None, :], A, out=kept).exp_()
+        x.mul_(kept).addcmul_(B[..., t, :, None], driven[..., t, None, :])
+        outputs[..., t, :] = (C[..., t, None, :] @ x).squeeze(-2)
+
+
+def _walk_back(given: _Given, starts: Tensor, upstream: Tensor, gradients: _Given) -> None:
+    """Write all gradients: of a state, what the output takes from it, and what the next state keeps of it."""
+    step, driven, A, B, C = given
+    of_step, of_driven, of_A, of_B, of_C = gradients
+    of_x, of_rates = torch.zeros_like(starts[0]), torch.zeros_like(starts[0])
+    product, length = torch.empty_like(of_x), _piece_length(step)
+    kept, states = (of_x.new_empty(length + extra, *of_x.shape) for extra in (0, 1))
+    for piece in reversed(range(len(starts))):
+        steps = range(piece * length, min((piece + 1) * length, step.shape[-2]))
+        states[0] = starts[piece]
+        for k, t in enumerate(steps):
+            torch.mul(step[..., t, None, :], A, out=kept[k]).exp_()
+            torch.mul(kept[k], states[k], out=states[k + 1]).addcmul_(B[..., t, :, None], driven[..., t, None, :])
+        for k, t in reversed([*enumerate(steps)]):
+            wanted = upstream[..., t, None, :]
+            of_x.addcmul_(C[..., t, :, None], wanted)
+            of_C[..., t, :] = torch.mul(states[k + 1], wanted, out=product).sum(-1)
+            of_B[..., t, :] = torch.mul(of_x, driven[..., t, None, :], out=product).sum(-1)
+            of_driven[..., t, :] = (B[..., t, None, :] @ of_x).squeeze(-2)
+            of_x.mul_(kept[k])
+            torch.mul(of_x, states[k], out=product)  # the gradient of the exponent Δ A
+            of_rates.addcmul_(product, step[..., t, None, :])
+            of_step[..., t, :] = product.mul_(A).sum(-2)
+    of_A.copy_(of_rates.sum_to_size(A.shape))
 
 
 class CausalConvolution(nn.Module):
