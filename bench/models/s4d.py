@@ -82,7 +82,8 @@ def by_transforms(kernel: Tensor, u: Tensor) -> Tensor:
     """The same by Fourier transforms of twice the length, so that nothing wraps around."""
     steps = u.shape[-2]
     product = torch.fft.rfft(u, 2 * steps, dim=-2) * torch.fft.rfft(kernel, 2 * steps).mT
-    return torch.fft.irfft(product, 2 * steps, dim=-2)[..., :steps, :]
+    convolved: Tensor = torch.fft.irfft(product, 2 * steps, dim=-2)
+    return convolved[..., :steps, :]
 
 
 def build(parameters: S4DParameters, shape: Shape) -> Causal:

@@ -24,7 +24,7 @@ def linear_scan(a: Tensor, b: Tensor) -> Tensor:
     b
         What is added at each step, ``[…, T, N]``.
     """
-    states: Tensor = _Scan.apply(a.expand_as(b), b)
+    states: Tensor = _Scan.apply(a.expand_as(b), b)  # type: ignore[no-untyped-call]  # torch's
     return states
 
 
@@ -40,7 +40,7 @@ class _Scan(torch.autograd.Function):
         ctx.save_for_backward(inputs[0], output)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]  # torch's
+    @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, Tensor]:
         """``∂b_t = ∂h_t + ā_{t+1} ∂b_{t+1}``, which is the recurrence walked back, and ``∂a_t = ∂b_t h̄_{t−1}``."""
         a, h = ctx.saved_tensors

@@ -21,7 +21,7 @@ are walked, √T of the states are kept, and the way back computes the others ag
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -58,8 +58,7 @@ class SelectiveSSM(nn.Module):
         """All outputs."""
         low_rank, B, C = self.select(u).split([self.rank, self.states, self.states], dim=-1)
         step = functional.softplus(self.step(low_rank))  # (1), [B, T, E]
-        read: Tensor = _SelectiveScan.apply(step, step * u, -self.A.exp(), B, C)[0]
-        return read + self.D * u  # (3)
+        return _selective_scan(step, step * u, -self.A.exp(), B, C)[0] + self.D * u  # (3)
 
 
 class _SelectiveScan(torch.autograd.Function):
@@ -86,7 +85,7 @@ class _SelectiveScan(torch.autograd.Function):
         ctx.set_materialize_grads(False)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]  # torch's
+    @once_differentiable
     def backward(ctx: Any, upstream: Tensor | None, _of_starts: None) -> tuple[Tensor | None, ...]:
         if upstream is None:
             return (None,) * 5
@@ -104,7 +103,10 @@ class _SelectiveScan(torch.autograd.Function):
             for each, dimension in zip(tensors, in_dims, strict=True)
         )
         A = A.view(len(A), *[1] * (step.ndim - A.ndim), *A.shape[1:])
-        return _SelectiveScan.apply(step, driven, A, B, C), (0, 1)
+        return _selective_scan(step, driven, A, B, C), (0, 1)
+
+
+_selective_scan: Callable[..., tuple[Tensor, ...]] = _SelectiveScan.apply
 
 
 class _Given(NamedTuple):

@@ -20,7 +20,7 @@ weights are those of `torch.nn.LSTM`, but for f's biases, which go evenly from 3
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -51,7 +51,7 @@ class SLSTM(nn.Module):
         steps_first = x.transpose(0, 1)
         inputs = steps_first.flatten(0, 1) @ self.W + self.b  # [heads, T · B, 4 · size]
         inputs = inputs.unflatten(1, steps_first.shape[:2]).transpose(0, 1)
-        h: Tensor = _Walk.apply(inputs, self.R)[0]
+        h: Tensor = _walked(inputs, self.R)[0]
         return h.permute(2, 0, 1, 3).flatten(2)
 
 
@@ -92,7 +92,7 @@ class _Walk(torch.autograd.Function):
         ctx.set_materialize_grads(False)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]  # torch's
+    @once_differentiable
     def backward(ctx: Any, upstream: Tensor | None, *_others: None) -> tuple[Tensor | None, Tensor | None]:
         """The chain rule through (3), (1), (2), (4) and (6) with m constant, from the last step to the first."""
         if upstream is None:
@@ -126,7 +126,10 @@ class _Walk(torch.autograd.Function):
             tensor.expand(info.batch_size, *tensor.shape) if dimension is None else tensor.movedim(dimension, 0)
             for tensor, dimension in zip((inputs, R), in_dims, strict=True)
         ]
-        return _Walk.apply(own[0].transpose(0, 1), own[1]), (1,) * 5
+        return _walked(own[0].transpose(0, 1), own[1]), (1,) * 5
+
+
+_walked: Callable[..., tuple[Tensor, ...]] = _Walk.apply
 
 
 def build(parameters: SLSTMParameters, shape: Shape) -> Causal:
