@@ -55,7 +55,7 @@ class TestParts:
         with pytest.raises(DataError, match=r"leave 20 for validation, .* steps 21 to 30 would never choose anything; "):
             check_length(200, Split(validation=20, test=30), 10, 30)
         with pytest.raises(DataError) as caught:
-            check_length(200, Split(validation=20, test=10), 10, 30, source="mine.csv")
+            check_length(200, Split(validation=30, test=10), 10, 30, source="mine.csv")
         assert str(caught.value) == (
             "mine.csv: 200 points leave 10 for test, but a horizon of 30 is longer: steps 11 to 30 would never be "
             "tested; give a larger test part, or a horizon of at most 10"
