@@ -35,6 +35,13 @@ _DIGITS = {
     14: ("%Y%m%d%H%M%S", f"{_HOUR}[0-5][0-9][0-5][0-9]"),
 }
 """Dates in digits alone: how many → the format, and what all texts match; seconds since 1970 begin with other years."""
+_DATES = (
+    *("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%Y.%m.%d", "%Y-%m-%d"),
+    *("%d/%m/%y", "%m/%d/%y", "%d.%m.%y", "%b %d, %Y", "%B %d, %Y", "%d %b %Y", "%d %B %Y", "%d-%b-%Y", "%d-%b-%y"),
+    *("%b %Y", "%B %Y", "%m/%Y", "%Y/%m", "%b-%Y", "%b-%y", "%Y%m%d"),
+)
+_CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p", "T%H:%M:%S", "T%H%M%S")
+
 Fits = Callable[[NDArray[Any]], bool]
 """Whether times can be those of the series: in one direction, without a gap that is too long."""
 
