@@ -14,6 +14,7 @@ from openpyxl import Workbook
 from pyarrow import feather, ipc
 
 from bench import limits
+from bench.data.files.feather import content
 from bench.data.files.options import File
 from bench.data.files.reading import FILE
 from bench.errors import DataError
@@ -97,6 +98,25 @@ def test_a_feather_file_that_would_fill_the_memory_is_refused(tmp_path: Path, mo
     assert FILE.load(File(path=str(path), column="x"), 0).values.sum() == ROWS
 
 
+def test_the_content_of_a_feather_file_is_known_from_its_metadata(tmp_path: Path) -> None:
+    path, rows = tmp_path / "mine.feather", 1000
+    # No nulls, so no bitmaps: doubles, 32-bit offsets and letters, and 32-bit numbers of a dictionary's entries.
+    columns = {"x": np.arange(rows), "s": ["ab"] * rows, "d": pa.array(["a", "bc"] * (rows // 2)).dictionary_encode()}
+    batches = 4
+    held = 8 * rows + 4 * (rows + batches) + 2 * rows + 4 * rows + (4 * 3 + 3)
+    for compression in ("zstd", "lz4", "uncompressed"):
+        feather.write_feather(pa.table(columns), str(path), compression=compression, chunksize=rows // batches)
+        count, size, width = content(path)
+        assert (count, width) == (rows, 3)
+        assert held <= size <= held + 7 * (4 * batches + 2)  # buffers are padded to multiples of 8 bytes
+
+
+def test_a_feather_file_of_one_long_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.feather"
+    feather.write_feather(pa.table({"x": ["1" * 5_000_000]}), str(path), compression="zstd")
+    assert "grows at most 64-fold" in _refusal(path)
+
+
 def test_an_excel_file_that_would_fill_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, book = tmp_path / "mine.xlsx", Workbook()
     book.active.append(["x"])
@@ -105,8 +125,8 @@ def test_an_excel_file_that_would_fill_the_memory_is_refused(tmp_path: Path, mon
     book.save(path)
     monkeypatch.setattr(limits, "_GROWTH", 1)
     with zipfile.ZipFile(path) as archive:
-        content = sum(len(archive.read(name)) for name in archive.namelist())
-    sizes = f"got {path.stat().st_size} bytes for {content} bytes of content"
+        held = sum(len(archive.read(name)) for name in archive.namelist())
+    sizes = f"got {path.stat().st_size} bytes for {held} bytes of content"
     assert _refusal(path).startswith(f"expected a file that grows at most 1-fold when it is read, {sizes}; if it is")
-    monkeypatch.setattr(limits, "_HARMLESS", content)
+    monkeypatch.setattr(limits, "_HARMLESS", held)
     assert FILE.load(File(path=str(path), column="x"), 0).values.sum() == 5000

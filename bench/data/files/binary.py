@@ -15,6 +15,7 @@ import pyarrow as pa
 from pyarrow import compute, parquet, types
 
 from bench.data.files.compressed import refuse_inflated_archive
+from bench.data.files.feather import content
 from bench.data.files.table import Dialect, FileTable, Name
 from bench.errors import DataError, one_line, pip_install
 from bench.limits import inflated
@@ -32,6 +33,9 @@ def read_parquet(path: Path, _dialect: Dialect, _wanted: Sequence[Name]) -> File
         names = tuple(file.schema_arrow.names)
         _refuse_inflated(path, file.metadata.num_rows * len(names))
     return FileTable(path, (names,), partial(_parquet_columns, path, names))
+
+
+_BYTES = 8  # of a value
 
 
 def _refuse_inflated(path: Path, values: int) -> None:
@@ -98,14 +102,14 @@ def read_feather(path: Path, _dialect: Dialect, _wanted: Sequence[Name]) -> File
     DataError
         It cannot be read or is damaged.
     """
-    from pyarrow import dataset, feather  # slow to import
+    from pyarrow import feather
 
     with _readable(path, "Feather"):
         with path.open("rb") as file:
             first_version = file.read(4) == b"FEA1"
         if not first_version:  # which has no compression
-            rows = dataset.dataset(path, format="ipc")
-            _refuse_inflated(path, rows.count_rows() * len(rows.schema.names))  # both from the metadata
+            rows, size, columns = content(path)
+            _refuse_inflated(path, max(rows * columns, size // _BYTES))
         table = feather.read_table(path, use_threads=False, memory_map=False)
         table.validate(full=True)
     return FileTable(
