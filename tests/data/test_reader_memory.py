@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import lzma
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from openpyxl import Workbook
+from openpyxl.styles import Font
 from pyarrow import feather, ipc
 
 from bench import limits
@@ -130,3 +132,21 @@ def test_an_excel_file_that_would_fill_the_memory_is_refused(tmp_path: Path, mon
     assert _refusal(path).startswith(f"expected a file that grows at most 1-fold when it is read, {sizes}; if it is")
     monkeypatch.setattr(limits, "_HARMLESS", held)
     assert FILE.load(File(path=str(path), column="x"), 0).values.sum() == 5000
+
+
+@pytest.mark.parametrize("place", ["XFD1000", "A1000000", "ALL1001"])
+def test_an_excel_file_whose_last_cell_is_far_away_is_refused(place: str, tmp_path: Path) -> None:
+    path, book = tmp_path / "mine.xlsx", Workbook()
+    book.active["A1"], book.active[place] = "x", 1
+    book.save(path)
+    assert re.search(r"grows at most 64-fold when it is read, got \d+ bytes for \d+ cells; if it is", _refusal(path))
+
+
+def test_empty_cells_with_a_style_are_no_content(tmp_path: Path) -> None:
+    path, book = tmp_path / "mine.xlsx", Workbook()
+    for row, value in enumerate(["x", 1, 2], 1):
+        book.active[f"A{row}"] = value
+    for place in ("XFD1", "XFD1000"):
+        book.active[place].font = Font(bold=True)
+    book.save(path)
+    assert FILE.load(File(path=str(path), column="x"), 0).values.sum() == 3

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import compute, parquet, types
 
-from bench.data.files.compressed import refuse_inflated_archive
+from bench.data.files.compressed import refuse_inflated_workbook
 from bench.data.files.feather import content
 from bench.data.files.table import Dialect, FileTable, Name
 from bench.errors import DataError, one_line, pip_install
@@ -129,7 +129,7 @@ def read_excel(path: Path, dialect: Dialect, _wanted: Sequence[Name]) -> FileTab
 
     try:
         with _readable(path, "Excel"):
-            refuse_inflated_archive(path)
+            refuse_inflated_workbook(path)
             sheets = pd.read_excel(
                 path, sheet_name=None, header=None, dtype=object, na_filter=False, skiprows=dialect.skip_rows
             )

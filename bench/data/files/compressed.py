@@ -144,8 +144,8 @@ def refuse_inflated(path: Path) -> None:
         raise DataError(f"{path}: {problem}; if it is yours, write it uncompressed")
 
 
-def refuse_inflated_archive(path: Path) -> None:
-    """Refuse a zip archive, such as an Excel file, whose members state more content than memory has room for.
+def refuse_inflated_workbook(path: Path) -> None:
+    """Refuse an Excel file whose members, or whose cells up to the last one, are more than memory has room for.
 
     Raises
     ------
@@ -154,10 +154,44 @@ def refuse_inflated_archive(path: Path) -> None:
     OSError, zipfile.BadZipFile
         It cannot be read.
     """
+    size = path.stat().st_size
     with zipfile.ZipFile(path) as archive:  # whose readers stop where the stated size is reached
-        count = sum(entry.file_size for entry in archive.infolist())
-    if problem := inflated(count, path.stat().st_size, "bytes of content", 1):
+        members = archive.infolist()
+        problem = inflated(sum(entry.file_size for entry in members), size, "bytes of content", 1)
+        if not problem:
+            problem = inflated(sum(_cells(archive, entry) for entry in members), size, "cells")
+    if problem:
         raise DataError(f"{path}: {problem}; if it is yours, write it as CSV")
+
+
+_PLACE = re.compile(rb"""<(?:\w+:)?(?:row|c)\b[^<>]*?\sr=["']([A-Za-z]{0,3})(\d{1,18})["'][^<>]*>""")
+"""A row or a cell of a sheet, with the letters of its column and the number of its row."""
+_LONGEST_TAG = 4096
+
+
+def _cells(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> int:
+    """Rows times columns of a sheet, up to its last cell: what lies between is filled in when it is read."""
+    rows, width, rest = 0, 1, b""
+    if not entry.filename.endswith(".xml"):
+        return 0
+    with archive.open(entry) as file:
+        while piece := file.read(_PIECE):
+            text = rest + piece
+            for place in _PLACE.finditer(text):
+                rows = max(rows, int(place[2]))
+                if not place[0].endswith(b"/>"):  # else an empty cell, which only has a style
+                    width = max(width, _column_number(place[1]))
+            rest = text[-_LONGEST_TAG:]
+            rest = rest[rest.rfind(b"<") :] if rest.rfind(b"<") > rest.rfind(b">") else b""  # the next piece ends it
+    return rows * width
+
+
+def _column_number(letters: bytes) -> int:
+    """1 for ``A``, 27 for ``AA``; 0 for no letters."""
+    number = 0
+    for letter in letters.upper():
+        number = 26 * number + letter - 64
+    return number
 
 
 def _unzipped(path: Path) -> BinaryIO:
