@@ -105,12 +105,12 @@ def test_the_content_of_a_feather_file_is_known_from_its_metadata(tmp_path: Path
     # No nulls, so no bitmaps: doubles, 32-bit offsets and letters, and 32-bit numbers of a dictionary's entries.
     columns = {"x": np.arange(rows), "s": ["ab"] * rows, "d": pa.array(["a", "bc"] * (rows // 2)).dictionary_encode()}
     batches = 4
-    held = 8 * rows + 4 * (rows + batches) + 2 * rows + 4 * rows + (4 * 3 + 3)
+    expected = 8 * rows + 4 * (rows + batches) + 2 * rows + 4 * rows + (4 * 3 + 3)
     for compression in ("zstd", "lz4", "uncompressed"):
         feather.write_feather(pa.table(columns), str(path), compression=compression, chunksize=rows // batches)
         count, size, width = content(path)
         assert (count, width) == (rows, 3)
-        assert held <= size <= held + 7 * (4 * batches + 2)  # buffers are padded to multiples of 8 bytes
+        assert expected <= size <= expected + 7 * (4 * batches + 2)  # buffers are padded to multiples of 8 bytes
 
 
 def test_a_feather_file_of_one_long_text_is_refused(tmp_path: Path) -> None:
@@ -127,10 +127,10 @@ def test_an_excel_file_that_would_fill_the_memory_is_refused(tmp_path: Path, mon
     book.save(path)
     monkeypatch.setattr(limits, "_GROWTH", 1)
     with zipfile.ZipFile(path) as archive:
-        held = sum(len(archive.read(name)) for name in archive.namelist())
-    sizes = f"got {path.stat().st_size} bytes for {held} bytes of content"
+        expected = sum(len(archive.read(name)) for name in archive.namelist())
+    sizes = f"got {path.stat().st_size} bytes for {expected} bytes of content"
     assert _refusal(path).startswith(f"expected a file that grows at most 1-fold when it is read, {sizes}; if it is")
-    monkeypatch.setattr(limits, "_HARMLESS", held)
+    monkeypatch.setattr(limits, "_HARMLESS", expected)
     assert FILE.load(File(path=str(path), column="x"), 0).values.sum() == 5000
 
 

@@ -43,6 +43,13 @@ def _parquet(path: Path, columns: dict[str, Any]) -> Path:
     return path
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_decimals_that_lie_between_their_bounds_are_read(whole: bool, tmp_path: Path) -> None:
+    table = pa.table({"x": pa.array(_fixed("-7.25", "0.5"), pa.decimal128(9, 2))})
+    parquet.write_table(table, tmp_path / "mine.parquet", store_decimal_as_integer=whole)
+    assert _read(tmp_path / "mine.parquet").values[:, 0].tolist() == [-7.25 + 0.5 * row for row in range(ROWS)]
+
+
 def _fixed(first: str, step: str, rows: int = ROWS) -> list[Decimal]:
     return [Decimal(first) + Decimal(step) * row for row in range(rows)]
 

@@ -6,6 +6,7 @@ each column of numbers or times have to hold.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -81,17 +82,17 @@ def _check_part(stated: Any, values: Any) -> None:
         return
     extremes = compute.min_max(values).as_py()
     low, high = extremes["min"], extremes["max"]
-    bounds = (stated.min, stated.max)
+    least, most = stated.min, stated.max
     if stated.logical_type.type == "FLOAT16":  # which Arrow leaves as bytes
-        bounds = tuple(float(np.frombuffer(bound, "<f2")[0]) for bound in bounds)
+        least, most = (float(np.frombuffer(bound, "<f2")[0]) for bound in (least, most))
+    if isinstance(low, Decimal) and not isinstance(least, Decimal):  # without their scale
+        return
     try:
-        inside = low is None or low != low or (bounds[0] <= low and high <= bounds[1])  # noqa: PLR0124 - NaN
+        inside = low is None or low != low or (least <= low and high <= most)  # noqa: PLR0124 - NaN
     except TypeError:  # bounds of another type than the values
         return
     if not inside:
-        raise ValueError(
-            f"values from {low} to {high}, where the file states {bounds[0]} to {bounds[1]}: it is damaged"
-        )
+        raise ValueError(f"values from {low} to {high}, where the file states {least} to {most}: it is damaged")
 
 
 def read_feather(path: Path, _dialect: Dialect, _wanted: Sequence[Name]) -> FileTable:

@@ -29,8 +29,8 @@ def content(path: Path) -> tuple[int, int, int]:
         for place in _blocks(file):
             file.seek(place)
             message = ipc.read_message(file)  # which leaves the body where it is
-            count, held = _message(message.metadata, message.body)
-            rows, size = rows + count, size + held
+            count, buffers = _message(message.metadata, message.body)
+            rows, size = rows + count, size + buffers
         columns = len(ipc.open_file(file).schema)
     return rows, size, columns
 

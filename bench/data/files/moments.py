@@ -159,9 +159,9 @@ def _numbers(texts: Any) -> Moments | None:
 def _digits(column: Any) -> Any:
     """The digits of whole numbers, also of those that are stored as 201901.0; another column as it is."""
     if types.is_string(column.type):
-        whole = r"^([0-9]+)\.0+$"
-        matches = compute.match_substring_regex(column, whole)
-        return compute.replace_substring_regex(column, whole, r"\1") if compute.all(matches).as_py() else column
+        pattern = r"^([0-9]+)\.0+$"
+        matches = compute.match_substring_regex(column, pattern)
+        return compute.replace_substring_regex(column, pattern, r"\1") if compute.all(matches).as_py() else column
     is_number = types.is_integer(column.type) or types.is_floating(column.type) or types.is_decimal(column.type)
     whole = column if types.is_integer(column.type) else _cast(column, pa.int64()) if is_number else None
     return column if whole is None else whole.cast(pa.string())
