@@ -21,6 +21,7 @@ from torch.nn import functional
 from bench.kernels.dispatch import LOSSES, compiled
 from bench.kernels.modules import Layers
 from bench.models.base import Shape
+from bench.models.layers import Dropout
 from bench.spec import Training
 from bench.training.adam import CONSTANT, Adam, Rates, Schedule, Stacked
 from bench.training.members import Member
@@ -286,7 +287,7 @@ class Fused:
             owner, _, own = name.rpartition(".")
             self.module.get_submodule(owner)._parameters[own] = leaf  # type: ignore[assignment]  # a plain tensor, [L, …]
         for part in self.module.modules():
-            if isinstance(part, Layers):
+            if isinstance(part, Layers | Dropout):
                 part.draw_from([self._generators[k] for k in self.live])
 
     def _index(self, members: Sequence[int]) -> Tensor:
