@@ -39,7 +39,10 @@ class Dropout(nn.Module):
         self._generators: Sequence[torch.Generator] | None = None
 
     def draw_from(self, generators: Sequence[torch.Generator]) -> None:
-        """Draw from a generator for each member: then no member's masks depend on the others."""
+        """Draw from a generator for each member: then no member's masks depend on the others.
+
+        Of a single member, inputs have a first dimension of members or not.
+        """
         self._generators = generators
 
     def forward(self, x: Tensor) -> Tensor:
@@ -49,7 +52,8 @@ class Dropout(nn.Module):
         if self._generators is None:
             return functional.dropout(x, self.share)
         mask = torch.empty_like(x)
-        for own, generator in zip(mask, self._generators, strict=True):
+        members = mask if len(self._generators) > 1 else [mask]
+        for own, generator in zip(members, self._generators, strict=True):
             own.bernoulli_(1 - self.share, generator=generator)
         return x * mask.div_(1 - self.share)
 

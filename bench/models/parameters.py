@@ -199,7 +199,7 @@ class TransformerParameters(DeepParameters):
     def _heads_share_the_width(self) -> TransformerParameters:
         if self.hidden_size % self.heads:
             raise ValueError(
-                f"hidden_size {self.hidden_size} is no multiple of heads {self.heads}, which share it: change one of them"
+                f"heads {self.heads} do not divide hidden_size {self.hidden_size}, which they share: change one of them"
             )
         return self
 

@@ -44,8 +44,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, *, causal: bool) -> Tensor
     scores = (query / math.sqrt(query.shape[-1])) @ key.mT  # […, T, T]
     if causal:
         steps = scores.shape[-1]
-        later = torch.ones(steps, steps, dtype=torch.bool, device=scores.device).triu(1)
-        scores = scores.masked_fill(later, -math.inf)
+        scores = scores + torch.full((steps, steps), -math.inf, dtype=scores.dtype, device=scores.device).triu(1)
     return scores.softmax(-1) @ value
 
 

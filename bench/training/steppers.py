@@ -5,7 +5,8 @@ module with an optimiser of torch: for modules that cannot be stacked, and as th
 
 Together, the weights are stacked: one call of the model and one pass of Adam serve all members. Each member's loss
 depends on its own weights only, so the gradient of the sum of the losses contains each member's own gradient, and a
-member that diverges does not affect the others.
+member that diverges does not affect the others. Where a member's pass is long, the processor's caches matter more than
+the number of calls: then each member has a call of its own over its part of the stacked weights (`OWN_PASS_BYTES`).
 """
 
 import math
@@ -27,6 +28,13 @@ from bench.training.adam import CONSTANT, Adam, Rates, Schedule, Stacked
 from bench.training.members import Member
 
 CROSS_ENTROPY = "cross-entropy"
+
+OWN_PASS_BYTES = 8 * 2**20
+"""What one member's forward pass may keep for its backward pass and still share a call with other members.
+
+Measured: with 1 to 4 MiB a member-step of eight takes 0.3 to 0.7 of the time of the module alone, with 11 MiB 1.0 to
+1.15 of it, with 47 MiB 1.3. No other member is in the measure: a result does not depend on its company.
+"""
 
 
 class Stepper(Protocol):
@@ -217,6 +225,7 @@ class Fused:
         stackable = getattr(self.module, "stackable", False)
         self.how = "as one" if stackable else "as one, by vmap"
         self._call = _as_one if stackable else _by_vmap
+        self._own_pass: bool | None = None  # known from the first step on
         self._generators = streams([member.integer("dropout") for member in members], device)
         self.best = Stacked.of(modules).to(device)
         self.adam = self._new_adam()
@@ -240,6 +249,8 @@ class Fused:
         weights = self.adam.weights.flat
         if getattr(self.module, "without_autograd", False) and compiled(x):
             losses, gradients = self.module.losses_and_gradients(x, y, self._loss, weights)  # type: ignore[operator]
+        elif self._takes_own_passes(x, y):
+            losses, gradients = self._one_pass_each(x, y)
         else:
             losses, gradients = self._by_autograd(x, y)
         self.adam.step(gradients)
@@ -252,11 +263,58 @@ class Fused:
         gradients = torch.autograd.grad(losses.sum(), leaves, allow_unused=True, materialize_grads=True)
         return losses.detach(), torch.cat([gradient.reshape(-1) for gradient in gradients])
 
+    def _takes_own_passes(self, x: Tensor, y: Tensor) -> bool:
+        """Whether each member has a pass of its own, as the first step decides; layers of `bench.kernels` have none."""
+        if self._own_pass is None:
+            kernels = any(isinstance(part, Layers) for part in self.module.modules())
+            self._own_pass = self.device.type == "cpu" and not kernels and self._kept_bytes(x, y) > OWN_PASS_BYTES
+            self.how += ", one pass each" * self._own_pass
+        return self._own_pass
+
+    def _kept_bytes(self, x: Tensor, y: Tensor) -> int:
+        """What autograd keeps of the first member's forward pass; no random number is drawn."""
+        kept = 0
+
+        def count(tensor: Tensor) -> Tensor:
+            nonlocal kept
+            kept += tensor.nbytes
+            return tensor
+
+        self.module.eval()
+        with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+            self._of_member(0, *arguments(self.module, x[0], y[0], forced=True))
+        self.module.train()
+        return kept
+
+    def _of_member(self, row: int, *inputs: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The output of one live member on its own inputs, and the weights of it that take gradients."""
+        names = [name for name, _ in self.module.named_parameters()]
+        own = [leaf.detach()[row].requires_grad_() for leaf in self.adam.weights.leaves]
+        output: Tensor = torch.func.functional_call(self.module, dict(zip(names, own, strict=True)), inputs)
+        return output, own
+
+    def _one_pass_each(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        gradients = Stacked(torch.empty_like(self.adam.weights.flat), self.adam.weights.shapes)
+        losses = []
+        for row, k in enumerate(self.live):
+            self._draw_from([k])
+            output, own = self._of_member(row, *arguments(self.module, x[row], y[row], forced=True))
+            loss = member_losses(self._loss, output[None], y[row, None])[0]
+            parts = torch.autograd.grad(loss, own, allow_unused=True, materialize_grads=True)
+            for whole, part in zip(gradients.leaves, parts, strict=True):
+                whole.detach()[row] = part
+            losses.append(loss.detach())
+        self._draw_from(self.live)
+        return torch.stack(losses), gradients.flat
+
     @torch.no_grad()
     def predict(self, x: Tensor, y: Tensor) -> Tensor:
         """``[L, B, U, D]``."""
         self.module.eval()
         forced = forces_prediction(self.module)
+        if self._own_pass:
+            inputs = arguments(self.module, x, y, forced=forced)
+            return torch.stack([self._of_member(row, *inputs)[0] for row in range(len(self.live))])
         return self._call(self.module, *arguments(self.module, x[None], y[None], forced=forced))
 
     def reset_state(self) -> None:
@@ -286,9 +344,13 @@ class Fused:
         for name, leaf in zip(names, self.adam.weights.leaves, strict=True):
             owner, _, own = name.rpartition(".")
             self.module.get_submodule(owner)._parameters[own] = leaf  # type: ignore[assignment]  # a plain tensor, [L, …]
+        self._draw_from(self.live)
+
+    def _draw_from(self, members: Sequence[int]) -> None:
+        """Let dropout draw from the streams of these members."""
         for part in self.module.modules():
             if isinstance(part, Layers | Dropout):
-                part.draw_from([self._generators[k] for k in self.live])
+                part.draw_from([self._generators[k] for k in members])
 
     def _index(self, members: Sequence[int]) -> Tensor:
         return torch.tensor(list(members), device=self.device)

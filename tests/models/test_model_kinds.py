@@ -19,20 +19,11 @@ from bench.spec import Training
 
 NAMES = ["persistence", "drift", "mean", "seasonal-naive", "linear-ar", "logistic-regression"]
 NAMES += ["rnn", "lstm", "gru", "encoder-decoder"]
+NAMES += ["mlp", "dlinear", "nlinear", "tcn", "n-beats", "tsmixer", "transformer", "patchtst"]
 TASKS = {
-    "forecast": {
-        "persistence",
-        "drift",
-        "mean",
-        "seasonal-naive",
-        "linear-ar",
-        "rnn",
-        "lstm",
-        "gru",
-        "encoder-decoder",
-    },
-    "denoise": {"persistence", "mean", "linear-ar", "rnn", "lstm", "gru"},
-    "classify": {"mean", "logistic-regression", "rnn", "lstm", "gru"},
+    "forecast": {*NAMES} - {"logistic-regression"},
+    "denoise": {"persistence", "mean", "linear-ar", "rnn", "lstm", "gru", "tcn", "transformer"},
+    "classify": {"mean", "logistic-regression", "rnn", "lstm", "gru", "mlp", "tcn", "transformer"},
 }
 
 
@@ -85,6 +76,28 @@ def test_dropout_with_one_layer_is_refused_in_one_line(name: str):
 
 
 @pytest.mark.parametrize(
+    ("name", "wrong", "message"),
+    [
+        (
+            "dlinear",
+            {"kernel_size": 4},
+            "kernel_size 4 has no middle, and each average is centred on its step: set it to 5",
+        ),
+        (
+            "transformer",
+            {"hidden_size": 6, "heads": 4},
+            "heads 4 do not divide hidden_size 6, which they share: change one of them",
+        ),
+    ],
+)
+def test_sizes_that_do_not_fit_are_refused_in_one_line(name: str, wrong: dict[str, object], message: str):
+    with pytest.raises(ValidationError) as caught:
+        MODELS[name].parameters(**wrong)
+    (problem,) = caught.value.errors()
+    assert problem["msg"] == f"Value error, {message}"
+
+
+@pytest.mark.parametrize(
     ("given", "named"),
     [
         ({"truncate": 5}, "truncate 5 need"),
@@ -126,6 +139,19 @@ def test_a_layer_of_keras_is_a_departure():
         ("gru", {"layers": 2, "dropout": 1.0}),
         ("encoder-decoder", {"cell": "rnn"}),
         ("encoder-decoder", {"prediction": "forced"}),
+        ("mlp", {"bidirectional": True}),
+        ("mlp", {"dropout": 1.0}),
+        ("nlinear", {"kernel_size": 3}),
+        ("dlinear", {"kernel_size": 0}),
+        ("tcn", {"kernel_size": 1}),
+        ("tcn", {"layers": 32}),
+        ("n-beats", {"blocks": 0}),
+        ("n-beats", {"expansion_size": 0}),
+        ("tsmixer", {"layers": 0}),
+        ("transformer", {"heads": 0}),
+        ("transformer", {"expansion": 65}),
+        ("transformer", {"patch_length": 4}),
+        ("patchtst", {"stride": 0}),
     ],
 )
 def test_wrong_parameters_are_refused(name: str, wrong: dict[str, object]):
