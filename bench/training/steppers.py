@@ -7,6 +7,9 @@ Together, the weights are stacked: one call of the model and one pass of Adam se
 depends on its own weights only, so the gradient of the sum of the losses contains each member's own gradient, and a
 member that diverges does not affect the others. Where a member's pass is long, the processor's caches matter more than
 the number of calls: then each member has a call of its own over its part of the stacked weights (`OWN_PASS_BYTES`).
+
+What the layers of `bench.kernels` compute for a member is the same to the last bit in any company; products of torch
+agree to rounding.
 """
 
 import math
@@ -297,14 +300,14 @@ class Fused:
         gradients = Stacked(torch.empty_like(self.adam.weights.flat), self.adam.weights.shapes)
         losses = []
         for row, k in enumerate(self.live):
-            self._draw_from([k])
+            self._draw_from([self._generators[k]])
             output, own = self._of_member(row, *arguments(self.module, x[row], y[row], forced=True))
             loss = member_losses(self._loss, output[None], y[row, None])[0]
             parts = torch.autograd.grad(loss, own, allow_unused=True, materialize_grads=True)
             for whole, part in zip(gradients.leaves, parts, strict=True):
                 whole.detach()[row] = part
             losses.append(loss.detach())
-        self._draw_from(self.live)
+        self._draw_from([self._generators[k] for k in self.live])
         return torch.stack(losses), gradients.flat
 
     @torch.no_grad()
@@ -344,13 +347,13 @@ class Fused:
         for name, leaf in zip(names, self.adam.weights.leaves, strict=True):
             owner, _, own = name.rpartition(".")
             self.module.get_submodule(owner)._parameters[own] = leaf  # type: ignore[assignment]  # a plain tensor, [L, …]
-        self._draw_from(self.live)
+        self._draw_from([self._generators[k] for k in self.live])
 
-    def _draw_from(self, members: Sequence[int]) -> None:
-        """Let dropout draw from the streams of these members."""
+    def _draw_from(self, generators: Sequence[torch.Generator]) -> None:
+        """Let dropout draw from these, one for each member of a pass."""
         for part in self.module.modules():
             if isinstance(part, Layers | Dropout):
-                part.draw_from([self._generators[k] for k in members])
+                part.draw_from(generators)
 
     def _index(self, members: Sequence[int]) -> Tensor:
         return torch.tensor(list(members), device=self.device)

@@ -21,6 +21,7 @@ PAIRS = [
     (dataset, model) for dataset, kind in DATASETS.items() for model, able in MODELS.items() if kind.task in able.tasks
 ]
 NOT_ADDING = ("persistence", "drift", "seasonal-naive", "encoder-decoder")
+NOT_ADDING += ("dlinear", "nlinear", "n-beats", "tsmixer", "patchtst")
 OTHER_VALUES = {("adding", name) for name in NOT_ADDING}  # refused: targets are no values of the window's channels
 FORECASTERS = [name for name, kind in MODELS.items() if "forecast" in kind.tasks]
 SHARED = Path(__file__).parents[3] / "shared" / "data"
