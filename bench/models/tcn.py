@@ -15,7 +15,7 @@ from bench.models.layers import Dropout, Head
 from bench.models.parameters import TCNParameters
 
 
-class CausalConvolution(Linear):
+class CausalConvolution(nn.Linear):
     """``F(s) = Σ_i f(i) · x_(s - d·i)``, i from 0 to k - 1 (section 3.2), with ``x = 0`` before the window.
 
     Weights are normalised: ``w = g v / ‖v‖`` for each output (Salimans & Kingma, "Weight normalization", 2016, equation
