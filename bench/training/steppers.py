@@ -16,7 +16,8 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from typing import Protocol
+from functools import cached_property
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -208,6 +209,13 @@ def _state(device: torch.device) -> Tensor:
     return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
 
 
+class OwnPass(NamedTuple):
+    """One member's part of a bank's stacked weights and of the gradients to them: views, one for each parameter."""
+
+    weights: list[Tensor]
+    gradients: list[Tensor]
+
+
 class Fused:
     """`Stepper` over stacked weights."""
 
@@ -229,6 +237,7 @@ class Fused:
         self.how = "as one" if stackable else "as one, by vmap"
         self._call = _as_one if stackable else _by_vmap
         self._own_pass: bool | None = None  # known from the first step on
+        self._own: tuple[Adam, list[OwnPass]] | None = None
         self._generators = streams([member.integer("dropout") for member in members], device)
         self.best = Stacked.of(modules).to(device)
         self.adam = self._new_adam()
@@ -283,32 +292,26 @@ class Fused:
             kept += tensor.nbytes
             return tensor
 
+        self._put(self._members[0].weights)
         self.module.eval()
         with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-            self._of_member(0, *arguments(self.module, x[0], y[0], forced=True))
+            self.module(*arguments(self.module, x[0], y[0], forced=True))
         self.module.train()
+        self._put(self.adam.weights.leaves)
         return kept
 
-    def _of_member(self, row: int, *inputs: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """The output of one live member on its own inputs, and the weights of it that take gradients."""
-        names = [name for name, _ in self.module.named_parameters()]
-        own = [leaf.detach()[row].requires_grad_() for leaf in self.adam.weights.leaves]
-        output: Tensor = torch.func.functional_call(self.module, dict(zip(names, own, strict=True)), inputs)
-        return output, own
-
     def _one_pass_each(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        gradients = Stacked(torch.empty_like(self.adam.weights.flat), self.adam.weights.shapes)
         losses = []
-        for row, k in enumerate(self.live):
+        for row, (k, member) in enumerate(zip(self.live, self._members, strict=True)):
+            self._put(member.weights)
             self._draw_from([self._generators[k]])
-            output, own = self._of_member(row, *arguments(self.module, x[row], y[row], forced=True))
+            output = self.module(*arguments(self.module, x[row], y[row], forced=True))
             loss = member_losses(self._loss, output[None], y[row, None])[0]
-            parts = torch.autograd.grad(loss, own, allow_unused=True, materialize_grads=True)
-            for whole, part in zip(gradients.leaves, parts, strict=True):
-                whole.detach()[row] = part
+            parts = torch.autograd.grad(loss, member.weights, allow_unused=True, materialize_grads=True)
+            torch._foreach_copy_(member.gradients, parts)
             losses.append(loss.detach())
-        self._draw_from([self._generators[k] for k in self.live])
-        return torch.stack(losses), gradients.flat
+        self._bind()
+        return torch.stack(losses), self._gradients
 
     @torch.no_grad()
     def predict(self, x: Tensor, y: Tensor) -> Tensor:
@@ -316,8 +319,12 @@ class Fused:
         self.module.eval()
         forced = forces_prediction(self.module)
         if self._own_pass:
-            inputs = arguments(self.module, x, y, forced=forced)
-            return torch.stack([self._of_member(row, *inputs)[0] for row in range(len(self.live))])
+            outputs = []
+            for member in self._members:
+                self._put(member.weights)
+                outputs.append(self.module(*arguments(self.module, x, y, forced=forced)))
+            self._put(self.adam.weights.leaves)
+            return torch.stack(outputs)
         return self._call(self.module, *arguments(self.module, x[None], y[None], forced=forced))
 
     def reset_state(self) -> None:
@@ -343,11 +350,39 @@ class Fused:
 
     def _bind(self) -> None:
         """Let the module compute with the stacked weights of the live members, and with their dropout streams."""
-        names = [name for name, _ in self.module.named_parameters()]
-        for name, leaf in zip(names, self.adam.weights.leaves, strict=True):
-            owner, _, own = name.rpartition(".")
-            self.module.get_submodule(owner)._parameters[own] = leaf  # type: ignore[assignment]  # a plain tensor, [L, …]
+        self._put(self.adam.weights.leaves)
         self._draw_from([self._generators[k] for k in self.live])
+
+    def _put(self, weights: Sequence[Tensor]) -> None:
+        """Let the module compute with these, plain tensors ``[L, …]`` or of one member, in the order of its own."""
+        for (parameters, name), weight in zip(self._places, weights, strict=True):
+            parameters[name] = weight
+
+    @cached_property
+    def _places(self) -> list[tuple[dict[str, Any], str]]:
+        """Where the module keeps each of its parameters."""
+        names = [name.rpartition(".") for name, _ in self.module.named_parameters()]
+        return [(self.module.get_submodule(owner)._parameters, own) for owner, _, own in names]
+
+    @property
+    def _members(self) -> list[OwnPass]:
+        """The live members, each over its part of the stacked weights, for passes of their own."""
+        if self._own is None or self._own[0] is not self.adam:
+            weights = self.adam.weights
+            self._gradients = torch.empty_like(weights.flat)
+            gradients = Stacked(self._gradients, weights.shapes).leaves
+            rows = range(weights.members)
+            self._own = (
+                self.adam,
+                [
+                    OwnPass(
+                        [leaf.detach()[row].requires_grad_() for leaf in weights.leaves],
+                        [gradient.detach()[row] for gradient in gradients],
+                    )
+                    for row in rows
+                ],
+            )
+        return self._own[1]
 
     def _draw_from(self, generators: Sequence[torch.Generator]) -> None:
         """Let dropout draw from these, one for each member of a pass."""
