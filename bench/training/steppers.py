@@ -13,7 +13,7 @@ agree to rounding.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from functools import cached_property
@@ -102,6 +102,20 @@ def forces_prediction(module: nn.Module) -> bool:
 def carries_state(module: nn.Module) -> bool:
     """Whether the module starts a batch of training from the state that the batch before ended in."""
     return bool(getattr(module, "carries_state", False))
+
+
+def kept_bytes(call: Callable[[], object]) -> int:
+    """Bytes that autograd keeps of what `call` computes; torch's global generator is left alone."""
+    kept = 0
+
+    def count(tensor: Tensor) -> Tensor:
+        nonlocal kept
+        kept += tensor.nbytes
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor), torch.random.fork_rng(devices=[]):
+        call()
+    return kept
 
 
 def streams(seeds: Sequence[int], device: torch.device) -> list[torch.Generator]:
@@ -237,7 +251,7 @@ class Fused:
         self.how = "as one" if stackable else "as one, by vmap"
         self._call = _as_one if stackable else _by_vmap
         self._own_pass: bool | None = None  # known from the first step on
-        self._own: tuple[Adam, list[OwnPass]] | None = None
+        self._own: list[OwnPass] | None = None
         self._generators = streams([member.integer("dropout") for member in members], device)
         self.best = Stacked.of(modules).to(device)
         self.adam = self._new_adam()
@@ -284,18 +298,10 @@ class Fused:
         return self._own_pass
 
     def _kept_bytes(self, x: Tensor, y: Tensor) -> int:
-        """What autograd keeps of the first member's forward pass; no random number is drawn."""
-        kept = 0
-
-        def count(tensor: Tensor) -> Tensor:
-            nonlocal kept
-            kept += tensor.nbytes
-            return tensor
-
+        """What autograd keeps of the first member's forward pass, which draws from no dropout stream."""
         self._put(self._members[0].weights)
         self.module.eval()
-        with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-            self.module(*arguments(self.module, x[0], y[0], forced=True))
+        kept = kept_bytes(lambda: self.module(*arguments(self.module, x[0], y[0], forced=True)))
         self.module.train()
         self._put(self.adam.weights.leaves)
         return kept
@@ -310,7 +316,8 @@ class Fused:
             parts = torch.autograd.grad(loss, member.weights, allow_unused=True, materialize_grads=True)
             torch._foreach_copy_(member.gradients, parts)
             losses.append(loss.detach())
-        self._bind()
+        self._put(self.adam.weights.leaves)
+        self._draw_from([self._generators[k] for k in self.live])
         return torch.stack(losses), self._gradients
 
     @torch.no_grad()
@@ -350,6 +357,7 @@ class Fused:
 
     def _bind(self) -> None:
         """Let the module compute with the stacked weights of the live members, and with their dropout streams."""
+        self._own = None
         self._put(self.adam.weights.leaves)
         self._draw_from([self._generators[k] for k in self.live])
 
@@ -367,28 +375,27 @@ class Fused:
     @property
     def _members(self) -> list[OwnPass]:
         """The live members, each over its part of the stacked weights, for passes of their own."""
-        if self._own is None or self._own[0] is not self.adam:
+        if self._own is None:
             weights = self.adam.weights
             self._gradients = torch.empty_like(weights.flat)
             gradients = Stacked(self._gradients, weights.shapes).leaves
-            rows = range(weights.members)
-            self._own = (
-                self.adam,
-                [
-                    OwnPass(
-                        [leaf.detach()[row].requires_grad_() for leaf in weights.leaves],
-                        [gradient.detach()[row] for gradient in gradients],
-                    )
-                    for row in rows
-                ],
-            )
-        return self._own[1]
+            self._own = [
+                OwnPass(
+                    [leaf.detach()[row].requires_grad_() for leaf in weights.leaves],
+                    [gradient.detach()[row] for gradient in gradients],
+                )
+                for row in range(weights.members)
+            ]
+        return self._own
 
     def _draw_from(self, generators: Sequence[torch.Generator]) -> None:
         """Let dropout draw from these, one for each member of a pass."""
-        for part in self.module.modules():
-            if isinstance(part, Layers | Dropout):
-                part.draw_from(generators)
+        for part in self._dropouts:
+            part.draw_from(generators)
+
+    @cached_property
+    def _dropouts(self) -> list[Layers | Dropout]:
+        return [part for part in self.module.modules() if isinstance(part, Layers | Dropout)]
 
     def _index(self, members: Sequence[int]) -> Tensor:
         return torch.tensor(list(members), device=self.device)
