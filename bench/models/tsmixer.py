@@ -35,7 +35,8 @@ class MixerLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[…, T, C]`` to the same shape."""
         x = x + self.time(self.time_norm(x).mT).mT
-        mixed: Tensor = x + self.dropout(self.reduce(self.expand(self.channel_norm(x))))
+        hidden = self.expand(self.channel_norm(x))
+        mixed: Tensor = x + self.dropout(self.reduce(hidden))
         return mixed
 
 

@@ -180,12 +180,15 @@ def test_a_stacked_encoder_decoder_is_its_members(options, prediction, data):
         np.testing.assert_allclose(alone.predict(data.validation)[0], predictions[k], atol=1e-6)
 
 
-def test_a_strange_module_is_stepped_as_one_by_vmap(data):
+@pytest.mark.parametrize("own_passes", [False, True])
+def test_a_strange_module_is_stepped_as_one_by_vmap(own_passes, data, monkeypatch):
+    monkeypatch.setattr(steppers, "OWN_PASS_BYTES", 0 if own_passes else 2**30)
     kind = PlainKind("a strange module", Parameters, "mlp")
     one = members("rnn")
     bank = Bank(kind, SHAPE, one, data=data)
     assert bank.how == "as one, by vmap"
     fits = fit(bank)
+    assert bank.how == ("as one, by vmap, one pass each" if own_passes else "as one, by vmap")
     for k, member in enumerate(one):
         with torch.random.fork_rng():
             torch.manual_seed(member.integer("initialisation"))
