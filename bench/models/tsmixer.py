@@ -20,7 +20,8 @@ class MixerLayer(nn.Module):
     """One layer over ``[…, T, C]``: steps are mixed, then channels, each as an addition to what comes in.
 
     Mixing steps is one map ``T → T`` with rectifier and dropout, shared by all channels. Mixing channels is two maps
-    ``C → hidden → C``, shared by all steps, with the rectifier between them and dropout after each.
+    ``C → hidden → C``, shared by all steps, with the rectifier between them and dropout after each. What is mixed is
+    normalised first, over all steps and channels of the window.
     """
 
     def __init__(self, parameters: TSMixerParameters, shape: Shape) -> None:
