@@ -168,7 +168,8 @@ class TCNParameters(Parameters):
 
     def receptive_field(self, blocks: int) -> int:
         """Steps, up to its own, that the output of a step depends on (Bai et al. 2018, section 3.2)."""
-        return 1 + 2 * (self.kernel_size - 1) * (2**blocks - 1)
+        dilations = (1 << blocks) - 1  # 1 + 2 + 4 + …
+        return 1 + 2 * (self.kernel_size - 1) * dilations
 
 
 class NBeatsParameters(Parameters):

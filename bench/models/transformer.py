@@ -67,7 +67,8 @@ class EncoderLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[…, T, width]`` to the same shape."""
-        for norm, sublayer in zip(self.norms, (self.attention, self._feed_forward), strict=True):
+        sublayers: tuple[Callable[[Tensor], Tensor], ...] = (self.attention, self._feed_forward)
+        for norm, sublayer in zip(self.norms, sublayers, strict=True):
             added = self.dropout(sublayer(norm(x) if self.norm_first else x))
             x = x + added if self.norm_first else norm(x + added)
         return x
