@@ -33,11 +33,12 @@ from bench.training.members import Member
 
 CROSS_ENTROPY = "cross-entropy"
 
-OWN_PASS_BYTES = 8 * 2**20
-"""What one member's forward pass may keep for its backward pass and still share a call with other members.
+OWN_PASS_BYTES = 13 * 2**18
+"""What one member's forward pass may keep for its backward pass and still share a call with other members: 3.25 MiB.
 
-Measured: with 1 to 4 MiB a member-step of eight takes 0.3 to 0.7 of the time of the module alone, with 11 MiB 1.0 to
-1.15 of it, with 47 MiB 1.3. No other member is in the measure: a result does not depend on its company.
+Measured on one core with a cache of 1 MiB: with up to 3.2 MiB a member-step of eight takes 0.2 to 0.7 of the time of the
+module alone; with 3.5 MiB or more 0.6 to 1.4 of it, and with a pass of its own about as long. No other member is in the
+measure: a result does not depend on its company.
 """
 
 
