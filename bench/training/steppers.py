@@ -36,9 +36,9 @@ CROSS_ENTROPY = "cross-entropy"
 OWN_PASS_BYTES = 13 * 2**18
 """What one member's forward pass may keep for its backward pass and still share a call with other members: 3.25 MiB.
 
-Measured on one core with a cache of 1 MiB: with up to 3.2 MiB a member-step of eight takes 0.2 to 0.7 of the time of the
-module alone; with 3.5 MiB or more 0.6 to 1.4 of it, and with a pass of its own about as long. No other member is in the
-measure: a result does not depend on its company.
+Measured on one core with a cache of 1 MiB: with up to 3.2 MiB a member-step of eight takes 0.2 to 0.7 of the time of
+the module alone; with 3.5 MiB or more 0.6 to 1.4 of it, and with a pass of its own about as long. No other member is in
+the measure: a result does not depend on its company.
 """
 
 
