@@ -129,8 +129,8 @@ class ModelKind:
         when it predicts; with ``teacher_forced_prediction = True`` also when it predicts. Step `k` of its output may
         depend on ``targets[:, :k]`` and on no later target. A module with ``stackable = True`` also takes the members
         of a bank at once: given weights ``[K, …]`` it maps ``[K, B, T, C]``, or ``[1, B, T, C]`` for all of them, to
-        ``[K, B, H, C]`` (the layers of `bench.kernels` do); others are stepped as one by ``torch.vmap`` where that
-        can be, else one by one. With ``without_autograd = True`` it is trained by
+        ``[K, B, H, C]`` (the layers of `bench.kernels` and `bench.models.layers` do); others are stepped as one by
+        ``torch.vmap`` where that can be, else one by one. With ``without_autograd = True`` it is trained by
         ``module.losses_and_gradients(x, targets, loss, weights)`` where the compiled kernels are; `weights` are the
         parameters' ``[K, …]`` one after another, and the gradients are laid out as those.
     gradient
