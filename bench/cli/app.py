@@ -45,6 +45,11 @@ def _version(*, wanted: bool) -> None:
         raise typer.Exit
 
 
+AllowPlugin = Annotated[
+    bool, typer.Option("--allow-plugin", help="Let the suite name models by their source, such as ./mynet.py:MyNet.")
+]
+
+
 @app.callback()
 def _root(
     *,
@@ -92,6 +97,7 @@ def run(  # noqa: PLR0913 - one parameter for each option
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run and for how long, and stop.")] = False,
+    allow_plugin: AllowPlugin = False,
 ) -> None:
     """Run the cells of a suite that are not stored yet, then write the report.
 
@@ -99,6 +105,7 @@ def run(  # noqa: PLR0913 - one parameter for each option
     130 interrupted (finished cells are kept).
     """
     from bench.cli.run import RunRequest, run_suite
+    from bench.models.from_source import allowing_plug_ins
 
     request = RunRequest(
         suite=suite,
@@ -114,7 +121,8 @@ def run(  # noqa: PLR0913 - one parameter for each option
         dry_run=dry_run,
         within=within,
     )
-    raise typer.Exit(run_suite(request))
+    with allowing_plug_ins(allowed=allow_plugin):
+        raise typer.Exit(run_suite(request))
 
 
 @app.command()
@@ -131,6 +139,7 @@ def probe(  # noqa: PLR0913 - one parameter for each option
     fresh: Annotated[bool, typer.Option("--fresh", help="Probe every cell again.")] = False,
     progress: Annotated[Progress, typer.Option(help="auto: rich on a terminal, plain elsewhere.")] = Progress.AUTO,
     no_report: Annotated[bool, typer.Option("--no-report", help="Do not write the report again.")] = False,
+    allow_plugin: AllowPlugin = False,
 ) -> None:
     """Measure time and memory of each model of a suite: one at a time, in fresh processes, rounds interleaved.
 
@@ -138,6 +147,7 @@ def probe(  # noqa: PLR0913 - one parameter for each option
     as for run.
     """
     from bench.cli.probe import ProbeRequest, probe_suite
+    from bench.models.from_source import allowing_plug_ins
 
     request = ProbeRequest(
         suite=suite,
@@ -150,7 +160,8 @@ def probe(  # noqa: PLR0913 - one parameter for each option
         progress=progress.value,
         report=not no_report,
     )
-    raise typer.Exit(probe_suite(request))
+    with allowing_plug_ins(allowed=allow_plugin):
+        raise typer.Exit(probe_suite(request))
 
 
 @app.command()
@@ -252,14 +263,17 @@ def canary(
             "such as 'dataset=T04*'.",
         ),
     ] = None,
+    allow_plugin: AllowPlugin = False,
 ) -> None:
     """Check the cells of a suite for leaks; nothing is stored.
 
     Exit status: 0 no check that applies raised an alarm; 1 one did; 2 a check could not run, or none applied.
     """
     from bench.cli.canary import watched
+    from bench.models.from_source import allowing_plug_ins
 
-    raise typer.Exit(watched(suite, tuple(only or ())))
+    with allowing_plug_ins(allowed=allow_plugin):
+        raise typer.Exit(watched(suite, tuple(only or ())))
 
 
 @app.command(name="list")
