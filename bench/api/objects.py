@@ -29,9 +29,10 @@ from bench.errors import DataError, InputError, described
 from bench.models import model_kinds
 from bench.models.base import ModelKind
 from bench.models.estimators import LagEstimator, random_states
+from bench.models.from_source import kind_at
 from bench.models.own_module import is_module_class, module_kind
 from bench.models.parameters import NoParameters, refuse_variable
-from bench.registry import added
+from bench.registry import added, is_address
 from bench.source_code import source_hash
 from bench.text import cut, listed
 
@@ -149,6 +150,10 @@ def model_kind(name: str, given: Any) -> ModelKind:
         It is none of them, or its source cannot be read.
     """
     place = f"models: {name}"
+    if isinstance(given, str):
+        if not is_address(given):
+            raise InputError(f"{place}: expected an address such as ./mynet.py:MyNet, got {cut(given, 80)!r}")
+        return kind_at(given)
     if isinstance(given, ModelKind):
         builder = _addressed(given.builder) if isinstance(given.builder, str) else _source(place, given.builder)
         search = sorted((name, repr(choices)) for name, choices in given.search.items())

@@ -35,6 +35,8 @@ app = typer.Typer(
 )
 data = typer.Typer(help="Download and check the real data files, pinned by URL and SHA-256.", no_args_is_help=True)
 app.add_typer(data, name="data")
+new = typer.Typer(help="Write a file to begin from.", no_args_is_help=True)
+app.add_typer(new, name="new")
 baseline = typer.Typer(help="Store or show the committed results that the gate compares with.", no_args_is_help=True)
 app.add_typer(baseline, name="baseline")
 
@@ -274,6 +276,43 @@ def canary(
 
     with allowing_plug_ins(allowed=allow_plugin):
         raise typer.Exit(watched(suite, tuple(only or ())))
+
+
+@app.command()
+def conform(
+    address: Annotated[str, typer.Argument(metavar="FILE:CLASS", help="A torch module, such as ./mynet.py:MyNet.")],
+    *,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A parameter of its own; repeatable.")
+    ] = None,
+    sequence_length: Annotated[int, typer.Option(min=1, max=10_000, help="Points in a window.")] = 12,
+    horizon: Annotated[int, typer.Option(min=1, max=10_000, help="Points to predict.")] = 2,
+    channels: Annotated[
+        list[int] | None, typer.Option(min=1, max=1000, help="Values at each point; repeatable. [default: 1 and 2]")
+    ] = None,
+    limit: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="Maximum time of one check.")] = 60.0,
+) -> None:
+    """Check that a torch module of your own is fit to be a model; this runs its code.
+
+    Exit status: 0 every check passed; 1 one failed, or took too long; 2 the input is wrong.
+    """
+    from bench.cli.conform import Examination, conformed
+
+    tried = tuple(channels or (1, 2))
+    examination = Examination(address, {}, sequence_length, horizon, tried, limit)
+    raise typer.Exit(conformed(examination, settings or []))
+
+
+@new.command("model")
+def new_model(
+    name: Annotated[str, typer.Argument(help="Of the module, such as my_net.")],
+    *,
+    folder: Annotated[Path, typer.Option(parser=path_of, metavar="PATH", help="Where its files are written.")] = Path(),
+) -> None:
+    """Write a torch module of your own, its test, and a suite that compares it."""
+    from bench.cli.new import new_model as written
+
+    say(written(name, folder))
 
 
 @app.command(name="list")

@@ -61,7 +61,7 @@ class Schemas:
         classes = {each: dict(resolved(references[each, "validation"], whole)) for each in (*wanted, *own)}
         several = {key: _one_of(kinds, classes, key) for key, kinds in registries.items()}
         entries = {f"{key}s": {"type": "array", "items": {"$ref": f"#/$defs/{key}"}} for key in registries}
-        return cls(classes, entries, {**whole["$defs"], **several})
+        return cls(classes, entries, {**whole["$defs"], **several, _SEARCH: _search()})
 
     def filled(self, what: type[BaseModel], entries: Mapping[str, Json], *, least: int) -> Json:
         """The JSON Schema of `what`, with what may be written where `entries` stand, each with `least` items."""
@@ -115,13 +115,15 @@ def _heads(*, searched: bool) -> Json:
     entry = Entry.model_json_schema(mode="validation", schema_generator=_Untitled)["properties"]
     if not searched:
         return {"id": entry["id"]}
-    options = TypeAdapter(StatedSearch).json_schema(schema_generator=_Untitled)
-    space = _inlined(options)
-    return {"id": entry["id"], "search": {**space, "description": entry["search"]["description"]}}
+    return {"id": entry["id"], "search": {"$ref": f"#/$defs/{_SEARCH}", "description": entry["search"]["description"]}}
 
 
-def _inlined(schema: Json) -> Json:
-    """`schema` without references: what they refer to is in their place."""
+_SEARCH = "search"
+
+
+def _search() -> Json:
+    """A search space, without references: what they refer to is in their place."""
+    schema = TypeAdapter(StatedSearch).json_schema(schema_generator=_Untitled)
     known = {f"#/$defs/{name}": each for name, each in schema.get("$defs", {}).items()}
 
     def filled(part: Any) -> Any:
