@@ -49,8 +49,12 @@ class ModuleConformance:
         CHECKS[name](Subject(given.__name__, kind, self.parameters, *sizes))
 
     def test_shapes(self) -> None:
-        """Outputs have the shape, are finite, and do not depend on the other windows of a batch."""
+        """Outputs have the shape that is requested."""
         self._passes("shapes")
+
+    def test_batch(self) -> None:
+        """A forecast does not depend on the other windows of its batch."""
+        self._passes("batch")
 
     def test_seeds(self) -> None:
         """The same seed gives the same weights and outputs."""

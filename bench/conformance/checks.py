@@ -10,7 +10,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -26,7 +26,7 @@ from bench.data import dataset_kinds
 from bench.errors import BenchError, described, validation_text
 from bench.models import model_kinds
 from bench.models.base import ModelKind, Parameters, Shape
-from bench.models.own_module import wrong_module
+from bench.models.own_module import Examined
 from bench.protocol.prepare import load_data
 from bench.registry import added
 from bench.spec import Entry, Split, Training
@@ -91,18 +91,35 @@ class Subject:
 
     def made(self, shape: Shape, number: int = 0) -> nn.Module:
         """A fresh module with the initial weights of one member."""
-        return initialised(self.kind, shape, self.member(number))
+        return initialised(self.unchecked, shape, self.member(number))
+
+    @property
+    def unchecked(self) -> ModelKind:
+        """The kind without what refuses it in a suite: here each check speaks for itself."""
+        return replace(self.kind, refusals=())
 
 
 def check_shapes(subject: Subject) -> str:
-    """Outputs have the shape, are finite, and do not depend on the other windows of a batch."""
+    """Outputs have the shape that is requested."""
     tried = []
     for shape in subject.shapes:
         size = f"T={shape.sequence_length}, H={shape.horizon}, C={shape.channels}"
-        if wrong := wrong_module(lambda shape=shape: subject.made(shape), shape):  # type: ignore[misc]
+        try:
+            wrong = Examined.of(subject.made(shape), shape, _inputs(shape)).shape()
+        except Exception as error:  # whatever the code of others raises
+            wrong = str(error) if isinstance(error, BenchError) else described(error)
+        if wrong:
             raise CheckFailed(f"{size}: {wrong}")
         tried.append(size)
     return f"[B, H, D] for {'; '.join(tried)}"
+
+
+def check_batch(subject: Subject) -> str:
+    """A forecast does not depend on the other windows of its batch, among which are its own targets."""
+    shape = subject.shapes[0]
+    if wrong := Examined.of(subject.made(shape), shape, _inputs(shape)).batch():
+        raise CheckFailed(wrong)
+    return "a window gives the same alone as in a batch"
 
 
 def check_seeds(subject: Subject) -> str:
@@ -116,7 +133,7 @@ def check_seeds(subject: Subject) -> str:
     if not _predicted(one, x).equal(_predicted(same, x)):
         raise CheckFailed("two modules of one seed predict differently: it draws random numbers while it predicts")
     if all(weight.equal(other.state_dict()[name]) for name, weight in one.state_dict().items()):
-        return "same seed, same weights; another seed changes nothing: all replicates begin alike"
+        return "same seed, same weights; another seed changes nothing: all replicates begin from the same weights"
     return "same seed, same weights; another seed, others"
 
 
@@ -124,7 +141,13 @@ def check_numbers(subject: Subject) -> str:
     """Inputs that are constant, small or large as scaled data may be give finite outputs."""
     shape = subject.shapes[0]
     module, x = subject.made(shape), _inputs(shape)
-    kinds = {"zeros": 0 * x, "ones": 0 * x + 1, "inputs of 1e-6": 1e-6 * x, "inputs of 30": 30 * x}
+    kinds = {
+        "standard normal inputs": x,
+        "zeros": 0 * x,
+        "ones": 0 * x + 1,
+        "inputs of 1e-6": 1e-6 * x,
+        "inputs of 30": 30 * x,
+    }
     for name, inputs in kinds.items():
         if not _predicted(module, inputs).isfinite().all():
             raise CheckFailed(f"{name} give NaN or infinity; look for a division by a spread, a log or an exp")
@@ -195,7 +218,7 @@ def check_training(subject: Subject) -> str:
 
 def check_leaks(subject: Subject) -> str:
     """Changing the future moves no forecast and no training: the check `causality` of ``bench canary``."""
-    with added({"bench.models": {subject.name: subject.kind}}):
+    with added({"bench.models": {subject.name: subject.unchecked}}):
         cell, budget = _cell(subject), CheckBudget(epochs=2, windows_per_epoch=64)
         outcome = check_causality(Pieces(cell, lambda: load_data(cell), budget))
     if outcome.verdict is not CheckVerdict.QUIET:
@@ -269,6 +292,7 @@ def _grad(weight: Tensor) -> Tensor:
 
 CHECKS: Mapping[str, Callable[[Subject], str]] = {
     "shapes": check_shapes,
+    "batch": check_batch,
     "seeds": check_seeds,
     "numbers": check_numbers,
     "gradients": check_gradients,

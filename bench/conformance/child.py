@@ -13,7 +13,7 @@ from bench.errors import BenchError
 from bench.models.from_source import allowing_plug_ins, anchored, kind_at
 from bench.registry import short_address
 
-NAMES = ("import", "shapes", "seeds", "numbers", "gradients", "bank", "training", "causality", "time")
+NAMES = ("import", "shapes", "batch", "seeds", "numbers", "gradients", "bank", "training", "causality", "time")
 """The checks, in their order; those after the first are of `bench.conformance.checks`, which imports torch."""
 
 

@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-from bench.errors import InputError, described, one_line
+from bench.errors import InputError, described
 from bench.models.base import ModelKind
 from bench.models.own_module import is_module_class, module_kind
 from bench.paths import path_of
@@ -92,7 +92,7 @@ def kind_at(address: str) -> ModelKind:
     if (address, identity) not in _LOADED:
         given = getattr(_imported(name, source, identity), attribute, None)
         if not is_module_class(given):
-            came = "nothing of that name" if given is None else one_line(repr(given))[:80]
+            came = "nothing of that name" if given is None else f"an object of {type(given).__name__}"
             raise InputError(f"{name}: expected a torch.nn.Module class, got {came}{_classes(source, identity)}")
         _LOADED[address, identity] = module_kind(name, given, identity)
     return _LOADED[address, identity]

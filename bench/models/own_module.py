@@ -154,8 +154,8 @@ def _shaped(place: str, module: Any, shape: Shape) -> Any:
     """
     import torch
 
-    if isinstance(module, torch.nn.Module) and (wrong := _Examined.of(module, shape).shape()):
-        raise InputError(f"{place}: {wrong}")
+    if isinstance(module, torch.nn.Module) and (wrong := Examined.of(module, shape).shape()):
+        raise InputError(f"{place}: shapes: {wrong}")
     return module  # what trains it refuses what is no module
 
 
@@ -172,14 +172,15 @@ def wrong_module(make: Callable[[], Any], shape: Shape) -> str | None:
             module = make()
             if not isinstance(module, torch.nn.Module):
                 return f"expected a torch.nn.Module, got {type(module).__name__}"
-            examined = _Examined.of(module, shape, inputs=torch.randn(4, shape.sequence_length, shape.channels))
-            return examined.shape() or examined.numbers() or examined.batch()
+            examined = Examined.of(module, shape, inputs=torch.randn(4, shape.sequence_length, shape.channels))
+            checks = {"shapes": examined.shape, "numbers": examined.numbers, "batch": examined.batch}
+            return next((f"{name}: {wrong}" for name, check in checks.items() if (wrong := check())), None)
         except Exception as error:  # whatever the code of others raises
             return f"it cannot be built and called: {described(error)}"
 
 
 @dataclass(frozen=True, eq=False)
-class _Examined:
+class Examined:
     """A module as it predicts, and what it gives for some inputs ``[B, T, C]``."""
 
     module: nn.Module
@@ -188,7 +189,8 @@ class _Examined:
     output: Any
 
     @classmethod
-    def of(cls, module: nn.Module, shape: Shape, inputs: Tensor | None = None) -> _Examined:
+    def of(cls, module: nn.Module, shape: Shape, inputs: Tensor | None = None) -> Examined:
+        """`module` as it predicts from `inputs`, by default zeros."""
         import torch
 
         x = torch.zeros(2, shape.sequence_length, shape.channels) if inputs is None else inputs
