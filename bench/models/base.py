@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from bench.array_types import FloatArray
 from bench.tasks import Task
@@ -123,14 +123,6 @@ class Interval(Parameters):
     low: int | float = Field(description="The smallest value.")
     high: int | float = Field(description="The largest one.")
     log: bool = Field(default=False, description="Whether it is searched on a log scale.")
-
-    @model_validator(mode="after")
-    def _goes_up(self) -> Interval:
-        if not self.low < self.high:
-            raise ValueError(f"expected low < high, got {self.low:g} and {self.high:g}")
-        if self.log and self.low <= 0:
-            raise ValueError(f"expected low > 0 on a log scale, got {self.low:g}; raise it, or leave log out")
-        return self
 
 
 Options = Annotated[tuple[bool | int | float | str | None, ...], Field(min_length=1)]

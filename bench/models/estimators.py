@@ -128,6 +128,7 @@ class EstimatorParameters(Parameters):
     model_config = ConfigDict(extra="allow", protected_namespaces=())
 
     estimator: str = Field(
+        "sklearn.ensemble.RandomForestRegressor",
         description="The regressor's class: of sklearn, or of lightgbm, xgboost or catboost where installed.",
         min_length=1,
     )

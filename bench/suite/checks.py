@@ -10,7 +10,7 @@ from bench.cells import Cell, expand, is_glob, named
 from bench.data.base import DatasetKind
 from bench.errors import InputError, validation_text
 from bench.limits import CELLS, GLOBS, exceeded
-from bench.models.base import Choice, ModelKind, Shape, search_ranges
+from bench.models.base import Choice, FloatRange, IntegerRange, ModelKind, Shape, search_ranges
 from bench.registry import unknown
 from bench.spec import Entry, Settings, Suite, Training
 from bench.suite.yaml import Position, Problems, Value
@@ -261,6 +261,8 @@ def wrong_search(parameters: BaseModel, kind: object, search: Mapping[str, Any])
     for name, ranges in search_ranges(search).items():
         if name not in {**given, **opened} and name not in training:
             return unknown(name, [*given, *opened, *training], "parameter")
+        if not isinstance(ranges, Choice) and (text := _wrong_range(ranges)):
+            return f"{name}: {text}"
         tried = ranges.options if isinstance(ranges, Choice) else (ranges.low, ranges.high)
         for value in tried:
             try:
@@ -270,4 +272,12 @@ def wrong_search(parameters: BaseModel, kind: object, search: Mapping[str, Any])
                     Training.model_validate({name: value})
             except ValidationError as error:
                 return validation_text(error) if name in validation_text(error) else f"{name}: {validation_text(error)}"
+    return None
+
+
+def _wrong_range(ranges: FloatRange | IntegerRange) -> str | None:
+    if not ranges.low < ranges.high:
+        return f"expected low < high, got {ranges.low:g} and {ranges.high:g}"
+    if ranges.log and ranges.low <= 0:
+        return f"expected low > 0 on a log scale, got {ranges.low:g}; raise it, or leave log out"
     return None

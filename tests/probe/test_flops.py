@@ -127,4 +127,4 @@ def test_linear_autoregression_is_one_product_and_the_naive_forecasts_are_none()
 
 
 def test_every_registered_kind_has_a_formula() -> None:
-    assert FORMULAS.keys() == MODELS.keys()
+    assert FORMULAS.keys() == MODELS.keys() - {"sklearn"}  # what a regressor computes depends on what it is
