@@ -17,6 +17,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from bench.kernels.dispatch import LOSSES, compiled
 from bench.kernels.modules import Layers
@@ -372,7 +373,21 @@ def _vmapped(module: nn.Module, weights: dict[str, Tensor], *inputs: Tensor) -> 
         output: Tensor = torch.func.functional_call(module, own, inputs)
         return output
 
-    return torch.vmap(one)(weights, *inputs)
+    with _plain_attention():
+        outputs: Tensor = torch.vmap(one)(weights, *inputs)
+    return outputs
+
+
+@contextmanager
+def _plain_attention() -> Iterator[None]:
+    """Attention of torch by matrix products: vmap has no rule for the other forms, and would loop over members."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
 
 
 def _rates(members: Sequence[Member], device: torch.device) -> Rates:
