@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -36,7 +37,7 @@ def subject(name: str, **given: object) -> Subject:
 
 class TestASoundModule(ModuleConformance):
     module = broken.Copies
-    parameters = {"gain": 0.5}
+    parameters: ClassVar = {"gain": 0.5}
 
 
 class TestOneThatIsTrainedOneByOne(ModuleConformance):
