@@ -395,6 +395,10 @@ def test_the_verdicts_are_the_report_s(results, tmp_path):
     for row in against.itertuples():
         expected = mean[row.dataset, row.model] / mean[row.dataset, "persistence"] - 1
         assert row.effect == pytest.approx(expected, rel=1e-6, abs=1e-9)
+    for row in found.itertuples():
+        more = re.search(r"about (\d+) more seeds? ", row.sentence)
+        assert not more or row.further_seeds == int(more[1])
+        assert not row.decided or (pd.isna(row.further_seeds) and not more)
 
 
 def test_the_pictures_show_the_stored_numbers(results):

@@ -27,7 +27,8 @@ LEADERBOARD = (
 
 VERDICTS = (
     *("dataset", "horizon", "model", "sequence_length", "claim", "other", "verdict", "test"),
-    *("effect", "low", "high", "p", "seeds", "targets", "family", "sentence", "cell_id"),
+    *("effect", "low", "high", "p", "decided", "further_seeds"),
+    *("seeds", "targets", "family", "sentence", "cell_id"),
 )
 """The columns of `Results.verdicts`."""
 
@@ -124,10 +125,12 @@ class Results:
             ``claim`` is ``"persistence"`` or ``"best"``: the model, at its chosen sequence length, compared with
             persistence or with the best model of its dataset, which is ``other``. ``effect`` is the MSE over that of
             ``other``, less 1, with its 95 % interval ``low`` to ``high``; ``p`` is corrected by Holm's method over
-            ``family`` claims; ``sentence`` is what the report prints. Numbers are missing where nothing was tested.
+            ``family`` claims; ``decided`` says whether it is, and ``further_seeds`` about how many more seeds would, a
+            missing number where no count is likely to; ``sentence`` is what the report prints. Numbers are missing
+            where nothing was tested.
         """
         rows = [row for section in self.summary.sections for cell in section.cells for row in _claims(section, cell)]
-        return pd.DataFrame(rows, columns=list(VERDICTS))
+        return pd.DataFrame(rows, columns=list(VERDICTS)).astype({"further_seeds": "Int64"})
 
     @property
     def plot(self) -> Plots:
@@ -166,7 +169,7 @@ def _claims(section: Section, cell: CellSummary) -> list[dict[str, Any]]:
             "verdict": claim.outcome,
             **names,
             **{key: getattr(claim, key) for key in ("other", "test", "seeds", "targets", "family", "sentence")},
-            **{key: getattr(claim, key) for key in ("effect", "low", "high")},
+            **{key: getattr(claim, key) for key in ("effect", "low", "high", "decided", "further_seeds")},
             "p": claim.p if claim.test else math.nan,
         }
         for name, claim in made.items()

@@ -31,11 +31,12 @@ WORDS: Mapping[str, str] = {
     "time_limit_s": "time limit",
     "plugins": "plugin versions or source",
     "code_version": "version of the code that gives results",
+    "untuned": "whether the cell was tuned",
 }
-"""The keys of a stored spec that decide results besides the data, and what to call them."""
+"""What decides results besides the data, and what to call it: keys of a stored spec, and the column `untuned`."""
 
 COLUMNS = (
-    *("cell_id", *CellKey.COLUMNS, "suite", "seed", "status", "reason", "spec", "deterministic", *MACHINE),
+    *("cell_id", *CellKey.COLUMNS, "suite", "seed", "status", "reason", "spec", "untuned", "deterministic", *MACHINE),
     *("git_commit", "git_dirty", "started_at", "fit_s", "predict_s", "tuning_s"),
     *("data_sha256", "test_points", "persistence_mse", "noise_floor_mse", "error_scale"),
     *("mse", "mse_scaled", "validation_mse_scaled", "validation_points"),
@@ -48,10 +49,12 @@ Settings = Mapping[str, frozenset[str]]
 
 def settings(runs: pa.Table) -> dict[CellKey, Settings]:
     """The settings of each cell of `runs`."""
-    specs: dict[CellKey, set[str]] = defaultdict(set)
-    for row in runs.group_by([*CellKey.COLUMNS, "spec"], use_threads=False).aggregate([]).to_pylist():
-        specs[CellKey.of(row)] |= {row["spec"]} - {None}
-    return {key: _by_name([CellSpec.from_json(text) for text in texts]) for key, texts in specs.items()}
+    contents: dict[CellKey, list[Mapping[str, Any]]] = defaultdict(list)
+    for row in runs.group_by([*CellKey.COLUMNS, "spec", "untuned"], use_threads=False).aggregate([]).to_pylist():
+        if row["spec"] is not None:
+            own = CellSpec.from_json(row["spec"]).content
+            contents[CellKey.of(row)].append({**own, "untuned": bool(row["untuned"])})
+    return {key: _by_name(contents.get(key, [])) for key in map(CellKey.of, _keys_of(runs))}
 
 
 def differences(old: Settings, new: Settings) -> tuple[str, ...]:
@@ -59,8 +62,12 @@ def differences(old: Settings, new: Settings) -> tuple[str, ...]:
     return tuple(word for name, word in WORDS.items() if old[name] and new[name] and old[name] != new[name])
 
 
-def _by_name(specs: Sequence[CellSpec]) -> Settings:
-    contents = [spec.content for spec in specs]
+def _keys_of(runs: pa.Table) -> list[dict[str, Any]]:
+    keys: list[dict[str, Any]] = runs.group_by(list(CellKey.COLUMNS), use_threads=False).aggregate([]).to_pylist()
+    return keys
+
+
+def _by_name(contents: Sequence[Mapping[str, Any]]) -> Settings:
     return {name: frozenset(_text(each[name]) for each in contents if name in each) for name in WORDS}
 
 

@@ -259,6 +259,13 @@ def test_each_kind_of_other_setting_is_named(replicates: Any, tables: Any) -> No
     assert [cell.other_settings for cell in compare(old, old).cells] == [(), ()]
 
 
+def test_a_cell_that_was_tuned_on_one_side_is_named(replicates: Any, tables: Any) -> None:
+    content = json.dumps({"training": {"epochs": 5}, "code_version": 1})
+    old, new = (tables(replicates("sine", "lstm", spec=content, untuned=untuned)) for untuned in (True, None))
+    assert compare(old, new).cells[0].other_settings == ("whether the cell was tuned",)
+    assert compare(new, new).cells[0].other_settings == ()
+
+
 def test_rows_without_times_are_no_machine(replicates: Any, tables: Any) -> None:
     rows = replicates("sine", "lstm", threads=2)
     nothing = {"rmse": None, "fit_s": None, "predict_s": None, "threads": None, "host": "one"}

@@ -7,23 +7,29 @@ import pytest
 from bench.data import DATASETS, dataset_kinds
 from bench.errors import InputError
 
-GENERATED = ["random", "sine", "noisy-sine", "damped-multisine", "oscillator", "gbm", "two-tone", "recall"]
-GENERATED_SEQUENCES = ["adding", "denoise-sine"]
+PROCESSES = ["arma", "threshold-ar", "garch", "level-shifts"]
+CHAOS = ["logistic-map", "henon", "lorenz", "rossler", "mackey-glass"]
+GENERATED = [
+    *("random", "sine", "noisy-sine", "damped-multisine", "oscillator", "gbm", "two-tone", "recall"),
+    *(*PROCESSES, *CHAOS),
+]
+GENERATED_SEQUENCES = ["adding", "denoise-sine", "parity", "modular-sum", "associative-recall", "copy"]
 IMAGES = ["digits", "mnist"]
 STOCKS = ["TSLA", "GOOGL", "DJI", "A", "GOOG"]
+PACKAGED = ["SP500", "NASDAQ", "WTI", "VIX", "sunspots", "co2", "el-nino", "nile", "macrodata"]
 
 
 def test_the_registered_names() -> None:
-    assert list(DATASETS) == [*GENERATED, *GENERATED_SEQUENCES, *IMAGES, *STOCKS, "file"]
+    assert list(DATASETS) == [*GENERATED, *GENERATED_SEQUENCES, *IMAGES, *STOCKS, *PACKAGED, "file"]
 
 
-@pytest.mark.parametrize("name", [*GENERATED, *GENERATED_SEQUENCES, *IMAGES, *STOCKS])
+@pytest.mark.parametrize("name", [*GENERATED, *GENERATED_SEQUENCES, *IMAGES, *STOCKS, *PACKAGED])
 def test_every_default_is_valid_and_every_parameter_described(name: str) -> None:
     kind = DATASETS[name]
     kind.parameters()
     assert all(field.description for field in kind.parameters.model_fields.values())
     assert (kind.fingerprint is None) == (name in GENERATED + GENERATED_SEQUENCES)
-    assert (kind.steps is None) == (name in GENERATED + STOCKS)
+    assert (kind.steps is None) == (name in GENERATED + STOCKS + PACKAGED)
 
 
 @pytest.mark.parametrize("name", GENERATED)

@@ -11,14 +11,29 @@ import pytest
 
 from bench.data import DATASETS
 from bench.data.base import Series
+from bench.data.processes import ThresholdAr
 
 POINTS = 40_000
+CHAOS = ["logistic-map", "henon", "lorenz", "rossler", "mackey-glass"]
 SETTINGS: Mapping[str, dict[str, Any]] = {
     "damped-multisine": {"noise": 0.1},
     "oscillator": {},
     "gbm": {"drift": 0.0, "volatility": 0.002},
+    "garch": {"of": "returns", "alpha": 0.05},
+    **{name: {"length": 500} for name in CHAOS},
 }
-"""What differs from the defaults; a long price that drifts would be all scale."""
+"""What differs from the defaults; a long price that drifts would be all scale, and tails make a variance uncertain."""
+
+
+def _of_pairs_of_paths(parameters: ThresholdAr, horizon: int) -> float:
+    """Half the mean squared difference of two paths from one start is the variance of what cannot be known."""
+    dice = np.random.default_rng(0)
+    paths = np.zeros((2, 400_000))
+    for step in range(40 + horizon):
+        shocks = dice.standard_normal(paths.shape if step >= 40 else paths.shape[1:])
+        paths = np.where(paths < 0, 1 + 0.6 * paths, -1 + 0.4 * paths) + parameters.sigma * shocks
+    return float(np.mean((paths[0] - paths[1]) ** 2) / 2)
+
 
 FLOORS: Mapping[str, Callable[[Any, int], float]] = {
     "random": lambda p, _h: p.sigma**2,
@@ -29,6 +44,11 @@ FLOORS: Mapping[str, Callable[[Any, int], float]] = {
     "gbm": lambda p, h: math.expm1(p.volatility**2 * h),
     "two-tone": lambda p, _h: p.noise**2,
     "recall": lambda p, h: 1 - p.correlation ** (2 * math.ceil(h / p.lag)),
+    "arma": lambda p, h: p.sigma**2 * sum(p.ar[0] ** (2 * j) for j in range(h)),
+    "threshold-ar": _of_pairs_of_paths,
+    "garch": lambda p, _h: p.omega / (1 - p.alpha - p.beta),
+    "level-shifts": lambda p, _h: p.noise**2,
+    **dict.fromkeys(CHAOS, lambda p, _h: p.noise**2),
 }
 """The variance of what is left, of each point; relative to the squared forecast for prices."""
 
