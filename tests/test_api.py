@@ -36,7 +36,7 @@ nn = pytest.importorskip("torch").nn
 ROOT = Path(__file__).parents[1]
 NAMES = [
     *("BenchError", "DatasetKind", "ModelKind", "Results", "Suite"),
-    *("compare", "load", "read", "report", "run"),
+    *("compare", "judge", "load", "read", "report", "run"),
 ]
 POINTS, LENGTH, TEST, VALIDATION = 200, 4, 40, 20
 
@@ -156,15 +156,15 @@ def test_the_names_are_these_and_every_one_is_there_in_both_the_module_and_its_t
         for name in node.names:
             home = __import__(node.module, fromlist=[name.name])
             assert getattr(bench, name.name) is getattr(home, name.name)
-    with pytest.raises(AttributeError, match="no attribute 'judge'"):
-        _ = bench.judge
+    with pytest.raises(AttributeError, match="no attribute 'jugde'"):
+        _ = bench.jugde
     assert (ROOT / "bench" / "py.typed").is_file()
 
 
 def test_every_name_has_a_docstring_and_few_parameters():
     for name in NAMES:
         assert getattr(bench, name).__doc__
-    for name in ("load", "run", "read", "report", "compare"):
+    for name in ("load", "run", "read", "report", "compare", "judge"):
         assert len(inspect.signature(getattr(bench, name)).parameters) <= 6
 
 

@@ -15,6 +15,8 @@ from bench.paths import path_of
 from bench.spec import Suite
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from bench.api.results import Results
     from bench.comparing import Comparison
 
@@ -147,6 +149,34 @@ def read(results: str | Path) -> Results:
     from bench.api.results import Results
 
     return Results(_path("results", results))
+
+
+def judge(predictions: pd.DataFrame | str | Path, truth: pd.DataFrame | str | Path | None = None) -> Results:
+    """What the report says of forecasts that anybody made: skill, tests against persistence and between models, delay.
+
+    Parameters
+    ----------
+    predictions
+        A DataFrame, or a file of CSV, Parquet or Feather, with a row for each forecast of a point: `time` or `index`,
+        `step` (how far ahead, from 1), `truth` and `prediction`; optional are `model`, `seed` and `persistence`.
+    truth
+        The whole series, with `time` or `index` and one column of values; for what `predictions` lacks.
+
+    Returns
+    -------
+    Results
+        Its ``verdicts()`` and ``leaderboard()`` are as of a run; nothing is stored.
+
+    Raises
+    ------
+    BenchError
+        Something is wrong with the table; the message says where.
+    """
+    from bench.api.judged import source_of
+    from bench.api.results import Results
+
+    source, _ = source_of(predictions, truth)
+    return Results(Path(source.folder), source)
 
 
 def report(results: Results | str | Path, reports: str | Path = "reports") -> Path:

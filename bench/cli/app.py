@@ -279,6 +279,24 @@ def canary(
 
 
 @app.command()
+def judge(
+    predictions: Annotated[Path, typer.Argument(parser=path_of, metavar="FILE", help="Forecasts: CSV or Parquet.")],
+    *,
+    truth: Annotated[
+        Path | None, typer.Option(parser=path_of, metavar="FILE", help="The whole series: time or index, and values.")
+    ] = None,
+) -> None:
+    """Test forecasts that anybody made: skill, differences from persistence and between models, delay.
+
+    The file has a row for each forecast, with the columns time or index, step (from 1), truth and prediction, and
+    where there are several: model, seed, persistence.
+    """
+    from bench.cli.judge import judged
+
+    judged(predictions, truth)
+
+
+@app.command()
 def conform(
     address: Annotated[str, typer.Argument(metavar="FILE:CLASS", help="A torch module, such as ./mynet.py:MyNet.")],
     *,
