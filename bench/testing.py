@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from bench.conformance.checks import CHECKS, Subject
+from bench.conformance.requirements import CHECKS, ExaminedModule
 from bench.models.own_module import module_kind
 
 
@@ -46,7 +46,7 @@ class ModuleConformance:
         given = type(self).module
         kind = module_kind(given.__name__, given, identity="")
         sizes = self.sequence_length, self.horizon, self.channels
-        CHECKS[name](Subject(given.__name__, kind, self.parameters, *sizes))
+        CHECKS[name](ExaminedModule(given.__name__, kind, self.parameters, *sizes))
 
     def test_shapes(self) -> None:
         """Outputs have the shape that is requested."""

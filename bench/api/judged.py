@@ -27,10 +27,12 @@ from bench.protocol.windows import Scaler
 from bench.registry import unknown
 from bench.reporting.evidence import trace
 from bench.reporting.source import Source
+from bench.reporting.summary import summarise
+from bench.reporting.values import CellSummary, Section
 from bench.stats.delay import Delay
 from bench.store.grid import by_cell
 from bench.store.schema import SCHEMAS, Rows, table
-from bench.text import plural
+from bench.text import columns, number, plural
 
 NEEDED = ("step", "truth", "prediction")
 KNOWN = ("time", "index", *NEEDED, "model", "seed", "persistence")
@@ -301,12 +303,6 @@ def _with_persistence(frame: pd.DataFrame, series: pd.Series[Any], name: str) ->
     return whole, (f"{note}: --truth gives the whole series",)
 
 
-def delays(source: Source) -> dict[CellKey, Delay | None]:
-    """Of each model how far its forecasts of the next point come after the truth, as the report measures it."""
-    cells = by_cell(source.rows["predictions"]).values()
-    return {CellKey.of(own.slice(0, 1).to_pylist()[0]): trace(own).delay for own in cells}
-
-
 def _rows(name: str, model: str, own: pd.DataFrame, horizon: int) -> Rows:
     """The rows of one cell: those of `runs`, one for each seed, and those of `predictions`."""
     kind = PERSISTENCE if model == PERSISTENCE else "given"
@@ -320,10 +316,10 @@ def _rows(name: str, model: str, own: pd.DataFrame, horizon: int) -> Rows:
     copies = all(np.array_equal(first, mine["prediction"].to_numpy()) for mine in seeds.values())
     common = {**key, "spec": json.dumps(spec), "deterministic": copies}
     runs = [{**common, "seed": seed, **_errors(mine)} for seed, mine in seeds.items()]
-    columns = {each: own[each].to_numpy() for each in ("seed", "index", "step", "truth", "prediction", PERSISTENCE)}
+    stored = {each: own[each].to_numpy() for each in ("seed", "index", "step", "truth", "prediction", PERSISTENCE)}
     time = pa.array([None if each is None else str(each) for each in own["time"]], pa.string())
     repeated = {each: [value] * len(own) for each, value in key.items()}
-    filled = {**repeated, **columns, "channel": np.zeros(len(own), np.int32), "time": time}
+    filled = {**repeated, **stored, "channel": np.zeros(len(own), np.int32), "time": time}
     schema = SCHEMAS["predictions"]
     predictions = pa.table({each: filled[each] for each in schema.names}, schema=schema)
     return {"runs": table("runs", runs), "predictions": predictions}
@@ -335,11 +331,47 @@ def _errors(own: pd.DataFrame) -> dict[str, Any]:
     values = pooled(truth, prediction, last, best=None, scaler=Scaler.fit("none", truth))
     direction = directional_accuracy(truth, prediction, last)
     known = {each: value for each, value in values.items() if "scale" not in each}
-    found = as_columns({**known, "directional_accuracy": direction})
-    return {"status": "ok", "reason": "", "task": "forecast", "test_points": len(own), **found}
+    errors = as_columns({**known, "directional_accuracy": direction})
+    return {"status": "ok", "reason": "", "task": "forecast", "test_points": len(own), **errors}
 
 
 def _column(frame: pd.DataFrame, name: str) -> FloatArray:
     """``[points, 1]``."""
     values: NDArray[np.float64] = frame[name].to_numpy(np.float64)
     return values[:, None]
+
+
+def delays(source: Source) -> dict[CellKey, Delay | None]:
+    """Of each model how far its forecasts of the next point come after the truth, as the report measures it."""
+    cells = by_cell(source.rows["predictions"]).values()
+    return {CellKey.of(own.slice(0, 1).to_pylist()[0]): trace(own).delay for own in cells}
+
+
+def text_of(source: Source) -> str:
+    """A table of the models for each horizon, and the tests in sentences."""
+    late = delays(source)
+    return "\n".join(line for section in summarise(source).sections for line in _lines(section, late)).rstrip()
+
+
+_HEAD = ("model", "RMSE", "MAE", "skill", "95 % over the window", "against persistence", "against the best", "delay")
+
+
+def _lines(section: Section, late: dict[CellKey, Delay | None]) -> Iterator[str]:
+    cells = sorted(section.cells, key=lambda cell: cell.rmse.value if cell.rmse else float("inf"))
+    yield f"{section.dataset}, {plural(section.horizon, 'step')} ahead"
+    yield ""
+    yield columns([_HEAD, *(_row(cell, late) for cell in cells)])
+    yield ""
+    yield section.statement
+    yield from dict.fromkeys(text for cell in cells for text in (cell.why, cell.why_not_best) if text)
+    yield ""
+
+
+def _row(cell: CellSummary, late: dict[CellKey, Delay | None]) -> tuple[str, ...]:
+    low, high = cell.skill_in_window or (None, None)
+    window = "–" if low is None else f"{number(low)} to {number(high)}"
+    delay = late.get(CellKey(cell.dataset, cell.model, cell.sequence_length, cell.horizon))
+    shown = str(delay.steps) if delay and delay.shown else "–"
+    skill = number(cell.skill.value if cell.skill else None)
+    rmse = number(cell.rmse.value if cell.rmse else None)
+    return cell.model, rmse, number(cell.mae), skill, window, cell.words, cell.words_next_to_best or "–", shown

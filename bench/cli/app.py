@@ -291,9 +291,12 @@ def judge(
     The file has a row for each forecast, with the columns time or index, step (from 1), truth and prediction, and
     where there are several: model, seed, persistence.
     """
-    from bench.cli.judge import judged
+    from bench.api.judged import source_of, text_of
 
-    judged(predictions, truth)
+    source, notes = source_of(predictions, truth)
+    for note in notes:
+        say(f"note: {note}", err=True)
+    say(text_of(source))
 
 
 @app.command()
@@ -328,7 +331,7 @@ def new_model(
     folder: Annotated[Path, typer.Option(parser=path_of, metavar="PATH", help="Where its files are written.")] = Path(),
 ) -> None:
     """Write a torch module of your own, its test, and a suite that compares it."""
-    from bench.cli.new import new_model as written
+    from bench.cli.conform import new_model as written
 
     say(written(name, folder))
 

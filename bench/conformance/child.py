@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +15,10 @@ from bench.models.from_source import allowing_plug_ins, anchored, kind_at
 from bench.registry import short_address
 
 NAMES = ("import", "shapes", "batch", "seeds", "numbers", "gradients", "bank", "training", "causality", "time")
-"""The checks, in their order; those after the first are of `bench.conformance.checks`, which imports torch."""
+"""The checks, in their order."""
+
+_REQUIREMENTS = "bench.conformance.requirements"
+"""The checks after the first, by address: importing them imports torch, which the process that prints needs not."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +111,7 @@ def _answer(pipe: Connection, examination: Examination) -> None:
     """What the process does: one answer for each check."""
     import torch
 
-    from bench.conformance.checks import CHECKS, Subject, outcome_of
-
+    requirements = importlib.import_module(_REQUIREMENTS)
     torch.set_num_threads(1)  # as where cells are run
     pipe.send("ready")
     address = anchored(examination.address, Path())
@@ -121,6 +124,6 @@ def _answer(pipe: Connection, examination: Examination) -> None:
         own = ", ".join(kind.parameters.model_fields) or "none"
         pipe.send((True, f"a torch.nn.Module class; its parameters: {own}"))
         sizes = examination.sequence_length, examination.horizon, examination.channels
-        subject = Subject(short_address(address), kind, examination.given, *sizes)
-        for check in CHECKS.values():
-            pipe.send(outcome_of(check, subject))
+        subject = requirements.ExaminedModule(short_address(address), kind, examination.given, *sizes)
+        for check in requirements.CHECKS.values():
+            pipe.send(requirements.outcome_of(check, subject))

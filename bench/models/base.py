@@ -117,7 +117,7 @@ class Choice:
 SearchRange = FloatRange | IntegerRange | Choice
 
 
-class Interval(Parameters):
+class StatedRange(Parameters):
     """How a suite states a range: of whole numbers where both ends are, else of real ones."""
 
     low: int | float = Field(description="The smallest value.")
@@ -126,7 +126,7 @@ class Interval(Parameters):
 
 
 Options = Annotated[tuple[bool | int | float | str | None, ...], Field(min_length=1)]
-StatedSearch = dict[str, Options | Interval]
+StatedSearch = dict[str, Options | StatedRange]
 """What a suite says under ``search``: the name of a parameter → a list of values, or ``{low, high, log}``."""
 
 

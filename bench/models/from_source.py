@@ -104,13 +104,13 @@ def _identity(name: str, source: str) -> str:
             return file_hash(Path(source))
         except OSError as error:
             raise InputError(f"{name}: expected a file at {source}, got: {error.strerror}") from error
-    found = source_hash(source)
-    if found.sha256 is None:
+    known = source_hash(source)
+    if known.sha256 is None:
         raise InputError(
             f"{name}: expected a module that can be imported and read, got none of the name {source}; name a file by "
             "its path, such as ./mynet.py:MyNet, or put the module's folder on PYTHONPATH"
         )
-    return found.sha256
+    return known.sha256
 
 
 def _imported(name: str, source: str, identity: str) -> Any:

@@ -10,8 +10,8 @@ from typing import ClassVar
 
 import pytest
 
-from bench.conformance.checks import CHECKS, CheckFailed, Subject
 from bench.conformance.child import NAMES, Examination, examine
+from bench.conformance.requirements import CHECKS, CheckFailed, ExaminedModule
 from bench.errors import InputError
 from bench.models.own_module import module_kind
 from bench.registry import is_address
@@ -31,8 +31,8 @@ def one_thread():
     torch.set_num_threads(1)
 
 
-def subject(name: str, **given: object) -> Subject:
-    return Subject(name, module_kind(name, getattr(broken, name), ""), given, sequence_length=6)
+def subject(name: str, **given: object) -> ExaminedModule:
+    return ExaminedModule(name, module_kind(name, getattr(broken, name), ""), given, sequence_length=6)
 
 
 class TestASoundModule(ModuleConformance):
@@ -71,17 +71,17 @@ def test_a_fault_fails_its_check_and_a_sound_module_passes_it(name, check, said)
 
 
 def test_a_bank_that_computes_something_else_fails():
-    from bench.conformance import checks
+    from bench.conformance import requirements
 
-    class Wrong(checks.Fused):
+    class Wrong(requirements.Fused):
         def step(self, x, y):
             return super().step(x, y) + 0.1
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checks, "Fused", Wrong)
+        patch.setattr(requirements, "Fused", Wrong)
         with pytest.raises(CheckFailed, match="as one, by vmap the losses are"):
             CHECKS["bank"](subject("Copies"))
-    assert CHECKS["bank"](Subject("BatchNorm", module_kind("BatchNorm", broken.BatchNorm, ""), {})) == (
+    assert CHECKS["bank"](ExaminedModule("BatchNorm", module_kind("BatchNorm", broken.BatchNorm, ""), {})) == (
         "members are trained one by one: training changes its buffer norm.running_mean"
     )
 

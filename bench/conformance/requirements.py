@@ -1,6 +1,7 @@
 """What is required of a module ``[B, T, C] -> [B, H, D]`` that is to be compared with others, check by check.
 
-Each check takes a `Subject` and returns what it measured in one line, or raises `CheckFailed` with what is wrong.
+Each check takes an `ExaminedModule` and returns what it measured in one line, or raises `CheckFailed` with what is
+wrong.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class CheckFailed(Exception):
 
 
 @dataclass(frozen=True)
-class Subject:
+class ExaminedModule:
     """The module that is examined.
 
     Parameters
@@ -99,7 +100,7 @@ class Subject:
         return replace(self.kind, refusals=())
 
 
-def check_shapes(subject: Subject) -> str:
+def check_shapes(subject: ExaminedModule) -> str:
     """Outputs have the shape that is requested."""
     tried = []
     for shape in subject.shapes:
@@ -114,7 +115,7 @@ def check_shapes(subject: Subject) -> str:
     return f"[B, H, D] for {'; '.join(tried)}"
 
 
-def check_batch(subject: Subject) -> str:
+def check_batch(subject: ExaminedModule) -> str:
     """A forecast does not depend on the other windows of its batch, among which are its own targets."""
     shape = subject.shapes[0]
     if wrong := Examined.of(subject.made(shape), shape, _inputs(shape)).batch():
@@ -122,7 +123,7 @@ def check_batch(subject: Subject) -> str:
     return "a window gives the same alone as in a batch"
 
 
-def check_seeds(subject: Subject) -> str:
+def check_seeds(subject: ExaminedModule) -> str:
     """The same seed gives the same weights and outputs, and another one gives others."""
     shape = subject.shapes[0]
     one, same, other = subject.made(shape), subject.made(shape), subject.made(shape, number=1)
@@ -137,7 +138,7 @@ def check_seeds(subject: Subject) -> str:
     return "same seed, same weights; another seed, others"
 
 
-def check_numbers(subject: Subject) -> str:
+def check_numbers(subject: ExaminedModule) -> str:
     """Inputs that are constant, small or large as scaled data may be give finite outputs."""
     shape = subject.shapes[0]
     module, x = subject.made(shape), _inputs(shape)
@@ -154,7 +155,7 @@ def check_numbers(subject: Subject) -> str:
     return f"finite outputs of {', '.join(kinds)}"
 
 
-def check_gradients(subject: Subject) -> str:
+def check_gradients(subject: ExaminedModule) -> str:
     """Every weight that is to be trained gets a finite gradient, and not all of them 0."""
     shape = subject.shapes[0]
     module, x = subject.made(shape), _inputs(shape)
@@ -181,7 +182,7 @@ def check_gradients(subject: Subject) -> str:
 BANK, STEPS = 3, 5
 
 
-def check_bank(subject: Subject) -> str:
+def check_bank(subject: ExaminedModule) -> str:
     """A bank trains as its members would one by one."""
     shape = subject.shapes[0]
     members = [subject.member(number, learning_rate=1e-2) for number in range(BANK)]
@@ -200,7 +201,7 @@ def check_bank(subject: Subject) -> str:
     return f"{together.how}: {BANK} members have the losses of {BANK} modules alone over {STEPS} steps"
 
 
-def check_training(subject: Subject) -> str:
+def check_training(subject: ExaminedModule) -> str:
     """It learns a sine: the loss stays finite, and falls."""
     shape = subject.shapes[0]
     stepper = Looped([subject.made(shape)], [subject.member(learning_rate=1e-2)], torch.device("cpu"))
@@ -216,7 +217,7 @@ def check_training(subject: Subject) -> str:
     return f"60 steps on a sine: the loss goes from {losses[0]:.3g} to {losses[-1]:.3g}"
 
 
-def check_leaks(subject: Subject) -> str:
+def check_leaks(subject: ExaminedModule) -> str:
     """Changing the future moves no forecast and no training: the check `causality` of ``bench canary``."""
     with added({"bench.models": {subject.name: subject.unchecked}}):
         cell, budget = _cell(subject), CheckBudget(epochs=2, windows_per_epoch=64)
@@ -226,7 +227,7 @@ def check_leaks(subject: Subject) -> str:
     return outcome.words
 
 
-def _cell(subject: Subject) -> Cell:
+def _cell(subject: ExaminedModule) -> Cell:
     data = dataset_kinds()["noisy-sine"]
     points = 10 * (subject.sequence_length + subject.horizon) + 100
     return Cell(
@@ -243,10 +244,10 @@ def _cell(subject: Subject) -> Cell:
     )
 
 
-def check_time(subject: Subject) -> str:
+def check_time(subject: ExaminedModule) -> str:
     """What a step of training and a prediction take, next to an LSTM; nothing is required of them."""
     lstm = model_kinds()["lstm"]
-    reference = Subject("lstm", lstm, {}, subject.sequence_length, subject.horizon, subject.channels)
+    reference = ExaminedModule("lstm", lstm, {}, subject.sequence_length, subject.horizon, subject.channels)
     own, theirs = _times(subject), _times(reference)
     step, prediction = (
         f"{1e3 * a:.2g} ms ({a / b:.2g} times an LSTM of torch)" for a, b in zip(own, theirs, strict=True)
@@ -254,7 +255,7 @@ def check_time(subject: Subject) -> str:
     return f"a step of training on 16 windows takes {step}; their prediction {prediction}"
 
 
-def _times(subject: Subject) -> tuple[float, float]:
+def _times(subject: ExaminedModule) -> tuple[float, float]:
     """Median seconds of a step and of a prediction."""
     from bench.models.torch_layers import with_torch_layers
 
@@ -290,7 +291,7 @@ def _grad(weight: Tensor) -> Tensor:
     return torch.zeros(()) if weight.grad is None else weight.grad
 
 
-CHECKS: Mapping[str, Callable[[Subject], str]] = {
+CHECKS: Mapping[str, Callable[[ExaminedModule], str]] = {
     "shapes": check_shapes,
     "batch": check_batch,
     "seeds": check_seeds,
@@ -304,7 +305,7 @@ CHECKS: Mapping[str, Callable[[Subject], str]] = {
 """In the order in which they are run."""
 
 
-def outcome_of(check: Callable[[Subject], str], subject: Subject) -> tuple[bool, str]:
+def outcome_of(check: Callable[[ExaminedModule], str], subject: ExaminedModule) -> tuple[bool, str]:
     """Whether the module passes, and what there is to say."""
     try:
         return True, check(subject)
