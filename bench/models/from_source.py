@@ -31,6 +31,10 @@ _LOADED: dict[tuple[str, str], ModelKind] = {}
 """Address and hash → the kind: a class is loaded once for each state of its source."""
 
 
+_IMPORTED: dict[str, str] = {}
+"""Module → the hash that its source had when it was imported: unlike a file, a package is not loaded again."""
+
+
 def plug_ins_allowed() -> bool:
     """Whether code that a suite names may be run here."""
     return _ALLOWED.get()
@@ -114,13 +118,15 @@ def _identity(name: str, source: str) -> str:
 
 
 def _imported(name: str, source: str, identity: str) -> Any:
-    """The module of the class, anew where its source has changed.
+    """The module of the class, anew where the source of its file has changed.
 
     Raises
     ------
     InputError
-        It cannot be imported.
+        It cannot be imported, or belongs to a package that was edited since.
     """
+    if _IMPORTED.setdefault(source, identity) != identity and not source.endswith(".py"):
+        raise InputError(f"{name}: {source} was edited after it was imported; start Python again")
     try:
         return _of_file(Path(source), identity) if source.endswith(".py") else importlib.import_module(source)
     except Exception as error:  # whatever the code of others raises

@@ -314,6 +314,10 @@ def test_a_module_that_is_installed_is_named_without_a_file(folder, monkeypatch)
     with allowing_plug_ins():
         (cell,) = cells(folder, suite("{kind: 'mynets_apart:MyNet', width: 4}"))
         assert {run["status"] for run in run_cell(cell)["runs"].to_pylist()} == {"ok"}
+        with (folder / "mynets_apart.py").open("a") as file:
+            file.write("# edited\n")
+        with pytest.raises(InputError, match="mynets_apart was edited after it was imported; start Python again"):
+            cells(folder, suite("{kind: 'mynets_apart:MyNet', width: 4}"))
 
 
 def test_its_parameters_and_its_training_are_searched(folder):
