@@ -154,7 +154,9 @@ ENTRY = {
     "datasets: [noise]\nmodels: [{kind: net, dropout: «1}]": "dropout: expected a number ≥ 0 and < 1, got 1",
     "datasets: [noise]\nmodels: [{kind: net, cell: «rnn}]": "cell: expected 'lstm' or 'gru', got 'rnn'",
     "datasets: [noise]\nmodels: [{kind: net, bidirectional: «yes}]": "bidirectional: expected true or false, got 'yes'",
-    "datasets: [noise]\nmodels: [{kind: last, «layers: 2}]": "last: unknown parameter 'layers' (known: id, kind, search)",
+    "datasets: [noise]\nmodels: [{kind: last, «layers: 2}]": (
+        "last: unknown parameter 'layers' (known: id, kind, search)"
+    ),
     "datasets: [noise]\nmodels: [{kind: blocks, sizes: [8, «x]}]": "sizes: expected a whole number, got 'x'",
     "datasets: [noise]\nmodels: [{kind: blocks, sizes: «[]}]": "sizes: expected a list of at least 1, "
     "each a whole number or null, got an empty list",
