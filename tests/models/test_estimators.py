@@ -212,6 +212,30 @@ def test_a_package_that_is_not_installed_is_one_line_with_its_distribution(packa
         bench.load(suite(estimator=f"{package}.Regressor"))
 
 
+@pytest.mark.parametrize(
+    ("package", "name", "size"),
+    [
+        ("lightgbm", "LGBMRegressor", "n_estimators"),
+        ("xgboost", "XGBRegressor", "n_estimators"),
+        ("catboost", "CatBoostRegressor", "iterations"),
+    ],
+)
+def test_boosters_of_other_packages_come_through_the_same_door(package, name, size, capfd):
+    module = pytest.importorskip(package)
+    address = f"{package}.{name}"
+    with pytest.raises(bench.BenchError, match=f"{name}: unknown parameter 'learning_rates'; did you mean"):
+        bench.load(suite(estimator=address, learning_rates=0.1))
+    (cell,) = expand(bench.load(suite(estimator=address, learning_rate=0.2, **{size: 5})))
+    capfd.readouterr()
+    runs = run_cell(cell)["runs"].to_pylist()
+    assert capfd.readouterr().out == ""
+    assert {run["status"] for run in runs} == {"ok"}, runs[0]["reason"]
+    made = EstimatorParameters(estimator=address, **{size: 5}).made()  # type: ignore[arg-type]
+    assert isinstance(made, getattr(module, name))
+    threads = made.get_params().get("n_jobs", made.get_params().get("thread_count"))
+    assert threads == 1
+
+
 def test_no_parameter_that_touches_files_threads_or_seeds_is_open():
     known = parameters_of("sklearn.ensemble.RandomForestRegressor")
     assert {"n_estimators", "max_depth"} <= known.keys()
