@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from bench.canary.base import CheckVerdict
@@ -74,8 +75,8 @@ class ExaminedModule:
         """
         try:
             return self.kind.parameters.model_validate(dict(self.given))
-        except ValueError as error:
-            text = validation_text(error) if hasattr(error, "errors") else str(error)
+        except ValidationError as error:
+            text = validation_text(error)
             raise CheckFailed(f"parameters: {text}; it takes {', '.join(self.kind.parameters.model_fields)}") from error
 
     @property

@@ -73,12 +73,13 @@ def regressor(address: str) -> type[Any]:
         distribution = PACKAGES[package]
         raise InputError(f"{address}: {distribution} is not installed; pip install {distribution}") from error
     try:
-        given = getattr(importlib.import_module(module), name, None)
+        given: Any = getattr(importlib.import_module(module), name, None)
     except ImportError as error:
         raise InputError(f"{address}: {described(error)}") from error
     if not _is_regressor(given):
         raise InputError(f"{address}: {_instead(module)}")
-    return given  # type: ignore[no-any-return]
+    kind: type[Any] = given
+    return kind
 
 
 def _is_regressor(given: Any) -> bool:

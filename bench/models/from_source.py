@@ -94,7 +94,7 @@ def kind_at(address: str) -> ModelKind:
     source, _, attribute = address.rpartition(":")
     identity = _identity(name, source)
     if (address, identity) not in _LOADED:
-        given = getattr(_imported(name, source, identity), attribute, None)
+        given: Any = getattr(_imported(name, source, identity), attribute, None)
         if not is_module_class(given):
             came = "nothing of that name" if given is None else f"an object of {type(given).__name__}"
             raise InputError(f"{name}: expected a torch.nn.Module class, got {came}{_classes(source, identity)}")
@@ -165,8 +165,7 @@ def _is_installed(place: str) -> bool:
 
 def _classes(source: str, identity: str) -> str:
     """Which classes there are instead."""
-    module = sys.modules.get(f"{Path(source).stem}_{identity[:16]}", sys.modules.get(source))
-    names = sorted(
-        name for name, each in vars(module).items() if is_module_class(each) and each.__module__ == module.__name__
-    )
+    module: Any = sys.modules.get(f"{Path(source).stem}_{identity[:16]}", sys.modules.get(source))
+    own = (each for each in vars(module).values() if is_module_class(each) and each.__module__ == module.__name__)
+    names = sorted(each.__name__ for each in own)
     return f" (there is: {', '.join(names)})" if names else ""

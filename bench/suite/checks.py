@@ -256,7 +256,8 @@ _SEARCHED_TRAINING = ("learning_rate", "weight_decay", "clip_norm", "batch_size"
 
 def wrong_search(parameters: BaseModel, kind: object, search: Mapping[str, Any]) -> str | None:
     """What is wrong with the search space that a suite states for one model; `None` where nothing is."""
-    given, opened = parameters.model_dump(mode="json"), getattr(parameters, "left_open", dict)()
+    given = parameters.model_dump(mode="json")
+    opened: Mapping[str, Any] = getattr(parameters, "left_open", dict)()
     training = _SEARCHED_TRAINING if getattr(kind, "gradient", False) else ()
     for name, ranges in search_ranges(search).items():
         if name not in {**given, **opened} and name not in training:

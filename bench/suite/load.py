@@ -91,9 +91,9 @@ class Resolver:
                 self.problems.add(value.place, f"{text}, got {shown(value.content)}")
             return []
         head = self._head(value.place, {key: item for key, item in value.content.items() if key in self._keys})
-        if head is None or (kind := self._kind(head.kind, value.content["kind"].place)) is None:
+        if head is None or (resolved := self._kind(head.kind, value.content["kind"].place)) is None:
             return []
-        head = head.model_copy(update={"kind": kind})
+        head = head.model_copy(update={"kind": resolved})
         place = value.content.get("id", value).place
         entries = (self._entry(place, head, suffix, parameters) for suffix, parameters in self._parameters(value, head))
         return [(place, entry) for entry in entries if entry]
