@@ -143,8 +143,8 @@ class Resolver:
             self.problems.add(place, f"{name}: length: {text}")
             return None
         search = head.model_dump(include={"search"}, mode="json").get("search", {})
-        if text := wrong_search(complete, self.kinds[head.kind], search):
-            self.problems.add(place, f"{name}: search: {text}")
+        if wrong := wrong_search(complete, self.kinds[head.kind], search):
+            self.problems.add(place, f"{name}: search: {wrong}")
             return None
         return Entry.of(name, head.kind, complete, parameters.content, search=search)
 
