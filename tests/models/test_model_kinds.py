@@ -18,7 +18,7 @@ from bench.models.parameters import NoParameters
 from bench.spec import Training
 
 NAMES = ["persistence", "drift", "mean", "seasonal-naive", "linear-ar", "logistic-regression"]
-NAMES += ["rnn", "lstm", "gru", "encoder-decoder"]
+NAMES += ["sklearn", "rnn", "lstm", "gru", "encoder-decoder"]
 TASKS = {
     "forecast": {
         "persistence",
@@ -26,6 +26,7 @@ TASKS = {
         "mean",
         "seasonal-naive",
         "linear-ar",
+        "sklearn",
         "rnn",
         "lstm",
         "gru",
