@@ -317,7 +317,8 @@ def conform(
 
     Exit status: 0 every check passed; 1 one failed, or took too long; 2 the input is wrong.
     """
-    from bench.cli.conform import Examination, conformed
+    from bench.cli.conform import conformed
+    from bench.conformance.child import Examination
 
     tried = tuple(channels or (1, 2))
     examination = Examination(address, {}, sequence_length, horizon, tried, limit)
