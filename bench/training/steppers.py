@@ -342,8 +342,11 @@ def _changed_buffer(module: nn.Module, shape: Shape) -> str | None:
     trained = deepcopy(module).train()
     x = torch.randn(2, shape.sequence_length, shape.channels, generator=torch.Generator().manual_seed(0))
     before = {name: buffer.clone() for name, buffer in trained.named_buffers()}
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        trained(*arguments(trained, x, torch.zeros(2, *shape.targets), forced=True))
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            trained(*arguments(trained, x, torch.zeros(2, *shape.targets), forced=True))
+    except RuntimeError as error:  # raised again, with its place, where it is trained
+        return f"a step of it fails ({str(error).strip().splitlines()[0]})"
     after = dict(trained.named_buffers())
     changed = [name for name, buffer in after.items() if name not in before or not before[name].equal(buffer)]
     return f"training changes its buffer {changed[0]}" if changed else None
