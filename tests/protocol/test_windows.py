@@ -52,7 +52,9 @@ class TestParts:
 
     def test_a_horizon_that_is_longer_than_the_test_part_is_refused(self):
         assert check_length(200, Split(validation=30, test=30), 10, 30).n == 200
-        with pytest.raises(DataError, match=r"leave 20 for validation, .* steps 21 to 30 would never choose anything; "):
+        with pytest.raises(
+            DataError, match=r"leave 20 for validation, .* steps 21 to 30 would never choose anything; "
+        ):
             check_length(200, Split(validation=20, test=30), 10, 30)
         with pytest.raises(DataError) as caught:
             check_length(200, Split(validation=30, test=10), 10, 30, source="mine.csv")
