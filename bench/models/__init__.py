@@ -1,6 +1,8 @@
 """The registered kinds of models. Importing this imports no torch."""
 
 from bench.models.base import Choice, FloatRange, ModelKind, SearchRange
+from bench.models.estimators import EstimatorParameters, draws, refuse_other_recursion
+from bench.models.from_source import Kinds
 from bench.models.parameters import (
     DLinearParameters,
     EncoderDecoderParameters,
@@ -93,6 +95,14 @@ MODELS: dict[str, ModelKind] = {
         tasks=frozenset({"classify"}),
         search={"learning_rate": FloatRange(1e-4, 1e-1, log=True)},
         refusals=(refuse_variable,),
+    ),
+    "sklearn": ModelKind(
+        summary="a regressor of scikit-learn, LightGBM, XGBoost or CatBoost on lags",
+        parameters=EstimatorParameters,
+        builder="bench.models.estimators:build",
+        gradient=False,
+        refusals=(refuse_variable, refuse_other_recursion),
+        stochastic=draws,
     ),
     "rnn": ModelKind(
         summary="simple recurrent network, linear on its states",
@@ -254,9 +264,11 @@ MODELS: dict[str, ModelKind] = {
 def model_kinds() -> dict[str, ModelKind]:
     """`MODELS`, and the kinds that other distributions register as entry points of ``bench.models``.
 
+    Classes that a suite names by their source are looked up in it too, where that is allowed.
+
     Raises
     ------
     InputError
         An entry point takes a name that is taken, cannot be imported, or is no `ModelKind`.
     """
-    return extended(MODELS, "bench.models", ModelKind)
+    return Kinds(extended(MODELS, "bench.models", ModelKind))

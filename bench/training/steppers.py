@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from bench.kernels.dispatch import LOSSES, compiled
 from bench.kernels.modules import Layers
@@ -250,9 +251,9 @@ class Fused:
         self.device = device
         stackable = getattr(self.module, "stackable", False)
         self.how = "as one" if stackable else "as one, by vmap"
-        self._call = _as_one if stackable else _by_vmap
         self._own_pass: bool | None = None  # known from the first step on
         self._own: list[OwnPass] | None = None
+        self._buffers = {} if stackable else own_buffers(modules, device)  # [K, …]
         self._generators = streams([member.integer("dropout") for member in members], device)
         self.best = Stacked.of(modules).to(device)
         self.adam = self._new_adam()
@@ -284,7 +285,7 @@ class Fused:
         return losses  # type: ignore[no-any-return]
 
     def _by_autograd(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        output = self._call(self.module, *arguments(self.module, x, y, forced=True))
+        output = self._call(*arguments(self.module, x, y, forced=True))
         losses = member_losses(self._loss, output, y)
         leaves = self.adam.weights.leaves
         gradients = torch.autograd.grad(losses.sum(), leaves, allow_unused=True, materialize_grads=True)
@@ -294,7 +295,8 @@ class Fused:
         """Whether each member has a pass of its own, as the first step decides; layers of `bench.kernels` have none."""
         if self._own_pass is None:
             kernels = any(isinstance(part, Layers) for part in self.module.modules())
-            self._own_pass = self.device.type == "cpu" and not kernels and self._kept_bytes(x, y) > OWN_PASS_BYTES
+            able = self.device.type == "cpu" and not kernels and not self._buffers
+            self._own_pass = able and self._kept_bytes(x, y) > OWN_PASS_BYTES
             self.how += ", one pass each" * self._own_pass
         return self._own_pass
 
@@ -333,7 +335,16 @@ class Fused:
                 outputs.append(self.module(*arguments(self.module, x, y, forced=forced)))
             self._put(self.adam.weights.leaves)
             return torch.stack(outputs)
-        return self._call(self.module, *arguments(self.module, x[None], y[None], forced=forced))
+        return self._call(*arguments(self.module, x[None], y[None], forced=forced))
+
+    def _call(self, *inputs: Tensor) -> Tensor:
+        """The output ``[L, B, U, D]`` for inputs ``[L, B, …]``, or ``[1, B, …]`` for all members."""
+        if getattr(self.module, "stackable", False):
+            output: Tensor = self.module(*inputs)
+            return output
+        own = {name: buffer[self._index(self.live)] for name, buffer in self._buffers.items()}
+        weights = {**dict(self.module.named_parameters()), **own}
+        return _vmapped(self.module, weights, *(each.expand(len(self.live), *each.shape[1:]) for each in inputs))
 
     def reset_state(self) -> None:
         """Begin from zero where modules carry state from batch to batch."""
@@ -406,7 +417,15 @@ def why_not(module: nn.Module, shape: Shape) -> str | None:
     """Why members of this module cannot be stepped as one; `None` where they can."""
     if getattr(module, "stackable", False):
         return None
-    return next(_obstacles(module), None) or _what_vmap_says(module, shape)
+    return next(_obstacles(module), None) or _changed_buffer(module, shape) or _what_vmap_says(module, shape)
+
+
+def own_buffers(modules: Sequence[nn.Module], device: torch.device) -> dict[str, Tensor]:
+    """The buffers in which `modules` differ, such as random projections, stacked ``[K, …]``."""
+    each = [dict(module.named_buffers()) for module in modules]
+    columns = {name: [buffers[name] for buffers in each] for name in each[0]}
+    differ = {name: own for name, own in columns.items() if not all(own[0].equal(other) for other in own[1:])}
+    return {name: torch.stack(own).to(device) for name, own in differ.items()}
 
 
 def _obstacles(module: nn.Module) -> Iterator[str]:
@@ -417,38 +436,49 @@ def _obstacles(module: nn.Module) -> Iterator[str]:
             yield f"{name or type(part).__name__} is a torch.nn.{type(part).__name__}; bench.kernels has one that can"
         if isinstance(part, nn.modules.dropout._DropoutNd) and part.p > 0:
             yield f"{name} is a dropout, whose random stream would depend on the other members"
-    if next(module.buffers(), None) is not None:
-        yield "it has buffers, which training may change"
     if not all(weight.requires_grad for weight in module.parameters()):
         yield "it has weights that are not to be trained"
     if len(list(module.named_parameters(remove_duplicate=False))) > len(list(module.parameters())):
         yield "it uses a weight in two places"
 
 
+def _changed_buffer(module: nn.Module, shape: Shape) -> str | None:
+    """Which buffer a step of training changes, as those of batch normalisation; `None` where none does.
+
+    One that is made in the first step, such as a mask of the length that came, counts as changed.
+    """
+    if next(module.buffers(), None) is None:
+        return None
+    trained = deepcopy(module).train()
+    x = torch.randn(2, shape.sequence_length, shape.channels, generator=torch.Generator().manual_seed(0))
+    before = {name: buffer.clone() for name, buffer in trained.named_buffers()}
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            trained(*arguments(trained, x, torch.zeros(2, *shape.targets), forced=True))
+    except RuntimeError as error:  # raised again, with its place, where it is trained
+        return f"a step of it fails ({str(error).strip().splitlines()[0]})"
+    after = dict(trained.named_buffers())
+    changed = [name for name, buffer in after.items() if name not in before or not before[name].equal(buffer)]
+    return f"training changes its buffer {changed[0]}" if changed else None
+
+
 def _what_vmap_says(module: nn.Module, shape: Shape) -> str | None:
-    """Why `torch.vmap` refuses the module, tried on two members and two windows; `None` where it does not."""
+    """Why `torch.vmap` refuses the module, tried on two members and two windows; `None` where it does not.
+
+    It is tried as it trains and as it predicts: some layers of torch compute differently then.
+    """
     weights = {name: torch.stack([weight.detach()] * 2) for name, weight in module.named_parameters()}
     x = torch.zeros(2, 2, shape.sequence_length, shape.channels)
     y = torch.zeros(2, 2, *shape.targets)
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            _vmapped(module.eval(), weights, *arguments(module, x, y, forced=forces_prediction(module)))
             _vmapped(module.train(), weights, *arguments(module, x, y, forced=True))
     except RuntimeError as error:
         return f"torch.vmap refuses it ({str(error).strip().splitlines()[0]})"
+    finally:
+        module.train()
     return None
-
-
-def _as_one(module: nn.Module, *inputs: Tensor) -> Tensor:
-    """The output ``[L, B, U, D]`` of a module that takes members first, inputs ``[L, B, …]`` or ``[1, B, …]``."""
-    output: Tensor = module(*inputs)
-    return output
-
-
-def _by_vmap(module: nn.Module, *inputs: Tensor) -> Tensor:
-    """The same of a module that knows nothing of members."""
-    weights: dict[str, Tensor] = dict(module.named_parameters())
-    members = len(next(iter(weights.values())))
-    return _vmapped(module, weights, *(tensor.expand(members, *tensor.shape[1:]) for tensor in inputs))
 
 
 def _vmapped(module: nn.Module, weights: dict[str, Tensor], *inputs: Tensor) -> Tensor:
@@ -456,7 +486,21 @@ def _vmapped(module: nn.Module, weights: dict[str, Tensor], *inputs: Tensor) -> 
         output: Tensor = torch.func.functional_call(module, own, inputs)
         return output
 
-    return torch.vmap(one)(weights, *inputs)
+    with _plain_attention():
+        outputs: Tensor = torch.vmap(one)(weights, *inputs)
+    return outputs
+
+
+@contextmanager
+def _plain_attention() -> Iterator[None]:
+    """Attention of torch by matrix products: vmap has no rule for the other forms, and would loop over members."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
 
 
 def _rates(members: Sequence[Member], device: torch.device) -> Rates:

@@ -18,7 +18,7 @@ from bench.models.parameters import NoParameters
 from bench.spec import Training
 
 NAMES = ["persistence", "drift", "mean", "seasonal-naive", "linear-ar", "logistic-regression"]
-NAMES += ["rnn", "lstm", "gru", "encoder-decoder"]
+NAMES += ["sklearn", "rnn", "lstm", "gru", "encoder-decoder"]
 STATE_MODELS = ["mingru", "minlstm", "slstm", "lru", "s4d", "selective-ssm"]
 NAMES += [*STATE_MODELS, "echo-state"]
 NAMES += ["mlp", "dlinear", "nlinear", "tcn", "n-beats", "tsmixer", "transformer", "patchtst"]
