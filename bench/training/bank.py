@@ -26,6 +26,7 @@ from bench.training.steppers import (
     arguments,
     carries_state,
     forces_prediction,
+    kept_bytes,
     loss_of,
     member_losses,
     why_not,
@@ -50,19 +51,14 @@ def members_at_once(module: nn.Module, shape: Shape, batch_size: int, device: to
 
 def _kept_bytes(module: nn.Module, shape: Shape) -> int:
     """Bytes that autograd keeps for `ROWS` windows."""
-    kept = 0
-
-    def count(tensor: Tensor) -> Tensor:
-        nonlocal kept
-        kept += tensor.nbytes
-        return tensor
-
     x = torch.zeros(ROWS, shape.sequence_length, shape.channels)
     y = torch.zeros(ROWS, *shape.targets)
-    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor), torch.random.fork_rng(devices=[]):
+
+    def call() -> None:
         output = module(*arguments(module, x, y, forced=True))
         member_losses("mse", output[None], y[None]).sum()
-    return kept
+
+    return kept_bytes(call)
 
 
 def _free_bytes(device: torch.device) -> int:

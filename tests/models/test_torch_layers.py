@@ -58,6 +58,17 @@ def test_the_two_have_equal_weights_outputs_and_gradients(name: str, parameters:
         torch.testing.assert_close(mine, other, rtol=1e-9, atol=1e-11)
 
 
+@pytest.mark.parametrize("name", [name for name, kind in MODELS.items() if kind.gradient and "forecast" in kind.tasks])
+def test_every_kind_is_the_same_model_with_torchs_layers(name: str) -> None:
+    kind = MODELS[name]
+    ours = kind.build(kind.parameters(), SHAPE).double()
+    theirs = with_torch_layers(deepcopy(ours))
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    assert not any(isinstance(module, Layers | Linear) for module in theirs.modules())
+    for mine, other in zip(outputs(ours), outputs(theirs), strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-9, atol=1e-11)
+
+
 @pytest.mark.parametrize(("name", "parameters"), CASES[::3], ids=str)
 def test_the_state_dict_of_one_loads_into_the_other(name: str, parameters: dict[str, Any]) -> None:
     ours, theirs = pair(name, parameters)
