@@ -34,7 +34,8 @@ from bench.registry import added
 from bench.spec import Entry, Split, Training
 from bench.training.bank import initialised
 from bench.training.members import Member
-from bench.training.steppers import Fused, Looped, why_not
+from bench.training.steppers import Fused, Looped
+from bench.training.vmapped import why_not
 
 
 class CheckFailed(Exception):

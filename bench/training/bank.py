@@ -19,18 +19,8 @@ from bench.spec import Training
 from bench.training.adam import CONSTANT, Schedule
 from bench.training.batches import Batches, Epochs, OnDevice, Tensors, in_order, targets_ahead
 from bench.training.members import Member
-from bench.training.steppers import (
-    Fused,
-    Looped,
-    Stepper,
-    arguments,
-    carries_state,
-    forces_prediction,
-    kept_bytes,
-    loss_of,
-    member_losses,
-    why_not,
-)
+from bench.training.steppers import Fused, Looped, Stepper, carries_state, kept_bytes, loss_of, member_losses
+from bench.training.vmapped import arguments, forces_prediction, why_not
 from bench.work_clock import work_s
 
 SHARE = 0.25  # of the free memory: other processes train next to this one, and estimates are estimates

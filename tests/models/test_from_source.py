@@ -28,7 +28,7 @@ from bench.suite.load import load
 from bench.training.bank import Bank, initialised
 from bench.training.fit import fit
 from bench.training.members import Member
-from bench.training.steppers import why_not
+from bench.training.vmapped import why_not
 
 LENGTH, HORIZON = 8, 2
 SHAPE = Shape(LENGTH, HORIZON, 1)

@@ -14,7 +14,7 @@ from bench.kernels.modules import Layers, Linear
 from bench.models import MODELS
 from bench.models.base import Shape
 from bench.models.torch_layers import with_torch_layers
-from bench.training.steppers import why_not
+from bench.training.vmapped import why_not
 
 torch.set_num_threads(1)
 
