@@ -6,12 +6,10 @@ offers neither of these, and allocates what such a length says.
 """
 
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from pyarrow import ipc
 
 _DICTIONARY, _BATCH = 2, 3  # kinds of messages
 
@@ -28,22 +26,24 @@ def content(path: Path) -> tuple[int, int, int]:
     with pa.memory_map(str(path)) as file:
         for place in _blocks(file):
             file.seek(place)
-            message = ipc.read_message(file)  # which leaves the body where it is
+            message = pa.ipc.read_message(file)  # which leaves the body where it is
             count, buffers = _message(message.metadata, message.body)
             rows, size = rows + count, size + buffers
-        columns = len(ipc.open_file(file).schema)
+        columns = len(pa.ipc.open_file(file).schema)
     return rows, size, columns
 
 
-def _blocks(file: Any) -> Iterator[int]:
+def _blocks(file: Any) -> list[int]:
     """Where dictionaries and record batches begin, as the footer says."""
     end = file.size() - 10  # the length of the footer, and ARROW1
     length = _number("i", file.read_at(4, end), 0)
     footer = file.read_at(length, end - length)
-    for field in (2, 3):
-        start = _vector(footer, _number("I", footer, 0), field)
-        for block in range(_number("I", footer, start) if start else 0):
-            yield _number("q", footer, start + 4 + 24 * block)
+    vectors = [_vector(footer, _number("I", footer, 0), field) for field in (2, 3)]
+    return [
+        _number("q", footer, start + 4 + 24 * block)
+        for start in vectors
+        for block in range(_number("I", footer, start) if start else 0)
+    ]
 
 
 def _message(metadata: Any, body: Any) -> tuple[int, int]:
