@@ -24,6 +24,7 @@ from pyarrow import parquet
 
 from bench.array_types import BoolArray, FloatArray
 from bench.data.base import DatasetKind, Parameters, Sequences, Series
+from bench.data.packaged import PACKAGED, located
 from bench.data.pinned import PINNED, locate
 from bench.data.stand_ins import CannotReplace, other_draws, other_files
 from bench.seeds import generator
@@ -249,16 +250,16 @@ class Replaced:
 
     @property
     def kind_of_pinned(self) -> str | None:
-        """The name of the pinned file that is the dataset; `None` where there is none."""
+        """The name of the pinned or packaged file that is the dataset; `None` where there is none."""
         load = getattr(self.kind.load, "args", ())
-        return load[0] if load and load[0] in PINNED else None
+        return load[0] if load and load[0] in {*PINNED, *PACKAGED} else None
 
     @property
     def _path(self) -> Path | None:
-        if self.kind_of_pinned is not None:
-            return locate(self.kind_of_pinned)
-        name = self._path_parameter
-        return Path(getattr(self.parameters, name)) if name else None
+        if (name := self.kind_of_pinned) is not None:
+            return located(name) if name in PACKAGED else locate(name)
+        given = self._path_parameter
+        return Path(getattr(self.parameters, given)) if given else None
 
     @property
     def _path_parameter(self) -> str:

@@ -19,6 +19,7 @@ from pydantic import Field
 from bench.data.base import DatasetKind, Parameters, Provenance, Series, file_sha256
 from bench.data.files.options import File
 from bench.data.files.reading import load_file
+from bench.data.stand_ins import stand_in
 from bench.errors import DataError, DataUnavailable, pip_install
 
 
@@ -126,8 +127,13 @@ class NoChoice(Parameters):
     """No parameters."""
 
 
-def located(packaged: Packaged) -> Path:
-    """The file, with the bytes that are expected.
+def located(name: str) -> Path:
+    """The file of the dataset `name`, or its stand-in within a check for leaks."""
+    return stand_in(name) or shipped(PACKAGED[name])
+
+
+def shipped(packaged: Packaged) -> Path:
+    """The file where its library lies, with the bytes that are expected.
 
     Raises
     ------
@@ -142,16 +148,16 @@ def located(packaged: Packaged) -> Path:
         )
     path = Path(next(iter(spec.submodule_search_locations))) / packaged.file
     if not path.is_file() or (came := file_sha256(path)) != packaged.sha256:
-        shipped = f"SHA-256 {came}" if path.is_file() else "no such file"
+        there = f"SHA-256 {came}" if path.is_file() else "no such file"
         raise DataUnavailable(
-            f"{path}: expected SHA-256 {packaged.sha256}, got {shipped}: this version of {packaged.library} ships "
+            f"{path}: expected SHA-256 {packaged.sha256}, got {there}: this version of {packaged.library} ships "
             f"other data; {pip_install('data')} names one that does not, or read the file as a dataset of kind file"
         )
     return path
 
 
-def _load(packaged: Packaged, parameters: ChosenColumn, seed: int) -> Series:
-    path = located(packaged)
+def _load(name: str, parameters: ChosenColumn, seed: int) -> Series:
+    path, packaged = located(name), PACKAGED[name]
     column = parameters.column or packaged.column
     series = load_file(File(path=str(path), column=column, **packaged.reader), seed)
     return replace(series, provenance=_provenance(packaged, f", column {column!r}", series.provenance.notes))
@@ -167,11 +173,11 @@ def load_el_nino(_parameters: NoChoice, _seed: int) -> Series:
     Raises
     ------
     DataUnavailable
-        As for `located`.
+        As for `shipped`.
     DataError
         The file is not such a table.
     """
-    path = located(EL_NINO)
+    path = shipped(EL_NINO)
     with path.open(encoding="utf-8", newline="") as file:
         _, *rows = csv.reader(file)
     try:
@@ -189,8 +195,7 @@ def _fingerprint(packaged: Packaged, _parameters: Parameters) -> str:
 
 def packaged_kind(name: str, summary: str) -> DatasetKind:
     """The dataset of the file called `name` here."""
-    packaged = PACKAGED[name]
-    return DatasetKind(summary, ChosenColumn, partial(_load, packaged), partial(_fingerprint, packaged))
+    return DatasetKind(summary, ChosenColumn, partial(_load, name), partial(_fingerprint, PACKAGED[name]))
 
 
 EL_NINO_KIND = DatasetKind(

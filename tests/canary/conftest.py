@@ -65,12 +65,16 @@ def data_parameters(name: str, folder: Path) -> dict[str, Any]:
         return {"every": 120}
     if name in SHORT:
         return SHORT[name]
-    return {} if name in PRICES else {"length": LENGTH}
+    return {} if name in PRICES or DATASETS[name].fingerprint else {"length": LENGTH}
 
 
 SHORT: dict[str, dict[str, Any]] = {
     "adding": {"count": 160, "length": 8},
     "denoise-sine": {"count": 160, "length": 12},
+    "parity": {"count": 160, "length": 8},
+    "modular-sum": {"count": 160, "length": 6},
+    "associative-recall": {"count": 160, "pairs": 3},
+    "copy": {"count": 160, "symbols": 2, "delay": 4},
     "digits": {},
     "mnist": {},
 }

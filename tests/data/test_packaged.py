@@ -18,7 +18,7 @@ import statsmodels.api as sm
 
 from bench.data import DATASETS
 from bench.data.base import Series
-from bench.data.packaged import PACKAGED, ChosenColumn, located
+from bench.data.packaged import PACKAGED, ChosenColumn, shipped
 from bench.errors import DataUnavailable
 
 
@@ -76,7 +76,7 @@ def test_el_nino_goes_by_month() -> None:
 def test_a_library_that_is_missing_is_named_with_what_to_install() -> None:
     missing = replace(PACKAGED["nile"], library="no_such_library")
     with pytest.raises(DataUnavailable, match=r'expected the library no_such_library.*pip install ".*\[data\]"'):
-        located(missing)
+        shipped(missing)
 
 
 def test_other_bytes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,10 +86,10 @@ def test_other_bytes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.syspath_prepend(tmp_path)
     changed = replace(PACKAGED["nile"], library="other_data", file="nile.csv")
     with pytest.raises(DataUnavailable, match="got no such file: this version of other_data ships other data"):
-        located(changed)
+        shipped(changed)
     (package / "nile.csv").write_text("year,volume\n1871,1\n")
     with pytest.raises(DataUnavailable, match=r"expected SHA-256 88e97bea.*got SHA-256 "):
-        located(changed)
+        shipped(changed)
 
 
 def test_nothing_of_the_libraries_is_imported() -> None:
