@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -279,6 +280,26 @@ def test_a_cell_that_waits_for_its_fresh_run_is_not_extended(tmp_path: Path, mak
     assert prepare([more], tmp_path).pending == (more,)
     carry_out(more, tmp_path, target="fake_cells:run_cell")
     assert store.read(tmp_path, "runs")["seed"].to_pylist() == [0, 1, 2]
+    assert len(store.read(tmp_path, "runs")["started_at"].unique()) == 1
+
+
+@pytest.mark.usefixtures("fakes")
+def test_what_failed_runs_again_next_to_rows_that_wait_for_their_fresh_run(tmp_path: Path, make_cell: MakeCell) -> None:
+    cell = make_cell("a", seeds=3)
+    with store.writing(tmp_path) as writer:
+        writer.put(ended(cell, "ok", "failed", "ok"))
+        (what,) = store.stored(tmp_path).values()
+        assert what.started_at is not None
+        renewal = store.Renewal(what.started_at + timedelta(microseconds=1), frozenset([cell.id]))
+        writer.put_renewal(renewal, renewal.cells)  # as a run with --fresh does that is interrupted at once
+    before = store.read(tmp_path, "runs")
+    carry_out(cell, tmp_path, target="fake_cells:run_cell", failed_only=True)
+    runs = store.read(tmp_path, "runs")
+    assert (runs["seed"].to_pylist(), set(runs["status"].to_pylist())) == ([0, 1, 2], {"ok"})
+    assert [runs.slice(seed, 1) == before.slice(seed, 1) for seed in range(3)] == [True, False, True]
+    assert prepare([cell], tmp_path).pending == (cell,)  # it still waits
+    carry_out(cell, tmp_path, target="fake_cells:run_cell")
+    assert not store.read_renewal(tmp_path)
     assert len(store.read(tmp_path, "runs")["started_at"].unique()) == 1
 
 
