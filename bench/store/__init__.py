@@ -32,13 +32,13 @@ from bench.store.reader import (
     read,
     read_cell,
     read_suite,
-    read_unfinished,
     readable,
     stored,
     summary,
     write_suite,
 )
 from bench.store.renewal import Renewal, read_renewal, write_renewal
+from bench.store.unfinished import read_unfinished
 from bench.store.writer import ARCHIVE, Writer, writing
 
 __all__ = [

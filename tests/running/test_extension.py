@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import random
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from bench import store
@@ -119,7 +121,8 @@ def test_the_winner_that_is_stored_is_trained_without_a_study(
 def test_a_study_whose_trials_all_diverged_has_no_winner_to_train(tmp_path: Path, make_cell: MakeCell) -> None:
     cell = trained_cell(make_cell, tuning=Tuning(trials=2, batch=2))
     rows = with_column(failed(cell, Status.DIVERGED, "as then"), "tuning_s", [1.5] * 2)
-    trials = [{**cell.columns, "trial": n, "state": "failed", "parameters": "{}"} for n in range(2)]
+    failure = {"state": "failed", "parameters": "{}", "epochs": 1, "validation_curve": [math.nan], "duration_s": 0.5}
+    trials = [{**cell.columns, "trial": n, **failure} for n in range(2)]
     with store.writing(tmp_path) as writer:
         writer.put({**with_column(rows, "trials", [2] * 2), "trials": table("trials", trials)})
     carry_out(dataclasses.replace(cell, seeds=3), tmp_path)
@@ -127,6 +130,24 @@ def test_a_study_whose_trials_all_diverged_has_no_winner_to_train(tmp_path: Path
     assert runs["status"].to_pylist() == ["diverged"] * 3
     assert runs["reason"][2].as_py().startswith("every trial of the study diverged; ")
     assert runs["tuning_s"].to_pylist() == [1.5] * 3
+
+
+def test_a_stored_study_that_was_changed_is_made_again(
+    tmp_path: Path, make_cell: MakeCell, caplog: pytest.LogCaptureFixture
+) -> None:
+    cell = trained_cell(make_cell, tuning=Tuning(trials=2, batch=2), seeds=1)
+    carry_out(cell, tmp_path)
+    before = store.read(tmp_path, "trials")
+    part = tmp_path / "trials" / f"{cell.id}.parquet"
+    at = before.column_names.index("parameters")
+    lost = pa.array([None, None], pa.string())
+    pq.write_table(before.set_column(at, before.schema.field(at), lost).cast(SCHEMAS["trials"]), part)
+    carry_out(dataclasses.replace(cell, seeds=2), tmp_path)
+    runs = store.read(tmp_path, "runs")
+    assert runs["status"].to_pylist() == ["ok", "ok"]
+    assert store.read(tmp_path, "trials").drop(["duration_s"]) == before.drop(["duration_s"])
+    (said,) = caplog.messages
+    assert said.endswith("row 1: parameters: expected a value, got None; its study is made again")
 
 
 def with_column(rows: Rows, name: str, values: list[Any]) -> Rows:
