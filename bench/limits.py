@@ -37,7 +37,7 @@ GLOBS = "BENCH_MAX_GLOBS"
 
 LIMITS: Mapping[str, Limit] = {
     CELLS: Limit(10_000, "cells in one suite, exclusions not counted", "split the suite"),
-    POINTS: Limit(10_000_000, "points in one generated series", "lower length"),
+    POINTS: Limit(10_000_000, "points in one generated dataset", "lower its length or count"),
     CHARACTERS: Limit(400_000, "characters in one suite file", "split the suite"),
     GLOBS: Limit(200, "globs among the exclusions", "write names in full"),
 }

@@ -51,15 +51,29 @@ def fixed(value: float, places: int, sign: str = "") -> str:
     return f"{value:{sign}.3e}" if abs(value) >= LARGE else f"{value:{sign}.{places}f}"
 
 
-def number(value: float | None, places: int | None = None) -> str:
-    """`value` with so many decimals, as `fixed` writes them; four significant digits where they are not given.
+_NOTHING_LEFT = 1e-12
+"""What is smaller is rounding, and may be written as 0."""
 
-    >>> number(-0.12345), number(0.5, 2), number(None)
-    ('−0.1235', '0.50', '–')
+
+def enough(value: float, places: int) -> int:
+    """`places`, or so many more decimals that a `value` which is not 0 is not written as 0.
+
+    >>> enough(0.4, 1), enough(-0.0004, 2), enough(0.0, 2)
+    (1, 4, 2)
+    """
+    hidden = _NOTHING_LEFT < abs(value) < 0.5 * 10.0**-places
+    return math.ceil(-math.log10(abs(value))) if hidden else places
+
+
+def number(value: float | None, places: int | None = None) -> str:
+    """`value` with so many decimals, more where it would seem to be 0; four significant digits where none are given.
+
+    >>> number(-0.12345), number(0.5, 2), number(-0.0003, 2), number(None)
+    ('−0.1235', '0.50', '−0.0003', '–')
     """
     if value is None:
         return NOTHING
-    text = f"{value:.4g}" if places is None else fixed(value, places)
+    text = f"{value:.4g}" if places is None else fixed(value, enough(value, places))
     sign = "−" if text.startswith("-") and float(text) else ""
     return sign + text.lstrip("-").replace("e-0", "e-")
 

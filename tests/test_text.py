@@ -48,8 +48,9 @@ def test_no_number_has_more_than_six_digits_before_the_point(value: float, place
     assert not re.search(r"\d{7}", text.significant(value) + text.percent(value))
 
 
-def test_a_rounded_zero_has_no_sign() -> None:
-    assert text.number(-0.0001, 2) == "0.00"
+def test_what_is_not_zero_does_not_seem_so_and_zero_has_no_sign() -> None:
+    assert (text.number(-0.0001, 2), text.number(0.004, 2), text.number(0.006, 2)) == ("−0.0001", "0.004", "0.01")
+    assert (text.number(-0.0, 2), text.number(-1e-15, 2)) == ("0.00", "0.00")
     assert text.number(-0.0) == "0"
 
 

@@ -56,14 +56,14 @@ def loaded(name: str) -> Suite:
     InputError
         There is no such suite, or everything that is wrong with its file.
     """
-    if (suite := _kept(Path(name))) is not None:
+    if (suite := _kept(path_of(name))) is not None:
         return suite
     return load(suite_file(name), datasets=dataset_kinds(), models=model_kinds())
 
 
 def results_of(name: str, suite: Suite) -> Path:
     """Where the results of `suite` lie when no folder is named: in the folder that keeps it, if it was given so."""
-    return RESULTS / suite.name if _kept(Path(name)) is None else Path(name)
+    return RESULTS / suite.name if _kept(path_of(name)) is None else path_of(name)
 
 
 def _kept(folder: Path) -> Suite | None:

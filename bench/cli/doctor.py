@@ -16,7 +16,7 @@ from bench import scratch
 from bench.cgroups import cpu_quota, memory_limit
 from bench.cli.terminal import say
 from bench.data.pinned import PINNED, LocalFile, verify
-from bench.paths import cache_folder
+from bench.paths import cache_folder, path_of
 from bench.running.plan import cpu_count
 from bench.running.workers import has_gpu_driver
 from bench.store.environment import checkout, machine_reference_s, refused_checkout
@@ -117,7 +117,7 @@ def _gpu() -> Iterator[Diagnosis]:
 
 def _data() -> Iterator[Diagnosis]:
     for part in filter(None, os.environ.get("BENCH_DATA", "").split(os.pathsep)):
-        if not Path(part).is_dir():
+        if not path_of(part).is_dir():
             yield Diagnosis("wrong", "BENCH_DATA", f"{part} is no folder; name one that holds the files, or unset it")
     for name in PINNED:
         file = examined(name)

@@ -30,7 +30,8 @@ class _Many(Seeded):
 
 def _one_hot(classes: NDArray[Any], count: int) -> FloatArray32:
     """``[…, count]``, 1 at the class."""
-    return (classes[..., None] == np.arange(count)).astype(np.float32)
+    hot: FloatArray32 = (classes[..., None] == np.arange(count)).astype(np.float32)
+    return hot
 
 
 def _classified(inputs: FloatArray32, classes: NDArray[Any], count: int, *, source: str, seed: int) -> Sequences:

@@ -13,6 +13,14 @@ from bench.models.parameters import (
     refuse_other_values,
     refuse_variable,
 )
+from bench.models.state_parameters import (
+    EchoStateParameters,
+    LRUParameters,
+    S4DParameters,
+    SelectiveSSMParameters,
+    SLSTMParameters,
+    StateParameters,
+)
 from bench.registry import extended
 from bench.tasks import Task
 
@@ -102,6 +110,62 @@ MODELS: dict[str, ModelKind] = {
         builder="bench.models.encoder_decoder:EncoderDecoder",
         search=_RECURRENT,
         refusals=(refuse_other_values, refuse_variable, refuse_every_step),
+    ),
+    "mingru": ModelKind(
+        summary="GRU whose gates see the input alone, computed by a scan; linear on its states",
+        parameters=StateParameters,
+        builder="bench.models.minimal_recurrent:build_mingru",
+        tasks=_EVERY_TASK,
+        search=_RECURRENT,
+    ),
+    "minlstm": ModelKind(
+        summary="LSTM whose gates see the input alone, computed by a scan; linear on its states",
+        parameters=StateParameters,
+        builder="bench.models.minimal_recurrent:build_minlstm",
+        tasks=_EVERY_TASK,
+        search=_RECURRENT,
+    ),
+    "slstm": ModelKind(
+        summary="LSTM with exponential gates and a normaliser (xLSTM), linear on its states",
+        parameters=SLSTMParameters,
+        builder="bench.models.slstm:build",
+        tasks=_EVERY_TASK,
+        search=_RECURRENT,
+    ),
+    "lru": ModelKind(
+        summary="linear recurrent unit: a complex diagonal recurrence in residual blocks",
+        parameters=LRUParameters,
+        builder="bench.models.lru:build",
+        tasks=_EVERY_TASK,
+        search=_RECURRENT | {"state_size": Choice((16, 32, 64))},
+    ),
+    "s4d": ModelKind(
+        summary="diagonal state space model, a long convolution, in residual blocks",
+        parameters=S4DParameters,
+        builder="bench.models.s4d:build",
+        tasks=_EVERY_TASK,
+        search=_RECURRENT | {"state_size": Choice((16, 64))},
+    ),
+    "selective-ssm": ModelKind(
+        summary="selective state space model (Mamba), whose step, input and output depend on what is read",
+        parameters=SelectiveSSMParameters,
+        builder="bench.models.selective_ssm:build",
+        tasks=_EVERY_TASK,
+        search=_RECURRENT | {"state_size": Choice((8, 16))},
+    ),
+    "echo-state": ModelKind(
+        summary="echo-state network: a fixed random reservoir, read by ridge regression",
+        parameters=EchoStateParameters,
+        builder="bench.models.echo_state:EchoState",
+        gradient=False,
+        stochastic=True,
+        search={
+            "spectral_radius": FloatRange(0.1, 1.5),
+            "leaking_rate": FloatRange(0.1, 1.0),
+            "input_scaling": FloatRange(0.1, 10.0, log=True),
+            "alpha": FloatRange(1e-10, 1.0, log=True),
+        },
+        refusals=(refuse_variable,),
     ),
 }
 

@@ -3,10 +3,15 @@
 Matrix products are counted, two operations for each multiply-add, as `torch.utils.flop_counter` counts them for the
 same network written cell by cell; biases and activations are not. In the backward pass each product gives one for its
 weights, and one for its input if that has a gradient: neither the window itself nor an initial state of zeros has one.
+
+A diagonal state matrix counts as a matrix, with its entries alone: it is what a state space model has for an LSTM's
+recurrent weights. State space models are counted as recurrences, step by step, whatever computes them; a complex number
+is two real ones, and multiplies another as a 2 × 2 matrix does.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -50,6 +55,22 @@ def linear(inputs: int, outputs: int, steps: int = 1) -> Pass:
     """A linear map of `steps` vectors, whose inputs have gradients."""
     product = 2 * inputs * outputs * steps
     return Pass(product, product, product)
+
+
+def first(inputs: int, outputs: int, steps: int = 1) -> Pass:
+    """A linear map of `steps` vectors of the window itself, which has no gradient."""
+    return linear(inputs, outputs, steps)._replace(inputs=0)
+
+
+def chain(*parts: Pass) -> Pass:
+    """All of them."""
+    return functools.reduce(Pass.and_then, parts, Pass(0, 0, 0))
+
+
+def diagonal(states: int, steps: int, size: int = 1) -> Pass:
+    """Products of `steps` states, the first of them 0, with a diagonal matrix of blocks of `size`."""
+    product = 2 * size * states
+    return Pass(product * steps, product * steps, product * (steps - 1))
 
 
 def recurrent(cell: str, inputs: int, parameters: Any, steps: int, *, state_has_gradient: bool = False) -> Pass:
@@ -105,8 +126,72 @@ def _linear_ar(_parameters: Any, shape: Shape) -> Flops:
 
 
 def _logistic(_parameters: Any, shape: Shape) -> Flops:
-    product = linear(shape.sequence_length * shape.channels, shape.targets[1]).forward
-    return Pass(product, product, 0).flops()  # the window itself has no gradient
+    return first(shape.sequence_length * shape.channels, shape.targets[1]).flops()
+
+
+def _head(features: int, shape: Shape) -> Pass:
+    steps, values = shape.targets
+    return linear(features, values, steps) if shape.every_step else linear(features, steps * values)
+
+
+def _stacked(gates: int) -> Callable[[Any, Shape], Flops]:
+    """Layers that map each step to their gates, without recurrent weights."""
+
+    def count(parameters: Any, shape: Shape) -> Flops:
+        hidden, steps = parameters.hidden_size, shape.sequence_length
+        lowest = first(shape.channels, gates * hidden, steps)
+        others = [linear(hidden, gates * hidden, steps)] * (parameters.layers - 1)
+        return chain(lowest, *others, _head(hidden, shape)).flops()
+
+    return count
+
+
+def _slstm(parameters: Any, shape: Shape) -> Flops:
+    hidden, steps = parameters.hidden_size, shape.sequence_length
+    lowest = first(shape.channels, 4 * hidden, steps)
+    others = [linear(hidden, 4 * hidden, steps)] * (parameters.layers - 1)
+    own = [diagonal(4 * hidden, steps, hidden // parameters.heads)] * parameters.layers
+    return chain(lowest, *others, *own, _head(hidden, shape)).flops()
+
+
+def _blocks(layer: Callable[[Any, int, int], Pass]) -> Callable[[Any, Shape], Flops]:
+    """An encoder of each step, and blocks around `layer` of parameters, steps that it reads and steps that it gives."""
+
+    def count(parameters: Any, shape: Shape) -> Flops:
+        hidden, steps = parameters.hidden_size, shape.sequence_length
+        encoder = first(shape.channels, hidden, steps)
+        below = [layer(parameters, steps, steps)] * (parameters.layers - 1)
+        top = layer(parameters, steps, steps if shape.every_step or shape.variable else 1)
+        return chain(encoder, *below, top, _head(hidden, shape)).flops()
+
+    return count
+
+
+def _lru(parameters: Any, steps: int, given: int) -> Pass:
+    hidden, states = parameters.hidden_size, parameters.state_size
+    maps = linear(hidden, 2 * states, steps), linear(2 * states, hidden, given), linear(hidden, 2 * hidden, given)
+    return chain(*maps, diagonal(2 * states, steps, 2))
+
+
+def _s4d(parameters: Any, steps: int, given: int) -> Pass:
+    hidden, pairs = parameters.hidden_size, parameters.state_size // 2
+    in_and_out = [linear(1, 2, times * hidden * pairs) for times in (steps, given)]
+    return chain(*in_and_out, diagonal(2 * pairs * hidden, steps, 2), linear(hidden, 2 * hidden, given))
+
+
+def _selective(parameters: Any, steps: int, given: int) -> Pass:
+    hidden, states, rank = parameters.hidden_size, parameters.state_size, parameters.rank
+    inner = parameters.expand * hidden
+    block = linear(hidden, 2 * inner, steps), linear(parameters.kernel_size, inner, steps), linear(inner, hidden, given)
+    select = linear(inner, rank + 2 * states, steps), linear(rank, inner, steps)
+    in_and_out = [linear(inner, states, steps)] * 2
+    return chain(*block, *select, *in_and_out, diagonal(inner * states, steps))
+
+
+def _echo_state(parameters: Any, shape: Shape) -> Flops:
+    units = parameters.reservoir_size
+    reservoir = linear(shape.channels + units, units, shape.sequence_length)
+    return Flops(reservoir.forward + _head(shape.channels + units, shape).forward)
 
 
 def _none(_parameters: Any, _shape: Shape) -> Flops:
@@ -124,5 +209,12 @@ FORMULAS: Mapping[str, Callable[[Any, Shape], Flops]] = {
     "gru": _recurrent("gru"),
     "lstm": _recurrent("lstm"),
     "encoder-decoder": _encoder_decoder,
+    "mingru": _stacked(2),
+    "minlstm": _stacked(3),
+    "slstm": _slstm,
+    "lru": _blocks(_lru),
+    "s4d": _blocks(_s4d),
+    "selective-ssm": _blocks(_selective),
+    "echo-state": _echo_state,
 }
 """By kind of model; a kind of another distribution has none, and its FLOPs are not known."""

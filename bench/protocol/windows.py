@@ -144,14 +144,15 @@ def check_length(
             f"sequence_length {sequence_length} + horizon {horizon} needs {needed}: give a longer series, "
             "a shorter sequence_length or smaller parts"
         )
-    if (targets := n - cut.validation_end) < horizon:
-        raise DataError(
-            f"{_named(source)}{n} points leave {targets} for test, but a horizon of {horizon} is longer: "
-            f"steps {targets + 1} to {horizon} would never be tested; give a larger test part, or a horizon of at most "
-            f"{targets}"
-        )
     later_parts = {"validation": cut.validation_end - cut.train_end, "test": n - cut.validation_end}
     for name, points in later_parts.items():
+        if points < horizon and (points or name == "test"):
+            unseen = "be tested" if name == "test" else "choose anything"
+            raise DataError(
+                f"{_named(source)}{n} points leave {points} for {name}, but a horizon of {horizon} is longer: steps "
+                f"{points + 1} to {horizon} would never {unseen}; give a larger {name} part, or a horizon of at most "
+                f"{points}"
+            )
         if cut.apart and 0 < points < needed:
             raise DataError(
                 f"{_named(source)}{name} has {points} points, but one window of sequence_length {sequence_length} + "

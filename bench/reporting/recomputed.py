@@ -28,7 +28,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from bench.array_types import FloatArray
 from bench.cells import CellKey, CellSpec
-from bench.text import percent
+from bench.paths import path_of
+from bench.text import listed, percent
 
 TOLERANCE = 1e-6
 """Relative: squared errors, and values as a share of the range of the truth, that differ by less are the same."""
@@ -112,6 +113,33 @@ def differences(runs: Mapping[str, pa.Table], predictions: Mapping[str, pa.Table
         if cell_id in runs
         for text in _differences(runs[cell_id], rows)
     )
+
+
+def uncompared(runs: Mapping[str, pa.Table], predictions: Mapping[str, pa.Table]) -> tuple[str, ...]:
+    """Which datasets of a file were not compared with its raw column, and why, as one caution; none where all were.
+
+    Parameters are those of `differences`.
+    """
+    reasons: dict[str, str] = {}
+    for cell_id in predictions.keys() & runs.keys():
+        row = runs[cell_id].slice(0, 1).to_pylist()[0]
+        if reason := _why_not(row):
+            reasons[row["dataset"]] = reason
+    if not reasons:
+        return ()
+    named = listed([f"{dataset} ({reason})" for dataset, reason in sorted(reasons.items())])
+    return (f"Truth and persistence were not compared with the raw column of {named}.",)
+
+
+def _why_not(run: Mapping[str, Any]) -> str:
+    """Why the forecasts of a cell are not compared with its file; empty where they are, or where it has none."""
+    named = _NAMED.fullmatch(run["data_source"] or "")
+    if not named or not run["data_sha256"] or run["task"] != "forecast":
+        return ""
+    spec = CellSpec.from_json(run["spec"])
+    if run["data_notes"] or _is_read_otherwise(spec):
+        return "read with options, or with what was detected"
+    return "" if _file(named["file"], spec, run["data_sha256"]) else "its file is not at hand"
 
 
 def _differences(runs: pa.Table, predictions: pa.Table) -> list[str]:
@@ -231,7 +259,7 @@ def _file(source: str, spec: CellSpec, sha256: str) -> Path | None:
     """The file of this content: where the spec says, or in the folders of BENCH_DATA."""
     parameters = spec.content["dataset"]["parameters"]
     name = source.rsplit("/", 1)[-1]
-    folders = [Path(part) for part in os.environ.get("BENCH_DATA", "").split(os.pathsep) if part]
+    folders = [path_of(part) for part in os.environ.get("BENCH_DATA", "").split(os.pathsep) if part]
     nested = (path for folder in folders for path in (folder / name, *folder.glob(f"*/{name}")))
     candidates = (Path(parameters.get("path") or source), *nested)
     return next((path for path in candidates if _is_readable(path) and _sha256(path, path.stat()) == sha256), None)

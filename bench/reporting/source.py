@@ -65,14 +65,8 @@ class Source:
 
     def without_folders(self) -> Source:
         """The same, with absolute paths cut to the names of their files: what pages show."""
-        runs = self.rows["runs"]
-        for name in ("data_source", "reason"):
-            column = runs[name].combine_chunks().dictionary_encode()
-            texts = pa.array([text and without_folders(text) for text in column.dictionary.to_pylist()], pa.string())
-            shown = texts.take(column.indices)
-            runs = runs.set_column(runs.schema.get_field_index(name), runs.schema.field(name), shown)
-        unreadable = tuple(map(without_folders, self.unreadable))
-        return replace(self, rows={**self.rows, "runs": runs}, unreadable=unreadable)
+        shown = {name: _without_folders(table) for name, table in self.rows.items()}
+        return replace(self, rows=shown, unreadable=tuple(map(without_folders, self.unreadable)))
 
     def parted(self, datasets: Sequence[str]) -> tuple[Source, Source]:
         """What belongs to `datasets`, and all else."""
@@ -164,3 +158,13 @@ def suite_of(results: Path, parse: Callable[[str], Suite]) -> tuple[Suite | None
     if suite and (problem := exceeded(CELLS, suite.size)):
         return None, f"{results / SUITE}: {problem}"
     return suite, ""
+
+
+def _without_folders(table: pa.Table) -> pa.Table:
+    """`table` with the paths in its texts for people cut."""
+    for at, name in enumerate(table.column_names):
+        if name in ("data_source", "reason"):
+            column = table[name].combine_chunks().dictionary_encode()
+            texts = pa.array([text and without_folders(text) for text in column.dictionary.to_pylist()], pa.string())
+            table = table.set_column(at, table.schema.field(at), texts.take(column.indices))
+    return table

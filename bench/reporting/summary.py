@@ -15,7 +15,7 @@ from bench.reporting.costs import ProbedCell, costs
 from bench.reporting.evidence import Losses, curves, losses, never_moves, trace, tuned
 from bench.reporting.judging import Contender, Families, Judged, SeedEvidence, best_of, best_set, looks_at, others
 from bench.reporting.ranking import rank, standings
-from bench.reporting.recomputed import differences
+from bench.reporting.recomputed import differences, uncompared
 from bench.reporting.sentences import OTHER_DATA, STILL, answers, statement
 from bench.reporting.source import Source
 from bench.reporting.summary_cells import CellArrays, Cells
@@ -65,6 +65,7 @@ def summarise(source: Source, families: Families = MappingProxyType({})) -> Summ
         cautions=(
             *_leaks(sections),
             *differences(by_cell(runs), builder.predictions),
+            *uncompared(by_cell(runs), builder.predictions),
             *_unstored(source, absent),
             *_untuned(runs),
             *_kept(source),

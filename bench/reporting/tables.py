@@ -135,10 +135,10 @@ def _against(cell: CellSummary, *, best: bool) -> TableEntry:
 FEW = "†"
 """Stands next to an interval of too few seeds to cover what it states, by reports/calibration.md."""
 
-FEW_SEEDS, SOME_SEEDS = 10, 20
+FEW_SEEDS, SOME_SEEDS = 10, 50
 """Below the first an interval carries the mark, below the second a note."""
 
-_SKEWED = "Where errors are skewed even on a logarithmic scale, so few seeds cover 88 to 92 %, not 95 %."
+_SKEWED = "Where errors are skewed even on a logarithmic scale, so few seeds cover 88 to 93 %, not 95 %."
 _NARROW = "So few seeds cover 73 to 95 %, not 95 %: a bootstrap never leaves the range of the values."
 _ONE_FIT = "one fit stands for every seed"
 _ONE_SEED = "one replicate, or copies of one, show no spread; two skewed errors may bound no mean"

@@ -23,7 +23,7 @@ from bench.stats.claims import (
 from bench.stats.looks import for_any_look
 from bench.stats.ratios import over_seeds
 from bench.stats.window_tests import long_enough
-from bench.text import fixed, listed, plural, probability, seconds
+from bench.text import enough, fixed, listed, plural, probability, seconds
 
 NEAR_FLOOR = 0.05
 """A model whose error is above the noise floor by no more than this share is at it."""
@@ -358,8 +358,10 @@ def _has_zero(claim: ModelClaim) -> bool:
 def _change(ratio: float) -> str:
     if not math.isfinite(ratio):
         return "not comparable"
-    return "equal" if ratio == 1 else f"{fixed(100 * abs(ratio - 1), 1)}% {'lower' if ratio < 1 else 'higher'}"
+    change = 100 * abs(ratio - 1)
+    return "equal" if ratio == 1 else f"{fixed(change, enough(change, 1))}% {'lower' if ratio < 1 else 'higher'}"
 
 
 def _signed(ratio: float) -> str:
-    return f"{fixed(100 * (ratio - 1), 1, '+')}%"
+    change = 100 * (ratio - 1)
+    return f"{fixed(change, enough(change, 1), '+')}%"

@@ -112,9 +112,8 @@ class Resolver:
         complete = check(self._anchored(parameters), kind, self.problems, label=name, noun="parameter")
         if named is None or complete is None:
             return None
-        points = getattr(complete, "length", 0) if self.what == "dataset" else 0
-        if text := exceeded(POINTS, points if isinstance(points, int) else 0):
-            self.problems.add(place, f"{name}: length: {text}")
+        if self.what == "dataset" and (text := exceeded(POINTS, _points(self.kinds[head.kind], complete))):
+            self.problems.add(place, f"{name}: {text}")
             return None
         return Entry.of(name, head.kind, complete, parameters.content)
 
@@ -129,6 +128,13 @@ class Resolver:
             self.problems.add(path.place, f"path: {error}")
             return parameters
         return Value(parameters.place, {**parameters.content, "path": Value(path.place, absolute)}, parameters.keys)
+
+
+def _points(kind: object, parameters: object) -> int:
+    """How many points a dataset generates: those of one series, or of all of its sequences."""
+    length, count = getattr(parameters, "length", 0), getattr(parameters, "count", None)
+    points = count * steps(parameters) if count is not None and (steps := getattr(kind, "steps", None)) else length
+    return points if isinstance(points, int) else 0
 
 
 S = TypeVar("S", bound=BaseModel)

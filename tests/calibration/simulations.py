@@ -193,7 +193,7 @@ def seed_intervals() -> Simulation:
     return Simulation(
         "Intervals over seeds",
         "How often the 95 % interval of a mean error holds it. At least 0.93 for normal, exponential and lognormal "
-        "errors from 3 seeds on. Fewer than 10 carry a mark in the report, and fewer than 20 a note, on errors that "
+        "errors from 3 seeds on. Fewer than 10 carry a mark in the report, and fewer than 50 a note, on errors that "
         "are skewed even on a logarithmic scale, as in the last column.",
         ["seeds", *ERRORS],
         rows,

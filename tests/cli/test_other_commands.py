@@ -192,7 +192,8 @@ def test_the_doctor_finds_a_data_folder_that_is_none_and_a_damaged_file(
     assert ended.status == 1
     assert f"wrong  BENCH_DATA               {folder / 'none'} is no folder; name one" in ended.out
     (folder / PINNED["DJI"].file).write_text("")
-    monkeypatch.setenv("BENCH_DATA", str(folder))
+    monkeypatch.setenv("HOME", str(folder.parent))
+    monkeypatch.setenv("BENCH_DATA", f"~/{folder.name}")
     wrong = [line for line in bench("doctor").out.splitlines() if line.startswith("wrong")]
     assert [line.split()[1:3] for line in wrong] == [["data", "DJI"]]
 

@@ -80,6 +80,7 @@ def test_a_folder_is_a_path_whatever_it_looks_like(
     assert len(store.stored(place)) == 8
     assert bench("run", "tiny.yaml", "--no-report", "--results", name).status == 0  # and it is read again
     assert bench("compare", name, name).status == 0
+    assert bench("run", name, "--no-report").status == 0  # the suite that it keeps
 
 
 @pytest.mark.parametrize("name", ["s3://bucket/x", "\udcff"])

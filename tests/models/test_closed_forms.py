@@ -14,6 +14,7 @@ from bench.models import MODELS
 from bench.models.base import Batches, ClosedForm, Shape
 
 CLOSED_FORMS = [name for name, kind in MODELS.items() if not kind.gradient]
+AFFINE = [name for name in CLOSED_FORMS if name != "echo-state"]  # whose units saturate
 
 shapes = st.builds(Shape, sequence_length=st.integers(1, 6), horizon=st.integers(1, 4), channels=st.integers(1, 3))
 
@@ -120,7 +121,7 @@ def test_a_season_longer_than_the_window_is_refused():
     )
 
 
-@pytest.mark.parametrize("name", CLOSED_FORMS)
+@pytest.mark.parametrize("name", AFFINE)
 @given(case=whole_number_series(), power=st.integers(-3, 3), sign=st.sampled_from([-1, 1]), shift=st.integers(-50, 50))
 @settings(deadline=None, max_examples=25)
 def test_a_change_of_units_changes_the_forecast_alike(

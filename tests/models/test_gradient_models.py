@@ -15,19 +15,28 @@ from bench.models.base import Shape
 
 torch.set_num_threads(1)
 
-GRADIENT = [name for name, kind in MODELS.items() if "hidden_size" in kind.parameters.model_fields]
+GRADIENT = [name for name, kind in MODELS.items() if kind.gradient and "forecast" in kind.tasks]
+RECURRENT = ["rnn", "lstm", "gru", "encoder-decoder"]
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}  # matrices in one layer
 SIZES = [{"layers": layers, "bidirectional": both} for layers, both in itertools.product((1, 2), (False, True))]
+VARIANTS: dict[str, list[dict[str, Any]]] = {
+    **dict.fromkeys(RECURRENT, SIZES),
+    **{name: [{}, {"layers": 2}] for name in ("mingru", "minlstm", "lru", "s4d", "selective-ssm")},
+    "slstm": [{}, {"layers": 2, "heads": 3}],
+}
+CASES = [(name, sizes) for name in GRADIENT for sizes in VARIANTS.get(name, [{}])]
 
 shapes = st.builds(Shape, sequence_length=st.integers(1, 7), horizon=st.integers(1, 4), channels=st.integers(1, 3))
 each_model = pytest.mark.parametrize("name", GRADIENT)
 each_size = pytest.mark.parametrize("sizes", SIZES, ids=str)
+each_case = pytest.mark.parametrize(("name", "sizes"), CASES, ids=str)
 
 
-def built(name: str, shape: Shape, **parameters: Any) -> nn.Module:
+def built(name: str, shape: Shape, seed: int = 0, **parameters: Any) -> nn.Module:
     kind = MODELS[name]
-    torch.manual_seed(0)
-    module = kind.build(kind.parameters(hidden_size=6, **parameters), shape)
+    torch.manual_seed(seed)
+    width = {"hidden_size": 6} if "hidden_size" in kind.parameters.model_fields else {}
+    module = kind.build(kind.parameters(**width, **parameters), shape)
     assert isinstance(module, nn.Module)
     return module
 
@@ -42,8 +51,7 @@ def forced(module: nn.Module, x: Tensor, targets: Tensor) -> Tensor:
     return output
 
 
-@each_model
-@each_size
+@each_case
 @given(shape=shapes, batch=st.integers(1, 5), dtype=st.sampled_from([torch.float32, torch.float64]))
 @settings(deadline=None, max_examples=10)
 def test_shapes_and_numbers(name: str, sizes: dict[str, Any], shape: Shape, batch: int, dtype: torch.dtype):
@@ -56,7 +64,7 @@ def test_shapes_and_numbers(name: str, sizes: dict[str, Any], shape: Shape, batc
         assert output.isfinite().all()
 
 
-@each_model
+@pytest.mark.parametrize("name", RECURRENT)
 @each_size
 @pytest.mark.parametrize(("horizon", "channels"), [(1, 1), (3, 2)])
 def test_parameter_counts(name: str, sizes: dict[str, Any], horizon: int, channels: int):
@@ -74,8 +82,7 @@ def test_parameter_counts(name: str, sizes: dict[str, Any], horizon: int, channe
     assert sum(p.numel() for p in module.parameters()) == expected
 
 
-@each_model
-@each_size
+@each_case
 def test_every_weight_learns(name: str, sizes: dict[str, Any]):
     module = built(name, Shape(5, 3, 2), **sizes).double()
     targets = random(4, 3, 2, seed=2)
@@ -88,13 +95,10 @@ def test_the_same_seed_gives_the_same_model(name: str):
     shape, x = Shape(5, 3, 2), random(4, 5, 2).float()
     first, second = built(name, shape), built(name, shape)
     assert torch.equal(first(x), second(x))
-    torch.manual_seed(1)
-    other = MODELS[name].build(MODELS[name].parameters(hidden_size=6), shape)
-    assert not torch.equal(first(x), other(x))
+    assert not torch.equal(first(x), built(name, shape, seed=1)(x))
 
 
-@each_model
-@each_size
+@each_case
 def test_a_window_is_predicted_alike_in_any_company(name: str, sizes: dict[str, Any]):
     module = built(name, Shape(5, 3, 2), **sizes).double().eval()
     x = random(6, 5, 2)
@@ -103,8 +107,8 @@ def test_a_window_is_predicted_alike_in_any_company(name: str, sizes: dict[str, 
     torch.testing.assert_close(module(x.flip(0)).flip(0), alone, rtol=0, atol=1e-14)
 
 
-@each_model
-def test_dropout_acts_between_layers_while_training_only(name: str):
+@pytest.mark.parametrize("name", [name for name in GRADIENT if "dropout" in MODELS[name].parameters.model_fields])
+def test_dropout_acts_while_training_only(name: str):
     module = built(name, Shape(5, 3, 2), layers=2, dropout=0.5).double()
     x, targets = random(4, 5, 2), random(4, 3, 2, seed=2)
     assert not torch.equal(forced(module, x, targets), forced(module, x, targets))

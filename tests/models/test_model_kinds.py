@@ -19,20 +19,12 @@ from bench.spec import Training
 
 NAMES = ["persistence", "drift", "mean", "seasonal-naive", "linear-ar", "logistic-regression"]
 NAMES += ["rnn", "lstm", "gru", "encoder-decoder"]
+STATE_MODELS = ["mingru", "minlstm", "slstm", "lru", "s4d", "selective-ssm"]
+NAMES += [*STATE_MODELS, "echo-state"]
 TASKS = {
-    "forecast": {
-        "persistence",
-        "drift",
-        "mean",
-        "seasonal-naive",
-        "linear-ar",
-        "rnn",
-        "lstm",
-        "gru",
-        "encoder-decoder",
-    },
-    "denoise": {"persistence", "mean", "linear-ar", "rnn", "lstm", "gru"},
-    "classify": {"mean", "logistic-regression", "rnn", "lstm", "gru"},
+    "forecast": {*NAMES} - {"logistic-regression"},
+    "denoise": {"persistence", "mean", "linear-ar", "rnn", "lstm", "gru", *STATE_MODELS},
+    "classify": {"mean", "logistic-regression", "rnn", "lstm", "gru", *STATE_MODELS},
 }
 
 
@@ -85,6 +77,30 @@ def test_dropout_with_one_layer_is_refused_in_one_line(name: str):
 
 
 @pytest.mark.parametrize(
+    ("name", "wrong", "message"),
+    [
+        (
+            "lru",
+            {"r_min": 0.5, "r_max": 0.5},
+            "r_min 0.5 is not below r_max 0.5: lower r_min, or raise r_max up to below 1",
+        ),
+        (
+            "slstm",
+            {"hidden_size": 6, "heads": 4},
+            "hidden_size 6 is no multiple of heads 4: change one of them, or leave heads out",
+        ),
+    ],
+)
+def test_parameters_that_contradict_each_other_are_refused_in_one_line(
+    name: str, wrong: dict[str, object], message: str
+):
+    with pytest.raises(ValidationError) as caught:
+        MODELS[name].parameters(**wrong)
+    (problem,) = caught.value.errors()
+    assert problem["msg"] == f"Value error, {message}"
+
+
+@pytest.mark.parametrize(
     ("given", "named"),
     [
         ({"truncate": 5}, "truncate 5 need"),
@@ -126,6 +142,15 @@ def test_a_layer_of_keras_is_a_departure():
         ("gru", {"layers": 2, "dropout": 1.0}),
         ("encoder-decoder", {"cell": "rnn"}),
         ("encoder-decoder", {"prediction": "forced"}),
+        ("mingru", {"dropout": 0.1}),
+        ("minlstm", {"bidirectional": True}),
+        ("lru", {"r_max": 1.0}),
+        ("lru", {"max_phase": 7.0}),
+        ("s4d", {"state_size": 5}),
+        ("selective-ssm", {"kernel_size": 0}),
+        ("slstm", {"heads": 0}),
+        ("echo-state", {"leaking_rate": 0.0}),
+        ("echo-state", {"spectral_radius": -1.0}),
     ],
 )
 def test_wrong_parameters_are_refused(name: str, wrong: dict[str, object]):

@@ -51,9 +51,13 @@ class TestParts:
             check_length(50, Split(validation=5, test=10), 40, 2)
 
     def test_a_horizon_that_is_longer_than_the_test_part_is_refused(self):
-        assert check_length(200, Split(validation=20, test=30), 10, 30).n == 200
+        assert check_length(200, Split(validation=30, test=30), 10, 30).n == 200
+        with pytest.raises(
+            DataError, match=r"leave 20 for validation, .* steps 21 to 30 would never choose anything; "
+        ):
+            check_length(200, Split(validation=20, test=30), 10, 30)
         with pytest.raises(DataError) as caught:
-            check_length(200, Split(validation=20, test=10), 10, 30, source="mine.csv")
+            check_length(200, Split(validation=30, test=10), 10, 30, source="mine.csv")
         assert str(caught.value) == (
             "mine.csv: 200 points leave 10 for test, but a horizon of 30 is longer: steps 11 to 30 would never be "
             "tested; give a larger test part, or a horizon of at most 10"

@@ -19,7 +19,7 @@ from bench.data import DATASETS
 from bench.data.base import Series
 from bench.models import MODELS
 from bench.protocol.scoring import SeriesScorer
-from bench.reporting.recomputed import differences, linear_forecasts
+from bench.reporting.recomputed import differences, linear_forecasts, uncompared
 from bench.reporting.source import Source
 from bench.reporting.summary import summarise
 from bench.running.cell import run_cell
@@ -262,3 +262,20 @@ def test_files_that_are_not_simply_read_are_no_difference(
     )
     assert set(rows["runs"]["status"].to_pylist()) == {"ok"}
     assert found(rows) == []
+    said = uncompared({"x": rows["runs"]}, {"x": rows["predictions"]})
+    assert said == (
+        "Truth and persistence were not compared with the raw column of file (read with options, or with what was "
+        "detected).",
+    )
+
+
+def test_a_column_that_was_not_compared_is_named(levels: Path, tmp_path: Path, cell: Callable[..., Cell]) -> None:
+    moved = tmp_path / "mine.csv"
+    moved.write_bytes(levels.read_bytes())
+    rows = run_cell(cell(data={"path": str(moved), "column": "level"}))
+    tables = {"x": rows["runs"]}, {"x": rows["predictions"]}
+    assert uncompared(*tables) == ()
+    moved.unlink()
+    assert "raw column of file (its file is not at hand)." in uncompared(*tables)[0]
+    generated = run_cell(cell("noisy-sine", "persistence"))
+    assert uncompared({"x": generated["runs"]}, {"x": generated["predictions"]}) == ()

@@ -254,6 +254,17 @@ def test_a_pair_that_was_judged_against_persistence_says_the_same_whichever_side
     assert "Holm over 4 claims" in turned.sentence
 
 
+def test_a_difference_that_is_shown_is_not_written_as_none() -> None:
+    losses = np.random.default_rng(0).normal(size=TARGETS) ** 2
+    wobble = 1 + 1e-6 * np.random.default_rng(1).normal(size=TARGETS)
+    near = claim(0.9998, spread=1e-6, window=(0.9998 * losses * wobble, losses))
+    (judgement,) = against_persistence([Subject(near)])
+    assert judgement.verdict is Verdict.BETTER
+    change, low, high = re.findall(r"[+-]?\d+\.\d+(?=%)", judgement.sentence)[:3]
+    assert float(change) == pytest.approx(0.02, rel=0.1)
+    assert float(low) <= float(high) < 0
+
+
 def test_a_ratio_of_many_digits_is_told_with_an_exponent() -> None:
     (judgement,) = against_persistence([Subject(claim(2.5e9))])
     assert re.search(r"MSE \d\.\d{3}e\+11% higher \(95 % interval \+\d\.\d{3}e\+11% to ", judgement.sentence)

@@ -49,6 +49,13 @@ def test_a_limit_is_raised_by_its_variable(tmp_path: Path, monkeypatch: pytest.M
     assert (allowed("BENCH_MAX_CELLS"), exceeded("BENCH_MAX_CELLS", 2)) == (2, "")
 
 
+def test_sequences_are_counted_with_their_steps(tmp_path: Path) -> None:
+    parity = "datasets: [{{kind: parity, count: {}, length: 1000}}]\nmodels: [mean]\nsequence_lengths: [1000]\n"
+    with pytest.raises(InputError, match=r"parity: expected at most 10000000 points in one .*, got 10001000; lower"):
+        loaded(_file(tmp_path, parity.format(10_001)))
+    assert loaded(_file(tmp_path, parity.format(10_000))).size == 1
+
+
 @pytest.mark.parametrize("text", ["many", "-1", "1e6", "²", "9" * 19])
 def test_a_limit_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("BENCH_MAX_CELLS", text)

@@ -206,6 +206,36 @@ def test_a_strange_module_is_stepped_as_one_by_vmap(data):
         assert fits[k].train_losses[0] == pytest.approx(total / len(order), rel=1e-5)
 
 
+PLAIN_TORCH = [
+    name
+    for name, kind in MODELS.items()
+    if kind.gradient and "forecast" in kind.tasks and name not in (*TORCH, "encoder-decoder")
+]
+
+
+@pytest.mark.parametrize("kind", PLAIN_TORCH)
+def test_a_kind_of_plain_torch_is_stepped_as_one_and_equals_its_members_alone(kind, monkeypatch):
+    values = np.sin(np.arange(150)[:, None] / [5, 3]) + np.random.default_rng(0).normal(0, 0.1, (150, 2))
+    cut = Parts(95, 120, 150)
+    data = TrainingData(
+        train_windows(values, cut, LENGTH, HORIZON), evaluation_windows(values, cut.validation, LENGTH, HORIZON)
+    )
+    sizes = {"hidden_size": 6, "layers": 2}
+    parameters = MODELS[kind].parameters(
+        **{k: v for k, v in sizes.items() if k in MODELS[kind].parameters.model_fields}
+    )
+    one = [replace(member, parameters=parameters) for member in members("rnn")]
+    shape = Shape(LENGTH, HORIZON, 2)
+    together = Bank(MODELS[kind], shape, one, data=data)
+    monkeypatch.setattr(bank_module, "why_not", lambda module, shape: "one by one, to compare")
+    alone = Bank(MODELS[kind], shape, one, data=data)
+    assert (together.how, alone.how) == ("as one, by vmap", "one by one")
+    for ours, theirs in zip(fit(together), fit(alone), strict=True):
+        np.testing.assert_allclose(ours.train_losses, theirs.train_losses, rtol=2e-4)
+        np.testing.assert_allclose(ours.validation_mses, theirs.validation_mses, rtol=2e-4)
+    np.testing.assert_allclose(together.predict(data.validation), alone.predict(data.validation), atol=2e-4)
+
+
 @pytest.mark.parametrize(
     ("module", "reason"),
     [
