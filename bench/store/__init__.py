@@ -22,6 +22,7 @@ clears the rest. No other file is ever deleted: a part without its part of `runs
 cell is run again.
 """
 
+from bench.store.kept_trials import read_unfinished
 from bench.store.membership import KeptCell, kept_cells, without, without_surplus
 from bench.store.parts import DamagedPart
 from bench.store.reader import (
@@ -38,7 +39,6 @@ from bench.store.reader import (
     write_suite,
 )
 from bench.store.renewal import Renewal, read_renewal, write_renewal
-from bench.store.unfinished import read_unfinished
 from bench.store.writer import ARCHIVE, Writer, writing
 
 __all__ = [

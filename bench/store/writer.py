@@ -23,11 +23,11 @@ import pyarrow.parquet as pq
 
 from bench.atomic import kind_of, open_file, open_lock, real_folder, sync, write_atomically
 from bench.errors import StoreError
+from bench.store.kept_trials import unusable
 from bench.store.parts import UNFINISHED, DamagedPart, part_of, probe_part
 from bench.store.reader import cell_ids, read_cell, stored, write_suite
 from bench.store.renewal import Renewal, write_renewal
 from bench.store.schema import ALL, LATER, SCHEMAS, Rows
-from bench.store.unfinished import unusable
 
 
 @contextmanager
@@ -111,7 +111,7 @@ def writing(folder: Path) -> Iterator[Writer]:
                     _recover(archive)
                     _move_damaged(archive)
             for path, wrong in list(unusable(folder)):
-                _set_aside(folder, path, wrong)
+                _move_and_say(folder, path, wrong)
         yield Writer(folder)
 
 
@@ -150,7 +150,7 @@ class Writer:
             if kind_of(part) in ("", "a file"):
                 part.unlink(missing_ok=True)
             else:
-                _set_aside(self.folder, part, f"expected a file of trials, found {kind_of(part)}")
+                _move_and_say(self.folder, part, f"expected a file of trials, found {kind_of(part)}")
 
     def put_suite(self, text: str) -> None:
         """Keep `text`, a suite as JSON; nothing is written where the folder holds that already."""
@@ -318,7 +318,7 @@ def _recover(archive: Path) -> None:
     pending = archive / _PENDING
     for path in sorted(pending.iterdir()) if kind_of(pending) else ():
         if not _is_of_a_writer(path):
-            _set_aside(archive, path, "expected what a run leaves there, found something else")
+            _move_and_say(archive, path, "expected what a run leaves there, found something else")
         elif path.suffix == ".tmp":
             shutil.rmtree(path)
         elif path.suffix == ".moved":
@@ -349,7 +349,7 @@ def _move_damaged(archive: Path) -> None:
         log.warning("%s: %s; the parts of its cell were moved to %s", first.part, first.wrong, archive / STRAYS)
 
 
-def _set_aside(archive: Path, path: Path, wrong: str) -> None:
+def _move_and_say(archive: Path, path: Path, wrong: str) -> None:
     """Move `path` out of the way of what is ours, and say so."""
     target = _move_stray(path, archive, path.name)
     log.warning("%s: %s; moved to %s", path, wrong, target)
