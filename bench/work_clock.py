@@ -93,7 +93,7 @@ class _UntimedImports(MetaPathFinder):
             if isinstance(finder, _UntimedImports) or not hasattr(finder, "find_spec"):
                 continue
             if spec := finder.find_spec(fullname, path, target):
-                if hasattr(spec.loader, "exec_module") and hasattr(spec.loader, "create_module"):
+                if spec.loader and hasattr(spec.loader, "exec_module") and hasattr(spec.loader, "create_module"):
                     spec.loader = _Untimed(spec, spec.loader)
                 return spec
         return None

@@ -43,12 +43,12 @@ def _wrong(part: Path) -> str:
         return "expected a file of trials"
     try:
         trials = load(part)
-        refuse_broken({"trials": trials})
+        refuse_broken({} if trials is None else {"trials": trials})
     except DamagedPart as error:
         return error.wrong
     except StoreError as error:
         return str(error)
-    return unfit(trials) if trials.num_rows else "expected at least one trial"
+    return unfit(trials) if trials is not None and trials.num_rows else "expected at least one trial"
 
 
 def unfit(trials: pa.Table) -> str:
