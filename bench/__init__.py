@@ -14,6 +14,7 @@ __all__ = [
     "Results",
     "Suite",
     "compare",
+    "judge",
     "load",
     "read",
     "report",
@@ -26,7 +27,7 @@ _HOMES = {
     "ModelKind": "bench.models.base",
     "Results": "bench.api.results",
     "Suite": "bench.spec",
-    **dict.fromkeys(("compare", "load", "read", "report", "run"), "bench.api"),
+    **dict.fromkeys(("compare", "judge", "load", "read", "report", "run"), "bench.api"),
 }
 
 

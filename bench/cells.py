@@ -14,6 +14,7 @@ from functools import cached_property
 from itertools import chain, product
 from typing import Any, ClassVar
 
+from bench.registry import short_address
 from bench.spec import PROTOCOL, AsPublished, Entry, Exclusion, Product, Settings, Split, Suite, Training, Tuning
 
 CODE_VERSION = 2
@@ -137,9 +138,10 @@ class Cell:
         if self.data_sha256:
             dataset["parameters"].pop("path", None)
         dataset["parameters"] = _without_later(dataset["kind"], dataset["parameters"])
+        model = self.model.model_dump(exclude=None if self.tuning else {"stated", "search"})
         return {
             "dataset": dataset,
-            "model": self.model.model_dump(exclude=None if self.tuning else {"stated"}),
+            "model": {**model, "kind": short_address(self.model.kind)},
             "sequence_length": self.sequence_length,
             "horizon": self.horizon,
             "seed": self.seed,
@@ -391,7 +393,8 @@ def alone(cell: Cell) -> str:
 
 
 def _entry(entry: Entry) -> dict[str, Any]:
-    return {"id": entry.id, "kind": entry.kind, **_stated(entry)}
+    search = {"search": entry.search} if entry.search else {}
+    return {"id": entry.id, "kind": entry.kind, **search, **_stated(entry)}
 
 
 def _stated(entry: Entry) -> dict[str, Any]:

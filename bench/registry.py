@@ -5,6 +5,7 @@ packages add theirs through entry points (groups ``bench.datasets`` and ``bench.
 """
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -37,6 +38,23 @@ def added(groups: Mapping[str, Mapping[str, Any]]) -> Iterator[None]:
         yield
     finally:
         _ADDED.reset(token)
+
+
+_ADDRESS = re.compile(r"(.+\.py|[A-Za-z_][\w.]*):[A-Za-z_]\w*")
+
+
+def is_address(name: str) -> bool:
+    """Whether `name` is no registered one, but that of a class in a file or module: ``./net.py:Net``, ``nets:Net``."""
+    return _ADDRESS.fullmatch(name) is not None
+
+
+def short_address(name: str) -> str:
+    """`name` without the folder of a file: code is known by what it says, wherever it lies.
+
+    >>> short_address("/home/me/net.py:Net"), short_address("lstm")
+    ('net.py:Net', 'lstm')
+    """
+    return re.split(r"[/\\]", name)[-1] if is_address(name) else name
 
 
 def lookup(table: Mapping[str, T], name: str, what: str) -> T:

@@ -9,7 +9,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
 
 from pydantic import (
@@ -22,6 +22,7 @@ from pydantic import (
     StringConstraints,
     ValidationError,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
@@ -316,21 +317,23 @@ class Gate(Frozen):
 class Entry(Frozen):
     """One dataset or model of a suite, resolved: every parameter has its value.
 
-    `stated` names the parameters that the suite file gave; tuning leaves those as they are.
+    `stated` names the parameters that the suite file gave; tuning leaves those as they are, unless `search` names them.
     """
 
     id: Name = Field(description="What results and reports call it; the kind's name where it is left out.")
     kind: str
     parameters: dict[str, Any]
     stated: tuple[str, ...] = ()
+    search: dict[str, Any] = Field({}, description="Search space, in place of the kind's own: name to list or range.")
 
     _parsed: tuple[dict[str, Any], BaseModel] | None = PrivateAttr(default=None)
     """Parameters, and what they were parsed to: a copy with other parameters brings those of its original."""
 
     @classmethod
-    def of(cls, name: str, kind: str, parameters: BaseModel, stated: Sequence[str] = ()) -> Entry:
+    def of(cls, name: str, kind: str, parameters: BaseModel, stated: Sequence[str] = (), **more: Any) -> Entry:
         """The entry whose parameters are parsed already, and complete."""
-        entry = cls(id=name, kind=kind, parameters=parameters.model_dump(mode="json"), stated=tuple(sorted(stated)))
+        known, names = parameters.model_dump(mode="json"), tuple(sorted(stated))
+        entry = cls(id=name, kind=kind, parameters=known, stated=names, **more)
         entry._parsed = entry.parameters, parameters
         return entry
 
@@ -347,6 +350,11 @@ class Entry(Frozen):
         value = kind.model_validate_json(json.dumps(self.parameters))
         self._parsed = self.parameters, value
         return value
+
+    @model_serializer(mode="wrap")
+    def _without_empty_search(self, dump: Callable[[Self], dict[str, Any]]) -> dict[str, Any]:
+        """Cells that were stored before entries had a search space keep their ids."""
+        return {name: value for name, value in dump(self).items() if name != "search" or value}
 
     def __getstate__(self) -> dict[Any, Any]:
         """Without the parsed parameters: another process parses its own, by the class that its registry names."""

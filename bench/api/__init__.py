@@ -15,6 +15,8 @@ from bench.paths import path_of
 from bench.spec import Suite
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from bench.api.results import Results
     from bench.comparing import Comparison
 
@@ -71,8 +73,9 @@ def run(
         Name → a DataFrame with one column of numbers, ``(DataFrame, column)``, a Series, or a `DatasetKind`. An index
         of dates gives the times. Each is added to the suite's datasets, unless the suite names it itself.
     models
-        Name → a torch module class, a function that builds a module, an estimator with ``fit`` and ``predict``, or a
-        `ModelKind`. Each is added to the suite's models, unless the suite names it itself. A constructor is given
+        Name → a torch module class, a function that builds a module, an estimator with ``fit`` and ``predict``, a
+        `ModelKind`, or the address of a module class, such as ``"./mynet.py:MyNet"``. Each is added to the suite's
+        models, unless the suite names it itself. A constructor is given
         ``sequence_length``, ``horizon``, ``channels`` and ``outputs`` where it has parameters of these names; a suite
         may set its others. Modules map ``[B, T, C]`` to ``[B, H, D]``. An estimator is cloned for each replicate, its
         ``random_state`` is seeded where it has one, and it sees the windows laid flat, ``[B, T·C]``.
@@ -89,22 +92,26 @@ def run(
 
     Notes
     -----
-    Objects cannot be sent to other processes. Where there are any, all cells run one after another in this process, on
-    one thread, and `jobs` has no effect. Objects are registered for the length of this call alone.
+    Objects cannot be sent to other processes, addresses can. Where there are objects, all cells run one after another
+    in this process, on one thread, and `jobs` has no effect. Objects are registered for the length of this call alone.
     """
     from bench.api.execution import carry_out
     from bench.api.objects import registered
     from bench.api.results import Results
+    from bench.models.from_source import allowing_plug_ins, anchored
 
     if jobs is not None and (isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1):
         raise InputError(f"jobs: expected a whole number ≥ 1, got {jobs!r}")
     if not isinstance(device, str):
         raise InputError(f"device: expected auto, cpu, cuda or cuda:INDEX, got {device!r}")
     datasets, models = _objects("datasets", datasets), _objects("models", models)
-    with registered(datasets, models):
+    named = {name: anchored(given, Path()) for name, given in models.items() if isinstance(given, str)}
+    with allowing_plug_ins(allowed=bool(named)), registered(datasets, {**models, **named}):
         known = _with_objects(suite, {"datasets": tuple(datasets), "models": tuple(models)})
+        kinds = [each.model_copy(update={"kind": named.get(each.kind, each.kind)}) for each in known.models]
+        known = known.model_copy(update={"models": tuple(kinds)})  # by addresses, which other processes know too
         folder = _path("results", results) if results is not None else Path("results", known.name)
-        engine = "inline" if datasets or models else "processes"
+        engine = "inline" if datasets or models.keys() - named else "processes"
         carry_out(known, folder, engine=engine, jobs=jobs, device=device)
     return Results(folder)
 
@@ -142,6 +149,34 @@ def read(results: str | Path) -> Results:
     from bench.api.results import Results
 
     return Results(_path("results", results))
+
+
+def judge(predictions: pd.DataFrame | str | Path, truth: pd.DataFrame | str | Path | None = None) -> Results:
+    """What the report says of forecasts that anybody made: skill, tests against persistence and between models, delay.
+
+    Parameters
+    ----------
+    predictions
+        A DataFrame, or a file of CSV, Parquet or Feather, with a row for each forecast of a point: `time` or `index`,
+        `step` (how far ahead, from 1), `truth` and `prediction`; optional are `model`, `seed` and `persistence`.
+    truth
+        The whole series, with `time` or `index` and one column of values; for what `predictions` lacks.
+
+    Returns
+    -------
+    Results
+        Its ``verdicts()`` and ``leaderboard()`` are as of a run; nothing is stored.
+
+    Raises
+    ------
+    BenchError
+        Something is wrong with the table; the message says where.
+    """
+    from bench.api.judged import source_of
+    from bench.api.results import Results
+
+    source, _ = source_of(predictions, truth)
+    return Results(Path(source.folder), source)
 
 
 def report(results: Results | str | Path, reports: str | Path = "reports") -> Path:

@@ -106,7 +106,12 @@ def as_mapping(suite: Suite) -> dict[str, Any]:
     content = suite.model_dump(mode="json", exclude_unset=True, exclude={"datasets", "models"})
     for key in ("datasets", "models"):
         content[key] = [
-            {"id": entry.id, "kind": entry.kind, **{name: entry.parameters[name] for name in entry.stated}}
+            {
+                "id": entry.id,
+                "kind": entry.kind,
+                **({"search": entry.search} if entry.search else {}),
+                **{name: entry.parameters[name] for name in entry.stated},
+            }
             for entry in getattr(suite, key)
         ]
     return content

@@ -6,7 +6,6 @@ are part of the identity of its cells, so that a changed object is run again and
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import inspect
 import pickle
@@ -19,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import Field
 
 from bench.array_types import FloatArray
 from bench.data import dataset_kinds
@@ -28,23 +27,14 @@ from bench.data.files.order import Columns, check, gaps
 from bench.data.files.table import require_columns, row_number
 from bench.errors import DataError, InputError, described
 from bench.models import model_kinds
-from bench.models.base import Batches, FloatRange, ModelKind, Parameters, Shape
-from bench.models.parameters import NoParameters, refuse_every_step, refuse_variable
-from bench.registry import added
-from bench.running.plugins import source_hash
-from bench.spec import Training
+from bench.models.base import ModelKind
+from bench.models.estimators import LagEstimator, random_states
+from bench.models.from_source import kind_at
+from bench.models.own_module import is_module_class, module_kind
+from bench.models.parameters import NoParameters, refuse_variable
+from bench.registry import added, is_address
+from bench.source_code import source_hash
 from bench.text import cut, listed
-
-FACTS: Mapping[str, Callable[[Shape], int]] = {
-    "sequence_length": lambda shape: shape.sequence_length,
-    "horizon": lambda shape: shape.horizon,
-    "channels": lambda shape: shape.channels,
-    "outputs": lambda shape: shape.targets[1],
-}
-"""What a constructor is given of the data, for those of its parameters that have these names."""
-
-_TAKEN = frozenset({"id", "kind", *Training.model_fields})
-"""Names that mean something else in a suite, and so no parameters of a constructor."""
 
 
 def registered(datasets: Mapping[str, Any], models: Mapping[str, Any]) -> AbstractContextManager[None]:
@@ -160,16 +150,20 @@ def model_kind(name: str, given: Any) -> ModelKind:
         It is none of them, or its source cannot be read.
     """
     place = f"models: {name}"
+    if isinstance(given, str):
+        if not is_address(given):
+            raise InputError(f"{place}: expected an address such as ./mynet.py:MyNet, got {cut(given, 80)!r}")
+        return kind_at(given)
     if isinstance(given, ModelKind):
         builder = _addressed(given.builder) if isinstance(given.builder, str) else _source(place, given.builder)
         search = sorted((name, repr(choices)) for name, choices in given.search.items())
         return replace(given, identity=_digest(f"{builder}\n{search}"))
-    if _is_module_class(given) or inspect.isfunction(given):
-        return _of_module(place, given)
+    if is_module_class(given) or inspect.isfunction(given):
+        return module_kind(place, given, _digest(_source(place, given)))
     if not isinstance(given, type) and all(callable(getattr(given, method, None)) for method in ("fit", "predict")):
         return _of_estimator(place, given)
     came = f"the class {given.__name__}" if isinstance(given, type) else f"an object of {type(given).__name__}"
-    advice = "; give the class, so that every replicate begins anew" if _is_module_class(type(given)) else ""
+    advice = "; give the class, so that every replicate begins anew" if is_module_class(type(given)) else ""
     raise InputError(
         f"{place}: expected a torch.nn.Module class, a function that builds one, or an estimator with fit and predict, "
         f"got {came}{advice}"
@@ -182,131 +176,6 @@ def _addressed(builder: str) -> str:
     return builder if module.partition(".")[0] == "bench" else f"{builder}\n{source_hash(module).sha256}"
 
 
-def _is_module_class(given: Any) -> bool:
-    """Whether `given` is a class of `torch.nn.Module`; known without importing torch, as whoever made it has."""
-    return isinstance(given, type) and any(
-        base.__module__ == "torch.nn.modules.module" and base.__name__ == "Module" for base in given.__mro__
-    )
-
-
-class _ModuleParameters(Parameters):
-    """What a constructor takes next to `FACTS`; its names are its author's."""
-
-    model_config = ConfigDict(protected_namespaces=())
-
-
-def _of_module(place: str, constructor: Callable[..., Any]) -> ModelKind:
-    facts, own = _parameters_of(place, constructor)
-    fields: dict[str, Any] = {name: (_type_of(default), default) for name, default in own.items()}
-    parameters = create_model("ModuleParameters", __base__=_ModuleParameters, **fields)
-
-    def build(chosen: Parameters, shape: Shape) -> Any:
-        known = {name: FACTS[name](shape) for name in facts}
-        return _checked(place, constructor(**known, **chosen.model_dump()), shape)
-
-    return ModelKind(
-        summary="a torch module of yours",
-        parameters=parameters,
-        builder=build,
-        tasks=frozenset({"forecast", "classify"}),
-        search={"learning_rate": FloatRange(1e-4, 1e-2, log=True)},
-        refusals=(refuse_every_step, refuse_variable),
-        identity=_digest(_source(place, constructor)),
-    )
-
-
-def _check_name(place: str, name: str) -> None:
-    """A suite has to be able to say the parameter, and nothing else by its name."""
-    if name in _TAKEN:
-        raise InputError(f"{place}: {name!r} is a setting of every model in a suite; give the parameter another name")
-    if name.startswith("_") or hasattr(BaseModel, name):
-        raise InputError(f"{place}: {name!r} cannot be the name of a parameter in a suite; give it another name")
-
-
-def _parameters_of(place: str, constructor: Callable[..., Any]) -> tuple[list[str], dict[str, Any]]:
-    """The facts that `constructor` takes, and its other parameters with their defaults."""
-    facts, own = [], {}
-    for parameter in inspect.signature(constructor).parameters.values():
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            continue
-        plain = parameter.default is None or isinstance(parameter.default, bool | int | float | str)
-        if parameter.kind is not parameter.POSITIONAL_ONLY and parameter.name in FACTS:
-            facts.append(parameter.name)
-        elif parameter.kind is not parameter.POSITIONAL_ONLY and plain:
-            _check_name(place, parameter.name)
-            own[parameter.name] = parameter.default
-        elif parameter.default is parameter.empty or parameter.kind is parameter.POSITIONAL_ONLY:
-            raise InputError(
-                f"{place}: expected parameters named {', '.join(FACTS)}, or with a default, got {parameter.name!r} "
-                "without one; give it a default"
-            )
-    return facts, own
-
-
-def _type_of(default: Any) -> Any:
-    return bool | int | float | str | None if default is None else type(default)
-
-
-def _checked(place: str, module: Any, shape: Shape) -> Any:
-    """`module`, of which one pass over zeros gives what is requested: a wrong shape would be broadcast in silence.
-
-    Raises
-    ------
-    InputError
-        It gives another shape.
-    """
-    import torch
-
-    if not isinstance(module, torch.nn.Module):
-        return module  # what trains it refuses it
-    module.eval()
-    with torch.no_grad():
-        came = module(torch.zeros(2, shape.sequence_length, shape.channels))
-    module.train()
-    expected = [2, *shape.targets]
-    if list(getattr(came, "shape", ())) != expected:
-        got = list(came.shape) if hasattr(came, "shape") else type(came).__name__
-        raise InputError(
-            f"{place}: expected outputs {expected} of inputs {[2, shape.sequence_length, shape.channels]}, got {got}; "
-            "shape them as [B, H, D]"
-        )
-    return module
-
-
-class LagEstimator:
-    """A clone of an estimator on windows laid flat: ``[B, T·C]`` in, ``[B, H·D]`` out, or ``[B]`` of one value."""
-
-    how = "estimator"
-
-    def __init__(self, estimator: Any, shape: Shape) -> None:
-        self.estimator = _clone(estimator)
-        self._targets = shape.targets
-
-    def seed(self, value: int) -> None:
-        """Set every ``random_state`` of it."""
-        names = _random_states(self.estimator)
-        self.estimator.set_params(**dict.fromkeys(names, value % 2**32))
-
-    def fit(self, batches: Batches) -> None:
-        """Fit on all train windows at once."""
-        pairs = [(x.reshape(len(x), -1), y.reshape(len(y), -1)) for x, y in batches()]
-        x, y = (np.concatenate(side).astype(np.float64) for side in zip(*pairs, strict=True))
-        self.estimator.fit(x, y[:, 0] if y.shape[1] == 1 else y)
-
-    def predict(self, x: FloatArray) -> FloatArray:
-        """``[B, H, D]``."""
-        predictions = np.asarray(self.estimator.predict(x.reshape(len(x), -1).astype(np.float64)), dtype=np.float64)
-        return predictions.reshape(len(x), *self._targets)
-
-    def parameter_count(self) -> int | None:
-        """Coefficients and intercepts of a linear one; not known of others."""
-        sizes = [np.size(getattr(self.estimator, name)) for name in ("coef_", "intercept_") if name in self._fitted()]
-        return sum(sizes) if sizes else None
-
-    def _fitted(self) -> set[str]:
-        return {name for name in vars(self.estimator) if name.endswith("_")}
-
-
 def _of_estimator(place: str, estimator: Any) -> ModelKind:
     known = f"{_source(place, type(estimator))}\n{_stable(place, _settings(estimator))}"
     return ModelKind(
@@ -315,28 +184,13 @@ def _of_estimator(place: str, estimator: Any) -> ModelKind:
         builder=lambda _parameters, shape: LagEstimator(estimator, shape),
         gradient=False,
         refusals=(refuse_variable,),
-        stochastic=bool(_random_states(estimator)),
+        stochastic=bool(random_states(estimator)),
         identity=_digest(known),
     )
 
 
-def _clone(estimator: Any) -> Any:
-    if not hasattr(estimator, "get_params"):
-        return copy.deepcopy(estimator)
-    from sklearn.base import clone
-
-    return clone(estimator)
-
-
 def _settings(estimator: Any) -> dict[str, Any]:
     return dict(estimator.get_params()) if hasattr(estimator, "get_params") else dict(vars(estimator))
-
-
-def _random_states(estimator: Any) -> list[str]:
-    """The names of its parameters for a seed, those of its parts too."""
-    if not (hasattr(estimator, "get_params") and hasattr(estimator, "set_params")):
-        return []
-    return [name for name in estimator.get_params() if name.rpartition("__")[2] == "random_state"]
 
 
 def _stable(place: str, value: Any) -> str:

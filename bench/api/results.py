@@ -11,7 +11,7 @@ import pandas as pd
 
 from bench.replication.card_page import parted
 from bench.replication.systems import parsed
-from bench.reporting.source import read
+from bench.reporting.source import Source, read
 from bench.reporting.summary import summarise
 from bench.reporting.values import CellSummary, Section, Summary
 from bench.text import plural
@@ -34,7 +34,7 @@ VERDICTS = (
 
 
 class Results:
-    """What a results folder holds; `bench.read` and `bench.run` give one.
+    """What a results folder holds; `bench.read` and `bench.run` give one, and `bench.judge` for forecasts of anybody.
 
     It is read once, when it is opened. A notebook shows the first screen of the report.
 
@@ -42,6 +42,8 @@ class Results:
     ----------
     folder
         The results folder.
+    source
+        What it holds, where that is known.
 
     Raises
     ------
@@ -49,9 +51,9 @@ class Results:
         It is no results folder, or nothing in it can be read.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, source: Source | None = None) -> None:
         self.folder = folder
-        self._source = read(folder, parsed)
+        self._source = read(folder, parsed) if source is None else source
 
     @cached_property
     def runs(self) -> pd.DataFrame:

@@ -35,6 +35,8 @@ app = typer.Typer(
 )
 data = typer.Typer(help="Download and check the real data files, pinned by URL and SHA-256.", no_args_is_help=True)
 app.add_typer(data, name="data")
+new = typer.Typer(help="Write a file to begin from.", no_args_is_help=True)
+app.add_typer(new, name="new")
 baseline = typer.Typer(help="Store or show the committed results that the gate compares with.", no_args_is_help=True)
 app.add_typer(baseline, name="baseline")
 
@@ -43,6 +45,11 @@ def _version(*, wanted: bool) -> None:
     if wanted:
         say(f"bench {bench.__version__}")
         raise typer.Exit
+
+
+AllowPlugin = Annotated[
+    bool, typer.Option("--allow-plugin", help="Let the suite name models by their source, such as ./mynet.py:MyNet.")
+]
 
 
 @app.callback()
@@ -92,6 +99,7 @@ def run(  # noqa: PLR0913 - one parameter for each option
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run and for how long, and stop.")] = False,
+    allow_plugin: AllowPlugin = False,
 ) -> None:
     """Run the cells of a suite that are not stored yet, then write the report.
 
@@ -99,6 +107,7 @@ def run(  # noqa: PLR0913 - one parameter for each option
     130 interrupted (finished cells are kept).
     """
     from bench.cli.run import RunRequest, run_suite
+    from bench.models.from_source import allowing_plug_ins
 
     request = RunRequest(
         suite=suite,
@@ -114,7 +123,8 @@ def run(  # noqa: PLR0913 - one parameter for each option
         dry_run=dry_run,
         within=within,
     )
-    raise typer.Exit(run_suite(request))
+    with allowing_plug_ins(allowed=allow_plugin):
+        raise typer.Exit(run_suite(request))
 
 
 @app.command()
@@ -131,6 +141,7 @@ def probe(  # noqa: PLR0913 - one parameter for each option
     fresh: Annotated[bool, typer.Option("--fresh", help="Probe every cell again.")] = False,
     progress: Annotated[Progress, typer.Option(help="auto: rich on a terminal, plain elsewhere.")] = Progress.AUTO,
     no_report: Annotated[bool, typer.Option("--no-report", help="Do not write the report again.")] = False,
+    allow_plugin: AllowPlugin = False,
 ) -> None:
     """Measure time and memory of each model of a suite: one at a time, in fresh processes, rounds interleaved.
 
@@ -138,6 +149,7 @@ def probe(  # noqa: PLR0913 - one parameter for each option
     as for run.
     """
     from bench.cli.probe import ProbeRequest, probe_suite
+    from bench.models.from_source import allowing_plug_ins
 
     request = ProbeRequest(
         suite=suite,
@@ -150,7 +162,8 @@ def probe(  # noqa: PLR0913 - one parameter for each option
         progress=progress.value,
         report=not no_report,
     )
-    raise typer.Exit(probe_suite(request))
+    with allowing_plug_ins(allowed=allow_plugin):
+        raise typer.Exit(probe_suite(request))
 
 
 @app.command()
@@ -252,14 +265,76 @@ def canary(
             "such as 'dataset=T04*'.",
         ),
     ] = None,
+    allow_plugin: AllowPlugin = False,
 ) -> None:
     """Check the cells of a suite for leaks; nothing is stored.
 
     Exit status: 0 no check that applies raised an alarm; 1 one did; 2 a check could not run, or none applied.
     """
     from bench.cli.canary import watched
+    from bench.models.from_source import allowing_plug_ins
 
-    raise typer.Exit(watched(suite, tuple(only or ())))
+    with allowing_plug_ins(allowed=allow_plugin):
+        raise typer.Exit(watched(suite, tuple(only or ())))
+
+
+@app.command()
+def judge(
+    predictions: Annotated[Path, typer.Argument(parser=path_of, metavar="FILE", help="Forecasts: CSV or Parquet.")],
+    *,
+    truth: Annotated[
+        Path | None, typer.Option(parser=path_of, metavar="FILE", help="The whole series: time or index, and values.")
+    ] = None,
+) -> None:
+    """Test forecasts that anybody made: skill, differences from persistence and between models, delay.
+
+    The file has a row for each forecast, with the columns time or index, step (from 1), truth and prediction, and
+    where there are several: model, seed, persistence.
+    """
+    from bench.api.judged import source_of, text_of
+
+    source, notes = source_of(predictions, truth)
+    for note in notes:
+        say(f"note: {note}", err=True)
+    say(text_of(source))
+
+
+@app.command()
+def conform(
+    address: Annotated[str, typer.Argument(metavar="FILE:CLASS", help="A torch module, such as ./mynet.py:MyNet.")],
+    *,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A parameter of its own; repeatable.")
+    ] = None,
+    sequence_length: Annotated[int, typer.Option(min=1, max=10_000, help="Points in a window.")] = 12,
+    horizon: Annotated[int, typer.Option(min=1, max=10_000, help="Points to predict.")] = 2,
+    channels: Annotated[
+        list[int] | None, typer.Option(min=1, max=1000, help="Values at each point; repeatable. [default: 1 and 2]")
+    ] = None,
+    limit: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="Maximum time of one check.")] = 60.0,
+) -> None:
+    """Check that a torch module of your own is fit to be a model; this runs its code.
+
+    Exit status: 0 every check passed; 1 one failed, or took too long; 2 the input is wrong.
+    """
+    from bench.cli.conform import conformed
+    from bench.conformance.child import Examination
+
+    tried = tuple(channels or (1, 2))
+    examination = Examination(address, {}, sequence_length, horizon, tried, limit)
+    raise typer.Exit(conformed(examination, settings or []))
+
+
+@new.command("model")
+def new_model(
+    name: Annotated[str, typer.Argument(help="Of the module, such as my_net.")],
+    *,
+    folder: Annotated[Path, typer.Option(parser=path_of, metavar="PATH", help="Where its files are written.")] = Path(),
+) -> None:
+    """Write a torch module of your own, its test, and a suite that compares it."""
+    from bench.cli.conform import new_model as written
+
+    say(written(name, folder))
 
 
 @app.command(name="list")

@@ -267,9 +267,14 @@ class Linear(nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's name
         """Map the last dimension."""
-        if self.weight.ndim == 2:
-            return functional.linear(input, self.weight, self.bias)
-        output = input.flatten(1, -2) @ self.weight.mT  # [K, rows, out]
-        if self.bias is not None:
-            output = output + self.bias.unsqueeze(1)
-        return output.view(len(output), *input.shape[1:-1], -1)
+        return linear(input, self.weight, self.bias)
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """As `torch.nn.functional.linear`; with weights ``[K, out, in]`` for ``[K, …, in]`` or ``[1, …, in]``."""
+    if weight.ndim == 2:
+        return functional.linear(x, weight, bias)
+    output = x.flatten(1, -2) @ weight.mT  # [K, rows, out]
+    if bias is not None:
+        output = output + bias.unsqueeze(1)
+    return output.view(len(output), *x.shape[1:-1], -1)

@@ -1,13 +1,22 @@
 """The registered kinds of models. Importing this imports no torch."""
 
 from bench.models.base import Choice, FloatRange, ModelKind, SearchRange
+from bench.models.estimators import EstimatorParameters, draws, refuse_other_recursion
+from bench.models.from_source import Kinds
 from bench.models.parameters import (
+    DLinearParameters,
     EncoderDecoderParameters,
     LinearARParameters,
+    MLPParameters,
+    NBeatsParameters,
     NoParameters,
+    PatchTSTParameters,
     RecurrentParameters,
     RNNParameters,
     SeasonalNaiveParameters,
+    TCNParameters,
+    TransformerParameters,
+    TSMixerParameters,
     refuse_both_ways,
     refuse_every_step,
     refuse_other_values,
@@ -30,6 +39,13 @@ _RECURRENT: dict[str, SearchRange] = {
     "layers": Choice((1, 2)),
     "learning_rate": FloatRange(1e-4, 1e-2, log=True),
 }
+
+_WIDTH = Choice((8, 16, 32, 64))
+_LEARNING_RATE = FloatRange(1e-4, 1e-2, log=True)
+_LINEAR_RATE = FloatRange(1e-4, 1e-1, log=True)  # one linear map bears larger steps
+
+_OWN_CHANNELS = (refuse_other_values, refuse_variable, refuse_every_step)
+"""What a network that forecasts each channel as itself, from whole windows, cannot do."""
 
 _EVERY_TASK = frozenset[Task]({"forecast", "denoise", "classify"})
 
@@ -79,6 +95,14 @@ MODELS: dict[str, ModelKind] = {
         tasks=frozenset({"classify"}),
         search={"learning_rate": FloatRange(1e-4, 1e-1, log=True)},
         refusals=(refuse_variable,),
+    ),
+    "sklearn": ModelKind(
+        summary="a regressor of scikit-learn, LightGBM, XGBoost or CatBoost on lags",
+        parameters=EstimatorParameters,
+        builder="bench.models.estimators:build",
+        gradient=False,
+        refusals=(refuse_variable, refuse_other_recursion),
+        stochastic=draws,
     ),
     "rnn": ModelKind(
         summary="simple recurrent network, linear on its states",
@@ -167,15 +191,84 @@ MODELS: dict[str, ModelKind] = {
         },
         refusals=(refuse_variable,),
     ),
+    "mlp": ModelKind(
+        summary="multi-layer perceptron on all of the window",
+        parameters=MLPParameters,
+        builder="bench.models.mlp:MLP",
+        tasks=frozenset({"forecast", "classify"}),
+        search={
+            "hidden_size": Choice((16, 32, 64, 128)),
+            "layers": Choice((1, 2, 3)),
+            "learning_rate": _LEARNING_RATE,
+        },
+        refusals=(refuse_variable, refuse_every_step),
+    ),
+    "dlinear": ModelKind(
+        summary="linear maps of a moving average and of the remainder, each channel on its own",
+        parameters=DLinearParameters,
+        builder="bench.models.dlinear:DLinear",
+        search={"kernel_size": Choice((5, 13, 25)), "learning_rate": _LINEAR_RATE},
+        refusals=_OWN_CHANNELS,
+    ),
+    "nlinear": ModelKind(
+        summary="a linear map of the window less its last value, each channel on its own",
+        parameters=NoParameters,
+        builder="bench.models.dlinear:NLinear",
+        search={"learning_rate": _LINEAR_RATE},
+        refusals=_OWN_CHANNELS,
+    ),
+    "tcn": ModelKind(
+        summary="temporal convolutional network: causal dilated convolutions with residuals",
+        parameters=TCNParameters,
+        builder="bench.models.tcn:TCN",
+        tasks=_EVERY_TASK,
+        search={"hidden_size": _WIDTH, "kernel_size": Choice((2, 3, 5)), "learning_rate": _LEARNING_RATE},
+        refusals=(refuse_variable,),
+    ),
+    "n-beats": ModelKind(
+        summary="blocks of fully connected layers on each other's residuals, each channel on its own",
+        parameters=NBeatsParameters,
+        builder="bench.models.nbeats:NBeats",
+        search={
+            "hidden_size": Choice((16, 32, 64, 128)),
+            "blocks": Choice((1, 2, 3, 4)),
+            "learning_rate": _LEARNING_RATE,
+        },
+        refusals=_OWN_CHANNELS,
+    ),
+    "tsmixer": ModelKind(
+        summary="perceptrons that mix steps and perceptrons that mix channels, in turn",
+        parameters=TSMixerParameters,
+        builder="bench.models.tsmixer:TSMixer",
+        search={"hidden_size": _WIDTH, "layers": Choice((1, 2, 4)), "learning_rate": _LEARNING_RATE},
+        refusals=_OWN_CHANNELS,
+    ),
+    "transformer": ModelKind(
+        summary="causal Transformer encoder, linear on its states",
+        parameters=TransformerParameters,
+        builder="bench.models.transformer:Transformer",
+        tasks=_EVERY_TASK,
+        search={"heads": Choice((1, 2, 4)), **_RECURRENT},
+        refusals=(refuse_variable,),
+    ),
+    "patchtst": ModelKind(
+        summary="Transformer encoder over patches of the window, each channel on its own",
+        parameters=PatchTSTParameters,
+        builder="bench.models.patchtst:PatchTST",
+        search={"hidden_size": _WIDTH, "layers": Choice((1, 2, 3)), "learning_rate": _LEARNING_RATE},
+        refusals=_OWN_CHANNELS,
+    ),
 }
 
 
 def model_kinds() -> dict[str, ModelKind]:
     """`MODELS`, and the kinds that other distributions register as entry points of ``bench.models``.
 
+    Classes that a suite names by their source are looked up in it too, where that is allowed.
+
     Raises
     ------
     InputError
         An entry point takes a name that is taken, cannot be imported, or is no `ModelKind`.
     """
-    return extended(MODELS, "bench.models", ModelKind)
+    return Kinds(extended(MODELS, "bench.models", ModelKind))

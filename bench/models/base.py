@@ -1,11 +1,13 @@
 """The contract between a model and everything that trains, tunes or lists it. Imports no torch."""
 
+from __future__ import annotations
+
 import importlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from bench.array_types import FloatArray
 from bench.tasks import Task
@@ -22,6 +24,10 @@ class Parameters(BaseModel):
     def departures(self) -> tuple[str, ...]:
         """What of these departs from the protocol, as published systems do; it marks the rows `as published`."""
         return ()
+
+    def left_open(self) -> Mapping[str, Any]:
+        """Values of further parameters that a suite may set or search, where their names are not known beforehand."""
+        return {}
 
     def check_window(self, sequence_length: int, horizon: int) -> None:
         """Refuse windows that these parameters cannot serve; called for every cell before anything runs.
@@ -105,10 +111,40 @@ class IntegerRange:
 class Choice:
     """A tunable value out of `options`."""
 
-    options: tuple[str | int | float | bool, ...]
+    options: tuple[str | int | float | bool | None, ...]
 
 
 SearchRange = FloatRange | IntegerRange | Choice
+
+
+class StatedRange(Parameters):
+    """How a suite states a range: of whole numbers where both ends are, else of real ones."""
+
+    low: int | float = Field(description="The smallest value.")
+    high: int | float = Field(description="The largest one.")
+    log: bool = Field(default=False, description="Whether it is searched on a log scale.")
+
+
+Options = Annotated[tuple[bool | int | float | str | None, ...], Field(min_length=1)]
+StatedSearch = dict[str, Options | StatedRange]
+"""What a suite says under ``search``: the name of a parameter → a list of values, or ``{low, high, log}``."""
+
+
+def search_ranges(stated: Mapping[str, Any]) -> dict[str, SearchRange]:
+    """What a suite's ``search``, as plain JSON values, stands for; the checks are those of `StatedSearch`.
+
+    >>> search_ranges({"max_depth": [4, None], "alpha": {"low": 0.1, "high": 1, "log": True}})["alpha"]
+    FloatRange(low=0.1, high=1, log=True)
+    """
+    ranges: dict[str, SearchRange] = {}
+    for name, given in stated.items():
+        if isinstance(given, Mapping):
+            whole = isinstance(given["low"], int) and isinstance(given["high"], int)
+            kind = IntegerRange if whole else FloatRange
+            ranges[name] = kind(given["low"], given["high"], given.get("log", False))
+        else:
+            ranges[name] = Choice(tuple(given))
+    return ranges
 
 
 @dataclass(frozen=True)
@@ -129,8 +165,8 @@ class ModelKind:
         when it predicts; with ``teacher_forced_prediction = True`` also when it predicts. Step `k` of its output may
         depend on ``targets[:, :k]`` and on no later target. A module with ``stackable = True`` also takes the members
         of a bank at once: given weights ``[K, …]`` it maps ``[K, B, T, C]``, or ``[1, B, T, C]`` for all of them, to
-        ``[K, B, H, C]`` (the layers of `bench.kernels` do); others are stepped as one by ``torch.vmap`` where that
-        can be, else one by one. With ``without_autograd = True`` it is trained by
+        ``[K, B, H, C]`` (the layers of `bench.kernels` and `bench.models.layers` do); others are stepped as one by
+        ``torch.vmap`` where that can be, else one by one. With ``without_autograd = True`` it is trained by
         ``module.losses_and_gradients(x, targets, loss, weights)`` where the compiled kernels are; `weights` are the
         parameters' ``[K, …]`` one after another, and the gradients are laid out as those.
     gradient
@@ -140,14 +176,14 @@ class ModelKind:
     refusals
         What of a shape it cannot do: each raises `InputError` for such a shape, given it and the parameters.
     stochastic
-        Whether a model without gradients draws random numbers: each replicate is then a fit of its own, and the model
-        has the method ``seed(integer)``, called before `fit`.
+        Whether a model without gradients draws random numbers, or which parameters make it do so: each replicate is
+        then a fit of its own, and the model has the method ``seed(integer)``, called before `fit`.
     identity
         What else identifies its cells, such as a hash of its source; `None` for kinds of `bench` and of distributions,
         which are known by their versions.
     search
         The search space that tuning explores: names of `parameters` or of the suite's training settings.
-        A parameter that the suite states is fixed and leaves the space.
+        A parameter that the suite states is fixed and leaves the space. An entry of a suite may state another space.
     """
 
     summary: str
@@ -157,13 +193,16 @@ class ModelKind:
     tasks: frozenset[Task] = frozenset({"forecast"})
     search: Mapping[str, SearchRange] = field(default_factory=dict)
     refusals: tuple[Callable[[Shape, Any], None], ...] = ()
-    stochastic: bool = False
+    stochastic: bool | Callable[[Any], bool] = False
     identity: str | None = None
 
-    @property
-    def random(self) -> bool:
+    def draws(self, parameters: Parameters) -> bool:
         """Whether it draws random numbers, for its initial weights or while it is fitted."""
-        return self.gradient or self.stochastic
+        return self.gradient or self.is_stochastic(parameters)
+
+    def is_stochastic(self, parameters: Parameters) -> bool:
+        """Whether it draws some while it is fitted without gradients."""
+        return self.stochastic(parameters) if callable(self.stochastic) else self.stochastic
 
     def check(self, parameters: Parameters, shape: Shape) -> None:
         """Refuse what it cannot do, without building it.

@@ -121,6 +121,127 @@ class EncoderDecoderParameters(SizeParameters):
     )
 
 
+class DeepParameters(Parameters):
+    """Sizes shared by networks of layers that see the window at once."""
+
+    hidden_size: int = Field(32, ge=1, le=65536, description="Width of a layer.")
+    layers: int = Field(2, ge=1, le=64, description="Layers, one above the other.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Share of values zeroed while training, where the paper does.")
+
+
+class MLPParameters(DeepParameters):
+    """A multi-layer perceptron."""
+
+
+class DLinearParameters(Parameters):
+    """The moving average that is a linear model's trend."""
+
+    kernel_size: int = Field(25, ge=1, le=2**31 - 1, description="Steps in the moving average; an odd number.")
+
+    @model_validator(mode="after")
+    def _as_many_steps_before_as_after(self) -> DLinearParameters:
+        if self.kernel_size % 2 == 0:
+            raise ValueError(
+                f"kernel_size {self.kernel_size} has no middle, and each average is centred on its step: set it to "
+                f"{self.kernel_size + 1}"
+            )
+        return self
+
+
+class TCNParameters(Parameters):
+    """A temporal convolutional network."""
+
+    hidden_size: int = Field(32, ge=1, le=65536, description="Channels of a convolution.")
+    layers: int | None = Field(
+        None,
+        ge=1,
+        le=31,
+        description="Residual blocks of two convolutions, with dilations 1, 2, 4, …; null for the fewest that reach "
+        "back over the whole window.",
+    )
+    kernel_size: int = Field(3, ge=2, le=1024, description="Steps that one convolution sees, a dilation apart.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Share of values zeroed after each convolution in training.")
+
+    def blocks(self, sequence_length: int) -> int:
+        """How many residual blocks there are for windows of this length."""
+        return self.layers or next(n for n in range(1, 32) if self.receptive_field(n) >= sequence_length)
+
+    def receptive_field(self, blocks: int) -> int:
+        """Steps, up to its own, that the output of a step depends on (Bai et al. 2018, section 3.2)."""
+        dilations = (1 << blocks) - 1  # 1 + 2 + 4 + …
+        return 1 + 2 * (self.kernel_size - 1) * dilations
+
+
+class NBeatsParameters(Parameters):
+    """N-BEATS with a learned basis."""
+
+    hidden_size: int = Field(64, ge=1, le=65536, description="Units in one fully connected layer.")
+    blocks: int = Field(3, ge=1, le=64, description="Blocks, each on what those before left unexplained.")
+    layers: int = Field(4, ge=1, le=64, description="Fully connected layers in each block.")
+    expansion_size: int = Field(8, ge=1, le=65536, description="Coefficients of a block's backcast and forecast.")
+
+
+class TSMixerParameters(DeepParameters):
+    """A mixer of steps and channels; `hidden_size` is the width between the two maps over channels."""
+
+
+class TransformerParameters(DeepParameters):
+    """A Transformer encoder."""
+
+    heads: int = Field(2, ge=1, le=65536, description="Attention heads; hidden_size is a multiple of them.")
+    expansion: int = Field(
+        4, ge=1, le=64, description="Width between the two maps after attention, in multiples of hidden_size."
+    )
+    norm_first: bool = Field(
+        default=True, description="Whether layers are normalised where they begin, rather than where they end."
+    )
+
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> TransformerParameters:
+        if self.hidden_size % self.heads:
+            raise ValueError(
+                f"heads {self.heads} do not divide hidden_size {self.hidden_size}, which they share: change one of them"
+            )
+        return self
+
+
+class PatchTSTParameters(TransformerParameters):
+    """A Transformer encoder over patches."""
+
+    expansion: int = Field(
+        2, ge=1, le=64, description="Width between the two maps after attention, in multiples of hidden_size."
+    )
+    norm_first: bool = Field(
+        default=False, description="Whether layers are normalised where they begin, rather than where they end."
+    )
+    patch_length: int | None = Field(
+        None, ge=1, le=2**31 - 1, description="Steps in a patch; null for 16, or half of the window if that is less."
+    )
+    stride: int | None = Field(
+        None, ge=1, le=2**31 - 1, description="Steps from one patch to the next; null for half of a patch."
+    )
+
+    def patches(self, sequence_length: int) -> tuple[int, int, int]:
+        """Length, stride and number of the patches of windows of this length."""
+        length = self.patch_length or max(1, min(16, sequence_length // 2))
+        stride = self.stride or max(1, length // 2)
+        return length, stride, (sequence_length - length) // stride + 2  # Nie et al. 2023, section 3.1
+
+    def check_window(self, sequence_length: int, horizon: int) -> None:  # noqa: ARG002 - the contract's signature
+        """Refuse patches that are longer than the window, or that leave steps out."""
+        length, stride, _ = self.patches(sequence_length)
+        if length > sequence_length:
+            raise InputError(
+                f"expected patch_length ≤ sequence_length, got patch_length {length} and sequence_length "
+                f"{sequence_length}; lengthen the sequence, exclude it for this model, or leave patch_length out"
+            )
+        if stride > length:
+            raise InputError(
+                f"expected stride ≤ patch_length, so that no step is left out, got stride {stride} and patch_length "
+                f"{length}; lower stride or leave it out"
+            )
+
+
 def refuse_other_values(shape: Shape, _parameters: Parameters) -> None:
     """Refuse targets that are not of the window's own channels, where those are repeated or continued.
 

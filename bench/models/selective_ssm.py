@@ -170,7 +170,7 @@ def _walk_back(given: _Given, starts: Tensor, upstream: Tensor, gradients: _Give
     of_A.copy_(of_rates.sum_to_size(A.shape))
 
 
-class CausalConvolution(nn.Module):
+class DepthwiseConvolution(nn.Module):
     """Each channel's weighted sum of the last `width` steps: ``[B, T, E]`` to the same shape."""
 
     def __init__(self, channels: int, width: int) -> None:
@@ -196,7 +196,7 @@ class Block(nn.Module):
         width, inner = parameters.hidden_size, parameters.expand * parameters.hidden_size
         self.norm = nn.RMSNorm(width, eps=1e-5)
         self.widen = nn.Linear(width, 2 * inner, bias=False)
-        self.convolution = CausalConvolution(inner, parameters.kernel_size)
+        self.convolution = DepthwiseConvolution(inner, parameters.kernel_size)
         self.system = SelectiveSSM(inner, parameters.state_size, parameters.rank)
         self.narrow = nn.Linear(inner, width, bias=False)
 

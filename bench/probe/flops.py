@@ -12,7 +12,8 @@ is two real ones, and multiplies another as a 2 × 2 matrix does.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from bench.models.base import Shape
@@ -71,6 +72,11 @@ def diagonal(states: int, steps: int, size: int = 1) -> Pass:
     """Products of `steps` states, the first of them 0, with a diagonal matrix of blocks of `size`."""
     product = 2 * size * states
     return Pass(product * steps, product * steps, product * (steps - 1))
+
+
+def layer_chain(sizes: Sequence[int], steps: int = 1) -> Pass:
+    """Linear maps of `steps` vectors from each of `sizes` to the next."""
+    return chain(*(linear(a, b, steps) for a, b in pairwise(sizes)))
 
 
 def recurrent(cell: str, inputs: int, parameters: Any, steps: int, *, state_has_gradient: bool = False) -> Pass:
@@ -146,6 +152,19 @@ def _stacked(gates: int) -> Callable[[Any, Shape], Flops]:
     return count
 
 
+def _mlp(parameters: Any, shape: Shape) -> Flops:
+    hidden = parameters.hidden_size
+    deeper = layer_chain([hidden] * parameters.layers)
+    return chain(first(shape.sequence_length * shape.channels, hidden), deeper, _head(hidden, shape)).flops()
+
+
+def _one_map(maps: int) -> Callable[[Any, Shape], Flops]:
+    def count(_parameters: Any, shape: Shape) -> Flops:
+        return first(shape.sequence_length, shape.horizon, maps * shape.channels).flops()
+
+    return count
+
+
 def _slstm(parameters: Any, shape: Shape) -> Flops:
     hidden, steps = parameters.hidden_size, shape.sequence_length
     lowest = first(shape.channels, 4 * hidden, steps)
@@ -194,6 +213,52 @@ def _echo_state(parameters: Any, shape: Shape) -> Flops:
     return Flops(reservoir.forward + _head(shape.channels + units, shape).forward)
 
 
+def _tcn(parameters: Any, shape: Shape) -> Flops:
+    steps, hidden, taps = shape.sequence_length, parameters.hidden_size, parameters.kernel_size
+    blocks = parameters.blocks(steps)
+    parts = [first(taps * shape.channels, hidden, steps), *[linear(taps * hidden, hidden, steps)] * (2 * blocks - 1)]
+    if shape.channels != hidden:
+        parts.append(first(shape.channels, hidden, steps))
+    return chain(*parts, _head(hidden, shape)).flops()
+
+
+def _n_beats(parameters: Any, shape: Shape) -> Flops:
+    steps, channels = shape.sequence_length, shape.channels
+    hidden, size = parameters.hidden_size, parameters.expansion_size
+    layers = layer_chain([hidden] * parameters.layers, channels)
+    forecast, backcast = (layer_chain([hidden, size, of], channels) for of in (shape.horizon, steps))
+    later = [linear(steps, hidden, channels), layers, backcast, forecast] * (parameters.blocks - 1)
+    return chain(first(steps, hidden, channels), layers, forecast, *later).flops()
+
+
+def _tsmixer(parameters: Any, shape: Shape) -> Flops:
+    steps, channels, hidden = shape.sequence_length, shape.channels, parameters.hidden_size
+    layer = linear(steps, steps, channels).and_then(layer_chain([channels, hidden, channels], steps))
+    return chain(*[layer] * parameters.layers, linear(steps, shape.horizon, channels)).flops()
+
+
+def _encoder(parameters: Any, steps: int, windows: int = 1) -> Pass:
+    """Attention and feed-forward layers over `steps` vectors; scores of later steps, hidden, are computed too."""
+    width = parameters.hidden_size
+    attention = linear(width, 2 * steps, windows * steps)._replace(weights=0)  # each step with each: QKᵀ and PV
+    attention = attention._replace(inputs=2 * attention.forward)  # both factors have gradients
+    maps = layer_chain([width, parameters.expansion * width, width], windows * steps)
+    layer = chain(linear(width, 4 * width, windows * steps), attention, maps)
+    return chain(*[layer] * parameters.layers)
+
+
+def _transformer(parameters: Any, shape: Shape) -> Flops:
+    steps, width = shape.sequence_length, parameters.hidden_size
+    return chain(first(shape.channels, width, steps), _encoder(parameters, steps), _head(width, shape)).flops()
+
+
+def _patchtst(parameters: Any, shape: Shape) -> Flops:
+    length, _, count = parameters.patches(shape.sequence_length)
+    width, channels = parameters.hidden_size, shape.channels
+    head = linear(count * width, shape.horizon, channels)
+    return chain(first(length, width, channels * count), _encoder(parameters, count, channels), head).flops()
+
+
 def _none(_parameters: Any, _shape: Shape) -> Flops:
     return Flops(0)
 
@@ -216,5 +281,13 @@ FORMULAS: Mapping[str, Callable[[Any, Shape], Flops]] = {
     "s4d": _blocks(_s4d),
     "selective-ssm": _blocks(_selective),
     "echo-state": _echo_state,
+    "mlp": _mlp,
+    "dlinear": _one_map(2),
+    "nlinear": _one_map(1),
+    "tcn": _tcn,
+    "n-beats": _n_beats,
+    "tsmixer": _tsmixer,
+    "transformer": _transformer,
+    "patchtst": _patchtst,
 }
 """By kind of model; a kind of another distribution has none, and its FLOPs are not known."""

@@ -126,13 +126,15 @@ def _wanted(cell: Cell, preflight: Preflight, trained: Mapping[str, Any] | None)
         return Wanted(cell, None, parameters_from, blocked)
     kind = lookup(model_kinds(), cell.model.kind, "model")
     values = trained or resolve(kind, cell).values()
-    training = Training.model_validate({name: values[name] for name in Training.model_fields.keys() & values})
+    settings = Training.model_fields.keys() & values if kind.gradient else ()  # else they may be the model's own
+    training = cell.training.model_copy(update={name: values[name] for name in settings})
+    own = kind.parameters.model_fields.keys() | cell.model.parameters.keys() | ({*cell.model.search} - {*settings})
     rounds = values.get("rounds", training.rounds)
     steps = training.steps and min(training.steps, rounds * (training.round_steps or 1))
     known = preflight.outlines[cell.id]
     workload = Workload(
         kind=cell.model.kind,
-        parameters=as_json({name: values[name] for name in kind.parameters.model_fields.keys() & values}),
+        parameters=as_json({name: values[name] for name in own & values.keys()}),
         shape=known.shape,
         batch_size=known.train if training.batch_size == "all" else training.batch_size,
         train_windows=min(known.train, training.windows_per_epoch or known.train),

@@ -33,7 +33,8 @@ from bench.store.environment import environment, machine_reference_s, peak_bytes
 from bench.training.bank import members_at_once
 from bench.training.fit import batches, predict_closed_form
 from bench.training.members import Member
-from bench.training.steppers import Fused, arguments, forces_prediction, loss_of, member_losses, why_not
+from bench.training.steppers import Fused, loss_of, member_losses
+from bench.training.vmapped import arguments, forces_prediction, why_not
 
 Call = Callable[[], Any]
 

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from bench.array_types import FloatArray
-from bench.cells import CellKey
+from bench.cells import CellKey, CellSpec
 from bench.reporting.evidence import Losses, skill_in_window
 from bench.reporting.judging import Contender, Judged, shares
 from bench.reporting.values import Bounds, CellSummary, Cost, Estimate, State
@@ -202,7 +202,8 @@ class Cells:
     def _hyperparameters(self, cell: Contender) -> tuple[tuple[str, str], ...]:
         c, m = cell.at
         first = {name: values[c][m] for name, values in self.arrays.first.items()}
-        return _hyperparameters(first, deterministic=cell.deterministic)
+        trained = not cell.deterministic and self.arrays.numbers["epochs"][c][m] != 0
+        return _hyperparameters(first, trained=trained)
 
 
 def _intervals(grid: Grid, level: FloatArray) -> dict[str, tuple[Nested, Nested, Nested]]:
@@ -289,8 +290,9 @@ def _root(estimate: Estimate | None) -> Estimate | None:
     return Estimate(math.sqrt(estimate.value), bounds and (math.sqrt(max(0.0, bounds[0])), math.sqrt(bounds[1])))
 
 
-def _hyperparameters(row: Mapping[str, Any], *, deterministic: bool) -> tuple[tuple[str, str], ...]:
-    """What the cell was fitted with; a model that draws no random number uses no setting of gradient descent."""
+def _hyperparameters(row: Mapping[str, Any], *, trained: bool) -> tuple[tuple[str, str], ...]:
+    """What the cell was fitted with; a model that is not `trained` by gradient descent uses no setting of it."""
     values: dict[str, Any] = json.loads(row["hyperparameters"] or "{}")
-    unused = set(Training.model_fields) - {"scaler"} if deterministic else set()
+    own = () if trained else CellSpec.from_json(row["spec"]).model_parameters
+    unused = set() if trained else set(Training.model_fields) - {"scaler", *own}
     return tuple((name, setting(value)) for name, value in values.items() if name not in unused)

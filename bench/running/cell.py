@@ -12,11 +12,12 @@ import numpy as np
 
 from bench.array_types import FloatArray
 from bench.cells import Cell
+from bench.errors import InputError
 from bench.models import model_kinds
 from bench.models.base import ModelKind
 from bench.protocol.prepare import Prepared, Scorer, load_data, prepare
 from bench.protocol.windows import TrainingData
-from bench.registry import lookup
+from bench.registry import is_address, lookup, short_address
 from bench.running.rows import Ledger, as_json, classified, known
 from bench.running.unfinished import REPORT, Resumed
 from bench.store.environment import peak_bytes, reset_peak
@@ -60,6 +61,7 @@ def run_cell(cell: Cell | Resumed, *, device: str = "cpu") -> Rows:
 def _run(cell: Cell, ledger: Ledger, device: str) -> None:
     deadline = work_s() + (cell.time_limit_s or math.inf)
     kind = lookup(model_kinds(), cell.model.kind, "model")
+    _refuse_edited(kind, cell)
     prepared = prepare(cell, load_data(cell))
     ledger.common |= prepared.provenance()
     candidate = _candidate(kind, cell, prepared.data, ledger=ledger, device=device, deadline=deadline)
@@ -69,16 +71,29 @@ def _run(cell: Cell, ledger: Ledger, device: str) -> None:
         return
     ledger.common["hyperparameters"] = as_json(candidate.values())
     members = dict(zip(cell.replicates, replicates(kind, cell, candidate), strict=False))
-    first = members[cell.replicates[0]]
+    first, draws = members[cell.replicates[0]], kind.draws(candidate.parameters)
     with stopped():  # no work of the model
         ledger.common["shapes"] = as_json(shapes(kind, first, prepared.data))
     reset_peak()
     for group in _groups(cell):
         if cell.fresh_data and group[0] > 0:
             prepared = prepare(cell, load_data(cell, group[0]))
-        chosen = [members[replicate] for replicate in group] if kind.random else [first]
+        chosen = [members[replicate] for replicate in group] if draws else [first]
         trained = train(kind, chosen, prepared.data, device=device, deadline=deadline)
-        _record(group, trained, prepared=prepared, ledger=ledger, kind=kind)
+        _record(group, trained, prepared=prepared, ledger=ledger, kind=kind, draws=draws)
+
+
+def _refuse_edited(kind: ModelKind, cell: Cell) -> None:
+    """See that a class that is named by its source is the one that the cell is known by.
+
+    Raises
+    ------
+    InputError
+        It was edited meanwhile.
+    """
+    name = short_address(cell.model.kind)
+    if is_address(name) and cell.plugins and cell.plugins.get(f"model {name}") != kind.identity:
+        raise InputError(f"{name}: it was edited after the run began; run the command again")
 
 
 def _groups(cell: Cell) -> list[list[int]]:
@@ -90,7 +105,7 @@ def replicates(kind: ModelKind, cell: Cell, candidate: Candidate) -> list[Member
     """Members on fresh seeds, one for each replicate to run; one where the model draws no random number, for all."""
     return [
         Member(candidate.parameters, candidate.training, cell.seed, ("replicate", replicate))
-        for replicate in (cell.replicates if kind.random else cell.replicates[:1])
+        for replicate in (cell.replicates if kind.draws(candidate.parameters) else cell.replicates[:1])
     ]
 
 
@@ -113,24 +128,25 @@ def _candidate(
     return tuned.best
 
 
-def _record(group: Sequence[int], trained: Trained, *, prepared: Prepared, ledger: Ledger, kind: ModelKind) -> None:
+def _record(
+    group: Sequence[int], trained: Trained, *, prepared: Prepared, ledger: Ledger, kind: ModelKind, draws: bool
+) -> None:
     """The rows of the replicates of `group`; where the model draws no random number, one fit stands for all of them."""
     started = work_s()
     predictions = trained.predict(prepared.test)  # [K, points, D], scaled
-    deterministic = not kind.random or (kind.stochastic and _copies(predictions))
+    deterministic = not draws or (not kind.gradient and _copies(predictions))
     shared = {
         **prepared.provenance(),
         "predict_s": (work_s() - started) / len(predictions),
         "peak_memory_bytes": peak_bytes(),
-        "parameters": trained.parameter_count,
         "bank": trained.how,
         "deterministic": deterministic,
     }
     compared = prepared.compared(trained.teacher_forced)
-    for k, (fit, scaled) in enumerate(zip(trained.fits, predictions, strict=True)):
-        same = [group[k]] if kind.random else list(group)
+    for k, (fit, count, scaled) in enumerate(zip(trained.fits, trained.parameter_counts, predictions, strict=True)):
+        same = [group[k]] if draws else list(group)
         prediction = prepared.inverse(scaled)
-        row = {**shared, **_fit_columns(fit), **_error_columns(fit, compared, prediction)}
+        row = {**shared, "parameters": count, **_fit_columns(fit), **_error_columns(fit, compared, prediction)}
         for replicate in same:
             ledger.add_run(replicate, row)
             ledger.add_curve(replicate, fit)

@@ -23,7 +23,21 @@ _STEP_S = 5.0e-8
 """Seconds of one point of one window through one layer, forward and back, in addition to the arithmetic."""
 _FLOP_S = 2.0e-11
 """Seconds of one floating-point operation of a network on one core."""
-_GATES = {"rnn": 1, "gru": 3, "lstm": 4}
+_MATRICES: Mapping[str, float] = {
+    "rnn": 1,
+    "gru": 3,
+    "lstm": 4,
+    "mlp": 0.25,
+    "dlinear": 0.1,
+    "nlinear": 0.1,
+    "tcn": 6,
+    "n-beats": 0.5,
+    "tsmixer": 1,
+    "transformer": 12,
+    "patchtst": 6,
+}
+"""Of hidden_size rows and columns in one layer, for each point of a window: of gates, else about as many as cost it."""
+_LAYERS = 4  # where the window decides how many there are
 _STOPS_AT = 0.6
 """Early stopping leaves about this part of a replicate's budget."""
 _PRUNED_AT = 0.6
@@ -74,10 +88,10 @@ class Estimator:
 
 def _point_s(kind: str, parameters: Mapping[str, Any]) -> float:
     """Seconds of one point of one window, forward and back; parameters that are not there are taken for the usual."""
-    layers, ways = int(parameters.get("layers", 1)), 1 + bool(parameters.get("bidirectional", False))
-    hidden, gates = int(parameters.get("hidden_size", 32)), _GATES.get(str(parameters.get("cell", kind)), 4)
+    layers, ways = int(parameters.get("layers", 1) or _LAYERS), 1 + bool(parameters.get("bidirectional", False))
+    hidden, matrices = int(parameters.get("hidden_size", 32)), _MATRICES.get(str(parameters.get("cell", kind)), 4)
     inner = ways * (hidden * hidden + (layers - 1) / layers * ways * hidden * hidden)
-    return float(layers * (ways * _STEP_S + _FLOP_S * 6 * gates * inner))
+    return float(layers * (ways * _STEP_S + _FLOP_S * 6 * matrices * inner))
 
 
 def _windows(training: Training, train_windows: int) -> int:

@@ -99,7 +99,8 @@ def extended(folder: Path, cell: Cell, rows: Rows) -> Rows:
     joined = {name: _joined(_others(before[name], new, cell.suite), table) for name, table in rows.items()}
     if not rows["trials"].num_rows:
         joined["trials"] = before["trials"]
-    if getattr(model_kinds().get(cell.model.kind), "stochastic", False):
+    kind = model_kinds().get(cell.model.kind)
+    if kind is not None and kind.is_stochastic(cell.model.parsed(kind.parameters)):
         joined["runs"] = _compared(joined["runs"])
     return joined
 

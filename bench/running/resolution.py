@@ -17,6 +17,7 @@ from statistics import median, stdev
 from bench.cells import Case, Cell, CellKey
 from bench.errors import StoreError
 from bench.models import model_kinds
+from bench.models.base import ModelKind
 from bench.stats.claims import ALPHA
 from bench.stats.looks import Looks
 from bench.stats.paired import POWER, smallest_effect
@@ -124,8 +125,13 @@ def _pairs(cells: Sequence[Cell]) -> Iterator[tuple[Cell, Cell]]:
         cases[cell.key.case].append(cell)
     for own in cases.values():
         for one, other in combinations(own, 2):
-            if kinds[one.model.kind].random or kinds[other.model.kind].random or one.fresh_data:
+            if one.fresh_data or any(_draws(kinds, each) for each in (one, other)):
                 yield one, other
+
+
+def _draws(kinds: Mapping[str, ModelKind], cell: Cell) -> bool:
+    kind = kinds[cell.model.kind]
+    return kind.draws(cell.model.parsed(kind.parameters))
 
 
 def _spread(errors: Errors, one: CellKey, other: CellKey) -> float | None:

@@ -28,6 +28,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
@@ -38,6 +39,7 @@ import pyarrow as pa
 
 from bench.cells import Cell
 from bench.errors import InputError, described
+from bench.models.from_source import allow_plug_ins, plug_ins_allowed
 from bench.registry import lookup
 from bench.running.rows import failed
 from bench.running.unfinished import REPORT, Resumed, Unfinished
@@ -157,7 +159,8 @@ class Worker(Generic[Q, A]):
     def __init__(self, target: str, device: str, *, threads: int = 1) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, target, device, threads), daemon=True)
+        answer = _Answer(target, device, threads, plug_ins_allowed())
+        self._process = context.Process(target=_serve, args=(theirs, answer), daemon=True)
         with _environment(threads), _interrupts_blocked():
             self._process.start()
         theirs.close()  # so that the end of the process is the end of the pipe
@@ -254,8 +257,19 @@ class _Compiles:
         unfinished.compiles()
 
 
-def _serve(pipe: Connection, target: str, device: str, threads: int) -> None:
+@dataclass(frozen=True)
+class _Answer:
+    """How a worker process answers: by what function, on which device and how many threads, and with whose code."""
+
+    target: str
+    device: str
+    threads: int
+    plug_ins: bool
+
+
+def _serve(pipe: Connection, how: _Answer) -> None:
     """What the worker process does: answers, until the pipe or the parent ends."""
+    allow_plug_ins(allowed=how.plug_ins)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     REPORT.set(lambda trials: pipe.send(_Trials(trials)))
@@ -266,11 +280,11 @@ def _serve(pipe: Connection, target: str, device: str, threads: int) -> None:
         except EOFError:
             return
         try:
-            answer = _with_threads(target, threads)
+            answer = _with_threads(how.target, how.threads)
         except InputError as error:
             pipe.send(error)
         else:
-            pipe.send(answer(question, device=device))
+            pipe.send(answer(question, device=how.device))
 
 
 def _end_with_the_parent() -> None:
@@ -372,7 +386,8 @@ class ProcessEngine:
 
     def submit(self, cell: Cell, unfinished: Unfinished | None = None) -> Future[Rows]:
         """Run `cell` on the next free worker."""
-        return self._threads.submit(self._run, cell, unfinished or Unfinished())
+        here = copy_context()  # whether plug-ins are allowed
+        return self._threads.submit(here.run, self._run, cell, unfinished or Unfinished())
 
     def close(self) -> None:
         """Kill the workers: an idle one has nothing to lose, a busy one's cell is not wanted any more."""

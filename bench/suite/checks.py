@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
 
 from bench.cells import Cell, expand, is_glob, named
 from bench.data.base import DatasetKind
-from bench.errors import InputError
+from bench.errors import InputError, validation_text
 from bench.limits import CELLS, GLOBS, exceeded
-from bench.models.base import ModelKind, Shape
+from bench.models.base import Choice, FloatRange, IntegerRange, ModelKind, Shape, search_ranges
 from bench.registry import unknown
-from bench.spec import Entry, Settings, Suite
+from bench.spec import Entry, Settings, Suite, Training
 from bench.suite.yaml import Position, Problems, Value
 
 Located = list[tuple[Position, Entry]]
@@ -26,7 +29,8 @@ def check_nothing_twice(entries: Mapping[str, Located], problems: Problems, *, t
         contents: dict[str, tuple[Position, str]] = {}
         for place, entry in located:
             stated = entry.stated if tuned and key == "models" else ()
-            content = json.dumps([entry.kind, entry.parameters, stated], sort_keys=True)
+            search = entry.search if tuned else {}
+            content = json.dumps([entry.kind, entry.parameters, stated, search], sort_keys=True)
             if entry.id in ids:
                 first = ids[entry.id]
                 problems.add(place, f"two {key} have the id {entry.id!r}, the first on line {first.line}: rename one")
@@ -210,6 +214,8 @@ def _check_settings(cell: Cell) -> None:
         raise InputError(
             "expected a validation part, which tuning goes by, got as_published validation: none; set tuning: false"
         )
+    if cell.model.search and not cell.tuning:
+        raise InputError("expected a suite that tunes it, since it states a search space, got none; leave search out")
     if _asks_every_step(cell) and cell.horizon != 1:
         raise InputError(
             f"expected horizon 1, since every step of a window predicts the next value, got {cell.horizon}; set "
@@ -242,3 +248,37 @@ def _numbers(root: Value, key: str) -> list[int]:
         return list(Settings.model_fields[key].default) if key in Settings.model_fields else []
     numbers = root.content[key].plain()
     return numbers if isinstance(numbers, list) and all(isinstance(number, int) for number in numbers) else []
+
+
+_SEARCHED_TRAINING = ("learning_rate", "weight_decay", "clip_norm", "batch_size", "schedule")
+"""Settings of training that a model may search: the others say how long it is trained, or what for."""
+
+
+def wrong_search(parameters: BaseModel, kind: object, search: Mapping[str, Any]) -> str | None:
+    """What is wrong with the search space that a suite states for one model; `None` where nothing is."""
+    given = parameters.model_dump(mode="json")
+    opened: Mapping[str, Any] = getattr(parameters, "left_open", dict)()
+    training = _SEARCHED_TRAINING if getattr(kind, "gradient", False) else ()
+    for name, ranges in search_ranges(search).items():
+        if name not in {**given, **opened} and name not in training:
+            return unknown(name, [*given, *opened, *training], "parameter")
+        if not isinstance(ranges, Choice) and (text := _wrong_range(ranges)):
+            return f"{name}: {text}"
+        tried = ranges.options if isinstance(ranges, Choice) else (ranges.low, ranges.high)
+        for value in tried:
+            try:
+                if name in {**given, **opened}:
+                    type(parameters).model_validate_json(json.dumps({**given, name: value}))
+                else:
+                    Training.model_validate({name: value})
+            except ValidationError as error:
+                return validation_text(error) if name in validation_text(error) else f"{name}: {validation_text(error)}"
+    return None
+
+
+def _wrong_range(ranges: FloatRange | IntegerRange) -> str | None:
+    if not ranges.low < ranges.high:
+        return f"expected low < high, got {ranges.low:g} and {ranges.high:g}"
+    if ranges.log and ranges.low <= 0:
+        return f"expected low > 0 on a log scale, got {ranges.low:g}; raise it, or leave log out"
+    return None

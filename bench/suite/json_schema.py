@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
+from bench.models.base import StatedSearch
 from bench.spec import Entry, Suite
 from bench.suite.load import Kind
 from bench.suite.validate import resolved
@@ -58,9 +59,9 @@ class Schemas:
         modes: list[tuple[type[BaseModel], Literal["validation"]]] = [(each, "validation") for each in (*wanted, *own)]
         references, whole = models_json_schema(modes, schema_generator=_Untitled)
         classes = {each: dict(resolved(references[each, "validation"], whole)) for each in (*wanted, *own)}
-        several = {key: _one_of(kinds, classes) for key, kinds in registries.items()}
+        several = {key: _one_of(kinds, classes, key) for key, kinds in registries.items()}
         entries = {f"{key}s": {"type": "array", "items": {"$ref": f"#/$defs/{key}"}} for key in registries}
-        return cls(classes, entries, {**whole["$defs"], **several})
+        return cls(classes, entries, {**whole["$defs"], **several, _SEARCH: _search()})
 
     def filled(self, what: type[BaseModel], entries: Mapping[str, Json], *, least: int) -> Json:
         """The JSON Schema of `what`, with what may be written where `entries` stand, each with `least` items."""
@@ -91,11 +92,48 @@ def _by_parameters(kinds: Kinds) -> dict[type[BaseModel], Kinds]:
     return dict(groups)
 
 
-def _one_of(kinds: Kinds, classes: Mapping[type[BaseModel], Json]) -> Json:
+def _one_of(kinds: Kinds, classes: Mapping[type[BaseModel], Json], key: str) -> Json:
     """A kind's name, where all its parameters have defaults, or a mapping."""
-    mappings = [_mapping(group, classes[model]) for model, group in _by_parameters(kinds).items()]
+    known = {key: _ADDRESS} if key == "model" else {}
+    heads = _heads(searched=key == "model")
+    mappings = [_mapping(_names(group), classes[model], heads) for model, group in _by_parameters(kinds).items()] + [
+        _mapping(each, {"additionalProperties": True}, heads) for each in known.values()
+    ]
     alone = {name: kind for name, kind in kinds.items() if not classes[kind.parameters].get("required")}
-    return {"anyOf": [_names(alone), *mappings]}
+    return {"anyOf": [_names(alone), *known.values(), *mappings]}
+
+
+_ADDRESS: Json = {
+    "type": "string",
+    "pattern": r"^(.+\.py|[A-Za-z_][A-Za-z0-9_.]*):[A-Za-z_][A-Za-z0-9_]*$",
+    "description": "A torch.nn.Module class of yours, by its file or module; needs --allow-plugin.",
+}
+
+
+def _heads(*, searched: bool) -> Json:
+    """The keys of an entry that are no parameters."""
+    entry = Entry.model_json_schema(mode="validation", schema_generator=_Untitled)["properties"]
+    if not searched:
+        return {"id": entry["id"]}
+    return {"id": entry["id"], "search": {"$ref": f"#/$defs/{_SEARCH}", "description": entry["search"]["description"]}}
+
+
+_SEARCH = "search"
+
+
+def _search() -> Json:
+    """A search space, without references: what they refer to is in their place."""
+    schema = TypeAdapter(StatedSearch).json_schema(schema_generator=_Untitled)
+    known = {f"#/$defs/{name}": each for name, each in schema.get("$defs", {}).items()}
+
+    def filled(part: Any) -> Any:
+        if isinstance(part, dict):
+            part = known.get(part.get("$ref", ""), part)
+            return {name: filled(each) for name, each in part.items() if name != "$defs"}
+        return [filled(each) for each in part] if isinstance(part, list) else part
+
+    whole: Json = filled(schema)
+    return whole
 
 
 def _names(kinds: Kinds) -> Json:
@@ -103,15 +141,14 @@ def _names(kinds: Kinds) -> Json:
     return {"anyOf": described} if len(described) > 1 else described[0]
 
 
-def _mapping(kinds: Kinds, own: Mapping[str, Any]) -> Json:
-    """An entry with parameters, for kinds that share a parameter class of the JSON Schema `own`."""
-    identifier = Entry.model_json_schema(schema_generator=_Untitled)["properties"]["id"]
+def _mapping(kind: Json, own: Mapping[str, Any], heads: Json) -> Json:
+    """An entry with parameters, for the names of kinds that share a parameter class of the JSON Schema `own`."""
     parameters = {name: _one_or_several(schema) for name, schema in own.get("properties", {}).items()}
     return {
         "type": "object",
-        "properties": {**parameters, "id": identifier, "kind": _names(kinds)},
+        "properties": {**parameters, **heads, "kind": kind},
         "required": ["kind", *own.get("required", ())],
-        "additionalProperties": False,
+        "additionalProperties": own.get("additionalProperties", False),
     }
 
 

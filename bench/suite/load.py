@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from bench.data.base import DatasetKind
 from bench.errors import InputError, SuiteError
 from bench.limits import POINTS, exceeded
-from bench.models.base import ModelKind
+from bench.models.base import ModelKind, StatedSearch
+from bench.models.from_source import anchored
 from bench.paths import path_of
-from bench.registry import unknown
+from bench.registry import is_address, lookup, short_address, unknown
 from bench.spec import Entry, Frozen, Name, Origin, Settings, Suite
 from bench.suite.checks import (
     Located,
@@ -28,6 +29,7 @@ from bench.suite.checks import (
     check_size,
     check_some_cell,
     check_tuned_models,
+    wrong_search,
 )
 from bench.suite.validate import check, combinations, json_schema_of, keys_within, shown
 from bench.suite.yaml import Position, Problems, Value, read
@@ -50,6 +52,12 @@ class _Head(Frozen):
 
     kind: str
     id: Name = ""  # where it is not stated, the kind's name
+
+
+class _ModelHead(_Head):
+    """Those of a model."""
+
+    search: StatedSearch = Field({}, description="What tuning may vary: name to a list of values or a range.")
 
 
 @dataclass(frozen=True)
@@ -82,31 +90,49 @@ class Resolver:
                 text = f"expected the name of a {self.what}, or a mapping with its kind and parameters"
                 self.problems.add(value.place, f"{text}, got {shown(value.content)}")
             return []
-        head = self._head(value.place, {key: item for key, item in value.content.items() if key in _Head.model_fields})
-        if head is None:
+        head = self._head(value.place, {key: item for key, item in value.content.items() if key in self._keys})
+        if head is None or (resolved := self._kind(head.kind, value.content["kind"].place)) is None:
             return []
-        if head.kind not in self.kinds:
-            self.problems.add(value.content["kind"].place, unknown(head.kind, self.kinds, self.what))
-            return []
+        head = head.model_copy(update={"kind": resolved})
         place = value.content.get("id", value).place
         entries = (self._entry(place, head, suffix, parameters) for suffix, parameters in self._parameters(value, head))
         return [(place, entry) for entry in entries if entry]
 
+    @property
+    def _keys(self) -> Mapping[str, object]:
+        """Those that are no parameters."""
+        return (_ModelHead if self.what == "model" else _Head).model_fields
+
     def _head(self, place: Position, content: dict[str, Value]) -> _Head | None:
-        return check(Value(place, content), _Head, self.problems, label=self.what)
+        return check(
+            Value(place, content), _ModelHead if self.what == "model" else _Head, self.problems, label=self.what
+        )
+
+    def _kind(self, name: str, place: Position) -> str | None:
+        """The kind's name in the registry; that of a class in a file with the file's whole path."""
+        if self.what == "model" and is_address(name):
+            name = anchored(name, self.folder)
+        try:
+            lookup(self.kinds, name, self.what)
+        except InputError as error:
+            self.problems.add(place, str(error))
+            return None
+        return name
 
     def _parameters(self, value: Value, head: _Head) -> list[tuple[str, Value]]:
         schema = json_schema_of(self.kinds[head.kind].parameters)
         names = keys_within(schema, ())
-        content = {key: parameter for key, parameter in value.content.items() if key not in _Head.model_fields}
+        content = {key: parameter for key, parameter in value.content.items() if key not in self._keys}
+        if schema.get("additionalProperties") is True:  # the class itself knows which
+            names |= content.keys()
         for key in content.keys() - names:
-            problem = unknown(key, [*_Head.model_fields, *names], "parameter")
-            self.problems.add(value.keys[key], f"{head.kind}: {problem}")
+            problem = unknown(key, [*self._keys, *names], "parameter")
+            self.problems.add(value.keys[key], f"{short_address(head.kind)}: {problem}")
         known = {key: parameter for key, parameter in content.items() if key in names}
         return list(combinations(Value(value.place, known, value.keys), schema, self.problems))
 
     def _entry(self, place: Position, head: _Head, suffix: str, parameters: Value) -> Entry | None:
-        name = (head.id or head.kind) + suffix
+        name = (head.id or short_address(head.kind).rpartition(":")[2]) + suffix
         named = self._head(place, {"kind": Value(place, head.kind), "id": Value(place, name)})
         kind = self.kinds[head.kind].parameters
         complete = check(self._anchored(parameters), kind, self.problems, label=name, noun="parameter")
@@ -115,7 +141,11 @@ class Resolver:
         if self.what == "dataset" and (text := exceeded(POINTS, _points(self.kinds[head.kind], complete))):
             self.problems.add(place, f"{name}: {text}")
             return None
-        return Entry.of(name, head.kind, complete, parameters.content)
+        search = head.model_dump(include={"search"}, mode="json").get("search", {})
+        if wrong := wrong_search(complete, self.kinds[head.kind], search):
+            self.problems.add(place, f"{name}: search: {wrong}")
+            return None
+        return Entry.of(name, head.kind, complete, parameters.content, search=search)
 
     def _anchored(self, parameters: Value) -> Value:
         """A relative `path` begins at the suite file, so that a suite means the same from every working folder."""

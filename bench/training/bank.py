@@ -19,17 +19,8 @@ from bench.spec import Training
 from bench.training.adam import CONSTANT, Schedule
 from bench.training.batches import Batches, Epochs, OnDevice, Tensors, in_order, targets_ahead
 from bench.training.members import Member
-from bench.training.steppers import (
-    Fused,
-    Looped,
-    Stepper,
-    arguments,
-    carries_state,
-    forces_prediction,
-    loss_of,
-    member_losses,
-    why_not,
-)
+from bench.training.steppers import Fused, Looped, Stepper, carries_state, kept_bytes, loss_of, member_losses
+from bench.training.vmapped import arguments, forces_prediction, why_not
 from bench.work_clock import work_s
 
 SHARE = 0.25  # of the free memory: other processes train next to this one, and estimates are estimates
@@ -50,19 +41,14 @@ def members_at_once(module: nn.Module, shape: Shape, batch_size: int, device: to
 
 def _kept_bytes(module: nn.Module, shape: Shape) -> int:
     """Bytes that autograd keeps for `ROWS` windows."""
-    kept = 0
-
-    def count(tensor: Tensor) -> Tensor:
-        nonlocal kept
-        kept += tensor.nbytes
-        return tensor
-
     x = torch.zeros(ROWS, shape.sequence_length, shape.channels)
     y = torch.zeros(ROWS, *shape.targets)
-    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor), torch.random.fork_rng(devices=[]):
+
+    def call() -> None:
         output = module(*arguments(module, x, y, forced=True))
         member_losses("mse", output[None], y[None]).sum()
-    return kept
+
+    return kept_bytes(call)
 
 
 def _free_bytes(device: torch.device) -> int:

@@ -125,8 +125,8 @@ class Trained:
         One for each member, in order.
     predict
         ``predict(examples)`` gives ``[K, points, D]`` in scaled units.
-    parameter_count
-        Fitted numbers in one member; `None` where that is not known.
+    parameter_counts
+        Fitted numbers in each member; `None` where that is not known.
     how
         How the members were stepped, for the `bank` column of `runs`.
     teacher_forced
@@ -135,7 +135,7 @@ class Trained:
 
     fits: list[Fit]
     predict: Callable[[Examples], FloatArray]
-    parameter_count: int | None
+    parameter_counts: Sequence[int | None]
     how: str
     teacher_forced: bool = False
 
@@ -170,7 +170,8 @@ def train(
     def predict(examples: Examples) -> FloatArray:
         return np.concatenate([bank.predict(examples) for bank in banks])
 
-    return Trained(fits, predict, bank.parameter_count, how=bank.how, teacher_forced=bank.teacher_forced_prediction)
+    counts = [bank.parameter_count] * len(fits)
+    return Trained(fits, predict, counts, how=bank.how, teacher_forced=bank.teacher_forced_prediction)
 
 
 def _shifted(observer: Observer, first: int) -> Observer:
@@ -185,12 +186,12 @@ def _closed_form(kind: ModelKind, shape: Shape, members: Sequence[Member], data:
         return np.stack([predict_closed_form(model, examples) for model in models])
 
     how = str(getattr(models[0], "how", "closed form"))
-    return Trained(fits, predict, models[0].parameter_count(), how=how)
+    return Trained(fits, predict, [model.parameter_count() for model in models], how=how)
 
 
 def _built(kind: ModelKind, shape: Shape, member: Member) -> ClosedForm:
     model: Any = kind.build(member.parameters, shape)
-    if kind.stochastic:
+    if kind.is_stochastic(member.parameters):
         model.seed(member.integer("initialisation"))
     return cast(ClosedForm, model)
 

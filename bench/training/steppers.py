@@ -5,14 +5,19 @@ module with an optimiser of torch: for modules that cannot be stacked, and as th
 
 Together, the weights are stacked: one call of the model and one pass of Adam serve all members. Each member's loss
 depends on its own weights only, so the gradient of the sum of the losses contains each member's own gradient, and a
-member that diverges does not affect the others.
+member that diverges does not affect the others. Where a member's pass is long, the processor's caches matter more than
+the number of calls: then each member has a call of its own over its part of the stacked weights (`OWN_PASS_BYTES`).
+
+What the layers of `bench.kernels` compute for a member is the same to the last bit in any company; products of torch
+agree to rounding.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from typing import Protocol
+from functools import cached_property
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -21,11 +26,21 @@ from torch.nn import functional
 from bench.kernels.dispatch import LOSSES, compiled
 from bench.kernels.modules import Layers
 from bench.models.base import Shape
+from bench.models.layers import Dropout
 from bench.spec import Training
 from bench.training.adam import CONSTANT, Adam, Rates, Schedule, Stacked
 from bench.training.members import Member
+from bench.training.vmapped import arguments, forces_prediction, own_buffers, vmapped
 
 CROSS_ENTROPY = "cross-entropy"
+
+OWN_PASS_BYTES = 13 * 2**18
+"""What one member's forward pass may keep for its backward pass and still share a call with other members: 3.25 MiB.
+
+Measured on one core with a cache of 1 MiB: with up to 3.2 MiB a member-step of eight takes 0.2 to 0.7 of the time of
+the module alone; with 3.5 MiB or more 0.6 to 1.4 of it, and with a pass of its own about as long. No other member is in
+the measure: a result does not depend on its company.
+"""
 
 
 class Stepper(Protocol):
@@ -56,11 +71,6 @@ class Stepper(Protocol):
         """Make all members live, each with its best weights."""
 
 
-def arguments(module: nn.Module, x: Tensor, y: Tensor, *, forced: bool) -> tuple[Tensor, ...]:
-    """What `module` is called with: its inputs, and the targets where it is `forced` and takes them."""
-    return (x, y) if forced and getattr(module, "takes_targets", False) else (x,)
-
-
 def loss_of(shape: Shape, training: Training) -> str:
     """What is minimised: the suite's loss, or the cross-entropy of classes."""
     return CROSS_ENTROPY if shape.task == "classify" else training.loss
@@ -81,14 +91,23 @@ def member_losses(name: str, output: Tensor, y: Tensor) -> Tensor:
     return LOSSES[name](output, y, reduction="none").flatten(1).mean(1)
 
 
-def forces_prediction(module: nn.Module) -> bool:
-    """Whether the module's prediction is fed true past values inside the horizon."""
-    return bool(getattr(module, "teacher_forced_prediction", False))
-
-
 def carries_state(module: nn.Module) -> bool:
     """Whether the module starts a batch of training from the state that the batch before ended in."""
     return bool(getattr(module, "carries_state", False))
+
+
+def kept_bytes(call: Callable[[], object]) -> int:
+    """Bytes that autograd keeps of what `call` computes; torch's global generator is left alone."""
+    kept = 0
+
+    def count(tensor: Tensor) -> Tensor:
+        nonlocal kept
+        kept += tensor.nbytes
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor), torch.random.fork_rng(devices=[]):
+        call()
+    return kept
 
 
 def streams(seeds: Sequence[int], device: torch.device) -> list[torch.Generator]:
@@ -196,6 +215,13 @@ def _state(device: torch.device) -> Tensor:
     return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
 
 
+class OwnPass(NamedTuple):
+    """One member's part of a bank's stacked weights and of the gradients to them: views, one for each parameter."""
+
+    weights: list[Tensor]
+    gradients: list[Tensor]
+
+
 class Fused:
     """`Stepper` over stacked weights."""
 
@@ -215,7 +241,9 @@ class Fused:
         self.device = device
         stackable = getattr(self.module, "stackable", False)
         self.how = "as one" if stackable else "as one, by vmap"
-        self._call = _as_one if stackable else _by_vmap
+        self._own_pass: bool | None = None  # known from the first step on
+        self._own: list[OwnPass] | None = None
+        self._buffers = {} if stackable else own_buffers(modules, device)  # [K, …]
         self._generators = streams([member.integer("dropout") for member in members], device)
         self.best = Stacked.of(modules).to(device)
         self.adam = self._new_adam()
@@ -239,24 +267,74 @@ class Fused:
         weights = self.adam.weights.flat
         if getattr(self.module, "without_autograd", False) and compiled(x):
             losses, gradients = self.module.losses_and_gradients(x, y, self._loss, weights)  # type: ignore[operator]
+        elif self._takes_own_passes(x, y):
+            losses, gradients = self._one_pass_each(x, y)
         else:
             losses, gradients = self._by_autograd(x, y)
         self.adam.step(gradients)
         return losses  # type: ignore[no-any-return]
 
     def _by_autograd(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        output = self._call(self.module, *arguments(self.module, x, y, forced=True))
+        output = self._call(*arguments(self.module, x, y, forced=True))
         losses = member_losses(self._loss, output, y)
         leaves = self.adam.weights.leaves
         gradients = torch.autograd.grad(losses.sum(), leaves, allow_unused=True, materialize_grads=True)
         return losses.detach(), torch.cat([gradient.reshape(-1) for gradient in gradients])
+
+    def _takes_own_passes(self, x: Tensor, y: Tensor) -> bool:
+        """Whether each member has a pass of its own, as the first step decides; layers of `bench.kernels` have none."""
+        if self._own_pass is None:
+            kernels = any(isinstance(part, Layers) for part in self.module.modules())
+            able = self.device.type == "cpu" and not kernels and not self._buffers
+            self._own_pass = able and self._kept_bytes(x, y) > OWN_PASS_BYTES
+            self.how += ", one pass each" * self._own_pass
+        return self._own_pass
+
+    def _kept_bytes(self, x: Tensor, y: Tensor) -> int:
+        """What autograd keeps of the first member's forward pass, which draws from no dropout stream."""
+        self._put(self._members[0].weights)
+        self.module.eval()
+        kept = kept_bytes(lambda: self.module(*arguments(self.module, x[0], y[0], forced=True)))
+        self.module.train()
+        self._put(self.adam.weights.leaves)
+        return kept
+
+    def _one_pass_each(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        losses = []
+        for row, (k, member) in enumerate(zip(self.live, self._members, strict=True)):
+            self._put(member.weights)
+            self._draw_from([self._generators[k]])
+            output = self.module(*arguments(self.module, x[row], y[row], forced=True))
+            loss = member_losses(self._loss, output[None], y[row, None])[0]
+            parts = torch.autograd.grad(loss, member.weights, allow_unused=True, materialize_grads=True)
+            torch._foreach_copy_(member.gradients, parts)
+            losses.append(loss.detach())
+        self._put(self.adam.weights.leaves)
+        self._draw_from([self._generators[k] for k in self.live])
+        return torch.stack(losses), self._gradients
 
     @torch.no_grad()
     def predict(self, x: Tensor, y: Tensor) -> Tensor:
         """``[L, B, U, D]``."""
         self.module.eval()
         forced = forces_prediction(self.module)
-        return self._call(self.module, *arguments(self.module, x[None], y[None], forced=forced))
+        if self._own_pass:
+            outputs = []
+            for member in self._members:
+                self._put(member.weights)
+                outputs.append(self.module(*arguments(self.module, x, y, forced=forced)))
+            self._put(self.adam.weights.leaves)
+            return torch.stack(outputs)
+        return self._call(*arguments(self.module, x[None], y[None], forced=forced))
+
+    def _call(self, *inputs: Tensor) -> Tensor:
+        """The output ``[L, B, U, D]`` for inputs ``[L, B, …]``, or ``[1, B, …]`` for all members."""
+        if getattr(self.module, "stackable", False):
+            output: Tensor = self.module(*inputs)
+            return output
+        own = {name: buffer[self._index(self.live)] for name, buffer in self._buffers.items()}
+        weights = {**dict(self.module.named_parameters()), **own}
+        return vmapped(self.module, weights, *(each.expand(len(self.live), *each.shape[1:]) for each in inputs))
 
     def reset_state(self) -> None:
         """Begin from zero where modules carry state from batch to batch."""
@@ -281,73 +359,48 @@ class Fused:
 
     def _bind(self) -> None:
         """Let the module compute with the stacked weights of the live members, and with their dropout streams."""
-        names = [name for name, _ in self.module.named_parameters()]
-        for name, leaf in zip(names, self.adam.weights.leaves, strict=True):
-            owner, _, own = name.rpartition(".")
-            self.module.get_submodule(owner)._parameters[own] = leaf  # type: ignore[assignment]  # a plain tensor, [L, …]
-        for part in self.module.modules():
-            if isinstance(part, Layers):
-                part.draw_from([self._generators[k] for k in self.live])
+        self._own = None
+        self._put(self.adam.weights.leaves)
+        self._draw_from([self._generators[k] for k in self.live])
+
+    def _put(self, weights: Sequence[Tensor]) -> None:
+        """Let the module compute with these, plain tensors ``[L, …]`` or of one member, in the order of its own."""
+        for (parameters, name), weight in zip(self._places, weights, strict=True):
+            parameters[name] = weight
+
+    @cached_property
+    def _places(self) -> list[tuple[dict[str, Any], str]]:
+        """Where the module keeps each of its parameters."""
+        names = [name.rpartition(".") for name, _ in self.module.named_parameters()]
+        return [(self.module.get_submodule(owner)._parameters, own) for owner, _, own in names]
+
+    @property
+    def _members(self) -> list[OwnPass]:
+        """The live members, each over its part of the stacked weights, for passes of their own."""
+        if self._own is None:
+            weights = self.adam.weights
+            self._gradients = torch.empty_like(weights.flat)
+            gradients = Stacked(self._gradients, weights.shapes).leaves
+            self._own = [
+                OwnPass(
+                    [leaf.detach()[row].requires_grad_() for leaf in weights.leaves],
+                    [gradient.detach()[row] for gradient in gradients],
+                )
+                for row in range(weights.members)
+            ]
+        return self._own
+
+    def _draw_from(self, generators: Sequence[torch.Generator]) -> None:
+        """Let dropout draw from these, one for each member of a pass."""
+        for part in self._dropouts:
+            part.draw_from(generators)
+
+    @cached_property
+    def _dropouts(self) -> list[Layers | Dropout]:
+        return [part for part in self.module.modules() if isinstance(part, Layers | Dropout)]
 
     def _index(self, members: Sequence[int]) -> Tensor:
         return torch.tensor(list(members), device=self.device)
-
-
-def why_not(module: nn.Module, shape: Shape) -> str | None:
-    """Why members of this module cannot be stepped as one; `None` where they can."""
-    if getattr(module, "stackable", False):
-        return None
-    return next(_obstacles(module), None) or _what_vmap_says(module, shape)
-
-
-def _obstacles(module: nn.Module) -> Iterator[str]:
-    for name, part in module.named_modules():
-        if isinstance(part, Layers) and part.options.dropout > 0:
-            yield f"{name} has dropout, whose random stream would depend on the other members"
-        if isinstance(part, nn.RNNBase):
-            yield f"{name or type(part).__name__} is a torch.nn.{type(part).__name__}; bench.kernels has one that can"
-        if isinstance(part, nn.modules.dropout._DropoutNd) and part.p > 0:
-            yield f"{name} is a dropout, whose random stream would depend on the other members"
-    if next(module.buffers(), None) is not None:
-        yield "it has buffers, which training may change"
-    if not all(weight.requires_grad for weight in module.parameters()):
-        yield "it has weights that are not to be trained"
-    if len(list(module.named_parameters(remove_duplicate=False))) > len(list(module.parameters())):
-        yield "it uses a weight in two places"
-
-
-def _what_vmap_says(module: nn.Module, shape: Shape) -> str | None:
-    """Why `torch.vmap` refuses the module, tried on two members and two windows; `None` where it does not."""
-    weights = {name: torch.stack([weight.detach()] * 2) for name, weight in module.named_parameters()}
-    x = torch.zeros(2, 2, shape.sequence_length, shape.channels)
-    y = torch.zeros(2, 2, *shape.targets)
-    try:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            _vmapped(module.train(), weights, *arguments(module, x, y, forced=True))
-    except RuntimeError as error:
-        return f"torch.vmap refuses it ({str(error).strip().splitlines()[0]})"
-    return None
-
-
-def _as_one(module: nn.Module, *inputs: Tensor) -> Tensor:
-    """The output ``[L, B, U, D]`` of a module that takes members first, inputs ``[L, B, …]`` or ``[1, B, …]``."""
-    output: Tensor = module(*inputs)
-    return output
-
-
-def _by_vmap(module: nn.Module, *inputs: Tensor) -> Tensor:
-    """The same of a module that knows nothing of members."""
-    weights: dict[str, Tensor] = dict(module.named_parameters())
-    members = len(next(iter(weights.values())))
-    return _vmapped(module, weights, *(tensor.expand(members, *tensor.shape[1:]) for tensor in inputs))
-
-
-def _vmapped(module: nn.Module, weights: dict[str, Tensor], *inputs: Tensor) -> Tensor:
-    def one(own: dict[str, Tensor], *inputs: Tensor) -> Tensor:
-        output: Tensor = torch.func.functional_call(module, own, inputs)
-        return output
-
-    return torch.vmap(one)(weights, *inputs)
 
 
 def _rates(members: Sequence[Member], device: torch.device) -> Rates:

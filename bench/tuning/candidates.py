@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.cells import Cell
-from bench.models.base import Choice, IntegerRange, ModelKind, Parameters, SearchRange
+from bench.models.base import Choice, IntegerRange, ModelKind, Parameters, SearchRange, search_ranges
 from bench.spec import Training
 from bench.text import listed, setting
 
@@ -20,19 +20,28 @@ class Candidate:
 
     def values(self) -> dict[str, Any]:
         """Everything that a fit with this candidate depends on, for the `hyperparameters` column."""
-        return {**self.parameters.model_dump(mode="json"), **self.training.model_dump(mode="json")}
+        return {**self.training.model_dump(mode="json"), **self.parameters.model_dump(mode="json")}
+
+    def starting(self) -> dict[str, Any]:
+        """The value of everything that may be searched."""
+        return {**self.parameters.left_open(), **self.values()}
 
 
 def space(kind: ModelKind, cell: Cell) -> dict[str, SearchRange]:
-    """What tuning may vary: the kind's search space without what the suite states of this model.
+    """What tuning may vary: the model's ``search`` in the suite, or else the kind's space less what the suite states.
 
     The cell's own value is always among the choices: a range that does not contain it is widened to it, and a value
     that no range can be widened to stays as it is.
     """
-    values = resolve(kind, cell).values()
-    ranges = {name: choices for name, choices in kind.search.items() if name not in cell.model.stated}
+    values, ranges = resolve(kind, cell).starting(), _requested(kind, cell)
     widened = {name: containing(choices, values[name]) for name, choices in ranges.items()}
     return {name: choices for name, choices in widened.items() if choices is not None}
+
+
+def _requested(kind: ModelKind, cell: Cell) -> dict[str, SearchRange]:
+    if cell.model.search:
+        return search_ranges(cell.model.search)
+    return {name: choices for name, choices in kind.search.items() if name not in cell.model.stated}
 
 
 def containing(choices: SearchRange, value: Any) -> SearchRange | None:
@@ -52,12 +61,12 @@ def containing(choices: SearchRange, value: Any) -> SearchRange | None:
 
 def departures(kind: ModelKind, cell: Cell) -> list[str]:
     """Where the cell's own values do not lie in the search space of `kind`, and what tuning does then, in words."""
-    values, wide = resolve(kind, cell).values(), space(kind, cell)
+    values, wide = resolve(kind, cell).starting(), space(kind, cell)
     return [
         f"{name} of {cell.model.id}: the suite's {setting(values[name])} is outside of {_text(choices)}; "
         + (f"tuning searches {_text(wide[name])}" if name in wide else "it stays as it is")
-        for name, choices in kind.search.items()
-        if name not in cell.model.stated and wide.get(name) != choices
+        for name, choices in _requested(kind, cell).items()
+        if wide.get(name) != choices
     ]
 
 
@@ -70,7 +79,9 @@ def _text(choices: SearchRange) -> str:
 def resolve(kind: ModelKind, cell: Cell, overrides: Mapping[str, Any] | None = None) -> Candidate:
     """The cell's own hyperparameters with `overrides` in place: each belongs to the model or to its training."""
     overrides = dict(overrides or {})
-    own = {name: overrides.pop(name) for name in list(overrides) if name in kind.parameters.model_fields}
+    # Without gradients no setting of training is tuned: `learning_rate` is then a parameter of the model.
+    names = [name for name in overrides if not kind.gradient or name in kind.parameters.model_fields]
+    own = {name: overrides.pop(name) for name in names}
     parameters = cell.model.parsed(kind.parameters, **own)
     training = Training.model_validate({**cell.training.model_dump(), **overrides})
     return Candidate(parameters, training)
@@ -78,7 +89,7 @@ def resolve(kind: ModelKind, cell: Cell, overrides: Mapping[str, Any] | None = N
 
 def defaults(kind: ModelKind, cell: Cell) -> dict[str, Any]:
     """The cell's own value for every name in its search space: the first trial."""
-    values = resolve(kind, cell).values()
+    values = resolve(kind, cell).starting()
     return {name: values[name] for name in space(kind, cell)}
 
 

@@ -23,6 +23,13 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     **dict.fromkeys(RECURRENT, SIZES),
     **{name: [{}, {"layers": 2}] for name in ("mingru", "minlstm", "lru", "s4d", "selective-ssm")},
     "slstm": [{}, {"layers": 2, "heads": 3}],
+    "mlp": [{}, {"layers": 1}],
+    "dlinear": [{}, {"kernel_size": 3}],
+    "tcn": [{}, {"layers": 2, "kernel_size": 2}],
+    "n-beats": [{}, {"blocks": 1, "layers": 2}],
+    "tsmixer": [{}, {"layers": 1}],
+    "transformer": [{}, {"norm_first": False, "heads": 1}],
+    "patchtst": [{}, {"norm_first": True, "patch_length": 1}],
 }
 CASES = [(name, sizes) for name in GRADIENT for sizes in VARIANTS.get(name, [{}])]
 
@@ -105,6 +112,33 @@ def test_a_window_is_predicted_alike_in_any_company(name: str, sizes: dict[str, 
     alone = torch.cat([module(window[None]) for window in x])
     torch.testing.assert_close(module(x), alone, rtol=0, atol=1e-14)
     torch.testing.assert_close(module(x.flip(0)).flip(0), alone, rtol=0, atol=1e-14)
+
+
+@each_case
+@pytest.mark.parametrize("way", ["stacked", "vmap"])
+def test_members_together_are_members_alone(name: str, sizes: dict[str, Any], way: str):
+    models = [built(name, Shape(5, 3, 2), seed=seed, **sizes).double() for seed in range(3)]
+    if way == "stacked" and not getattr(models[0], "stackable", False):
+        return  # it is given one member's weights alone
+    names = [key for key, _ in models[0].named_parameters()]
+    weights = {key: torch.stack([dict(model.named_parameters())[key].detach() for model in models]) for key in names}
+    for weight in weights.values():
+        weight.requires_grad_()
+    x, weigh = random(3, 4, 5, 2), random(3, 4, 3, 2, seed=2)
+
+    def call(own: dict[str, Tensor], inputs: Tensor) -> Tensor:
+        output: Tensor = torch.func.functional_call(models[0], own, (inputs,))
+        return output
+
+    output = call(weights, x) if way == "stacked" else torch.vmap(call)(weights, x)
+    together = torch.autograd.grad((output * weigh).sum(), list(weights.values()))
+    for k, model in enumerate(models):
+        torch.testing.assert_close(output[k], model(x[k]), rtol=1e-12, atol=1e-13)
+        alone = torch.autograd.grad((model(x[k]) * weigh[k]).sum(), list(model.parameters()))
+        for both, mine in zip(together, alone, strict=True):
+            torch.testing.assert_close(both[k], mine, rtol=1e-10, atol=1e-11)
+    if way == "stacked":
+        torch.testing.assert_close(call(weights, x[:1])[1], models[1](x[0]), rtol=1e-12, atol=1e-13)
 
 
 @pytest.mark.parametrize("name", [name for name in GRADIENT if "dropout" in MODELS[name].parameters.model_fields])

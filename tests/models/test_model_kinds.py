@@ -18,13 +18,14 @@ from bench.models.parameters import NoParameters
 from bench.spec import Training
 
 NAMES = ["persistence", "drift", "mean", "seasonal-naive", "linear-ar", "logistic-regression"]
-NAMES += ["rnn", "lstm", "gru", "encoder-decoder"]
+NAMES += ["sklearn", "rnn", "lstm", "gru", "encoder-decoder"]
 STATE_MODELS = ["mingru", "minlstm", "slstm", "lru", "s4d", "selective-ssm"]
 NAMES += [*STATE_MODELS, "echo-state"]
+NAMES += ["mlp", "dlinear", "nlinear", "tcn", "n-beats", "tsmixer", "transformer", "patchtst"]
 TASKS = {
     "forecast": {*NAMES} - {"logistic-regression"},
-    "denoise": {"persistence", "mean", "linear-ar", "rnn", "lstm", "gru", *STATE_MODELS},
-    "classify": {"mean", "logistic-regression", "rnn", "lstm", "gru", *STATE_MODELS},
+    "denoise": {"persistence", "mean", "linear-ar", "rnn", "lstm", "gru", "tcn", "transformer", *STATE_MODELS},
+    "classify": {"mean", "logistic-regression", "rnn", "lstm", "gru", "mlp", "tcn", "transformer", *STATE_MODELS},
 }
 
 
@@ -89,11 +90,19 @@ def test_dropout_with_one_layer_is_refused_in_one_line(name: str):
             {"hidden_size": 6, "heads": 4},
             "hidden_size 6 is no multiple of heads 4: change one of them, or leave heads out",
         ),
+        (
+            "dlinear",
+            {"kernel_size": 4},
+            "kernel_size 4 has no middle, and each average is centred on its step: set it to 5",
+        ),
+        (
+            "transformer",
+            {"hidden_size": 6, "heads": 4},
+            "heads 4 do not divide hidden_size 6, which they share: change one of them",
+        ),
     ],
 )
-def test_parameters_that_contradict_each_other_are_refused_in_one_line(
-    name: str, wrong: dict[str, object], message: str
-):
+def test_sizes_that_do_not_fit_are_refused_in_one_line(name: str, wrong: dict[str, object], message: str):
     with pytest.raises(ValidationError) as caught:
         MODELS[name].parameters(**wrong)
     (problem,) = caught.value.errors()
@@ -151,6 +160,19 @@ def test_a_layer_of_keras_is_a_departure():
         ("slstm", {"heads": 0}),
         ("echo-state", {"leaking_rate": 0.0}),
         ("echo-state", {"spectral_radius": -1.0}),
+        ("mlp", {"bidirectional": True}),
+        ("mlp", {"dropout": 1.0}),
+        ("nlinear", {"kernel_size": 3}),
+        ("dlinear", {"kernel_size": 0}),
+        ("tcn", {"kernel_size": 1}),
+        ("tcn", {"layers": 32}),
+        ("n-beats", {"blocks": 0}),
+        ("n-beats", {"expansion_size": 0}),
+        ("tsmixer", {"layers": 0}),
+        ("transformer", {"heads": 0}),
+        ("transformer", {"expansion": 65}),
+        ("transformer", {"patch_length": 4}),
+        ("patchtst", {"stride": 0}),
     ],
 )
 def test_wrong_parameters_are_refused(name: str, wrong: dict[str, object]):

@@ -16,7 +16,7 @@ from bench.models.causal import GatedBlock
 from bench.models.lru import LRU
 from bench.models.minimal_recurrent import MinGRU, MinLSTM
 from bench.models.s4d import S4D, by_transforms, direct
-from bench.models.selective_ssm import Block, CausalConvolution, SelectiveSSM
+from bench.models.selective_ssm import Block, DepthwiseConvolution, SelectiveSSM
 from bench.models.slstm import SLSTM
 
 torch.set_num_threads(1)
@@ -230,7 +230,7 @@ def test_members_of_the_selective_system_are_walked_in_any_company(
 
 
 def test_the_causal_convolution_is_that_of_torch() -> None:
-    layer, x = drawn_anew(CausalConvolution(H, 3)), random(B, T, H)
+    layer, x = drawn_anew(DepthwiseConvolution(H, 3)), random(B, T, H)
     w = arrays(layer)
     plain = nn.Conv1d(H, H, 3, groups=H, padding=2).double()
     plain.load_state_dict({"weight": torch.tensor(w["weight"].T[:, None]), "bias": torch.tensor(w["bias"])})

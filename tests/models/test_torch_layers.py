@@ -14,7 +14,7 @@ from bench.kernels.modules import Layers, Linear
 from bench.models import MODELS
 from bench.models.base import Shape
 from bench.models.torch_layers import with_torch_layers
-from bench.training.steppers import why_not
+from bench.training.vmapped import why_not
 
 torch.set_num_threads(1)
 
@@ -54,6 +54,17 @@ def test_the_two_have_equal_weights_outputs_and_gradients(name: str, parameters:
     ours, theirs = pair(name, parameters)
     assert list(ours.state_dict()) == list(theirs.state_dict())
     assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
+    for mine, other in zip(outputs(ours), outputs(theirs), strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("name", [name for name, kind in MODELS.items() if kind.gradient and "forecast" in kind.tasks])
+def test_every_kind_is_the_same_model_with_torchs_layers(name: str) -> None:
+    kind = MODELS[name]
+    ours = kind.build(kind.parameters(), SHAPE).double()
+    theirs = with_torch_layers(deepcopy(ours))
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    assert not any(isinstance(module, Layers | Linear) for module in theirs.modules())
     for mine, other in zip(outputs(ours), outputs(theirs), strict=True):
         torch.testing.assert_close(mine, other, rtol=1e-9, atol=1e-11)
 

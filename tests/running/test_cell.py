@@ -239,7 +239,8 @@ class TestFailures:
             from bench.training.fit import Trained
             from bench.training.members import Fit
 
-            return Trained([Fit(status=Status.DIVERGED) for _ in bank], lambda windows: None, 0, how="as one")
+            fits = [Fit(status=Status.DIVERGED) for _ in bank]
+            return Trained(fits, lambda windows: None, [0] * len(bank), how="as one")
 
         monkeypatch.setattr(study_module, "train", diverged)
         rows = run_cell(make(tuning=Tuning(trials=2)))

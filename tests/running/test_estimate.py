@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from bench.cells import Cell
+from bench.models import MODELS
 from bench.running.estimates import Estimator, left_s, rest_s
 from bench.spec import Entry, Training, Tuning
 
@@ -47,6 +48,13 @@ def test_twice_the_work_takes_twice_as_long(lstm: Cell) -> None:
     assert work(steps, 10) == pytest.approx(work(steps, 25) * 10 / 25)  # no batch is larger than the train part
     wider = Entry(id="wide", kind="lstm", parameters={"hidden_size": 64, "layers": 2})
     assert work(_changed(lstm, model=wider)) > work(_changed(lstm, model=Entry(id="a", kind="rnn", parameters={})))
+
+
+@pytest.mark.parametrize("kind", [name for name, kind in MODELS.items() if kind.gradient and "forecast" in kind.tasks])
+def test_every_network_takes_longer_with_more_windows(kind: str, lstm: Cell) -> None:
+    entry = Entry.of(kind, kind, MODELS[kind].parameters(), ())
+    for cell in (_changed(lstm, model=entry), _changed(lstm, model=entry, tuning=Tuning())):
+        assert 0 < Estimator().seconds(cell, 100) < Estimator().seconds(cell, 1000) < float("inf")
 
 
 def test_a_tuned_cell_counts_every_size_that_may_be_tried(lstm: Cell) -> None:

@@ -18,7 +18,7 @@ from bench.data import DATASETS
 from bench.errors import InputError
 from bench.running.causes import causes
 from bench.running.plan import prepare
-from bench.running.plugins import SourceHash, source_hash
+from bench.source_code import SourceHash, source_hash
 from bench.spec import Entry
 from bench.store.schema import Rows
 

@@ -154,7 +154,9 @@ ENTRY = {
     "datasets: [noise]\nmodels: [{kind: net, dropout: «1}]": "dropout: expected a number ≥ 0 and < 1, got 1",
     "datasets: [noise]\nmodels: [{kind: net, cell: «rnn}]": "cell: expected 'lstm' or 'gru', got 'rnn'",
     "datasets: [noise]\nmodels: [{kind: net, bidirectional: «yes}]": "bidirectional: expected true or false, got 'yes'",
-    "datasets: [noise]\nmodels: [{kind: last, «layers: 2}]": "last: unknown parameter 'layers' (known: id, kind)",
+    "datasets: [noise]\nmodels: [{kind: last, «layers: 2}]": (
+        "last: unknown parameter 'layers' (known: id, kind, search)"
+    ),
     "datasets: [noise]\nmodels: [{kind: blocks, sizes: [8, «x]}]": "sizes: expected a whole number, got 'x'",
     "datasets: [noise]\nmodels: [{kind: blocks, sizes: «[]}]": "sizes: expected a list of at least 1, "
     "each a whole number or null, got an empty list",
@@ -247,7 +249,7 @@ def test_everything_is_said_at_once_in_the_order_of_the_file(load_text):
         x.yaml:3:5: unknown dataset 'nosie'; did you mean 'noise'? (known: file, noise, prices)
         x.yaml:4:36: noise: expected a number ≥ 0, got 'loud'
         x.yaml:5:48: net: unknown parameter 'dropot'; did you mean 'dropout'? \
-(known: bidirectional, cell, dropout, id, kind, layers)
+(known: bidirectional, cell, dropout, id, kind, layers, search)
         x.yaml:8:11: epochs: expected a whole number ≥ 1 or null, got 'ten'
         x.yaml:11:35: exclude: expected a sequence_length of this suite (10, 30), got 11
         x.yaml:12:1: unknown key 'sedes'; did you mean 'seeds'? (known: {TOP})""")

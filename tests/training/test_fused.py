@@ -14,7 +14,7 @@ from bench.models.recurrent import Recurrent
 from bench.protocol.windows import Parts, TrainingData, evaluation_windows, train_windows
 from bench.spec import Training
 from bench.store.schema import Status
-from bench.training import bank, bank as bank_module
+from bench.training import bank, bank as bank_module, steppers
 from bench.training.bank import Bank
 from bench.training.fit import fit, train
 from bench.training.members import Member
@@ -180,12 +180,15 @@ def test_a_stacked_encoder_decoder_is_its_members(options, prediction, data):
         np.testing.assert_allclose(alone.predict(data.validation)[0], predictions[k], atol=1e-6)
 
 
-def test_a_strange_module_is_stepped_as_one_by_vmap(data):
+@pytest.mark.parametrize("own_passes", [False, True])
+def test_a_strange_module_is_stepped_as_one_by_vmap(own_passes, data, monkeypatch):
+    monkeypatch.setattr(steppers, "OWN_PASS_BYTES", 0 if own_passes else 2**30)
     kind = PlainKind("a strange module", Parameters, "mlp")
     one = members("rnn")
     bank = Bank(kind, SHAPE, one, data=data)
     assert bank.how == "as one, by vmap"
     fits = fit(bank)
+    assert bank.how == ("as one, by vmap, one pass each" if own_passes else "as one, by vmap")
     for k, member in enumerate(one):
         with torch.random.fork_rng():
             torch.manual_seed(member.integer("initialisation"))
@@ -241,7 +244,8 @@ def test_a_kind_of_plain_torch_is_stepped_as_one_and_equals_its_members_alone(ki
     [
         (nn.Sequential(nn.LSTM(1, 2)), "0 is a torch.nn.LSTM"),
         (nn.Sequential(nn.Linear(1, 2), nn.Dropout(0.5)), "1 is a dropout"),
-        (nn.Sequential(nn.Linear(1, 2), nn.BatchNorm1d(2)), "it has buffers"),
+        (nn.Sequential(nn.Linear(1, 2), nn.BatchNorm1d(SHAPE.sequence_length)), "changes its buffer 1.running_mean"),
+        (nn.Sequential(nn.Linear(1, 2), nn.BatchNorm1d(2)), "a step of it fails (running_mean should contain"),
         (nn.Sequential(nn.Linear(1, 2), nn.Linear(2, 1).requires_grad_(False)), "weights that are not to be trained"),
         (nn.Sequential(*[nn.Linear(1, 1)] * 2), "it uses a weight in two places"),
         (Branching(), "torch.vmap refuses it (vmap: It looks like you"),
@@ -280,6 +284,82 @@ def test_windows_of_more_than_one_channel_are_gathered_as_they_are():
     for row in range(2):
         np.testing.assert_array_equal(x[row], windows.inputs(which[row]))
         np.testing.assert_array_equal(y[row], windows.targets(which[row]))
+
+
+GRADIENT = [name for name, kind in MODELS.items() if kind.gradient and "forecast" in kind.tasks]
+OWN_PASSES = [name for name in GRADIENT if name not in ("rnn", "lstm", "gru", "encoder-decoder")]
+
+
+def narrow(kind, **parameters):
+    """Three small members of one kind, each with a learning rate of its own."""
+    fields = MODELS[kind].parameters.model_fields
+    width = {"hidden_size": 6} if "hidden_size" in fields else {}
+    chosen = MODELS[kind].parameters(**width, **parameters)
+    return [replace(one, parameters=chosen) for one in members("rnn")]
+
+
+def check_same_fits(one, other, data):
+    for ours, theirs in zip(fit(one), fit(other), strict=True):
+        np.testing.assert_allclose(ours.train_losses, theirs.train_losses, rtol=2e-4)
+        np.testing.assert_allclose(ours.validation_mses, theirs.validation_mses, rtol=2e-4)
+    np.testing.assert_allclose(one.predict(data.validation), other.predict(data.validation), atol=2e-4)
+
+
+@pytest.mark.parametrize("kind", GRADIENT)
+def test_every_kind_is_stepped_as_one_and_equals_its_modules_one_by_one(kind, data, monkeypatch):
+    together = Bank(MODELS[kind], SHAPE, narrow(kind), data=data)
+    monkeypatch.setattr(bank_module, "why_not", lambda module, shape: "to compare")
+    looped = Bank(MODELS[kind], SHAPE, narrow(kind), data=data)
+    assert (together.how, looped.how) == ("as one", "one by one")
+    check_same_fits(together, looped, data)
+
+
+@pytest.mark.parametrize("own_passes", [False, True])
+@pytest.mark.parametrize("kind", OWN_PASSES)
+def test_a_member_of_every_kind_gets_in_company_what_it_gets_alone(kind, own_passes, data, monkeypatch):
+    monkeypatch.setattr(steppers, "OWN_PASS_BYTES", 0 if own_passes else 2**30)
+    options = {"dropout": 0.3} if "dropout" in MODELS[kind].parameters.model_fields else {}
+    bank = Bank(MODELS[kind], SHAPE, narrow(kind, **options), data=data)
+    fits, predictions = fit(bank), bank.predict(data.validation)
+    assert bank.how == ("as one, one pass each" if own_passes else "as one")
+    for k, member in enumerate(narrow(kind, **options)):
+        alone = Bank(MODELS[kind], SHAPE, [member], data=data)
+        np.testing.assert_allclose(fit(alone)[0].train_losses, fits[k].train_losses, rtol=1e-5)
+        np.testing.assert_allclose(alone.predict(data.validation)[0], predictions[k], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", OWN_PASSES)
+def test_long_passes_are_taken_one_by_one_to_the_same_end(kind, data, monkeypatch):
+    options = {"dropout": 0.3} if "dropout" in MODELS[kind].parameters.model_fields else {}
+    monkeypatch.setattr(steppers, "OWN_PASS_BYTES", 0)
+    own = Bank(MODELS[kind], SHAPE, narrow(kind, **options), data=data)
+    shared = Bank(MODELS[kind], SHAPE, narrow(kind, **options), data=data)
+    shared.stepper._own_pass = False
+    check_same_fits(own, shared, data)
+    assert (own.how, shared.how) == ("as one, one pass each", "as one")
+
+
+def test_members_with_own_passes_leave_the_bank_when_they_stop(data, monkeypatch):
+    monkeypatch.setattr(steppers, "OWN_PASS_BYTES", 0)
+    settings = SETTINGS.model_copy(update={"epochs": 60, "learning_rate": 0.1, "early_stopping": 3})
+    one = [replace(member, parameters=MODELS["mlp"].parameters(dropout=0.2)) for member in members("rnn", settings)]
+    together = fit(Bank(MODELS["mlp"], SHAPE, one, data=data))
+    assert len({result.epochs for result in together}) > 1, "three rates must stop at different epochs"
+    for member, result in zip(one, together, strict=True):
+        (alone,) = fit(Bank(MODELS["mlp"], SHAPE, [member], data=data))
+        assert alone.epochs == result.epochs
+        np.testing.assert_allclose(alone.train_losses, result.train_losses, rtol=1e-4)
+
+
+def test_only_long_passes_on_a_processor_are_taken_one_by_one():
+    """A Transformer over 100 steps keeps some 40 MiB for 64 windows, an MLP a tenth of one."""
+    for kind, own in (("transformer", True), ("mlp", False), ("lstm", False)):
+        shape, parameters = Shape(100, 1, 1), MODELS[kind].parameters(hidden_size=32)
+        one = [Member(parameters, Training(batch_size=64), 0, ("replicate", k)) for k in range(2)]
+        modules = [MODELS[kind].build(parameters, shape) for _ in one]
+        stepper = steppers.Fused(modules, one, torch.device("cpu"))
+        stepper.step(torch.randn(2, 64, 100, 1), torch.randn(2, 64, 1, 1))
+        assert stepper.how == ("as one, one pass each" if own else "as one")
 
 
 @pytest.mark.parametrize("build", [Recurrent, EncoderDecoder])
