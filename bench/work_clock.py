@@ -11,11 +11,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
+from importlib import abc, machinery
 from threading import Lock
 from types import ModuleType
-from typing import Any
 
 from bench.errors import InputError
 
@@ -59,16 +57,16 @@ def stopped() -> Iterator[None]:
         go_on()
 
 
-class _Untimed(Loader):
+class _Untimed(abc.Loader):
     """The loader of `spec` for one import, during which the clock stands still."""
 
-    def __init__(self, spec: ModuleSpec, loader: Loader) -> None:
+    def __init__(self, spec: machinery.ModuleSpec, loader: abc.Loader) -> None:
         self._spec, self._loader = spec, loader
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         return getattr(self._loader, name)
 
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+    def create_module(self, spec: machinery.ModuleSpec) -> ModuleType | None:
         """As the loader does; of a compiled module this takes the time."""
         with stopped():
             return self._loader.create_module(spec)
@@ -82,12 +80,12 @@ class _Untimed(Loader):
             self._loader.exec_module(module)
 
 
-class _UntimedImports(MetaPathFinder):
+class _UntimedImports(abc.MetaPathFinder):
     """Finds what the other finders do."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
+    ) -> machinery.ModuleSpec | None:
         """The first that another finder has, to be loaded while the clock stands still."""
         for finder in sys.meta_path:
             if isinstance(finder, _UntimedImports) or not hasattr(finder, "find_spec"):

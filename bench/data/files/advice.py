@@ -1,5 +1,6 @@
 """What may be behind times that are out of order, and behind a file read without times: likely causes and ways out."""
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -122,13 +123,16 @@ def without_times(others: Others, read: Any) -> Iterator[str]:
         rest = {other: each for other, each in others.items() if other != name}
         direction = one_direction(time)
         if direction < 0:
-            yield f"{name!r} holds dates, newest first, and the rows were read as they stand: state time: {name}"
+            kind = "dates" if time.dtype.kind == "M" else "times"
+            yield f"{name!r} holds {kind}, newest first, and the rows were read as they stand: state time: {name}"
         elif not direction and (ids := next(_series_columns(time, rest), "")):
             yield ids
+        elif not direction:
+            continue
         return
     for name, column in others.items():
-        if _is_blocks(column):
-            _, series = _codes(column)
+        codes, series = _codes(column)
+        if 2 <= len(series) <= len(codes) // 5 and _names_series(name, codes, series):
             yield (
                 f"{name!r} changes like the name of a series ({_listed(series)}), and all rows were read as one: state "
                 f"the one to read, as in where: {{{name}: {visible(series[0])}}}"
@@ -137,18 +141,67 @@ def without_times(others: Others, read: Any) -> Iterator[str]:
 
 
 def _dates(column: Any, read: Any) -> NDArray[Any] | None:
-    """The dates in `column`; `None` where it holds none."""
+    """The dates in `column`, or the numbers that count from 1970; `None` where it holds neither."""
     try:
         time: NDArray[Any] = read(column).time
     except (Unreadable, DataError, IndexError):
         return None
-    return time if time.dtype.kind == "M" else None
+    return time if time.dtype.kind == "M" or _counts_from_1970(time) else None
 
 
-def _is_blocks(column: Any) -> bool:
-    """Whether texts stand in blocks: each of a few in rows that follow one another."""
-    if not types.is_string(column.type):
+def _counts_from_1970(time: NDArray[Any]) -> bool:
+    """Whether numbers can be times of the years 1980 to 2100, in seconds, or in milli-, micro- or nanoseconds.
+
+    Measurements may be as large; times have a usual step, which half of all steps are.
+    """
+    low, high, steps = float(time.min()), float(time.max()), np.abs(np.diff(time))
+    if not any(3.15e8 * unit <= low <= high <= 4.11e9 * unit for unit in (1.0, 1e3, 1e6, 1e9)):
         return False
-    codes, ids = _codes(column)
-    runs = int((codes[1:] != codes[:-1]).sum()) + 1
-    return 2 <= len(ids) == runs <= len(codes) // 5
+    moved = steps[steps > 0]
+    return len(moved) > 0 and 2 * int((moved == np.median(moved)).sum()) >= len(moved)
+
+
+_CALENDAR = re.compile(
+    "years?|yyyy|yr|months?|mon|weeks?|week(of|in)year|kw|(week|work)?days?|day(of|in)(week|month|year)|do[wmy]|wday|"
+    "hours?|hr|minutes?|min|seconds?|sec|quarters?|qtr|seasons?|jahr|monat|woche|(wochen|arbeits)?tag|stunde|quartal|"
+    "mois|semaine|jour|heure|mes|semana|hora"
+)
+"""Parts of the names of columns that divide a calendar."""
+_IDENTITY = re.compile(
+    "id|ids|name|key|code|sku|store|shop|item|product|series|group|unit|site|station|sensor|device|meter|machine|engine|"
+    "asset|symbol|ticker|subject|patient|user|customer|client|region|country|city|building|zone|plant|household"
+)
+"""Parts of the names of columns that name series."""
+_DAYS_AND_MONTHS = (
+    *("mon", "tue", "wed", "thu", "fri", "sat", "sun"),
+    *("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"),
+)
+_CYCLES = (7, 12, 24)
+"""Days of a week, months of a year and hours of a day."""
+
+
+def _names_series(name: str, codes: NDArray[np.int64], ids: list[str]) -> bool:
+    """Whether a column's values are in blocks, or take turns, as the names of series do, and are nothing else.
+
+    Numbers may also be a state, a setpoint or the calendar: where the column is not called as one that names series is,
+    their blocks have to be of one length.
+    """
+    starts = np.flatnonzero(np.diff(codes)) + 1
+    blocks = len(ids) == len(starts) + 1
+    turns = bool((codes == np.arange(len(codes)) % len(ids)).all())  # codes count in the order of their first rows
+    parts = re.split(r"[\W_\d]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower())
+    if not (blocks or turns) or any(map(_CALENDAR.fullmatch, parts)):
+        return False
+    if not all(each.removeprefix("-").isdecimal() for each in ids):
+        return not all(each.lower().startswith(_DAYS_AND_MONTHS) for each in ids)
+    if any(map(_IDENTITY.fullmatch, parts)):
+        return True
+    equal = turns or len(set(np.diff([0, *starts, len(codes)]).tolist())) == 1
+    return equal and not _counts(sorted(map(int, ids)))
+
+
+def _counts(numbers: list[int]) -> bool:
+    """Whether distinct numbers, from the smallest, are a switch, years, days of a week, months or hours."""
+    low, high, count = numbers[0], numbers[-1], len(numbers)
+    whole_cycle = count in _CYCLES and low in (0, 1) and high - low == count - 1
+    return numbers == [0, 1] or 1800 <= low <= high < 2200 or whole_cycle

@@ -1,18 +1,22 @@
 """Parquet, Feather and Excel files as tables: values keep their types, and damage is refused where it shows.
 
 The checksums of Parquet pages are verified where the file has them. Where it does not, the bounds that it states for
-each column have to hold.
+each column of numbers or times have to hold.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from pyarrow import compute, parquet, types
 
+from bench.data.files.compressed import refuse_inflated_workbook
+from bench.data.files.feather import content
 from bench.data.files.table import Dialect, FileTable, Name
 from bench.errors import DataError, one_line, pip_install
 from bench.limits import inflated
@@ -28,10 +32,16 @@ def read_parquet(path: Path, _dialect: Dialect, _wanted: Sequence[Name]) -> File
     """
     with _readable(path, "Parquet"), parquet.ParquetFile(path) as file:
         names = tuple(file.schema_arrow.names)
-        problem = inflated(file.metadata.num_rows * len(names), path.stat().st_size)
-    if problem:
-        raise DataError(f"{path}: {problem}; if it is yours, write it as CSV")
+        _refuse_inflated(path, file.metadata.num_rows * len(names))
     return FileTable(path, (names,), partial(_parquet_columns, path, names))
+
+
+_BYTES = 8  # of a value
+
+
+def _refuse_inflated(path: Path, values: int) -> None:
+    if problem := inflated(values, path.stat().st_size):
+        raise DataError(f"{path}: {problem}; if it is yours, write it as CSV")
 
 
 def _parquet_columns(path: Path, names: Sequence[str], columns: Sequence[int]) -> list[Any]:
@@ -44,7 +54,7 @@ def _parquet_columns(path: Path, names: Sequence[str], columns: Sequence[int]) -
             table = file.read(columns=wanted, use_threads=False)
             table.validate(full=True)
             for name in wanted:
-                _check_bounds(file.metadata, name, table[name])
+                _check_bounds(file.metadata, name, _plain(table[name]))
         return [_plain(table[name]) for name in wanted]
 
 
@@ -67,19 +77,22 @@ def _check_bounds(metadata: Any, name: str, values: Any) -> None:
 
 
 def _check_part(stated: Any, values: Any) -> None:
-    ordered = (types.is_integer, types.is_floating, types.is_timestamp, types.is_date)
+    ordered = (types.is_integer, types.is_floating, types.is_decimal, types.is_timestamp, types.is_date)
     if not any(test(values.type) for test in ordered):
         return
     extremes = compute.min_max(values).as_py()
     low, high = extremes["min"], extremes["max"]
+    least, most = stated.min, stated.max
+    if stated.logical_type.type == "FLOAT16":  # which Arrow leaves as bytes
+        least, most = (float(np.frombuffer(bound, "<f2")[0]) for bound in (least, most))
+    if isinstance(low, Decimal) and not isinstance(least, Decimal):  # without their scale
+        return
     try:
-        inside = low is None or low != low or (stated.min <= low and high <= stated.max)  # noqa: PLR0124 - NaN
+        inside = low is None or low != low or (least <= low and high <= most)  # noqa: PLR0124 - NaN
     except TypeError:  # bounds of another type than the values
         return
     if not inside:
-        raise ValueError(
-            f"values from {low} to {high}, where the file states {stated.min} to {stated.max}: it is damaged"
-        )
+        raise ValueError(f"values from {low} to {high}, where the file states {least} to {most}: it is damaged")
 
 
 def read_feather(path: Path, _dialect: Dialect, _wanted: Sequence[Name]) -> FileTable:
@@ -93,6 +106,11 @@ def read_feather(path: Path, _dialect: Dialect, _wanted: Sequence[Name]) -> File
     from pyarrow import feather
 
     with _readable(path, "Feather"):
+        with path.open("rb") as file:
+            first_version = file.read(4) == b"FEA1"
+        if not first_version:  # which has no compression
+            rows, size, columns = content(path)
+            _refuse_inflated(path, max(rows * columns, size // _BYTES))
         table = feather.read_table(path, use_threads=False, memory_map=False)
         table.validate(full=True)
     return FileTable(
@@ -112,6 +130,7 @@ def read_excel(path: Path, dialect: Dialect, _wanted: Sequence[Name]) -> FileTab
 
     try:
         with _readable(path, "Excel"):
+            refuse_inflated_workbook(path)
             sheets = pd.read_excel(
                 path, sheet_name=None, header=None, dtype=object, na_filter=False, skiprows=dialect.skip_rows
             )
@@ -141,9 +160,11 @@ def _of_cells(cells: Sequence[Any]) -> Any:
 
 
 def _plain(column: Any) -> Any:
-    """Texts without the spaces around them, and categories as what they stand for."""
+    """Texts without the spaces around them, categories as what they stand for, and halves as wider floats."""
     if types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
+    if types.is_float16(column.type):  # for which Arrow cannot compute
+        column = column.cast(pa.float32())
     if types.is_large_string(column.type) or types.is_string_view(column.type):
         column = column.cast(pa.string())
     return compute.utf8_trim_whitespace(column) if types.is_string(column.type) else column

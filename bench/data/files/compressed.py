@@ -16,6 +16,7 @@ from typing import BinaryIO, cast
 import pyarrow as pa
 
 from bench.errors import DataError
+from bench.limits import inflated, most_content
 
 UNREADABLE = (
     *(OSError, EOFError, ValueError, RuntimeError, csv.Error, pa.ArrowException),
@@ -65,6 +66,7 @@ _SIGNATURES = {
     rb"\xfd7zXZ": ("xz", ".xz"),
 }
 """How compressed files begin, as regular expressions → the program that makes them, and how their names end."""
+_PIECE = 1 << 20
 _TABLES = {b"PAR1": ".parquet", b"ARROW1": ".feather", b"FEA1": ".feather"}
 """First and last bytes of tables → how their names end."""
 
@@ -119,6 +121,77 @@ def opened(path: Path) -> BinaryIO:
     """
     opener = _OPENERS.get(path.suffix.lower())
     return path.open("rb") if opener is None else opener(path)
+
+
+def refuse_inflated(path: Path) -> None:
+    """Refuse a compressed file whose content would fill the memory; it is read in pieces, of which none is kept.
+
+    Raises
+    ------
+    DataError
+        With how much there is at least, or as for `opened`.
+    """
+    if not compression(path):
+        return
+    size, count = path.stat().st_size, 0
+    try:
+        with opened(path) as file:
+            while count <= most_content(size) and (piece := file.read(_PIECE)):
+                count += len(piece)
+    except UNREADABLE:  # said by who reads it, who gets no further
+        pass
+    if problem := inflated(count, size, "bytes and more of text", 1):
+        raise DataError(f"{path}: {problem}; if it is yours, write it uncompressed")
+
+
+def refuse_inflated_workbook(path: Path) -> None:
+    """Refuse an Excel file whose members, or whose cells up to the last one, are more than memory has room for.
+
+    Raises
+    ------
+    DataError
+        With how much there is.
+    OSError, zipfile.BadZipFile
+        It cannot be read.
+    """
+    size = path.stat().st_size
+    with zipfile.ZipFile(path) as archive:  # whose readers stop where the stated size is reached
+        members = archive.infolist()
+        problem = inflated(sum(entry.file_size for entry in members), size, "bytes of content", 1)
+        if not problem:
+            problem = inflated(sum(_cells(archive, entry) for entry in members), size, "cells")
+    if problem:
+        raise DataError(f"{path}: {problem}; if it is yours, write it as CSV")
+
+
+_PLACE = re.compile(rb"""<(?:\w+:)?(?:row|c)\b[^<>]*?\sr=["']([A-Za-z]{0,3})(\d{1,18})["'][^<>]*>""")
+"""A row or a cell of a sheet, with the letters of its column and the number of its row."""
+_LONGEST_TAG = 4096
+
+
+def _cells(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> int:
+    """Rows times columns of a sheet, up to its last cell: what lies between is filled in when it is read."""
+    rows, width, rest = 0, 1, b""
+    if not entry.filename.endswith(".xml"):
+        return 0
+    with archive.open(entry) as file:
+        while piece := file.read(_PIECE):
+            text = rest + piece
+            for place in _PLACE.finditer(text):
+                rows = max(rows, int(place[2]))
+                if not place[0].endswith(b"/>"):  # else an empty cell, which only has a style
+                    width = max(width, _column_number(place[1]))
+            rest = text[-_LONGEST_TAG:]
+            rest = rest[rest.rfind(b"<") :] if rest.rfind(b"<") > rest.rfind(b">") else b""  # the next piece ends it
+    return rows * width
+
+
+def _column_number(letters: bytes) -> int:
+    """1 for ``A``, 27 for ``AA``; 0 for no letters."""
+    number = 0
+    for letter in letters.upper():
+        number = 26 * number + letter - 64
+    return number
 
 
 def _unzipped(path: Path) -> BinaryIO:

@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 import pyarrow as pa
 from pyarrow import compute, csv as arrow_csv
 
-from bench.data.files.compressed import UNREADABLE, opened, refuse_compressed
+from bench.data.files.compressed import UNREADABLE, opened, refuse_compressed, refuse_inflated
 from bench.data.files.table import Dialect, FileTable, Name, Unreadable, known_by, row_number, shown, undecoded
 from bench.errors import DataError, one_line
 
@@ -82,6 +82,7 @@ def read_delimited(path: Path, dialect: Dialect, wanted: Sequence[Name] = ()) ->
         as many values as there are names.
     """
     refuse_compressed(path)
+    refuse_inflated(path)
     layout, hint = _layout(path, dialect, wanted)
     with closing(_records(path, layout)) as records:
         rows = [fields for _, fields in islice(records, _HEAD)]

@@ -17,13 +17,24 @@ from numpy.typing import NDArray
 from pyarrow import compute, types
 
 from bench.data.base import WHOLE
+from bench.data.files.order import newest_first
+from bench.data.files.rounding import rounded_time, spacing
 from bench.data.files.table import Unreadable, first_fault, shown
 from bench.errors import DataError, one_line
 
 _ZONE = re.compile(r":\d\d(\.\d+)?(Z|[+-]\d\d(:?\d\d)?)$")
 _RANGE = re.compile(r"^(.*\d) (?:-|–|to|/) (\d.*)$")
-_DAY = r"^[0-9]{4}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])$"
 _MONTH = r"^[0-9]{4}-[0-9]{2}$"
+_DAY = "(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])"
+_HOUR = f"(19|20|21)[0-9]{{2}}{_DAY}([01][0-9]|2[0-3])"
+_DIGITS = {
+    6: ("%Y%m", "(1[89]|2[01])[0-9]{2}(0[1-9]|1[0-2])"),
+    8: ("%Y%m%d", f"[0-9]{{4}}{_DAY}"),
+    10: ("%Y%m%d%H", _HOUR),
+    12: ("%Y%m%d%H%M", f"{_HOUR}[0-5][0-9]"),
+    14: ("%Y%m%d%H%M%S", f"{_HOUR}[0-5][0-9][0-5][0-9]"),
+}
+"""Dates in digits alone: how many → the format, and what all texts match; seconds since 1970 begin with other years."""
 _DATES = (
     *("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%Y.%m.%d", "%Y-%m-%d"),
     *("%d/%m/%y", "%m/%d/%y", "%d.%m.%y", "%b %d, %Y", "%B %d, %Y", "%d %b %Y", "%d %B %Y", "%d-%b-%Y", "%d-%b-%y"),
@@ -75,8 +86,8 @@ def moments(column: Any, time_format: str | None, timezone: str | None, fits: Fi
     DataError
         The whole column does.
     """
-    if time_format is not None and types.is_integer(column.type):
-        column = column.cast(pa.string())
+    if time_format is not None:
+        column = _digits(column)
     if time_format is not None and not types.is_string(column.type):
         raise DataError(f"expected texts, since time_format is stated, got {column.type}; leave time_format out")
     read = _of_texts(column, time_format, fits) if types.is_string(column.type) else _of_values(column)
@@ -85,7 +96,8 @@ def moments(column: Any, time_format: str | None, timezone: str | None, fits: Fi
     if read.utc or read.time.dtype.kind != "M":
         came = "times that state their zone" if read.utc else "numbers"
         raise DataError(f"expected dates without a zone, since timezone is stated, got {came}; leave timezone out")
-    return replace(read, time=_localized(read.time, timezone), utc=True)
+    order = slice(None, None, -1 if newest_first(read.time) else 1)  # an hour twice is resolved by its order
+    return replace(read, time=_localized(read.time[order], timezone)[order], utc=True)
 
 
 def _of_values(column: Any) -> Moments:
@@ -93,24 +105,33 @@ def _of_values(column: Any) -> Moments:
     if types.is_integer(kind):
         return _whole(column, column.cast(pa.string()))
     if types.is_floating(kind) or types.is_decimal(kind):
-        return Moments(np.asarray(column.cast(pa.float64(), safe=False).to_numpy()))
+        if types.is_string((digits := _digits(column)).type):
+            return _whole(column, digits)
+        return _floats(column.cast(pa.string()) if types.is_decimal(kind) else column)
     if types.is_timestamp(kind) or types.is_date(kind):
         return Moments(np.asarray(column.to_numpy()), utc=types.is_timestamp(kind) and kind.tz is not None)
     raise DataError(f"expected times or numbers, got {kind}; store timestamps")
 
 
 def _whole(numbers: Any, texts: Any) -> Moments:
-    """Whole numbers: dates where all are written YYYYMMDD, int64 where float64 would round them, else float64."""
-    if compute.all(compute.match_substring_regex(texts, _DAY)).as_py() and len(texts):
-        days = _parsed(texts, "%Y%m%d")
-        if days is not None:
-            return Moments(days, notes=('time_format: "%Y%m%d"',))
+    """Whole numbers: dates where all are written so, int64 where float64 would round them, else float64."""
+    if (dates := _of_digits(texts)) is not None:
+        return dates
     try:
         values = np.asarray(numbers.cast(pa.int64()).to_numpy())
     except pa.ArrowInvalid as error:
         raise DataError(f"expected whole numbers below 2^63, got larger ones: {one_line(error)}; fix them") from error
     exact = not len(values) or max(abs(int(values.max())), abs(int(values.min()))) <= WHOLE
     return Moments(values.astype(np.float64) if exact else values)
+
+
+def _of_digits(texts: Any) -> Moments | None:
+    """Dates that are written in digits alone, such as 201901 or 2019013123; `None` where one text is none."""
+    time_format, pattern = _DIGITS.get(len(str(texts[0].as_py())) if len(texts) else 0, ("", ""))
+    if not pattern or not compute.all(compute.match_substring_regex(texts, f"^{pattern}$")).as_py():
+        return None
+    time = _parsed(texts, time_format)
+    return None if time is None else Moments(time, notes=(f'time_format: "{time_format}"',))
 
 
 def _of_texts(texts: Any, time_format: str | None, fits: Fits) -> Moments:
@@ -129,11 +150,38 @@ def _of_texts(texts: Any, time_format: str | None, fits: Fits) -> Moments:
 
 
 def _numbers(texts: Any) -> Moments | None:
-    try:
-        return _whole(texts.cast(pa.int64()), texts)
-    except pa.ArrowInvalid:
-        values = _cast(texts, pa.float64())
-        return None if values is None else Moments(np.asarray(values.to_numpy()))
+    """Texts that are numbers; `None` where one is not."""
+    if (whole := _cast(digits := _digits(texts), pa.int64())) is not None:
+        return _whole(whole, digits)
+    return None if _cast(texts, pa.float64()) is None else _floats(texts)
+
+
+def _digits(column: Any) -> Any:
+    """The digits of whole numbers, also of those that are stored as 201901.0; another column as it is."""
+    if types.is_string(column.type):
+        pattern = r"^([0-9]+)\.0+$"
+        matches = compute.match_substring_regex(column, pattern)
+        return compute.replace_substring_regex(column, pattern, r"\1") if compute.all(matches).as_py() else column
+    is_number = types.is_integer(column.type) or types.is_floating(column.type) or types.is_decimal(column.type)
+    whole = column if types.is_integer(column.type) else _cast(column, pa.int64()) if is_number else None
+    return column if whole is None else whole.cast(pa.string())
+
+
+def _floats(column: Any) -> Moments:
+    values = np.asarray(column.cast(pa.float64()).to_numpy())
+    if types.is_string(column.type):
+        _refuse_rounding(values, column)
+    return Moments(values)
+
+
+def _refuse_rounding(values: NDArray[np.float64], texts: Any) -> None:
+    if (row := rounded_time(values, texts)) is not None:
+        raise Unreadable(
+            row,
+            f"times whose steps float64 resolves (its own are {spacing(values):g} here)",
+            shown(str(texts[row].as_py())),
+            "subtract an offset, such as the first time, from the column, or store whole numbers or dates",
+        )
 
 
 def _iso_kind(texts: Any, first: str) -> Any:

@@ -11,15 +11,12 @@ from numpy.typing import NDArray
 from pyarrow import compute, types
 
 from bench.array_types import FloatArray
-from bench.data.base import WHOLE
+from bench.data.files.rounding import rounded_level, spacing
 from bench.data.files.table import Unreadable, first_fault, shown
 from bench.errors import DataError
 
 MARKS = ("", "null", "na", "n/a", "#n/a", "nan", "none", "-", ".", "?")
 """How files mark a value that is missing, in small letters."""
-
-_RESOLUTION = 1e-6
-"""The largest step between neighbouring doubles, as a share of the range of the values."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +106,7 @@ def numbers(column: Any, decimal: str | None, thousands: str | None) -> Numbers:
     values = _cast(column)
     if values is None:
         return _detected(column)
-    _refuse_rounding(values, column)
+    _refuse_rounding(values, column, column)
     return Numbers(values, warnings=tuple(_dots(column)))
 
 
@@ -143,11 +140,12 @@ def _candidates() -> Iterator[Numerals]:
 
 def _of_texts(texts: Any, numerals: Numerals) -> FloatArray:
     row = _first_misfit(texts, numerals)
-    values = _cast(numerals.plain(texts)) if row is None else None
+    plain = numerals.plain(texts)
+    values = _cast(plain) if row is None else None
     if values is None:
         row = _first_uncast(texts) if row is None else row
         raise Unreadable(row, f"a number such as {numerals.example}", _text(texts, row))
-    _refuse_rounding(values, texts)
+    _refuse_rounding(values, texts, plain)
     return values
 
 
@@ -192,23 +190,11 @@ def _dots(texts: Any) -> Iterator[str]:
         )
 
 
-def _refuse_rounding(values: FloatArray, column: Any) -> None:
-    """Refuse a level so large that float64 rounds away what changes from row to row.
-
-    Raises
-    ------
-    Unreadable
-        With the row of the largest value.
-    """
-    largest = np.abs(values).max(initial=0.0)
-    if not WHOLE <= largest < np.inf:
-        return
-    row = int(np.argmax(np.abs(values)))
-    varies = compute.count_distinct(column).as_py() > 1
-    if varies and np.spacing(largest) > _RESOLUTION * (values.max() - values.min()):
+def _refuse_rounding(values: FloatArray, column: Any, plain: Any) -> None:
+    if (row := rounded_level(values, column, plain)) is not None:
         raise Unreadable(
             row,
-            f"numbers whose changes float64 resolves (its steps are {np.spacing(largest):g} here)",
+            f"numbers whose changes float64 resolves (its steps are {spacing(values):g} here)",
             _text(column, row),
             "the level is too large for its variation: subtract an offset, such as the first value, from the column",
         )
@@ -216,14 +202,15 @@ def _refuse_rounding(values: FloatArray, column: Any) -> None:
 
 def _exact(column: Any) -> FloatArray:
     """Arrow numbers as float64; decimals by their digits, since Arrow's own conversion may round twice."""
-    kind = column.type
+    kind, plain = column.type, None
     if types.is_decimal(kind):
-        values = _cast(column.cast(pa.string()))
+        plain = column.cast(pa.string())
+        values = _cast(plain)
     elif types.is_integer(kind) or types.is_floating(kind):
         values = np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), np.float64)
     else:
         raise DataError(f"expected numbers, got {kind}; store it as float64")
     if values is None:
         raise DataError(f"expected decimals that are numbers, got {kind}; store it as float64")
-    _refuse_rounding(values, column)
+    _refuse_rounding(values, column, plain)
     return values

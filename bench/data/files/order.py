@@ -173,6 +173,11 @@ def one_direction(time: NDArray[Any]) -> int:
     return 1 if ahead.all() else -1 if back.all() else 0
 
 
+def newest_first(time: NDArray[Any]) -> bool:
+    """Whether more steps go back than ahead: in local times, an hour that clocks show twice is one step ahead."""
+    return int((time[1:] < time[:-1]).sum()) > int((time[1:] > time[:-1]).sum())
+
+
 def largest_step(time: NDArray[Any]) -> float:
     """The longest step in multiples of the median step; 0 for fewer than two times."""
     steps = np.abs(_steps(time))

@@ -20,7 +20,7 @@ from bench.data.files.delimited import read_delimited
 from bench.data.files.moments import Moments, joined, moments
 from bench.data.files.numerals import missing, numbers
 from bench.data.files.options import File
-from bench.data.files.order import Columns, check, gaps, largest_step, one_direction, without
+from bench.data.files.order import Columns, check, gaps, largest_step, newest_first, one_direction, without
 from bench.data.files.table import Dialect, FileTable, Unreadable, shown, visible
 from bench.errors import DataError
 from bench.registry import unknown
@@ -218,7 +218,7 @@ def _series(rows: _Rows, parameters: File) -> tuple[Columns, tuple[str, ...]]:
     values, notes, warnings = _values(rows, gone, parameters)
     read = _times(rows, parameters)
     time = None if read is None else read.time
-    backwards = time is not None and len(time) > 1 and one_direction(time) < 0
+    backwards = time is not None and newest_first(time)
     order = slice(None, None, -1 if backwards else 1)
     remarks = _remarks([*rows.table.notes, *notes, *(read.notes if read else ())], backwards=backwards)
     if time is None:

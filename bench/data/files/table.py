@@ -68,10 +68,9 @@ class FileTable:
         return self.header[0]
 
     def may_name(self, column: int) -> bool:
-        """Whether a column may hold dates or names: its first rows are not all numbers but days, such as 20240131."""
-        texts = [row[column].strip() for row in self.head]
-        days = all(len(text) == 8 and text.isdigit() for text in texts)
-        return days or not all(map(_is_number, texts))
+        """Whether a column may hold dates, times or names: its first rows are texts or whole numbers."""
+        numbers = [float(text) for row in self.head if _is_number(text := row[column].strip())]
+        return len(numbers) < len(self.head) or all(map(float.is_integer, numbers))
 
     def number(self, name: Name) -> int:
         """The number, from 0, of the column that is called `name`.
