@@ -4,9 +4,8 @@ A study goes on with them as if it had never ended, so they are looked at more c
 not go on with is no trial of this cell, and is made again.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
@@ -16,6 +15,7 @@ from bench.store.parts import UNFINISHED, DamagedPart, load, part_of
 from bench.store.rules import refuse_broken
 
 _NEEDED = ("trial", "epochs", "parameters", "validation_curve", "duration_s")
+_COMPARED = ("state", "epochs", "validation_mse_scaled", "validation_curve")
 
 
 def read_unfinished(folder: Path, cell_id: str) -> pa.Table | None:
@@ -53,21 +53,21 @@ def _wrong(part: Path) -> str:
 
 def unfit(trials: pa.Table) -> str:
     """Why no study can go on with `trials`, of `bench.store.schema.TRIALS`; empty where one can."""
-    rows = trials.to_pylist()
-    numbers = [row["trial"] for row in rows]
-    if len(set(numbers)) < len(numbers):
-        return "trial: expected one row for each trial"
-    return next((f"row {number}: {wrong}" for number, row in enumerate(rows, start=1) if (wrong := _unfit(row))), "")
-
-
-def _unfit(row: Mapping[str, Any]) -> str:
-    """What is wrong with one trial, which has a validation error for each round, and of these the one that counts."""
     for name in _NEEDED:
-        if row[name] is None:
+        if trials[name].null_count:
             return f"{name}: expected a value, got None"
-    curve, error = row["validation_curve"], row["validation_mse_scaled"]
-    if len(curve) != row["epochs"] or None in curve:
-        return f"validation_curve: expected one number for each of {row['epochs']} epochs"
-    if row["state"] != "failed" and (error is None or (curve and error not in curve)):
+    if len(trials["trial"].unique()) < trials.num_rows:
+        return "trial: expected one row for each trial"
+    columns = zip(*(trials[name].to_pylist() for name in _COMPARED), strict=True)
+    return next(
+        (f"row {number}: {wrong}" for number, row in enumerate(columns, start=1) if (wrong := _unfit(*row))), ""
+    )
+
+
+def _unfit(state: str, epochs: int, error: float | None, curve: list[float | None]) -> str:
+    """What is wrong with one trial, which has a validation error for each round, and of these the one that counts."""
+    if len(curve) != epochs or None in curve:
+        return f"validation_curve: expected one number for each of {epochs} epochs"
+    if state != "failed" and (error is None or (curve and error not in curve)):
         return f"validation_mse_scaled: expected one of its curve, got {error}"
     return ""

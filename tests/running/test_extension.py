@@ -147,7 +147,7 @@ def test_a_stored_study_that_was_changed_is_made_again(
     assert runs["status"].to_pylist() == ["ok", "ok"]
     assert store.read(tmp_path, "trials").drop(["duration_s"]) == before.drop(["duration_s"])
     (said,) = caplog.messages
-    assert said.endswith("row 1: parameters: expected a value, got None; its study is made again")
+    assert said.endswith(": parameters: expected a value, got None; its study is made again")
 
 
 def with_column(rows: Rows, name: str, values: list[Any]) -> Rows:
