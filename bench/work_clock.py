@@ -1,16 +1,19 @@
 """A clock that stands still while kernels are compiled: what a cell costs does not depend on which cell ran first.
 
-Kernels are compiled when they are first called, once for each machine. That may take minutes, where the training
-itself takes seconds; it counts in no time that is stored and in no time limit. Durations that people write are read
-here too.
+Kernels are compiled when they are first called, once for each machine, and modules are imported once in each process.
+Either may take longer than the training itself; they count in no time that is stored and in no time limit. Durations
+that people write are read here too.
 """
 
 import re
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from importlib import abc, machinery
 from threading import Lock
+from types import ModuleType
 
 from bench.errors import InputError
 
@@ -52,6 +55,60 @@ def stopped() -> Iterator[None]:
         yield
     finally:
         go_on()
+
+
+class _Untimed(abc.Loader):
+    """The loader of `spec` for one import, during which the clock stands still."""
+
+    def __init__(self, spec: machinery.ModuleSpec, loader: abc.Loader) -> None:
+        self._spec, self._loader = spec, loader
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._loader, name)
+
+    def create_module(self, spec: machinery.ModuleSpec) -> ModuleType | None:
+        """As the loader does; of a compiled module this takes the time."""
+        with stopped():
+            return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """As the loader does, which the module finds as its own."""
+        self._spec.loader = self._loader
+        if module.__loader__ is self:
+            module.__loader__ = self._loader
+        with stopped():
+            self._loader.exec_module(module)
+
+
+class _UntimedImports(abc.MetaPathFinder):
+    """Finds what the other finders do."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> machinery.ModuleSpec | None:
+        """The first that another finder has, to be loaded while the clock stands still."""
+        for finder in sys.meta_path:
+            if isinstance(finder, _UntimedImports) or not hasattr(finder, "find_spec"):
+                continue
+            if spec := finder.find_spec(fullname, path, target):
+                if spec.loader and hasattr(spec.loader, "exec_module") and hasattr(spec.loader, "create_module"):
+                    spec.loader = _Untimed(spec, spec.loader)
+                return spec
+        return None
+
+
+@contextmanager
+def untimed_imports() -> Iterator[None]:
+    """Within it the clock stands still while any module is imported for the first time, by whomever.
+
+    Plug-ins and torch itself import much when they are first used, where no statement of ours could be wrapped.
+    """
+    finder = _UntimedImports()
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
 
 
 def _nobody() -> None:

@@ -125,7 +125,7 @@ def _outlook(plan: Plan, cells: Sequence[Cell], goal: Goal) -> Iterator[str]:
 def _going_on(plan: Plan) -> Iterator[str]:
     """That a request to run every cell again, which was interrupted, is carried out now."""
     if plan.renewal and not plan.fresh:
-        count = sum(cell.id in plan.renewal.cells for cell in plan.pending)
+        count = sum(map(plan.is_from_scratch, plan.pending))
         if count:
             are = "is" if count == 1 else "are"
             began = f"{plan.renewal.began.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

@@ -113,6 +113,11 @@ class Layers(nn.Module):
         names = [_parameter(name, layer, reverse=reverse) for name in Weights._fields]
         return Weights(*(getattr(self, name) for name in names[: 4 if self.options.bias else 2]))
 
+    def shapes(self, batch: int, steps: int) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+        """What a batch gives, as `torch.nn` documents it: ``[B, T, directions · H]``, and the last hidden states."""
+        hidden = (self.options.num_layers * self.directions, batch, self.hidden_size)
+        return (batch, steps, self.directions * self.hidden_size), hidden
+
     def draw_from(self, generators: Sequence[torch.Generator]) -> None:
         """Draw dropout from a generator for each member: then no member's masks depend on the others."""
         self._generators = generators

@@ -25,7 +25,7 @@ from bench.store.schema import ADVICE, Rows, Status
 from bench.training.fit import Trained, shapes, train
 from bench.training.members import Fit, Member
 from bench.tuning.candidates import Candidate, resolve, space, winner
-from bench.work_clock import work_s
+from bench.work_clock import stopped, untimed_imports, work_s
 
 
 def run_cell(cell: Cell | Resumed, *, device: str = "cpu") -> Rows:
@@ -51,7 +51,8 @@ def run_cell(cell: Cell | Resumed, *, device: str = "cpu") -> Rows:
     if tuning_s is not None:
         ledger.common |= {"trials": len(earlier), "tuning_s": tuning_s}
     try:
-        _run(cell, ledger, device)
+        with untimed_imports():
+            _run(cell, ledger, device)
     except Exception as error:  # a cell's failure is a value; KeyboardInterrupt still passes
         ledger.fail_the_rest(*classified(error))
     return ledger.rows()
@@ -71,7 +72,8 @@ def _run(cell: Cell, ledger: Ledger, device: str) -> None:
     ledger.common["hyperparameters"] = as_json(candidate.values())
     members = dict(zip(cell.replicates, replicates(kind, cell, candidate), strict=False))
     first, draws = members[cell.replicates[0]], kind.draws(candidate.parameters)
-    ledger.common["shapes"] = as_json(shapes(kind, first, prepared.data))
+    with stopped():  # no work of the model
+        ledger.common["shapes"] = as_json(shapes(kind, first, prepared.data))
     reset_peak()
     for group in _groups(cell):
         if cell.fresh_data and group[0] > 0:

@@ -5,6 +5,7 @@ What decides a row is the identity of its cell and the number of its replicate, 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +16,10 @@ import pyarrow.compute as pc
 from bench.cells import Cell
 from bench.models import model_kinds
 from bench.store import Stored, read_cell
+from bench.store.kept_trials import unfit
 from bench.store.schema import Rows, Status
+
+log = logging.getLogger(__name__)
 
 TRAINED = (Status.OK, Status.DIVERGED)
 """How a replicate ends that was trained: it would end the same way again."""
@@ -65,7 +69,7 @@ class StoredStudy:
 
 
 def stored_study(folder: Path, cell_id: str) -> StoredStudy | None:
-    """The study of a stored cell; `None` where none was begun.
+    """The study of a stored cell; `None` where none was begun, or where it can be of no use, which is said.
 
     Raises
     ------
@@ -74,6 +78,9 @@ def stored_study(folder: Path, cell_id: str) -> StoredStudy | None:
     """
     trials = read_cell(folder, "trials", cell_id)
     if not trials.num_rows:
+        return None
+    if wrong := unfit(trials):
+        log.warning("%s: trials of its cell: %s; its study is made again", cell_id, wrong)
         return None
     runs = read_cell(folder, "runs", cell_id).select(["trials", "tuning_s"]).to_pylist()
     return StoredStudy(trials, next((row["tuning_s"] for row in runs if row["trials"] == trials.num_rows), None))

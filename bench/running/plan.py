@@ -217,6 +217,8 @@ class Plan:
         Id of a wanted cell → the id that an earlier version has stored it under.
     fresh
         Whether every cell is run again from its beginning.
+    from_scratch
+        Ids of the cells that are run again from their beginning: nothing stays of what is stored of them.
     renewal
         The request to run stored cells again, this one or one that was interrupted; `None` where there is none.
     others
@@ -237,6 +239,7 @@ class Plan:
     restored: frozenset[str]
     renamed: Mapping[str, str]
     fresh: bool
+    from_scratch: frozenset[str]
     renewal: Renewal | None
     others: Mapping[CellKey, Mapping[str, Stored]]
     damaged: tuple[str, ...]
@@ -261,7 +264,12 @@ class Plan:
 
     def is_from_scratch(self, cell: Cell) -> bool:
         """Whether nothing stays of what is stored of `cell`."""
-        return self.fresh or (self.renewal is not None and cell.id in self.renewal.cells)
+        return cell.id in self.from_scratch
+
+    def renews(self, cell: Cell, started_at: datetime | None) -> bool:
+        """Whether rows of `cell`, the first of them started then, are what the request to run cells again asks for."""
+        waits = self.renewal is not None and self.renewal.waiting({cell.id: started_at})
+        return self.is_from_scratch(cell) or not waits
 
     def is_worse(self, what: Stored, cell: Cell) -> bool:
         """Whether `what` only says that `cell` could not be run again, and what is stored of it is ok."""
@@ -319,27 +327,27 @@ def prepare(cells: Sequence[Cell], folder: Path, *, fresh: bool = False, failed_
     wanted = {cell.id: cell for cell in preflight.identify(cells)}
     damaged: dict[str, DamagedPart] = {}
     everything = stored(folder, damaged)
-    renewal = _renewal(folder, everything, wanted if fresh else ())
-    archived = {} if fresh else _wanted(stored(folder / ARCHIVE, {}), wanted)
-    restored = {cell_id for cell_id, what in archived.items() if what.status is not Status.UNAVAILABLE} - set(
-        everything
-    )
+    archived = _restorable(folder, everything, wanted)
     renamed = {
         what.identity: old
         for old, what in everything.items()
-        if what.identity in wanted and what.identity not in everything and what.identity not in restored
+        if what.identity in wanted and what.identity not in everything and what.identity not in archived
     }
+    older = {**archived, **{cell_id: everything[old] for cell_id, old in renamed.items()}, **everything}
+    renewal = _renewal(folder, older, wanted if fresh else ())
+    restored = archived.keys() - (renewal.cells if renewal else ())
     have = _wanted(everything, wanted) | {cell_id: archived[cell_id] for cell_id in restored}
     have |= {cell_id: everything[old] for cell_id, old in renamed.items()}
     requested = {cell_id: what.first(wanted[cell_id].seeds) for cell_id, what in have.items()}
     surplus = {each: len(what.replicates) - len(requested[each].replicates) for each, what in have.items()}
     renewed = renewal.cells if renewal and not failed_only else frozenset()
+    from_scratch = frozenset(wanted) if fresh else renewed
     pending = [
         rest
         for cell in wanted.values()
         if (
             rest := cell
-            if fresh or cell.id in renewed
+            if cell.id in from_scratch
             else remaining(cell, requested.get(cell.id), failed_only=failed_only)
         )
     ]
@@ -353,6 +361,7 @@ def prepare(cells: Sequence[Cell], folder: Path, *, fresh: bool = False, failed_
         restored=frozenset(restored),
         renamed=renamed,
         fresh=fresh,
+        from_scratch=from_scratch,
         renewal=renewal,
         others=_others(everything, wanted),
         damaged=tuple(f"{each.part}: {each.wrong}" for each in damaged.values()),
@@ -361,11 +370,24 @@ def prepare(cells: Sequence[Cell], folder: Path, *, fresh: bool = False, failed_
     )
 
 
-def _renewal(folder: Path, everything: Mapping[str, Stored], fresh: Iterable[str]) -> Renewal | None:
-    """What is to run again: the cells `fresh`, and those of an earlier request that has not been carried out."""
+def _restorable(folder: Path, everything: Mapping[str, Stored], wanted: Mapping[str, Cell]) -> dict[str, Stored]:
+    """The wanted cells that were set aside earlier, with results, and are not stored."""
+    archived = _wanted(stored(folder / ARCHIVE, {}), wanted)
+    return {
+        cell_id: what
+        for cell_id, what in archived.items()
+        if cell_id not in everything and what.status is not Status.UNAVAILABLE
+    }
+
+
+def _renewal(folder: Path, older: Mapping[str, Stored], fresh: Iterable[str]) -> Renewal | None:
+    """What is to run again: the cells `fresh`, and those of an earlier request that has not been carried out.
+
+    `older` are those that have results of before: stored, under an earlier id, or set aside.
+    """
     earlier = read_renewal(folder)
-    waiting = earlier.waiting({cell_id: what.started_at for cell_id, what in everything.items()}) if earlier else set()
-    if again := everything.keys() & fresh:
+    waiting = earlier.waiting({cell_id: what.started_at for cell_id, what in older.items()}) if earlier else set()
+    if again := older.keys() & fresh:
         return Renewal(datetime.now(UTC), frozenset(again | waiting))
     return Renewal(earlier.began, frozenset(waiting)) if earlier else None
 

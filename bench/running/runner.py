@@ -196,6 +196,9 @@ class _Run:
 
     def prepare(self, device: str) -> None:
         """Bring the folder in order, say what is planned, and store the cells that cannot begin."""
+        if self.plan.fresh:  # before that is noted: what goes on with a request finds no trials of before it
+            for cell in self.plan.cells:
+                self.writer.forget_trials(cell.id)
         if self.plan.renewal:
             self.writer.put_renewal(self.plan.renewal, self.plan.renewal.cells)
         self.writer.restore(self.plan.restored)
@@ -225,8 +228,6 @@ class _Run:
     def unfinished(self, cell: Cell) -> Unfinished:
         """What is known of the study of `cell`, and where it is kept."""
         folder, keep = self.plan.folder, self.writer.keep_trials
-        if self.plan.fresh:
-            self.writer.forget_trials(cell.id)
         study = stored_study(folder, cell.id) if self.is_stored(cell) else None
         if study and study.tuning_s is not None:
             return Unfinished(study.trials, keep, study.tuning_s, self.note_compiling)
@@ -283,7 +284,8 @@ class _Run:
         if not self.plan.is_hidden(what) and not self.plan.is_worse(what, cell):
             with self._journal(rows):  # first, so that a kill in between leaves no stored cell without its study
                 self.writer.put(whole)
-            self.renewed.add(cell.id)
+            if self.plan.renews(cell, summary(whole["runs"]).started_at):
+                self.renewed.add(cell.id)
         for cell_id in self.plan.outdated_by(what):
             self.writer.supersede(cell_id)
         self.finished[cell.id] = what

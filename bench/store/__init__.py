@@ -22,6 +22,7 @@ clears the rest. No other file is ever deleted: a part without its part of `runs
 cell is run again.
 """
 
+from bench.store.kept_trials import read_unfinished
 from bench.store.membership import KeptCell, kept_cells, without, without_surplus
 from bench.store.parts import DamagedPart
 from bench.store.reader import (
@@ -32,7 +33,6 @@ from bench.store.reader import (
     read,
     read_cell,
     read_suite,
-    read_unfinished,
     readable,
     stored,
     summary,

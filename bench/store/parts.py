@@ -15,6 +15,9 @@ from bench.store.schema import ADDED, ALL, LATER, SCHEMAS, VERSION
 
 T = TypeVar("T")
 
+UNFINISHED = "unfinished"
+"""The folder, within a results folder, of the trials of cells whose study goes on."""
+
 _SMALL = 2**20
 """Bytes of a part that is read whole at once: seeking in it would take longer."""
 
@@ -111,6 +114,8 @@ def remedy(part: Path) -> str:
     """What to delete: without its part of `runs`, a cell counts as not stored."""
     if _table(part) == "probes":
         return "delete it, and `bench probe` makes it again"
+    if part.parent.name == UNFINISHED:
+        return "delete it, and `bench run` makes its trials again"
     if not any((part.parent.parent / name).exists() for name in SCHEMAS if name != "runs"):
         return "it is of a baseline: `bench baseline update` makes that again"
     mark = _commit_mark(part)
@@ -191,7 +196,7 @@ def _version(schema: pa.Schema) -> str | None:
 
 
 def _table(part: Path) -> str:
-    return part.parent.name
+    return "trials" if part.parent.name == UNFINISHED else part.parent.name
 
 
 def _commit_mark(part: Path) -> Path:

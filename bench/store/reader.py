@@ -23,7 +23,7 @@ import pyarrow as pa
 from bench.atomic import open_file, write_atomically
 from bench.cells import CellKey, CellSpec
 from bench.errors import StoreError
-from bench.store.parts import DamagedPart, check, check_version, load, parquet, part_of, unreadable
+from bench.store.parts import DamagedPart, check, check_version, load, part_of, unreadable
 from bench.store.rules import JoinedParts, broken
 from bench.store.schema import ALL, KEY, SCHEMAS, Rows, Status
 from bench.store.verified import Verified
@@ -400,21 +400,6 @@ def read_probes(folder: Path, *, machine: str | None = None) -> pa.Table:
     """
     names = [name for name in cell_ids(folder, "probes") if machine in (None, name.rpartition("-")[2])]
     return _joined("probes", _parts(folder, "probes", names))
-
-
-UNFINISHED = "unfinished"
-"""The folder, within a results folder, of the trials of cells that are not stored yet."""
-
-
-def read_unfinished(folder: Path, cell_id: str) -> pa.Table | None:
-    """The finished trials of a cell whose study was ended; `None` where there are none that can be used."""
-    try:
-        with open_file(part_of(folder, UNFINISHED, cell_id)) as stream, parquet(stream) as file:
-            trials = file.read()
-    except (pa.ArrowException, OSError):
-        return None  # they are made again
-    whole = trials.schema.equals(SCHEMAS["trials"]) and trials["cell_id"].unique().to_pylist() == [cell_id]
-    return trials if whole else None
 
 
 NAME = "suite.json"

@@ -13,7 +13,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -23,8 +23,9 @@ import pyarrow.parquet as pq
 
 from bench.atomic import kind_of, open_file, open_lock, real_folder, sync, write_atomically
 from bench.errors import StoreError
-from bench.store.parts import DamagedPart, part_of, probe_part
-from bench.store.reader import UNFINISHED, cell_ids, read_cell, stored, write_suite
+from bench.store.kept_trials import unusable
+from bench.store.parts import UNFINISHED, DamagedPart, part_of, probe_part
+from bench.store.reader import cell_ids, read_cell, stored, write_suite
 from bench.store.renewal import Renewal, write_renewal
 from bench.store.schema import ALL, LATER, SCHEMAS, Rows
 
@@ -81,7 +82,7 @@ ARCHIVE = "superseded"
 """The folder, within a results folder, of cells that were set aside; it is laid out like a results folder."""
 
 STRAYS = ".strays"
-"""The folder, within a results folder, of what lay in `.pending` and is of no writer."""
+"""The folder, within a results folder, of what lay in the place of something of ours."""
 
 _PENDING = ".pending"
 
@@ -109,6 +110,8 @@ def writing(folder: Path) -> Iterator[Writer]:
                     _prepare(archive)
                     _recover(archive)
                     _move_damaged(archive)
+            for path, wrong in list(unusable(folder)):
+                _move_and_say(folder, path, wrong)
         yield Writer(folder)
 
 
@@ -140,8 +143,14 @@ class Writer:
 
     def forget_trials(self, cell_id: str) -> None:
         """Remove what `keep_trials` has kept of a cell, if anything."""
-        with _writable(self.folder), suppress(FileNotFoundError, NotADirectoryError):
-            part_of(self.folder, UNFINISHED, cell_id).unlink()
+        part = part_of(self.folder, UNFINISHED, cell_id)
+        with _writable(self.folder):
+            if kind_of(part.parent) != "a folder":
+                return
+            if kind_of(part) in ("", "a file"):
+                part.unlink(missing_ok=True)
+            else:
+                _move_and_say(self.folder, part, f"expected a file of trials, found {kind_of(part)}")
 
     def put_suite(self, text: str) -> None:
         """Keep `text`, a suite as JSON; nothing is written where the folder holds that already."""
@@ -309,8 +318,7 @@ def _recover(archive: Path) -> None:
     pending = archive / _PENDING
     for path in sorted(pending.iterdir()) if kind_of(pending) else ():
         if not _is_of_a_writer(path):
-            target = _move_stray(path, archive, path.name)
-            log.warning("%s: expected what a run leaves there, found something else; moved to %s", path, target)
+            _move_and_say(archive, path, "expected what a run leaves there, found something else")
         elif path.suffix == ".tmp":
             shutil.rmtree(path)
         elif path.suffix == ".moved":
@@ -339,6 +347,12 @@ def _move_damaged(archive: Path) -> None:
                 _move_stray(part_of(archive, name, cell_id), archive, f"{cell_id}.{name}.parquet")
                 sync(archive / name)
         log.warning("%s: %s; the parts of its cell were moved to %s", first.part, first.wrong, archive / STRAYS)
+
+
+def _move_and_say(archive: Path, path: Path, wrong: str) -> None:
+    """Move `path` out of the way of what is ours, and say so."""
+    target = _move_stray(path, archive, path.name)
+    log.warning("%s: %s; moved to %s", path, wrong, target)
 
 
 def _move_stray(path: Path, archive: Path, name: str) -> Path:

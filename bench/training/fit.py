@@ -6,7 +6,7 @@ the `shapes` column of `runs`.
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -221,10 +221,7 @@ def batches(examples: Examples) -> Iterator[tuple[FloatArray, FloatArray]]:
 
 
 def shapes(kind: ModelKind, member: Member, data: TrainingData) -> dict[str, list[int]]:
-    """Of the train examples, and of what the first recurrent layers give for one full batch of them.
-
-    The layers run on torch's device `meta`, which knows shapes and computes nothing.
-    """
+    """Of the train examples, and of what the first recurrent layers give for one full batch of them."""
     examples = data.train
     steps, values = examples.targets(slice(0, 1)).shape[1:]
     of_examples = {
@@ -235,19 +232,14 @@ def shapes(kind: ModelKind, member: Member, data: TrainingData) -> dict[str, lis
 
 
 def _of_layers(kind: ModelKind, member: Member, data: TrainingData) -> dict[str, list[int]]:
-    import torch  # only where a gradient is needed
-
-    from bench.kernels.modules import Layers
+    from bench.kernels.modules import Layers  # torch: only where a gradient is needed
     from bench.training.bank import initialised
     from bench.training.batches import Epochs
 
-    module = initialised(kind, shape_of(data, member.training), member).to("meta")
+    module = initialised(kind, shape_of(data, member.training), member)
     layers = next((part for part in module.modules() if isinstance(part, Layers)), None)
     if layers is None:
         return {}
-    layers.options = replace(layers.options, last_only=False)
     batch = Epochs(len(data.train), member.training, data.as_published).size
-    x = torch.empty(batch, data.train.sequence_length, layers.input_size, device="meta")
-    output, state = layers(x)
-    hidden = state[0] if isinstance(state, tuple) else state
-    return {"outputs": list(output.shape), "h_n": list(hidden.shape)}
+    output, hidden = layers.shapes(batch, data.train.sequence_length)
+    return {"outputs": list(output), "h_n": list(hidden)}

@@ -11,7 +11,12 @@ from typing import Any, NamedTuple
 import pytest
 
 import bench
+from bench import store
 from bench.__main__ import main
+from bench.cli import run as run_command
+from bench.running.workers import start
+from bench.store.parts import part_of
+from bench.store.schema import KEY, SCHEMAS, table
 
 LIMIT_S = 120
 """A command that takes longer hangs; each takes about a second."""
@@ -39,10 +44,24 @@ Run = Callable[..., Said]
 
 @pytest.fixture(scope="session")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A working folder with ``small.yaml`` and its results, which nobody changes."""
+    """A working folder with ``small.yaml`` and its results, which nobody changes.
+
+    One cell was set aside, one was interrupted after its study, and one is probed.
+    """
     folder = tmp_path_factory.mktemp("original")
     (folder / "small.yaml").write_text(SUITE)
-    bench.run(folder / "small.yaml", results=folder / "results", jobs=1)
+    results = folder / "results"
+    bench.run(folder / "small.yaml", results=results, jobs=1)
+    names = {(what.key.dataset, what.key.model): cell_id for cell_id, what in store.stored(results).items()}
+    begun, probed = names["noise", "rnn"], names["wave", "rnn"]
+    with store.writing(results) as writer:
+        writer.supersede(names["noise", "linear-ar"])
+        writer.keep_trials(store.read_cell(results, "trials", begun))
+        key = store.read_cell(results, "runs", probed).select(KEY).to_pylist()[0]
+        probe = {"status": "ok", "quantity": "fit_s", "repeat": 0, "value": 0.5, "workload": "{}", "libraries": "{}"}
+        writer.put_probe(table("probes", [{**key, **probe}]), "0123456789abcdef")
+    for name in SCHEMAS:
+        part_of(results, name, begun).unlink()
     return folder
 
 
@@ -76,6 +95,11 @@ def _no_hang() -> Iterator[None]:
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """A command, in this process: what it raises fails the test, as what takes for ever does."""
+
+    def inline(_name: str, *, jobs: int, device: str) -> object:
+        return start("inline", jobs=jobs, device=device)
+
+    monkeypatch.setattr(run_command, "start", inline)
 
     def call(*arguments: str) -> Said:
         monkeypatch.setattr(sys, "argv", ["bench", *arguments])

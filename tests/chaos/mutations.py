@@ -11,6 +11,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+TABLES = (
+    *("runs", "runs", "runs", "trials", "curves", "predictions", "sequences", "probes", "unfinished", "unfinished"),
+    *("superseded/runs", "superseded/trials", "superseded/predictions"),
+)
 DEEP = '{"a":' * 5000 + "1" + "}" * 5000
 TEXTS = (
     *("", "okay", "\x1b[2J\x1b[31mred", "x" * 10**5, "a\nb", "../../x", "<script>alert(1)</script>", "{", "[]", "{}"),
@@ -21,7 +25,16 @@ COUNTS = (-(2**31), -1, 0, 2**31 - 1)
 LONG_COUNTS = (-(2**63), -1, 0, 2**63 - 1)
 LINKS = (
     *(".lock", ".pending", ".pending/a.moved", ".strays", ".suite.json.tmp", "suite.json", "studies.journal", "runs"),
-    *("trials", "predictions", "probes", "superseded", "superseded/runs", "superseded/.pending", "fresh.json"),
+    *(
+        "trials",
+        "predictions",
+        "probes",
+        "unfinished",
+        "superseded",
+        "superseded/runs",
+        "superseded/.pending",
+        "fresh.json",
+    ),
     *("../reports/small", "../reports/small/figures", "../reports/small/index.html", "../reports/small/.stamp"),
     *("../reports/small/.index.html.tmp", "../reports/small/report.md", "../reports/small/.report.md.tmp"),
     *("../reports/history/index.html", "../reports/history/.index.html.tmp", "../kept/runs"),
@@ -35,9 +48,21 @@ def mutate(folder: Path, dice: random.Random) -> str:
 
 
 def _part(folder: Path, dice: random.Random) -> Path:
-    tables = ("runs", "runs", "runs", "trials", "curves", "predictions")
-    parts = [path for path in sorted((folder / dice.choice(tables)).glob("*.parquet")) if path.is_file()]
-    return dice.choice(parts) if parts else folder / "runs" / "none.parquet"
+    return _part_in(folder / dice.choice(TABLES), dice)
+
+
+def _part_in(place: Path, dice: random.Random) -> Path:
+    parts = [path for path in sorted(place.glob("*.parquet")) if path.is_file()]
+    return dice.choice(parts) if parts else place / "none.parquet"
+
+
+def _rows(part: Path) -> pa.Table | None:
+    """The rows of a part; `None` where there are none to be changed, as an earlier change may have left it."""
+    try:
+        rows = pq.ParquetFile(part).read() if part.is_file() else None
+    except (pa.ArrowException, OSError):
+        return None
+    return rows if rows is not None and rows.num_rows and rows.num_columns else None
 
 
 def _hostile(kind: pa.DataType, dice: random.Random) -> Any:
@@ -57,8 +82,16 @@ def _hostile(kind: pa.DataType, dice: random.Random) -> Any:
 
 def value(folder: Path, dice: random.Random) -> str:
     """Another value in some rows of one column, or in all of them."""
-    part = _part(folder, dice)
-    if not part.exists() or not (rows := pq.read_table(part)).num_rows:
+    return _other_value(_part(folder, dice), dice)
+
+
+def trial(folder: Path, dice: random.Random) -> str:
+    """Another value in the trials of the cell whose study goes on."""
+    return _other_value(_part_in(folder / "unfinished", dice), dice)
+
+
+def _other_value(part: Path, dice: random.Random) -> str:
+    if (rows := _rows(part)) is None:
         return "nothing there"
     field = dice.choice(list(rows.schema))
     plain = pa.int64() if pa.types.is_timestamp(field.type) else field.type
@@ -73,9 +106,8 @@ def value(folder: Path, dice: random.Random) -> str:
 def column(folder: Path, dice: random.Random) -> str:
     """A column less, of another name, or of another type."""
     part = _part(folder, dice)
-    if not part.exists():
+    if (rows := _rows(part)) is None:
         return "nothing there"
-    rows = pq.read_table(part)
     name = dice.choice(rows.column_names)
     at = rows.column_names.index(name)
     kind = dice.randrange(3)
@@ -92,10 +124,10 @@ def column(folder: Path, dice: random.Random) -> str:
 def rows_of_others(folder: Path, dice: random.Random) -> str:
     """Rows twice, none, or those of another cell."""
     part, other = _part(folder, dice), _part(folder, dice)
-    if not (part.exists() and other.exists()) or part.parent != other.parent:
+    rows, others = _rows(part), _rows(other)
+    if rows is None or others is None or part.parent != other.parent:
         return "nothing there"
-    rows = pq.read_table(part)
-    changed = dice.choice((pa.concat_tables([rows, rows]), rows.slice(0, 0), pq.read_table(other)))
+    changed = dice.choice((pa.concat_tables([rows, rows]), rows.slice(0, 0), others))
     _rewrite(part, changed)
     return f"{part.parent.name}: {changed.num_rows} rows"
 

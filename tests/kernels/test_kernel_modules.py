@@ -102,6 +102,14 @@ def test_last_only_gives_the_last_state_of_the_top_layer(kind, bidirectional, ba
     assert torch.equal(output[..., :HIDDEN], time[..., :HIDDEN])
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("layers", "bidirectional"), list(product([1, 2], [False, True])))
+def test_the_shapes_that_are_stated_are_those_that_torch_gives(kind, layers, bidirectional):
+    ours, theirs = pair(kind, num_layers=layers, bidirectional=bidirectional, batch_first=True)
+    output, hidden, *_ = flatten(theirs(torch.randn(BATCH, STEPS, INPUT).double()))
+    assert ours.shapes(BATCH, STEPS) == (output.shape, hidden.shape)
+
+
 def test_dropout_is_between_layers_and_in_training_only():
     # identity layers: a rectifier that passes its positive input, with no recurrence
     module = modules.RNN(1, 1, nonlinearity="relu", num_layers=2, dropout=0.3, bias=False, batch_first=True)

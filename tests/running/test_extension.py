@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import random
 import signal
 import subprocess
@@ -10,12 +11,14 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from bench import store
@@ -118,7 +121,8 @@ def test_the_winner_that_is_stored_is_trained_without_a_study(
 def test_a_study_whose_trials_all_diverged_has_no_winner_to_train(tmp_path: Path, make_cell: MakeCell) -> None:
     cell = trained_cell(make_cell, tuning=Tuning(trials=2, batch=2))
     rows = with_column(failed(cell, Status.DIVERGED, "as then"), "tuning_s", [1.5] * 2)
-    trials = [{**cell.columns, "trial": n, "state": "failed", "parameters": "{}"} for n in range(2)]
+    failure = {"state": "failed", "parameters": "{}", "epochs": 1, "validation_curve": [math.nan], "duration_s": 0.5}
+    trials = [{**cell.columns, "trial": n, **failure} for n in range(2)]
     with store.writing(tmp_path) as writer:
         writer.put({**with_column(rows, "trials", [2] * 2), "trials": table("trials", trials)})
     carry_out(dataclasses.replace(cell, seeds=3), tmp_path)
@@ -126,6 +130,24 @@ def test_a_study_whose_trials_all_diverged_has_no_winner_to_train(tmp_path: Path
     assert runs["status"].to_pylist() == ["diverged"] * 3
     assert runs["reason"][2].as_py().startswith("every trial of the study diverged; ")
     assert runs["tuning_s"].to_pylist() == [1.5] * 3
+
+
+def test_a_stored_study_that_was_changed_is_made_again(
+    tmp_path: Path, make_cell: MakeCell, caplog: pytest.LogCaptureFixture
+) -> None:
+    cell = trained_cell(make_cell, tuning=Tuning(trials=2, batch=2), seeds=1)
+    carry_out(cell, tmp_path)
+    before = store.read(tmp_path, "trials")
+    part = tmp_path / "trials" / f"{cell.id}.parquet"
+    at = before.column_names.index("parameters")
+    lost = pa.array([None, None], pa.string())
+    pq.write_table(before.set_column(at, before.schema.field(at), lost).cast(SCHEMAS["trials"]), part)
+    carry_out(dataclasses.replace(cell, seeds=2), tmp_path)
+    runs = store.read(tmp_path, "runs")
+    assert runs["status"].to_pylist() == ["ok", "ok"]
+    assert store.read(tmp_path, "trials").drop(["duration_s"]) == before.drop(["duration_s"])
+    (said,) = caplog.messages
+    assert said.endswith(": parameters: expected a value, got None; its study is made again")
 
 
 def with_column(rows: Rows, name: str, values: list[Any]) -> Rows:
@@ -279,6 +301,26 @@ def test_a_cell_that_waits_for_its_fresh_run_is_not_extended(tmp_path: Path, mak
     assert prepare([more], tmp_path).pending == (more,)
     carry_out(more, tmp_path, target="fake_cells:run_cell")
     assert store.read(tmp_path, "runs")["seed"].to_pylist() == [0, 1, 2]
+    assert len(store.read(tmp_path, "runs")["started_at"].unique()) == 1
+
+
+@pytest.mark.usefixtures("fakes")
+def test_what_failed_runs_again_next_to_rows_that_wait_for_their_fresh_run(tmp_path: Path, make_cell: MakeCell) -> None:
+    cell = make_cell("a", seeds=3)
+    with store.writing(tmp_path) as writer:
+        writer.put(ended(cell, "ok", "failed", "ok"))
+        (what,) = store.stored(tmp_path).values()
+        assert what.started_at is not None
+        renewal = store.Renewal(what.started_at + timedelta(microseconds=1), frozenset([cell.id]))
+        writer.put_renewal(renewal, renewal.cells)  # as a run with --fresh does that is interrupted at once
+    before = store.read(tmp_path, "runs")
+    carry_out(cell, tmp_path, target="fake_cells:run_cell", failed_only=True)
+    runs = store.read(tmp_path, "runs")
+    assert (runs["seed"].to_pylist(), set(runs["status"].to_pylist())) == ([0, 1, 2], {"ok"})
+    assert [runs.slice(seed, 1) == before.slice(seed, 1) for seed in range(3)] == [True, False, True]
+    assert prepare([cell], tmp_path).pending == (cell,)  # it still waits
+    carry_out(cell, tmp_path, target="fake_cells:run_cell")
+    assert not store.read_renewal(tmp_path)
     assert len(store.read(tmp_path, "runs")["started_at"].unique()) == 1
 
 

@@ -30,7 +30,7 @@ from bench.running.runner import STUDIES, Compiling, Event, Finished, Outcome, P
 from bench.running.unfinished import Unfinished
 from bench.running.workers import start
 from bench.spec import Entry, Suite, Training, Tuning
-from bench.store.schema import SCHEMAS, Rows, Status
+from bench.store.schema import SCHEMAS, Rows, Status, table
 
 MakeCell = Callable[..., Cell]
 IGNORED = {"started_at", "machine_reference_s", "host", "fit_s", "git_dirty"}
@@ -237,6 +237,39 @@ def test_a_fresh_run_that_is_interrupted_goes_on_as_fresh(tmp_path: Path, make_c
 
 
 @pytest.mark.usefixtures("fakes")
+@pytest.mark.parametrize("older", ["trials", "set aside", "of an earlier id"])
+def test_a_fresh_run_that_is_interrupted_leaves_nothing_of_before_to_go_on_with(
+    tmp_path: Path, make_cell: MakeCell, finished: Callable[..., Rows], older: str
+) -> None:
+    """Neither trials that an earlier run has kept, nor a cell that `run` would bring back from elsewhere."""
+    cell = make_cell("a")
+    with store.writing(tmp_path) as writer:
+        if older == "trials":
+            writer.keep_trials(one_trial(cell))
+        elif older == "set aside":
+            writer.put(finished(cell, "of before"))
+            writer.supersede(cell.id)
+        else:
+            writer.put(of_an_earlier_version(cell, finished, time_limit_s=60.0))
+
+    def interrupt(_event: Event) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(prepare([cell], tmp_path, fresh=True), _no_engine, jobs=1, device="cpu", listener=interrupt)
+    assert store.read_unfinished(tmp_path, cell.id) is None
+    assert prepare([cell], tmp_path).pending == (cell,)
+    _run([cell], tmp_path)
+    assert [row["reason"] for row in _rows(tmp_path, "runs")] == ["", ""]
+    assert store.read_renewal(tmp_path) is None
+
+
+def one_trial(cell: Cell) -> pa.Table:
+    trial = {"trial": 0, "state": "complete", "validation_mse_scaled": 0.5, "epochs": 1, "validation_curve": [0.5]}
+    return table("trials", [{**cell.columns, **trial, "parameters": "{}", "distributions": "{}", "duration_s": 1.0}])
+
+
+@pytest.mark.usefixtures("fakes")
 @pytest.mark.parametrize(("ended", "kept"), [("failed", True), ("unavailable", True), ("diverged", False)])
 def test_a_fresh_run_that_fails_keeps_what_was_ok(
     tmp_path: Path, make_cell: MakeCell, finished: Callable[..., Rows], ended: str, kept: bool
@@ -356,24 +389,32 @@ def test_trials_are_kept_as_their_batches_end(
         assert store.read_unfinished(tmp_path, cell.id) is None
 
 
+def of_an_earlier_version(cell: Cell, finished: Callable[..., Rows], **more: Any) -> Rows:
+    """The rows of `cell` as a version wrote them whose ids depended on `more`."""
+    spec = json.dumps({**json.loads(cell.spec), **more}, sort_keys=True, separators=(",", ":"))
+    former = hashlib.sha256(spec.encode()).hexdigest()[:16]
+    rows = finished(replaced(cell, spec), "of the earlier version")
+    ids = {name: pa.array([former] * part.num_rows, pa.string()) for name, part in rows.items()}
+    return {name: part.set_column(0, part.schema.field(0), ids[name]) for name, part in rows.items()}
+
+
+def replaced(cell: Cell, spec: str) -> Cell:
+    """A copy of `cell` that says that this is its content."""
+    other = dataclasses.replace(cell)
+    vars(other)["spec"] = spec
+    return other
+
+
 @pytest.mark.usefixtures("fakes")
 @pytest.mark.parametrize("more", [{"time_limit_s": 60.0}, {"seeds": 2}])
 def test_cells_that_an_earlier_version_stored_by_their_limit_or_their_seeds_are_served(
     tmp_path: Path, make_cell: MakeCell, finished: Callable[..., Rows], more: dict[str, Any]
 ) -> None:
     cell = make_cell("a")
-    spec = json.dumps({**json.loads(cell.spec), **more}, sort_keys=True, separators=(",", ":"))
-    former = hashlib.sha256(spec.encode()).hexdigest()[:16]
-    vars(cell)["spec"] = spec  # as that version wrote it
-    rows = finished(cell, "of the earlier version")
-    at = [pa.array([former] * table.num_rows, pa.string()) for table in rows.values()]
+    rows = of_an_earlier_version(cell, finished, **more)
+    (former,) = rows["runs"]["cell_id"].unique().to_pylist()
     with store.writing(tmp_path) as writer:
-        writer.put(
-            {
-                name: table.set_column(0, table.schema.field(0), ids)
-                for (name, table), ids in zip(rows.items(), at, strict=True)
-            }
-        )
+        writer.put(rows)
     raised = dataclasses.replace(make_cell("a"), time_limit_s=90.0)
     plan = prepare([raised], tmp_path)
     assert (former != cell.id, plan.pending, plan.renamed) == (True, (), {cell.id: former})

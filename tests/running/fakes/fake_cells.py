@@ -27,7 +27,7 @@ def run_cell(cell: Cell, *, device: str) -> Rows:
     if action == "batches":
         key = cell.columns
         for count in (2, 4):
-            REPORT.get()(table("trials", [{**key, "trial": number} for number in range(count)]))
+            REPORT.get()(table("trials", [{**key, **trial(number, 0.5)} for number in range(count)]))
     if action == "compile":
         _compile()
     if action == "sleep":
@@ -69,10 +69,15 @@ def ok_rows(cell: Cell, device: str) -> Rows:
     mse = int(cell.id, 16) / 2**64
     ok = {"status": "ok", "mse": mse, "rmse": mse**0.5, "fit_s": 0.25, "train_windows": 50}
     runs = [{**row, **ok} for row in rows["runs"].to_pylist()]
-    trial = {"trial": 0, "state": "complete", "validation_mse_scaled": mse, "parameters": "{}", "distributions": "{}"}
-    trials = [{**key, **trial, "validation_curve": [mse]}] if cell.tuning else []
+    trials = [{**key, **trial(0, mse)}] if cell.tuning else []
     curves = [{**key, "seed": 0, "epoch": epoch, "train_loss": mse / epoch} for epoch in (1, 2)]
     return {**rows, "runs": table("runs", runs), "trials": table("trials", trials), "curves": table("curves", curves)}
+
+
+def trial(number: int, error: float) -> dict[str, object]:
+    """The columns of a finished trial of one epoch."""
+    outcome = {"state": "complete", "validation_mse_scaled": error, "epochs": 1, "validation_curve": [error]}
+    return {"trial": number, **outcome, "parameters": "{}", "distributions": "{}", "duration_s": 0.5}
 
 
 def environment_of(cell: Cell, *, device: str) -> Rows:
@@ -105,8 +110,7 @@ def spread_rows(cell: Cell, *, device: str) -> Rows:
         for row in rows["runs"].to_pylist()
     ]
     tuned = cell.tuning and not cell.untuned and not cell.finished
-    trial = {"state": "complete", "validation_mse_scaled": level, "parameters": "{}", "distributions": "{}"}
-    trials = [{**cell.columns, "trial": number, "validation_curve": [level], **trial} for number in range(2)]
+    trials = [{**cell.columns, **trial(number, level)} for number in range(2)]
     return {**rows, "runs": table("runs", runs), "trials": table("trials", trials if tuned else [])}
 
 
