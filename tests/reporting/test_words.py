@@ -275,7 +275,7 @@ def test_an_interval_of_too_few_seeds_carries_a_warning_in_its_cell(fake: Fake, 
     shown = errors(summary(close).sections[0], name="x")
     interval = shown.rows[1][2]
     assert (interval.mark == "†") == marked == ("†: where errors are skewed" in shown.below)
-    assert ("skewed even on a logarithmic scale" in interval.hint) == (seeds < 20)
+    assert ("skewed even on a logarithmic scale" in interval.hint) == (seeds < 50)
 
 
 @pytest.mark.parametrize(("seeds", "marked"), [(3, True), (10, False)])
