@@ -10,13 +10,10 @@ recurrent neural networks", 2016. Nothing is random in an answer, so the noise f
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from bench.array_types import FloatArray32
+from bench.array_types import FloatArray32, IntArray
 from bench.data.base import DatasetKind, Sequences
 from bench.data.generated import Seeded, generated_sequences, stream
 
@@ -28,13 +25,13 @@ class _Many(Seeded):
     count: int = Field(5000, ge=3, le=1_000_000, description="Sequences.")
 
 
-def _one_hot(classes: NDArray[Any], count: int) -> FloatArray32:
+def _one_hot(classes: IntArray, count: int) -> FloatArray32:
     """``[…, count]``, 1 at the class."""
     hot: FloatArray32 = (classes[..., None] == np.arange(count)).astype(np.float32)
     return hot
 
 
-def _classified(inputs: FloatArray32, classes: NDArray[Any], count: int, *, source: str, seed: int) -> Sequences:
+def _classified(inputs: FloatArray32, classes: IntArray, count: int, *, source: str, seed: int) -> Sequences:
     targets = _one_hot(classes, count)[:, None]
     return generated_sequences(
         inputs, targets, "classify", source=source, seed=seed, best=lambda: targets.astype(np.float64)

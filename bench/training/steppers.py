@@ -287,7 +287,7 @@ class Fused:
             kernels = any(isinstance(part, Layers) for part in self.module.modules())
             able = self.device.type == "cpu" and not kernels and not self._buffers
             self._own_pass = able and self._kept_bytes(x, y) > OWN_PASS_BYTES
-            self.how += ", one pass each" * self._own_pass
+            self.how = "as one, one pass each" if self._own_pass else self.how
         return self._own_pass
 
     def _kept_bytes(self, x: Tensor, y: Tensor) -> int:

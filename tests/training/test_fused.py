@@ -216,6 +216,16 @@ PLAIN_TORCH = [
 ]
 
 
+VMAPPED = {"mingru", "minlstm", "slstm", "lru", "s4d", "selective-ssm"}
+"""The kinds that take one member's weights at a time, and are called for all by torch.vmap."""
+
+
+def way(kind, *, own_passes=False):
+    if own_passes:
+        return "as one, one pass each"
+    return "as one, by vmap" if kind in VMAPPED else "as one"
+
+
 @pytest.mark.parametrize("kind", PLAIN_TORCH)
 def test_a_kind_of_plain_torch_is_stepped_as_one_and_equals_its_members_alone(kind, monkeypatch):
     values = np.sin(np.arange(150)[:, None] / [5, 3]) + np.random.default_rng(0).normal(0, 0.1, (150, 2))
@@ -232,7 +242,7 @@ def test_a_kind_of_plain_torch_is_stepped_as_one_and_equals_its_members_alone(ki
     together = Bank(MODELS[kind], shape, one, data=data)
     monkeypatch.setattr(bank_module, "why_not", lambda module, shape: "one by one, to compare")
     alone = Bank(MODELS[kind], shape, one, data=data)
-    assert (together.how, alone.how) == ("as one, by vmap", "one by one")
+    assert (together.how, alone.how) == (way(kind), "one by one")
     for ours, theirs in zip(fit(together), fit(alone), strict=True):
         np.testing.assert_allclose(ours.train_losses, theirs.train_losses, rtol=2e-4)
         np.testing.assert_allclose(ours.validation_mses, theirs.validation_mses, rtol=2e-4)
@@ -310,7 +320,7 @@ def test_every_kind_is_stepped_as_one_and_equals_its_modules_one_by_one(kind, da
     together = Bank(MODELS[kind], SHAPE, narrow(kind), data=data)
     monkeypatch.setattr(bank_module, "why_not", lambda module, shape: "to compare")
     looped = Bank(MODELS[kind], SHAPE, narrow(kind), data=data)
-    assert (together.how, looped.how) == ("as one", "one by one")
+    assert (together.how, looped.how) == (way(kind), "one by one")
     check_same_fits(together, looped, data)
 
 
@@ -321,7 +331,7 @@ def test_a_member_of_every_kind_gets_in_company_what_it_gets_alone(kind, own_pas
     options = {"dropout": 0.3} if "dropout" in MODELS[kind].parameters.model_fields else {}
     bank = Bank(MODELS[kind], SHAPE, narrow(kind, **options), data=data)
     fits, predictions = fit(bank), bank.predict(data.validation)
-    assert bank.how == ("as one, one pass each" if own_passes else "as one")
+    assert bank.how == way(kind, own_passes=own_passes)
     for k, member in enumerate(narrow(kind, **options)):
         alone = Bank(MODELS[kind], SHAPE, [member], data=data)
         np.testing.assert_allclose(fit(alone)[0].train_losses, fits[k].train_losses, rtol=1e-5)
@@ -336,7 +346,7 @@ def test_long_passes_are_taken_one_by_one_to_the_same_end(kind, data, monkeypatc
     shared = Bank(MODELS[kind], SHAPE, narrow(kind, **options), data=data)
     shared.stepper._own_pass = False
     check_same_fits(own, shared, data)
-    assert (own.how, shared.how) == ("as one, one pass each", "as one")
+    assert (own.how, shared.how) == (way(kind, own_passes=True), way(kind))
 
 
 def test_members_with_own_passes_leave_the_bank_when_they_stop(data, monkeypatch):
