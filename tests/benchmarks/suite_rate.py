@@ -214,12 +214,12 @@ def table(folder: Path, run: Measured) -> Iterator[str]:
     whole = run.wall_s * run.cores
     yield ""
     yield (
-        f"{run.wall_s / 60:.1f} min on {run.cores} cores, of whose time networks took {everything / whole:.0%}, and "
+        f"{run.wall_s:.0f} s on {run.cores} cores, of whose time networks took {everything / whole:.0%}, and "
         f"everything of the run {run.busy_s / whole:.0%}; the core that had the least to do was idle for "
         f"{run.idle_s / run.wall_s:.1%}. {done:.0f} GFLOP in {everything:.0f} worker-seconds: "
         f"{done / everything:.1f} GFLOP/s a core, {done / everything / run.gemm:.0%} of the matrix product's "
         f"{run.gemm:.1f}. At most {run.memory_bytes / 1e9:.2f} GB were held by all processes together. Estimates "
-        f"before the run: {sum(run.estimates.values()) / run.cores / 60:.1f} min in all; within a factor {WITHIN} for "
+        f"before the run: {sum(run.estimates.values()) / run.cores:.0f} s in all; within a factor {WITHIN} for "
         f"{sum(good)} of {len(good)} cells."
     )
 
