@@ -52,6 +52,21 @@ def results_folder(text: str) -> Path:
     return RESULTS / path if bare and (RESULTS / path).is_dir() else path
 
 
+def data_folders() -> list[Path]:
+    """The folders of BENCH_DATA, which `os.pathsep` separates, in order; they need not exist.
+
+    Raises
+    ------
+    InputError
+        One of them is no path, as `path_of` says.
+    """
+    parts = [part for part in os.environ.get("BENCH_DATA", "").split(os.pathsep) if part.strip()]
+    try:
+        return [path_of(part) for part in parts]
+    except InputError as error:
+        raise InputError(f"BENCH_DATA: {error}") from None
+
+
 def cache_folder() -> Path:
     """BENCH_CACHE, or the user's cache folder of the operating system."""
     named = os.environ.get("BENCH_CACHE")

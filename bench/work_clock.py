@@ -111,12 +111,13 @@ def untimed_imports() -> Iterator[None]:
         sys.meta_path.remove(finder)
 
 
-def _nobody() -> None:
-    """Where nobody waits."""
+def nobody_waits() -> None:
+    """Nobody is waiting for kernels to be compiled."""
 
 
-COMPILES: ContextVar[Callable[[], None]] = ContextVar("compiles", default=_nobody)
+COMPILES: ContextVar[Callable[[], None]] = ContextVar("compiles", default=nobody_waits)
 """Called when a kernel is about to be compiled, and not read from disk: people wait for that only once."""
+
 
 _UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*(min|[smh])\s*")

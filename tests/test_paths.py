@@ -6,13 +6,22 @@ from pathlib import Path
 import pytest
 
 from bench.errors import InputError
-from bench.paths import path_of
+from bench.paths import data_folders, path_of
 
 
 def test_the_home_folder_is_expanded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/me")
     assert path_of("~/results") == Path("/home/me/results")
     assert path_of("a/~/b") == Path("a/~/b")
+
+
+def test_folders_of_data_are_paths_and_blanks_name_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("BENCH_DATA", os.pathsep.join(["~/a", " ", "", "b"]))
+    assert data_folders() == [Path("/home/me/a"), Path("b")]
+    monkeypatch.setenv("BENCH_DATA", "\udcff")
+    with pytest.raises(InputError, match=r"BENCH_DATA: .*expected a path in UTF-8"):
+        data_folders()
 
 
 @pytest.mark.parametrize("name", ["name:x", "s3:x", "c:", "a b", "é", "-x", "x/../y"])

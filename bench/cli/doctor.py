@@ -16,7 +16,8 @@ from bench import scratch
 from bench.cgroups import cpu_quota, memory_limit
 from bench.cli.terminal import say
 from bench.data.pinned import PINNED, LocalFile, verify
-from bench.paths import cache_folder, path_of
+from bench.errors import InputError
+from bench.paths import cache_folder, data_folders
 from bench.running.plan import cpu_count
 from bench.running.workers import has_gpu_driver
 from bench.store.environment import checkout, machine_reference_s, refused_checkout
@@ -116,9 +117,14 @@ def _gpu() -> Iterator[Diagnosis]:
 
 
 def _data() -> Iterator[Diagnosis]:
-    for part in filter(None, os.environ.get("BENCH_DATA", "").split(os.pathsep)):
-        if not path_of(part).is_dir():
-            yield Diagnosis("wrong", "BENCH_DATA", f"{part} is no folder; name one that holds the files, or unset it")
+    try:
+        folders = data_folders()
+    except InputError as error:
+        yield Diagnosis("wrong", "data", f"{error}; name folders, or unset it")
+        return
+    for folder in folders:
+        if not folder.is_dir():
+            yield Diagnosis("wrong", "BENCH_DATA", f"{folder} is no folder; name one that holds the files, or unset it")
     for name in PINNED:
         file = examined(name)
         if file.state == "ok":

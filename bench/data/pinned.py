@@ -4,7 +4,6 @@ The SHA-256 is checked each time. pooch and requests are slow to import, so they
 daily prices among the files come in two formats: ``Date,…,Close,…`` and ``date,…,close,…``.
 """
 
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +18,7 @@ from bench.data.files.options import File
 from bench.data.files.reading import names_of_columns, read_columns
 from bench.data.stand_ins import stand_in
 from bench.errors import DataError, DataUnavailable, one_line
-from bench.paths import cache_folder, path_of
+from bench.paths import cache_folder, data_folders
 from bench.registry import lookup
 
 
@@ -167,7 +166,7 @@ _WAYS = "name a folder that holds it in BENCH_DATA, or run `bench data fetch` wi
 
 def _given(pinned: Pinned) -> Path | None:
     """The file in the first folder of BENCH_DATA that has it."""
-    for folder in _folders():
+    for folder in data_folders():
         try:
             for path in (folder / pinned.file, *sorted(folder.glob(f"*/{pinned.file}"))):
                 if path.is_file():
@@ -177,16 +176,12 @@ def _given(pinned: Pinned) -> Path | None:
     return None
 
 
-def _folders() -> list[Path]:
-    return [path_of(part) for part in os.environ.get("BENCH_DATA", "").split(os.pathsep) if part]
-
-
 def _download(pinned: Pinned, cached: Path) -> Path:
 
     try:
         return download(pinned, cached.parent)
     except DataUnavailable as error:
-        folders = [f"{folder}" if folder.is_dir() else f"{folder}, which is no folder" for folder in _folders()]
+        folders = [f"{folder}" if folder.is_dir() else f"{folder}, which is no folder" for folder in data_folders()]
         given = f"not in BENCH_DATA ({'; '.join(folders)})" if folders else "BENCH_DATA names no folder"
         state = "damaged in" if cached.is_file() else "not in"
         raise DataUnavailable(

@@ -28,7 +28,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from bench.array_types import FloatArray
 from bench.cells import CellKey, CellSpec
-from bench.paths import path_of
+from bench.errors import InputError
+from bench.paths import data_folders
 from bench.text import listed, percent
 
 TOLERANCE = 1e-6
@@ -46,6 +47,7 @@ _PLAIN = frozenset({"path", "column", "time", "max_gap"})
 _LARGEST_FILE = 2**28  # bytes
 _TEXTS = (".csv", ".csv.gz")
 _NAMED = re.compile(r"(?P<file>.+), column (['\"])(?P<column>[^\\]+)\2")
+_UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, InputError)
 ADVICE = "look for a leak with `bench canary`, or run the cell again"
 
 
@@ -121,10 +123,10 @@ def uncompared(runs: Mapping[str, pa.Table], predictions: Mapping[str, pa.Table]
     Parameters are those of `differences`.
     """
     reasons: dict[str, str] = {}
-    for cell_id in predictions.keys() & runs.keys():
-        row = runs[cell_id].slice(0, 1).to_pylist()[0]
-        if reason := _why_not(row):
-            reasons[row["dataset"]] = reason
+    first = {rows["dataset"][0].as_py(): rows.slice(0, 1) for id_, rows in runs.items() if id_ in predictions}
+    for dataset, rows in first.items():  # one cell of each: all of them are of one file
+        if reason := _why_not(rows.to_pylist()[0]):
+            reasons[dataset] = reason
     if not reasons:
         return ()
     named = listed([f"{dataset} ({reason})" for dataset, reason in sorted(reasons.items())])
@@ -136,10 +138,13 @@ def _why_not(run: Mapping[str, Any]) -> str:
     named = _NAMED.fullmatch(run["data_source"] or "")
     if not named or not run["data_sha256"] or run["task"] != "forecast":
         return ""
-    spec = CellSpec.from_json(run["spec"])
-    if run["data_notes"] or _is_read_otherwise(spec):
-        return "read with options, or with what was detected"
-    return "" if _file(named["file"], spec, run["data_sha256"]) else "its file is not at hand"
+    try:
+        spec = CellSpec.from_json(run["spec"])
+        if run["data_notes"] or _is_read_otherwise(spec):
+            return "read with options, or with what was detected"
+        return "" if _file(named["file"], spec, run["data_sha256"]) else "its file is not at hand"
+    except _UNREADABLE:
+        return "its rows, or the file, cannot be read as this version writes them"
 
 
 def _differences(runs: pa.Table, predictions: pa.Table) -> list[str]:
@@ -149,7 +154,7 @@ def _differences(runs: pa.Table, predictions: pa.Table) -> list[str]:
         if not all(np.isfinite(cell.columns[name]).all() for name in ("truth", "prediction", "persistence")):
             return []  # which is said elsewhere
         return [*_errors(cell), *(_of_forecasts(cell) if cell.is_forecast else ())]
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError):
+    except _UNREADABLE:  # `uncompared` names its dataset
         return []
 
 
@@ -259,8 +264,7 @@ def _file(source: str, spec: CellSpec, sha256: str) -> Path | None:
     """The file of this content: where the spec says, or in the folders of BENCH_DATA."""
     parameters = spec.content["dataset"]["parameters"]
     name = source.rsplit("/", 1)[-1]
-    folders = [path_of(part) for part in os.environ.get("BENCH_DATA", "").split(os.pathsep) if part]
-    nested = (path for folder in folders for path in (folder / name, *folder.glob(f"*/{name}")))
+    nested = (path for folder in data_folders() for path in (folder / name, *folder.glob(f"*/{name}")))
     candidates = (Path(parameters.get("path") or source), *nested)
     return next((path for path in candidates if _is_readable(path) and _sha256(path, path.stat()) == sha256), None)
 

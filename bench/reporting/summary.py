@@ -51,7 +51,7 @@ def summarise(source: Source, families: Families = MappingProxyType({})) -> Summ
     ranking = rank(sections, models)
     probes = _probes(source)
     standing = standings(sections, [row.model for row in ranking.ranks], probes)
-    absent = _absent(source)
+    absent, own_rows = _absent(source), by_cell(runs)
     counts = _counts(layout, sections, absent=len(absent), probed=len({probe.cell_id for probe in probes}))
     return Summary(
         suite=", ".join(source.suites) or PurePath(source.folder).name,
@@ -64,8 +64,8 @@ def summarise(source: Source, families: Families = MappingProxyType({})) -> Summ
         failures=provenance.failures(runs),
         cautions=(
             *_leaks(sections),
-            *differences(by_cell(runs), builder.predictions),
-            *uncompared(by_cell(runs), builder.predictions),
+            *differences(own_rows, builder.predictions),
+            *uncompared(own_rows, builder.predictions),
             *_unstored(source, absent),
             *_untuned(runs),
             *_kept(source),

@@ -15,12 +15,8 @@ from bench.cells import Cell
 from bench.errors import StoreError
 
 
-def _nobody(_trials: pa.Table) -> None:
-    """Where nobody keeps trials."""
-
-
-def _nobody_waits() -> None:
-    """Where nobody is told that kernels are compiled."""
+def _nobody(*_what: object) -> None:
+    """Nobody listens."""
 
 
 REPORT: ContextVar[Callable[[pa.Table], None]] = ContextVar("report", default=_nobody)
@@ -58,7 +54,7 @@ class Unfinished:
     trials: pa.Table | None = None
     keep: Callable[[pa.Table], None] = _nobody
     tuning_s: float | None = None
-    compiles: Callable[[], None] = _nobody_waits
+    compiles: Callable[[], None] = _nobody
 
     def request(self, cell: Cell) -> Cell | Resumed:
         """What to ask of `run_cell`."""

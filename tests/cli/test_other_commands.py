@@ -196,6 +196,9 @@ def test_the_doctor_finds_a_data_folder_that_is_none_and_a_damaged_file(
     monkeypatch.setenv("BENCH_DATA", f"~/{folder.name}")
     wrong = [line for line in bench("doctor").out.splitlines() if line.startswith("wrong")]
     assert [line.split()[1:3] for line in wrong] == [["data", "DJI"]]
+    monkeypatch.setenv("BENCH_DATA", "\udcff")
+    ended = bench("doctor")
+    assert (ended.status, ended.out.count("expected a path in UTF-8")) == (1, 1)
 
 
 def test_the_doctor_finds_nothing_wrong_with_the_machine_of_these_tests(folder: Path) -> None:

@@ -269,7 +269,9 @@ def test_files_that_are_not_simply_read_are_no_difference(
     )
 
 
-def test_a_column_that_was_not_compared_is_named(levels: Path, tmp_path: Path, cell: Callable[..., Cell]) -> None:
+def test_a_column_that_was_not_compared_is_named(
+    levels: Path, tmp_path: Path, cell: Callable[..., Cell], monkeypatch: pytest.MonkeyPatch
+) -> None:
     moved = tmp_path / "mine.csv"
     moved.write_bytes(levels.read_bytes())
     rows = run_cell(cell(data={"path": str(moved), "column": "level"}))
@@ -277,5 +279,13 @@ def test_a_column_that_was_not_compared_is_named(levels: Path, tmp_path: Path, c
     assert uncompared(*tables) == ()
     moved.unlink()
     assert "raw column of file (its file is not at hand)." in uncompared(*tables)[0]
+    monkeypatch.setenv("BENCH_DATA", "\udcff")
+    assert "raw column of file (its rows, or the file, cannot be read" in uncompared(*tables)[0]
+    monkeypatch.delenv("BENCH_DATA")
+    at = rows["runs"].schema.get_field_index("spec")
+    for spec in ('{"dataset": {}, "model": {}}', '{"dataset": {"parameters": 3}, "model": {"kind": "gru"}}'):
+        column = pa.array([spec] * rows["runs"].num_rows, rows["runs"].schema.field(at).type)
+        foreign = rows["runs"].set_column(at, rows["runs"].schema.field(at), column)
+        assert "cannot be read as this version writes them" in uncompared({"x": foreign}, {"x": rows["predictions"]})[0]
     generated = run_cell(cell("noisy-sine", "persistence"))
     assert uncompared({"x": generated["runs"]}, {"x": generated["predictions"]}) == ()
