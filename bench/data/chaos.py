@@ -11,6 +11,7 @@ Every operation is an IEEE 754 addition, multiplication or division of float64: 
 
 from __future__ import annotations
 
+import abc
 import math
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -31,7 +32,7 @@ SINGLE = 2.0**-24
 _MOST_STEPS = 10_000_000
 
 
-class Chaotic(Seeded):
+class Chaotic(Seeded, abc.ABC):
     """What the chaotic series have in common."""
 
     length: int = Field(2000, ge=2, le=1_000_000, description="Points.")
@@ -42,9 +43,9 @@ class Chaotic(Seeded):
     exponent: ClassVar[float]
     """The largest Lyapunov exponent at the parameters' defaults, per unit of time, in nats."""
 
+    @abc.abstractmethod
     def states(self, start: NDArray[np.float64]) -> Iterator[State]:
         """The states at each point from one near the usual start, moved by `start` ``[3]``, N(0, 1)."""
-        raise NotImplementedError
 
     @property
     def between(self) -> float:
@@ -118,7 +119,23 @@ class _Flow(Chaotic):
         return self.step * self.every
 
 
-class Lorenz(_Flow):
+class _OfThree(_Flow):
+    """A flow of three coordinates."""
+
+    @abc.abstractmethod
+    def slope(self, x: float, y: float, z: float) -> State:
+        """The rates of change."""
+
+    @abc.abstractmethod
+    def begin(self, start: NDArray[np.float64]) -> State:
+        """The first state, moved by `start`."""
+
+    def states(self, start: NDArray[np.float64]) -> Iterator[State]:
+        """All three coordinates."""
+        return islice(_solved(self.slope, self.begin(start), self.step), 0, None, self.every)
+
+
+class Lorenz(_OfThree):
     """Parameters of `lorenz`."""
 
     sigma: float = Field(10.0, gt=0, le=100, description="Prandtl number σ.")
@@ -132,13 +149,13 @@ class Lorenz(_Flow):
         """E. N. Lorenz, Journal of the Atmospheric Sciences 20, 1963, eqs. 25–27."""
         return self.sigma * (y - x), x * (self.rho - z) - y, x * y - self.beta * z
 
-    def states(self, start: NDArray[np.float64]) -> Iterator[State]:
-        """All three coordinates."""
+    def begin(self, start: NDArray[np.float64]) -> State:
+        """Anywhere near the set, to which all ways lead."""
         x, y, z = (float(value) for value in start)
-        return islice(_solved(self.slope, (1.0 + x, 1.0 + y, 20.0 + z), self.step), 0, None, self.every)
+        return 1.0 + x, 1.0 + y, 20.0 + z
 
 
-class Rossler(_Flow):
+class Rossler(_OfThree):
     """Parameters of `rossler`."""
 
     step: float = Field(0.02, gt=0, le=0.1, description="Step in t of the solver.")
@@ -154,10 +171,10 @@ class Rossler(_Flow):
         """O. E. Rössler, Physics Letters A 57, 1976, eq. 2."""
         return -y - z, x + self.a * y, self.b + z * (x - self.c)
 
-    def states(self, start: NDArray[np.float64]) -> Iterator[State]:
-        """All three coordinates."""
+    def begin(self, start: NDArray[np.float64]) -> State:
+        """Near (1, 1, 0): farther out some ways lead to infinity."""
         x, y = (0.1 * float(np.tanh(value)) for value in start[:2])
-        return islice(_solved(self.slope, (1.0 + x, 1.0 + y, 0.0), self.step), 0, None, self.every)
+        return 1.0 + x, 1.0 + y, 0.0
 
 
 class MackeyGlass(_Flow):
