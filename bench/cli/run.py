@@ -21,6 +21,7 @@ from bench.cli.progress import duration, sink, writes_to_stdout
 from bench.cli.terminal import STATUS, Interrupt, raising, say
 from bench.errors import InputError
 from bench.models import model_kinds
+from bench.reporting.folder import report_folder
 from bench.running.anytime import Goal, plans, run_all
 from bench.running.causes import NEW, grouped, shared
 from bench.running.estimates import left_s
@@ -223,8 +224,6 @@ def _concluded(plan: Plan, outcome: Outcome, *, report: bool, quiet: bool) -> in
         say(f"\n{_not_renewed(len(waiting))}", err=True)
     say(f"\nresults: {plan.folder}", err=quiet)
     if report and outcome:
-        from bench.reporting.render import report_folder  # draws pictures, which takes long to import
-
         page = report_folder(REPORTS, plan.cells[0].suite, plan.folder) / "index.html"
         if not up_to_date(page, plan.folder):
             page = write_report(plan.folder)

@@ -72,11 +72,12 @@ class CallArrays(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """What is the same for all members: the loss, the share that dropout drops, and what it multiplies the rest by."""
+    """What is the same for all members."""
 
     loss: int  # of `bench.kernels.head.LOSSES`
-    share: float
-    scale: float
+    squash: int  # 1 where an output is the tanh of the map
+    share: float  # that dropout drops
+    scale: float  # what it multiplies the rest by
 
 
 class Work(NamedTuple):
@@ -160,7 +161,7 @@ def copy_kept(
     source: tuple[Array, int], target: tuple[Array, int], count: int, draws: tuple[Array, int], rule: Rule
 ) -> None:
     """As `copy`, with 0 where its uniform number is below the share that is dropped, and the rest scaled."""
-    (values, start), (out, place), (uniforms, at), (_, share, scale) = source, target, draws, rule
+    (values, start), (out, place), (uniforms, at), (_, _, share, scale) = source, target, draws, rule
     lanes = VECTOR_BYTES // values.itemsize
     whole = count - count % lanes
     for i in range(0, whole, lanes):

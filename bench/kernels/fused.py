@@ -7,6 +7,7 @@ memory; and with one member of few units, autograd takes longer than the kernels
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,6 +23,16 @@ from bench.kernels.sizes import NetworkSizes, Places, Stack, parameters_of, plan
 from bench.registry import lookup
 
 
+class MapOutput(NamedTuple):
+    """What a network gives: a linear map of its top layer's last state or of each one, or the tanh of the map."""
+
+    every_step: bool = False
+    squash: bool = False
+
+
+LAST = MapOutput()
+
+
 def losses_and_gradients(
     stacks: Sequence[Layers],
     inputs: Sequence[Tensor],
@@ -29,7 +40,7 @@ def losses_and_gradients(
     weights: Tensor,
     *,
     loss: str,
-    every_step: bool = False,
+    outputs: MapOutput = LAST,
 ) -> tuple[Tensor, Tensor]:
     """The loss of each member ``[K]``, and its gradients to all weights, laid out as those.
 
@@ -45,12 +56,14 @@ def losses_and_gradients(
         Of each stack, ``[K, B, T, C]``; ``[1, B, T, C]`` is shared by all members.
     targets
         What a linear map of the top layer's states should give: ``[K, B, O]`` of the last state, ``[K, B, T, O]`` where
-        `every_step`; a first dimension of 1 is shared by all members.
+        `outputs.every_step`; a first dimension of 1 is shared by all members.
     weights
         The parameters of all stacks, and then the map's weights ``[O, directions · H]`` and biases ``[O]``: of each
         its ``[K, …]``, one after another.
     loss
         ``"mse"``, ``"mae"`` or ``"huber"``, as `torch.nn.functional` defines them, mean over rows, steps and outputs.
+    outputs
+        What is compared with the targets.
 
     Raises
     ------
@@ -62,7 +75,7 @@ def losses_and_gradients(
     _check_kinds(inputs, targets, weights)
     shapes = tuple(each.shape for each in (*inputs, targets, weights))
     keys = tuple(layers.key for layers in stacks)
-    places = _planned(keys, shapes, dtype, every_step=every_step, dropout=dropout > 0)
+    places = _planned(keys, shapes, dtype, every_step=outputs.every_step, dropout=dropout > 0)
     losses, gradients = torch.empty(places.plan.members, dtype=dtype), torch.empty_like(weights)
     nothing = absent(dtype)
     draws = _draws(stacks, places, dtype) if dropout else nothing.operands.draws
@@ -70,7 +83,8 @@ def losses_and_gradients(
     operands = Operands(x, fed, nothing.operands.h, nothing.operands.c, weights.detach().numpy(), draws, y)
     results = Gradients(*nothing.gradients[:3], gradients.numpy(), losses.numpy(), nothing.gradients.sums)
     arrays = CallArrays(operands, nothing.results, nothing.upstream, results)
-    run_network(TRAIN, places, arrays, loss=loss, dropout=(dropout, 1 / (1 - dropout) if dropout < 1 else 0.0))
+    rest = 1 / (1 - dropout) if dropout < 1 else 0.0
+    run_network(TRAIN, places, arrays, loss=loss, squash=outputs.squash, dropout=(dropout, rest))
     return losses, gradients
 
 

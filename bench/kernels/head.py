@@ -1,9 +1,10 @@
-"""A linear map of the top layer's states, of the last one or of every step, and its loss.
+"""A linear map of the top layer's states, of the last one or of every step, its tanh where that is, and its loss.
 
 Each group of a member has its own part of the sums: for each output the gradient of its weights, `padded` wide for each
 direction, followed by that of its bias; then the sum of the losses.
 """
 
+import math
 from typing import NamedTuple
 
 from bench.kernels.arrays import Tile, Work, copy, fill_zeros, member, slots_at, state_of, time_of, walk_at
@@ -99,21 +100,25 @@ def tile_losses(work: Work, tile: Tile) -> None:
         for row in range(tile.rows):
             y = member(operands.targets, tile.k) + ((tile.row + row) * whole.units + unit) * whole.outputs
             for output in range(whole.outputs):
-                wanted = get(operands.targets, y + output) - get(operands.weights, biases + output)
-                _row_loss(work, ways, tile.sums + whole.sums, (row, output), wanted)
+                pair = get(operands.weights, biases + output), get(operands.targets, y + output)
+                _row_loss(work, ways, tile.sums + whole.sums, (row, output), pair)
 
 
 @part
-def _row_loss(work: Work, ways: tuple[_Way, _Way], start: int, place: tuple[int, int], wanted: float) -> None:
-    """One output of one row, which is `wanted` to be so much without its bias; its part of the sums is at `start`."""
+def _row_loss(
+    work: Work, ways: tuple[_Way, _Way], start: int, place: tuple[int, int], pair: tuple[float, float]
+) -> None:
+    """One output of one row, of which the bias and the target are given; its part of the sums is at `start`."""
     whole, memory, sums = work.whole, work.memory, work.arrays.gradients.sums
-    row, output = place
-    width, value = whole.padded, wanted * 0
+    (row, output), (value, target) = place, pair
+    width = whole.padded
     for way in range(whole.ways):
         each = ways[way]
         w = whole.packed + (output * whole.ways + way) * width
         value += _dot(each.states, each.start + row * each.stride, memory, w, width)
-    loss, slope = _loss(work.rule.loss, value - wanted)
+    squashed = math.tanh(value) if work.rule.squash else value
+    loss, slope = _loss(work.rule.loss, squashed - target)
+    slope *= 1 - squashed * squashed if work.rule.squash else 1
     slope /= whole.batch * whole.units * whole.outputs
     goal = start + output * (whole.ways * width + whole.lanes)
     for way in range(whole.ways):

@@ -171,10 +171,16 @@ def absent(dtype: torch.dtype) -> CallArrays:
 
 
 def run_network(
-    mode: int, places: Places, arrays: CallArrays, *, loss: str = "mse", dropout: tuple[float, float] = (0.0, 1.0)
+    mode: int,
+    places: Places,
+    arrays: CallArrays,
+    *,
+    loss: str = "mse",
+    squash: bool = False,
+    dropout: tuple[float, float] = (0.0, 1.0),
 ) -> None:
     """Do one pass over all groups of a bank, on several threads where that pays."""
-    dtype, plan, rule = arrays.operands.x.dtype, places.plan, (LOSSES[loss], *dropout)
+    dtype, plan, rule = arrays.operands.x.dtype, places.plan, (LOSSES[loss], int(squash), *dropout)
     plans = places.numbers, places.table
     kernel, tasks, sums = run_pass(dtype), plan.members * plan.groups, mode != FORWARD
     if sums:

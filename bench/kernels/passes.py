@@ -95,7 +95,7 @@ def run_pass(
     plans: tuple[Array, Array],
     arrays: CallArrays,
     memory: Array,
-    rule: tuple[int, float, float],
+    rule: tuple[int, int, float, float],
     span: tuple[int, int, int],
 ) -> None:
     """Do the groups ``first … last - 1`` of the bank, counted member after member.
@@ -119,7 +119,7 @@ def run_pass(
     """
     numbers, table = plans
     first, last, finish = span
-    work = Work(whole_pass(numbers, 0), table, arrays, memory, Rule(rule[0], rule[1], rule[2]))
+    work = Work(whole_pass(numbers, 0), table, arrays, memory, Rule(rule[0], rule[1], rule[2], rule[3]))
     _groups(mode, work, (first, last))
     if finish:
         _finish(work)

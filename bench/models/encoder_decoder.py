@@ -64,7 +64,8 @@ class EncoderDecoder(nn.Module):
         from bench.kernels import fused  # imports what compiles
 
         stacks, inputs = (self.encoder, self.decoder), (x, _fed(x, targets))
-        return fused.losses_and_gradients(stacks, inputs, targets, weights, loss=loss, every_step=True)
+        outputs = fused.MapOutput(every_step=True)
+        return fused.losses_and_gradients(stacks, inputs, targets, weights, loss=loss, outputs=outputs)
 
     def _encode(self, x: Tensor) -> State:
         _, state = self.encoder(x)

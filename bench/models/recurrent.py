@@ -122,14 +122,18 @@ class Recurrent(nn.Module):
         from bench.kernels import fused  # imports what compiles
 
         wanted = targets if self.every_step else targets.flatten(2)
-        return fused.losses_and_gradients((self.layers,), (x,), wanted, weights, loss=loss, every_step=self.every_step)
+        outputs = fused.MapOutput(every_step=self.every_step, squash=self.squash)
+        return fused.losses_and_gradients((self.layers,), (x,), wanted, weights, loss=loss, outputs=outputs)
 
 
 def _is_plain(parameters: RecurrentParameters, shape: Shape) -> bool:
-    """Whether layers of torch's weights go from zero through whole windows to a linear map and a loss of values."""
+    """Whether layers of torch's weights go from zero through whole windows to a linear map and a loss of values.
+
+    The output may be the tanh of the map.
+    """
     cut = parameters.truncate is not None and parameters.truncate < shape.sequence_length
     return (
-        (parameters.layer, parameters.activation) == ("torch", "none")
+        parameters.layer == "torch"
         and not (parameters.carries_state or cut or shape.variable)
         and shape.task != "classify"  # whose loss the kernels do not know
     )

@@ -17,8 +17,8 @@ from bench.replication.systems import Statement, System, parsed, systems_of
 from bench.reporting import render as report_render, tables as report_tables
 from bench.reporting.export import cell_commands, cell_rows
 from bench.reporting.figures.svg import Picture
+from bench.reporting.folder import Files
 from bench.reporting.page import environment, shell
-from bench.reporting.render import Files
 from bench.reporting.source import Source
 from bench.reporting.summary import summarise
 from bench.reporting.tabular import Table

@@ -21,7 +21,6 @@ from markupsafe import Markup
 
 from bench import __version__, text
 from bench.reporting import cost_tables, tables
-from bench.reporting.cost_tables import model_table
 from bench.reporting.export import cell_commands, cell_rows
 from bench.reporting.figures.error_panels import draw_errors
 from bench.reporting.figures.pareto_front import draw_cost, draw_front
@@ -35,7 +34,6 @@ from bench.reporting.sentences import TERMS
 from bench.reporting.tables import errors
 from bench.reporting.tabular import Table
 from bench.reporting.values import Model, Section, Summary
-from bench.text import slug
 
 
 def shell(*, tables: bool) -> dict[str, object]:
@@ -105,7 +103,7 @@ def draw(summary: Summary) -> Pictures:
         )
         sections = tuple(
             _present(
-                drawer(section, look, f"{place:02}-{slug(section.title)}")
+                drawer(section, look, f"{place:02}-{text.slug(section.title)}")
                 for drawer in (draw_errors, draw_predictions, draw_curves)
             )
             for place, section in enumerate(summary.sections, start=1)
@@ -202,7 +200,7 @@ def _model_parts(summary: Summary) -> list[ModelPart]:
     parts = []
     for place, model in enumerate(summary.models, start=1):
         anchor = f"model-{place:02}-{text.slug(model.name)}"
-        own = model_table(summary, model, name=f"cells-{anchor}")
+        own = cost_tables.model_table(summary, model, name=f"cells-{anchor}")
         if own.rows:
             parts.append(ModelPart(anchor, model, own))
     return parts

@@ -79,7 +79,8 @@ class Estimator:
         choices = {name: values.options for name, values in searched.items() if isinstance(values, Choice)}
         tried = [sizes | dict(zip(choices, values, strict=True)) for values in product(*choices.values())]
         point_s = fmean(_point_s(cell.model.kind, each) for each in tried)  # a winner may be any of them
-        windows = _STOPS_AT * len(cell.replicates) * _windows(cell.training, train_windows)
+        ends = _STOPS_AT if cell.training.early_stopping else 1.0
+        windows = ends * len(cell.replicates) * _windows(cell.training, train_windows)
         if cell.tuning and kind.search and not (cell.finished or cell.untuned):
             ends_at = _HALVED_AT if cell.tuning.pruner == "halving" else _PRUNED_AT
             windows += ends_at * cell.tuning.trials * _windows(cell.tuning.trial(cell.training), train_windows)

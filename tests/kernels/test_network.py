@@ -10,7 +10,7 @@ from torch.nn import functional
 from bench.errors import InputError
 from bench.kernels import native
 from bench.kernels.dispatch import LOSSES
-from bench.kernels.fused import losses_and_gradients
+from bench.kernels.fused import MapOutput, losses_and_gradients
 from bench.kernels.modules import GRU, LSTM, RNN
 from bench.models.base import Shape
 from bench.models.encoder_decoder import EncoderDecoder
@@ -32,6 +32,7 @@ class Case:
     hidden: int = 5
     outputs: int = 3
     loss: str = "mse"
+    squash: bool = False
     seed: int = 0
 
 
@@ -48,6 +49,7 @@ CASES = st.builds(
     hidden=st.integers(1, 18),
     outputs=st.integers(1, 3),
     loss=st.sampled_from(sorted(LOSSES)),
+    squash=st.booleans(),
     seed=st.integers(0, 2**16),
 )
 CHANNELS = 2
@@ -85,6 +87,7 @@ def close(mine, theirs):
 @given(CASES)
 @example(Case("gru", layers=2, bidirectional=True, dropout=0.4, every_step=True, batch=70, steps=40, hidden=17))
 @example(Case("lstm", layers=3, dropout=0.4, batch=33, steps=37, hidden=16))
+@example(Case("gru", every_step=True, batch=33, steps=37, hidden=16, loss="mae", squash=True))
 def test_layers_their_map_and_loss(case):
     layers, draw = bank(case)
     units = (case.steps,) if case.every_step else ()
@@ -102,12 +105,13 @@ def test_layers_their_map_and_loss(case):
         states = layers.walk(x, None)[0]
     output = torch.einsum("k...h,koh->...ko", states, head[0]) + head[1]
     output = output.movedim(-2, 0)  # [K, B, …, O]
+    output = output.tanh() if case.squash else output
     losses = torch.stack([LOSSES[case.loss](*pair) for pair in zip(output, target, strict=True)])
     expected = torch.autograd.grad(losses.sum(), weights)
 
     layers.draw_from(streams(case.members))
     arguments = [layers], [x], target, joined(weights)
-    found, gradients = losses_and_gradients(*arguments, loss=case.loss, every_step=case.every_step)
+    found, gradients = losses_and_gradients(*arguments, loss=case.loss, outputs=MapOutput(case.every_step, case.squash))
     close(found, losses.detach())
     close(gradients, joined(expected))
 
@@ -154,7 +158,7 @@ def test_members_and_threads_do_not_meet(every_step, monkeypatch):
     torch.set_num_threads(2)
     try:
         losses, gradients = losses_and_gradients(
-            [layers], [x], target, joined(weights), loss="mse", every_step=every_step
+            [layers], [x], target, joined(weights), loss="mse", outputs=MapOutput(every_step)
         )
     finally:
         torch.set_num_threads(1)
@@ -162,7 +166,7 @@ def test_members_and_threads_do_not_meet(every_step, monkeypatch):
     for k in range(3):
         own = [weight[k : k + 1] for weight in weights]
         arguments = [layers], [x[k : k + 1]], target[k : k + 1], joined(own)
-        alone, slopes = losses_and_gradients(*arguments, loss="mse", every_step=every_step)
+        alone, slopes = losses_and_gradients(*arguments, loss="mse", outputs=MapOutput(every_step))
         assert torch.equal(alone, losses[k : k + 1])
         assert torch.equal(slopes, torch.cat([part.view(3, -1)[k] for part in parts]))
 
