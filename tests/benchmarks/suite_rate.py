@@ -1,8 +1,8 @@
 """What part of the machine's speed a run of ``suites/full.yaml`` reaches, and how true its estimates were.
 
 ``python tests/benchmarks/suite_rate.py [KEY=GLOB …]`` runs the cells of the suite that the filters choose, all of them
-unless some are given, and prints the table as Markdown. ``--write`` replaces the section of that name in
-``reports/performance.md``; ``--suite stocks`` runs another suite. ``--results FOLDER`` keeps the rows and what was
+unless some are given, and prints the table as Markdown. ``--write`` replaces the section of the suite, or the one that
+``--section`` names, in ``reports/performance.md``; ``--suite stocks`` runs another suite. ``--results FOLDER`` keeps the rows and what was
 measured; where that lies there already, the table is made of it and nothing is run. The reference is a matrix product
 of 1024 × 1024 by one thread on each core at the same time, before and after the run.
 """
@@ -229,6 +229,7 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("filters", nargs="*", metavar="KEY=GLOB")
     asked.add_argument("--suite", default="full")
+    asked.add_argument("--section")
     asked.add_argument("--results", type=Path)
     asked.add_argument("--write", action="store_true")
     given = asked.parse_args()
@@ -244,7 +245,7 @@ def main() -> None:
     sys.stdout.write(f"{lines}\n")
     if given.write:
         page = ROOT / "reports" / "performance.md"
-        section = placed(page.read_text(encoding="utf-8"), f"suite-{given.suite}", lines)
+        section = placed(page.read_text(encoding="utf-8"), given.section or f"suite-{given.suite}", lines)
         page.write_text(section, encoding="utf-8")
 
 
