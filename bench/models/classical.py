@@ -115,7 +115,7 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _best(candidates: Iterator[tuple[float, Any]], name: str) -> Any:
+def _best(candidates: Iterator[tuple[float, Any]], name: str, points: int) -> Any:
     """The one with the smallest AICc.
 
     Raises
@@ -123,11 +123,11 @@ def _best(candidates: Iterator[tuple[float, Any]], name: str) -> Any:
     InputError
         None has any: no form could be estimated.
     """
-    best = min(candidates, key=lambda pair: pair[0], default=(math.inf, None))
+    best = min(candidates, key=lambda pair: pair[0])
     if not best[0] < math.inf:
         raise InputError(
-            f"{name}: expected a train part that it can be estimated on, got one that no form fits; a "
-            "series that never changes has none: exclude this model for this dataset"
+            f"{name}: expected a train part that it can be estimated on, got {points} points that no form fits; give a "
+            "longer series, or exclude this model for this dataset"
         )
     return best[1]
 
@@ -141,7 +141,7 @@ class ETS(_EachChannel):
 
     def _fitted(self, values: FloatArray) -> _Channel:
         _check_seasons(values, self._period, "ets")
-        chosen: _Channel = _best((_smoothed(values, trend, self._period) for trend in self._trends), "ets")
+        chosen: _Channel = _best((_smoothed(values, trend, self._period) for trend in self._trends), "ets", len(values))
         return chosen
 
 
@@ -154,7 +154,7 @@ def _check_seasons(values: FloatArray, period: int | None, name: str) -> None:
 
 
 def _aicc(likelihood: float, k: int, n: int) -> float:
-    """Akaike's criterion with the correction of Hurvich & Tsai 1989 for `k` parameters, with the variance, and `n` points.
+    """Akaike's criterion, corrected as Hurvich & Tsai 1989 do, for `k` parameters, with the variance, of `n` points.
 
     Infinite where there are too few points, or no likelihood.
     """
@@ -224,7 +224,9 @@ class Theta(_EachChannel):
         if self._period:  # of the points that follow the train part, in the order of the season's first point
             coming = np.asarray(result.forecast_components(self._period)["seasonal"])
             seasons = np.roll(coming, len(values) % self._period)
-        return _Theta(float(result.params["b0"]), float(result.params["alpha"]), seasons)
+        steps = np.arange(len(values))
+        slope = np.polyfit(steps, values - seasons[steps % len(seasons)], 1)[0]
+        return _Theta(float(slope), float(result.params["alpha"]), seasons)
 
 
 class _Theta:
@@ -262,10 +264,13 @@ class AutoARIMA(_EachChannel):
         d = differences(values) if self._d == "auto" else self._d
         changes = np.diff(values, d)
         means = [0.0] if d > 1 else [0.0, float(changes.mean())]
-        chosen: _Channel = _best(
-            (_estimated(changes, p, q, d, mean) for p, q in self._orders for mean in means), "auto-arima"
-        )
+        candidates = (_estimated(changes, p, q, d, mean) for p, q in self._orders for mean in means)
+        chosen: _Channel = _best(candidates, "auto-arima", len(values))
         return chosen
+
+
+_TESTED = 10
+"""Points that say something about stationarity, at least."""
 
 
 def differences(values: FloatArray) -> int:
@@ -277,8 +282,13 @@ def differences(values: FloatArray) -> int:
     kpss = importlib.import_module("statsmodels.tsa.stattools").kpss
     for d in range(2):
         changes = np.diff(values, d)
-        if np.ptp(changes) <= 0 or kpss(changes, regression="c", nlags="auto")[1] >= 0.05:
-            return d
+        with _quiet():
+            if (
+                len(changes) < _TESTED
+                or np.ptp(changes) <= 0
+                or not kpss(changes, regression="c", nlags="auto")[1] < 0.05
+            ):
+                return d
     return 2
 
 
