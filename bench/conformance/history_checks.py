@@ -12,6 +12,7 @@ import numpy as np
 
 from bench.array_types import FloatArray
 from bench.conformance.requirements import CheckFailed, ExaminedModule
+from bench.errors import BenchError, described
 from bench.models.base import Shape
 from bench.models.forecaster import Capabilities, Forecaster, forecasts, other_from, refuse_peeking
 from bench.models.own_forecaster import fitted, trial_origins, trial_series
@@ -79,8 +80,8 @@ def check_numbers(subject: ExaminedModule) -> str:
     for name, values in kinds.items():
         try:
             _forecast(subject, shape, values=values)
-        except Exception as error:
-            raise CheckFailed(f"{name}: {type(error).__name__}: {error}") from error
+        except Exception as error:  # whatever the code of others raises
+            raise CheckFailed(f"{name}: {error if isinstance(error, BenchError) else described(error)}") from error
     return f"finite forecasts of {', '.join(kinds)}"
 
 
@@ -92,8 +93,8 @@ def check_causality(subject: ExaminedModule) -> str:
     before = forecasts(model, values, origins, shape.horizon)
     if (gap := np.abs(forecasts(model, values, origins, shape.horizon) - before).max()) > 0:
         raise CheckFailed(f"the same call again gives forecasts that differ by {gap:.3g}; let predict change nothing")
-    for count in range(2, len(origins) + 1):
-        refuse_peeking(model, values, origins[:count], shape.horizon, before)
+    for number in range(len(origins) - 1):
+        refuse_peeking(model, values, origins, shape.horizon, before, number=number)
     after = forecasts(model, other_from(values, int(origins[0]) - 1), origins, shape.horizon)
     still = "" if (after != before).any() else "; nothing that it forecasts depends on the last values before an origin"
     return f"no forecast from {len(origins)} origins changes with the values from there on{still}"

@@ -183,29 +183,37 @@ _ROUNDING = 1e-6
 
 
 def refuse_peeking(
-    model: Forecaster, values: FloatArray, origins: NDArray[np.int64], horizon: int, before: FloatArray
+    model: Forecaster,
+    values: FloatArray,
+    origins: NDArray[np.int64],
+    horizon: int,
+    before: FloatArray,
+    *,
+    number: int | None = None,
 ) -> None:
-    """Change the values from an origin in the middle on: no forecast from there, or from earlier, may change.
+    """Change the values from one origin on: no forecast from there, or from earlier, may change.
 
     Parameters
     ----------
     model, values, origins, horizon
         As in `forecasts`.
     before
-        ``[K, H, D]``: what it gave, at least for the origins up to the one in the middle.
+        ``[K, H, D]``: what it gave, at least for the origins up to that one.
+    number
+        Which origin, from 0; by default the one in the middle.
 
     Raises
     ------
     InputError
         One changes.
     """
-    middle = (len(origins) - 1) // 2
-    start = int(origins[middle])
+    number = (len(origins) - 1) // 2 if number is None else number
+    start = int(origins[number])
     if start == int(origins[-1]):
-        return  # a single origin: nothing after it is handed over
+        return  # nothing after the last origin is handed over
     after = forecasts(model, other_from(values[: origins[-1]], start), origins, horizon)
-    known = before[: middle + 1]
-    gaps = np.abs(after[: middle + 1] - known)
+    known = before[: number + 1]
+    gaps = np.abs(after[: number + 1] - known)
     if gaps.max() > _ROUNDING * (1 + np.abs(known).max()):
         worst = int(origins[int(gaps.max(axis=(1, 2)).argmax())])
         raise InputError(

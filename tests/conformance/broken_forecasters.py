@@ -61,6 +61,20 @@ class FailsCausality(Sound):
         return given
 
 
+class FailsLate(Sound):
+    """Only the seventh forecast knows what it is to forecast."""
+
+    def predict(self, history, origins, horizon):
+        given = super().predict(history, origins, horizon)
+        if len(origins) > 7:
+            given[6] = history[origins[6]]
+        return given
+
+
+class SaysItDrawsNothing(Draws):
+    stochastic = False
+
+
 class FailsByTheMeanOfAll(Sound):
     def predict(self, history, origins, horizon):
         return np.tile(history.mean(axis=0), (len(origins), horizon, 1))
