@@ -154,6 +154,8 @@ def _record(
         same = [group[k]] if draws else list(group)
         prediction = prepared.inverse(scaled)
         row = {**shared, "parameters": count, **_fit_columns(fit), **_error_columns(fit, compared, prediction)}
+        if kind.forecaster:  # which sees more than the window that this floor is of
+            row["linear_floor_mse"] = None
         for replicate in same:
             ledger.add_run(replicate, row)
             ledger.add_curve(replicate, fit)

@@ -33,7 +33,7 @@ PAIRS = [
     and (model in ("linear-ar", "rnn") or dataset not in FROM_WHEELS)
 ]
 NOT_ADDING = ("persistence", "drift", "seasonal-naive", "encoder-decoder")
-NOT_ADDING += ("dlinear", "nlinear", "n-beats", "tsmixer", "patchtst")
+NOT_ADDING += ("dlinear", "nlinear", "n-beats", "tsmixer", "patchtst", "ets", "theta", "auto-arima")
 OTHER_VALUES = {("adding", name) for name in NOT_ADDING}  # refused: targets are no values of the window's channels
 FORECASTERS = [name for name, kind in MODELS.items() if "forecast" in kind.tasks]
 SHARED = Path(__file__).parents[3] / "shared" / "data"

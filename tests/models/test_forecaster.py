@@ -235,18 +235,37 @@ def test_several_channels_are_for_those_that_state_it() -> None:
         kind_of("OneChannel").check(kind_of("OneChannel").parameters(), two)
 
 
-def test_a_file_is_run_with_the_flag_alone_and_draws_by_seed(tmp_path: Path) -> None:
-    path = suite_of(tmp_path, "Draws")
+def test_a_file_is_run_with_the_flag_alone(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--allow-plugin"):
-        load(path, datasets=DATASETS, models=model_kinds())
-    text = path.read_text().replace("kind: ./broken_forecasters.py:Draws", "kind: Draws")
-    path.write_text(text)
-    own = {"Draws": f"{tmp_path / 'broken_forecasters.py'}:Draws"}
-    results = bench.run(path, results=tmp_path / "results", models=own, jobs=1)
+        load(suite_of(tmp_path, "Draws"), datasets=DATASETS, models=model_kinds())
+
+
+@pytest.mark.parametrize("by", ["address", "class"])
+def test_from_python_a_class_or_its_address_is_a_model_that_draws_by_seed(tmp_path: Path, by: str) -> None:
+    path = suite_of(tmp_path, "Draws")
+    path.write_text(path.read_text().replace("./broken_forecasters.py:Draws", "Draws"))
+    given = f"{tmp_path / 'broken_forecasters.py'}:Draws" if by == "address" else Seeded
+    results = bench.run(path, results=tmp_path / "results", models={"Draws": given}, jobs=1)
     runs = results.runs.query("model == 'mine'")
     assert set(runs.status) == {"ok"}
     assert runs.rmse.nunique() == 2
     assert not runs.deterministic.any()
+
+
+class Seeded:
+    """The last value and a random number, which its seed decides."""
+
+    def fit(self, history, validation, *, seed, budget):
+        self.shift = np.random.default_rng(seed).normal()
+
+    def predict(self, history, origins, horizon):
+        return np.repeat(history[origins - 1][:, None], horizon, axis=1) + self.shift
+
+
+def test_of_more_than_a_window_the_linear_floor_is_none() -> None:
+    Recorder.calls = []
+    assert run_cell(cell_of("persistence", dataset="arma"))["runs"]["linear_floor_mse"].null_count == 0
+    assert rows_with(Recorder, cell_of("recorder", dataset="arma"))["runs"]["linear_floor_mse"].null_count == 2
 
 
 def test_a_class_is_a_forecaster_by_its_methods() -> None:
