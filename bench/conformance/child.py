@@ -75,7 +75,7 @@ def examine(examination: Examination) -> Iterator[ConformanceResult]:
     process.start()
     theirs.close()
     try:
-        left = NAMES if ours.poll(_START_S) and ours.recv() else ()
+        left: tuple[str, ...] = NAMES if ours.poll(_START_S) and ours.recv() else ()
         while left:
             name, *others = left
             came = _next(ours, name, examination.limit_s)
