@@ -110,6 +110,7 @@ class _EachChannel:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """What statsmodels warns of, such as an optimiser that stopped early, is seen in the errors of its forecasts."""
+    importlib.import_module("statsmodels.tools.sm_exceptions")  # which sets filters of its own when it is imported
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         yield
