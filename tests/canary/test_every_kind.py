@@ -91,7 +91,7 @@ def test_silence_means_something(model: str, pieces: Callable[..., Pieces]) -> N
     ],
     ids=["horizon 3", "horizon 7", "parts of one point", "counts"],
 )
-@pytest.mark.parametrize("model", ["persistence", "linear-ar", "gru", "encoder-decoder", "tcn", "patchtst"])
+@pytest.mark.parametrize("model", ["persistence", "linear-ar", "theta", "gru", "encoder-decoder", "tcn", "patchtst"])
 def test_other_windows_and_splits(model: str, changes: dict[str, Any], pieces: Callable[..., Pieces]) -> None:
     assert sung(pieces(model=model, **changes), "causality", "gbm", "scaler", "end-to-end") == {}
 

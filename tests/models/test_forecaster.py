@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 
 import bench
+from bench.canary.base import CheckVerdict
+from bench.canary.causality import check_causality
+from bench.canary.pieces import CheckBudget, Pieces
 from bench.cells import Cell
 from bench.data import DATASETS
 from bench.data.base import Series
@@ -20,7 +23,7 @@ from bench.models.forecaster import FitBudget
 from bench.models.from_source import allowing_plug_ins, kind_at
 from bench.models.own_forecaster import forecaster_kind, is_forecaster_class
 from bench.models.parameters import NoParameters
-from bench.protocol import prepare as prepared_module
+from bench.protocol.prepare import load_data
 from bench.registry import added
 from bench.running import cell as cell_module
 from bench.running.cell import run_cell
@@ -140,9 +143,22 @@ def test_what_fails_in_a_run_is_a_row_with_its_name_and_check(name: str, said: s
         assert said in row["reason"]
 
 
-def test_a_series_with_gaps_has_no_whole_history(monkeypatch: pytest.MonkeyPatch) -> None:
-    load_data = prepared_module.load_data
+@pytest.mark.parametrize(
+    ("name", "verdict"),
+    [
+        ("Sound", CheckVerdict.QUIET),
+        ("Draws", CheckVerdict.QUIET),
+        ("FailsCausality", CheckVerdict.ALARM),
+        ("FailsByTheMeanOfAll", CheckVerdict.ALARM),
+    ],
+)
+def test_the_canary_hears_of_a_peek_in_a_forecaster(name: str, verdict: CheckVerdict) -> None:
+    with added({"bench.models": {"mine": dataclasses.replace(kind_of(name), refusals=())}}):
+        cell = cell_of("mine", horizon=3)
+        assert check_causality(Pieces(cell, lambda: load_data(cell), CheckBudget(epochs=1))).verdict is verdict
 
+
+def test_a_series_with_gaps_has_no_whole_history(monkeypatch: pytest.MonkeyPatch) -> None:
     def with_a_gap(cell: Cell, replicate: int = 0) -> Any:
         series = load_data(cell, replicate)
         assert isinstance(series, Series)
