@@ -75,7 +75,10 @@ def examine(examination: Examination) -> Iterator[ConformanceResult]:
     process.start()
     theirs.close()
     try:
-        left: tuple[str, ...] = NAMES if ours.poll(_START_S) and ours.recv() else ()
+        if not ours.poll(_START_S):
+            raise EOFError
+        ours.recv()
+        left: tuple[str, ...] = NAMES
         while left:
             name, *others = left
             came = _next(ours, name, examination.limit_s)
