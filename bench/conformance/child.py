@@ -63,6 +63,8 @@ class ConformanceResult:
 _START_S = 300.0
 """Until the process has imported torch, whatever else the machine does."""
 
+_NOT_STARTED = ConformanceResult(NAMES[0], passed=False, words="the process for the checks could not start")
+
 
 def examine(examination: Examination) -> Iterator[ConformanceResult]:
     """Every check, as soon as it is known; the last one is the first that leaves no sense to the others.
@@ -75,10 +77,9 @@ def examine(examination: Examination) -> Iterator[ConformanceResult]:
     process.start()
     theirs.close()
     try:
-        if not ours.poll(_START_S):
-            raise EOFError
-        ours.recv()
-        left: tuple[str, ...] = NAMES
+        left: tuple[str, ...] = NAMES if ours.poll(_START_S) and ours.recv() else ()
+        if not left:
+            yield _NOT_STARTED
         while left:
             name, *others = left
             came = _next(ours, name, examination.limit_s)
@@ -92,7 +93,7 @@ def examine(examination: Examination) -> Iterator[ConformanceResult]:
             if not came.passed and (name in _NEEDED or came.words == _too_long(examination.limit_s)):
                 return
     except EOFError:
-        yield ConformanceResult(NAMES[0], passed=False, words="the process for the checks could not start")
+        yield _NOT_STARTED
     finally:
         process.kill()
         process.join()
