@@ -1,4 +1,4 @@
-"""The checks of ``bench conform`` as tests: inherit `ModuleConformance` in a file that pytest collects.
+"""The checks of ``bench conform`` as tests: inherit `ModuleConformance` or `ForecasterConformance` in a file of tests.
 
 ::
 
@@ -10,8 +10,9 @@
         module = MyNet
         parameters = {"hidden_size": 8}
 
-Each check is a test of its own, which fails with what is wrong in one line. Unlike the command, tests run in this
-process: one that hangs is not ended.
+A forecaster is named by ``forecaster = MyForecaster`` in place of ``module``: `Forecaster` says which methods it has,
+and `FitBudget` is what its `fit` is given. Each check is a test of its own, which fails with what is wrong in one line.
+Unlike the command, tests run in this process: one that hangs is not ended.
 """
 
 from __future__ import annotations
@@ -19,8 +20,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
+from bench.conformance.history_checks import HISTORY_CHECKS
 from bench.conformance.requirements import CHECKS, ExaminedModule
+from bench.models.forecaster import FitBudget, Forecaster
+from bench.models.own_forecaster import forecaster_kind
 from bench.models.own_module import module_kind
+
+__all__ = ["FitBudget", "Forecaster", "ForecasterConformance", "ModuleConformance"]
 
 
 class ModuleConformance:
@@ -78,4 +84,47 @@ class ModuleConformance:
 
     def test_causality(self) -> None:
         """Changing the future moves no forecast and no training."""
+        self._passes("causality")
+
+
+class ForecasterConformance:
+    """What a subclass names is checked.
+
+    Attributes
+    ----------
+    forecaster
+        A class with the methods of a `Forecaster`.
+    parameters
+        Its own parameters, as a suite would state them.
+    sequence_length, horizon, channels
+        The origins that it is tried on lie after at least so many points, and it forecasts so many; several numbers of
+        channels one after another, of which it need only serve the first.
+    """
+
+    forecaster: ClassVar[Callable[..., Any]]
+    parameters: ClassVar[Mapping[str, Any]] = {}
+    sequence_length: ClassVar[int] = 12
+    horizon: ClassVar[int] = 2
+    channels: ClassVar[tuple[int, ...]] = (1, 2)
+
+    def _passes(self, name: str) -> None:
+        given = type(self).forecaster
+        kind = forecaster_kind(given.__name__, given, identity="")
+        sizes = self.sequence_length, self.horizon, self.channels
+        HISTORY_CHECKS[name](ExaminedModule(given.__name__, kind, self.parameters, *sizes))
+
+    def test_shapes(self) -> None:
+        """Forecasts have the shape that is requested."""
+        self._passes("shapes")
+
+    def test_seeds(self) -> None:
+        """The same seed gives the same forecasts."""
+        self._passes("seeds")
+
+    def test_numbers(self) -> None:
+        """Constant, small and large histories give finite forecasts."""
+        self._passes("numbers")
+
+    def test_causality(self) -> None:
+        """Changing the future of an origin changes no forecast from there."""
         self._passes("causality")

@@ -464,7 +464,7 @@ WRONG = [
         "row 8, column 'load': expected a",
     ),
     (lambda frame: {"datasets": {"mine": frame[:5]}}, "load"),
-    (lambda frame: {"models": {"mine": 3}}, "or an estimator with fit and predict, got an object of int"),
+    (lambda frame: {"models": {"mine": 3}}, "predict(history, origins, horizon), got an object of int"),
     (lambda frame: {"models": {"mine": LinearRegression}}, "got the class LinearRegression"),
     (lambda frame: {"models": {"mine": Copy()}}, "give the class, so that every replicate begins anew"),
     (lambda frame: {"models": {"mine": WithRoom}}, "or with a default, got 'room' without one"),

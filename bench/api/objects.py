@@ -30,6 +30,7 @@ from bench.models import model_kinds
 from bench.models.base import ModelKind
 from bench.models.estimators import LagEstimator, random_states
 from bench.models.from_source import kind_at
+from bench.models.own_forecaster import METHODS, forecaster_kind, is_forecaster_class
 from bench.models.own_module import is_module_class, module_kind
 from bench.models.parameters import NoParameters, refuse_variable
 from bench.registry import added, is_address
@@ -142,7 +143,7 @@ def _times(index: pd.Index[Any]) -> tuple[NDArray[Any] | None, bool]:
 
 
 def model_kind(name: str, given: Any) -> ModelKind:
-    """The kind of a torch module class, of a function that builds a module, or of an estimator.
+    """The kind of a torch module class, of a function that builds a module, of an estimator, or of a forecaster class.
 
     Raises
     ------
@@ -160,13 +161,15 @@ def model_kind(name: str, given: Any) -> ModelKind:
         return replace(given, identity=_digest(f"{builder}\n{search}"))
     if is_module_class(given) or inspect.isfunction(given):
         return module_kind(place, given, _digest(_source(place, given)))
+    if is_forecaster_class(given):
+        return forecaster_kind(place, given, _digest(_source(place, given)))
     if not isinstance(given, type) and all(callable(getattr(given, method, None)) for method in ("fit", "predict")):
         return _of_estimator(place, given)
     came = f"the class {given.__name__}" if isinstance(given, type) else f"an object of {type(given).__name__}"
     advice = "; give the class, so that every replicate begins anew" if is_module_class(type(given)) else ""
     raise InputError(
-        f"{place}: expected a torch.nn.Module class, a function that builds one, or an estimator with fit and predict, "
-        f"got {came}{advice}"
+        f"{place}: expected a torch.nn.Module class, a function that builds one, an estimator with fit and predict, or "
+        f"a class with {METHODS}, got {came}{advice}"
     )
 
 

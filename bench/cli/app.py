@@ -301,7 +301,9 @@ def judge(
 
 @app.command()
 def conform(
-    address: Annotated[str, typer.Argument(metavar="FILE:CLASS", help="A torch module, such as ./mynet.py:MyNet.")],
+    address: Annotated[
+        str, typer.Argument(metavar="FILE:CLASS", help="A torch module or forecaster, such as ./mynet.py:MyNet.")
+    ],
     *,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A parameter of its own; repeatable.")
@@ -313,7 +315,7 @@ def conform(
     ] = None,
     limit: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="Maximum time of one check.")] = 60.0,
 ) -> None:
-    """Check that a torch module of your own is fit to be a model; this runs its code.
+    """Check that a torch module or a forecaster of your own is fit to be a model; this runs its code.
 
     Exit status: 0 every check passed; 1 one failed, or took too long; 2 the input is wrong.
     """

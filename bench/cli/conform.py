@@ -1,4 +1,4 @@
-"""``bench new`` and ``bench conform``: a torch module of the user's own, to begin from and to be checked."""
+"""``bench new`` and ``bench conform``: a torch module of the user's own, to begin from; it or a forecaster checked."""
 
 import json
 import re
@@ -25,7 +25,7 @@ def conformed(examination: Examination, settings: Sequence[str]) -> int:
         say(aligned(["ok" if result.passed else "FAILED", result.name, result.words], widths))
         results.append(result)
     failed = [result.name for result in results if not result.passed]
-    left = ", ".join(NAMES[len(results) :])
+    left = ", ".join(results[-1].left)
     if failed:
         without = f"; not run: {left}" if left else ""
         say(f"\n{examination.address} is refused by {', '.join(failed)}{without}")

@@ -1,11 +1,11 @@
-"""Run the checks in a process of their own, so that one that hangs or ends it is named and ended."""
+"""Run the checks of a module or forecaster in a process of their own; what hangs or ends it is named, and ended."""
 
 from __future__ import annotations
 
 import importlib
 import multiprocessing
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,12 @@ from bench.models.from_source import allowing_plug_ins, anchored, kind_at
 from bench.registry import short_address
 
 NAMES = ("import", "shapes", "batch", "seeds", "numbers", "gradients", "bank", "training", "causality", "time")
-"""The checks, in their order."""
+"""The checks of a module, in their order."""
 
-_REQUIREMENTS = "bench.conformance.requirements"
+HISTORY_NAMES = ("import", "shapes", "seeds", "numbers", "causality", "time")
+"""Those of a forecaster."""
+
+_REQUIREMENTS, _HISTORY = "bench.conformance.requirements", "bench.conformance.history_checks"
 """The checks after the first, by address: importing them imports torch, which the process that prints needs not."""
 
 
@@ -49,15 +52,18 @@ class Examination:
 
 @dataclass(frozen=True)
 class ConformanceResult:
-    """What one check says: that it passed with what was measured, or what is wrong."""
+    """What one check says: that it passed with what was measured, or what is wrong; `left` names those after it."""
 
     name: str
     passed: bool
     words: str
+    left: tuple[str, ...] = ()
 
 
 _START_S = 300.0
 """Until the process has imported torch, whatever else the machine does."""
+
+_NOT_STARTED = ConformanceResult(NAMES[0], passed=False, words="the process for the checks could not start")
 
 
 def examine(examination: Examination) -> Iterator[ConformanceResult]:
@@ -71,18 +77,23 @@ def examine(examination: Examination) -> Iterator[ConformanceResult]:
     process.start()
     theirs.close()
     try:
-        ready = ours.poll(_START_S) and ours.recv()
-        for name in NAMES if ready else ():
+        left: tuple[str, ...] = NAMES if ours.poll(_START_S) and ours.recv() else ()
+        if not left:
+            yield _NOT_STARTED
+        while left:
+            name, *others = left
             came = _next(ours, name, examination.limit_s)
             if came is None:
                 process.join(1)
-                yield ConformanceResult(name, passed=False, words=f"its process ended (exit code {process.exitcode})")
+                came = ConformanceResult(name, passed=False, words=f"its process ended (exit code {process.exitcode})")
+                yield replace(came, left=tuple(others))
                 return
-            yield came
+            left = ours.recv() if name == NAMES[0] and came.passed else tuple(others)
+            yield replace(came, left=left)
             if not came.passed and (name in _NEEDED or came.words == _too_long(examination.limit_s)):
                 return
     except EOFError:
-        yield ConformanceResult(NAMES[0], passed=False, words="the process for the checks could not start")
+        yield _NOT_STARTED
     finally:
         process.kill()
         process.join()
@@ -122,8 +133,11 @@ def _answer(pipe: Connection, examination: Examination) -> None:
             pipe.send((False, str(error)))
             return
         own = ", ".join(kind.parameters.model_fields) or "none"
-        pipe.send((True, f"a torch.nn.Module class; its parameters: {own}"))
+        what, names = ("a forecaster", HISTORY_NAMES) if kind.forecaster else ("a torch.nn.Module", NAMES)
+        pipe.send((True, f"{what} class; its parameters: {own}"))
+        pipe.send(names[1:])
         sizes = examination.sequence_length, examination.horizon, examination.channels
         subject = requirements.ExaminedModule(short_address(address), kind, examination.given, *sizes)
-        for check in requirements.CHECKS.values():
+        checks = importlib.import_module(_HISTORY).HISTORY_CHECKS if kind.forecaster else requirements.CHECKS
+        for check in checks.values():
             pipe.send(requirements.outcome_of(check, subject))

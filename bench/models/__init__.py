@@ -1,6 +1,7 @@
 """The registered kinds of models. Importing this imports no torch."""
 
 from bench.models.base import Choice, FloatRange, ModelKind, SearchRange
+from bench.models.classical import AutoARIMAParameters, ETSParameters, ThetaParameters, refuse_without_statsmodels
 from bench.models.estimators import EstimatorParameters, draws, refuse_other_recursion
 from bench.models.from_source import Kinds
 from bench.models.parameters import (
@@ -47,6 +48,9 @@ _LINEAR_RATE = FloatRange(1e-4, 1e-1, log=True)  # one linear map bears larger s
 _OWN_CHANNELS = (refuse_other_values, refuse_variable, refuse_every_step)
 """What a network that forecasts each channel as itself, from whole windows, cannot do."""
 
+_FROM_HISTORY = (refuse_other_values, refuse_variable, refuse_without_statsmodels)
+"""What a classical forecaster of each channel cannot do."""
+
 _EVERY_TASK = frozenset[Task]({"forecast", "denoise", "classify"})
 
 MODELS: dict[str, ModelKind] = {
@@ -87,6 +91,30 @@ MODELS: dict[str, ModelKind] = {
         tasks=frozenset({"forecast", "denoise"}),
         search={"alpha": FloatRange(1e-10, 1.0, log=True)},
         refusals=(refuse_variable,),
+    ),
+    "ets": ModelKind(
+        summary="exponential smoothing: level, trend and seasons, over the whole history (statsmodels)",
+        parameters=ETSParameters,
+        builder="bench.models.classical:ETS",
+        gradient=False,
+        forecaster=True,
+        refusals=_FROM_HISTORY,
+    ),
+    "theta": ModelKind(
+        summary="the Theta method: exponential smoothing with drift, over the whole history (statsmodels)",
+        parameters=ThetaParameters,
+        builder="bench.models.classical:Theta",
+        gradient=False,
+        forecaster=True,
+        refusals=_FROM_HISTORY,
+    ),
+    "auto-arima": ModelKind(
+        summary="ARIMA whose order has the smallest AICc, over the whole history (statsmodels)",
+        parameters=AutoARIMAParameters,
+        builder="bench.models.classical:AutoARIMA",
+        gradient=False,
+        forecaster=True,
+        refusals=_FROM_HISTORY,
     ),
     "logistic-regression": ModelKind(
         summary="multinomial logistic regression on all of the window",

@@ -160,17 +160,21 @@ class ModelKind:
     builder
         ``"module:function"`` of ``build(parameters, shape) -> model``, imported when it is first called, so
         that listing and checking need no torch; or that function itself. The model is a `torch.nn.Module` that maps
-        ``[B, T, C]`` to ``[B, H, C]`` where `gradient`, else a `ClosedForm`. A module with the attribute
-        ``takes_targets = True`` is called ``module(x, targets)`` while it trains (teacher forcing) and ``module(x)``
-        when it predicts; with ``teacher_forced_prediction = True`` also when it predicts. Step `k` of its output may
-        depend on ``targets[:, :k]`` and on no later target. A module with ``stackable = True`` also takes the members
-        of a bank at once: given weights ``[K, …]`` it maps ``[K, B, T, C]``, or ``[1, B, T, C]`` for all of them, to
-        ``[K, B, H, C]`` (the layers of `bench.kernels` and `bench.models.layers` do); others are stepped as one by
-        ``torch.vmap`` where that can be, else one by one. With ``without_autograd = True`` it is trained by
-        ``module.losses_and_gradients(x, targets, loss, weights)`` where the compiled kernels are; `weights` are the
-        parameters' ``[K, …]`` one after another, and the gradients are laid out as those.
+        ``[B, T, C]`` to ``[B, H, C]`` where `gradient`, a `Forecaster` where `forecaster`, else a `ClosedForm`.
+
+        A module with the attribute ``takes_targets = True`` is called ``module(x, targets)`` while it trains (teacher
+        forcing) and ``module(x)`` when it predicts; with ``teacher_forced_prediction = True`` also when it predicts.
+        Step `k` of its output may depend on ``targets[:, :k]`` and on no later target. A module with ``stackable =
+        True`` also takes the members of a bank at once: given weights ``[K, …]`` it maps ``[K, B, T, C]``, or ``[1, B,
+        T, C]`` for all of them, to ``[K, B, H, C]`` (the layers of `bench.kernels` and `bench.models.layers` do);
+        others are stepped as one by ``torch.vmap`` where that can be, else one by one. With ``without_autograd = True``
+        it is trained by ``module.losses_and_gradients(x, targets, loss, weights)`` where the compiled kernels are;
+        `weights` are the parameters' ``[K, …]`` one after another, and the gradients are laid out as those.
     gradient
         Whether it is trained by gradient descent.
+    forecaster
+        Whether it is a `Forecaster` (`bench.models.forecaster`), which reads the history of a series and not windows of
+        it; it is then none of `gradient`.
     tasks
         What it can do.
     refusals
@@ -190,6 +194,7 @@ class ModelKind:
     parameters: type[Parameters]
     builder: str | Callable[[Any, Shape], Any]
     gradient: bool = True
+    forecaster: bool = False
     tasks: frozenset[Task] = frozenset({"forecast"})
     search: Mapping[str, SearchRange] = field(default_factory=dict)
     refusals: tuple[Callable[[Shape, Any], None], ...] = ()

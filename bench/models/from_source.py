@@ -1,4 +1,4 @@
-"""Torch module classes that a suite names by their source: ``./mynet.py:MyNet`` or ``mynets:MyNet``.
+"""Torch module and forecaster classes that a suite names by their source: ``./mynet.py:MyNet`` or ``mynets:MyNet``.
 
 A suite alone never runs code: whoever runs it has to allow it, with ``--allow-plugin``. A class is identified by its
 file and what that imports from its own folder, or by its package (`bench.source_code`), and loaded again when that
@@ -18,6 +18,7 @@ from typing import Any
 
 from bench.errors import InputError, described
 from bench.models.base import ModelKind
+from bench.models.own_forecaster import METHODS, forecaster_kind, is_forecaster_class
 from bench.models.own_module import is_module_class, module_kind
 from bench.paths import path_of
 from bench.registry import is_address, short_address
@@ -83,7 +84,7 @@ def kind_at(address: str) -> ModelKind:
     Raises
     ------
     InputError
-        Code is not allowed, cannot be imported, or is no `torch.nn.Module` class that a suite can make.
+        Code is not allowed, cannot be imported, or is no class of a module or forecaster that a suite can make.
     """
     name = short_address(address)
     if not plug_ins_allowed():
@@ -95,10 +96,15 @@ def kind_at(address: str) -> ModelKind:
     identity = _identity(name, source)
     if (address, identity) not in _LOADED:
         given: Any = getattr(_imported(name, source, identity), attribute, None)
-        if not is_module_class(given):
-            came = "nothing of that name" if given is None else f"an object of {type(given).__name__}"
-            raise InputError(f"{name}: expected a torch.nn.Module class, got {came}{_classes(source, identity)}")
-        _LOADED[address, identity] = module_kind(name, given, identity)
+        if not _is_model_class(given):
+            what = f"the class {given.__name__}" if isinstance(given, type) else f"an object of {type(given).__name__}"
+            came = "nothing of that name" if given is None else what
+            raise InputError(
+                f"{name}: expected a torch.nn.Module class, or one with {METHODS}, got {came}"
+                f"{_classes(source, identity)}"
+            )
+        kind = module_kind if is_module_class(given) else forecaster_kind
+        _LOADED[address, identity] = kind(name, given, identity)
     return _LOADED[address, identity]
 
 
@@ -163,9 +169,13 @@ def _is_installed(place: str) -> bool:
     return "site-packages" in Path(place).parts
 
 
+def _is_model_class(given: object) -> bool:
+    return is_module_class(given) or is_forecaster_class(given)
+
+
 def _classes(source: str, identity: str) -> str:
     """Which classes there are instead."""
     module: Any = sys.modules.get(f"{Path(source).stem}_{identity[:16]}", sys.modules.get(source))
-    own = (each for each in vars(module).values() if is_module_class(each) and each.__module__ == module.__name__)
+    own = (each for each in vars(module).values() if _is_model_class(each) and each.__module__ == module.__name__)
     names = sorted(each.__name__ for each in own)
     return f" (there is: {', '.join(names)})" if names else ""

@@ -37,7 +37,7 @@ _TAKEN = frozenset({"id", "kind", "search", *Training.model_fields})
 _PLAIN = (bool, int, float, str, NoneType)
 
 
-class _ModuleParameters(Parameters):
+class OwnParameters(Parameters):
     """What a constructor takes next to `FACTS`; its names are its author's."""
 
     model_config = ConfigDict(protected_namespaces=())
@@ -67,8 +67,8 @@ def module_kind(place: str, constructor: Callable[..., Any], identity: str) -> M
     InputError
         It has a parameter that a suite cannot state.
     """
-    facts, own = _parameters_of(place, constructor)
-    parameters = create_model("ModuleParameters", __base__=_ModuleParameters, **own)
+    facts, own = constructor_parameters(place, constructor)
+    parameters = create_model("ModuleParameters", __base__=OwnParameters, **own)
 
     def make(chosen: Parameters, shape: Shape) -> Any:
         return constructor(**{name: FACTS[name](shape) for name in facts}, **chosen.model_dump())
@@ -95,7 +95,7 @@ def module_kind(place: str, constructor: Callable[..., Any], identity: str) -> M
     )
 
 
-def _parameters_of(place: str, constructor: Callable[..., Any]) -> tuple[list[str], dict[str, Any]]:
+def constructor_parameters(place: str, constructor: Callable[..., Any]) -> tuple[list[str], dict[str, Any]]:
     """The facts that `constructor` takes, and its other parameters with their types and defaults."""
     facts, own = [], {}
     for parameter in _signature(constructor):

@@ -13,6 +13,7 @@ import gc
 import math
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -20,18 +21,19 @@ import torch
 from torch import Tensor, nn
 
 from bench.models import model_kinds
-from bench.models.base import ClosedForm, ModelKind, Shape
+from bench.models.base import ClosedForm, ModelKind, Parameters, Shape
+from bench.models.forecaster import Forecaster, parameter_count
 from bench.models.torch_layers import with_torch_layers
 from bench.probe.flops import FORMULAS
 from bench.probe.workload import PREDICT_BATCH, Answer, Facts, Question, Sample, Workload
-from bench.protocol.windows import Examples, Selection, Windows
+from bench.protocol.windows import Examples, Selection, TrainingData, Windows
 from bench.registry import lookup
 from bench.running.rows import Blocked, classified
 from bench.seeds import generator
 from bench.spec import Training
 from bench.store.environment import environment, machine_reference_s, peak_bytes, reset_peak
 from bench.training.bank import members_at_once
-from bench.training.fit import batches, predict_closed_form
+from bench.training.fit import batches, fit_forecaster, one_series, predict_closed_form, predict_forecaster
 from bench.training.members import Member
 from bench.training.steppers import Fused, loss_of, member_losses
 from bench.training.vmapped import arguments, forces_prediction, why_not
@@ -108,6 +110,8 @@ class TimedSubject(Protocol):
 def subject(kind: ModelKind, workload: Workload, device: str) -> TimedSubject:
     """The model of `workload`, ready to be timed on `device`."""
     parameters = kind.parameters.model_validate_json(workload.parameters)
+    if kind.forecaster:
+        return FittedForecaster(kind.build(parameters, workload.shape), workload)
     if not kind.gradient:
         return Fitted(kind.build(parameters, workload.shape), workload)
     return Network(with_torch_layers(kind.build(parameters, workload.shape)), workload, device)
@@ -190,6 +194,37 @@ class Fitted:
 
     def _predicting(self, examples: Examples) -> Call:
         return lambda: predict_closed_form(self.model, examples)
+
+
+class FittedForecaster:
+    """A forecaster, fitted on a random series as long as the cell's train part; one forecast reads all of it."""
+
+    def __init__(self, model: Forecaster, workload: Workload) -> None:
+        self.model = model
+        self.implementation = _address(model)
+        self._train = one_series(_examples(workload.shape, max(workload.train_windows, PREDICT_BATCH)))
+        budget = {"epochs": workload.epochs} if workload.steps is None else {"steps": workload.steps}
+        self._member = Member(Parameters(), Training.model_validate(budget), 0, ("replicate", 0))
+
+    def parameter_count(self) -> int | None:
+        """Fitted numbers, where it says how many."""
+        return parameter_count(self.model)
+
+    def exercise(self) -> None:
+        """Fit it once."""
+        fit_forecaster(self.model, self._member, TrainingData(self._train, None))
+
+    def calls(self) -> Mapping[str, Call]:
+        """The whole fit, and forecasts from the last origins."""
+        return {
+            "fit_s": self.exercise,
+            "latency_s": self._predicting(1),
+            "windows_per_s": self._predicting(PREDICT_BATCH),
+        }
+
+    def _predicting(self, origins: int) -> Call:
+        last = replace(self._train, places=self._train.places[-origins:])
+        return lambda: predict_forecaster(self.model, last)
 
 
 def _named(module: nn.Module) -> str:

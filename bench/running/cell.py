@@ -12,9 +12,11 @@ import numpy as np
 
 from bench.array_types import FloatArray
 from bench.cells import Cell
-from bench.errors import InputError
+from bench.data.base import Series
+from bench.errors import DataError, InputError
 from bench.models import model_kinds
 from bench.models.base import ModelKind
+from bench.models.forecaster import GAPS
 from bench.protocol.prepare import Prepared, Scorer, load_data, prepare
 from bench.protocol.windows import TrainingData
 from bench.registry import is_address, lookup, short_address
@@ -64,6 +66,8 @@ def _run(cell: Cell, ledger: Ledger, device: str) -> None:
     _refuse_edited(kind, cell)
     prepared = prepare(cell, load_data(cell))
     ledger.common |= prepared.provenance()
+    if kind.forecaster and isinstance(prepared.source, Series) and prepared.source.breaks:
+        raise DataError(f"{cell.model.id}: {GAPS}")
     candidate = _candidate(kind, cell, prepared.data, ledger=ledger, device=device, deadline=deadline)
     if candidate is None:
         advice = ADVICE[Status.DIVERGED]
@@ -142,11 +146,16 @@ def _record(
         "bank": trained.how,
         "deterministic": deterministic,
     }
+    if trained.examine is not None:
+        with stopped():  # no work of the model
+            trained.examine(prepared.test, predictions[0])
     compared = prepared.compared(trained.teacher_forced)
     for k, (fit, count, scaled) in enumerate(zip(trained.fits, trained.parameter_counts, predictions, strict=True)):
         same = [group[k]] if draws else list(group)
         prediction = prepared.inverse(scaled)
         row = {**shared, "parameters": count, **_fit_columns(fit), **_error_columns(fit, compared, prediction)}
+        if kind.forecaster:  # which sees more than the window that this floor is of
+            row["linear_floor_mse"] = None
         for replicate in same:
             ledger.add_run(replicate, row)
             ledger.add_curve(replicate, fit)

@@ -11,6 +11,7 @@ from bench.data.base import DatasetKind
 from bench.errors import InputError, validation_text
 from bench.limits import CELLS, GLOBS, exceeded
 from bench.models.base import Choice, FloatRange, IntegerRange, ModelKind, Shape, search_ranges
+from bench.models.forecaster import ONE_SERIES
 from bench.registry import unknown
 from bench.spec import Entry, Settings, Suite, Training
 from bench.suite.yaml import Position, Problems, Value
@@ -173,7 +174,7 @@ def check_cells(
             )
             continue
         try:
-            _check_steps(cell, dataset)
+            _check_steps(cell, dataset, model)
             _check_supervision(cell, dataset, model)
             _check_settings(cell)
             model.check(cell.model.parsed(model.parameters), _shape(cell, dataset))
@@ -223,11 +224,13 @@ def _check_settings(cell: Cell) -> None:
         )
 
 
-def _check_steps(cell: Cell, dataset: DatasetKind) -> None:
+def _check_steps(cell: Cell, dataset: DatasetKind, model: ModelKind) -> None:
     """Sequences have their own length, and nothing beyond them to predict."""
     if dataset.steps is None:
         return
     steps = dataset.steps(cell.dataset.parsed(dataset.parameters))
+    if model.forecaster:
+        raise InputError(ONE_SERIES)
     if (cell.sequence_length, cell.horizon) != (steps, 1):
         raise InputError(
             f"expected sequence_length {steps} and horizon 1, as the sequences of {cell.dataset.id} are, got "

@@ -12,8 +12,10 @@ from typing import Any, cast
 import numpy as np
 
 from bench.array_types import FloatArray
+from bench.errors import InputError, OutOfTime
 from bench.models.base import ClosedForm, ModelKind, Shape
-from bench.protocol.windows import Examples, TrainingData, shape_of
+from bench.models.forecaster import GAPS, ONE_SERIES, FitBudget, Forecaster, forecasts, parameter_count, refuse_peeking
+from bench.protocol.windows import Examples, TrainingData, Windows, shape_of
 from bench.spec import Training
 from bench.store.schema import ADVICE, Status
 from bench.training.bank import Bank
@@ -131,6 +133,9 @@ class Trained:
         How the members were stepped, for the `bank` column of `runs`.
     teacher_forced
         Whether prediction is fed true past values inside the horizon.
+    examine
+        ``examine(examples, predictions)``, of models that are given more than windows, raises `InputError` where the
+        first member's ``predictions`` ``[points, D]`` use values after their origin.
     """
 
     fits: list[Fit]
@@ -138,6 +143,7 @@ class Trained:
     parameter_counts: Sequence[int | None]
     how: str
     teacher_forced: bool = False
+    examine: Callable[[Examples, FloatArray], None] | None = None
 
 
 def train(
@@ -157,6 +163,8 @@ def train(
         `deadline` (`work_s()`) passed.
     """
     shape = shape_of(data, members[0].training)
+    if kind.forecaster:
+        return _forecasters(kind, shape, members, data=data, deadline=deadline)
     if not kind.gradient:
         return _closed_form(kind, shape, members, data)
     from bench.training.bank import split_bank  # torch: only where a gradient is needed
@@ -187,6 +195,70 @@ def _closed_form(kind: ModelKind, shape: Shape, members: Sequence[Member], data:
 
     how = str(getattr(models[0], "how", "closed form"))
     return Trained(fits, predict, [model.parameter_count() for model in models], how=how)
+
+
+def _forecasters(
+    kind: ModelKind, shape: Shape, members: Sequence[Member], *, data: TrainingData, deadline: float
+) -> Trained:
+    models: list[Forecaster] = [kind.build(member.parameters, shape) for member in members]
+    fits = [fit_forecaster(model, member, data, deadline) for model, member in zip(models, members, strict=True)]
+
+    def predict(examples: Examples) -> FloatArray:
+        return np.stack([predict_forecaster(model, examples) for model in models])
+
+    def examine(examples: Examples, predictions: FloatArray) -> None:
+        windows = one_series(examples)
+        origins, steps, channels = np.asarray(windows.places), windows.horizon, windows.channels
+        whole = predictions[: len(predictions) // steps * steps].reshape(-1, steps, channels)
+        refuse_peeking(models[0], windows.values, origins, steps, whole)
+
+    return Trained(fits, predict, [parameter_count(model) for model in models], how="from history", examine=examine)
+
+
+def fit_forecaster(model: Forecaster, member: Member, data: TrainingData, deadline: float = math.inf) -> Fit:
+    """Fit `model` on the train part and forecast the validation part, if there is one.
+
+    Raises
+    ------
+    OutOfTime
+        `deadline` passed.
+    """
+    started, settings, train = work_s(), member.training, one_series(data.train)
+    validation: FloatArray | None = None
+    if data.validation is not None:
+        part = one_series(data.validation)
+        validation = part.values[int(part.places[0]) : int(part.end)].copy()
+    budget = FitBudget(settings.epochs, settings.steps, deadline - started)
+    history = train.values[: int(train.end)].copy()
+    model.fit(history, validation, seed=member.integer("initialisation"), budget=budget)
+    fit = Fit()
+    if data.validation is not None:
+        fit.validation_mse = float(np.mean((predict_forecaster(model, data.validation) - data.validation.truth()) ** 2))
+    fit.fit_s = work_s() - started
+    if work_s() > deadline:
+        raise OutOfTime("the cell's time limit passed while fitting")
+    return fit
+
+
+def predict_forecaster(model: Forecaster, examples: Examples) -> FloatArray:
+    """``[points, D]`` in scaled units, each origin from the true values before it."""
+    windows = one_series(examples)
+    return windows.assemble(forecasts(model, windows.values, np.asarray(windows.places), windows.horizon))
+
+
+def one_series(examples: Examples) -> Windows:
+    """`examples` as windows over one series.
+
+    Raises
+    ------
+    InputError
+        They are independent sequences, or gaps lie between them.
+    """
+    if not isinstance(examples, Windows):
+        raise InputError(ONE_SERIES)
+    if not isinstance(examples.end, int):
+        raise InputError(GAPS)
+    return examples
 
 
 def _built(kind: ModelKind, shape: Shape, member: Member) -> ClosedForm:

@@ -33,7 +33,7 @@ PAIRS = [
     and (model in ("linear-ar", "rnn") or dataset not in FROM_WHEELS)
 ]
 NOT_ADDING = ("persistence", "drift", "seasonal-naive", "encoder-decoder")
-NOT_ADDING += ("dlinear", "nlinear", "n-beats", "tsmixer", "patchtst")
+NOT_ADDING += ("dlinear", "nlinear", "n-beats", "tsmixer", "patchtst", "ets", "theta", "auto-arima")
 OTHER_VALUES = {("adding", name) for name in NOT_ADDING}  # refused: targets are no values of the window's channels
 FORECASTERS = [name for name, kind in MODELS.items() if "forecast" in kind.tasks]
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -91,7 +91,7 @@ def test_silence_means_something(model: str, pieces: Callable[..., Pieces]) -> N
     ],
     ids=["horizon 3", "horizon 7", "parts of one point", "counts"],
 )
-@pytest.mark.parametrize("model", ["persistence", "linear-ar", "gru", "encoder-decoder", "tcn", "patchtst"])
+@pytest.mark.parametrize("model", ["persistence", "linear-ar", "theta", "gru", "encoder-decoder", "tcn", "patchtst"])
 def test_other_windows_and_splits(model: str, changes: dict[str, Any], pieces: Callable[..., Pieces]) -> None:
     assert sung(pieces(model=model, **changes), "causality", "gbm", "scaler", "end-to-end") == {}
 

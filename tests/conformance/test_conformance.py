@@ -8,14 +8,17 @@ import sys
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import pytest
 
-from bench.conformance.child import NAMES, Examination, examine
+from bench.conformance.child import HISTORY_NAMES, NAMES, Examination, examine
+from bench.conformance.history_checks import HISTORY_CHECKS
 from bench.conformance.requirements import CHECKS, CheckFailed, ExaminedModule
 from bench.errors import InputError
+from bench.models.own_forecaster import forecaster_kind
 from bench.models.own_module import module_kind
 from bench.registry import is_address
-from bench.testing import ModuleConformance
+from bench.testing import ForecasterConformance, ModuleConformance
 
 torch = pytest.importorskip("torch")
 
@@ -24,6 +27,7 @@ ROOT = HERE.parents[1]
 sys.path.insert(0, str(HERE))
 
 import broken  # noqa: E402
+import broken_forecasters  # noqa: E402
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -44,6 +48,59 @@ class TestOneThatIsTrainedOneByOne(ModuleConformance):
     module = broken.BatchNorm
     sequence_length = 8
     channels = (1,)
+
+
+class TestASoundForecaster(ForecasterConformance):
+    forecaster = broken_forecasters.Sound
+    parameters: ClassVar = {"bias": 0.5}
+
+
+class TestAForecasterOfOneChannel(ForecasterConformance):
+    forecaster = broken_forecasters.OneChannel
+
+
+def test_every_check_of_a_forecaster_has_a_test_to_inherit_and_a_name():
+    tests = {name.removeprefix("test_") for name in vars(ForecasterConformance) if name.startswith("test_")}
+    assert tests == HISTORY_CHECKS.keys() - {"time"}  # which requires nothing
+    assert tuple(HISTORY_CHECKS) == HISTORY_NAMES[1:]
+
+
+def of_history(name: str, **given: object) -> ExaminedModule:
+    return ExaminedModule(name, forecaster_kind(name, getattr(broken_forecasters, name), ""), given)
+
+
+HISTORY_FAULTS = [
+    ("FailsShapes", "shapes", r"shapes: expected forecasts \[8, 2, 1\] of 8 origins, got \[8, 1\]"),
+    ("Raises", "shapes", "no fit today"),
+    ("FailsSeeds", "seeds", "forecasts differ by .* between two fits with one seed"),
+    ("SaysItDrawsNothing", "seeds", "another seed gives other forecasts, and it states stochastic = False"),
+    ("FailsNumbers", "numbers", "zeros: .*expected finite forecasts, got NaN or infinity"),
+    ("FailsCausality", "causality", "other values from point 202 on change its forecast from point 202"),
+    ("FailsLate", "causality", "change its forecast from point 214"),
+    ("FailsByTheMeanOfAll", "causality", "it peeks at values after the origin"),
+    ("FailsByMemory", "causality", "the same call again gives forecasts that differ by 1; let predict change nothing"),
+]
+
+
+@pytest.mark.parametrize(("name", "check", "said"), HISTORY_FAULTS)
+def test_a_fault_of_a_forecaster_fails_its_check(name, check, said):
+    with np.errstate(all="ignore"), pytest.raises((CheckFailed, InputError, ValueError), match=said):
+        HISTORY_CHECKS[check](of_history(name))
+    assert HISTORY_CHECKS[check](of_history("Sound"))
+
+
+def test_what_a_forecaster_cannot_do_is_not_tried_and_said():
+    assert HISTORY_CHECKS["shapes"](of_history("OneChannel")) == (
+        "[N, H, D] for T=12, H=2, C=1; T=24, H=2, C=1; not tried, as it does not state them: T=12, H=3, C=1; "
+        "T=12, H=2, C=2"
+    )
+
+
+def test_a_forecaster_is_checked_in_a_process_of_its_own():
+    names = [(each.name, each.passed) for each in examine(Examination(f"{HERE / 'broken_forecasters.py'}:Sound", {}))]
+    assert names == [(name, True) for name in HISTORY_NAMES]
+    *_, last = examine(Examination(f"{HERE / 'broken_forecasters.py'}:Ends", {}))
+    assert (last.name, last.words, last.left) == ("shapes", "its process ended (exit code 7)", HISTORY_NAMES[2:])
 
 
 def test_every_check_has_a_test_to_inherit_and_a_name():

@@ -13,7 +13,7 @@ from bench.errors import InputError
 from bench.models import MODELS
 from bench.models.base import Batches, ClosedForm, Shape
 
-CLOSED_FORMS = [name for name, kind in MODELS.items() if not kind.gradient]
+CLOSED_FORMS = [name for name, kind in MODELS.items() if not (kind.gradient or kind.forecaster)]
 AFFINE = [name for name in CLOSED_FORMS if name not in ("echo-state", "sklearn")]  # units saturate, trees are drawn
 ORDERLESS = [name for name in CLOSED_FORMS if name != "sklearn"]  # a tree is grown on rows drawn by their number
 

@@ -277,7 +277,11 @@ WRONG: list[tuple[str, Callable[[str], str], str]] = [
     ("./mynet.py:MyNet", str, "the parameter 'width' is missing"),
     ("./mynet.py:MyNet, width: wide", str, "width: expected a whole number, got 'wide'"),
     ("./mynet.py:MyNets, width: 4", str, "nothing of that name (there is: MyNet, Other)"),
-    ("./mynet.py:function", str, "expected a torch.nn.Module class, got an object of function"),
+    (
+        "./mynet.py:function",
+        str,
+        "predict(history, origins, horizon), got an object of function (there is: MyNet, Other)",
+    ),
     ("./nowhere.py:MyNet", str, "nowhere.py:MyNet: expected a file at "),
     ("no_such_module_of_mine:Net", str, "expected a module that can be imported and read"),
     (SOUND, replaced("import torch\n", "import nothing_of_this_name\n"), "cannot be imported: ModuleNotFoundError"),

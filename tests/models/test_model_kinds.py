@@ -17,7 +17,8 @@ from bench.models.base import Choice, ModelKind, SearchRange
 from bench.models.parameters import NoParameters
 from bench.spec import Training
 
-NAMES = ["persistence", "drift", "mean", "seasonal-naive", "linear-ar", "logistic-regression"]
+FORECASTERS = ["ets", "theta", "auto-arima"]
+NAMES = ["persistence", "drift", "mean", "seasonal-naive", "linear-ar", *FORECASTERS, "logistic-regression"]
 NAMES += ["sklearn", "rnn", "lstm", "gru", "encoder-decoder"]
 STATE_MODELS = ["mingru", "minlstm", "slstm", "lru", "s4d", "selective-ssm"]
 NAMES += [*STATE_MODELS, "echo-state"]
@@ -173,6 +174,11 @@ def test_a_layer_of_keras_is_a_departure():
         ("transformer", {"expansion": 65}),
         ("transformer", {"patch_length": 4}),
         ("patchtst", {"stride": 0}),
+        ("ets", {"period": 1}),
+        ("ets", {"trend": "linear"}),
+        ("theta", {"trend": "auto"}),
+        ("auto-arima", {"max_p": 6}),
+        ("auto-arima", {"d": 3}),
     ],
 )
 def test_wrong_parameters_are_refused(name: str, wrong: dict[str, object]):

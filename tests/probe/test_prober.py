@@ -63,6 +63,16 @@ def test_a_closed_form_is_fitted_and_has_no_steps(quick: None) -> None:
     assert prober.sample().keys() == TIMED
 
 
+def test_a_forecaster_is_fitted_once_and_forecasts_from_the_whole_history(quick: None) -> None:
+    prober = Prober(workload("theta"), "cpu")
+    assert prober.facts.implementation == "bench.models.classical.Theta"
+    assert prober.facts.values["parameters"] == 2
+    assert "forward_flops" not in prober.facts.values
+    sample = prober.sample()
+    assert sample.keys() == TIMED
+    assert all(value > 0 for value in sample.values())
+
+
 def test_an_epoch_is_its_steps_and_its_validation_and_a_fit_is_its_epochs() -> None:
     sample = {"step_s": 0.5, "windows_per_s": 20.0}
     assert derived(workload("rnn"), sample) == {"epoch_s": 7 * 0.5 + 10 / 20, "fit_s": 3 * (7 * 0.5 + 10 / 20)}
