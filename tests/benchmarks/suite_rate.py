@@ -2,9 +2,9 @@
 
 ``python tests/benchmarks/suite_rate.py [KEY=GLOB …]`` runs the cells of the suite that the filters choose, all of them
 unless some are given, and prints the table as Markdown. ``--write`` replaces the section of the suite, or the one that
-``--section`` names, in ``reports/performance.md``; ``--suite stocks`` runs another suite. ``--results FOLDER`` keeps the rows and what was
-measured; where that lies there already, the table is made of it and nothing is run. The reference is a matrix product
-of 1024 × 1024 by one thread on each core at the same time, before and after the run.
+``--section`` names, in ``reports/performance.md``; ``--suite stocks`` runs another suite. ``--results FOLDER`` keeps
+the rows and what was measured; where that lies there already, the table is made of it and nothing is run. The reference
+is a matrix product of 1024 × 1024 by one thread on each core at the same time, before and after the run.
 """
 
 from __future__ import annotations
