@@ -24,6 +24,7 @@ CODE_VERSION = 2
 LATER: Mapping[str, Mapping[str, Any]] = {
     "training": {"epsilon": 1e-8, "steps": None, "validate_every": None, "schedule": "constant"},
     "tuning": {"steps": None},
+    "split": {"stride": None, "origins": None},
     "oscillator": {"precision": "float64"},
 }
 """Options that came after cells had been stored, of a section or of a kind of dataset, with their defaults.
@@ -145,7 +146,7 @@ class Cell:
             "sequence_length": self.sequence_length,
             "horizon": self.horizon,
             "seed": self.seed,
-            "split": self.split.model_dump(),
+            "split": _without_later("split", self.split.model_dump()),
             "training": _without_later("training", self.training.model_dump()),
             "tuning": _without_later("tuning", self.tuning.model_dump(exclude={"models"})) if self.tuning else None,
             "as_published": self.as_published.model_dump(),

@@ -88,6 +88,10 @@ class Split(Frozen):
 
     validation: Part = Field(0.1, description="Validation part: a fraction, or a count of points.")
     test: Part = Field(0.2, description="Test part, at the end of the series: a fraction, or a count of points.")
+    stride: Count | None = Field(
+        None, description="Points from one origin in the test part to the next; null: each point is forecast once."
+    )
+    origins: Count | None = Field(None, description="How many origins, the last ones of the test part; null for all.")
 
     @model_validator(mode="after")
     def _leaves_a_train_part(self) -> Split:
@@ -95,6 +99,11 @@ class Split(Frozen):
         if fractions >= 1:
             raise ValueError(f"validation and test take {fractions:g} of the series; leave some of it for train")
         return self
+
+    @property
+    def rolls(self) -> bool:
+        """Whether it says from which origins the test part is forecast."""
+        return self.stride is not None or self.origins is not None
 
 
 class SeedPlan(Frozen):
@@ -198,13 +207,7 @@ class Training(Frozen):
 
 
 def _check_one_unit(budget: Training | Tuning) -> None:
-    """Refuse a budget in both units.
-
-    Raises
-    ------
-    ValueError
-        It is in epochs, and in steps.
-    """
+    """Refuse a budget in both units: in epochs, and in steps."""
     if budget.epochs is not None and budget.steps is not None:
         raise ValueError(
             f"expected epochs or steps, got both ({budget.epochs} and {budget.steps}); leave one of them out"
@@ -280,10 +283,7 @@ Effect = Annotated[float, Field(gt=0, lt=10)] | None
 
 
 class Thresholds(Frozen):
-    """The smallest change that counts, metric by metric; null where a metric is not looked at.
-
-    Errors by their ratio: 0.02 is 2 %. The others by their difference: 0.02 is two hundredths.
-    """
+    """The smallest change that counts: of errors their ratio, 0.02 is 2 %; of the others their difference."""
 
     rmse: Effect = Field(0.02, description="Smallest relative change of the RMSE that counts.")
     mae: Effect = Field(None, description="Smallest relative change of the MAE that counts.")

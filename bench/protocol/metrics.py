@@ -107,7 +107,9 @@ def skill(truth: ArrayLike, prediction: ArrayLike, persistence: ArrayLike) -> fl
     return 1 - ratio * ratio
 
 
-def learnable_fraction(truth: ArrayLike, prediction: ArrayLike, persistence: ArrayLike, *, best: ArrayLike) -> float:
+def learnable_fraction(
+    truth: ArrayLike, prediction: ArrayLike, persistence: ArrayLike, *, best: ArrayLike, repeats: float = 1.0
+) -> float:
     """(MSE(persistence) − MSE) / (MSE(persistence) − MSE(noise floor)).
 
     NaN where the denominator is not clear of 0, that is within `CLEAR` of its standard errors, taking targets as
@@ -119,6 +121,8 @@ def learnable_fraction(truth: ArrayLike, prediction: ArrayLike, persistence: Arr
         As for `skill`.
     best
         The best possible forecast of each target, whose error is the noise floor.
+    repeats
+        How often a point is a target, on average: so many times fewer are independent.
     """
     error = _difference(truth=truth, prediction=prediction)
     reference = _difference(truth=truth, persistence=persistence)
@@ -126,7 +130,7 @@ def learnable_fraction(truth: ArrayLike, prediction: ArrayLike, persistence: Arr
     unit = max(map(_unit, (error, reference, floor)))
     learnable = np.square(reference / unit) - np.square(floor / unit)  # paired by target
     learned = np.square(reference / unit) - np.square(error / unit)
-    if learnable.mean() <= CLEAR * learnable.std() / math.sqrt(learnable.size):
+    if learnable.mean() <= CLEAR * learnable.std() / math.sqrt(learnable.size / repeats):
         return math.nan
     return float(learned.mean() / learnable.mean())
 

@@ -13,6 +13,7 @@ from bench.data import dataset_kinds
 from bench.data.base import Sequences, Series
 from bench.errors import DataError
 from bench.models.base import Shape
+from bench.protocol.origins import rolling_windows
 from bench.protocol.scoring import SequenceScorer, SeriesScorer
 from bench.protocol.windows import (
     Examples,
@@ -174,8 +175,10 @@ def _windows(cell: Cell, cut: Parts, series: Series, values: FloatArray) -> tupl
     """Views of ``values`` ``[N, C]``, those of `series` in any units, for training and for the test."""
     window, breaks = (cell.sequence_length, cell.horizon), series.breaks
     train = train_windows(values, cut, *window).between(breaks)
-    later = (evaluation_windows(values, part, *window) for part in (cut.validation, cut.test))
-    validation, test = (windows.between(breaks) for windows in later)
+    validation = evaluation_windows(values, cut.validation, *window).between(breaks)
+    test = evaluation_windows(values, cut.test, *window).between(breaks)
+    if cell.split.rolls:
+        test = rolling_windows(test, cut.test, cell.split, breaks=breaks, source=series.provenance.source)
     if breaks:
         _check_pieces({"train": train, "validation": validation, "test": test}, cell, cut, series)
     return TrainingData(train, validation or None, cell.as_published), test

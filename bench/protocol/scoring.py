@@ -189,7 +189,8 @@ class SeriesScorer:
         truth, persistence = self.truth, self.persistence
         with np.errstate(over="ignore"):  # what overflows is said in the row
             direction = metrics.directional_accuracy(truth, prediction, persistence)
-            values = pooled(truth, prediction, persistence, best=self.best, scaler=self.scaler)
+            repeats = len(truth) / len(np.unique(self.test.index))
+            values = pooled(truth, prediction, persistence, best=self.best, scaler=self.scaler, repeats=repeats)
         linear = {} if self.linear is None else {"linear_floor_mse": self.linear}
         return as_columns({**values, **linear, "directional_accuracy": direction})
 
@@ -212,9 +213,15 @@ class SeriesScorer:
 
 
 def pooled(
-    truth: FloatArray, prediction: FloatArray, persistence: FloatArray, *, best: FloatArray | None, scaler: Scaler
+    truth: FloatArray,
+    prediction: FloatArray,
+    persistence: FloatArray,
+    *,
+    best: FloatArray | None,
+    scaler: Scaler,
+    repeats: float = 1.0,
 ) -> dict[str, float]:
-    """Errors over all targets, each ``[points, D]`` in original units; NaN is empty."""
+    """Errors over all targets, each ``[points, D]`` in original units; NaN is empty; `repeats` as in `metrics`."""
     scaled = scaler.transform(truth), scaler.transform(prediction)
     values = {
         "rmse": metrics.rmse(truth, prediction),
@@ -229,7 +236,9 @@ def pooled(
     }
     if best is not None:
         values["noise_floor_mse"] = metrics.mse(truth, best)
-        values["learnable_fraction"] = metrics.learnable_fraction(truth, prediction, persistence, best=best)
+        values["learnable_fraction"] = metrics.learnable_fraction(
+            truth, prediction, persistence, best=best, repeats=repeats
+        )
     return values
 
 

@@ -67,37 +67,56 @@ def _mattered(rows: pa.Table, errors: FloatArray) -> tuple[tuple[str, float], ..
 class Losses:
     """The squared errors of one cell at each test target, original units, in the order of the series.
 
+    Where points are forecast from several origins, it is the errors at each origin: there is one for each, whose mean
+    is that of all targets, while a point near an end of the test part is forecast less often than others.
+
     Parameters
     ----------
     index
-        ``[T]``: positions in the series.
+        ``[T]``: positions in the series, of targets or of origins.
     model, persistence
-        ``[T]``: means over replicates and channels.
+        ``[T]``: means over replicates and channels, and over the steps ahead from an origin.
     horizon
-        Steps ahead.
+        Losses so far apart share no input: the steps ahead, or as many origins as share a target.
+    unit
+        What they are the losses of, in words.
     """
 
     index: IntArray
     model: FloatArray
     persistence: FloatArray
     horizon: int
+    unit: str = "test target"
+
+
+def origins(predictions: pa.Table) -> IntArray | None:
+    """``[rows]``: the position of the last point that each forecast sees; `None` where no point is forecast twice."""
+    horizon, seed, channel = (predictions[name].to_numpy() for name in ("horizon", "seed", "channel"))
+    index = predictions["index"].to_numpy()
+    one = index[(seed == seed[0]) & (channel == channel[0])]
+    if horizon[0] == 1 or len(np.unique(one)) == len(one):
+        return None
+    return np.asarray(index - predictions["step"].to_numpy(), np.int64)
 
 
 def losses(predictions: pa.Table) -> Losses | None:
     """The losses of one cell; `None` where a stored value or its squared error is not finite."""
-    index = predictions["index"].to_numpy()
+    rolling = origins(predictions)
+    place_of = predictions["index"].to_numpy() if rolling is None else rolling
     truth = predictions["truth"].to_numpy()
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows is not finite, and is refused below
         model = (predictions["prediction"].to_numpy() - truth) ** 2
         persistence = (predictions["persistence"].to_numpy() - truth) ** 2
     if not (np.isfinite(model).all() and np.isfinite(persistence).all()):
         return None
-    points, place, count = np.unique(index, return_inverse=True, return_counts=True)
+    points, place, count = np.unique(place_of, return_inverse=True, return_counts=True)
+    steps = predictions["horizon"][0].as_py()
     return Losses(
         index=points.astype(np.int64),
         model=np.bincount(place, model) / count,
         persistence=np.bincount(place, persistence) / count,
-        horizon=predictions["horizon"][0].as_py(),
+        horizon=steps if rolling is None else -(-steps // int(np.diff(points).min(initial=steps))),
+        unit="test target" if rolling is None else "origin",
     )
 
 
@@ -116,7 +135,7 @@ def never_moves(predictions: pa.Table) -> bool:
 
 
 def trace(predictions: pa.Table, *, alone: bool = False) -> Trace:
-    """The test targets of one cell, first channel.
+    """The test targets of one cell, first channel: of origins that share points, as many as share none, the last first.
 
     Parameters
     ----------
@@ -127,6 +146,8 @@ def trace(predictions: pa.Table, *, alone: bool = False) -> Trace:
     """
     seed = pc.min(predictions["seed"]).as_py() if alone else None
     shown = predictions if seed is None else predictions.filter(pc.equal(predictions["seed"], seed))
+    if (rolling := origins(shown)) is not None:
+        shown = shown.filter(pa.array(np.isin(rolling, _apart(rolling, shown["horizon"][0].as_py()))))
     first = shown.filter(pc.equal(shown["channel"], 0)).sort_by([("seed", "ascending")])
     index, place = np.unique(first["index"].to_numpy(), return_inverse=True)
     seeds, replicate = np.unique(first["seed"].to_numpy(), return_inverse=True)
@@ -134,7 +155,8 @@ def trace(predictions: pa.Table, *, alone: bool = False) -> Trace:
     by_seed[replicate, place] = first["prediction"].to_numpy()
     one = np.unique(place, return_index=True)[1]  # a row for each target: what is the same for every replicate
     truth, median = first["truth"].to_numpy()[one], np.nanmedian(by_seed, axis=0)
-    one_step = first["horizon"][0].as_py() == 1  # windows laid end to end lag by as much as they are long, all of them
+    # Windows laid end to end lag by as much as they are long, all of them; moves need a forecast of every point.
+    one_step = first["horizon"][0].as_py() == 1 and bool((np.diff(index) == 1).any())
     return Trace(
         model=first["model"][0].as_py(),
         sequence_length=first["sequence_length"][0].as_py(),
@@ -147,6 +169,15 @@ def trace(predictions: pa.Table, *, alone: bool = False) -> Trace:
         delay=delay(truth, median) if one_step else None,
         seed=seed,
     )
+
+
+def _apart(rolling: IntArray, horizon: int) -> list[int]:
+    """Origins that are a horizon apart, or more: from the last one back, the next that shares no target."""
+    chosen: list[int] = []
+    for origin in np.unique(rolling)[::-1].tolist():
+        if not chosen or chosen[-1] - origin >= horizon:
+            chosen.append(origin)
+    return chosen
 
 
 def _times(column: pa.ChunkedArray, index: IntArray, one: IntArray) -> np.ndarray[tuple[int], np.dtype[np.generic]]:

@@ -59,8 +59,8 @@ class ModelClaim:
         ``[seeds]``: the MSE of each replicate of `model` and of `other`; what is not finite is missing.
     window
         Their losses over the test window; `None` where no predictions are stored.
-    horizon
-        Steps ahead.
+    horizon, unit
+        Losses of the window so far apart share no input; and what they are the losses of, in words.
     deterministic
         Neither side draws a random number: the window decides alone.
     one_series
@@ -82,6 +82,7 @@ class ModelClaim:
     one_series: bool = True
     looks: Looks | None = None
     replicate_s: float = math.nan
+    unit: str = "test target"
 
     @property
     def share(self) -> float:

@@ -319,7 +319,7 @@ def _grounds(claim: ModelClaim, finding: Finding, counted: str) -> str:
         return _untested(claim, finding)
     interval = f" (95 % interval {_signed(finding.low)} to {_signed(finding.high)})"
     ground = [f"{finding.seeds} seeds{_looked(finding)}"] if not math.isnan(finding.p_seeds) else []
-    ground += [f"{finding.targets} test targets"] if not math.isnan(finding.p_window) else []
+    ground += [f"{finding.targets} {claim.unit}s"] if not math.isnan(finding.p_window) else []
     holm = f", Holm over {finding.family} {counted}" if finding.family > 1 else ""
     copies = "; its replicates are equal, so the window decides alone" if finding.copies else ""
     further = f"; {_would_decide(claim, finding)}" if compared(finding) is Verdict.UNDECIDED else ""

@@ -154,7 +154,7 @@ PREDICTIONS = pa.schema(
         ("index", pa.int64()),  # position in the series, from 0
         ("time", pa.string()),  # ISO 8601, or a number; null where the series has no time
         ("channel", pa.int32()),
-        ("step", pa.int32()),  # 1 … horizon: how far ahead of the last input this target lies
+        ("step", pa.int32()),  # 1 … horizon: how far ahead of the last input this target lies; it is at index - step
         ("truth", pa.float64()),  # original units
         ("prediction", pa.float64()),
         ("persistence", pa.float64()),
