@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from bench.array_types import FloatArray, IntArray
 from bench.reporting.values import Bounds, Curves, Trace, TuningSummary
-from bench.stats.claims import ALPHA
+from bench.stats.claims import ALPHA, BLOCK, TARGET
 from bench.stats.delay import delay
 from bench.stats.ratios import ROUNDING
 from bench.stats.tuning import budget, importance
@@ -67,17 +67,18 @@ def _mattered(rows: pa.Table, errors: FloatArray) -> tuple[tuple[str, float], ..
 class Losses:
     """The squared errors of one cell at each test target, original units, in the order of the series.
 
-    Where points are forecast from several origins, it is the errors at each origin: there is one for each, whose mean
-    is that of all targets, while a point near an end of the test part is forecast less often than others.
+    Where points are forecast from several origins, the errors are those of blocks: as many origins in a row as share a
+    target with the first of them. Neighbouring blocks share some targets, others none, so that the blocks' losses
+    depend on each other as those of single targets do; origins one by one resemble each other too much for a test.
 
     Parameters
     ----------
     index
-        ``[T]``: positions in the series, of targets or of origins.
+        ``[T]``: positions in the series, of targets or of the first origin of each block.
     model, persistence
-        ``[T]``: means over replicates and channels, and over the steps ahead from an origin.
+        ``[T]``: means over replicates and channels; in a block, over its origins and the steps ahead.
     horizon
-        Losses so far apart share no input: the steps ahead, or as many origins as share a target.
+        Steps ahead; 1 for blocks.
     unit
         What they are the losses of, in words.
     """
@@ -86,7 +87,7 @@ class Losses:
     model: FloatArray
     persistence: FloatArray
     horizon: int
-    unit: str = "test target"
+    unit: str = TARGET
 
 
 def origins(predictions: pa.Table) -> IntArray | None:
@@ -110,14 +111,24 @@ def losses(predictions: pa.Table) -> Losses | None:
     if not (np.isfinite(model).all() and np.isfinite(persistence).all()):
         return None
     points, place, count = np.unique(place_of, return_inverse=True, return_counts=True)
-    steps = predictions["horizon"][0].as_py()
-    return Losses(
-        index=points.astype(np.int64),
-        model=np.bincount(place, model) / count,
-        persistence=np.bincount(place, persistence) / count,
-        horizon=steps if rolling is None else -(-steps // int(np.diff(points).min(initial=steps))),
-        unit="test target" if rolling is None else "origin",
+    points, model, persistence = (
+        points.astype(np.int64),
+        *(np.bincount(place, own) / count for own in (model, persistence)),
     )
+    horizon = predictions["horizon"][0].as_py()
+    if rolling is None:
+        return Losses(points, model, persistence, horizon)
+    first, size = _blocks(points, horizon)
+    model, persistence = (np.add.reduceat(own, first) / size for own in (model, persistence))
+    return Losses(points[first], model, persistence, 1, BLOCK)
+
+
+def _blocks(rolling: IntArray, horizon: int) -> tuple[IntArray, IntArray]:
+    """The place of the first origin of each block, and how many it has; some have one more than others."""
+    share = -(-horizon // int(np.diff(rolling).min(initial=horizon)))
+    count = max(1, len(rolling) // share)
+    ends = np.arange(count + 1) * len(rolling) // count
+    return ends[:-1], np.diff(ends)
 
 
 def skill_in_window(cell: Losses, *, level: float) -> Bounds | None:

@@ -47,6 +47,10 @@ Window = tuple[FloatArray, FloatArray]
 """The losses of both sides at the same test targets, ``[T]`` each, means over replicates, in the order of time."""
 
 
+TARGET, BLOCK = "test target", "origin block"
+"""What the losses of a window are of: single targets, or blocks of origins, of which only neighbours share targets."""
+
+
 @dataclass(frozen=True, eq=False)
 class ModelClaim:
     """What is compared: one model with another, or with persistence, in one cell.
@@ -82,7 +86,13 @@ class ModelClaim:
     one_series: bool = True
     looks: Looks | None = None
     replicate_s: float = math.nan
-    unit: str = "test target"
+    unit: str = TARGET
+
+    @property
+    def independent(self) -> float:
+        """At least so many losses of the window share no target's noise; NaN where there is no window."""
+        apart = 2 if self.unit == BLOCK else self.horizon
+        return len(self.window[0]) / apart if self.window else math.nan
 
     @property
     def share(self) -> float:
