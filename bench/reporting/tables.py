@@ -68,6 +68,23 @@ def errors(section: Section, *, name: str) -> Table:
     return Table(name, f"Errors on {section.title}", shown, rows, below=below)
 
 
+def by_step(section: Section, *, name: str) -> Table | None:
+    """The errors of the chosen cells at some steps ahead; `None` for one step ahead."""
+    if not section.by_step:
+        return None
+    first = section.by_step[0]
+    lines = {"persistence": first.persistence} | {own.model: own.rmse for own in section.by_step}
+    rows = tuple(
+        (TableEntry(model), *(TableEntry(significant(rmse[place]), rmse[place]) for place in first.shown))
+        for model, rmse in lines.items()
+    )
+    columns = (Column("Model", kind="text"), *(Column(f"Step {first.step[place]}") for place in first.shown))
+    often = first.origins * len(first.step) > first.points
+    seen = ", which share targets: the picture of predictions shows origins one horizon apart" if often else ""
+    below = f"RMSE in original units over all seeds, from {count(first.origins)} origins{seen}."
+    return Table(name, f"Error by step ahead on {section.title}", columns, rows, below=below)
+
+
 def _notes(cells: Sequence[CellSummary]) -> list[str]:
     """Why something is missing, each reason once."""
     noted: dict[str, list[str]] = {}

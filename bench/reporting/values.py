@@ -12,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from bench.array_types import FloatArray
+from bench.reporting.by_step import StepErrors
 from bench.reporting.costs import ProbedCell
 from bench.stats.claims import ClaimOutcome
 from bench.stats.delay import Delay
@@ -84,8 +85,6 @@ class Trace:
         ``[T]``: datetime64, or positions in the series.
     truth, persistence
         ``[T]``.
-    model
-        Whose predictions these are.
     median, low, high
         ``[T]``: over replicates; low and high are the extremes.
     delay
@@ -359,6 +358,8 @@ class Section:
         Among which models the best one is, in words; empty where the test targets do not tell.
     task
         What is the job on the data.
+    by_step
+        Errors of the chosen cells by how far ahead they forecast, persistence first; empty for one step ahead.
     """
 
     title: str
@@ -382,6 +383,7 @@ class Section:
     best_set: str = ""
     task: str = "forecast"
     still: bool = False
+    by_step: tuple[StepErrors, ...] = ()
 
     @property
     def comparable(self) -> bool:
@@ -439,8 +441,6 @@ class Counts:
     ----------
     cells, stored
         Those that the suite requests, where it is known, or that have rows; and those that have rows.
-    probed
-        Cells that were probed.
     """
 
     cells: int
