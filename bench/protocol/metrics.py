@@ -41,6 +41,7 @@ METRICS: Mapping[str, Metric] = {
     "rmse": Metric("square root of the mean squared error over all test targets", "original", "lower"),
     "mse": Metric("mean squared error (unit squared)", "original", "lower"),
     "mae": Metric("mean absolute error", "original", "lower"),
+    "mase": Metric("mae / mean absolute error of the (seasonal) naive forecast of the train part", "none", "lower"),
     "r2": Metric("share of the targets' variance explained; empty where they are constant", "none", "higher"),
     "rmse_scaled": Metric("rmse in scaled units", "scaled", "lower"),
     "mse_scaled": Metric("mse in scaled units (unit squared)", "scaled", "lower"),
@@ -73,6 +74,12 @@ def rmse(truth: ArrayLike, prediction: ArrayLike) -> float:
 def mae(truth: ArrayLike, prediction: ArrayLike) -> float:
     """Mean absolute error."""
     return float(np.mean(np.abs(_difference(truth=truth, prediction=prediction))))
+
+
+def mase(truth: ArrayLike, prediction: ArrayLike, unit: FloatArray) -> float:
+    """Mean absolute error in the `unit` ``[C]`` of each channel; NaN where one has none (Hyndman and Koehler 2006)."""
+    error = np.abs(_difference(truth=truth, prediction=prediction))
+    return float(np.mean(error / unit))
 
 
 def r2(truth: ArrayLike, prediction: ArrayLike) -> float:

@@ -15,6 +15,7 @@ from bench.errors import DataError
 from bench.models.base import Shape
 from bench.protocol.origins import rolling_windows
 from bench.protocol.scoring import SequenceScorer, SeriesScorer
+from bench.protocol.seasons import detected_period
 from bench.protocol.windows import (
     Examples,
     Parts,
@@ -161,7 +162,7 @@ def outline(cell: Cell, source: Series | Sequences) -> Outline:
 
 
 def _cut(cell: Cell, series: Series) -> Parts:
-    return check_length(
+    cut = check_length(
         len(series),
         cell.split,
         cell.sequence_length,
@@ -169,6 +170,12 @@ def _cut(cell: Cell, series: Series) -> Parts:
         as_published=cell.as_published,
         source=series.provenance.source,
     )
+    if isinstance(cell.season, int) and cell.season >= cut.train_end:
+        raise DataError(
+            f"{series.provenance.source}: expected a season within the train part, which has {cut.train_end} points, "
+            f"got season: {cell.season}; give a shorter one, or a longer series"
+        )
+    return cut
 
 
 def _windows(cell: Cell, cut: Parts, series: Series, values: FloatArray) -> tuple[TrainingData, Windows]:
@@ -177,7 +184,7 @@ def _windows(cell: Cell, cut: Parts, series: Series, values: FloatArray) -> tupl
     train = train_windows(values, cut, *window).between(breaks)
     validation = evaluation_windows(values, cut.validation, *window).between(breaks)
     test = evaluation_windows(values, cut.test, *window).between(breaks)
-    if cell.split.rolls:
+    if cell.split.stride or cell.split.origins:
         test = rolling_windows(test, cut.test, cell.split, breaks=breaks, source=series.provenance.source)
     if breaks:
         _check_pieces({"train": train, "validation": validation, "test": test}, cell, cut, series)
@@ -218,9 +225,10 @@ def _of_series(cell: Cell, series: Series, scaler: Scaler | None) -> Prepared:
     fitted = series.values if cell.as_published.scaler == "series" else series.values[cut.train]
     scaler = scaler or Scaler.fit(cell.training.scaler, fitted)
     data, test = _windows(cell, cut, series, scaler.transform(series.values))
+    season = detected_period(series.values[cut.train]) if cell.season == "detect" else cell.season
 
     def compared(teacher_forced: bool) -> SeriesScorer:  # noqa: FBT001 - its only argument
-        return SeriesScorer(series, cut, test, teacher_forced)
+        return SeriesScorer(series, cut, test, teacher_forced, season)
 
     return Prepared(series, cut, scaler, data, test, scaler.inverse, compared)
 

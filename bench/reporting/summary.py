@@ -198,7 +198,8 @@ class _Sections:
         self.evidence = SeedEvidence.of(layout, self.losses, _kinds(self.runs), own_data=self.own_data, looks=looks)
         self.references = _reference_errors(layout)
         self.linear_floors = _linear_floors(layout)
-        self.test_points = _test_points(layout)
+        self.test_points = _largest(layout, "test_points")
+        self.seasons, self.seasonal = _largest(layout, "season"), _seasonal_errors(layout)
         self.tasks = _tasks(self.runs)
         self.different_data = frozenset(provenance.different_data(self.runs))
         self.mixed_data = frozenset(provenance.mixed_data(self.runs))
@@ -266,6 +267,8 @@ class _Sections:
             test_points=self.test_points[dataset, horizon],
             persistence_rmse=persistence,
             noise_floor_rmse=floor,
+            season=self.seasons[dataset, horizon],
+            seasonal_rmse=self.seasonal[dataset, horizon],
             linear_floor_rmse=self.linear_floors[dataset, horizon],
             cells=cells,
             best=best,
@@ -334,9 +337,18 @@ def _reference_errors(layout: Grid) -> dict[tuple[str, int], tuple[float | None,
     return errors
 
 
-def _test_points(layout: Grid) -> dict[tuple[str, int], int | None]:
-    """For each dataset and horizon how many targets there are."""
-    values = layout.values("test_points")
+def _seasonal_errors(layout: Grid) -> dict[tuple[str, int], float | None]:
+    """For each dataset and horizon the RMSE of the value one season ago."""
+    values = layout.values("seasonal_mse")
+    cases: dict[tuple[str, int], list[int]] = defaultdict(list)
+    for i, case in enumerate(layout.cases):
+        cases[case.dataset, case.horizon].append(i)
+    return {place: _root_median(values[own]) for place, own in cases.items()}
+
+
+def _largest(layout: Grid, name: str) -> dict[tuple[str, int], int | None]:
+    """For each dataset and horizon the largest value of a column of counts."""
+    values = layout.values(name)
     points: dict[tuple[str, int], list[float]] = defaultdict(list)
     for i, case in enumerate(layout.cases):
         points[case.dataset, case.horizon] += values[i][np.isfinite(values[i])].tolist()

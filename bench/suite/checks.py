@@ -152,6 +152,12 @@ def departures_without_effect(settings: Settings, entries: Sequence[Entry], kind
             ("split", key),
             f"split: {key}: expected {which}, which has origins to forecast from, got {came}; leave {key} out",
         )
+    if settings.season and several is not None:
+        yield (
+            ("season",),
+            f"season: expected a series, which may have one, got {several.id}, which is many short sequences; leave "
+            "season out",
+        )
     for key, value in (("windows", "minus-one"), ("split", "windows"), ("split", "apart")):
         if several is not None and getattr(departs, key) == value:
             yield (

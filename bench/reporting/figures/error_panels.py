@@ -103,7 +103,8 @@ def _lines(section: Section, cells: Sequence[CellSummary]) -> list[_Line]:
     for name, value in _references(section).items():
         shown = low <= value <= high
         label = f"{name} {significant(value)}" + ("" if shown else ", off the scale")
-        color, style = (MUTED, _PERSISTENCE_DASHES) if name == "persistence" else (INK, (0, (1, 2)))
+        color, style = (INK, (0, (1, 2))) if name == "noise floor" else (MUTED, _PERSISTENCE_DASHES)
+        style = (0, (1, 1)) if name.startswith("season") else style
         lines.append(_Line(label, value, shown, {"color": color, "linestyle": style, "linewidth": 1.2, "zorder": 1}))
     return lines
 
@@ -118,7 +119,9 @@ def _shown_range(errors: Sequence[float]) -> tuple[float, float]:
 
 
 def _references(section: Section) -> dict[str, float]:
+    season = f"season {section.season}"
     values = {"persistence": section.persistence_rmse, "noise floor": section.noise_floor_rmse}
+    values[season] = section.seasonal_rmse
     return {name: value for name, value in values.items() if value is not None}
 
 
