@@ -17,7 +17,8 @@ from bench.cgroups import cpu_quota, memory_limit
 from bench.cli.terminal import say
 from bench.data.pinned import PINNED, LocalFile, verify
 from bench.errors import InputError
-from bench.paths import cache_folder, data_folders
+from bench.paths import RESULTS, cache_folder, data_folders
+from bench.reporting.learning import stored_caution
 from bench.running.plan import cpu_count
 from bench.running.workers import has_gpu_driver
 from bench.store.environment import checkout, machine_reference_s, refused_checkout
@@ -134,7 +135,7 @@ def _data() -> Iterator[Diagnosis]:
 
 
 def _folders() -> Iterator[Diagnosis]:
-    for what, folder in (("results", Path("results")), ("reports", Path("reports")), ("cache", cache_folder())):
+    for what, folder in (("results", RESULTS), ("reports", Path("reports")), ("cache", cache_folder())):
         there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
         free = shutil.disk_usage(there).free
         if not _writable(there):
@@ -143,6 +144,12 @@ def _folders() -> Iterator[Diagnosis]:
             yield Diagnosis("wrong", what, f"{there} has {free / 1e6:.0f} MB left, expected 1 GB; make room")
         else:
             yield Diagnosis("ok", what, f"{folder.absolute()}: can be written, {free / 1e9:.0f} GB left")
+
+
+def _training() -> Iterator[Diagnosis]:
+    for folder in sorted(each.parent for each in RESULTS.glob("*/runs")):
+        if caution := stored_caution(folder):
+            yield Diagnosis("note", str(folder), caution)
 
 
 def _writable(folder: Path) -> bool:
@@ -173,6 +180,7 @@ CHECKS: tuple[Callable[[], Iterator[Diagnosis]], ...] = (
     _gpu,
     _data,
     _folders,
+    _training,
     _terminal,
 )
 

@@ -6,13 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bench.cells import CellKey
-from bench.reporting.provenance import LEARNING, learning_caution
+from bench.reporting.learning import LEARNING, learning_caution
 from bench.store.grid import Grid, grid
 from bench.tasks import words
 from bench.text import columns
 
-COLUMNS = ("cell_id", *CellKey.COLUMNS, "seed", "status", "task", "mse", "accuracy", *LEARNING)
+COLUMNS = ("cell_id", "seed", "task", "mse", "accuracy", *LEARNING)
 """The columns of `runs` that a table is made from."""
 
 _HEAD = ("dataset", "L", "h")

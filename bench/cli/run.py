@@ -22,6 +22,7 @@ from bench.cli.terminal import STATUS, Interrupt, raising, say
 from bench.errors import InputError
 from bench.models import model_kinds
 from bench.reporting.folder import report_folder
+from bench.reporting.learning import stored_caution
 from bench.running.anytime import Goal, plans, run_all
 from bench.running.causes import NEW, grouped, shared
 from bench.running.estimates import left_s
@@ -121,6 +122,8 @@ def _outlook(plan: Plan, cells: Sequence[Cell], goal: Goal) -> Iterator[str]:
         yield f"then up to {plural(most, 'seed')} of cells whose claims are not decided"
     if seen := described(resolutions(plan.cells, plan.folder, looks), looks):
         yield seen
+    if caution := stored_caution(plan.folder):
+        yield caution
 
 
 def _going_on(plan: Plan) -> Iterator[str]:

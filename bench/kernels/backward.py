@@ -29,7 +29,7 @@ from bench.kernels.arrays import (
 from bench.kernels.compiled import Array, part
 from bench.kernels.forward import draws_at
 from bench.kernels.product import Extent, Matrix, PackedPanels, add_product, add_transposed, set_product
-from bench.kernels.sizes import BELOW, GRU, LSTM, WalkPlan
+from bench.kernels.sizes import BELOW, GRU, LSTM, SLSTM, WalkPlan
 
 
 @part
@@ -39,7 +39,7 @@ def begin_back(plan: WalkPlan, upstream: Upstream, memory: Array, tile: Tile) ->
     Padding of gradients that other walks write is 0 from here on: memory may hold what is not a number.
     """
     fill_zeros(memory, plan.d_h, plan.tile * plan.padded)
-    fill_zeros(memory, plan.d_c, plan.tile * plan.padded)
+    fill_zeros(memory, plan.d_c, plan.cells * plan.tile * plan.padded)
     if plan.above and plan.hidden < plan.padded:
         fill_zeros(memory, plan.d_y, plan.steps * plan.tile * plan.padded)
     if upstream.h.size:
@@ -55,6 +55,8 @@ def _derive(plan: WalkPlan, slots: Array, places: tuple[int, int], memory: Array
         equations.lstm_backward(plan, slots, places, memory, out)
     elif plan.code == GRU:
         equations.gru_backward(plan, slots, places, memory, out)
+    elif plan.code == SLSTM:
+        equations.slstm_backward(plan, slots, places, memory, out)
     else:
         equations.rnn_backward(plan, slots, places[0], memory, out)
 
@@ -154,7 +156,7 @@ def _give_states(table: Array, plan: WalkPlan, memory: Array) -> None:
     for way in range(plan.states):
         other = walk_at(table, plan.before + way)
         add(memory, plan.d_h, memory, other.d_h, rows)
-        add(memory, plan.d_c, memory, other.d_c, rows)
+        add(memory, plan.d_c, memory, other.d_c, plan.cells * rows)
 
 
 @part

@@ -24,8 +24,11 @@ LOSSES: dict[str, Callable[..., Tensor]] = {
 }
 
 
-GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3}
+GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3, "slstm": 4}
 """The cells, and how many gates each has."""
+
+STATES = {"lstm": 2, "slstm": 0}
+"""How many states each may be given to begin with, where that is not 1; an sLSTM begins from zeros."""
 
 
 class Options(NamedTuple):
@@ -134,7 +137,8 @@ CHOICES = ("auto", "numba", "reference")
 class Weights(NamedTuple):
     """One layer in one direction, laid out as `torch.nn` does, with a first dimension of members.
 
-    Gates are ordered i, f, g, o in an LSTM and r, z, n in a GRU. A dimension of 1 is shared by all members.
+    Gates are ordered i, f, g, o in an LSTM, r, z, n in a GRU and z, i, f, o in an sLSTM. A dimension of 1 is shared by
+    all members.
     """
 
     weight_ih: Tensor  # [K, gates · H, C]
@@ -168,7 +172,8 @@ def recurrent(
     Parameters
     ----------
     cell
-        ``"rnn_tanh"``, ``"rnn_relu"``, ``"lstm"`` or ``"gru"``, with the equations of `torch.nn`.
+        ``"rnn_tanh"``, ``"rnn_relu"``, ``"lstm"`` or ``"gru"``, with the equations of `torch.nn`; or ``"slstm"``, with
+        those of `bench.kernels.equations`, which starts from zeros.
     x
         Inputs ``[K, B, T, C]``; ``[1, B, T, C]`` is shared by all members.
     weights
@@ -218,21 +223,23 @@ def compiled(x: Tensor) -> bool:
 def _states(cell: str, state: tuple[Tensor, ...] | None) -> tuple[Tensor | None, Tensor | None]:
     if state is None:
         return None, None
-    count = 2 if cell == "lstm" else 1
+    count = STATES.get(cell, 1)
     if len(state) != count:
         raise InputError(f"state: expected {count} of cell {cell!r}, got {len(state)}")
-    return state[0], state[1] if count == 2 else None
+    h, c, *_ = (*state, None, None)
+    return h, c
 
 
 def in_torch(options: Options, inputs: Inputs) -> tuple[Tensor, Tensor, Tensor]:
     """The operators in plain torch, for any device, dtype and derivative: what the kernels must equal.
 
-    Equations as the documentation of `torch.nn.RNN`, `torch.nn.LSTM` and `torch.nn.GRU` states them. All steps
+    Equations as the documentation of `torch.nn.RNN`, `torch.nn.LSTM` and `torch.nn.GRU` states them, and for the sLSTM
+    Beck et al. 2024, of which `c` holds c, n and m side by side. All steps
     ``[K, B, T, H]``, last ``h`` and ``c`` ``[K, B, H]``.
 
     What is not requested, or not there, is ``[K, 0]``.
     """
-    h, c = _initial(inputs)
+    h, c = _initial(options, inputs)
     by_input = inputs.x @ inputs.weight_ih.mT.unsqueeze(1)  # [K, B, T, gates · H]
     if inputs.bias_ih is not None:
         by_input = by_input + inputs.bias_ih[:, None, None]
@@ -249,10 +256,12 @@ def in_torch(options: Options, inputs: Inputs) -> tuple[Tensor, Tensor, Tensor]:
     return y, h, c if options.cell == "lstm" else empty
 
 
-def _initial(inputs: Inputs) -> tuple[Tensor, Tensor]:
+def _initial(options: Options, inputs: Inputs) -> tuple[Tensor, Tensor]:
     """The initial states ``[K, B, H]``; zeros where none are given."""
     members = max(len(tensor) for _, tensor in inputs.present())
     zeros = inputs.x.new_zeros(members, inputs.x.shape[1], inputs.weight_hh.shape[2])
+    if options.cell == "slstm":
+        return zeros, torch.cat([zeros, zeros, zeros - torch.inf], dim=-1)
     h = zeros if inputs.h is None else inputs.h.expand_as(zeros)
     return h, zeros if inputs.c is None else inputs.c.expand_as(zeros)
 
@@ -268,5 +277,12 @@ def _step(cell: str, by_input: Tensor, by_state: Tensor, h: Tensor, c: Tensor) -
         r, z = (r + r_state).sigmoid(), (z + z_state).sigmoid()
         n = (n + r * n_state).tanh()
         return n + z * (h - n), c
+    if cell == "slstm":
+        (z, i, f, o), (c, n, m) = (by_input + by_state).chunk(4, dim=-1), c.chunk(3, dim=-1)
+        kept = functional.logsigmoid(f) + m
+        m = torch.maximum(kept, i).detach()  # h does not depend on it
+        i, f = (i - m).exp(), (kept - m).exp()
+        c, n = f * c + i * z.tanh(), f * n + i
+        return o.sigmoid() * c / n, torch.cat([c, n, m], dim=-1)
     total = by_input + by_state
     return total.tanh() if cell == "rnn_tanh" else total.relu(), c

@@ -26,7 +26,7 @@ from bench.kernels.arrays import (
 from bench.kernels.compiled import Array, inner, part
 from bench.kernels.product import Extent, Matrix, PackedPanels, set_product
 from bench.kernels.simd import get, put
-from bench.kernels.sizes import BELOW, GRU, LSTM, WalkPlan, X
+from bench.kernels.sizes import BELOW, GRU, LSTM, SLSTM, WalkPlan, X
 
 
 @inner
@@ -62,6 +62,8 @@ def _activate(plan: WalkPlan, slots: Array, now: int, before: int) -> None:
         equations.lstm_forward(plan, slots, now, before)
     elif plan.code == GRU:
         equations.gru_forward(plan, slots, now, before)
+    elif plan.code == SLSTM:
+        equations.slstm_forward(plan, slots, now, before)
     else:
         equations.rnn_forward(plan, slots, now)
 
@@ -123,14 +125,20 @@ def draws_at(plan: WalkPlan, tile: Tile, row: int, time: int) -> int:
     return plan.mask + ((tile.k * plan.batch + tile.row + row) * plan.steps + time) * plan.channels
 
 
+NOTHING_YET = -1e30
+"""The stabiliser of an sLSTM before the first step: whatever comes is greater."""
+
+
 @part
 def _begin(work: Work, plan: WalkPlan, tile: Tile, slots: Slots) -> None:
     """Write the initial states: 0, given ones, or the sum of the last ones of other walks."""
     hidden, cell = state_of(plan, slots, 0), cell_state_of(plan, slots, 0)
     for row in range(plan.tile):
-        fill_zeros(hidden.array, hidden.start + row * hidden.stride, plan.padded)
-        if plan.code == LSTM:
-            fill_zeros(cell.array, cell.start + row * cell.stride, plan.padded)
+        start, width = hidden.start + row * hidden.stride, plan.padded
+        fill_zeros(hidden.array, start - plan.cells * width, (plan.cells + 1) * width)
+        if plan.code == SLSTM:
+            for unit in range(width):
+                put(hidden.array, start - (plan.cells + 1) * width + unit, NOTHING_YET)
     if plan.before >= 0:
         for way in range(plan.states):
             other = walk_at(work.table, plan.before + way)

@@ -147,6 +147,16 @@ def maximum_zero(_typing: Any, x: Any) -> Any:
 
 
 @intrinsic
+def maximum(_typing: Any, x: Any, _y: Any) -> Any:
+    """The greater of two vectors, lane by lane; the first where one of both is not a number."""
+
+    def generate(_context: Any, builder: Any, _sig: Any, args: Any) -> Any:
+        return builder.select(builder.fcmp_ordered("<", args[0], args[1]), args[1], args[0])
+
+    return x(x, x), generate
+
+
+@intrinsic
 def where_positive(_typing: Any, condition: Any, value: Any) -> Any:
     """`value` where `condition` is above 0, and 0 elsewhere, lane by lane."""
 

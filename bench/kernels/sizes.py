@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from bench.kernels.simd import ROWS, VECTOR_BYTES
 
-RNN_TANH, RNN_RELU, LSTM, GRU = range(4)
+RNN_TANH, RNN_RELU, LSTM, GRU, SLSTM = range(5)
 X, FED, BELOW = range(3)
 """What feeds a walk: the first inputs, those of a decoder, or the walks below."""
 
@@ -44,7 +44,8 @@ LINE = 64  # bytes of a cache line
 class Layout(NamedTuple):
     """The blocks of one kind of cell.
 
-    Blocks ``0 … hidden_blocks - 1`` are fed by the state, blocks ``input_block … blocks - 1`` by the input.
+    Blocks ``0 … hidden_blocks - 1`` are fed by the state, blocks ``input_block … blocks - 1`` by the input. So many
+    states as `cells` go from step to step next to the hidden one, through no product.
     """
 
     code: int
@@ -53,13 +54,15 @@ class Layout(NamedTuple):
     hidden_blocks: int
     input_block: int
     slot_blocks: int
+    cells: int = 0
 
 
 LAYOUTS = {
     "rnn_tanh": Layout(RNN_TANH, gates=1, blocks=1, hidden_blocks=1, input_block=0, slot_blocks=1),
     "rnn_relu": Layout(RNN_RELU, gates=1, blocks=1, hidden_blocks=1, input_block=0, slot_blocks=1),
-    "lstm": Layout(LSTM, gates=4, blocks=4, hidden_blocks=4, input_block=0, slot_blocks=6),
+    "lstm": Layout(LSTM, gates=4, blocks=4, hidden_blocks=4, input_block=0, slot_blocks=6, cells=1),
     "gru": Layout(GRU, gates=3, blocks=4, hidden_blocks=3, input_block=1, slot_blocks=5),
+    "slstm": Layout(SLSTM, gates=4, blocks=4, hidden_blocks=4, input_block=0, slot_blocks=9, cells=2),
 }
 
 
@@ -100,6 +103,7 @@ class WalkPlan(NamedTuple):
     hidden_blocks: int
     input_block: int
     slot_blocks: int
+    cells: int
     members: int
     batch: int
     tile: int  # rows
@@ -130,7 +134,7 @@ class WalkPlan(NamedTuple):
     back_h: int  # panels of [hidden_blocks · padded, width of a panel of `padded` columns]
     back_x: int  # the same of [(blocks - input_block) · padded, padded channels]
     d_h: int  # [tile, padded]: gradients to the state
-    d_c: int  # [tile, padded]
+    d_c: int  # [cells, tile, padded]
     d_y: int  # [steps, tile, padded]: gradients to the states at every step, where those come from inside
     d_a: int  # [chunk, tile, blocks · padded]: gradients to the products; all walks use the same
     d_x: int  # [chunk, tile, padded channels]: gradients to the inputs; all walks use the same
@@ -303,7 +307,7 @@ class _Planner:
                 back_h=take(layout.hidden_blocks * padded * padded),
                 back_x=take(fed * round_up(channels, lanes) * links["wants_x"]),
                 d_h=take(self.tile * padded),
-                d_c=take(self.tile * padded),
+                d_c=take(layout.cells * self.tile * padded),
                 d_y=take(stack.steps * self.tile * padded * links["above"]),
                 d_a=self.d_a,
                 d_x=self.d_x,

@@ -1,18 +1,16 @@
 """Where the rows come from: failures, machines, settings, and cautions."""
 
-import itertools
 import json
-import math
 import shlex
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bench.cells import CellKey, CellSpec
+from bench.cells import CellSpec
+from bench.reporting.learning import learning_caution
 from bench.reporting.values import Failure, RowEnvironment
 from bench.store import schema
 from bench.store.grid import MACHINE, label, own_data
@@ -194,58 +192,6 @@ def _few_seeds(runs: pa.Table) -> str:
     if seeds == 1:
         return "One seed shows no spread: no trained model's skill is tested. Use 5 or more."
     return f"{plural(seeds, 'seed')}: intervals over so few are wide, and decide little; use 5 or more."
-
-
-_LATE = 0.1
-"""A best validation in this last part of the budget says that training ended before learning did."""
-
-_NAMED = 6
-"""So many cells are named; the costs show all."""
-
-
-LEARNING = ("best_epoch", "validation_mse_scaled", "spec")
-"""The columns of `runs`, next to key and status, that say which models were still learning."""
-
-
-def still_learning(runs: pa.Table) -> list[CellKey]:
-    """The cells most of whose replicates had their best validation among the last that they were allowed.
-
-    Where the learning rate falls to nothing by its schedule, the best validation comes last in any case: such cells
-    are not judged.
-    """
-    trained = runs.filter(pc.and_(pc.equal(runs["status"], Status.OK), pc.greater(runs["best_epoch"], 0)))
-    chosen = trained.filter(pc.is_valid(trained["validation_mse_scaled"]))  # without validation the last is kept
-    if not chosen.num_rows:
-        return []
-    specs = chosen["spec"].combine_chunks().dictionary_encode()
-    allowed = np.array([_allowed(CellSpec.from_json(text)) for text in specs.dictionary.to_pylist()])
-    rounds = allowed[specs.indices.to_numpy()]
-    late = chosen["best_epoch"].to_numpy() > (1 - _LATE) * rounds
-    key = [*CellKey.COLUMNS]
-    cells = chosen.select(key).append_column("late", pa.array(late.astype(np.float64)))
-    shares = cells.group_by(key, use_threads=False).aggregate([("late", "mean")]).to_pylist()
-    return sorted(CellKey.of(row) for row in shares if row["late_mean"] > 0.5)
-
-
-def _allowed(spec: CellSpec) -> float:
-    """Rounds of the budget; no number of them is late where the learning rate falls."""
-    return spec.rounds if spec.training.get("schedule", "constant") == "constant" else math.inf
-
-
-def learning_caution(runs: pa.Table) -> str:
-    """What to say of the cells that were `still_learning`; empty where none was."""
-    cells = still_learning(runs)
-    if not cells:
-        return ""
-    more = [f"{len(cells) - _NAMED} more"] if len(cells) > _NAMED else []
-    several = len(pc.unique(runs["sequence_length"])) > 1
-    lengths = (f" at L={key.sequence_length}" if several else "" for key in cells)
-    names = (f"{key.model} on {key.dataset}{length}" for key, length in zip(cells, lengths, strict=True))
-    named = listed([*itertools.islice(names, _NAMED), *more])
-    return (
-        f"Still learning when training ended: {named}. In most replicates the best validation is in the last tenth of "
-        "the budget; a larger one may lower the error."
-    )
 
 
 def commands(folder: str, *, kept: bool) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from bench.array_types import BoolArray, FloatArray
 from bench.cells import CellKey, CellSpec
-from bench.reporting import provenance
+from bench.reporting import learning, provenance
 from bench.reporting.by_step import StepErrors, step_errors
 from bench.reporting.costs import ProbedCell, costs
 from bench.reporting.evidence import Losses, curves, losses, never_moves, trace, tuned
@@ -194,7 +194,8 @@ class _Sections:
         self.losses = _losses(one_series)  # there is no test window that replicates with data of their own share
         references = frozenset(model.name for model in models if model.reference)
         looks = looks_at(layout, source.seeds)
-        self.cells = Cells(CellArrays.of(layout, self.own_data, looks), self.losses, references, source.requested)
+        arrays, late = CellArrays.of(layout, self.own_data, looks), learning.still_learning(self.runs)
+        self.cells = Cells(arrays, self.losses, references, source.requested, late)
         self.evidence = SeedEvidence.of(layout, self.losses, _kinds(self.runs), own_data=self.own_data, looks=looks)
         self.references = _reference_errors(layout)
         self.linear_floors = _linear_floors(layout)

@@ -15,6 +15,7 @@ from bench.array_types import FloatArray
 from bench.cells import CellKey, CellSpec
 from bench.reporting.evidence import Losses, skill_in_window
 from bench.reporting.judging import Contender, Judged, shares
+from bench.reporting.learning import MARK
 from bench.reporting.values import Bounds, CellSummary, Cost, Estimate, State
 from bench.spec import Training
 from bench.stats.aggregates import learnable_fraction, skill
@@ -115,12 +116,15 @@ class Cells:
         The models that are persistence itself.
     requested
         The cells that the suite has, where that is known: it says why one has no row.
+    learning
+        Those that were still learning when training ended: what is said against them carries the mark.
     """
 
     arrays: CellArrays
     losses: Mapping[str, Losses]
     references: frozenset[str]
     requested: Collection[CellKey] | None
+    learning: Collection[CellKey] = ()
 
     def candidates(self) -> Iterator[Contender]:
         """What each cell is judged by, in the grid's order."""
@@ -145,7 +149,7 @@ class Cells:
         arrays, place = self.arrays, cell.at
         c, m = place
         state, note = self._state(cell)
-        claims = judged.claims(cell)
+        claims, next_to_best = judged.claims(cell), judged.words_next_to_best(cell)
         return CellSummary(
             cell_id=cell.cell_id,
             dataset=cell.dataset,
@@ -172,11 +176,11 @@ class Cells:
             log_loss=arrays.number("log_loss", place),
             validation_mse_scaled=cell.validation_mse_scaled,
             verdict=judged.verdict(cell),
-            words=judged.words(cell),
+            words=self._marked(cell, judged.words(cell), worse=judged.verdict(cell) is Verdict.WORSE),
             beats_persistence=judged.beats_persistence(cell),
             why=judged.why(cell),
             why_not_best=judged.why_not_best(cell),
-            words_next_to_best=judged.words_next_to_best(cell),
+            words_next_to_best=self._marked(cell, next_to_best, worse=next_to_best.startswith(Verdict.WORSE)),
             against_persistence=claims[0],
             against_best=claims[1],
             cost=_cost(arrays, place),
@@ -192,6 +196,11 @@ class Cells:
         if state is State.OK and self.arrays.first["untuned"][cell.at[0]][cell.at[1]]:
             note = NOT_TUNED
         return state, note
+
+    def _marked(self, cell: Contender, words: str, *, worse: bool) -> str:
+        """The `words` of a verdict, with the mark where it is against a model that was still learning."""
+        key = CellKey(cell.dataset, cell.model, cell.sequence_length, cell.horizon)
+        return f"{words}, {MARK}" if worse and key in self.learning else words
 
     def _skill_in_window(self, cell: Contender) -> Bounds | None:
         """Where predictions are stored; persistence has none against itself."""

@@ -5,23 +5,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from shlex import quote
 
+from bench.reporting import tabular
 from bench.reporting.judging import OTHER_LENGTH
 from bench.reporting.ranking import left_out
-from bench.reporting.tabular import (
-    EPOCHS,
-    LENGTH,
-    MARKS,
-    NO_FLOOR,
-    NO_SKILL,
-    NO_TIME,
-    NOT_TUNED,
-    Column,
-    Table,
-    TableEntry,
-    length,
-    measured,
-    nothing,
-)
+from bench.reporting.tabular import Column, Table, TableEntry, length, measured, nothing
 from bench.reporting.values import Bounds, CellSummary, Estimate, Rank, Section, Standing, State, Summary
 from bench.stats.verdicts import Verdict
 from bench.text import NOTHING, bounds, count, decimals, listed, mebibytes, number, percent, seconds, significant
@@ -50,7 +37,7 @@ def errors(section: Section, *, name: str) -> Table:
     )
     columns = [
         Column("Model", kind="text"),
-        LENGTH if shows.lengths else None,
+        tabular.LENGTH if shows.lengths else None,
         *(_CLASSES if shows.classes else ()),
         Column("RMSE", section.words.unit, hint="Over all test targets and seeds."),
         Column("95 % interval", "over seeds", hint=_BY_SEED),
@@ -133,13 +120,15 @@ def _error_row(cell: CellSummary, *, best: bool, shows: _Shows) -> tuple[TableEn
         if rmse
         else nothing(cell.note or _NO_ERROR),
         _over_seeds(cell, rmse.interval if rmse else None, shows.places, otherwise=spread),
-        TableEntry(number(skill.value, shows.skill_places), skill.value) if skill else nothing(cell.note or NO_SKILL),
+        TableEntry(number(skill.value, shows.skill_places), skill.value)
+        if skill
+        else nothing(cell.note or tabular.NO_SKILL),
         _over_seeds(cell, skill.interval if skill else None, shows.skill_places, otherwise=spread),
         _bounds(cell.skill_in_window, shows.skill_places, otherwise=window),
         measured(cell.seasonal_skill, partial(number, places=2), otherwise=_NO_SEASON) if shows.seasonal else None,
         measured(cell.mase, partial(number, places=3), otherwise=_NO_UNIT) if shows.mase else None,
         _learnable(learnable, cell.note) if shows.learnable else None,
-        TableEntry(cell.words + of_how_many, hint=cell.note or cell.why, mark=MARKS[cell.verdict]),
+        TableEntry(cell.words + of_how_many, hint=cell.note or cell.why, mark=tabular.MARKS[cell.verdict]),
         _against(cell, best=best),
     ]
     return tuple(entry for entry in entries if entry)
@@ -190,7 +179,7 @@ def _over_seeds(cell: CellSummary, pair: Bounds | None, places: int | None, *, o
 
 
 def _learnable(estimate: Estimate | None, note: str) -> TableEntry:
-    return TableEntry(percent(estimate.value), estimate.value) if estimate else nothing(note or NO_FLOOR)
+    return TableEntry(percent(estimate.value), estimate.value) if estimate else nothing(note or tabular.NO_FLOOR)
 
 
 _NAMES = (Column("Dataset", kind="text"), Column("Model", kind="text"))
@@ -203,7 +192,7 @@ def overview(summary: Summary) -> Table:
         for section in summary.sections
     ]
     shown = {entry.mark for row in rows for entry in row}
-    legend = " · ".join(f"{mark} {verdict}" for verdict, mark in MARKS.items() if mark in shown)
+    legend = " · ".join(f"{mark} {verdict}" for verdict, mark in tabular.MARKS.items() if mark in shown)
     return Table(
         name="overview",
         caption="Skill against persistence",
@@ -218,7 +207,7 @@ def _skill_entry(section: Section, model: str) -> TableEntry:
     if cell is None:
         own = [cell for cell in section.cells if cell.model == model]
         reported = next((cell for cell in own if cell.verdict is Verdict.UNFINISHED), own[0])
-        return TableEntry(NOTHING, hint=reported.note, mark=MARKS[reported.verdict])
+        return TableEntry(NOTHING, hint=reported.note, mark=tabular.MARKS[reported.verdict])
     value = cell.skill.value if cell.skill else None
     return TableEntry(
         number(value, 2),
@@ -226,7 +215,7 @@ def _skill_entry(section: Section, model: str) -> TableEntry:
         hint=f"{cell.verdict}, sequence length {cell.sequence_length}",
         strong=section.best is cell,
         cell=cell.cell_id,
-        mark=MARKS[cell.verdict],
+        mark=tabular.MARKS[cell.verdict],
     )
 
 
@@ -241,7 +230,7 @@ def ranking(summary: Summary) -> Table:
             TableEntry(f"{row.with_skill} of {row.tested}", row.with_skill)
             if row.tested
             else nothing("could not be tested"),
-            measured(_fit_s(row, standing.get(row.model)), seconds, otherwise=NO_TIME),
+            measured(_fit_s(row, standing.get(row.model)), seconds, otherwise=tabular.NO_TIME),
         )
         for row in summary.ranking.ranks
     ]
@@ -310,14 +299,14 @@ def _choice(section: Section) -> tuple[TableEntry, ...]:
     skill, learnt = best.skill, best.learnable_fraction
     return (
         TableEntry(section.title),
-        TableEntry(best.model, strong=True, hint=str(best.verdict), mark=MARKS[best.verdict]),
+        TableEntry(best.model, strong=True, hint=str(best.verdict), mark=tabular.MARKS[best.verdict]),
         TableEntry(significant(best.rmse.value), best.rmse.value, cell=best.cell_id),
         TableEntry(number(skill.value, 2), skill.value, cell=best.cell_id)
         if skill
         else nothing("persistence makes no error"),
-        TableEntry(percent(learnt.value), learnt.value, cell=best.cell_id) if learnt else nothing(NO_FLOOR),
+        TableEntry(percent(learnt.value), learnt.value, cell=best.cell_id) if learnt else nothing(tabular.NO_FLOOR),
         TableEntry(_near(section)),
-        TableEntry(f"{min(timed)[1]}, {seconds(min(timed)[0])}") if timed else nothing(NO_TIME),
+        TableEntry(f"{min(timed)[1]}, {seconds(min(timed)[0])}") if timed else nothing(tabular.NO_TIME),
     )
 
 
@@ -332,9 +321,9 @@ def costs(summary: Summary) -> Table:
     rows = [
         (
             *names,
-            replace(measured(cell.cost.fit_s, seconds, otherwise=NO_TIME), cell=cell.cell_id),
-            measured(cell.cost.predict_s, seconds, otherwise=NO_TIME),
-            measured(cell.cost.tuning_s, seconds, otherwise=NOT_TUNED),
+            replace(measured(cell.cost.fit_s, seconds, otherwise=tabular.NO_TIME), cell=cell.cell_id),
+            measured(cell.cost.predict_s, seconds, otherwise=tabular.NO_TIME),
+            measured(cell.cost.tuning_s, seconds, otherwise=tabular.NOT_TUNED),
             measured(cell.cost.peak_memory_bytes, mebibytes),
             measured(cell.cost.parameters, count),
             measured(cell.cost.epochs, number),
@@ -343,13 +332,13 @@ def costs(summary: Summary) -> Table:
     ]
     columns = (
         *_NAMES,
-        LENGTH,
+        tabular.LENGTH,
         Column("Fit", "one seed, median", hint="Its share of the time of all seeds trained together."),
         Column("Predict", "test part, median"),
         Column("Tuning", "all trials"),
         Column("Peak memory", "process"),
         Column("Parameters"),
-        EPOCHS,
+        tabular.EPOCHS,
     )
     return Table("costs", "Time, memory and size", columns, tuple(rows))
 
@@ -378,7 +367,7 @@ def failures(summary: Summary) -> Table:
     ]
     columns = (
         *_NAMES,
-        LENGTH,
+        tabular.LENGTH,
         Column("Status", kind="text"),
         Column("Seeds"),
         Column("Why, and what to do", kind="prose"),
@@ -404,7 +393,7 @@ def kept(summary: Summary) -> Table:
     ]
     columns = (
         *_NAMES,
-        LENGTH,
+        tabular.LENGTH,
         Column("Horizon", "points"),
         Column("RMSE", summary.words.unit),
         Column("Seeds"),

@@ -4,6 +4,7 @@ Each network of a cell is counted by itself: those of the replicates, and those 
 search space. A step of a small network takes its time whatever its width, which a rate alone would not see.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from itertools import product
 from statistics import fmean, median
@@ -19,10 +20,16 @@ START_S = 3.0
 """A worker's first seconds: a fresh interpreter that imports torch."""
 
 _CLOSED_FORM_S = 0.05
-_STEP_S = 5.0e-8
+_UPDATE_S = 4.6e-5
+"""Seconds of one step of the optimiser of one network, in addition to its windows."""
+_STEP_S = 3.4e-8
 """Seconds of one point of one window through one layer, forward and back, in addition to the arithmetic."""
-_FLOP_S = 2.0e-11
-"""Seconds of one floating-point operation of a network on one core."""
+_FLOP_S = 1.24e-11
+"""Seconds of one floating-point operation of a network on one core.
+
+The three are fitted to the 49 recurrent cells of ``suites/tutorials.yaml`` that took more than 0.3 s on two cores with
+AVX2: 80 % of them then take between 1 / 1.5 and 1.5 times their estimate.
+"""
 _MATRICES: Mapping[str, float] = {
     "rnn": 1,
     "gru": 3,
@@ -79,12 +86,14 @@ class Estimator:
         choices = {name: values.options for name, values in searched.items() if isinstance(values, Choice)}
         tried = [sizes | dict(zip(choices, values, strict=True)) for values in product(*choices.values())]
         point_s = fmean(_point_s(cell.model.kind, each) for each in tried)  # a winner may be any of them
+        window_s = cell.sequence_length * point_s
         ends = _STOPS_AT if cell.training.early_stopping else 1.0
-        windows = ends * len(cell.replicates) * _windows(cell.training, train_windows)
+        seconds = ends * len(cell.replicates) * _budget_s(cell.training, train_windows, window_s)
         if cell.tuning and kind.search and not (cell.finished or cell.untuned):
             ends_at = _HALVED_AT if cell.tuning.pruner == "halving" else _PRUNED_AT
-            windows += ends_at * cell.tuning.trials * _windows(cell.tuning.trial(cell.training), train_windows)
-        return _CLOSED_FORM_S + windows * cell.sequence_length * point_s
+            trial_s = _budget_s(cell.tuning.trial(cell.training), train_windows, window_s)
+            seconds += ends_at * cell.tuning.trials * trial_s
+        return _CLOSED_FORM_S + seconds
 
 
 def _point_s(kind: str, parameters: Mapping[str, Any]) -> float:
@@ -95,12 +104,12 @@ def _point_s(kind: str, parameters: Mapping[str, Any]) -> float:
     return float(layers * (ways * _STEP_S + _FLOP_S * 6 * matrices * inner))
 
 
-def _windows(training: Training, train_windows: int) -> int:
-    """So many does the whole budget train on, again and again."""
-    if training.steps is None:
-        return training.rounds * train_windows
+def _budget_s(training: Training, train_windows: int, window_s: float) -> float:
+    """Seconds of one network's whole budget, with `window_s` for each window that it trains on, again and again."""
     size = train_windows if training.batch_size == "all" else min(training.batch_size, train_windows)
-    return training.steps * size
+    if training.steps is None:
+        return training.rounds * (train_windows * window_s + math.ceil(train_windows / max(size, 1)) * _UPDATE_S)
+    return training.steps * (size * window_s + _UPDATE_S)
 
 
 def left_s(cells: Iterable[float], jobs: int) -> float:

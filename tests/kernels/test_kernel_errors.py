@@ -53,7 +53,8 @@ WRONG = {
     "bias_hh: expected both biases or none, got one": {"bias_hh": None},
     "bias_hh: expected [K, 4 · H] = [2, 24], or 1 for K, got [24]": {"bias_hh": torch.zeros(4 * H)},
     "state: expected 1 of cell 'gru', got 2": {"cell": "gru"},
-    "unknown cell 'ltsm'; did you mean 'lstm'? (known: gru, lstm, rnn_relu, rnn_tanh)": {"cell": "ltsm"},
+    "state: expected 0 of cell 'slstm', got 2": {"cell": "slstm"},
+    "unknown cell 'ltsm'; did you mean 'lstm'? (known: gru, lstm, rnn_relu, rnn_tanh, slstm)": {"cell": "ltsm"},
 }
 
 

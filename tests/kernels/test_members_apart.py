@@ -9,22 +9,22 @@ import torch
 from bench.kernels import native
 from bench.kernels.dispatch import Weights, recurrent
 
-GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3}
+GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3, "slstm": 4}
 MEMBERS, BATCH, STEPS, CHANNELS, HIDDEN = 5, 75, 9, 3, 17
 
 
 def operands(cell, dtype):
     generator = torch.Generator().manual_seed(3)
     rows = GATES[cell] * HIDDEN
-    shapes = [(BATCH, STEPS, CHANNELS), (rows, CHANNELS), (rows, HIDDEN), (rows,), (rows,), (BATCH, HIDDEN)]
-    shapes += [(BATCH, HIDDEN)] * (cell == "lstm")
+    shapes = [(BATCH, STEPS, CHANNELS), (rows, CHANNELS), (rows, HIDDEN), (rows,), (rows,)]
+    shapes += [(BATCH, HIDDEN)] * {"lstm": 2, "slstm": 0}.get(cell, 1)
     values = [torch.randn(MEMBERS, *shape, generator=generator, dtype=torch.float64) for shape in shapes]
     return [(value / 3).to(dtype).requires_grad_() for value in values]
 
 
 def run(cell, flat):
     """Outputs, and the gradients to all operands, ``[K, …]`` each."""
-    outputs = recurrent(cell, flat[0], Weights(*flat[1:5]), tuple(flat[5:]))
+    outputs = recurrent(cell, flat[0], Weights(*flat[1:5]), tuple(flat[5:]) or None)
     loss = sum((output * output).sum() for output in outputs)
     return [output.detach() for output in outputs] + list(torch.autograd.grad(loss, flat))
 

@@ -7,7 +7,7 @@ from hypothesis import example, given, settings, strategies as st
 
 from bench.kernels.dispatch import Outputs, Weights, recurrent
 
-GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3}
+GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3, "slstm": 4}
 SHAREABLE = ("x", "h", "c", "weight_ih", "bias_ih", "bias_hh")
 
 
@@ -49,7 +49,7 @@ def tensors(case, dtype):
     generator = torch.Generator().manual_seed(case.seed)
     rows, scale = GATES[case.cell] * case.hidden, case.hidden**-0.5
     shapes = {"x": (case.batch, case.steps, case.channels)}
-    if case.state:
+    if case.state and case.cell != "slstm":
         shapes |= {"h": (case.batch, case.hidden)} | ({"c": (case.batch, case.hidden)} if case.cell == "lstm" else {})
     shapes |= {"weight_ih": (rows, case.channels), "weight_hh": (rows, case.hidden)}
     if case.bias:
@@ -68,8 +68,21 @@ def by_operator(case, leaves):
     return recurrent(case.cell, leaves["x"], weights, state, reverse=case.reverse, all_steps=case.all_steps)
 
 
+def slstm(x, weights, bias):
+    """All states and the last one, by the equations before anything is scaled against overflow."""
+    w_x, w_h, *biases = weights
+    h, c, n = (x.new_zeros(len(x), w_h.shape[1]) for _ in range(3))
+    states = []
+    for t in range(x.shape[1]):
+        z, i, f, o = (x[:, t] @ w_x.T + h @ w_h.T + (sum(biases) if bias else 0)).chunk(4, dim=-1)
+        c, n = f.sigmoid() * c + i.exp() * z.tanh(), f.sigmoid() * n + i.exp()
+        h = o.sigmoid() * c / n
+        states.append(h)
+    return torch.stack(states, dim=1), h[None]
+
+
 def by_torch(case, leaves):
-    """The same by the functions behind `torch.nn.RNN`, `torch.nn.LSTM` and `torch.nn.GRU`, one member at a time."""
+    """By the functions behind `torch.nn.RNN`, `torch.nn.LSTM` and `torch.nn.GRU`, or `slstm`; one member at a time."""
     columns = []
     for k in range(case.members):
         own = {name: leaf[k % len(leaf)] for name, leaf in leaves.items()}
@@ -78,7 +91,10 @@ def by_torch(case, leaves):
         weights = [own[name] for name in Weights._fields if name in own]
         x = own["x"].flip(1) if case.reverse else own["x"]
         options = (weights, case.bias, 1, 0.0, True, False, True)
-        y, *last = getattr(torch, case.cell)(x, (h, c) if case.cell == "lstm" else h, *options)
+        if case.cell == "slstm":
+            y, *last = slstm(x, weights, case.bias)
+        else:
+            y, *last = getattr(torch, case.cell)(x, (h, c) if case.cell == "lstm" else h, *options)
         columns.append((y.flip(1) if case.reverse else y, *(part[0] for part in last)))
     y, h, *c = (torch.stack(column) for column in zip(*columns, strict=True))
     empty = h.new_empty(case.members, 0)
@@ -120,6 +136,7 @@ def check_equal(case, dtype, tolerance):
 @example(Case("gru", batch=70, steps=17, channels=17, hidden=16, state=False))
 @example(Case("rnn_tanh", members=1, batch=545, steps=2, hidden=3))  # more rows than groups of one size can hold
 @example(Case("lstm", members=3, shared=frozenset(SHAREABLE)))
+@example(Case("slstm", batch=70, steps=40, channels=8, hidden=33))
 def test_float64_equals_torch(case):
     check_equal(case, torch.float64, 1e-10)
 
@@ -130,6 +147,7 @@ def test_float64_equals_torch(case):
 @example(Case("lstm", batch=70, steps=17, channels=8, hidden=65))
 @example(Case("gru", batch=70, steps=17, channels=17, hidden=32, state=False))
 @example(Case("rnn_relu", members=3, shared=frozenset(SHAREABLE), reverse=True))
+@example(Case("slstm", batch=70, steps=100, channels=8, hidden=65))
 def test_float32_equals_torch_in_float64(case):
     check_equal(case, torch.float32, 1e-5)
 

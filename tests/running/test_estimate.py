@@ -11,6 +11,7 @@ from hypothesis import given, strategies as st
 
 from bench.cells import Cell
 from bench.models import MODELS
+from bench.running import estimates
 from bench.running.estimates import Estimator, left_s, rest_s
 from bench.spec import Entry, Training, Tuning
 
@@ -33,7 +34,9 @@ def test_closed_forms_cost_next_to_nothing(make_cell: MakeCell, lstm: Cell) -> N
     assert estimator.seconds(lstm, 100_000) > 1
 
 
-def test_twice_the_work_takes_twice_as_long(lstm: Cell) -> None:
+def test_twice_the_work_takes_twice_as_long(lstm: Cell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimates, "_UPDATE_S", 0.0)
+
     def work(cell: Cell, train_windows: int = 1000) -> float:
         estimator = Estimator()
         return estimator.seconds(cell, train_windows) - estimator.seconds(cell, 0)
@@ -50,6 +53,16 @@ def test_twice_the_work_takes_twice_as_long(lstm: Cell) -> None:
     assert work(_changed(lstm, model=wider)) > work(_changed(lstm, model=Entry(id="a", kind="rnn", parameters={})))
 
 
+def test_each_update_takes_its_time_too(lstm: Cell) -> None:
+    def seconds(**training: object) -> float:
+        return Estimator().seconds(_changed(lstm, training=Training(early_stopping=False, **training)), 1000)
+
+    assert seconds(batch_size=5) > seconds(batch_size=50) > seconds(batch_size="all")
+    more = (200 - 20) * 100 * 2  # updates in each of 100 epochs of each of two replicates
+    assert seconds(batch_size=5) - seconds(batch_size=50) == pytest.approx(more * estimates._UPDATE_S)
+    assert seconds(steps=200, epochs=None, batch_size=5) == pytest.approx(seconds(epochs=1, batch_size=5))
+
+
 @pytest.mark.parametrize("kind", [name for name, kind in MODELS.items() if kind.gradient and "forecast" in kind.tasks])
 def test_every_network_takes_longer_with_more_windows(kind: str, lstm: Cell) -> None:
     entry = Entry.of(kind, kind, MODELS[kind].parameters(), ())
@@ -57,7 +70,9 @@ def test_every_network_takes_longer_with_more_windows(kind: str, lstm: Cell) -> 
         assert 0 < Estimator().seconds(cell, 100) < Estimator().seconds(cell, 1000) < float("inf")
 
 
-def test_a_tuned_cell_counts_every_size_that_may_be_tried(lstm: Cell) -> None:
+def test_a_tuned_cell_counts_every_size_that_may_be_tried(lstm: Cell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimates, "_UPDATE_S", 0.0)
+
     def seconds(cell: Cell) -> float:
         return Estimator().seconds(cell, 1000) - Estimator().seconds(cell, 0)
 
