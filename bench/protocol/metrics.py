@@ -77,9 +77,13 @@ def mae(truth: ArrayLike, prediction: ArrayLike) -> float:
 
 
 def mase(truth: ArrayLike, prediction: ArrayLike, unit: FloatArray) -> float:
-    """Mean absolute error in the `unit` ``[C]`` of each channel; NaN where one has none (Hyndman and Koehler 2006)."""
+    """Mean absolute error in the `unit` ``[C]`` of each channel (Hyndman and Koehler 2006).
+
+    NaN where a channel has none, or one that is so small that the ratio exceeds float64.
+    """
     error = np.abs(_difference(truth=truth, prediction=prediction))
-    return float(np.mean(error / unit))
+    ratio = float(np.mean(error / unit))
+    return ratio if math.isfinite(ratio) else math.nan
 
 
 def r2(truth: ArrayLike, prediction: ArrayLike) -> float:

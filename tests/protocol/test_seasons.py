@@ -10,6 +10,7 @@ from bench.cells import Cell, expand
 from bench.data import DATASETS
 from bench.errors import InputError
 from bench.models import MODELS
+from bench.protocol.metrics import mase
 from bench.protocol.seasons import detected_period, naive_scale, one_season_ago
 from bench.reporting import tables
 from bench.running.cell import run_cell
@@ -112,7 +113,11 @@ def test_the_test_part_has_no_say_in_the_season(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_train_part_that_never_changes_has_no_mase() -> None:
-    assert np.isnan(naive_scale(np.ones((20, 1)), 1, np.array([], np.int64))).all()
+    unit = naive_scale(np.ones((20, 1)), 1, np.array([], np.int64))
+    assert np.isnan(mase(np.ones(3), np.zeros(3), unit))
+    with np.errstate(over="ignore"):
+        assert np.isnan(mase(np.ones(3), np.full(3, 1e300), np.array([1e-300])))
+    assert mase(np.ones((3, 1)), np.zeros((3, 1)), np.array([0.5])) == 2
 
 
 def test_a_model_that_is_shown_true_values_is_compared_with_the_value_one_season_ago() -> None:
