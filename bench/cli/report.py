@@ -117,9 +117,9 @@ def _replicates(rows: Sequence[Mapping[str, Any]]) -> Iterator[list[list[str]]]:
 
 
 def _below_each_other(rows: Sequence[Mapping[str, Any]]) -> Iterator[list[list[str]]]:
-    """What differs, a line for each row."""
-    names = _apart(rows)
-    yield [names, *([_text(row[name]) for name in names] for row in rows)]
+    """What differs, a line for each row; nothing does in a single one."""
+    if names := _apart(rows):
+        yield [names, *([_text(row[name]) for name in names] for row in rows)]
 
 
 def _text(value: object) -> str:

@@ -103,6 +103,11 @@ def test_the_raw_samples_of_a_probe_whether_or_not_the_cell_was_run(bench: Bench
     assert "quantity         step_s" in lines
     assert lines[-4].split() == ["repeat", "value"]
     assert [line.split() for line in lines[-3:]] == [[str(i), str(0.1 + i / 3)] for i in range(3)]
+    with store.writing(stored / "results" / "two") as writer:
+        writer.put_probe(table("probes", [{**samples[0], "cell_id": "eeff"}]), "here")
+    ended = bench("show", "ee")
+    assert (ended.status, ended.err) == (0, ""), "a single sample differs from no other"
+    assert "value            0.1" in ended.out.splitlines()
     rows = list(csv.DictReader(io.StringIO(bench("show", "cc", "--table", "probes", "--csv").out)))
     assert [float(row["value"]) for row in rows] == [0.1 + i / 3 for i in range(3)]
 
