@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
 from itertools import chain, product
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from bench.registry import short_address
 from bench.spec import PROTOCOL, AsPublished, Entry, Exclusion, Product, Settings, Split, Suite, Training, Tuning
@@ -24,6 +24,7 @@ CODE_VERSION = 2
 LATER: Mapping[str, Mapping[str, Any]] = {
     "training": {"epsilon": 1e-8, "steps": None, "validate_every": None, "schedule": "constant"},
     "tuning": {"steps": None},
+    "split": {"stride": None, "origins": None},
     "oscillator": {"precision": "float64"},
 }
 """Options that came after cells had been stored, of a section or of a kind of dataset, with their defaults.
@@ -111,6 +112,7 @@ class Cell:
     plugins: dict[str, str] = field(default_factory=dict)
     finished: frozenset[int] = frozenset()
     untuned: bool = False
+    season: int | Literal["detect"] | None = None
 
     @property
     def replicates(self) -> list[int]:
@@ -145,7 +147,7 @@ class Cell:
             "sequence_length": self.sequence_length,
             "horizon": self.horizon,
             "seed": self.seed,
-            "split": self.split.model_dump(),
+            "split": _without_later("split", self.split.model_dump()),
             "training": _without_later("training", self.training.model_dump()),
             "tuning": _without_later("tuning", self.tuning.model_dump(exclude={"models"})) if self.tuning else None,
             "as_published": self.as_published.model_dump(),
@@ -154,6 +156,7 @@ class Cell:
             "data_sha256": self.data_sha256,
             "plugins": self.plugins,
             "code_version": CODE_VERSION,
+            **({"season": self.season} if self.season else {}),  # which came later
         }
 
     @property
@@ -305,6 +308,7 @@ def _cells(of: Product) -> Iterator[Cell]:
             as_published=settings.as_published,
             fresh_data=settings.fresh_data,
             time_limit_s=settings.time_limit_s,
+            season=settings.season,
         )
 
 
@@ -386,6 +390,8 @@ def alone(cell: Cell) -> str:
         "horizons": [cell.horizon],
         **{name: getattr(cell, name) for name in ("seeds", "seed", "fresh_data", "time_limit_s")},
     }
+    if cell.season:
+        content["season"] = cell.season
     for name in _SECTIONS:
         section = getattr(cell, name)
         content[name] = section.model_dump(mode="json", exclude_unset=True) if section else False

@@ -53,7 +53,17 @@ def names_a_folder(text: str) -> str:
     return text
 
 
+def _is_a_season(points: object) -> object:
+    if isinstance(points, int) and points < 2:
+        raise ValueError(
+            f"expected at least 2 points in a season, got {points}: with 1 this is persistence; leave it out"
+        )
+    return points
+
+
 Count = Annotated[int, Field(ge=1, le=_LARGEST)]
+Points = Annotated[int, Field(ge=2, le=_LARGEST)]
+Season = Annotated[Points | Literal["detect"] | None, BeforeValidator(_is_a_season)]
 Part = (
     Annotated[int, Field(ge=1, le=_LARGEST, description="a count of points")]
     | Annotated[float, Field(gt=0, lt=1, description="a fraction of them")]
@@ -88,6 +98,8 @@ class Split(Frozen):
 
     validation: Part = Field(0.1, description="Validation part: a fraction, or a count of points.")
     test: Part = Field(0.2, description="Test part, at the end of the series: a fraction, or a count of points.")
+    stride: Count | None = Field(None, description="Points from one test origin to the next; null: no point twice.")
+    origins: Count | None = Field(None, description="How many origins, the last ones of the test part; null for all.")
 
     @model_validator(mode="after")
     def _leaves_a_train_part(self) -> Split:
@@ -198,13 +210,7 @@ class Training(Frozen):
 
 
 def _check_one_unit(budget: Training | Tuning) -> None:
-    """Refuse a budget in both units.
-
-    Raises
-    ------
-    ValueError
-        It is in epochs, and in steps.
-    """
+    """Refuse a budget in both units: in epochs, and in steps."""
     if budget.epochs is not None and budget.steps is not None:
         raise ValueError(
             f"expected epochs or steps, got both ({budget.epochs} and {budget.steps}); leave one of them out"
@@ -280,10 +286,7 @@ Effect = Annotated[float, Field(gt=0, lt=10)] | None
 
 
 class Thresholds(Frozen):
-    """The smallest change that counts, metric by metric; null where a metric is not looked at.
-
-    Errors by their ratio: 0.02 is 2 %. The others by their difference: 0.02 is two hundredths.
-    """
+    """The smallest change that counts: of errors their ratio, 0.02 is 2 %; of the others their difference."""
 
     rmse: Effect = Field(0.02, description="Smallest relative change of the RMSE that counts.")
     mae: Effect = Field(None, description="Smallest relative change of the MAE that counts.")
@@ -399,6 +402,9 @@ class Settings(Frozen):
         description="Whether each replicate is trained and tested on data of its own seed; false for one series for "
         "all, which pairs models over replicates.",
     )
+    season: Season = Field(
+        None, description="Points in a season, for the second reference and MASE; detect: from the train part."
+    )
     split: Split = Field(Split(), description="The chronological parts: train, then validation, then test.")
     training: Training = Field(Training(), description="How models with weights are trained.")
     as_published: AsPublished = Field(
@@ -462,13 +468,7 @@ class Suite(Settings):
     _origin: Origin | None = PrivateAttr(default=None)
 
     def __init__(self, **content: Any) -> None:
-        """A suite made by hand, of the keys that a suite file has.
-
-        Raises
-        ------
-        InputError
-            A key is unknown, or a value is none that it may have.
-        """
+        """A suite made by hand, of the keys that a suite file has; `InputError` where one is not as it must be."""
         try:
             super().__init__(**content)
         except ValidationError as error:

@@ -41,6 +41,7 @@ METRICS: Mapping[str, Metric] = {
     "rmse": Metric("square root of the mean squared error over all test targets", "original", "lower"),
     "mse": Metric("mean squared error (unit squared)", "original", "lower"),
     "mae": Metric("mean absolute error", "original", "lower"),
+    "mase": Metric("mae / mean absolute error of the (seasonal) naive forecast of the train part", "none", "lower"),
     "r2": Metric("share of the targets' variance explained; empty where they are constant", "none", "higher"),
     "rmse_scaled": Metric("rmse in scaled units", "scaled", "lower"),
     "mse_scaled": Metric("mse in scaled units (unit squared)", "scaled", "lower"),
@@ -75,6 +76,16 @@ def mae(truth: ArrayLike, prediction: ArrayLike) -> float:
     return float(np.mean(np.abs(_difference(truth=truth, prediction=prediction))))
 
 
+def mase(truth: ArrayLike, prediction: ArrayLike, unit: FloatArray) -> float:
+    """Mean absolute error in the `unit` ``[C]`` of each channel (Hyndman and Koehler 2006).
+
+    NaN where a channel has none, or one that is so small that the ratio exceeds float64.
+    """
+    error = np.abs(_difference(truth=truth, prediction=prediction))
+    ratio = float(np.mean(error / unit))
+    return ratio if math.isfinite(ratio) else math.nan
+
+
 def r2(truth: ArrayLike, prediction: ArrayLike) -> float:
     """1 − squared error / squared deviation of the truth from its mean in each channel, sums over all channels.
 
@@ -107,7 +118,9 @@ def skill(truth: ArrayLike, prediction: ArrayLike, persistence: ArrayLike) -> fl
     return 1 - ratio * ratio
 
 
-def learnable_fraction(truth: ArrayLike, prediction: ArrayLike, persistence: ArrayLike, *, best: ArrayLike) -> float:
+def learnable_fraction(
+    truth: ArrayLike, prediction: ArrayLike, persistence: ArrayLike, *, best: ArrayLike, repeats: float = 1.0
+) -> float:
     """(MSE(persistence) − MSE) / (MSE(persistence) − MSE(noise floor)).
 
     NaN where the denominator is not clear of 0, that is within `CLEAR` of its standard errors, taking targets as
@@ -119,6 +132,8 @@ def learnable_fraction(truth: ArrayLike, prediction: ArrayLike, persistence: Arr
         As for `skill`.
     best
         The best possible forecast of each target, whose error is the noise floor.
+    repeats
+        How often a point is a target, on average: so many times fewer are independent.
     """
     error = _difference(truth=truth, prediction=prediction)
     reference = _difference(truth=truth, persistence=persistence)
@@ -126,7 +141,7 @@ def learnable_fraction(truth: ArrayLike, prediction: ArrayLike, persistence: Arr
     unit = max(map(_unit, (error, reference, floor)))
     learnable = np.square(reference / unit) - np.square(floor / unit)  # paired by target
     learned = np.square(reference / unit) - np.square(error / unit)
-    if learnable.mean() <= CLEAR * learnable.std() / math.sqrt(learnable.size):
+    if learnable.mean() <= CLEAR * learnable.std() / math.sqrt(learnable.size / repeats):
         return math.nan
     return float(learned.mean() / learnable.mean())
 

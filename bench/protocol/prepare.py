@@ -13,7 +13,9 @@ from bench.data import dataset_kinds
 from bench.data.base import Sequences, Series
 from bench.errors import DataError
 from bench.models.base import Shape
+from bench.protocol.origins import rolling_windows
 from bench.protocol.scoring import SequenceScorer, SeriesScorer
+from bench.protocol.seasons import detected_period
 from bench.protocol.windows import (
     Examples,
     Parts,
@@ -160,7 +162,7 @@ def outline(cell: Cell, source: Series | Sequences) -> Outline:
 
 
 def _cut(cell: Cell, series: Series) -> Parts:
-    return check_length(
+    cut = check_length(
         len(series),
         cell.split,
         cell.sequence_length,
@@ -168,14 +170,22 @@ def _cut(cell: Cell, series: Series) -> Parts:
         as_published=cell.as_published,
         source=series.provenance.source,
     )
+    if isinstance(cell.season, int) and cell.season >= cut.train_end:
+        raise DataError(
+            f"{series.provenance.source}: expected a season within the train part, which has {cut.train_end} points, "
+            f"got season: {cell.season}; give a shorter one, or a longer series"
+        )
+    return cut
 
 
 def _windows(cell: Cell, cut: Parts, series: Series, values: FloatArray) -> tuple[TrainingData, Windows]:
     """Views of ``values`` ``[N, C]``, those of `series` in any units, for training and for the test."""
     window, breaks = (cell.sequence_length, cell.horizon), series.breaks
     train = train_windows(values, cut, *window).between(breaks)
-    later = (evaluation_windows(values, part, *window) for part in (cut.validation, cut.test))
-    validation, test = (windows.between(breaks) for windows in later)
+    validation = evaluation_windows(values, cut.validation, *window).between(breaks)
+    test = evaluation_windows(values, cut.test, *window).between(breaks)
+    if cell.split.stride or cell.split.origins:
+        test = rolling_windows(test, cut.test, cell.split, breaks=breaks, source=series.provenance.source)
     if breaks:
         _check_pieces({"train": train, "validation": validation, "test": test}, cell, cut, series)
     return TrainingData(train, validation or None, cell.as_published), test
@@ -215,9 +225,10 @@ def _of_series(cell: Cell, series: Series, scaler: Scaler | None) -> Prepared:
     fitted = series.values if cell.as_published.scaler == "series" else series.values[cut.train]
     scaler = scaler or Scaler.fit(cell.training.scaler, fitted)
     data, test = _windows(cell, cut, series, scaler.transform(series.values))
+    season = detected_period(series.values[cut.train]) if cell.season == "detect" else cell.season
 
     def compared(teacher_forced: bool) -> SeriesScorer:  # noqa: FBT001 - its only argument
-        return SeriesScorer(series, cut, test, teacher_forced)
+        return SeriesScorer(series, cut, test, teacher_forced, season)
 
     return Prepared(series, cut, scaler, data, test, scaler.inverse, compared)
 

@@ -14,6 +14,7 @@ from bench.array_types import FloatArray
 from bench.data.base import Sequences, Series
 from bench.data.covariance import linear_floor
 from bench.protocol import metrics
+from bench.protocol.seasons import naive_scale, one_season_ago
 from bench.protocol.windows import Parts, Scaler, Selection, Windows
 from bench.store.schema import ADVICE, Status
 
@@ -128,12 +129,15 @@ class SeriesScorer:
         The series, its parts, and the test windows over it.
     teacher_forced
         Whether the model is shown the true value before each target; then persistence is shown it too.
+    season
+        Points in one season, for the second reference; `None` for no season.
     """
 
     series: Series
     cut: Parts
     test: Windows
     teacher_forced: bool = False
+    season: int | None = None
 
     @property
     def truth(self) -> FloatArray:
@@ -146,6 +150,20 @@ class SeriesScorer:
         back = 1 if self.teacher_forced else self.test.steps()
         last: FloatArray = self.series.values[self.test.index - back]
         return last
+
+    @cached_property
+    def seasonal(self) -> FloatArray | None:
+        """``[points, C]``: the value one season ago, or as many seasons as the model is not shown."""
+        if self.season is None:
+            return None
+        steps = np.ones_like(self.test.steps()) if self.teacher_forced else self.test.steps()
+        return one_season_ago(self.series.values, self.test.index, steps, self.season)
+
+    @cached_property
+    def unit(self) -> FloatArray:
+        """``[C]``: the mean absolute error of the (seasonal) naive forecast of the train part, the unit of MASE."""
+        breaks = np.asarray(self.series.breaks, np.int64)
+        return naive_scale(self.series.values[self.cut.train], self.season or 1, breaks)
 
     @cached_property
     def best(self) -> FloatArray | None:
@@ -189,9 +207,14 @@ class SeriesScorer:
         truth, persistence = self.truth, self.persistence
         with np.errstate(over="ignore"):  # what overflows is said in the row
             direction = metrics.directional_accuracy(truth, prediction, persistence)
-            values = pooled(truth, prediction, persistence, best=self.best, scaler=self.scaler)
-        linear = {} if self.linear is None else {"linear_floor_mse": self.linear}
-        return as_columns({**values, **linear, "directional_accuracy": direction})
+            repeats = len(truth) / len(np.unique(self.test.index))
+            values = pooled(truth, prediction, persistence, best=self.best, scaler=self.scaler, repeats=repeats)
+            more = {} if self.linear is None else {"linear_floor_mse": self.linear}
+            more["mase"] = metrics.mase(truth, prediction, self.unit)
+            if self.seasonal is not None:
+                more["seasonal_mse"] = metrics.mse(truth, self.seasonal)
+        season = {} if self.season is None else {"season": self.season}
+        return season | as_columns({**values, **more, "directional_accuracy": direction})
 
     def sums(self, prediction: FloatArray) -> None:
         """Nothing: `predictions` holds the whole test part of a series."""
@@ -212,9 +235,15 @@ class SeriesScorer:
 
 
 def pooled(
-    truth: FloatArray, prediction: FloatArray, persistence: FloatArray, *, best: FloatArray | None, scaler: Scaler
+    truth: FloatArray,
+    prediction: FloatArray,
+    persistence: FloatArray,
+    *,
+    best: FloatArray | None,
+    scaler: Scaler,
+    repeats: float = 1.0,
 ) -> dict[str, float]:
-    """Errors over all targets, each ``[points, D]`` in original units; NaN is empty."""
+    """Errors over all targets, each ``[points, D]`` in original units; NaN is empty; `repeats` as in `metrics`."""
     scaled = scaler.transform(truth), scaler.transform(prediction)
     values = {
         "rmse": metrics.rmse(truth, prediction),
@@ -229,7 +258,9 @@ def pooled(
     }
     if best is not None:
         values["noise_floor_mse"] = metrics.mse(truth, best)
-        values["learnable_fraction"] = metrics.learnable_fraction(truth, prediction, persistence, best=best)
+        values["learnable_fraction"] = metrics.learnable_fraction(
+            truth, prediction, persistence, best=best, repeats=repeats
+        )
     return values
 
 

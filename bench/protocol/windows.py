@@ -246,14 +246,12 @@ class Windows:
 
     @property
     def points(self) -> int:
-        """How many distinct points are targets. Needs windows that tile (`evaluation_windows`), as do all below."""
-        if isinstance(self.places, range) and isinstance(self.end, int):
-            return self.end - self.places.start
+        """How many targets there are; a point that is forecast from several origins is as many."""
         return int(self._counted.sum())
 
     @property
     def index(self) -> NDArray[np.int64]:
-        """``[points]``: the index of each target in the series, in time order."""
+        """``[points]``: the index of each target in the series, origin by origin."""
         targets = np.asarray(self.places)[:, None] + np.arange(self.horizon)
         return np.asarray(targets[self._counted])
 
@@ -311,13 +309,13 @@ class Windows:
         return replace(self, places=np.concatenate([np.asarray(piece) for piece, _ in pieces]), end=ends)
 
     def truth(self) -> FloatArray:
-        """``[points, C]``: every target once, in time order."""
-        if isinstance(self.places, range) and isinstance(self.end, int):
+        """``[points, C]``: every target, origin by origin."""
+        if isinstance(self.places, range) and isinstance(self.end, int) and self.places.step == self.horizon:
             return self.values[self.places.start : self.end]
         return self.values[self.index]
 
     def assemble(self, predictions: FloatArray) -> FloatArray:
-        """Lay window predictions ``[W, H, C]`` side by side: ``[points, C]``; the overrun is cut off."""
+        """Window predictions ``[W, H, C]``, one after the other: ``[points, C]``; the overrun is cut off."""
         return np.asarray(predictions[self._counted])
 
     def steps(self) -> NDArray[np.int64]:
@@ -370,7 +368,7 @@ class Examples(Protocol):
 
     @property
     def points(self) -> int:
-        """How many distinct points are targets."""
+        """How many targets there are."""
 
     def inputs(self, which: slice | NDArray[np.int64]) -> FloatArray:
         """``[B, T, C]``."""
@@ -379,7 +377,7 @@ class Examples(Protocol):
         """``[B, U, D]``."""
 
     def truth(self) -> FloatArray:
-        """``[points, D]``: every target once, in order."""
+        """``[points, D]``: every target, in order."""
 
     def assemble(self, predictions: FloatArray) -> FloatArray:
         """Predictions ``[W, U, D]`` of all examples as ``[points, D]``."""

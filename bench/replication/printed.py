@@ -147,6 +147,9 @@ class _Checks:
         for key, overrides in (("settings", self.system.settings), ("protocol", self.system.protocol)):
             if overrides:
                 settings = overrides.over(self.suite)
+                if settings.split.stride or settings.split.origins:
+                    text = "split: expected each test point once, as cards show it, got stride or origins"
+                    yield (key, "split"), f"{text}; leave them out"
                 for path, text in departures_without_effect(settings, self.system.datasets, self.datasets):
                     yield (key, *path), text
         if self.system.settings.tuning:

@@ -108,7 +108,8 @@ def _where(summary: Summary) -> str:
 
 COLUMNS = (
     *("dataset", "model", "sequence_length", "horizon", "cell_id", "state", "seeds_finished", "seeds", "chosen"),
-    *("rmse", "rmse_low", "rmse_high", "rmse_scaled", "mae", "skill", "skill_low", "skill_high"),
+    *("rmse", "rmse_low", "rmse_high", "rmse_scaled", "mae", "mase", "skill", "skill_low", "skill_high"),
+    "seasonal_skill",
     *("skill_window_low", "skill_window_high", "learnable_fraction", "learnable_low", "learnable_high"),
     *(
         "directional_accuracy",
@@ -150,7 +151,8 @@ def _values(cell: CellSummary) -> list[object]:
     return [
         *(cell.dataset, cell.model, cell.sequence_length, cell.horizon, cell.cell_id, cell.state.value),
         *(cell.finished, cell.replicates, cell.chosen),
-        *(*_estimate(cell.rmse), cell.rmse_scaled, cell.mae, *_estimate(cell.skill)),
+        *(*_estimate(cell.rmse), cell.rmse_scaled, cell.mae, cell.mase, *_estimate(cell.skill)),
+        cell.seasonal_skill,
         *(*_bounds(cell.skill_in_window), *_estimate(cell.learnable_fraction)),
         *(cell.directional_accuracy, cell.accuracy, cell.log_loss, cell.words),
         *(cost.fit_s, cost.predict_s, cost.tuning_s, cost.peak_memory_bytes, cost.parameters, cost.epochs),

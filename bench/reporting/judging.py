@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from bench.array_types import BoolArray, FloatArray
 from bench.cells import CellKey
 from bench.reporting.evidence import Losses
 from bench.reporting.values import CellSummary, TestedClaim
-from bench.stats.claims import ClaimOutcome, ModelClaim, Window
+from bench.stats.claims import ClaimOutcome, ModelClaim
 from bench.stats.confidence_set import confidence_set
 from bench.stats.looks import Looks
 from bench.stats.verdicts import Judgement, Subject, Verdict, against_best, against_persistence, judged_before
@@ -97,8 +97,8 @@ def best_set(
 ) -> str:
     """Which of the chosen cells of one dataset may be the best, at both `LEVELS`.
 
-    Empty where fewer than two of them have stored predictions at the same test targets, and where these are too few.
-    Where the verdicts leave a model `undecided` that the set rules out, or the other way round, the sentence says so.
+    Empty where fewer than two have predictions at the same test targets, and where these are too few. Where verdicts
+    leave a model `undecided` that the set rules out, or the other way round, the sentence says so.
     """
     names, own = _aligned(cells, losses)
     if len(names) < 2:
@@ -107,7 +107,7 @@ def best_set(
     if model_set is None:
         return ""
     wide, narrow = ([name for name, p in zip(names, model_set.p, strict=True) if p > 1 - level] for level in LEVELS)
-    over = f"{plural(len(names), 'model')} over {plural(len(own[0].index), 'stored test target')}"
+    over = f"{plural(len(names), 'model')} over {plural(len(own[0].index), f'stored {own[0].unit}')}"
     also = " and with 90 %" if wide == narrow else f", and {_among(narrow)} with 90 %"
     apart = _apart(
         out=[name for name in names if name in undecided and name not in narrow],
@@ -197,8 +197,7 @@ class SeedEvidence:
             "persistence",
             new=self.mse[_key(cell)],
             old=self.persistence[_key(cell)],
-            window=(own.model, own.persistence) if own else None,
-            horizon=cell.horizon,
+            **_window(own, own.persistence if own else None),
             deterministic=cell.deterministic and one,
             one_series=one,
             looks=self.looks.get(_key(cell)),
@@ -210,13 +209,13 @@ class SeedEvidence:
         """`cell` against the best one of its dataset."""
         one = self._one_series(cell) and self._one_series(best)
         own, other = (self.looks.get(_key(each)) for each in (cell, best))
+        mine, its = self._losses(cell), self._losses(best)
         return ModelClaim(
             cell.model,
             best.model,
             new=self.mse[_key(cell)],
             old=self.mse[_key(best)],
-            window=self._window(cell, best),
-            horizon=cell.horizon,
+            **_window(mine, its.model if mine and its and np.array_equal(mine.index, its.index) else None),
             deterministic=cell.deterministic and best.deterministic and one,
             one_series=one,
             looks=own.together(other) if own and other else None,
@@ -237,11 +236,10 @@ class SeedEvidence:
         """Over the test window, where all replicates saw the same one."""
         return self.losses.get(cell.cell_id or "") if self._one_series(cell) else None
 
-    def _window(self, cell: Contender, best: Contender) -> Window | None:
-        own, other = self._losses(cell), self._losses(best)
-        if own is None or other is None or not np.array_equal(own.index, other.index):
-            return None
-        return own.model, other.model
+
+def _window(own: Losses | None, other: FloatArray | None) -> dict[str, Any]:
+    """What a claim knows of the test window."""
+    return {"window": (own.model, other), "horizon": own.horizon, "unit": own.unit} if own and other is not None else {}
 
 
 _ERRORS = ("mse", "persistence_mse", "noise_floor_mse")

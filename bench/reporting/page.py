@@ -22,7 +22,7 @@ from markupsafe import Markup
 from bench import __version__, text
 from bench.reporting import cost_tables, tables
 from bench.reporting.export import cell_commands, cell_rows
-from bench.reporting.figures.error_panels import draw_errors
+from bench.reporting.figures.error_panels import draw_errors, draw_steps
 from bench.reporting.figures.pareto_front import draw_cost, draw_front
 from bench.reporting.figures.prediction_panels import draw_predictions
 from bench.reporting.figures.rank_diagram import draw_ranks
@@ -104,7 +104,7 @@ def draw(summary: Summary) -> Pictures:
         sections = tuple(
             _present(
                 drawer(section, look, f"{place:02}-{text.slug(section.title)}")
-                for drawer in (draw_errors, draw_predictions, draw_curves)
+                for drawer in (draw_errors, draw_steps, draw_predictions, draw_curves)
             )
             for place, section in enumerate(summary.sections, start=1)
         )
@@ -137,6 +137,7 @@ class Part:
     section: Section
     table: Table
     pictures: tuple[Picture, ...]
+    by_step: Table | None
 
     @property
     def tests(self) -> list[str]:
@@ -175,7 +176,8 @@ def _values(summary: Summary, pictures: Pictures) -> dict[str, object]:
     parts = []
     for place, (section, own) in enumerate(zip(summary.sections, pictures.sections, strict=True), start=1):
         anchor = f"{place:02}-{text.slug(section.title)}"
-        parts.append(Part(anchor, section, errors(section, name=f"errors-{anchor}"), own))
+        steps = tables.by_step(section, name=f"steps-{anchor}")
+        parts.append(Part(anchor, section, errors(section, name=f"errors-{anchor}"), own, steps))
     return {
         "summary": summary,
         "pictures": pictures.overview,

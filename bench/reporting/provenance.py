@@ -200,18 +200,14 @@ def commands(folder: str, *, kept: bool) -> tuple[str, ...]:
     return *([f"bench run {place}"] if kept else []), f"bench report {place}"
 
 
-def data_facts(runs: pa.Table) -> dict[str, tuple[str, str, int | None]]:
-    """For each dataset: source, SHA-256, test points; several values are listed."""
-    columns = ("data_source", "data_sha256", "test_points")
+def data_facts(runs: pa.Table) -> dict[str, tuple[str, str]]:
+    """For each dataset: source and SHA-256; several values are listed."""
+    columns = ("data_source", "data_sha256")
     facts: dict[str, dict[str, set[Any]]] = defaultdict(lambda: {name: set() for name in columns})
     for row in runs.select(["dataset", *columns]).group_by(["dataset", *columns]).aggregate([]).to_pylist():
         for name in columns:
             facts[row["dataset"]][name] |= {row[name]} - {None}
     return {
-        dataset: (
-            listed(sorted(values["data_source"])),
-            listed(sorted(values["data_sha256"])),
-            max(values["test_points"], default=None),
-        )
+        dataset: (listed(sorted(values["data_source"])), listed(sorted(values["data_sha256"])))
         for dataset, values in facts.items()
     }

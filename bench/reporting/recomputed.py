@@ -26,7 +26,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.lib.stride_tricks import sliding_window_view
 
-from bench.array_types import FloatArray
+from bench.array_types import FloatArray, IntArray
 from bench.cells import CellKey, CellSpec
 from bench.errors import InputError
 from bench.paths import data_folders
@@ -232,9 +232,9 @@ def _from_column(cell: StoredCell, column: RawColumn) -> Iterator[str]:
     if gap > TOLERANCE:
         yield f"the stored persistence is not made of earlier values of {column.name}: {_by(gap)}"
     yield from _is_persistence(cell)
-    fitted = linear_forecasts(cell.run, raw)
+    fitted = linear_forecasts(cell.run, raw, columns["index"], columns["step"])
     if fitted is not None:
-        gap = cell.largest("prediction", fitted[columns["index"]])
+        gap = cell.largest("prediction", fitted)
         if gap > _FIT_TOLERANCE:
             yield f"the stored predictions are not those of a linear regression on {column.name}: {_by(gap)}"
 
@@ -291,8 +291,8 @@ def _read(path: Path, column: str, _sha256: str) -> RawColumn:
     return RawColumn(f"column {column!r} of {path.name}", table.iloc[:, 0].to_numpy(np.float64))
 
 
-def linear_forecasts(run: Mapping[str, Any], raw: FloatArray) -> FloatArray | None:
-    """``[N]``: the forecast of each test point by ridge regression on standardised windows; NaN before the test part.
+def linear_forecasts(run: Mapping[str, Any], raw: FloatArray, index: IntArray, step: IntArray) -> FloatArray | None:
+    """``[rows]``: the forecasts of test targets by ridge regression on standardised windows.
 
     Parameters
     ----------
@@ -300,6 +300,8 @@ def linear_forecasts(run: Mapping[str, Any], raw: FloatArray) -> FloatArray | No
         A row of `runs`.
     raw
         ``[N]``: the series.
+    index, step
+        ``[rows]``: the position of each target, and how far ahead of the last input it lies.
 
     Returns
     -------
@@ -314,14 +316,12 @@ def linear_forecasts(run: Mapping[str, Any], raw: FloatArray) -> FloatArray | No
     validation, test = (_points(spec.content["split"][part], count) for part in ("validation", "test"))
     train_end = count - validation - test
     windows = sliding_window_view(raw, length + horizon)[: train_end - length - horizon + 1]
-    if windows.size > _LARGEST:
+    starts, place = np.unique(index - step + 1, return_inverse=True)
+    if max(windows.size, len(starts) * length) > _LARGEST:
         return None
-    starts = np.arange(count - test, count, horizon)
     shown = sliding_window_view(raw, length)[starts - length]
     forecasts = _ridge(windows[:, :length], windows[:, length:], alpha=chosen["alpha"], shown=shown)
-    series = np.full(count + horizon, np.nan)
-    series[(starts[:, None] + np.arange(horizon)).ravel()] = forecasts.ravel()
-    return series[:count]
+    return np.asarray(forecasts[place, step - 1])
 
 
 def _points(part: float, count: int) -> int:

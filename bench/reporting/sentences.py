@@ -19,6 +19,11 @@ TERMS = (
     ),
     ("Persistence", "The forecast “the last value again”: what every model must beat."),
     ("Skill", "1 − MSE / MSE of persistence. 1 is no error, 0 is as good as persistence, below 0 is worse."),
+    (
+        "MASE",
+        "The mean absolute error, in units of that of the value one season ago on the train part; of persistence where "
+        "no season is known.",
+    ),
     ("Noise floor", "The error of the best possible forecast, known where the data was generated."),
     (
         "Best linear forecast",

@@ -11,6 +11,7 @@ import pyarrow as pa
 from bench.array_types import BoolArray, FloatArray
 from bench.cells import CellKey, CellSpec
 from bench.reporting import learning, provenance
+from bench.reporting.by_step import StepErrors, step_errors
 from bench.reporting.costs import ProbedCell, costs
 from bench.reporting.evidence import Losses, curves, losses, never_moves, trace, tuned
 from bench.reporting.judging import Contender, Families, Judged, SeedEvidence, best_of, best_set, looks_at, others
@@ -198,6 +199,8 @@ class _Sections:
         self.evidence = SeedEvidence.of(layout, self.losses, _kinds(self.runs), own_data=self.own_data, looks=looks)
         self.references = _reference_errors(layout)
         self.linear_floors = _linear_floors(layout)
+        self.test_points = _largest(layout, "test_points")
+        self.seasons, self.seasonal = _largest(layout, "season"), _seasonal_errors(layout)
         self.tasks = _tasks(self.runs)
         self.different_data = frozenset(provenance.different_data(self.runs))
         self.mixed_data = frozenset(provenance.mixed_data(self.runs))
@@ -240,7 +243,7 @@ class _Sections:
         forecast = (self.tasks.get(cells[0].dataset) or "forecast") == "forecast"
         return forecast and rows is not None and never_moves(rows)
 
-    def _section(self, own: Sequence[Contender], judged: Judged, *, facts: tuple[str, str, int | None]) -> Section:
+    def _section(self, own: Sequence[Contender], judged: Judged, *, facts: tuple[str, str]) -> Section:
         dataset, horizon = own[0].dataset, own[0].horizon
         same_data = dataset not in self.different_data | self.mixed_data
         still = (dataset, horizon) in judged.still
@@ -262,9 +265,11 @@ class _Sections:
             horizon=horizon,
             source=facts[0],
             data_sha256=facts[1],
-            test_points=facts[2],
+            test_points=self.test_points[dataset, horizon],
             persistence_rmse=persistence,
             noise_floor_rmse=floor,
+            season=self.seasons[dataset, horizon],
+            seasonal_rmse=self.seasonal[dataset, horizon],
             linear_floor_rmse=self.linear_floors[dataset, horizon],
             cells=cells,
             best=best,
@@ -278,6 +283,7 @@ class _Sections:
             best_set="" if why_untested else best_set(cells, self.losses, undecided=rivals, worse=worse),
             still=still,
             task=self.tasks.get(dataset) or "forecast",
+            by_step=tuple(self._by_step(cells)) if self.tasks.get(dataset) in (None, "forecast") else (),
         )
 
     def _curves(self, cells: Sequence[CellSummary]) -> Iterator[Curves]:
@@ -287,6 +293,13 @@ class _Sections:
             if cell.chosen and not cell.deterministic and rows is not None:
                 in_steps = dict(cell.hyperparameters).get("steps", setting(None)) != setting(None)
                 yield curves(rows, unit="validation" if in_steps else "epoch")
+
+    def _by_step(self, cells: Sequence[CellSummary]) -> Iterator[StepErrors]:
+        """Of the chosen cells whose predictions are stored; persistence comes first, as among the models."""
+        for cell in cells:
+            rows = self.predictions.get(cell.cell_id or "")
+            if cell.chosen and rows is not None and (own := step_errors(rows)):
+                yield own
 
     def _trace(self, chosen: Sequence[Contender]) -> Trace | None:
         """Of the best model that is not persistence itself, which is drawn next to it anyway."""
@@ -323,6 +336,24 @@ def _reference_errors(layout: Grid) -> dict[tuple[str, int], tuple[float | None,
         persistence, floor = (_root_median(array[own]) for array in arrays)
         errors[place] = (persistence, floor)
     return errors
+
+
+def _seasonal_errors(layout: Grid) -> dict[tuple[str, int], float | None]:
+    """For each dataset and horizon the RMSE of the value one season ago."""
+    values = layout.values("seasonal_mse")
+    cases: dict[tuple[str, int], list[int]] = defaultdict(list)
+    for i, case in enumerate(layout.cases):
+        cases[case.dataset, case.horizon].append(i)
+    return {place: _root_median(values[own]) for place, own in cases.items()}
+
+
+def _largest(layout: Grid, name: str) -> dict[tuple[str, int], int | None]:
+    """For each dataset and horizon the largest value of a column of counts."""
+    values = layout.values(name)
+    points: dict[tuple[str, int], list[float]] = defaultdict(list)
+    for i, case in enumerate(layout.cases):
+        points[case.dataset, case.horizon] += values[i][np.isfinite(values[i])].tolist()
+    return {place: int(max(own)) if own else None for place, own in points.items()}
 
 
 def _linear_floors(layout: Grid) -> dict[tuple[str, int], dict[int, float]]:

@@ -32,7 +32,7 @@ NOT_TUNED = "not tuned yet, trained with the suite's own hyperparameters: `bench
 NOT_RUN = "no row, though the suite requests this cell: `bench run` makes it"
 
 _TIMES = ("fit_s", "predict_s", "tuning_s")
-_MEANS = ("mae", "directional_accuracy", "accuracy", "log_loss", "validation_mse_scaled")
+_MEANS = ("mae", "mase", "directional_accuracy", "accuracy", "log_loss", "validation_mse_scaled")
 _FIRST = ("cell_id", "hyperparameters", "spec", "untuned")
 
 
@@ -166,6 +166,8 @@ class Cells:
             rmse_by_seed=tuple(value for value in arrays.rmse_by_seed[c][m] if math.isfinite(value)),
             rmse_scaled=arrays.number("rmse_scaled", place),
             mae=arrays.number("mae", place),
+            mase=arrays.number("mase", place),
+            seasonal_skill=arrays.number("seasonal_skill", place),
             skill=arrays.estimate("skill", place),
             skill_in_window=self._skill_in_window(cell),
             learnable_fraction=arrays.estimate("learnable_fraction", place),
@@ -250,6 +252,9 @@ def _numbers(grid: Grid) -> dict[str, Nested]:
     means = {name: _over(np.nanmean, grid.values(name)) for name in _MEANS}
     largest = {name: _over(np.nanmax, grid.values(name)) for name in ("peak_memory_bytes", "parameters")}
     scaled = {"rmse_scaled": np.sqrt(_over(np.nanmean, grid.values("mse_scaled")))}
+    with np.errstate(divide="ignore", invalid="ignore"):  # where the value one season ago is exact, there is no skill
+        skills = 1 - grid.values("mse") / grid.values("seasonal_mse")
+    scaled["seasonal_skill"] = _over(np.nanmean, skills)
     return {name: values.tolist() for name, values in {**medians, **means, **largest, **scaled}.items()}
 
 

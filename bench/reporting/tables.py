@@ -32,6 +32,8 @@ def errors(section: Section, *, name: str) -> Table:
         lengths=len({cell.sequence_length for cell in section.cells}) > 1,
         learnable=any(cell.learnable_fraction for cell in section.cells),
         classes=section.task == "classify",
+        mase=any(cell.mase is not None for cell in section.cells),
+        seasonal=any(cell.seasonal_skill is not None for cell in section.cells),
     )
     columns = [
         Column("Model", kind="text"),
@@ -42,6 +44,10 @@ def errors(section: Section, *, name: str) -> Table:
         Column("Skill", hint="1 − MSE / MSE of persistence."),
         Column("95 % interval", "over seeds", hint=_BY_SEED),
         Column("95 % interval", "over test window", hint=_IN_WINDOW),
+        Column("Skill", f"against season {section.season}", hint="1 − MSE / MSE of the value one season ago.")
+        if shows.seasonal
+        else None,
+        Column("MASE", hint=_MASE) if shows.mase else None,
         Column("Learnable", hint="How much of the way from persistence to the noise floor.")
         if shows.learnable
         else None,
@@ -53,6 +59,23 @@ def errors(section: Section, *, name: str) -> Table:
     below = " ".join([_AT_CHOSEN if shows.lengths else "Bold: the smallest error.", *few, *_notes(section.cells)])
     shown = tuple(column for column in columns if column)
     return Table(name, f"Errors on {section.title}", shown, rows, below=below)
+
+
+def by_step(section: Section, *, name: str) -> Table | None:
+    """The errors of the chosen cells at some steps ahead; `None` for one step ahead."""
+    if not section.by_step:
+        return None
+    first = section.by_step[0]
+    lines = {"persistence": first.persistence} | {own.model: own.rmse for own in section.by_step}
+    rows = tuple(
+        (TableEntry(model), *(TableEntry(significant(rmse[place]), rmse[place]) for place in first.shown))
+        for model, rmse in lines.items()
+    )
+    columns = (Column("Model", kind="text"), *(Column(f"Step {first.step[place]}") for place in first.shown))
+    often = first.origins * len(first.step) > first.points
+    seen = ", which share targets: the picture of predictions shows origins one horizon apart" if often else ""
+    below = f"RMSE in original units over all seeds, from {count(first.origins)} origins{seen}."
+    return Table(name, f"Error by step ahead on {section.title}", columns, rows, below=below)
 
 
 def _notes(cells: Sequence[CellSummary]) -> list[str]:
@@ -76,6 +99,8 @@ class _Shows:
     lengths: bool
     learnable: bool
     classes: bool
+    mase: bool
+    seasonal: bool
 
 
 def _ends(estimate: Estimate | None) -> list[float]:
@@ -100,6 +125,8 @@ def _error_row(cell: CellSummary, *, best: bool, shows: _Shows) -> tuple[TableEn
         else nothing(cell.note or tabular.NO_SKILL),
         _over_seeds(cell, skill.interval if skill else None, shows.skill_places, otherwise=spread),
         _bounds(cell.skill_in_window, shows.skill_places, otherwise=window),
+        measured(cell.seasonal_skill, partial(number, places=2), otherwise=_NO_SEASON) if shows.seasonal else None,
+        measured(cell.mase, partial(number, places=3), otherwise=_NO_UNIT) if shows.mase else None,
         _learnable(learnable, cell.note) if shows.learnable else None,
         TableEntry(cell.words + of_how_many, hint=cell.note or cell.why, mark=tabular.MARKS[cell.verdict]),
         _against(cell, best=best),
@@ -134,6 +161,9 @@ _ONE_SEED = "one replicate, or copies of one, show no spread; two skewed errors 
 _ITSELF = "persistence against itself"
 _NO_WINDOW = "the predictions are not stored, are too few for an interval, or are of other data for each seed"
 _NO_ERROR = "no error is stored"
+_NO_SEASON = "the value one season ago is exact here, or nothing is stored of it"
+_NO_UNIT = "the train part never changes, or the rows are of an earlier version"
+_MASE = "Mean absolute error, in units of that of the (seasonal) naive forecast on the train part."
 
 
 def _bounds(pair: Bounds | None, places: int | None, *, otherwise: str) -> TableEntry:

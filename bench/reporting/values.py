@@ -12,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from bench.array_types import FloatArray
+from bench.reporting.by_step import StepErrors
 from bench.reporting.costs import ProbedCell
 from bench.stats.claims import ClaimOutcome
 from bench.stats.delay import Delay
@@ -84,8 +85,6 @@ class Trace:
         ``[T]``: datetime64, or positions in the series.
     truth, persistence
         ``[T]``.
-    model
-        Whose predictions these are.
     median, low, high
         ``[T]``: over replicates; low and high are the extremes.
     delay
@@ -181,8 +180,6 @@ class Standing:
         Whether that is the probe's time, apart from any other work; else it is the run's, next to other cells.
     on_front
         Every other model with an error as small takes longer to fit.
-    seeds
-        How many the interval is taken over.
     """
 
     model: str
@@ -273,8 +270,6 @@ class CellSummary:
         The model's sequence length that is best on validation.
     rmse
         Original units; the square root of the mean squared error over all targets and replicates.
-    rmse_by_seed
-        Original units, for each finished replicate.
     skill, learnable_fraction
         Means over replicates, with their intervals over seeds.
     skill_in_window
@@ -307,6 +302,8 @@ class CellSummary:
     rmse_by_seed: tuple[float, ...] = ()
     rmse_scaled: float | None = None
     mae: float | None = None
+    mase: float | None = None
+    seasonal_skill: float | None = None
     skill: Estimate | None = None
     skill_in_window: Bounds | None = None
     learnable_fraction: Estimate | None = None
@@ -339,6 +336,8 @@ class Section:
     ----------
     persistence_rmse, noise_floor_rmse
         Original units; `None` where unknown.
+    season, seasonal_rmse
+        Points in one, and the RMSE of the value one season ago; `None` without a season.
     linear_floor_rmse
         Of the best linear forecast at each sequence length where it is known, original units.
     cells
@@ -359,6 +358,8 @@ class Section:
         Among which models the best one is, in words; empty where the test targets do not tell.
     task
         What is the job on the data.
+    by_step
+        Errors of the chosen cells by how far ahead they forecast, persistence first; empty for one step ahead.
     """
 
     title: str
@@ -382,6 +383,9 @@ class Section:
     best_set: str = ""
     task: str = "forecast"
     still: bool = False
+    by_step: tuple[StepErrors, ...] = ()
+    season: int | None = None
+    seasonal_rmse: float | None = None
 
     @property
     def comparable(self) -> bool:
@@ -439,8 +443,6 @@ class Counts:
     ----------
     cells, stored
         Those that the suite requests, where it is known, or that have rows; and those that have rows.
-    probed
-        Cells that were probed.
     """
 
     cells: int
@@ -465,8 +467,6 @@ class Summary:
         The cells that are stored and no results of the suite.
     setting
         How everything was run, where it was the same for all.
-    replicates
-        The rows of `runs`.
     folder
         Where they were read from, relative to the working folder.
     """

@@ -47,6 +47,10 @@ Window = tuple[FloatArray, FloatArray]
 """The losses of both sides at the same test targets, ``[T]`` each, means over replicates, in the order of time."""
 
 
+TARGET, BLOCK = "test target", "origin block"
+"""What the losses of a window are of: single targets, or blocks of origins, of which only neighbours share targets."""
+
+
 @dataclass(frozen=True, eq=False)
 class ModelClaim:
     """What is compared: one model with another, or with persistence, in one cell.
@@ -59,8 +63,8 @@ class ModelClaim:
         ``[seeds]``: the MSE of each replicate of `model` and of `other`; what is not finite is missing.
     window
         Their losses over the test window; `None` where no predictions are stored.
-    horizon
-        Steps ahead.
+    horizon, unit
+        Losses of the window so far apart share no input; and what they are the losses of, in words.
     deterministic
         Neither side draws a random number: the window decides alone.
     one_series
@@ -82,6 +86,13 @@ class ModelClaim:
     one_series: bool = True
     looks: Looks | None = None
     replicate_s: float = math.nan
+    unit: str = TARGET
+
+    @property
+    def independent(self) -> float:
+        """At least so many losses of the window share no target's noise; NaN where there is no window."""
+        apart = 2 if self.unit == BLOCK else self.horizon
+        return len(self.window[0]) / apart if self.window else math.nan
 
     @property
     def share(self) -> float:

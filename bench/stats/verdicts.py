@@ -189,9 +189,9 @@ def below_floor(subjects: Sequence[Subject]) -> FloatArray:
     by δ, independent of the noise ε, has the MSE of the floor plus the mean of ``δ² - 2 ε δ``. Falling short of the
     floor by the share g takes noise of at least ``sqrt(g T)`` standard deviations, whatever δ: the least of
     ``(g + m) sqrt(T) / (2 sqrt(m))`` over the mean square ``m`` of δ, in units of the floor. At horizon h errors are
-    a moving average of h steps: at least T / h of them are independent. The larger p-value counts; copies of one fit
-    have only the second, and replicates that each had data of their own only the first. NaN where no floor is known,
-    or it is 0, or the predictions that the window needs are not stored.
+    a moving average of h steps: at least T / h of them are independent, and every other block of origins. The larger
+    p-value counts; copies of one fit have only the second, and replicates that each had data of their own only the
+    first. NaN where no floor is known, or it is 0, or the predictions that the window needs are not stored.
 
     The noise is taken to be equally large throughout. Where it is not, as on geometric Brownian motion, T stands for
     ``Σ σ² / max σ²`` targets at worst: for a forecast that is off only where the noise is largest.
@@ -200,7 +200,7 @@ def below_floor(subjects: Sequence[Subject]) -> FloatArray:
     test = over_seeds(new, floor)
     known = _known(floor)
     alone = np.array([not subject.claim.one_series for subject in subjects], dtype=np.bool_)
-    targets = np.array([len(s.claim.window[0]) / s.claim.horizon if s.claim.window else np.nan for s in subjects])
+    targets = np.array([subject.claim.independent for subject in subjects])
     shortfall = np.maximum(-_excess(new, floor), 0.0)
     in_window = np.where(shortfall > 0, ndtr(-np.sqrt(shortfall * targets)), 1.0)
     seeds = test.one_sided()
@@ -319,7 +319,7 @@ def _grounds(claim: ModelClaim, finding: Finding, counted: str) -> str:
         return _untested(claim, finding)
     interval = f" (95 % interval {_signed(finding.low)} to {_signed(finding.high)})"
     ground = [f"{finding.seeds} seeds{_looked(finding)}"] if not math.isnan(finding.p_seeds) else []
-    ground += [f"{finding.targets} test targets"] if not math.isnan(finding.p_window) else []
+    ground += [f"{finding.targets} {claim.unit}s"] if not math.isnan(finding.p_window) else []
     holm = f", Holm over {finding.family} {counted}" if finding.family > 1 else ""
     copies = "; its replicates are equal, so the window decides alone" if finding.copies else ""
     further = f"; {_would_decide(claim, finding)}" if compared(finding) is Verdict.UNDECIDED else ""

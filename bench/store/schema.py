@@ -83,6 +83,9 @@ RUNS = pa.schema(
         ("persistence_mse", pa.float64()),
         ("noise_floor_mse", pa.float64()),
         ("linear_floor_mse", pa.float64()),  # expected error of the best linear forecast from the same window
+        ("seasonal_mse", pa.float64()),  # of the value one season ago, on the same targets; null without a season
+        ("season", pa.int32()),  # points in one, stated or detected
+        ("mase", pa.float64()),  # mae / mean absolute error of the (seasonal) naive forecast on the train part
         ("skill", pa.float64()),
         ("learnable_fraction", pa.float64()),
         ("directional_accuracy", pa.float64()),
@@ -154,7 +157,7 @@ PREDICTIONS = pa.schema(
         ("index", pa.int64()),  # position in the series, from 0
         ("time", pa.string()),  # ISO 8601, or a number; null where the series has no time
         ("channel", pa.int32()),
-        ("step", pa.int32()),  # 1 … horizon: how far ahead of the last input this target lies
+        ("step", pa.int32()),  # 1 … horizon: how far ahead of the last input this target lies; it is at index - step
         ("truth", pa.float64()),  # original units
         ("prediction", pa.float64()),
         ("persistence", pa.float64()),
@@ -209,6 +212,7 @@ ALL: Mapping[str, pa.Schema] = {**SCHEMAS, TableName.PROBES: PROBES}
 ADDED: Mapping[str, frozenset[str]] = {
     TableName.RUNS: frozenset(
         {"bank", "departures", "linear_floor_mse", "accuracy", "log_loss", "data_notes", "steps", "untuned"}
+        | {"season", "seasonal_mse", "mase"}
     ),
 }
 """Columns that came later within `VERSION`: parts without them are read, as nulls. Name here what is added."""

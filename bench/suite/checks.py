@@ -145,6 +145,20 @@ def departures_without_effect(settings: Settings, entries: Sequence[Entry], kind
             "targets out",
         )
     several = next((entry for entry in entries if kinds[entry.kind].steps is not None), None)
+    stated = [key for key in ("stride", "origins") if getattr(settings.split, key) is not None]
+    for key in stated if several is not None or departs.departures else []:
+        which = "a series" if several is not None else "the protocol"
+        came = several.id if several is not None else f"as_published: {departs.departures[0]}"
+        yield (
+            ("split", key),
+            f"split: {key}: expected {which}, which has origins to forecast from, got {came}; leave {key} out",
+        )
+    if settings.season and several is not None:
+        yield (
+            ("season",),
+            f"season: expected a series, which may have one, got {several.id}, which is many short sequences; leave "
+            "season out",
+        )
     for key, value in (("windows", "minus-one"), ("split", "windows"), ("split", "apart")):
         if several is not None and getattr(departs, key) == value:
             yield (

@@ -159,7 +159,8 @@ OTHER = {
     "sequence_length": [11],
     "horizon": [2],
     "seed": [1],
-    "split": [Split(validation=0.2), Split(test=0.1), Split(test=100)],
+    "split": [Split(validation=0.2), Split(test=0.1), Split(test=100), Split(stride=2), Split(origins=2)],
+    "season": [24, "detect"],
     "tuning": [None],
     "as_published": [AsPublished(order="in-order"), AsPublished(scaler="series")],
     "fresh_data": [True],
@@ -207,7 +208,7 @@ def test_an_option_that_came_later_is_content_only_where_it_is_set():
 
 @pytest.mark.parametrize("kind", sorted(LATER))
 def test_what_came_later_has_the_default_that_is_left_out(kind):
-    sections = {"training": Training, "tuning": Tuning}
+    sections = {"training": Training, "tuning": Tuning, "split": Split}
     options = sections[kind]() if kind in sections else dataset_kinds()[kind].parameters()
     assert LATER[kind].items() <= options.model_dump().items()
 

@@ -1,4 +1,4 @@
-"""Error of every model on one dataset, by sequence length where there are several."""
+"""Error of every model on one dataset: by sequence length where there are several, and by how far ahead it is made."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,14 +8,17 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
+from bench.reporting.by_step import StepErrors
 from bench.reporting.figures.layout import Panels, name_width, short
 from bench.reporting.figures.style import INK, MUTED, WIDE, Look, log_if_wide, wide
 from bench.reporting.figures.svg import Picture, picture
 from bench.reporting.values import Bounds, CellSummary, Section
 from bench.stats.verdicts import Verdict
-from bench.text import number, significant
+from bench.text import number, plural, significant
 
+_PERSISTENCE_DASHES = (0, (5, 3))
 _BELOW = 0.24  # of a row: where replicates are drawn, clear of the interval
 
 
@@ -100,7 +103,8 @@ def _lines(section: Section, cells: Sequence[CellSummary]) -> list[_Line]:
     for name, value in _references(section).items():
         shown = low <= value <= high
         label = f"{name} {significant(value)}" + ("" if shown else ", off the scale")
-        color, style = (MUTED, (0, (5, 3))) if name == "persistence" else (INK, (0, (1, 2)))
+        color, style = (INK, (0, (1, 2))) if name == "noise floor" else (MUTED, _PERSISTENCE_DASHES)
+        style = (0, (1, 1)) if name.startswith("season") else style
         lines.append(_Line(label, value, shown, {"color": color, "linestyle": style, "linewidth": 1.2, "zorder": 1}))
     return lines
 
@@ -115,7 +119,9 @@ def _shown_range(errors: Sequence[float]) -> tuple[float, float]:
 
 
 def _references(section: Section) -> dict[str, float]:
+    season = f"season {section.season}"
     values = {"persistence": section.persistence_rmse, "noise floor": section.noise_floor_rmse}
+    values[season] = section.seasonal_rmse
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -151,3 +157,53 @@ def _alt(section: Section, cells: Sequence[CellSummary]) -> str:
         parts.append(f"{name} {', '.join(values)}")
     lines = [f"{name} {number(value)}" for name, value in _references(section).items()]
     return f"{section.words.axis} by model and sequence length. {'; '.join([*parts, *lines])}."
+
+
+_MARKED = 12
+"""Steps that are marked by a symbol, at most: more would run into a band."""
+
+
+def draw_steps(section: Section, look: Mapping[str, Look], name: str) -> Picture | None:
+    """A line for each model at its chosen length, and a dashed one for persistence; `None` for one step ahead."""
+    if not section.by_step:
+        return None
+    models, reference = _without_reference(section, look), section.by_step[0]
+    layout = Panels(count=1, height=2.5, labels=[*(short(own.model) for own in models), "persistence"], above=0.1)
+    figure, (axes,) = layout.figure()
+    handles = []
+    for own in models:
+        style = look[own.model]
+        every = max(1, len(own.step) // _MARKED)
+        line: dict[str, Any] = {
+            "color": style.color,
+            "marker": style.marker,
+            "markeredgecolor": "none",
+            "linewidth": 1.4,
+        }
+        axes.plot(own.step, own.rmse, markevery=every, **line)
+        handles.append(Line2D([], [], **line))
+    dashes: dict[str, Any] = {"color": MUTED, "linestyle": _PERSISTENCE_DASHES, "linewidth": 1.4, "zorder": 1}
+    axes.plot(reference.step, reference.persistence, **dashes)
+    axes.set_xlabel("steps ahead (points)")
+    axes.set_ylabel(section.words.axis)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.margins(x=0.02, y=0.08)
+    log_if_wide(axes, "y", [*reference.persistence, *(value for own in models for value in own.rmse)])
+    layout.legend(figure, [*handles, Line2D([], [], **dashes)])
+    alt = _steps_alt(models, reference)
+    return picture(figure, name=f"steps-{name}", title=f"Error by step ahead on {section.title}", alt=alt)
+
+
+def _without_reference(section: Section, look: Mapping[str, Look]) -> list[StepErrors]:
+    """Those that are not persistence itself, which has its line anyway."""
+    return [own for own in section.by_step if look[own.model].color != MUTED]
+
+
+def _steps_alt(models: Sequence[StepErrors], reference: StepErrors) -> str:
+    first, last = reference.step[0], reference.step[-1]
+    lines = [(own.model, own.rmse) for own in models] + [("persistence", reference.persistence)]
+    said = "; ".join(f"{name} {number(float(rmse[0]))} and {number(float(rmse[-1]))}" for name, rmse in lines)
+    return (
+        f"Root mean squared error by steps ahead, from {plural(reference.origins, 'origin')}, in original units. "
+        f"At step {first} and at step {last}: {said}."
+    )

@@ -1,0 +1,75 @@
+"""Rolling origins: a test part that is forecast from many points, each time for the whole horizon.
+
+Windows laid end to end forecast each point once, and all begin at one hour of the day where the horizon is a day: the
+error at a step ahead is then the error at an hour, and few origins say little about another stretch of the series. Here
+the origin, the last point that a forecast sees, moves by `stride` points through the test part. Every origin has its
+whole horizon there, so that each step ahead is forecast equally often, and all origins weigh the same.
+
+Models are fitted once, before the first origin; what they see moves on with the origin. Tashman calls that updating,
+in contrast to recalibration, which fits again at every origin.
+
+References
+----------
+L. J. Tashman, "Out-of-sample tests of forecasting accuracy: an analysis and review", International Journal of
+Forecasting 16 (2000), pages 437-450.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from bench.errors import DataError
+from bench.protocol.windows import Windows
+from bench.spec import Split
+from bench.text import plural
+
+
+def rolling_windows(
+    windows: Windows, part: slice, split: Split, *, breaks: Sequence[int] = (), source: str = ""
+) -> Windows:
+    """Windows over the test part from the origins that `split` says, in the order of time.
+
+    The first targets are at the first point of the part and at every `stride`-th after it, as long as the horizon ends
+    within the part; without a stride, at every `horizon`-th. A window that would reach across one of `breaks` is left
+    out; the others stay where they are. Of these, the last `origins` are kept.
+
+    Parameters
+    ----------
+    windows
+        Those laid end to end over the part: the series, the sequence length and the horizon are theirs.
+    part, breaks
+        The points of the test part, and those that follow a gap.
+    source
+        Where the points come from, for messages: `Provenance.source`.
+
+    Raises
+    ------
+    DataError
+        The part has fewer points than one stride, or fewer origins than `split` says.
+    """
+    named, horizon = f"{source}: " if source else "", windows.horizon
+    points, stride = part.stop - part.start, split.stride or horizon
+    if stride > points:
+        raise DataError(
+            f"{named}the test part has {plural(points, 'point')}, but split says stride: {stride}, so there would be "
+            f"no second origin; give a larger test part, or a stride of at most {points}"
+        )
+    last = part.stop - horizon
+    dense = replace(windows, places=range(part.start, last + 1), end=part.stop).between(breaks)
+    first = np.asarray(dense.places, np.int64)
+    places = first[(first - part.start) % stride == 0]
+    if split.origins is not None and split.origins > len(places):
+        gaps = " without a gap" if len(places) < len(range(part.start, last + 1, stride)) else ""
+        raise DataError(
+            f"{named}{plural(points, 'test point')} have {plural(len(places), 'origin')}{gaps} for a horizon of "
+            f"{horizon} at a stride of {stride}, but split says origins: {split.origins}; lower origins or stride, or "
+            "give a larger test part"
+        )
+    places = places[-(split.origins or len(places)) :]
+    whole = bool(len(places)) and not len(breaks)
+    return replace(
+        windows,
+        places=range(int(places[0]), int(places[-1]) + 1, stride) if whole else places,
+        end=int(places[-1]) + horizon if len(places) else part.stop,
+    )
