@@ -6,14 +6,18 @@ search space. A step of a small network takes its time whatever its width, which
 
 import math
 from collections.abc import Iterable, Mapping
+from functools import cache
 from itertools import product
 from statistics import fmean, median
 from typing import Any
+
+from threadpoolctl import threadpool_limits
 
 from bench.cells import Cell
 from bench.models import model_kinds
 from bench.models.base import Choice
 from bench.spec import Training
+from bench.store.environment import machine_reference_s
 from bench.tuning.candidates import space
 
 START_S = 3.0
@@ -27,9 +31,12 @@ _STEP_S = 3.4e-8
 _FLOP_S = 1.24e-11
 """Seconds of one floating-point operation of a network on one core.
 
-The three are fitted to the 49 recurrent cells of ``suites/tutorials.yaml`` that took more than 0.3 s on two cores with
-AVX2: 80 % of them then take between 1 / 1.5 and 1.5 times their estimate.
+The three are fitted to the 49 recurrent cells of ``suites/tutorials.yaml`` that took more than 0.3 s on one machine:
+80 % of them then take between 1 / 1.5 and 1.5 times their estimate. Elsewhere the latter two are as much longer as the
+machine's reference product (`machine_reference_s`).
 """
+_REFERENCE_S = 2.2e-3
+"""Seconds of the reference product on that machine."""
 _MATRICES: Mapping[str, float] = {
     "rnn": 1,
     "gru": 3,
@@ -96,12 +103,19 @@ class Estimator:
         return _CLOSED_FORM_S + seconds
 
 
+@cache
+def _pace() -> float:
+    """How many times slower this machine multiplies matrices than the one that the rates are of, by one thread."""
+    with threadpool_limits(1):
+        return machine_reference_s() / _REFERENCE_S
+
+
 def _point_s(kind: str, parameters: Mapping[str, Any]) -> float:
     """Seconds of one point of one window, forward and back; parameters that are not there are taken for the usual."""
     layers, ways = int(parameters.get("layers", 1) or _LAYERS), 1 + bool(parameters.get("bidirectional", False))
     hidden, matrices = int(parameters.get("hidden_size", 32)), _MATRICES.get(str(parameters.get("cell", kind)), 4)
     inner = ways * (hidden * hidden + (layers - 1) / layers * ways * hidden * hidden)
-    return float(layers * (ways * _STEP_S + _FLOP_S * 6 * matrices * inner))
+    return float(_pace() * layers * (ways * _STEP_S + _FLOP_S * 6 * matrices * inner))
 
 
 def _budget_s(training: Training, train_windows: int, window_s: float) -> float:
