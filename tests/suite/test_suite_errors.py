@@ -15,7 +15,7 @@ from bench.models import MODELS
 from bench.replication.suite_files import load
 
 TOP = (
-    "as_published, datasets, exclude, fresh_data, gate, horizons, models, name, references, seed, seeds, "
+    "as_published, datasets, exclude, fresh_data, gate, horizons, models, name, references, season, seed, seeds, "
     "sequence_lengths, split, systems, time_limit_s, training, tuning"
 )
 PART = "expected a whole number ≥ 1 (a count of points) or a number > 0 and < 1 (a fraction of them)"
@@ -59,7 +59,7 @@ SETTINGS = {
     "split: «{validation: 0.5, test: 0.5}": "split: validation and test take 1 of the series; "
     "leave some of it for train",
     "split: «0.2": "split: expected a mapping, got 0.2",
-    "split: {«tset: 0.2}": "split: unknown key 'tset'; did you mean 'test'? (known: test, validation)",
+    "split: {«tset: 0.2}": "split: unknown key 'tset'; did you mean 'test'? (known: origins, stride, test, validation)",
     "training: {epochs: «ten}": "epochs: expected a whole number ≥ 1 or null, got 'ten'",
     "training: {steps: «0}": "steps: expected a whole number ≥ 1 or null, got 0",
     "training: {steps: «1.5e3}": "steps: expected a whole number ≥ 1 or null, got 1500.0",
