@@ -207,7 +207,8 @@ def test_windows_over_another_series_are_predicted_from_that_series(kind, data):
     here = data.validation
     moved = replace(here, values=np.roll(here.values, -1, axis=0))
     next_place = replace(here, places=range(here.places.start + 1, here.places.stop + 1, HORIZON), end=here.end + 1)
-    np.testing.assert_array_equal(trained.predict(moved), trained.predict(next_place))
+    without_the_first = 1e-4 if MODELS[kind].forecaster else 0  # which reads the history from its beginning
+    np.testing.assert_allclose(trained.predict(moved), trained.predict(next_place), rtol=0, atol=without_the_first)
 
 
 class Flat(ModelKind):
