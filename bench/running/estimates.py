@@ -52,9 +52,9 @@ _MATRICES: Mapping[str, float] = {
 }
 """Of hidden_size rows and columns in one layer, for each point of a window: of gates, else about as many as cost it."""
 _LAYERS = 4  # where the window decides how many there are
-_STOPS_AT = 0.6
+_STOPS_AT = 0.85
 """Early stopping leaves about this part of a replicate's budget."""
-_PRUNED_AT = 0.6
+_PRUNED_AT = 0.75
 """Early stopping and pruning leave about this part of a trial's budget."""
 _HALVED_AT = 0.2
 """The same by halving: all trials go through a 16th of the budget, half of them through an 8th, and so on."""
