@@ -327,12 +327,19 @@ def _losses(predictions: Mapping[str, pa.Table]) -> dict[str, Losses]:
     return {cell_id: item for cell_id, item in losses_of.items() if item is not None}
 
 
+def _by_place(layout: Grid) -> dict[tuple[str, int], list[int]]:
+    """For each dataset and horizon the positions of its cases."""
+    cases: dict[tuple[str, int], list[int]] = defaultdict(list)
+    for i, case in enumerate(layout.cases):
+        cases[case.dataset, case.horizon].append(i)
+    return cases
+
+
 def _reference_errors(layout: Grid) -> dict[tuple[str, int], tuple[float | None, float | None]]:
     """For each dataset and horizon the RMSE of persistence and of the noise floor."""
     arrays = [layout.values(name) for name in ("persistence_mse", "noise_floor_mse")]
     errors: dict[tuple[str, int], tuple[float | None, float | None]] = {}
-    for place in dict.fromkeys((case.dataset, case.horizon) for case in layout.cases):
-        own = [i for i, case in enumerate(layout.cases) if (case.dataset, case.horizon) == place]
+    for place, own in _by_place(layout).items():
         persistence, floor = (_root_median(array[own]) for array in arrays)
         errors[place] = (persistence, floor)
     return errors
@@ -341,19 +348,14 @@ def _reference_errors(layout: Grid) -> dict[tuple[str, int], tuple[float | None,
 def _seasonal_errors(layout: Grid) -> dict[tuple[str, int], float | None]:
     """For each dataset and horizon the RMSE of the value one season ago."""
     values = layout.values("seasonal_mse")
-    cases: dict[tuple[str, int], list[int]] = defaultdict(list)
-    for i, case in enumerate(layout.cases):
-        cases[case.dataset, case.horizon].append(i)
-    return {place: _root_median(values[own]) for place, own in cases.items()}
+    return {place: _root_median(values[own]) for place, own in _by_place(layout).items()}
 
 
 def _largest(layout: Grid, name: str) -> dict[tuple[str, int], int | None]:
     """For each dataset and horizon the largest value of a column of counts."""
     values = layout.values(name)
-    points: dict[tuple[str, int], list[float]] = defaultdict(list)
-    for i, case in enumerate(layout.cases):
-        points[case.dataset, case.horizon] += values[i][np.isfinite(values[i])].tolist()
-    return {place: int(max(own)) if own else None for place, own in points.items()}
+    known = {place: values[own][np.isfinite(values[own])] for place, own in _by_place(layout).items()}
+    return {place: int(each.max()) if each.size else None for place, each in known.items()}
 
 
 def _linear_floors(layout: Grid) -> dict[tuple[str, int], dict[int, float]]:
