@@ -12,7 +12,7 @@ import numpy as np
 
 from bench.array_types import FloatArray
 from bench.conformance.requirements import CheckFailed, ExaminedModule
-from bench.errors import BenchError, described
+from bench.errors import BenchError, InputError, described
 from bench.models.base import Shape
 from bench.models.forecaster import Capabilities, Forecaster, forecasts, other_from, refuse_peeking
 from bench.models.own_forecaster import fitted, trial_origins, trial_series
@@ -28,12 +28,12 @@ def _able(subject: ExaminedModule) -> tuple[list[Shape], list[str]]:
     able, without = [subject.shapes[0]], []
     stated = Capabilities.of(subject.name, _made(subject, able[0]))
     for shape in subject.shapes[1:]:
-        if (shape.channels == 1 or stated.several_channels) and (
-            stated.horizons is None or shape.horizon in stated.horizons
-        ):
-            able.append(shape)
-        else:
+        try:
+            stated.refuse(shape, subject.parameters)
+        except InputError:
             without.append(_size(shape))
+        else:
+            able.append(shape)
     return able, without
 
 

@@ -11,6 +11,7 @@ time series forecasting: the forecast package for R", 2008.
 
 from __future__ import annotations
 
+import abc
 import importlib
 import math
 import warnings
@@ -80,7 +81,7 @@ class _Channel(Protocol):
         """``[N, H]`` from ``history`` ``[T]``."""
 
 
-class _EachChannel:
+class _EachChannel(abc.ABC):
     """One fit and one pass for each channel of a series."""
 
     channels: Sequence[_Channel] = ()
@@ -103,8 +104,9 @@ class _EachChannel:
         """Numbers that were estimated."""
         return sum(one.numbers for one in self.channels)
 
+    @abc.abstractmethod
     def _fitted(self, values: FloatArray) -> _Channel:
-        raise NotImplementedError
+        """Estimated on the values ``[N]`` of one channel."""
 
 
 @contextmanager
