@@ -82,7 +82,7 @@ def test_a_worker_that_starts_does_not_hear_interrupts(tmp_path: Path) -> None:
         f"""
 import os, signal, sys, time
 sys.path[:0] = {[*sys.path]!r}
-from bench.running.workers import Worker
+from bench.running.supervised import Worker
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, lambda *_: None)
     workers = []
