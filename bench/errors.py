@@ -48,6 +48,16 @@ def described(error: BaseException) -> str:
     return one_line(f"{type(error).__name__}: {error}")
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, of this machine or of its GPU.
+
+    >>> is_out_of_memory(RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"))
+    True
+    """
+    text = str(error)[:10_000].lower()
+    return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text
+
+
 def validator_text(message: str) -> str:
     """What a validator said, without the prefix that pydantic puts before it.
 

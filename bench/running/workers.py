@@ -5,24 +5,27 @@ worker process answers one request at a time, such as a cell with its rows; if i
 affected. torch is imported to choose the device only if there may be a GPU.
 """
 
+import math
 import re
 import shutil
-import signal
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
 from threading import Condition, Lock
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from bench.cells import Cell
+from bench.cgroups import oom_kills
 from bench.errors import InputError
 from bench.registry import lookup
+from bench.running.endings import of_death, reason
 from bench.running.rows import failed
 from bench.running.serving import imported, with_threads
 from bench.running.supervised import Worker, WorkerDiedError
+from bench.running.supervision import Bounds, Ending, Supervisor
 from bench.running.unfinished import REPORT, Resumed, Unfinished
-from bench.store.schema import ADVICE, Rows, Status
+from bench.store.schema import Rows, Status
 from bench.work_clock import COMPILES
 
 
@@ -135,11 +138,21 @@ class InlineEngine:
         """Nothing is held."""
 
 
-class ProcessEngine:
-    """`jobs` threads here, each waiting on a worker process of its own.
+class _Attempt(NamedTuple):
+    """What came of a cell: its rows, or why there are none; what was printed, and the seconds that count."""
 
-    A dead process is replaced, its cell is tried once more while nothing else runs (it may have died of its
-    neighbours' memory), and if that fails too the cell becomes rows that say why.
+    rows: Rows | None
+    ending: Ending
+    output: str
+    spent_s: float
+
+
+class ProcessEngine:
+    """`jobs` threads here, each waiting on a worker process of its own, and a supervisor that keeps their limits.
+
+    A dead process is replaced. Its cell is tried once more while nothing else runs, as it may have died of its
+    neighbours' memory, and with banks of half the size each time memory ran out. If that fails too, or if the cell has
+    taken too long, it becomes rows that say why.
     """
 
     def __init__(self, target: str, *, device: str, jobs: int) -> None:
@@ -147,6 +160,7 @@ class ProcessEngine:
         self._device = device
         self._threads = ThreadPoolExecutor(jobs, thread_name_prefix="cell")
         self._gate = SharedGate()
+        self._supervisor = Supervisor()
         self._lock = Lock()  # guards what follows
         self._idle: list[Worker[Cell | Resumed, Rows]] = []
         self._workers: set[Worker[Cell | Resumed, Rows]] = set()
@@ -168,19 +182,38 @@ class ProcessEngine:
             worker.join()
 
     def _run(self, cell: Cell, unfinished: Unfinished) -> Rows:
-        exit_code = None
-        for entrance in (self._gate.adjacent, self._gate.alone):
+        bounds, attempts = Bounds.of(cell, self._supervisor.free), 0
+        while True:
+            entrance = self._gate.alone if attempts else self._gate.adjacent
+            attempts += 1
             with entrance():
-                worker = self._take()
-                try:
-                    rows = worker.call(unfinished.request(cell), unfinished)
-                except WorkerDiedError as death:
-                    self._discard(worker)
-                    exit_code = death.exit_code
-                else:
-                    self._give_back(worker)
-                    return rows
-        return failed(cell, *_classified(exit_code), device=self._device)
+                attempt = self._attempt(cell, unfinished, bounds)
+            if attempt.rows is not None:
+                return attempt.rows
+            bounds = bounds.less(attempt.spent_s)
+            if not _is_worth_another(attempt.ending, unfinished, attempts) or bounds.seconds <= 0:
+                why = reason(attempt.ending, cell, attempt.output, attempts=attempts)
+                rows = failed(cell, attempt.ending.status, why, device=self._device)
+                return rows if unfinished.trials is None else {**rows, "trials": unfinished.trials}
+
+    def _attempt(self, cell: Cell, unfinished: Unfinished, bounds: Bounds) -> _Attempt:
+        worker, killed_before = self._take(), oom_kills()
+        unfinished.bank = 0
+        rows, ending = None, Ending(Status.FAILED, "")
+        with self._supervisor.watching(worker, bounds) as watched:
+            try:
+                rows = worker.call(unfinished.request(cell), unfinished)
+            except WorkerDiedError as death:
+                killed = oom_kills()
+                by_system = None if killed is None or killed_before is None else killed > killed_before
+                ending = watched.ending or of_death(death.exit_code, oom_killed=by_system)
+        if rows is None or watched.ending:
+            self._discard(worker)
+        output = worker.output.text
+        unfinished.log(output)
+        if rows is not None and not watched.ending:
+            self._give_back(worker)
+        return _Attempt(rows, ending, output, watched.spent_s)
 
     def _take(self) -> Worker[Cell | Resumed, Rows]:
         with self._lock:
@@ -206,15 +239,12 @@ class ProcessEngine:
                 raise CancelledError
 
 
-def _classified(exit_code: int | None) -> tuple[Status, str]:
-    """What the end of a worker says about its cell."""
-    if exit_code == -9:  # by number: Windows has no SIGKILL
-        return Status.OUT_OF_MEMORY, (
-            "its process was killed twice (SIGKILL), the second time while it ran alone, as systems do when memory "
-            f"runs out; {ADVICE[Status.OUT_OF_MEMORY]}; `--failed-only` runs the cell again"
-        )
-    name = signal.Signals(-exit_code).name if exit_code and exit_code < 0 else f"exit code {exit_code}"
-    return Status.FAILED, f"its process ended twice without an answer ({name}); {ADVICE[Status.FAILED]}"
+def _is_worth_another(ending: Ending, unfinished: Unfinished, attempts: int) -> bool:
+    """Whether a cell may end otherwise alone, or with smaller banks, which are then requested of it."""
+    if ending.status is Status.OUT_OF_MEMORY and unfinished.bank > 1:
+        unfinished.at_once = math.ceil(unfinished.bank / 2)
+        return True
+    return attempts == 1 and not ending.own
 
 
 ENGINES = {

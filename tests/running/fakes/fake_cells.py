@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import math
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -47,6 +50,63 @@ def _end(action: str, argument: str) -> None:
     if action == "hang":
         Path(argument).write_text(str(os.getpid()))
         time.sleep(60)
+    if action in MISBEHAVIOURS:
+        MISBEHAVIOURS[action]()
+
+
+def spin() -> None:
+    """In pure Python."""
+    while True:
+        pass
+
+
+def sleep_blocked() -> None:
+    """In one call of C, with every signal blocked that can be."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    time.sleep(600)
+
+
+def spin_in_c() -> None:
+    """In one call of C that holds the interpreter, with every signal blocked that can be."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    pow(3, 10**9)
+
+
+def segfault() -> None:
+    ctypes.string_at(1)
+
+
+def allocate() -> None:
+    """100 GB, page by page."""
+    blocks = []
+    while len(blocks) < 100_000:
+        blocks.append(b"x" * 10**6)  # noqa: PERF401 - each is kept at once
+    time.sleep(600)
+
+
+def allocate_in_child() -> None:
+    """The same in a process of its own."""
+    subprocess.run([sys.executable, "-c", "b = [b'x' * 10**6 for _ in range(100_000)]"], check=True)
+
+
+def print_much() -> None:
+    for number in range(300_000):
+        print(f"line {number} \x1b[31mred")
+    os.write(2, b"and the last one\n")
+    os._exit(3)
+
+
+MISBEHAVIOURS = {
+    "spin": spin,
+    "sleep-blocked": sleep_blocked,
+    "spin-in-c": spin_in_c,
+    "segfault": segfault,
+    "abort": os.abort,
+    "allocate": allocate,
+    "allocate-in-child": allocate_in_child,
+    "print-much": print_much,
+}
+"""What a model must not do, by the id that requests it."""
 
 
 def _compile() -> None:
