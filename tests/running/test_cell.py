@@ -251,7 +251,7 @@ class TestFailures:
     def test_a_passed_time_limit_keeps_the_finished_trials(self):
         cell = make(tuning=Tuning(trials=200, batch=2, epochs=1), time_limit_s=1.5)
         rows = run_cell(cell)
-        assert {row["status"] for row in rows["runs"].to_pylist()} == {"out_of_time"}
+        assert {row["status"] for row in rows["runs"].to_pylist()} == {"timeout"}
         assert "raise time_limit_s" in rows["runs"].to_pylist()[0]["reason"]
         assert len(rows["trials"]) >= 2
 

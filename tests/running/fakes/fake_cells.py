@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import collections
 import ctypes
 import importlib
+import itertools
 import math
 import os
 import random
@@ -15,22 +17,32 @@ from pathlib import Path
 
 from bench.cells import Cell
 from bench.running.rows import failed
-from bench.running.unfinished import REPORT
+from bench.running.unfinished import REPORT, Resumed
 from bench.store.schema import Rows, Status, table
+from bench.training.members import BANKS
 
 
-def run_cell(cell: Cell, *, device: str) -> Rows:
+def run_cell(cell: Cell | Resumed, *, device: str) -> Rows:
     """Rows made from the cell's id alone, or what the model's id requests."""
+    at_once = getattr(cell, "at_once", None)
+    cell = getattr(cell, "cell", cell)  # of one that is resumed
     action, _, argument = cell.model.id.partition(":")
     _end(action, argument)
     if action == "fail":
         return failed(cell, Status(argument), "requested to", device=device)
     if action == "die-sending":
         return {"runs": DiesWhenSent()}
-    if action == "batches":
+    if action == "bank":
+        members = min(int(argument), at_once or int(argument))
+        BANKS.get()(members)
+        if members > 3:
+            allocate()
+    if action in ("batches", "batches-then-spin"):
         key = cell.columns
         for count in (2, 4):
             REPORT.get()(table("trials", [{**key, **trial(number, 0.5)} for number in range(count)]))
+    if action == "batches-then-spin":
+        spin()
     if action == "compile":
         _compile()
     if action == "sleep":
@@ -50,6 +62,10 @@ def _end(action: str, argument: str) -> None:
     if action == "hang":
         Path(argument).write_text(str(os.getpid()))
         time.sleep(60)
+    if action == "child":
+        with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True) as child:
+            Path(argument).write_text(f"{os.getpid()} {child.pid}")
+            spin_in_c()
     if action in MISBEHAVIOURS:
         MISBEHAVIOURS[action]()
 
@@ -69,7 +85,7 @@ def sleep_blocked() -> None:
 def spin_in_c() -> None:
     """In one call of C that holds the interpreter, with every signal blocked that can be."""
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    pow(3, 10**9)
+    collections.deque(itertools.repeat(0), maxlen=0)
 
 
 def segfault() -> None:
@@ -80,7 +96,7 @@ def allocate() -> None:
     """100 GB, page by page."""
     blocks = []
     while len(blocks) < 100_000:
-        blocks.append(b"x" * 10**6)  # noqa: PERF401 - each is kept at once
+        blocks.append(b"x" * 10**6)
     time.sleep(600)
 
 
@@ -91,7 +107,7 @@ def allocate_in_child() -> None:
 
 def print_much() -> None:
     for number in range(300_000):
-        print(f"line {number} \x1b[31mred")
+        sys.stdout.write(f"line {number} \x1b[31mred\n")
     os.write(2, b"and the last one\n")
     os._exit(3)
 
@@ -105,6 +121,7 @@ MISBEHAVIOURS = {
     "allocate": allocate,
     "allocate-in-child": allocate_in_child,
     "print-much": print_much,
+    "sys-exit": sys.exit,
 }
 """What a model must not do, by the id that requests it."""
 
