@@ -14,7 +14,7 @@ from functools import cached_property
 from itertools import chain, product
 from typing import Any, ClassVar, Literal
 
-from bench.limits import UNLIMITED, CellLimits
+from bench.cell_limits import UNLIMITED, CellLimits
 from bench.registry import short_address
 from bench.spec import PROTOCOL, AsPublished, Entry, Exclusion, Product, Settings, Split, Suite, Training, Tuning
 

@@ -53,7 +53,7 @@ def oom_kills(root: Path = ROOT) -> int | None:
     files = [root / "proc/vmstat"]
     for folder in _folders(root, "memory"):
         files += [folder / "memory.events", folder / "memory.oom_control"]
-    lines = (line.split() for file in files for line in _text(file).splitlines())
+    lines = (line.split() for file in dict.fromkeys(files) for line in _text(file).splitlines())
     counts = [int(words[1]) for words in lines if len(words) == 2 and words[0] == "oom_kill" and words[1].isdecimal()]
     return sum(counts) if counts else None
 

@@ -8,9 +8,6 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
-
-from pydantic import BaseModel, ConfigDict, Field
 
 from bench.errors import InputError
 
@@ -71,27 +68,6 @@ def exceeded(name: str, count: int) -> str:
     limit = LIMITS[name]
     return f"expected at most {most} {limit.what}, got {count}; {limit.advice}, or raise {name}"
 
-
-class CellLimits(BaseModel):
-    """What one cell may take before its process is ended from outside, whatever it does; no part of what it is."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-    cell_s: Annotated[float, Field(gt=0)] | None = Field(
-        None, description="Seconds by the clock, compilation and imports not counted; null for no limit."
-    )
-    cell_bytes: Annotated[int, Field(ge=2**20, le=2**60)] | None = Field(
-        None, description="Bytes of memory of its process and of those that it starts; null for most of what is free."
-    )
-
-    @property
-    def stated(self) -> dict[str, float | int]:
-        """Those that there are."""
-        return self.model_dump(exclude_none=True)
-
-
-UNLIMITED = CellLimits()
-"""Nothing is stated."""
 
 _SIZES = {"": 1, **{f"{letter}B": 1000**power for power, letter in enumerate("KMGT", start=1)}}
 _SIZES |= {f"{letter}{end}": 1024**power for power, letter in enumerate("KMGT", start=1) for end in ("", "iB")}

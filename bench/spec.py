@@ -26,8 +26,8 @@ from pydantic import (
     model_validator,
 )
 
+from bench.cell_limits import CellLimits
 from bench.errors import InputError, validation_text
-from bench.limits import CellLimits
 
 _LARGEST = 2**31 - 1  # the results store counts as int32
 FOLDER = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$"

@@ -120,7 +120,7 @@ class Worker(Generic[Q, A]):
         stood, since, _ = self._clock
         return float(stood + (time.perf_counter() - since if since else 0.0))
 
-    def held_bytes(self) -> int:
+    def resident_bytes(self) -> int:
         """Resident memory of the process and of all that it has started; 0 where it has ended."""
         pid, guard = self._process.pid or 0, int(self._clock[2])
         own = _resident(pid)

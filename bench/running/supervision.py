@@ -159,7 +159,7 @@ class Supervisor:
                 if not self._watched:
                     self._thread = None
                     return
-                self._end_excessive({each: each.worker.held_bytes() for each in running})
+                self._end_excessive({each: each.worker.resident_bytes() for each in running})
             time.sleep(TICK_S)
 
     def _end_excessive(self, sizes: dict[Watched, int]) -> None:

@@ -22,6 +22,7 @@ import numpy as np
 import pyarrow as pa
 
 from bench.atomic import open_file, write_atomically
+from bench.cell_limits import is_raised
 from bench.cells import Cell, CellKey, CellSpec
 from bench.errors import StoreError
 from bench.store.parts import DamagedPart, check, check_version, load, part_of, unreadable
@@ -55,9 +56,7 @@ class StoredReplicate(NamedTuple):
 
     def is_worth_another_try(self, cell: Cell) -> bool:
         """Whether it may end otherwise as part of `cell`: its data was unavailable, or a limit is raised now."""
-        now = limits_of(cell)
-        raised = (name not in now or now[name] > limit for name, limit in self.given.items())
-        return self.status is Status.UNAVAILABLE or any(raised)
+        return self.status is Status.UNAVAILABLE or is_raised(self.given, limits_of(cell))
 
 
 def limits_of(cell: Cell | CellSpec) -> dict[str, float]:

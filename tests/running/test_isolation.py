@@ -17,8 +17,8 @@ import pyarrow as pa
 import pytest
 
 from bench import store
+from bench.cell_limits import CellLimits
 from bench.cells import Cell, CellSpec
-from bench.limits import CellLimits
 from bench.running.endings import of_death, reason
 from bench.running.extension import remaining
 from bench.running.supervised import Output
