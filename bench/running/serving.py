@@ -12,13 +12,14 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import MutableSequence
+from collections.abc import Iterator, MutableSequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Protocol
 
+import psutil
 import pyarrow as pa
 
 from bench import work_clock
@@ -198,9 +199,25 @@ def _guarded() -> int:
                     os.close(number)
         while os.getppid() == worker and not wait([sentinel], _GUARD_S):
             pass
+        for pid in [*descendants(worker)] if os.getppid() == worker else []:
+            if pid != os.getpid():  # those that have left the group
+                os.kill(pid, signal.SIGKILL)
     finally:
         os.killpg(0, signal.SIGKILL)
     raise AssertionError  # it has ended
+
+
+def descendants(pid: int) -> Iterator[int]:
+    """What a process has started, and those have; of Linux its own list, as it is read 20 times a second."""
+    try:
+        lists = [(task / "children").read_text() for task in Path(f"/proc/{pid}/task").iterdir()]
+    except OSError:
+        with suppress(psutil.Error):
+            yield from (each.pid for each in psutil.Process(pid).children(recursive=True))
+        return
+    for child in map(int, " ".join(lists).split()):
+        yield child
+        yield from descendants(child)
 
 
 _GUARD_S = 0.5

@@ -28,7 +28,7 @@ import psutil
 
 from bench.errors import InputError
 from bench.models.from_source import plug_ins_allowed
-from bench.running.serving import MEANWHILE, HowToAnswer, Meanwhile, serve
+from bench.running.serving import MEANWHILE, HowToAnswer, Meanwhile, descendants, serve
 from bench.running.unfinished import Unfinished
 from bench.text import visible
 
@@ -124,7 +124,7 @@ class Worker(Generic[Q, A]):
         """Resident memory of the process and of all that it has started; 0 where it has ended."""
         pid, guard = self._process.pid or 0, int(self._clock[2])
         own = _resident(pid)
-        return own and own + sum(_resident(each) for each in _descendants(pid) if each != guard)
+        return own and own + sum(_resident(each) for each in descendants(pid) if each != guard)
 
     def say_where(self) -> None:
         """Have it write into its output what it does now, where signals reach it."""
@@ -143,7 +143,7 @@ class Worker(Generic[Q, A]):
         """End the process and all that it has started now, whatever they do."""
         if self._gone or not self._process.pid:
             return
-        family = [*_descendants(self._process.pid)]
+        family = [*descendants(self._process.pid)]
         if hasattr(os, "killpg"):
             with suppress(ProcessLookupError, PermissionError):  # it leads no group yet
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -219,19 +219,6 @@ def _resident(pid: int) -> int:
         return int(psutil.Process(pid).memory_info().rss)
     except psutil.Error:
         return 0
-
-
-def _descendants(pid: int) -> Iterator[int]:
-    """What a process has started, and those have; of Linux its own list, as it is read 20 times a second."""
-    try:
-        lists = [(task / "children").read_text() for task in Path(f"/proc/{pid}/task").iterdir()]
-    except OSError:
-        with suppress(psutil.Error):
-            yield from (each.pid for each in psutil.Process(pid).children(recursive=True))
-        return
-    for child in map(int, " ".join(lists).split()):
-        yield child
-        yield from _descendants(child)
 
 
 @contextmanager
