@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 import bench
 from bench.cells import CODE_VERSION, Cell
 from bench.data import dataset_kinds
-from bench.errors import DataError, DataUnavailable, InputError, OutOfTime, is_out_of_memory, one_line
+from bench.errors import DataError, DataUnavailable, InputError, OutOfTime, is_out_of_memory, one_line, text_of
 from bench.models import model_kinds
 from bench.store.environment import environment
 from bench.store.rules import refuse_broken
@@ -33,7 +33,7 @@ _LONGEST = 2000
 
 def classified(error: BaseException) -> tuple[Status, str]:
     """The status and the one-line reason of what ended a cell."""
-    text = visible(cut(_text_of(error), _LONGEST))
+    text = visible(cut(one_line(text_of(error)), _LONGEST))
     if isinstance(error, DataUnavailable):
         return Status.UNAVAILABLE, text
     if isinstance(error, DataError):
@@ -54,13 +54,6 @@ def classified(error: BaseException) -> tuple[Status, str]:
         text = f"sys.exit({visible(repr(error.code)):.100}) was called"
     status = Status.CRASHED if isinstance(error, SystemExit) else Status.FAILED
     return status, f"{type(error).__name__} at {where}: {text}; {advice}"
-
-
-def _text_of(error: BaseException) -> str:
-    try:
-        return one_line(error)
-    except Exception:  # of a class of the user's own
-        return "it cannot say what is wrong"
 
 
 _PACKAGE = Path(bench.__file__).parent

@@ -482,7 +482,7 @@ def test_what_is_no_time_is_one_line(bench: Bench) -> None:
 
 
 def test_limits_of_a_cell_are_those_of_the_command_where_it_gives_some(bench: Bench, folder: Path) -> None:
-    edit(folder, "seeds: 2", "seeds: 2\nlimits: {cell_s: 900, cell_bytes: 2_000_000_000}")
+    edit(folder, "seeds: 2", "seeds: 2\nlimits: {cell_s: 900, cell_bytes: 2000000000}")
     options = ("--cell-timeout", "10m", "--cell-memory", "4GiB", "--retries", "1")
     ended = bench("run", "tiny.yaml", *options, "--no-report", "--progress", "none")
     assert (ended.status, ended.err) == (0, "")
