@@ -10,6 +10,7 @@ import bench
 from bench.choices import ComparedMetric, Environment, Format, Listed, Progress, TableName
 from bench.cli.terminal import say
 from bench.errors import validator_text
+from bench.limits import parsed_bytes
 from bench.paths import path_of, results_folder
 from bench.work_clock import parsed_seconds
 
@@ -98,6 +99,33 @@ def run(  # noqa: PLR0913 - one parameter for each option
             "seeds are added where claims are undecided. The next run goes on.",
         ),
     ] = None,
+    cell_timeout: Annotated[
+        float | None,
+        typer.Option(
+            parser=parsed_seconds,
+            metavar="DURATION",
+            help="End a cell that takes longer, whatever it does, instead of the suite's limits.cell_s.",
+        ),
+    ] = None,
+    cell_memory: Annotated[
+        int | None,
+        typer.Option(
+            parser=parsed_bytes,
+            metavar="SIZE",
+            help="End a cell that holds more, such as 4GiB, instead of the suite's limits.cell_bytes. "
+            "[default: 80 % of what is free]",
+        ),
+    ] = None,
+    retries: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=100,
+            metavar="N",
+            help="Run cells of this run that crashed, took too long or too much memory, or lacked their data again, "
+            "up to N times.",
+        ),
+    ] = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run and for how long, and stop.")] = False,
     allow_plugin: AllowPlugin = False,
 ) -> None:
@@ -122,6 +150,9 @@ def run(  # noqa: PLR0913 - one parameter for each option
         report=not no_report,
         dry_run=dry_run,
         within=within,
+        cell_timeout=cell_timeout,
+        cell_memory=cell_memory,
+        retries=retries,
     )
     with allowing_plug_ins(allowed=allow_plugin):
         raise typer.Exit(run_suite(request))

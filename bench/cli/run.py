@@ -23,7 +23,7 @@ from bench.errors import InputError
 from bench.models import model_kinds
 from bench.reporting.folder import report_folder
 from bench.reporting.learning import stored_caution
-from bench.running.anytime import Goal, plans, run_all
+from bench.running.anytime import Goal, plans, retried, run_all
 from bench.running.causes import NEW, grouped, shared
 from bench.running.estimates import left_s
 from bench.running.plan import Plan, cpu_count, only, prepare
@@ -32,7 +32,7 @@ from bench.running.runner import Event, Listener, Outcome
 from bench.running.workers import resolved, start
 from bench.spec import Suite
 from bench.stats.looks import Looks, schedule
-from bench.store import read, read_renewal, without_surplus
+from bench.store import LOGS, read, read_renewal, without_surplus
 from bench.store.environment import checkout
 from bench.store.schema import Status
 from bench.text import columns, commit, listed, plural
@@ -55,6 +55,9 @@ class RunRequest:
     report: bool
     dry_run: bool
     within: float | None = None  # seconds
+    cell_timeout: float | None = None  # seconds
+    cell_memory: int | None = None  # bytes
+    retries: int = 0
 
 
 def run_suite(request: RunRequest) -> int:
@@ -66,6 +69,7 @@ def run_suite(request: RunRequest) -> int:
     suite = loaded(request.suite)
     if request.seed is not None:
         suite = suite.model_copy(update={"seed": request.seed})
+    suite = _limited(suite, cell_s=request.cell_timeout, cell_bytes=request.cell_memory)
     folder = request.results or results_of(request.suite, suite)
     refuse_other_folder(folder, suite.name)
     cells = only(list(expand(suite)), request.only)
@@ -88,7 +92,8 @@ def run_suite(request: RunRequest) -> int:
         try:
             with sink(request.progress) as show:
                 begin = partial(start, "processes", jobs=jobs, device=device)
-                listen, every = _listener(show, interrupt), chain([plan], rounds)
+                listen = _listener(show, interrupt)
+                every = retried(chain([plan], rounds), cells, request.retries)
                 outcome = run_all(every, begin, jobs=jobs, device=device, listener=listen, suite=suite)
             most = (cell.seeds for cell in cells)
             whole = replace(plan, cells=tuple(map(_with_seeds, plan.cells, most)))
@@ -108,6 +113,12 @@ def _plans(request: RunRequest, suite: Suite, cells: Sequence[Cell], folder: Pat
     if request.failed_only:
         return iter([replace(prepare(cells, folder, failed_only=True), until=goal.until)])
     return plans(cells, folder, suite, goal, fresh=request.fresh)
+
+
+def _limited(suite: Suite, **limits: float | None) -> Suite:
+    """`suite` with these limits of a cell, where they are given."""
+    given = {name: limit for name, limit in limits.items() if limit is not None}
+    return suite.model_copy(update={"limits": suite.limits.model_copy(update=given)}) if given else suite
 
 
 def _with_seeds(cell: Cell, seeds: int) -> Cell:
@@ -223,6 +234,8 @@ def _concluded(plan: Plan, outcome: Outcome, *, report: bool, quiet: bool) -> in
     if problems:
         head = f"\n{len(problems)} of {plural(len(plan.cells), 'cell')} did not finish:"
         say("\n".join([head, *problems]), err=True)
+        if (plan.folder / LOGS).is_dir():
+            say(f"what cells printed: {plan.folder / LOGS}, in the files of their ids", err=True)
     if waiting:
         say(f"\n{_not_renewed(len(waiting))}", err=True)
     say(f"\nresults: {plan.folder}", err=quiet)

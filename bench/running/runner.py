@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, InvalidStateError, wait
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -227,12 +228,17 @@ class _Run:
 
     def unfinished(self, cell: Cell) -> Unfinished:
         """What is known of the study of `cell`, and where it is kept."""
-        folder, keep = self.plan.folder, self.writer.keep_trials
+        folder = self.plan.folder
         study = stored_study(folder, cell.id) if self.is_stored(cell) else None
-        if study and study.tuning_s is not None:
-            return Unfinished(study.trials, keep, study.tuning_s, self.note_compiling)
-        begun = read_unfinished(folder, cell.id)
-        return Unfinished(study.trials if study and begun is None else begun, keep, compiles=self.note_compiling)
+        whole = study is not None and study.tuning_s is not None
+        begun = None if whole else read_unfinished(folder, cell.id)
+        return Unfinished(
+            study.trials if study and begun is None else begun,
+            self.writer.keep_trials,
+            study.tuning_s if study else None,
+            self.note_compiling,
+            put_log=partial(self.writer.put_log, cell.id),
+        )
 
     def note_compiling(self) -> None:
         """A worker compiles; from any thread."""
