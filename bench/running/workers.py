@@ -452,6 +452,7 @@ def _classified(exit_code: int | None) -> tuple[Status, str]:
 ENGINES = {
     "processes": "bench.running.workers:ProcessEngine",
     "inline": "bench.running.workers:InlineEngine",
+    "dask": "bench.running.dask_engine:DaskEngine",
 }
 
 

@@ -1,0 +1,141 @@
+"""Shards of a suite: a division of its cells that each machine computes by itself, with the same outcome.
+
+Each machine of `count` runs the cells of one number, so that none need know of the others. What a cell costs is
+estimated from the suite alone: neither the speed of this machine, nor data files, nor what is stored enters it. The
+longest cells are given out first, each to the shard that has the least so far, by whole milliseconds; ties go by the
+names of the cell, then by the shard's number. Versions of `bench` may divide differently: all machines need the same.
+"""
+
+import heapq
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Any, Self
+
+from bench.cells import Cell, CellKey
+from bench.data import dataset_kinds
+from bench.errors import DataError, InputError
+from bench.protocol.windows import check_length
+from bench.registry import lookup
+from bench.running.estimates import Estimator
+from bench.spec import SeedPlan, Suite
+
+SIZES: Mapping[str, int] = {
+    "digits": 1797,
+    "mnist": 70_000,
+    "TSLA": 2227,
+    "GOOGL": 3702,
+    "DJI": 8636,
+    "A": 1259,
+    "GOOG": 975,
+    "SP500": 5031,
+    "NASDAQ": 5031,
+    "WTI": 8321,
+    "VIX": 1259,
+    "sunspots": 309,
+    "co2": 2284,
+    "el-nino": 732,
+    "nile": 100,
+    "macrodata": 203,
+}
+"""Points or sequences of the kinds of datasets whose parameters do not say how many there are."""
+
+_USUAL = 2000
+"""The same of other kinds, such as files: these may be missing on one machine, so none looks into them."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The cells that one of several machines runs.
+
+    Parameters
+    ----------
+    number
+        From 1.
+    count
+        How many there are.
+    """
+
+    number: int
+    count: int
+
+    @classmethod
+    def parsed(cls, text: str) -> Self:
+        """What ``"3/16"`` says.
+
+        Raises
+        ------
+        InputError
+            It is no number of so many.
+        """
+        parts = re.fullmatch(r"([1-9]\d{0,5})/([1-9]\d{0,5})", text)
+        if parts is None or int(parts[1]) > int(parts[2]):
+            raise InputError(f"--shard {text}: expected NUMBER/COUNT, such as 1/16, 2/16, … 16/16")
+        return cls(int(parts[1]), int(parts[2]))
+
+    @property
+    def name(self) -> str:
+        """Of its results folder."""
+        return f"{self.number}-of-{self.count}"
+
+    def cells(self, every: Sequence[Cell], suite: Suite) -> list[Cell]:
+        """Those of `every` that are of this shard, in their order; there may be none."""
+        return divided(every, self.count, whole_datasets=isinstance(suite.seeds, SeedPlan))[self.number - 1]
+
+
+def divided(cells: Sequence[Cell], count: int, *, whole_datasets: bool = False) -> list[list[Cell]]:
+    """`cells` in `count` parts of about the same estimated time, each in the order of `cells`.
+
+    Parameters
+    ----------
+    cells
+        As `expand` yields them.
+    count
+        How many parts; some are empty where there are more than cells.
+    whole_datasets
+        Keep the cells of a dataset together: seeds that are added where claims of the report are undecided need both
+        sides of each claim in one results folder.
+    """
+    estimator = Estimator(pace=1.0)
+    groups: dict[str | CellKey, list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault(cell.dataset.id if whole_datasets else cell.key, []).append(cell)
+    costs = [(sum(cost_ms(cell, estimator) for cell in own), own) for own in groups.values()]
+    loads = [(0, number) for number in range(count)]
+    chosen: dict[CellKey, int] = {}
+    for cost, own in sorted(costs, key=lambda each: (-each[0], each[1][0].key)):
+        load, number = heapq.heappop(loads)
+        chosen |= dict.fromkeys((cell.key for cell in own), number)
+        heapq.heappush(loads, (load + cost, number))
+    parts: list[list[Cell]] = [[] for _ in range(count)]
+    for cell in cells:
+        parts[chosen[cell.key]].append(cell)
+    return parts
+
+
+def cost_ms(cell: Cell, estimator: Estimator) -> int:
+    """About how many milliseconds `cell` takes on the machine that the rates of `estimator` are of."""
+    return max(1, round(1000 * estimator.default_s(cell, _train_windows(cell))))
+
+
+def _train_windows(cell: Cell) -> int:
+    """About how many examples `cell` trains on, by the suite alone."""
+    kind = lookup(dataset_kinds(), cell.dataset.kind, "dataset")
+    stated = cell.dataset.parsed(kind.parameters)
+    sequences, points = getattr(stated, "count", None), _points(cell.dataset.kind, stated)
+    try:
+        cut = check_length(points, cell.split, cell.sequence_length, cell.horizon, as_published=cell.as_published)
+    except DataError:  # too short for windows: of sequences, each is one; a run says so of a series
+        return max(1, points // 2)
+    return cut.train_end if sequences else max(1, cut.train_end - cell.sequence_length - cell.horizon + 1)
+
+
+def _points(kind: str, stated: Any) -> int:
+    """Points of the series, or how many sequences."""
+    for name in ("count", "length"):
+        if isinstance(number := getattr(stated, name, None), int):
+            return number
+    if duration := getattr(stated, "duration", None):
+        return ceil(duration / stated.step / stated.every)
+    return SIZES.get(kind, _USUAL)
