@@ -30,7 +30,7 @@ from bench.running.estimates import left_s
 from bench.running.plan import Plan, only, prepare
 from bench.running.resolution import described, resolutions
 from bench.running.runner import Event, Listener, Outcome
-from bench.running.sharding import Shard
+from bench.running.sharding import Shard, ShardEngine
 from bench.running.workers import Engine, resolved, start
 from bench.spec import Suite
 from bench.stats.looks import Looks, schedule
@@ -92,7 +92,7 @@ def run_suite(request: RunRequest) -> int:
     with raising() as interrupt:
         try:
             with sink(request.progress) as show:
-                begin = _starting(request.engine, jobs, device)
+                begin = _starting(request, cells, jobs, device)
                 listen, every = _listener(show, interrupt), chain([plan], rounds)
                 outcome = run_all(every, begin, jobs=jobs, device=device, listener=listen, suite=suite)
             most = (cell.seeds for cell in cells)
@@ -123,11 +123,13 @@ def _selected(request: RunRequest, suite: Suite) -> tuple[list[Cell], Path]:
     return shard.cells(cells, suite), request.results or Path(f"{folder}-shards", shard.name)
 
 
-def _starting(engine: EngineOptions, jobs: int, device: str) -> Callable[[], Engine]:
-    """What starts `engine`."""
-    if engine.name == "dask":
-        return engine.on_dask(jobs=jobs, device=device)
-    return partial(start, engine.name, jobs=jobs, device=device)
+def _starting(request: RunRequest, cells: Sequence[Cell], jobs: int, device: str) -> Callable[[], Engine]:
+    """What starts the engine that was chosen, for `cells`."""
+    if request.engine.name == "dask":
+        begin = request.engine.on_dask(jobs=jobs, device=device)
+    else:
+        begin = partial(start, request.engine.name, jobs=jobs, device=device)
+    return begin if request.shard is None else partial(ShardEngine, begin, cells)
 
 
 def _plans(request: RunRequest, suite: Suite, cells: Sequence[Cell], folder: Path, goal: Goal) -> Iterator[Plan]:

@@ -132,7 +132,7 @@ def run_task(task: CellTask) -> Rows:
             return rows
 
 
-def end_task(key: str, dask_worker: DaskWorker) -> None:
+async def end_task(key: str, dask_worker: DaskWorker) -> None:
     """End this process if it runs the task `key`, for `Client.run`; its nanny starts another."""
     if key in dask_worker.active_keys:
         os._exit(1)

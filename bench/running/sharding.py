@@ -8,7 +8,8 @@ names of the cell, then by the shard's number. Versions of `bench` may divide di
 
 import heapq
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from math import ceil
 from typing import Any, Self
@@ -19,7 +20,10 @@ from bench.errors import DataError, InputError
 from bench.protocol.windows import check_length
 from bench.registry import lookup
 from bench.running.estimates import Estimator
+from bench.running.unfinished import Unfinished
+from bench.running.workers import Engine
 from bench.spec import SeedPlan, Suite
+from bench.store.schema import Rows
 
 SIZES: Mapping[str, int] = {
     "digits": 1797,
@@ -82,6 +86,38 @@ class Shard:
     def cells(self, every: Sequence[Cell], suite: Suite) -> list[Cell]:
         """Those of `every` that are of this shard, in their order; there may be none."""
         return divided(every, self.count, whole_datasets=isinstance(suite.seeds, SeedPlan))[self.number - 1]
+
+
+class ShardEngine:
+    """Runs cells of one shard on the engine that `start` makes; what is of another is no matter of this machine.
+
+    Parameters
+    ----------
+    start
+        Makes the engine.
+    cells
+        Those of the shard.
+    """
+
+    def __init__(self, start: Callable[[], Engine], cells: Iterable[Cell]) -> None:
+        self._keys = {cell.key for cell in cells}
+        self._engine = start()
+
+    def submit(self, cell: Cell, unfinished: Unfinished | None = None) -> Future[Rows]:
+        """Begin `cell`, as the engine does.
+
+        Raises
+        ------
+        InputError
+            It is of another shard, which another machine runs.
+        """
+        if cell.key not in self._keys:
+            raise InputError(f"{cell.title}: expected a cell of this shard; the machine of its own shard runs it")
+        return self._engine.submit(cell, unfinished)
+
+    def close(self) -> None:
+        """As the engine's."""
+        self._engine.close()
 
 
 def divided(cells: Sequence[Cell], count: int, *, whole_datasets: bool = False) -> list[list[Cell]]:

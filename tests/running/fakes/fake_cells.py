@@ -36,7 +36,7 @@ def run_cell(cell: Cell, *, device: str) -> Rows:
 
 
 def _end(action: str, argument: str) -> None:
-    """End this process, or hang."""
+    """End this process, hang, or take memory."""
     if action == "die":
         os.kill(os.getpid(), int(argument))
     if action == "die-once" and not Path(argument).exists():
@@ -46,6 +46,16 @@ def _end(action: str, argument: str) -> None:
         os._exit(int(argument))
     if action == "hang":
         Path(argument).write_text(str(os.getpid()))
+        time.sleep(60)
+    if action == "hang-until" and not Path(f"{argument}.go").exists():
+        Path(argument).write_text(str(os.getpid()))
+        while not Path(f"{argument}.go").exists():
+            time.sleep(0.05)
+    if action == "hoard":
+        hoard = []
+        while sum(map(len, hoard)) < float(argument):
+            hoard.append(b"x" * 20_000_000)
+            time.sleep(0.05)
         time.sleep(60)
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import psutil
 
-ROOT = Path(__file__).parents[2]
-FAKES = Path(__file__).parent / "fakes"
+ROOT = Path(__file__).parents[3]
+FAKES = Path(__file__).parent
 
 
 def within(seconds: float, condition: Callable[[], bool]) -> bool:
