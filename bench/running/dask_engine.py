@@ -14,7 +14,9 @@ Dask pickles tasks and their results, and whoever reaches its scheduler can run 
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +25,7 @@ from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from itertools import count
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any, Self
 
 from bench.cells import Cell
@@ -54,6 +56,9 @@ _ROUNDS = 10
 
 _LOOK_S = 2.0
 """Seconds between two looks at whether a cell that waits can still be run."""
+
+_CLOSES_S = 0.5
+"""Seconds after which a worker of this machine that is to end is killed."""
 
 _NANNY_S = 30.0
 """Seconds in which a nanny has started another worker, or else is taken to be gone."""
@@ -183,7 +188,7 @@ class DaskEngine:
                     client.run(end_task, key, workers=[each.worker], wait=False)
             client.close(timeout=2)
         if self._local:
-            self._local.close(timeout=2)
+            _ended(self._local)
         if threads := getattr(self, "_threads", None):
             threads.shutdown(cancel_futures=True)
 
@@ -380,9 +385,21 @@ def _local_cluster(jobs: int) -> LocalCluster:
             threads_per_worker=1,
             processes=True,
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             memory_limit=0,
         )
+
+
+def _ended(local: LocalCluster) -> None:
+    """Close `local` without waiting for what its workers run."""
+    pids = [nanny.pid for nanny in local.workers.values() if nanny.pid]
+    closing = Thread(target=local.close, kwargs={"timeout": 60})
+    closing.start()
+    closing.join(_CLOSES_S)  # nannies that know of the end start no worker again
+    for pid in pids if closing.is_alive() else ():
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    closing.join()
 
 
 def refuse_unfit(client: Client, cluster: Cluster) -> int:

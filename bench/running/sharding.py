@@ -137,17 +137,32 @@ def divided(cells: Sequence[Cell], count: int, *, whole_datasets: bool = False) 
     groups: dict[str | CellKey, list[Cell]] = {}
     for cell in cells:
         groups.setdefault(cell.dataset.id if whole_datasets else cell.key, []).append(cell)
-    costs = [(sum(cost_ms(cell, estimator) for cell in own), own) for own in groups.values()]
-    loads = [(0, number) for number in range(count)]
-    chosen: dict[CellKey, int] = {}
-    for cost, own in sorted(costs, key=lambda each: (-each[0], each[1][0].key)):
-        load, number = heapq.heappop(loads)
-        chosen |= dict.fromkeys((cell.key for cell in own), number)
-        heapq.heappush(loads, (load + cost, number))
+    costs = [(sum(cost_ms(cell, estimator) for cell in own), own[0].key) for own in groups.values()]
+    numbers = dict(zip(groups, greedy(costs, count), strict=True))
     parts: list[list[Cell]] = [[] for _ in range(count)]
     for cell in cells:
-        parts[chosen[cell.key]].append(cell)
+        parts[numbers[cell.dataset.id if whole_datasets else cell.key]].append(cell)
     return parts
+
+
+def greedy(costs: Sequence[tuple[int, Any]], count: int) -> list[int]:
+    """The part, from 0, that each of `costs` goes to: the largest first, each to the part that has the least so far.
+
+    R. L. Graham, "Bounds on multiprocessing timing anomalies", 1969.
+
+    Parameters
+    ----------
+    costs
+        Each with a name that decides between equal ones.
+    count
+        How many parts.
+    """
+    loads = [(0, number) for number in range(count)]
+    numbers = [0] * len(costs)
+    for place in sorted(range(len(costs)), key=lambda place: (-costs[place][0], costs[place][1])):
+        load, numbers[place] = loads[0]
+        heapq.heapreplace(loads, (load + costs[place][0], numbers[place]))
+    return numbers
 
 
 def cost_ms(cell: Cell, estimator: Estimator) -> int:

@@ -69,12 +69,22 @@ class RealCluster:
 
     def start_scheduler(self) -> None:
         where = ("--host", "127.0.0.1", "--port", str(self.port), "--protocol", self.protocol)
-        self.scheduler = self._start("dask_scheduler", *where, "--no-dashboard", "--no-show")
+        self.scheduler = self._start(
+            "dask_scheduler", *where, "--no-dashboard", "--no-show", "--dashboard-address", "127.0.0.1:0"
+        )
 
     def start_worker(self, *options: str) -> subprocess.Popen[bytes]:
         """A nanny and its worker, of one thread unless `options` say otherwise."""
         threads = () if "--nthreads" in options else ("--nthreads", "1")
-        local = ("--host", "127.0.0.1", "--no-dashboard", "--local-directory", str(self.folder))
+        local = (
+            "--host",
+            "127.0.0.1",
+            "--no-dashboard",
+            "--dashboard-address",
+            "127.0.0.1:0",
+            "--local-directory",
+            str(self.folder),
+        )
         worker = self._start("dask_worker", self.address, *threads, *local, *options)
         self.workers.append(worker)
         return worker
