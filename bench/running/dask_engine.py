@@ -57,6 +57,9 @@ _ROUNDS = 10
 _LOOK_S = 2.0
 """Seconds between two looks at whether a cell that waits can still be run."""
 
+_CONNECTS_S = 10.0
+"""Seconds in which a scheduler answers."""
+
 _CLOSES_S = 0.5
 """Seconds after which a worker of this machine that is to end is killed."""
 
@@ -162,7 +165,7 @@ class DaskEngine:
         self._local = _local_cluster(jobs) if self._cluster.address is None else None
         self._address: str = self._cluster.address or self._local.scheduler_address
         try:
-            self._client = self._connected(10.0)
+            self._client = self._connected(_CONNECTS_S)
             refuse_unfit(self._client, self._cluster)
         except BaseException:
             self.close()
@@ -279,6 +282,7 @@ class DaskEngine:
     def _outcome(self, course: _Course, *, last: bool) -> tuple[Status, str] | None:
         """How `course` ends whose workers died; `None` where that was no fault of its cell."""
         blamed = self._blamed(course.deaths)
+        course.deaths = list(blamed)
         if len(blamed) >= DEATHS:
             if any(death.worker in self._out_of_memory for death in blamed):
                 status = Status.OUT_OF_MEMORY
@@ -311,7 +315,7 @@ class DaskEngine:
         """
         try:
             client = Client(self._address, timeout=timeout_s, set_as_default=False, name=self._topic)
-        except (OSError, TimeoutError) as error:
+        except (OSError, TypeError, ValueError, RuntimeError) as error:  # what Dask raises, by what is wrong
             raise InputError(
                 f"{self._address}: expected a Dask scheduler, got {described(error)}; start one with `dask scheduler`, "
                 "or correct --address; where it speaks TLS, state the certificates (docs/clusters.md)"
@@ -337,7 +341,7 @@ class DaskEngine:
             end = time.monotonic() + self._cluster.patience_s
             while True:
                 try:
-                    self._client = self._connected(5.0)
+                    self._client = self._connected(_CONNECTS_S)
                 except InputError:
                     if time.monotonic() > end:
                         raise

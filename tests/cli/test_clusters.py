@@ -188,13 +188,14 @@ SLURM = ("slurmctld", "slurmd", "munged", "sbatch", "squeue")
 
 
 @pytest.fixture
-def slurm(tmp_path: Path) -> Iterator[dict[str, str]]:
+def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     """The environment of commands of a SLURM of this machine alone, or a skip with the reason."""
     missing = [name for name in SLURM if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin") is None]
     if missing:
         pytest.skip(f"SLURM is not installed: no {', '.join(missing)}")
     if os.geteuid() != 0:
         pytest.skip("a SLURM of this machine alone needs root: slurmd starts tasks as their user")
+    monkeypatch.syspath_prepend(Path(__file__).parent)
     from slurm_here import running
 
     with running(tmp_path) as env:
