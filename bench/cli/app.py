@@ -8,7 +8,7 @@ from typer.core import TyperGroup
 
 import bench
 from bench.choices import ComparedMetric, EngineName, Environment, Format, Listed, Progress, TableName
-from bench.cli.arrays import AllowPlugin, github_matrix, slurm
+from bench.cli.clusters import AllowPlugin, github_matrix, slurm
 from bench.cli.terminal import say
 from bench.errors import validator_text
 from bench.paths import path_of, results_folder

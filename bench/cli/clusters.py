@@ -1,22 +1,31 @@
 """``bench slurm`` and ``bench github-matrix``: files that run the shards of a suite, and how to put them together.
 
 A file states the command of one shard, which needs nothing of the others. What the user names enters a shell script by
-`shlex.quote`, and a workflow as a JSON string, which is a string of YAML.
+`shlex.quote`, and a workflow as a JSON string, which is a string of YAML. The commands are here too, so that what their
+work needs is imported when they are called.
 """
 
 import json
 import re
 import shlex
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from bench.api.folders import loaded, results_of
-from bench.atomic import write_atomically
-from bench.cells import expand
+import typer
+
+from bench.cli.terminal import say
 from bench.errors import InputError
-from bench.running.sharding import divided
-from bench.spec import SeedPlan
+from bench.paths import path_of
 from bench.text import plural
+
+if TYPE_CHECKING:
+    from bench.spec import Suite
+
+AllowPlugin = Annotated[
+    bool, typer.Option("--allow-plugin", help="Let the suite name models by their source, such as ./mynet.py:MyNet.")
+]
 
 MOST_JOBS = 256
 """Jobs of one matrix that GitHub accepts."""
@@ -43,6 +52,12 @@ class ShardedRun:
     jobs: int
     allow_plugin: bool
 
+    @cached_property
+    def _suite(self) -> "Suite":
+        from bench.api.folders import loaded
+
+        return loaded(self.suite)
+
     def checked(self) -> str:
         """The suite's name, after its file was read and divided.
 
@@ -51,7 +66,11 @@ class ShardedRun:
         InputError
             The suite is wrong, or there are more shards than parts of it.
         """
-        suite = loaded(self.suite)
+        from bench.cells import expand
+        from bench.running.sharding import divided
+        from bench.spec import SeedPlan
+
+        suite = self._suite
         whole = isinstance(suite.seeds, SeedPlan)
         parts = divided(list(expand(suite)), self.shards, whole_datasets=whole)
         if empty := sum(not part for part in parts):
@@ -62,7 +81,9 @@ class ShardedRun:
     @property
     def folders(self) -> str:
         """The folder of the results folders of all shards."""
-        return f"{results_of(self.suite, loaded(self.suite))}-shards"
+        from bench.api.folders import results_of
+
+        return f"{results_of(self.suite, self._suite)}-shards"
 
     @property
     def flags(self) -> str:
@@ -251,8 +272,51 @@ def _write(path: Path, text: str) -> None:
     InputError
         There is another file.
     """
+    from bench.atomic import write_atomically
+
     if path.exists() and path.read_text(encoding="utf-8") != text:
         raise InputError(f"{path}: there is another file; move it away, or name one with --output")
     if not path.parent.is_dir():
         raise InputError(f"{path.parent}: expected a folder, got none; make it first")
     write_atomically(path, text)
+
+
+def slurm(  # noqa: PLR0913 - one parameter for each option
+    suite: Annotated[str, typer.Argument(help="A suite file, or the name of a shipped suite.")],
+    *,
+    nodes: Annotated[int, typer.Option(min=1, max=100_000, help="Tasks of the job array: one shard each.")],
+    jobs: Annotated[int, typer.Option(min=1, help="Parallel cells of a task, and its CPUs.")] = 1,
+    time: Annotated[str | None, typer.Option(metavar="TIME", help="Time limit of a task, as sbatch takes it.")] = None,
+    partition: Annotated[str | None, typer.Option(metavar="NAME", help="Partition, as sbatch takes it.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(parser=path_of, metavar="PATH", help="The script. [default: bench-SUITE.sh]")
+    ] = None,
+    allow_plugin: AllowPlugin = False,
+) -> None:
+    """Write a SLURM script whose tasks run one shard of a suite each."""
+    from bench.models.from_source import allowing_plug_ins
+
+    with allowing_plug_ins(allowed=allow_plugin):
+        wanted = ShardedRun(suite, nodes, jobs, allow_plugin)
+        say(slurm_file(wanted, time=time, partition=partition, output=output))
+
+
+def github_matrix(
+    suite: Annotated[str, typer.Argument(help="A suite file, or the name of a shipped suite.")],
+    *,
+    shards: Annotated[int, typer.Option(min=1, help="Jobs of the matrix: one shard each.")],
+    jobs: Annotated[int, typer.Option(min=1, help="Parallel cells of a job.")] = 2,
+    install: Annotated[
+        str, typer.Option(metavar="COMMAND", help="What installs bench on the runner.")
+    ] = "python -m pip install .",
+    output: Annotated[
+        Path | None,
+        typer.Option(parser=path_of, metavar="PATH", help="The file. [default: .github/workflows/bench-SUITE.yml]"),
+    ] = None,
+    allow_plugin: AllowPlugin = False,
+) -> None:
+    """Write a GitHub workflow whose jobs run one shard of a suite each, and merge their results."""
+    from bench.models.from_source import allowing_plug_ins
+
+    with allowing_plug_ins(allowed=allow_plugin):
+        say(github_file(ShardedRun(suite, shards, jobs, allow_plugin), install=install, output=output))

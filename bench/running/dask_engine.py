@@ -131,6 +131,10 @@ class _Course:
     deaths: list[Death] = field(default_factory=list)
 
 
+class _EndedWorkersError(Exception):
+    """The workers of a cell have died as often as is allowed, and Dask would try another."""
+
+
 class DaskEngine:
     """`jobs` threads here, each waiting on one cell at a time.
 
@@ -163,10 +167,10 @@ class DaskEngine:
         self._served = self._looked = time.monotonic()
         self._closed = False
         self._local = _local_cluster(jobs) if self._cluster.address is None else None
-        self._address: str = self._cluster.address or self._local.scheduler_address
+        self._address = str(self._local.scheduler_address if self._local else self._cluster.address)
         try:
             self._client = self._connected(_CONNECTS_S)
-            refuse_unfit(self._client, self._cluster)
+            refuse_unfit(self._client, self._cluster, self._address)
         except BaseException:
             self.close()
             raise
@@ -200,7 +204,7 @@ class DaskEngine:
         for given_up in range(_ROUNDS):
             try:
                 return self._attempt(course)
-            except KilledWorker:
+            except (KilledWorker, _EndedWorkersError):
                 if outcome := self._outcome(course, last=given_up == _ROUNDS - 1):
                     return failed(cell, *outcome, device=self._device)
         raise AssertionError  # the last round has an outcome
@@ -210,7 +214,7 @@ class DaskEngine:
 
         Raises
         ------
-        KilledWorker
+        KilledWorker, _EndedWorkersError
             It has ended its workers, as Dask counts it or as is counted here.
         """
         while True:
@@ -255,7 +259,7 @@ class DaskEngine:
             except TimeoutError:
                 if len(course.deaths) >= DEATHS:
                     remote.cancel()
-                    raise KilledWorker(task.key, None, DEATHS - 1) from None
+                    raise _EndedWorkersError from None
                 self._refuse_to_wait(client)
             except ModuleNotFoundError as error:
                 raise InputError(
@@ -406,7 +410,7 @@ def _ended(local: LocalCluster) -> None:
     closing.join()
 
 
-def refuse_unfit(client: Client, cluster: Cluster) -> int:
+def refuse_unfit(client: Client, cluster: Cluster, where: str) -> int:
     """See that cells can run: how many of them at a time.
 
     Raises
@@ -414,7 +418,6 @@ def refuse_unfit(client: Client, cluster: Cluster) -> int:
     InputError
         There are no workers, none has what a cell needs, or one is not fit to run cells.
     """
-    where = client.scheduler.address
     try:
         client.wait_for_workers(1, timeout=10)
     except TimeoutError:
@@ -454,6 +457,6 @@ def slots(cluster: Cluster) -> int:
     """
     engine = DaskEngine("bench.running.cell:run_cell", device="cpu", jobs=1, cluster=cluster)
     try:
-        return refuse_unfit(engine._client, cluster)
+        return refuse_unfit(engine._client, cluster, engine._address)
     finally:
         engine.close()

@@ -187,6 +187,6 @@ def _points(kind: str, stated: Any) -> int:
     for name in ("count", "length"):
         if isinstance(number := getattr(stated, name, None), int):
             return number
-    if duration := getattr(stated, "duration", None):
-        return ceil(duration / stated.step / stated.every)
+    if isinstance(duration := getattr(stated, "duration", None), float):
+        return ceil(duration / float(stated.step * stated.every))
     return SIZES.get(kind, _USUAL)
