@@ -250,6 +250,7 @@ def _is_worth_another(ending: Ending, unfinished: Unfinished, attempts: int) -> 
 ENGINES = {
     "processes": "bench.running.workers:ProcessEngine",
     "inline": "bench.running.workers:InlineEngine",
+    "dask": "bench.running.dask_engine:DaskEngine",
 }
 
 

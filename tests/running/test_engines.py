@@ -23,7 +23,7 @@ from bench.cgroups import oom_kills
 from bench.errors import InputError
 from bench.running.plan import prepare
 from bench.running.runner import run
-from bench.running.workers import ENGINES, Engine, SharedGate, start
+from bench.running.workers import Engine, SharedGate, start
 from bench.store.environment import environment
 from bench.store.schema import Status
 
@@ -48,28 +48,9 @@ def _within(seconds: float, condition: Callable[[], bool]) -> bool:
     return condition()
 
 
-@pytest.mark.parametrize("name", ENGINES)
-def test_every_engine_gives_the_same_rows(fakes: str, make_cell: MakeCell, name: str) -> None:
-    cells = [make_cell(length=length) for length in (1, 2, 3)]
-    with _engine(fakes, name=name, jobs=2) as engine:
-        rows = [future.result(30) for future in [engine.submit(cell) for cell in cells]]
-    for cell, got in zip(cells, rows, strict=True):
-        assert got["runs"]["mse"].to_pylist() == [int(cell.id, 16) / 2**64] * 2
-
-
 def test_an_unknown_engine_is_refused_with_the_choices() -> None:
     with pytest.raises(InputError, match=r"unknown engine 'procesess'; did you mean 'processes'\?"):
         start("procesess", jobs=1, device="cpu")
-
-
-@pytest.mark.parametrize("name", ENGINES)
-def test_what_cannot_be_imported_is_no_matter_of_a_cell(make_cell: MakeCell, name: str) -> None:
-    with pytest.raises(InputError) as caught, _engine("no_such_module:run_cell", name=name) as engine:
-        engine.submit(make_cell("a")).result(30)
-    assert str(caught.value) == (
-        "no_such_module: expected a module that can be imported, got ModuleNotFoundError: No module named "
-        "'no_such_module'; fix the installation (`bench doctor` says more) and run again"
-    )
 
 
 def test_a_run_with_nothing_to_import_stores_nothing(make_cell: MakeCell, tmp_path: Path) -> None:
@@ -120,7 +101,7 @@ def test_workers_are_warm_and_hold_one_thread(fakes: str, make_cell: MakeCell, m
     assert "NUMBA_NUM_THREADS" not in os.environ
 
 
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", ["processes", "inline"])
 def test_rows_tell_one_thread_of_torch_whatever_the_model_imports(make_cell: MakeCell, name: str) -> None:
     import torch
 

@@ -65,7 +65,7 @@ def _tries(path: Path) -> int:
 
 
 def _end(action: str, argument: str) -> None:
-    """End this process, or hang."""
+    """End this process, hang, or take memory."""
     if action == "die":
         os.kill(os.getpid(), int(argument))
     if action == "die-once" and not Path(argument).exists():
@@ -82,6 +82,16 @@ def _end(action: str, argument: str) -> None:
             spin_in_c()
     if action in MISBEHAVIOURS:
         MISBEHAVIOURS[action]()
+    if action == "hang-until" and not Path(f"{argument}.go").exists():
+        Path(argument).write_text(str(os.getpid()))
+        while not Path(f"{argument}.go").exists():
+            time.sleep(0.05)
+    if action == "hoard":
+        hoard = []
+        while sum(map(len, hoard)) < float(argument):
+            hoard.append(b"x" * 20_000_000)
+            time.sleep(0.05)
+        time.sleep(60)
 
 
 def spin() -> None:
