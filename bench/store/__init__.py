@@ -30,6 +30,7 @@ from bench.store.reader import (
     Stored,
     cell_ids,
     gather,
+    is_stored,
     read,
     read_cell,
     read_suite,
@@ -39,7 +40,8 @@ from bench.store.reader import (
     write_suite,
 )
 from bench.store.renewal import Renewal, read_renewal, write_renewal
-from bench.store.writer import ARCHIVE, Writer, writing
+from bench.store.transactions import ARCHIVE, unsettled
+from bench.store.writer import Writer, writing
 
 __all__ = [
     "ARCHIVE",
@@ -51,6 +53,7 @@ __all__ = [
     "Writer",
     "cell_ids",
     "gather",
+    "is_stored",
     "kept_cells",
     "read",
     "read_cell",
@@ -60,6 +63,7 @@ __all__ = [
     "readable",
     "stored",
     "summary",
+    "unsettled",
     "without",
     "without_surplus",
     "write_renewal",

@@ -1,14 +1,14 @@
 """One part: a Parquet file with the rows of one cell in one table, checked whenever it is opened."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bench.atomic import open_file
+from bench.atomic import kind_of, open_file
 from bench.errors import StoreError, one_line
 from bench.limits import inflated
 from bench.store.schema import ADDED, ALL, LATER, SCHEMAS, VERSION
@@ -17,6 +17,10 @@ T = TypeVar("T")
 
 UNFINISHED = "unfinished"
 """The folder, within a results folder, of the trials of cells whose study goes on."""
+
+PENDING = ".pending"
+"""The folder, within a results folder, of what is being changed; a folder of parts there that bears the id of a cell
+and nothing else is final, and its parts are the current ones of that cell."""
 
 _SMALL = 2**20
 """Bytes of a part that is read whole at once: seeking in it would take longer."""
@@ -68,13 +72,13 @@ def load(part: Path, columns: Sequence[str] | None = None) -> pa.Table | None:
     """
     rows = _open(part, lambda file: file.read(columns and _present(columns, file), use_threads=False))
     if rows is None:
-        older = _table(part) in LATER and _commit_mark(part).exists()
-        return _wanted(ALL[_table(part)], columns).empty_table() if older else None
+        older = _table(part) in LATER and is_marked(part)
+        return columns_of(_table(part), columns).empty_table() if older else None
     cell_ids = set(rows["cell_id"].unique().to_pylist())
     cell_id = part.stem.rpartition("-")[0] if _table(part) == "probes" else part.stem  # a probe names its machine
     if cell_ids - {cell_id} or (_table(part) == "runs" and not cell_ids):
         raise DamagedPart(part, f"expected the rows of cell {cell_id} and of no other")
-    return _completed(rows, _wanted(ALL[_table(part)], columns))
+    return completed(rows, columns_of(_table(part), columns))
 
 
 def check(part: Path) -> None:
@@ -116,13 +120,17 @@ def remedy(part: Path) -> str:
         return "delete it, and `bench probe` makes it again"
     if part.parent.name == UNFINISHED:
         return "delete it, and `bench run` makes its trials again"
+    if part.parent.parent.name == "packed":
+        return "`bench run` moves that pack to .strays/ and makes its cells again"
     if not any((part.parent.parent / name).exists() for name in SCHEMAS if name != "runs"):
         return "it is of a baseline: `bench baseline update` makes that again"
     mark = _commit_mark(part)
     return f"delete {'it' if mark == part else mark}, and `bench run` makes that cell again"
 
 
-def _wanted(schema: pa.Schema, columns: Sequence[str] | None) -> pa.Schema:
+def columns_of(table: str, columns: Iterable[str] | None) -> pa.Schema:
+    """The schema of `columns` of a table, or of all."""
+    schema = ALL[table]
     return schema if columns is None else pa.schema([schema.field(name) for name in columns], schema.metadata)
 
 
@@ -131,7 +139,7 @@ def _present(columns: Sequence[str], file: pq.ParquetFile) -> list[str]:
     return [name for name in columns if name in names]
 
 
-def _completed(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+def completed(rows: pa.Table, schema: pa.Schema) -> pa.Table:
     """`rows` with all columns of `schema`; those that an older part lacks are null."""
     if rows.schema.equals(schema):
         return rows.replace_schema_metadata(schema.metadata)
@@ -147,16 +155,37 @@ def parquet(source: BinaryIO) -> pq.ParquetFile:
     return pq.ParquetFile(content, page_checksum_verification=True)
 
 
+def final(archive: Path) -> frozenset[str]:
+    """The cells whose current parts are still among what is pending, or were when they were last all there."""
+    try:
+        with os.scandir(archive / PENDING) as entries:
+            names = [entry.name for entry in entries if "." not in entry.name]
+    except OSError:  # none; what is wrong with the folder is said where it is written
+        return frozenset()
+    return frozenset(name for name in names if kind_of(archive / PENDING / name) == "a folder")
+
+
+def _current(part: Path) -> BinaryIO:
+    """The file of a part, opened: among what is final and has not been moved to its place, or at its place."""
+    pending = part.parent.parent / PENDING / part.stem
+    try:
+        if kind_of(pending) == "a folder":
+            return open_file(pending / part.parent.name)
+    except FileNotFoundError:  # it has been moved
+        pass
+    return open_file(part)
+
+
 def _open(part: Path, take: Callable[[pq.ParquetFile], T]) -> T | None:
     try:
-        with open_file(part) as source, parquet(source) as file:
-            _check_schema(part, file.schema_arrow)
+        with _current(part) as source, parquet(source) as file:
+            refuse_schema(part, file.schema_arrow, _table(part))
             values = file.metadata.num_rows * file.metadata.num_columns
             if problem := inflated(values, os.fstat(source.fileno()).st_size):
                 raise DamagedPart(part, problem)
             return take(file)
     except FileNotFoundError as error:
-        if _table(part) in LATER or not _commit_mark(part).exists():
+        if _table(part) in LATER or not is_marked(part):
             return None  # older than the table; or set aside, of which the mark is the first to go
         lost = "expected a part in every table for a stored cell, but this one is lost"
         raise DamagedPart(part, lost, gentler="bring it back") from error
@@ -167,13 +196,20 @@ def _open(part: Path, take: Callable[[pq.ParquetFile], T]) -> T | None:
         raise DamagedPart(part, f"expected a whole Parquet file, but it is torn ({line})") from error
 
 
-def _check_schema(part: Path, schema: pa.Schema) -> None:
+def refuse_schema(part: Path, schema: pa.Schema, table: str) -> None:
+    """See that a file has the columns of `table`, all that this version writes or those that an older one did.
+
+    Raises
+    ------
+    StoreError
+        It has others, or is of another schema version.
+    """
     _check_version(part, _version(schema) or "none")
-    expected = ALL[_table(part)]
+    expected = ALL[table]
     if schema.equals(expected):
         return
-    if not schema.equals(_as_old(expected, schema, added=ADDED.get(_table(part), frozenset()))):
-        raise DamagedPart(part, f"expected the columns of {_table(part)!r}, found others")
+    if not schema.equals(_as_old(expected, schema, added=ADDED.get(table, frozenset()))):
+        raise DamagedPart(part, f"expected the columns of {table!r}, found others")
 
 
 def _as_old(expected: pa.Schema, schema: pa.Schema, *, added: frozenset[str]) -> pa.Schema:
@@ -197,6 +233,12 @@ def _version(schema: pa.Schema) -> str | None:
 
 def _table(part: Path) -> str:
     return "trials" if part.parent.name == UNFINISHED else part.parent.name
+
+
+def is_marked(part: Path) -> bool:
+    """Whether the cell of a part is stored."""
+    mark = _commit_mark(part)
+    return mark.exists() or (part.parent.parent / PENDING / part.stem / "runs").exists()
 
 
 def _commit_mark(part: Path) -> Path:

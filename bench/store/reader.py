@@ -23,7 +23,8 @@ import pyarrow as pa
 from bench.atomic import open_file, write_atomically
 from bench.cells import CellKey, CellSpec
 from bench.errors import StoreError
-from bench.store.parts import DamagedPart, check, check_version, load, part_of, unreadable
+from bench.store.packs import check_packs, in_packs, manifest, packed_rows
+from bench.store.parts import DamagedPart, check, check_version, final, is_marked, load, part_of, unreadable
 from bench.store.rules import JoinedParts, broken
 from bench.store.schema import ALL, KEY, SCHEMAS, Rows, Status
 from bench.store.verified import Verified
@@ -186,11 +187,14 @@ def stored(folder: Path, damaged: dict[str, DamagedPart] | None = None) -> dict[
     verified = Verified(folder)
     problems: dict[str, StoreError] = {}
     runs = _runs(folder, cell_ids(folder), verified, problems)
-    cells = set(runs["cell_id"].unique().to_pylist())
+    cells, packed = set(runs["cell_id"].unique().to_pylist()), in_packs(folder)
     for table in SCHEMAS.keys() - {"runs"}:
         for cell_id in set(cell_ids(folder, table)) - cells - problems.keys():
             check_version(part_of(folder, table, cell_id))  # running that cell would write over it
-        verified.note(table, _whole(folder, table, cells - problems.keys() - verified.unchanged(table), problems))
+        loose = cells - packed.keys() - problems.keys() - verified.unchanged(table)
+        verified.note(table, _whole(folder, table, loose, problems))
+        for name, error in check_packs(folder, table, packed):
+            problems.setdefault(name, error)
     for cell_id, problem in sorted(problems.items()):
         if damaged is None or not isinstance(problem, DamagedPart):
             raise problem
@@ -217,7 +221,7 @@ def _runs(
     """The rows of the parts `names` of `runs`, ordered by cell id; parts that have not changed are not opened."""
     known = verified.unchanged("runs")
     opened = _parts(folder, "runs", [name for name in names if name not in known], problems=problems)
-    verified.note("runs", opened)
+    verified.note("runs", opened.keys() - manifest(folder).keys())
     if not opened:
         return verified.runs
     return pa.concat_tables([verified.runs, _joined("runs", opened)]).sort_by("cell_id").combine_chunks()
@@ -241,22 +245,41 @@ def _parts(
     What is wrong with a part goes to `problems`, where there are such; else it is raised.
     """
     loaded: Rows = {}
-    for name in names:
-        try:
-            rows = load(part_of(folder, table, name), columns)
-        except StoreError as error:
-            if problems is None:
-                raise
-            problems.setdefault(name, error)
-            continue
-        if rows is not None:
+    for name, rows in _opened(folder, table, list(names), columns):
+        if not isinstance(rows, StoreError):
             loaded[name] = rows
+        elif problems is None:
+            raise rows
+        else:
+            problems.setdefault(name, rows)
     for name, wrong in _broken(folder, table, loaded):
         if problems is None:
             raise wrong
         problems.setdefault(name, wrong)
         del loaded[name]
-    return loaded
+    return {name: loaded[name] for name in sorted(loaded)}
+
+
+def _opened(
+    folder: Path, table: str, names: Sequence[str], columns: Sequence[str] | None
+) -> Iterator[tuple[str, pa.Table | StoreError]]:
+    """The rows of each of the parts `names`, or what is wrong with it; ordered as they are, but packed ones last."""
+    packed = in_packs(folder, names) if table in SCHEMAS else {}
+    absent = list(packed)
+    for name in names:
+        if name in packed:
+            continue
+        try:
+            rows = load(part_of(folder, table, name), columns)
+        except StoreError as error:
+            yield name, error
+            continue
+        if rows is None:
+            absent.append(name)  # set aside, or packed since it was listed
+        else:
+            yield name, rows
+    if absent and table in SCHEMAS:
+        yield from packed_rows(folder, table, absent, columns)
 
 
 def _broken(folder: Path, table: str, parts: Mapping[str, pa.Table]) -> list[tuple[str, StoreError]]:
@@ -294,7 +317,14 @@ def cell_ids(folder: Path, table: str = "runs") -> list[str]:
         return []
     except OSError as error:
         raise unreadable(folder / table, error) from error
-    return sorted(name.removesuffix(".parquet") for name in names if name.endswith(".parquet"))
+    if table != "probes":
+        names += [f"{name}.parquet" for name in (*final(folder), *manifest(folder))]
+    return sorted({name.removesuffix(".parquet") for name in names if name.endswith(".parquet")})
+
+
+def is_stored(folder: Path, cell_id: str) -> bool:
+    """Whether there is a part of `runs` of a cell, read or not."""
+    return is_marked(part_of(folder, "runs", cell_id)) or cell_id in manifest(folder)
 
 
 def summary(runs: pa.Table) -> Stored:

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from bench.atomic import open_file, write_atomically
 from bench.paths import cache_folder
+from bench.store.parts import final
 from bench.store.schema import RUNS, SCHEMAS
 
 WORTH_KEEPING = 20
@@ -52,7 +53,11 @@ class Verified:
 
     def __init__(self, folder: Path) -> None:
         self._place = _place(folder)
-        self._present = {table: _signatures(folder / table) for table in SCHEMAS}
+        moving = final(folder)
+        self._present = {
+            table: {name: own for name, own in _signatures(folder / table).items() if name not in moving}
+            for table in SCHEMAS
+        }
         rows, before = _kept(self._place)
         self._unchanged = {
             table: {name for name, own in before.get(table, {}).items() if present.get(name) == tuple(own)}

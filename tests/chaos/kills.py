@@ -17,6 +17,7 @@ import tempfile
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ from bench.running import runner
 from bench.running.plan import prepare
 from bench.running.workers import start
 from bench.store.environment import checkout
+from bench.store.merging import merge
+from bench.store.packing import compact
 from bench.store.schema import SCHEMAS
 
 TIMES = {"fit_s", "predict_s", "tuning_s", "peak_memory_bytes", "machine_reference_s", "started_at", "duration_s"}
@@ -51,6 +54,7 @@ def suite_of(**changes: Any) -> dict[str, Any]:
         "models": ["persistence", "linear-ar"],
         "sequence_lengths": [4],
         "seeds": 2,
+        "tuning": False,
         **changes,
     }
 
@@ -63,7 +67,24 @@ def run(folder: Path, *, fresh: bool = False, **changes: Any) -> None:
     runner.run(plan, begin, jobs=1, device="cpu", listener=lambda _: None, suite=suite)
 
 
-OTHER = {"split": {"train": 0.5, "validation": 0.25}}
+def compacted(folder: Path) -> None:
+    """What `bench compact` does."""
+    compact(folder)
+
+
+def join(folder: Path) -> None:
+    """What `bench merge` does, of a folder next to it."""
+    merge([folder, folder.with_name("other")], folder)
+
+
+def _with_other(folder: Path) -> None:
+    """Some cells here, these and others next to it."""
+    run(folder, models=["persistence"])
+    shutil.rmtree(folder.with_name("other"), ignore_errors=True)
+    run(folder.with_name("other"))
+
+
+OTHER = {"split": {"validation": 0.2, "test": 0.25}}
 """A setting that all cells depend on."""
 
 
@@ -94,6 +115,12 @@ SCENARIOS = {
         Scenario("a change taken back", (run, functools.partial(run, **OTHER)), run),
         Scenario("more seeds", (run,), functools.partial(run, seeds=3)),
         Scenario("--fresh", (run,), functools.partial(run, fresh=True)),
+        Scenario("compaction", (run, functools.partial(run, **OTHER)), compacted),
+        Scenario("compaction of more", (run, compacted, functools.partial(run, seeds=3)), compacted),
+        Scenario("more seeds of packed cells", (run, compacted), functools.partial(run, seeds=3)),
+        Scenario("changed settings of packed cells", (run, compacted), functools.partial(run, **OTHER)),
+        Scenario("a change taken back, packed", (run, functools.partial(run, **OTHER), compacted), run),
+        Scenario("merge", (_with_other,), join),
     )
 }
 
@@ -141,7 +168,7 @@ def cells_of(folder: Path) -> Cells:
 
 def files_of(folder: Path) -> set[str]:
     """What lies in a results folder."""
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*")} - {".lock"}
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*")} - {".lock", ".claims"}
 
 
 def _forked(act: Act, folder: Path, *, die: Callable[[], None] = lambda: None) -> int:
@@ -229,6 +256,7 @@ def explore(scenario: Scenario, work: Path, *, chosen: Callable[[int], Iterable[
     """Kill the command of `scenario` at those of its places that are `chosen` from their number."""
     known = checkout()
     runner.checkout = lambda: known  # type: ignore[attr-defined]  # git would be called in every trial
+    metadata.entry_points = functools.cache(metadata.entry_points)  # type: ignore[assignment]  # half of the time
     run(work / "warm")  # what is imported and compiled here, no fork has to
     template = work / "template"
     for act in scenario.before:
@@ -265,9 +293,7 @@ def _half(folder: Path, before: Cells, after: Cells) -> str:
         return ""
     now = cells_of(folder)
     for archive, cell_id in {(archive, cell_id) for archive, _, cell_id in now}:
-        rows = [
-            {table: state.get((archive, table, cell_id)) for table in SCHEMAS} for state in (now, before, after)
-        ]
+        rows = [{table: state.get((archive, table, cell_id)) for table in SCHEMAS} for state in (now, before, after)]
         if rows[0] not in rows[1:]:
             return f"{archive} {cell_id}"
     return ""
