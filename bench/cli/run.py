@@ -28,7 +28,7 @@ from bench.running.causes import NEW, grouped, shared
 from bench.running.estimates import left_s
 from bench.running.plan import Plan, cpu_count, only, prepare
 from bench.running.resolution import described, resolutions
-from bench.running.runner import Event, Listener, Outcome
+from bench.running.runner import EndRequest, Event, Finished, Listener, Outcome, Started
 from bench.running.workers import resolved, start
 from bench.spec import Suite
 from bench.stats.looks import Looks, schedule
@@ -90,6 +90,7 @@ def run_suite(request: RunRequest) -> int:
                 begin = partial(start, "processes", jobs=jobs, device=device)
                 listen, every = _listener(show, interrupt), chain([plan], rounds)
                 outcome = run_all(every, begin, jobs=jobs, device=device, listener=listen, suite=suite)
+            interrupt.defers = False
             most = (cell.seeds for cell in cells)
             whole = replace(plan, cells=tuple(map(_with_seeds, plan.cells, most)))
             status = _concluded(whole, outcome, report=request.report, quiet=writes_to_stdout(request.progress))
@@ -143,9 +144,17 @@ def _damaged(plan: Plan) -> Iterator[str]:
 
 
 def _listener(show: Callable[[Event], None], interrupt: Interrupt) -> Listener:
-    """Shows each event, and ends the run where an interrupt was lost."""
+    """Shows each event; an interrupt lets the cells that run end, and no other begin."""
+    running: set[str] = set()
 
     def listen(event: Event) -> None:
+        if isinstance(event, Started):
+            if interrupt.requested:
+                raise EndRequest
+            running.add(event.cell.id)
+        elif isinstance(event, Finished):
+            running.discard(event.cell.id)
+        interrupt.defers = bool(running)
         show(event)
         interrupt.check()
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -193,7 +192,7 @@ def _remove_packs(archive: Path) -> None:
             place.rename(gone)
             sync(place.parent)
             shutil.rmtree(gone)
-    if kind_of(archive / PACKED) == "a folder" and not os.listdir(archive / PACKED):
+    if kind_of(archive / PACKED) == "a folder" and not any((archive / PACKED).iterdir()):
         (archive / PACKED).rmdir()
 
 
@@ -218,20 +217,21 @@ def is_pending(folder: Path) -> bool:
     """The same, of what was noted or half written alone: quick enough for every change."""
     for archive in (folder, folder / ARCHIVE):
         with suppress(FileNotFoundError, NotADirectoryError):
-            if os.listdir(archive / PENDING):
+            if next((archive / PENDING).iterdir(), None):
                 return True
     return any(_halves(folder))
 
 
 def _outworn(archive: Path) -> bool:
     """Whether there are packs that are not read, or packed cells that have parts of their own."""
-    cells = manifest(archive)
-    return bool(set(_packs(archive)) - {*cells.values()}) or len(in_packs(archive)) < len(cells)
+    cells, place = manifest(archive), archive / PACKED
+    empty = kind_of(place) == "a folder" and not any(place.iterdir())
+    return empty or bool(set(_packs(archive)) - {*cells.values()}) or len(in_packs(archive)) < len(cells)
 
 
 def _packs(archive: Path) -> list[str]:
     place = archive / PACKED
-    return sorted(name for name in os.listdir(place) if name.isdigit()) if kind_of(place) == "a folder" else []
+    return sorted(path.name for path in place.iterdir() if path.name.isdigit()) if kind_of(place) == "a folder" else []
 
 
 def _halves(folder: Path) -> Iterator[Path]:

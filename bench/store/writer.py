@@ -49,7 +49,7 @@ WAIT_S = 120.0
 
 
 @contextmanager
-def exclusive(path: Path, *, wait_s: float = WAIT_S) -> Iterator[None]:
+def exclusive(path: Path, *, wait_s: float | None = None) -> Iterator[None]:
     """Hold the lock file `path` for the length of a ``with`` block.
 
     The file stays behind, on purpose: deleting it would let two processes lock two files of one name.
@@ -57,11 +57,11 @@ def exclusive(path: Path, *, wait_s: float = WAIT_S) -> Iterator[None]:
     Raises
     ------
     StoreError
-        Another process holds it for longer than `wait_s`; the message names that process.
+        Another process holds it for longer than `wait_s`, by default `WAIT_S`; the message names that process.
     """
     with _writable(path.parent):
         lock = open_lock(path)
-    until = time.monotonic() + wait_s
+    until = time.monotonic() + (WAIT_S if wait_s is None else wait_s)
     with lock as file:
         while (error := _refusal(file)) is not None:
             if time.monotonic() >= until:

@@ -21,8 +21,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 import bench
 from bench import store
 from bench.cells import expand
@@ -180,7 +178,7 @@ def _forked(act: Act, folder: Path, *, die: Callable[[], None] = lambda: None) -
             _instrument(folder, die)
             act(folder)
             os._exit(0)
-        except BaseException:  # noqa: BLE001 - the fork ends here
+        except BaseException:  # whatever it was, the fork ends here
             traceback.print_exc()
             os._exit(3)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -203,7 +201,7 @@ def _instrument(folder: Path, die: Callable[[], None]) -> None:
 
     def inside(path: Any, *_: Any, **__: Any) -> bool:
         text = path if isinstance(path, int) else os.fspath(path)
-        return isinstance(text, int) or not os.path.isabs(text) or str(text).startswith(root)
+        return isinstance(text, int) or not Path(text).is_absolute() or str(text).startswith(root)
 
     def opens(path: Any, flags: int, *_: Any, **__: Any) -> bool:
         return bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)) and inside(path)
