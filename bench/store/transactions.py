@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from bench.atomic import kind_of, open_file, real_folder, sync
 from bench.errors import StoreError
+from bench.store.claims import abandoned
 from bench.store.packs import MANIFEST, PACKED, in_packs, manifest, write_manifest
 from bench.store.parts import PENDING, UNFINISHED, DamagedPart, part_of
 from bench.store.reader import NAME, read_cell, stored
@@ -210,7 +211,7 @@ def end_packing(archive: Path, note: Path) -> None:
 
 def unsettled(folder: Path) -> bool:
     """Whether a writer that was killed has left something for the next one to complete or to clear."""
-    return is_pending(folder) or any(_outworn(archive) for archive in (folder, folder / ARCHIVE))
+    return is_pending(folder) or abandoned(folder) or any(map(_outworn, (folder, folder / ARCHIVE)))
 
 
 def is_pending(folder: Path) -> bool:

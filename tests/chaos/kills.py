@@ -308,17 +308,41 @@ def sampled(number: int) -> Callable[[int], Iterator[int]]:
     return choose
 
 
+REPORT = Path(__file__).parents[2] / "reports" / "chaos.md"
+
+HEAD = """# Kills
+
+A SIGKILL before and after every file operation of a command, one at a time; then the same command again to its end, and
+every table, what was set aside and every file compared with those of a command that nobody killed. *Half* is a cell
+that a reader sees between the kill and the next command neither as it was nor as it will be. Four cells, closed forms.
+`python tests/chaos/kills.py` writes this page; the tests try a few places of each command.
+
+| command | file operations | kills | wrong | debris | half |
+|---|---:|---:|---:|---:|---:|
+"""
+
+
+def line_of(name: str, counts: Counts) -> str:
+    """The row of the page for one command."""
+    numbers = (counts.operations, counts.kills, len(counts.wrong), len(counts.debris), len(counts.half))
+    return f"| {name} | {' | '.join(map(str, numbers))} |"
+
+
 def main() -> None:
-    """Every place of every scenario, or of those that are named."""
+    """Every place of every scenario, or of those that are named; all of them make the page."""
     names = sys.argv[1:] or list(SCENARIOS)
+    lines = []
     for name in names:
         with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as work:
             os.environ["BENCH_CACHE"] = f"{work}/cache"
             counts = explore(SCENARIOS[name], Path(work))
-        print(name, counts.operations, counts.kills, len(counts.wrong), len(counts.debris), len(counts.half))
+        lines.append(line_of(name, counts))
+        sys.stdout.write(f"{lines[-1]}\n")
         for kind in (counts.wrong, counts.debris, counts.half):
-            for when, what in list(kind.items())[:6]:
-                print("   ", when, what)
+            sys.stdout.writelines(f"    {when}: {what}\n" for when, what in kind.items())
+        sys.stdout.flush()
+    if names == list(SCENARIOS):
+        REPORT.write_text(HEAD + "\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":
