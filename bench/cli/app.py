@@ -248,7 +248,7 @@ def merge(
     Cells that several folders have are compared: equal rows become one, different ones are refused before anything is
     written.
     """
-    from bench.cli.folders import merged
+    from bench.cli.compare import merged
 
     say(merged(folders, into))
 
@@ -263,7 +263,7 @@ def compact(
     ],
 ) -> None:
     """Bring the many small files of a results folder into few; every row stays, and runs go on as before."""
-    from bench.cli.folders import compacted
+    from bench.cli.compare import compacted
 
     say(compacted(results))
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from bench import store
 from bench.cells import Cell
 from bench.errors import StoreError, described
 from bench.running.estimates import left_s, rest_s
@@ -22,17 +23,7 @@ from bench.running.rows import failed
 from bench.running.unfinished import Unfinished
 from bench.running.workers import Engine
 from bench.spec import Suite
-from bench.store import (
-    Stored,
-    Writer,
-    is_stored,
-    read_cell,
-    read_suite,
-    read_unfinished,
-    summary,
-    unsettled,
-    writing,
-)
+from bench.store import Stored, Writer, read_suite, summary, writing
 from bench.store.environment import checkout
 from bench.store.schema import Rows, Status
 
@@ -162,7 +153,7 @@ def run(
         The engine cannot start; what is stored by then stays.
     """
     text = suite.model_dump_json(indent=1) if suite is not None and (plan.pending or plan.stored) else None
-    if plan.nothing_to_do and text in (None, read_suite(plan.folder)) and not unsettled(plan.folder):
+    if plan.nothing_to_do and text in (None, read_suite(plan.folder)) and not store.unsettled(plan.folder):
         listener(Planned(total=len(plan.cells), pending=0, remaining_s=0.0))
         return dict(plan.stored)
     with writing(plan.folder) as writer:  # refuses before anything is changed
@@ -259,7 +250,7 @@ class _Run:
         study = stored_study(folder, cell.id) if self.is_stored(cell) else None
         if study and study.tuning_s is not None:
             return Unfinished(study.trials, keep, study.tuning_s, self.note_compiling)
-        begun = read_unfinished(folder, cell.id)
+        begun = store.read_unfinished(folder, cell.id)
         return Unfinished(study.trials if study and begun is None else begun, keep, compiles=self.note_compiling)
 
     def note_compiling(self) -> None:
@@ -308,7 +299,9 @@ class _Run:
 
     def _rest_of(self, cell: Cell) -> Cell | None:
         """What of a claimed cell is to run: less than planned where another runner has stored it since."""
-        rows = read_cell(self.plan.folder, "runs", cell.id) if is_stored(self.plan.folder, cell.id) else None
+        rows = (
+            store.read_cell(self.plan.folder, "runs", cell.id) if store.is_stored(self.plan.folder, cell.id) else None
+        )
         if rows is None or not rows.num_rows or cell.id in self.plan.restored:
             return cell
         now = summary(rows)

@@ -17,8 +17,7 @@ import pyarrow.parquet as pq
 
 from bench.atomic import real_folder, sync
 from bench.errors import StoreError
-from bench.store.packs import PACKED, in_packs, manifest, pack_file, write_manifest
-from bench.store.parts import PENDING
+from bench.store.parts import PACKED, PENDING, in_packs, manifest, pack_file, write_manifest
 from bench.store.reader import cell_ids, read_cell
 from bench.store.schema import ALL, SCHEMAS
 from bench.store.transactions import ARCHIVE, PACKING, TABLES, end_packing

@@ -23,8 +23,19 @@ import pyarrow as pa
 from bench.atomic import open_file, write_atomically
 from bench.cells import CellKey, CellSpec
 from bench.errors import StoreError
-from bench.store.packs import check_packs, in_packs, manifest, packed_rows
-from bench.store.parts import DamagedPart, check, check_version, final, is_marked, load, part_of, unreadable
+from bench.store.parts import (
+    DamagedPart,
+    check,
+    check_packs,
+    check_version,
+    final,
+    in_packs,
+    is_marked,
+    manifest,
+    opened,
+    part_of,
+    unreadable,
+)
 from bench.store.rules import JoinedParts, broken
 from bench.store.schema import ALL, KEY, SCHEMAS, Rows, Status
 from bench.store.verified import Verified
@@ -151,7 +162,7 @@ def _read(
     names = _listed(folder)
     if table != "runs":
         return _joined(table, _parts(folder, table, names, columns, problems), columns)
-    verified = Verified(folder)
+    verified = Verified(folder, final(folder))
     rows = _runs(folder, names, verified, problems)
     verified.keep(rows)
     return rows if columns is None else rows.select(columns)
@@ -184,7 +195,7 @@ def stored(folder: Path, damaged: dict[str, DamagedPart] | None = None) -> dict[
     StoreError
         As `read`, for any table; a damaged part only where there is no `damaged`.
     """
-    verified = Verified(folder)
+    verified = Verified(folder, final(folder))
     problems: dict[str, StoreError] = {}
     runs = _runs(folder, cell_ids(folder), verified, problems)
     cells, packed = set(runs["cell_id"].unique().to_pylist()), in_packs(folder)
@@ -245,7 +256,7 @@ def _parts(
     What is wrong with a part goes to `problems`, where there are such; else it is raised.
     """
     loaded: Rows = {}
-    for name, rows in _opened(folder, table, list(names), columns):
+    for name, rows in opened(folder, table, list(names), columns):
         if not isinstance(rows, StoreError):
             loaded[name] = rows
         elif problems is None:
@@ -258,28 +269,6 @@ def _parts(
         problems.setdefault(name, wrong)
         del loaded[name]
     return {name: loaded[name] for name in sorted(loaded)}
-
-
-def _opened(
-    folder: Path, table: str, names: Sequence[str], columns: Sequence[str] | None
-) -> Iterator[tuple[str, pa.Table | StoreError]]:
-    """The rows of each of the parts `names`, or what is wrong with it; ordered as they are, but packed ones last."""
-    packed = in_packs(folder, names) if table in SCHEMAS else {}
-    absent = list(packed)
-    for name in names:
-        if name in packed:
-            continue
-        try:
-            rows = load(part_of(folder, table, name), columns)
-        except StoreError as error:
-            yield name, error
-            continue
-        if rows is None:
-            absent.append(name)  # set aside, or packed since it was listed
-        else:
-            yield name, rows
-    if absent and table in SCHEMAS:
-        yield from packed_rows(folder, table, absent, columns)
 
 
 def _broken(folder: Path, table: str, parts: Mapping[str, pa.Table]) -> list[tuple[str, StoreError]]:

@@ -19,10 +19,18 @@ import pyarrow.parquet as pq
 
 from bench.atomic import kind_of, open_file, real_folder, sync
 from bench.errors import StoreError
-from bench.store.claims import abandoned
-from bench.store.packs import MANIFEST, PACKED, in_packs, manifest, write_manifest
-from bench.store.parts import PENDING, UNFINISHED, DamagedPart, part_of
-from bench.store.reader import NAME, read_cell, stored
+from bench.store.claimed_cells import abandoned
+from bench.store.parts import (
+    MANIFEST,
+    PACKED,
+    PENDING,
+    UNFINISHED,
+    in_packs,
+    manifest,
+    packed_cell,
+    part_of,
+    write_manifest,
+)
 from bench.store.renewal import FRESH
 from bench.store.schema import ALL, SCHEMAS
 
@@ -167,7 +175,7 @@ def unpack(archive: Path, cell_id: str) -> None:
     if cell_id not in cells:
         return
     if cell_id in in_packs(archive, [cell_id]):
-        rows = {name: read_cell(archive, name, cell_id) for name in TABLES}
+        rows = {name: packed_cell(archive, name, cell_id) for name in TABLES}
         staged = stage(archive, cell_id)
         for name in TABLES:
             write_part(staged, name, rows[name])
@@ -237,7 +245,9 @@ def _packs(archive: Path) -> list[str]:
 
 def _halves(folder: Path) -> Iterator[Path]:
     """Files of `bench.atomic.write_atomically` that were not completed."""
-    names = [folder / f".{name}.tmp" for name in (NAME, FRESH, MANIFEST)] + [folder / ARCHIVE / f".{MANIFEST}.tmp"]
+    names = [folder / f".{name}.tmp" for name in ("suite.json", FRESH, MANIFEST)] + [
+        folder / ARCHIVE / f".{MANIFEST}.tmp"
+    ]
     if kind_of(folder / UNFINISHED) == "a folder":
         names.extend((folder / UNFINISHED).glob(".*.parquet.tmp"))
     return (path for path in names if kind_of(path) == "a file")
@@ -290,32 +300,13 @@ def _is_of_a_writer(path: Path) -> bool:
     return all(each.name.removesuffix(".parquet") in ALL and kind_of(each) == "a file" for each in inside)
 
 
-def move_damaged(archive: Path) -> None:
-    """Move the parts of a cell of which one is damaged out of the way of those that will replace them."""
-    damaged: dict[str, DamagedPart] = {}
-    stored(archive, damaged)
-    packed = in_packs(archive)
-    for place in sorted({archive / PACKED / packed[cell_id] for cell_id in damaged.keys() & packed}):
-        write_manifest(archive, {name: pack for name, pack in manifest(archive).items() if pack != place.name})
-        if kind_of(place):
-            move_and_say(archive, place, "expected packed cells that can be read")
-    for cell_id, first in damaged.items():
-        if cell_id in packed:
-            continue
-        for name in reversed(TABLES):  # the commit mark first: without it the cell is not stored
-            if kind_of(part_of(archive, name, cell_id)):
-                _move_stray(part_of(archive, name, cell_id), archive, f"{cell_id}.{name}.parquet")
-                sync(archive / name)
-        log.warning("%s: %s; the parts of its cell were moved to %s", first.part, first.wrong, archive / STRAYS)
-
-
 def move_and_say(archive: Path, path: Path, wrong: str) -> None:
     """Move `path` out of the way of what is ours, and say so."""
-    target = _move_stray(path, archive, path.name)
+    target = move_stray(path, archive, path.name)
     log.warning("%s: %s; moved to %s", path, wrong, target)
 
 
-def _move_stray(path: Path, archive: Path, name: str) -> Path:
+def move_stray(path: Path, archive: Path, name: str) -> Path:
     """Move `path` out of the way of what is ours, to `name` or the first name after it that is free."""
     strays = real_folder(archive / STRAYS)
     names = (f"{name}{f'-{number}' if number else ''}" for number in itertools.count())

@@ -19,7 +19,6 @@ import pyarrow.parquet as pq
 
 from bench.atomic import open_file, write_atomically
 from bench.paths import cache_folder
-from bench.store.parts import final
 from bench.store.schema import RUNS, SCHEMAS
 
 WORTH_KEEPING = 20
@@ -44,6 +43,8 @@ class Verified:
     ----------
     folder
         It need not exist.
+    moving
+        Cells whose current parts have not come to their places yet.
 
     Attributes
     ----------
@@ -51,9 +52,8 @@ class Verified:
         The rows of all unchanged parts of `runs`, ordered by cell id.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, moving: frozenset[str] = frozenset()) -> None:
         self._place = _place(folder)
-        moving = final(folder)
         self._present = {
             table: {name: own for name, own in _signatures(folder / table).items() if name not in moving}
             for table in SCHEMAS

@@ -7,6 +7,7 @@ written through a symbolic link: the folders of a results folder are folders, an
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import sys
 import time
@@ -21,28 +22,16 @@ import pyarrow.parquet as pq
 
 from bench.atomic import kind_of, open_lock, real_folder, sync, write_atomically
 from bench.errors import StoreError
-from bench.store.claims import Claims
+from bench.store import transactions
+from bench.store.claimed_cells import Claims
 from bench.store.kept_trials import unusable
-from bench.store.parts import UNFINISHED, part_of, probe_part
+from bench.store.parts import PACKED, UNFINISHED, DamagedPart, in_packs, manifest, part_of, probe_part, write_manifest
 from bench.store.reader import cell_ids, read_cell, read_suite, stored, write_suite
 from bench.store.renewal import Renewal, write_renewal
 from bench.store.schema import ALL, LATER, Rows
-from bench.store.transactions import (
-    ARCHIVE,
-    RESTORING,
-    SUPERSEDING,
-    TABLES,
-    commit,
-    is_pending,
-    move,
-    move_and_say,
-    move_damaged,
-    prepare_folders,
-    settle,
-    stage,
-    unpack,
-    write_part,
-)
+from bench.store.transactions import ARCHIVE, TABLES
+
+log = logging.getLogger(__name__)
 
 WAIT_S = 120.0
 """Seconds to wait for another process that changes the folder; each change takes some milliseconds."""
@@ -132,7 +121,7 @@ def writing(folder: Path, *, alone: bool = False) -> Iterator[Writer]:
         As `read`; or the folder cannot be written; or there is another writer that is to be alone.
     """
     with _writable(folder):
-        prepare_folders(folder)
+        transactions.prepare_folders(folder)
     claims = Claims(folder)
     with _locked(folder):
         archives = (folder, folder / ARCHIVE)
@@ -140,14 +129,14 @@ def writing(folder: Path, *, alone: bool = False) -> Iterator[Writer]:
             stored(archive, {})  # refuses what it must not touch before anything is moved or cleared
         with _writable(folder):
             if kind_of(folder / ARCHIVE):
-                prepare_folders(folder / ARCHIVE)
-            settle(folder)
+                transactions.prepare_folders(folder / ARCHIVE)
+            transactions.settle(folder)
             claims.clear()
             for archive in archives:
                 if kind_of(archive):
-                    move_damaged(archive)
+                    _move_damaged(archive)
             for path, wrong in list(unusable(folder)):
-                move_and_say(folder, path, wrong)
+                transactions.move_and_say(folder, path, wrong)
     with exclusive(folder / ".alone", wait_s=0) if alone else nullcontext():
         try:
             yield Writer(folder, claims)
@@ -173,8 +162,8 @@ class Writer:
     def turn(self) -> Iterator[None]:
         """Within the block this writer is the only one, and nothing is left half done by one that was killed."""
         with _writable(self.folder), _locked(self.folder):
-            if is_pending(self.folder):
-                settle(self.folder)
+            if transactions.is_pending(self.folder):
+                transactions.settle(self.folder)
             yield
 
     def claim(self, cell_id: str) -> bool:
@@ -191,12 +180,12 @@ class Writer:
         """Store the rows of one cell, in place of older rows of the same cell id; it is no longer claimed."""
         cell_id = _only_cell(rows)
         with self.turn():
-            staged = stage(self.folder, cell_id)
+            staged = transactions.stage(self.folder, cell_id)
             for name in TABLES:
                 given = rows.get(name, ALL[name].empty_table()) if name in LATER else rows[name]
-                write_part(staged, name, given)
-            commit(self.folder, cell_id)
-            unpack(self.folder, cell_id)  # where it is in a pack as well, that is older
+                transactions.write_part(staged, name, given)
+            transactions.commit(self.folder, cell_id)
+            transactions.unpack(self.folder, cell_id)  # where it is in a pack as well, that is older
             self._forget(cell_id)
             self.claims.release(cell_id)
 
@@ -222,7 +211,7 @@ class Writer:
         if kind_of(part) in ("", "a file"):
             part.unlink(missing_ok=True)
         else:
-            move_and_say(self.folder, part, f"expected a file of trials, found {kind_of(part)}")
+            transactions.move_and_say(self.folder, part, f"expected a file of trials, found {kind_of(part)}")
 
     def put_suite(self, text: str) -> None:
         """Keep `text`, a suite as JSON; nothing is written where the folder holds that already.
@@ -252,8 +241,8 @@ class Writer:
         (cell_id,) = rows["cell_id"].unique().to_pylist()
         place = probe_part(self.folder, cell_id, machine)
         with self.turn():
-            staged = stage(self.folder, place.stem)
-            write_part(staged, "probes", rows)
+            staged = transactions.stage(self.folder, place.stem)
+            transactions.write_part(staged, "probes", rows)
             real_folder(place.parent)
             (staged / "probes").replace(place)
             sync(place.parent)
@@ -262,7 +251,7 @@ class Writer:
     def supersede(self, cell_id: str) -> None:
         """Set a cell aside: its rows are no longer read, and `restore` brings them back."""
         with self.turn():
-            move(self.folder, cell_id, SUPERSEDING)
+            transactions.move(self.folder, cell_id, transactions.SUPERSEDING)
 
     def rename(self, old: str, new: str) -> None:
         """Store the rows of the cell `old` under the id `new` as well."""
@@ -283,7 +272,7 @@ class Writer:
             return
         with self.turn():
             for cell_id in sorted(archived - set(cell_ids(self.folder))):
-                move(self.folder, cell_id, RESTORING)
+                transactions.move(self.folder, cell_id, transactions.RESTORING)
 
 
 @contextmanager
@@ -305,3 +294,24 @@ def _only_cell(rows: Mapping[str, pa.Table]) -> str:
     if len(ids) != 1 or not rows["runs"].num_rows:
         raise ValueError(f"expected the rows of one cell, with at least one run; found cells {sorted(ids)}")
     return str(ids.pop())
+
+
+def _move_damaged(archive: Path) -> None:
+    """Move the parts of a cell of which one is damaged out of the way of those that will replace them."""
+    damaged: dict[str, DamagedPart] = {}
+    stored(archive, damaged)
+    packed = in_packs(archive)
+    for place in sorted({archive / PACKED / packed[cell_id] for cell_id in damaged.keys() & packed}):
+        write_manifest(archive, {name: pack for name, pack in manifest(archive).items() if pack != place.name})
+        if kind_of(place):
+            transactions.move_and_say(archive, place, "expected packed cells that can be read")
+    for cell_id, first in damaged.items():
+        if cell_id in packed:
+            continue
+        for name in reversed(TABLES):  # the commit mark first: without it the cell is not stored
+            if kind_of(part_of(archive, name, cell_id)):
+                transactions.move_stray(part_of(archive, name, cell_id), archive, f"{cell_id}.{name}.parquet")
+                sync(archive / name)
+        log.warning(
+            "%s: %s; the parts of its cell were moved to %s", first.part, first.wrong, archive / transactions.STRAYS
+        )

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from bench import store
-from bench.store import claims as module
-from bench.store.claims import CLAIMS, Claims, abandoned
+from bench.store import claimed_cells as module
+from bench.store.claimed_cells import CLAIMS, Claims, abandoned
 
 
 def _claim(folder: Path, cell_id: str, **changes: object) -> Path:

@@ -10,7 +10,7 @@ import pytest
 from bench import store
 from bench.errors import StoreError
 from bench.store.packing import compact
-from bench.store.packs import MANIFEST, PACKED, manifest
+from bench.store.parts import MANIFEST, PACKED, manifest
 from bench.store.schema import SCHEMAS, Rows
 
 MakeRows = Callable[..., Rows]

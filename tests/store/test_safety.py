@@ -119,7 +119,6 @@ def _die_at(call: int, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("rename", "replace", "unlink", "rmdir", "touch", "mkdir"):
         monkeypatch.setattr(Path, name, counting(getattr(Path, name)))
     monkeypatch.setattr(module, "write_part", counting(module.write_part))
-    monkeypatch.setattr(writer, "write_part", counting(writer.write_part))
 
 
 def _survives(folder: Path, change: Callable[[store.Writer], None]) -> bool:
