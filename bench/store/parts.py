@@ -383,7 +383,7 @@ def _read(path: Path, table: str, names: set[str], columns: Iterable[str] | None
     return {name: split.get(name, wanted.empty_table()) for name in sorted(names)}
 
 
-def _groups(metadata: pa.lib.FileMetaData, at: int, names: set[str]) -> list[int]:
+def _groups(metadata: pq.FileMetaData, at: int, names: set[str]) -> list[int]:
     """The row groups that may hold rows of `names`, by the least and the greatest cell id of each."""
     ordered = np.array(sorted(names))
     chosen = []
