@@ -363,6 +363,41 @@ def compare(
 
 
 @app.command()
+def merge(
+    folders: Annotated[
+        list[Path], typer.Argument(parser=path_of, metavar="A B...", help="Results folders of one suite.")
+    ],
+    *,
+    into: Annotated[
+        Path | None, typer.Option(parser=path_of, metavar="PATH", help="Where all of them go. [default: A]")
+    ] = None,
+) -> None:
+    """Bring the cells of several results folders into one; the other folders are not changed.
+
+    Cells that several folders have are compared: equal rows become one, different ones are refused before anything is
+    written.
+    """
+    from bench.cli.compare import merged
+
+    say(merged(folders, into))
+
+
+@app.command()
+def compact(
+    results: Annotated[
+        Path,
+        typer.Argument(
+            parser=results_folder, metavar="RESULTS", help="A results folder, or the name of one in results/."
+        ),
+    ],
+) -> None:
+    """Bring the many small files of a results folder into few; every row stays, and runs go on as before."""
+    from bench.cli.compare import compacted
+
+    say(compacted(results))
+
+
+@app.command()
 def history(
     folders: Annotated[
         list[Path], typer.Argument(parser=path_of, metavar="DIR...", help="Results folders, or parents of some.")

@@ -1,4 +1,4 @@
-"""``bench compare``, ``bench history`` and ``bench baseline``: result sets compared with each other, without torch."""
+"""Whole result sets, without torch: ``bench compare``, ``history``, ``baseline``, ``merge`` and ``compact``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import store
-from bench.api.folders import gate_of
+from bench.api.folders import gate_of, refuse_other_folder
 from bench.cells import CellKey, expand
 from bench.choices import Format
 from bench.cli.terminal import say
@@ -17,7 +17,8 @@ from bench.errors import InputError, StoreError
 from bench.replication.systems import parsed
 from bench.reporting.source import suite_of
 from bench.store.baseline import Requested, keep, size_bytes
-from bench.text import columns, commit, listed
+from bench.store.reader import suite_name
+from bench.text import columns, commit, listed, plural
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -150,3 +151,40 @@ def shown_baseline(folder: Path) -> str:
 
 def _values(column: pa.ChunkedArray) -> str:
     return ", ".join(sorted(str(value) for value in column.unique().to_pylist() if value is not None))
+
+
+def merged(folders: Sequence[Path], into: Path | None) -> str:
+    """Merge `folders` into the first of them, or into another, and say what that did.
+
+    Raises
+    ------
+    InputError
+        There is but one folder, or the target holds results of another suite, or files that are no results.
+    StoreError
+        As `bench.store.merging.merge`.
+    """
+    target = into or folders[0]
+    if len(set(folders)) < 2 and into is None:
+        raise InputError("bench merge: expected two results folders or more, got one; name the others after it")
+    from bench.store.merging import merge
+
+    known = [folder for folder in dict.fromkeys((target, *folders)) if suite_name(folder) is not None]
+    for folder in known:
+        refuse_other_folder(target, str(suite_name(folder)))
+    done = merge(folders, target)
+    probes = f", {plural(done.probes, 'probe')} added" if done.probes else ""
+    return f"{target}: {plural(len(done.added), 'cell')} added, {done.equal} equal in several folders{probes}"
+
+
+def compacted(folder: Path) -> str:
+    """Compact `folder`, and say what that did.
+
+    Raises
+    ------
+    StoreError
+        As `bench.store.packing.compact`.
+    """
+    from bench.store.packing import compact
+
+    done = compact(folder)
+    return f"{folder}: {plural(done.cells, 'cell')} packed, {done.before} files became {done.after}"

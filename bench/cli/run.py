@@ -29,7 +29,7 @@ from bench.running.causes import NEW, grouped, shared
 from bench.running.estimates import left_s
 from bench.running.plan import Plan, only, prepare
 from bench.running.resolution import described, resolutions
-from bench.running.runner import Event, Listener, Outcome
+from bench.running.runner import EndRequest, Event, Finished, Listener, Outcome, Started
 from bench.running.sharding import Shard, ShardEngine
 from bench.running.workers import Engine, resolved, start
 from bench.spec import Suite
@@ -99,6 +99,7 @@ def run_suite(request: RunRequest) -> int:
                 listen = _listener(show, interrupt)
                 every = retried(chain([plan], rounds), cells, request.retries)
                 outcome = run_all(every, begin, jobs=jobs, device=device, listener=listen, suite=suite)
+            interrupt.defers = False
             most = (cell.seeds for cell in cells)
             whole = replace(plan, cells=tuple(map(_with_seeds, plan.cells, most)))
             status = _concluded(whole, outcome, report=request.report, quiet=writes_to_stdout(request.progress))
@@ -184,9 +185,17 @@ def _damaged(plan: Plan) -> Iterator[str]:
 
 
 def _listener(show: Callable[[Event], None], interrupt: Interrupt) -> Listener:
-    """Shows each event, and ends the run where an interrupt was lost."""
+    """Shows each event; an interrupt lets the cells that run end, and no other begin."""
+    running: set[str] = set()
 
     def listen(event: Event) -> None:
+        if isinstance(event, Started):
+            if interrupt.requested:
+                raise EndRequest
+            running.add(event.cell.id)
+        elif isinstance(event, Finished):
+            running.discard(event.cell.id)
+        interrupt.defers = bool(running)
         show(event)
         interrupt.check()
 

@@ -58,20 +58,31 @@ class Interrupt:
     """Whether the user has requested to stop.
 
     The first interrupt raises `KeyboardInterrupt`, a later one ends the program at once.
+
+    Attributes
+    ----------
+    defers
+        Whether the first one is only noted, as `requested`, and said: what runs is to end first.
     """
 
     def __init__(self) -> None:
         self._came: float | None = None
+        self.defers = False
+
+    @property
+    def requested(self) -> bool:
+        """Whether there was one."""
+        return self._came is not None
 
     def check(self) -> None:
-        """Raise again what was dropped on its way.
+        """Raise again what was dropped on its way, unless it is deferred.
 
         Raises
         ------
         KeyboardInterrupt
             There was an interrupt.
         """
-        if self._came is not None:
+        if self.requested and not self.defers:
             raise KeyboardInterrupt
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
@@ -79,8 +90,10 @@ class Interrupt:
         now = time.monotonic()
         if self._came is None:
             self._came = now
-            raise KeyboardInterrupt
-        if now - self._came > _SAME_S:
+            if not self.defers:
+                raise KeyboardInterrupt
+            _note(b"interrupted: ends after the cells that run; once more ends now\n")
+        elif now - self._came > _SAME_S:
             _leave(number, frame)
 
 
@@ -139,9 +152,13 @@ def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[No
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:
-    with suppress(OSError):  # whoever reads standard error may have left
-        os.write(2, b"interrupted\n")
+    _note(b"interrupted\n")
     os._exit(STATUS)
+
+
+def _note(text: bytes) -> None:
+    with suppress(OSError):  # whoever reads standard error may have left
+        os.write(2, text)
 
 
 class Raw(io.FileIO):

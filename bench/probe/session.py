@@ -118,7 +118,7 @@ def run(plan: ProbePlan, listener: Listener, *, suite: Suite | None = None, targ
     if not count:
         return
     done, code = 0, checkout()
-    with writing(plan.folder) as writer:  # refuses before anything is changed
+    with writing(plan.folder, alone=True) as writer:  # refuses before anything is changed
         if suite is not None and read_suite(plan.folder) is None:
             writer.put_suite(suite.model_dump_json(indent=1))
         for group in _groups(plan.pending):

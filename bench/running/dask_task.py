@@ -25,8 +25,9 @@ from bench.errors import BenchError, InputError, one_line
 from bench.models.from_source import allowing_plug_ins
 from bench.registry import lookup
 from bench.running.plugins import Origins
+from bench.running.serving import imported
 from bench.running.unfinished import REPORT, Resumed
-from bench.running.workers import imported, resolved
+from bench.running.workers import resolved
 from bench.source_code import source_hash
 from bench.store.schema import Rows
 from bench.work_clock import COMPILES

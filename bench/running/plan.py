@@ -271,6 +271,10 @@ class Plan:
         waits = self.renewal is not None and self.renewal.waiting({cell.id: started_at})
         return self.is_from_scratch(cell) or not waits
 
+    def is_renewed(self, cell: Cell, started_at: datetime | None) -> bool:
+        """Whether rows of `cell`, the first of them started then, are newer than the request to run it again."""
+        return self.renewal is None or not self.renewal.waiting({cell.id: started_at})
+
     def is_worse(self, what: Stored, cell: Cell) -> bool:
         """Whether `what` only says that `cell` could not be run again, and what is stored of it is ok."""
         before = self.stored.get(cell.id) if self.is_from_scratch(cell) else None

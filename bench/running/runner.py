@@ -1,4 +1,4 @@
-"""Run a plan: submit cells, collect their rows, store them. The only writer of a results folder.
+"""Run a plan: submit cells, collect their rows, store them. Several runs share the cells of one results folder.
 
 A run emits events; the listener decides how to show them.
 """
@@ -8,22 +8,23 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, InvalidStateError, wait
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 
 import pyarrow as pa
 
+from bench import store
 from bench.cells import Cell
 from bench.errors import StoreError, described
 from bench.running.estimates import left_s, rest_s
-from bench.running.extension import extended, stored_study
+from bench.running.extension import extended, remaining, stored_study
 from bench.running.plan import Plan
 from bench.running.rows import failed
 from bench.running.unfinished import Unfinished
 from bench.running.workers import Engine
 from bench.spec import Suite
-from bench.store import Stored, Writer, read_suite, read_unfinished, summary, writing
+from bench.store import Stored, Writer, read_suite, summary, writing
 from bench.store.environment import checkout
 from bench.store.schema import Rows, Status
 
@@ -101,9 +102,16 @@ class Advanced:
     remaining_s: float
 
 
+class EndRequest(Exception):
+    """Raised by a listener that is told of a cell which begins: none begins any more, and those that run end first."""
+
+
 Event = Planned | Started | Compiling | Advanced | Finished
 Listener = Callable[[Event], None]
 
+
+_POLL_S = 0.1
+"""Seconds between two looks at the cells that other runners work on."""
 
 STUDIES = "studies.journal"
 """The file, within a results folder, that optuna-dashboard opens."""
@@ -153,12 +161,12 @@ def run(
     Raises
     ------
     StoreError
-        The results folder cannot be written, or another run is writing there; then nothing is changed.
+        The results folder cannot be written, or a run of another suite goes on there; then nothing is changed.
     InputError
         The engine cannot start; what is stored by then stays.
     """
     text = suite.model_dump_json(indent=1) if suite is not None and (plan.pending or plan.stored) else None
-    if plan.nothing_to_do and text in (None, read_suite(plan.folder)):
+    if plan.nothing_to_do and text in (None, read_suite(plan.folder)) and not store.unsettled(plan.folder):
         listener(Planned(total=len(plan.cells), pending=0, remaining_s=0.0))
         return dict(plan.stored)
     with writing(plan.folder) as writer:  # refuses before anything is changed
@@ -197,6 +205,9 @@ class _Run:
     jobs: int
     code: Mapping[str, Any]  # the checkout as it was when the run began
     waiting: list[Cell] = field(init=False)
+    elsewhere: list[Cell] = field(default_factory=list)  # other runners work on them
+    looked_at: float = 0.0  # when it was last seen whether they still do
+    is_ending: bool = False
     running: dict[Future[Rows], tuple[Cell, float]] = field(default_factory=dict)  # with the time of its start
     compiles: Future[None] | None = field(default_factory=Future)  # done when a worker compiles; then nobody waits
     finished: Outcome = field(default_factory=dict)
@@ -227,12 +238,20 @@ class _Run:
                 self.store(cell, failed(cell, *blocked, device=device))
 
     def carry_out(self, engine: Engine) -> None:
-        """Give every waiting cell to `engine` and store what comes back, until the time is over."""
-        while (self.waiting or self.running) and self.left_s > 0:
+        """Give every waiting cell to `engine` and store what comes back, until the time is over.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            The listener has requested the end; the cells that ran are stored.
+        """
+        while (self.waiting or self.running or self.elsewhere) and self.left_s > 0:
             if waiting := self.begin():
                 began = time.monotonic()
                 self.running[engine.submit(waiting, self.unfinished(waiting))] = waiting, began
-            self.collect(timeout_s=0 if waiting else self.left_s)
+            self.collect(timeout_s=0 if waiting else min(self.left_s, _POLL_S if self.elsewhere else math.inf))
+        if self.is_ending:
+            raise KeyboardInterrupt
 
     @property
     def left_s(self) -> float:
@@ -244,7 +263,7 @@ class _Run:
         folder = self.plan.folder
         study = stored_study(folder, cell.id) if self.is_stored(cell) else None
         whole = study is not None and study.tuning_s is not None
-        begun = None if whole else read_unfinished(folder, cell.id)
+        begun = None if whole else store.read_unfinished(folder, cell.id)
         return Unfinished(
             study.trials if study and begun is None else begun,
             self.writer.keep_trials,
@@ -270,12 +289,61 @@ class _Run:
             self.writer.put_renewal(self.plan.renewal, self.plan.renewal.cells - self.renewed)
 
     def begin(self) -> Cell | None:
-        """The cell to give to the engine now; `None` where it has all that it may have at a time."""
-        if not self.waiting or len(self.running) >= self.jobs:
+        """The cell to give to the engine now; `None` where it has as many as it may, or others have the rest."""
+        self._look_again()
+        while self.waiting and len(self.running) < self.jobs:
+            cell = self.waiting.pop(self.place())
+            if not self.writer.claim(cell.id):
+                self.elsewhere.append(cell)
+            elif (rest := self._rest_of(cell)) is not None:
+                return self._started(rest)
+        return None
+
+    def _started(self, cell: Cell) -> Cell | None:
+        try:
+            self.listener(Started(cell))
+        except EndRequest:
+            self.writer.release(cell.id)
+            self.waiting, self.elsewhere, self.is_ending = [], [], True
             return None
-        cell = self.waiting.pop(self.place())
-        self.listener(Started(cell))
         return cell
+
+    def _look_again(self) -> None:
+        """Those cells wait again that no other runner works on any more, as they are stored or it is gone."""
+        if self.elsewhere and time.monotonic() - self.looked_at >= _POLL_S:
+            self.looked_at = time.monotonic()
+            free = [cell for cell in self.elsewhere if not self.writer.claims.is_taken(cell.id)]
+            self.elsewhere = [cell for cell in self.elsewhere if cell not in free]
+            self.waiting[:0] = free
+
+    def _rest_of(self, cell: Cell) -> Cell | None:
+        """What of a claimed cell is to run: less than planned where another runner has stored it since."""
+        rows = (
+            store.read_cell(self.plan.folder, "runs", cell.id) if store.is_stored(self.plan.folder, cell.id) else None
+        )
+        if rows is None or not rows.num_rows or cell.id in self.plan.restored:
+            return cell
+        now = summary(rows)
+        if now.first(cell.seeds) == self.plan.stored.get(cell.id):
+            return cell
+        if self.plan.is_from_scratch(cell):
+            rest = None if self.plan.is_renewed(cell, now.started_at) else cell
+        else:
+            rest = remaining(replace(cell, finished=frozenset()), now)
+        if rest is None:
+            self.writer.release(cell.id)
+            self._adopt(cell, now)
+        return rest
+
+    def _adopt(self, cell: Cell, now: Stored) -> None:
+        """Another runner has stored all that is wanted of `cell`."""
+        what = now.first(cell.seeds)
+        if self.plan.renews(cell, now.started_at):
+            self.renewed.add(cell.id)
+        for cell_id in self.plan.outdated_by(what):
+            self.writer.supersede(cell_id)
+        self.finished[cell.id] = what
+        self._notify(cell, what, what.seconds)
 
     def place(self) -> int:
         """Which of the waiting cells is next: one that can end in time, or else any, as its trials are kept."""
@@ -287,6 +355,9 @@ class _Run:
     def collect(self, *, timeout_s: float) -> None:
         """Store what is finished; wait at most so long for one."""
         awaited: set[Future[Any]] = {*self.running, *([self.compiles] if self.compiles else [])}
+        if not self.running:  # `wait` returns at once where there is nothing to wait for
+            time.sleep(min(timeout_s, _POLL_S))
+            return
         done, _ = wait(awaited, None if math.isinf(timeout_s) else timeout_s, return_when=FIRST_COMPLETED)
         if self.compiles in done:
             self.compiles = None
@@ -297,6 +368,9 @@ class _Run:
 
     def store(self, cell: Cell, rows: Rows) -> None:
         """Store what was run of a cell, with what stays of it, and notify the listener."""
+        if self.plan.blocked(cell) is None and not self.writer.claims.holds(cell.id):
+            self.elsewhere.append(cell)  # it stood still so long that another runner took the cell over
+            return
         rows = {**rows, "runs": _of_code(rows["runs"], self.code)}
         whole = extended(self.plan.folder, cell, rows) if self.is_stored(cell) else rows
         what = summary(whole["runs"]).first(cell.seeds)
@@ -305,6 +379,8 @@ class _Run:
                 self.writer.put(whole)
             if self.plan.renews(cell, summary(whole["runs"]).started_at):
                 self.renewed.add(cell.id)
+        else:
+            self.writer.release(cell.id)
         for cell_id in self.plan.outdated_by(what):
             self.writer.supersede(cell_id)
         self.finished[cell.id] = what

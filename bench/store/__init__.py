@@ -7,19 +7,22 @@
     ├── trials/  curves/  predictions/     parts of the same name, with zero rows if there is nothing to store
     ├── probes/      <cell id>-<machine>.parquet     by `bench probe`, whether or not the cell is stored
     ├── superseded/                        the same four, of cells whose data, settings or code have changed
-    ├── .pending/                          parts that are being added, and notes of those being removed
+    ├── packed/  <number>/<table>.parquet  many cells in one file, by `bench compact`; packed.json says which
+    ├── .pending/                          parts that are being added, and notes of what is being moved or packed
     ├── unfinished/  <cell id>.parquet     the trials of a cell that is still tuned, batch by batch
     ├── suite.json                         the suite of the last run, or else of the first probe
     ├── .strays/                           what lay in .pending/ and is of no writer, and cells with a damaged part
     ├── fresh.json                         cells that `bench run --fresh` has not run again yet, where there are any
-    └── .lock                              held by the only writer
+    ├── .claims/     <cell id>             which run works on which cell now
+    └── .lock                              held for each change, and by one process at a time
 
-A cell's parts are written to ``.pending/<cell id>.tmp/``, read back, synced, and made final by renaming that folder to
-``.pending/<cell id>/``; then each part moves to its place. When a cell is superseded or restored, it is first stored at
-its new place; then the note ``.pending/<cell id>.moved`` is made at the old place and its parts there are deleted,
-`runs` first. A writer that is killed loses at most what it had not made final: the next one completes the moves and
-clears the rest. No other file is ever deleted: a part without its part of `runs` is not stored, but stays until that
-cell is run again.
+Every change is a transaction. A cell's parts are written to ``.pending/<cell id>.tmp/``, read back, synced, and made
+final by renaming that folder to ``.pending/<cell id>/``, from which moment on readers take them for the current ones;
+then each part moves to its place. A cell is superseded or restored by moving its parts, after a note of that was made;
+its part of `runs` leaves first and arrives last. A pack is made under a note as well, and is read from the moment on
+that ``packed.json`` names it. Who takes the lock next completes what a writer that was killed had noted or made final,
+and clears the rest. No other file is ever deleted: a part without its part of `runs` is not stored, but stays until
+that cell is run again.
 """
 
 from bench.store.kept_trials import read_unfinished
@@ -30,6 +33,7 @@ from bench.store.reader import (
     Stored,
     cell_ids,
     gather,
+    is_stored,
     read,
     read_cell,
     read_suite,
@@ -39,7 +43,8 @@ from bench.store.reader import (
     write_suite,
 )
 from bench.store.renewal import Renewal, read_renewal, write_renewal
-from bench.store.writer import ARCHIVE, LOGS, Writer, writing
+from bench.store.transactions import ARCHIVE, unsettled
+from bench.store.writer import LOGS, Writer, writing
 
 __all__ = [
     "ARCHIVE",
@@ -52,6 +57,7 @@ __all__ = [
     "Writer",
     "cell_ids",
     "gather",
+    "is_stored",
     "kept_cells",
     "read",
     "read_cell",
@@ -61,6 +67,7 @@ __all__ = [
     "readable",
     "stored",
     "summary",
+    "unsettled",
     "without",
     "without_surplus",
     "write_renewal",

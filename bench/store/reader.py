@@ -25,7 +25,19 @@ from bench.atomic import open_file, write_atomically
 from bench.cell_limits import is_raised
 from bench.cells import Cell, CellKey, CellSpec
 from bench.errors import StoreError
-from bench.store.parts import DamagedPart, check, check_version, load, part_of, unreadable
+from bench.store.parts import (
+    DamagedPart,
+    check,
+    check_packs,
+    check_version,
+    final,
+    in_packs,
+    is_marked,
+    manifest,
+    opened,
+    part_of,
+    unreadable,
+)
 from bench.store.rules import JoinedParts, broken
 from bench.store.schema import ALL, KEY, SCHEMAS, Rows, Status
 from bench.store.verified import Verified
@@ -160,7 +172,7 @@ def _read(
     names = _listed(folder)
     if table != "runs":
         return _joined(table, _parts(folder, table, names, columns, problems), columns)
-    verified = Verified(folder)
+    verified = Verified(folder, final(folder))
     rows = _runs(folder, names, verified, problems)
     verified.keep(rows)
     return rows if columns is None else rows.select(columns)
@@ -193,14 +205,17 @@ def stored(folder: Path, damaged: dict[str, DamagedPart] | None = None) -> dict[
     StoreError
         As `read`, for any table; a damaged part only where there is no `damaged`.
     """
-    verified = Verified(folder)
+    verified = Verified(folder, final(folder))
     problems: dict[str, StoreError] = {}
     runs = _runs(folder, cell_ids(folder), verified, problems)
-    cells = set(runs["cell_id"].unique().to_pylist())
+    cells, packed = set(runs["cell_id"].unique().to_pylist()), in_packs(folder)
     for table in SCHEMAS.keys() - {"runs"}:
         for cell_id in set(cell_ids(folder, table)) - cells - problems.keys():
             check_version(part_of(folder, table, cell_id))  # running that cell would write over it
-        verified.note(table, _whole(folder, table, cells - problems.keys() - verified.unchanged(table), problems))
+        loose = cells - packed.keys() - problems.keys() - verified.unchanged(table)
+        verified.note(table, _whole(folder, table, loose, problems))
+        for name, error in check_packs(folder, table, packed):
+            problems.setdefault(name, error)
     for cell_id, problem in sorted(problems.items()):
         if damaged is None or not isinstance(problem, DamagedPart):
             raise problem
@@ -227,7 +242,7 @@ def _runs(
     """The rows of the parts `names` of `runs`, ordered by cell id; parts that have not changed are not opened."""
     known = verified.unchanged("runs")
     opened = _parts(folder, "runs", [name for name in names if name not in known], problems=problems)
-    verified.note("runs", opened)
+    verified.note("runs", opened.keys() - manifest(folder).keys())
     if not opened:
         return verified.runs
     return pa.concat_tables([verified.runs, _joined("runs", opened)]).sort_by("cell_id").combine_chunks()
@@ -251,22 +266,19 @@ def _parts(
     What is wrong with a part goes to `problems`, where there are such; else it is raised.
     """
     loaded: Rows = {}
-    for name in names:
-        try:
-            rows = load(part_of(folder, table, name), columns)
-        except StoreError as error:
-            if problems is None:
-                raise
-            problems.setdefault(name, error)
-            continue
-        if rows is not None:
+    for name, rows in opened(folder, table, list(names), columns):
+        if not isinstance(rows, StoreError):
             loaded[name] = rows
+        elif problems is None:
+            raise rows
+        else:
+            problems.setdefault(name, rows)
     for name, wrong in _broken(folder, table, loaded):
         if problems is None:
             raise wrong
         problems.setdefault(name, wrong)
         del loaded[name]
-    return loaded
+    return {name: loaded[name] for name in sorted(loaded)}
 
 
 def _broken(folder: Path, table: str, parts: Mapping[str, pa.Table]) -> list[tuple[str, StoreError]]:
@@ -304,7 +316,14 @@ def cell_ids(folder: Path, table: str = "runs") -> list[str]:
         return []
     except OSError as error:
         raise unreadable(folder / table, error) from error
-    return sorted(name.removesuffix(".parquet") for name in names if name.endswith(".parquet"))
+    if table != "probes":
+        names += [f"{name}.parquet" for name in (*final(folder), *manifest(folder))]
+    return sorted({name.removesuffix(".parquet") for name in names if name.endswith(".parquet")})
+
+
+def is_stored(folder: Path, cell_id: str) -> bool:
+    """Whether there is a part of `runs` of a cell, read or not."""
+    return is_marked(part_of(folder, "runs", cell_id)) or cell_id in manifest(folder)
 
 
 def summary(runs: pa.Table) -> Stored:

@@ -43,6 +43,8 @@ class Verified:
     ----------
     folder
         It need not exist.
+    moving
+        Cells whose current parts have not come to their places yet.
 
     Attributes
     ----------
@@ -50,9 +52,12 @@ class Verified:
         The rows of all unchanged parts of `runs`, ordered by cell id.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, moving: frozenset[str] = frozenset()) -> None:
         self._place = _place(folder)
-        self._present = {table: _signatures(folder / table) for table in SCHEMAS}
+        self._present = {
+            table: {name: own for name, own in _signatures(folder / table).items() if name not in moving}
+            for table in SCHEMAS
+        }
         rows, before = _kept(self._place)
         self._unchanged = {
             table: {name for name, own in before.get(table, {}).items() if present.get(name) == tuple(own)}

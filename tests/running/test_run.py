@@ -30,7 +30,9 @@ from bench.running.runner import STUDIES, Compiling, Event, Finished, Outcome, P
 from bench.running.unfinished import Unfinished
 from bench.running.workers import start
 from bench.spec import Entry, Suite, Training, Tuning
+from bench.store import writer
 from bench.store.schema import SCHEMAS, Rows, Status, table
+from bench.store.writer import exclusive
 
 MakeCell = Callable[..., Cell]
 IGNORED = {"started_at", "machine_reference_s", "host", "fit_s", "git_dirty"}
@@ -186,9 +188,12 @@ def test_a_journal_that_cannot_be_written_costs_no_finished_cell(tmp_path: Path,
 
 
 @pytest.mark.usefixtures("fakes")
-def test_a_second_run_beside_the_first_is_refused(tmp_path: Path, make_cell: MakeCell) -> None:
+def test_a_run_that_may_not_change_the_folder_is_refused(
+    tmp_path: Path, make_cell: MakeCell, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plan = prepare([make_cell("a")], tmp_path)
-    with store.writing(tmp_path), pytest.raises(StoreError, match="only writer"):
+    monkeypatch.setattr(writer, "WAIT_S", 0.0)
+    with exclusive(tmp_path / ".lock"), pytest.raises(StoreError, match="only writer"):
         run(plan, _no_engine, jobs=1, device="cpu", listener=lambda _: None)
 
 
@@ -200,10 +205,12 @@ def test_a_run_that_is_refused_leaves_the_suite_of_the_other_run(
     _run([make_cell("a")], tmp_path)
     store.write_suite(tmp_path, "{}")
     plan, suite = prepare([make_cell(model) for model in models], tmp_path), Suite(name="other")
-    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.name != ".lock"}
-    with store.writing(tmp_path), pytest.raises(StoreError, match="only writer"):
-        run(plan, _no_engine, jobs=1, device="cpu", listener=lambda _: None, suite=suite)
-    assert before == {path: path.read_bytes() for path in before}
+    with store.writing(tmp_path) as other:
+        other.claim("its own cell")
+        before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.name != ".lock"}
+        with pytest.raises(StoreError, match=r"only writer, but another run with another suite .*1 cells are claimed"):
+            run(plan, _no_engine, jobs=1, device="cpu", listener=lambda _: None, suite=suite)
+        assert before == {path: path.read_bytes() for path in before}
     run(prepare([make_cell("a")], tmp_path), _no_engine, jobs=1, device="cpu", listener=lambda _: None, suite=suite)
     assert store.read_suite(tmp_path) == suite.model_dump_json(indent=1)
 

@@ -22,7 +22,7 @@ from bench.cells import Cell
 from bench.errors import StoreError
 from bench.running.extension import extended
 from bench.spec import Entry, Split, Training
-from bench.store import writer as module
+from bench.store import transactions as module, writer
 from bench.store.schema import SCHEMAS, Rows, table
 
 MakeRows = Callable[..., Rows]
@@ -118,8 +118,7 @@ def _die_at(call: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
     for name in ("rename", "replace", "unlink", "rmdir", "touch", "mkdir"):
         monkeypatch.setattr(Path, name, counting(getattr(Path, name)))
-    monkeypatch.setattr(module, "_write", counting(module._write))
-    monkeypatch.setattr(shutil, "copyfileobj", counting(shutil.copyfileobj))
+    monkeypatch.setattr(module, "write_part", counting(module.write_part))
 
 
 def _survives(folder: Path, change: Callable[[store.Writer], None]) -> bool:
@@ -223,17 +222,33 @@ def test_setting_a_cell_aside_twice_is_as_once(tmp_path: Path, make_rows: MakeRo
     assert store.read(tmp_path, "runs").equals(make_rows("a")["runs"])
 
 
-def test_two_writers_refuse_and_a_killed_one_leaves_no_lock(tmp_path: Path, make_rows: MakeRows) -> None:
-    hold = "import sys, time, pathlib\nfrom bench import store\nwith store.writing(pathlib.Path(sys.argv[1])):\n"
-    hold += "    print('held', flush=True)\n    time.sleep(60)\n"
+def test_a_writer_waits_for_the_change_of_another_and_a_killed_one_leaves_no_lock(
+    tmp_path: Path, make_rows: MakeRows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold = "import sys, time, pathlib\nfrom bench.store.writer import exclusive\n"
+    hold += "with exclusive(pathlib.Path(sys.argv[1]) / '.lock'):\n    print('held', flush=True)\n    time.sleep(60)\n"
     with subprocess.Popen([sys.executable, "-c", hold, str(tmp_path)], stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
-        with pytest.raises(StoreError, match=rf"only writer, but process {other.pid} is writing there"):
-            _filled(tmp_path, make_rows, "a")
+        with monkeypatch.context() as patch:
+            patch.setattr(writer, "WAIT_S", 0.05)
+            with pytest.raises(StoreError, match=rf"only writer, but process {other.pid} is writing there"):
+                _filled(tmp_path, make_rows, "a")
         other.kill()
     _filled(tmp_path, make_rows, "a")
     assert list(store.stored(tmp_path)) == ["a"]
+
+
+def test_two_writers_take_turns(tmp_path: Path, make_rows: MakeRows) -> None:
+    with store.writing(tmp_path) as one, store.writing(tmp_path) as other:
+        one.put(make_rows("a"))
+        other.put(make_rows("b"))
+        one.put(make_rows("b", fit_s=3.0))
+        other.supersede("a")
+    assert list(store.stored(tmp_path)) == ["b"]
+    assert store.read(tmp_path, "runs")["fit_s"].to_pylist() == [3.0, 3.0]
+    with store.writing(tmp_path, alone=True), pytest.raises(StoreError, match="only writer"):
+        store.writing(tmp_path, alone=True).__enter__()
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")

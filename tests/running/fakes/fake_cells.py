@@ -82,16 +82,29 @@ def _end(action: str, argument: str) -> None:
             spin_in_c()
     if action in MISBEHAVIOURS:
         MISBEHAVIOURS[action]()
-    if action == "hang-until" and not Path(f"{argument}.go").exists():
-        Path(argument).write_text(str(os.getpid()))
-        while not Path(f"{argument}.go").exists():
-            time.sleep(0.05)
-    if action == "hoard":
-        hoard = []
-        while sum(map(len, hoard)) < float(argument):
-            hoard.append(b"x" * 20_000_000)
-            time.sleep(0.05)
-        time.sleep(60)
+    if action in WITH_ARGUMENT:
+        WITH_ARGUMENT[action](argument)
+
+
+def hang_until(path: str) -> None:
+    """Until a file is there, whose name ends in ``.go``."""
+    go = Path(f"{path}.go")
+    if not go.exists():
+        Path(path).write_text(str(os.getpid()))
+    while not go.exists():
+        time.sleep(0.05)
+
+
+def hoard(size: str) -> None:
+    """So many bytes, slowly."""
+    held: list[bytes] = []
+    while sum(map(len, held)) < float(size):
+        held.append(b"x" * 20_000_000)
+        time.sleep(0.05)
+    time.sleep(60)
+
+
+WITH_ARGUMENT = {"hang-until": hang_until, "hoard": hoard}
 
 
 def spin() -> None:

@@ -1,0 +1,49 @@
+"""Commands that are killed at a file operation and run again: every cell as if nothing had happened, nothing left over.
+
+A few places of each command belong to every run of the tests; ``tox -e chaos`` tries all.
+"""
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+_PLACE = Path(__file__).with_name("kills.py")
+_SPEC = importlib.util.spec_from_file_location("chaos_kills", _PLACE)
+assert _SPEC is not None
+assert _SPEC.loader is not None
+kills = importlib.util.module_from_spec(_SPEC)
+sys.modules["chaos_kills"] = kills
+_SPEC.loader.exec_module(kills)
+
+SAMPLE = 16
+CASES = int(os.environ.get("BENCH_CHAOS", SAMPLE))
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="each trial is a fork")
+
+
+@pytest.mark.parametrize("name", kills.SCENARIOS)
+def test_a_command_that_was_killed_anywhere_ends_as_one_that_was_not(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    number = max(4, CASES // 4)
+    counts = kills.explore(kills.SCENARIOS[name], tmp_path, chosen=kills.sampled(number))
+    assert counts.kills >= min(number, 2 * counts.operations) - 2
+    assert (counts.wrong, counts.debris, counts.half) == ({}, {}, {})
+
+
+def test_the_comparison_sees_what_is_lost_and_what_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a command that is not what it was: the next one after a kill computes less, and leaves a file."""
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+
+    def forgetful(folder: Path) -> None:
+        again = (folder.parent / "killed").exists() and folder.name == "trial"
+        (folder.parent / "killed").touch()
+        kills.run(folder, models=["persistence"] if again else ["persistence", "linear-ar"])
+        if again:
+            (folder / ".pending" / "left").mkdir()
+
+    counts = kills.explore(kills.Scenario("forgetful", (), forgetful), tmp_path, chosen=lambda _: (9,))
+    assert (counts.kills, len(counts.wrong), len(counts.debris)) == (1, 1, 1)
