@@ -43,8 +43,9 @@ from bench.canary.pieces import (
     with_other_targets,
 )
 from bench.data.base import Sequences, Series
+from bench.protocol.examples import Examples, Selection
 from bench.protocol.prepare import Prepared
-from bench.protocol.windows import Examples, Selection, Windows, evaluation_windows
+from bench.protocol.windows import Windows, evaluation_windows
 from bench.training.fit import Trained
 
 _PREDICTED = 500  # sequences of each part, at most

@@ -26,7 +26,8 @@ from bench.models.forecaster import Forecaster, parameter_count
 from bench.models.torch_layers import with_torch_layers
 from bench.probe.flops import FORMULAS
 from bench.probe.workload import PREDICT_BATCH, Answer, Facts, Question, Sample, Workload
-from bench.protocol.windows import Examples, Selection, TrainingData, Windows
+from bench.protocol.examples import Examples, Selection, TrainingData
+from bench.protocol.windows import Windows
 from bench.registry import lookup
 from bench.running.rows import Blocked, classified
 from bench.seeds import generator

@@ -13,22 +13,11 @@ from bench.data import dataset_kinds
 from bench.data.base import Sequences, Series
 from bench.errors import DataError
 from bench.models.base import Shape
+from bench.protocol.examples import Examples, Selection, TrainingData, shape_of
 from bench.protocol.origins import rolling_windows
 from bench.protocol.scoring import SequenceScorer, SeriesScorer
 from bench.protocol.seasons import detected_period
-from bench.protocol.windows import (
-    Examples,
-    Parts,
-    Scaler,
-    Selection,
-    TrainingData,
-    Windows,
-    check_length,
-    divided,
-    evaluation_windows,
-    shape_of,
-    train_windows,
-)
+from bench.protocol.windows import Parts, Scaler, Windows, check_length, divided, evaluation_windows, train_windows
 from bench.registry import lookup
 from bench.spec import Split
 

@@ -17,8 +17,8 @@ from bench.errors import DataError, InputError
 from bench.models import model_kinds
 from bench.models.base import ModelKind
 from bench.models.forecaster import GAPS
+from bench.protocol.examples import TrainingData
 from bench.protocol.prepare import Prepared, Scorer, load_data, prepare
-from bench.protocol.windows import TrainingData
 from bench.registry import is_address, lookup, short_address
 from bench.running.rows import Ledger, as_json, classified, known
 from bench.running.unfinished import REPORT, Resumed

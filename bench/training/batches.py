@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.models.base import Shape
-from bench.protocol.windows import Examples, Selection, Windows
+from bench.protocol.examples import Examples, Selection
+from bench.protocol.windows import Windows
 from bench.spec import AsPublished, Training
 
 EVALUATION_BATCH = 1024

@@ -15,7 +15,8 @@ from bench.array_types import FloatArray
 from bench.errors import InputError, OutOfTime
 from bench.models.base import ClosedForm, ModelKind, Shape
 from bench.models.forecaster import GAPS, ONE_SERIES, FitBudget, Forecaster, forecasts, parameter_count, refuse_peeking
-from bench.protocol.windows import Examples, TrainingData, Windows, shape_of
+from bench.protocol.examples import Examples, TrainingData, shape_of
+from bench.protocol.windows import Windows
 from bench.spec import Training
 from bench.store.schema import ADVICE, Status
 from bench.training.bank import Bank
