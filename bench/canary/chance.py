@@ -81,7 +81,9 @@ def _round(pieces: Pieces, draw: Callable[[np.random.Generator], Fair]) -> Chanc
     fair = draw(generator(pieces.cell.seed, "canary", "fair"))
     prepared = pieces.prepare(fair.series)
     trained = pieces.train(prepared)
-    prediction = prepared.scaler.inverse(trained.predict(prepared.test)[0])  # [points, C]
+    prediction = prepared.original(
+        trained.predict(prepared.test)[0], teacher_forced=trained.teacher_forced
+    )  # [points, D]
     if not np.isfinite(prediction).all():
         raise CellError("a prediction is not finite; lower learning_rate")
     reference = SeriesScorer(fair.series, prepared.cut, windows_of(prepared)["test"], trained.teacher_forced)
@@ -146,7 +148,7 @@ def _randomised_round(pieces: Pieces, number: int) -> ChanceRound:
     at_random, rows = sampled(sequences, count, random)
     prepared = pieces.prepare(at_random)
     trained = pieces.train(prepared)
-    prediction = prepared.inverse(trained.predict(prepared.test)[0])  # [points, D]
+    prediction = prepared.original(trained.predict(prepared.test)[0])  # [points, D]
     if not np.isfinite(prediction).all():
         raise CellError("a prediction is not finite; lower learning_rate")
     truth = at_random.targets[prepared.cut.test].reshape(prediction.shape)

@@ -46,6 +46,10 @@ class Examples(Protocol):
         """`D`, values at each target step."""
 
     @property
+    def covariates(self) -> int:
+        """How many of the channels, the last ones, are inputs alone; the others are those that are forecast."""
+
+    @property
     def variable(self) -> bool:
         """Whether inputs may end early: NaN after their end."""
 
@@ -85,6 +89,7 @@ class Selection:
     places: range
     task: Task
     variable: bool = False
+    covariates: int = 0
 
     def __len__(self) -> int:
         return len(self.places)
@@ -171,6 +176,7 @@ def shape_of(data: TrainingData, training: Training) -> Shape:
         outputs=None if train.outputs == train.channels else train.outputs,
         every_step=_wants_every_step(train.task, training, data.as_published),
         variable=train.variable,
+        covariates=train.covariates,
     )
 
 

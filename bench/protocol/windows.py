@@ -186,6 +186,10 @@ class Scaler:
         varies = (high - low > _ROUNDING * np.maximum(np.abs(low), np.abs(high))) & (scale > 0)
         return cls(offset, np.where(varies, scale, 1.0))
 
+    def of_first(self, count: int) -> Scaler:
+        """That of the first channels, as many as `count`."""
+        return self if count == len(self.offset) else Scaler(self.offset[:count], self.scale[:count])
+
     def transform(self, values: FloatArray) -> FloatArray:
         """Original units to scaled units; the last axis holds the channels."""
         return (values - self.offset) / self.scale
@@ -202,13 +206,17 @@ class Windows:
     Parameters
     ----------
     values
-        ``[N, C]`` the whole series in scaled units, shared and never copied.
+        ``[N, C]`` the whole series in scaled units, shared and never copied: what is forecast, then covariates.
     places
         The index of the first target of each window, ascending: evenly spaced, or ``[W]`` where gaps come between.
     end
         The first index past the last target; ``[W]`` of each window where gaps come between.
     sequence_length, horizon
         Points in, points out.
+    covariates
+        How many of the channels, the last ones, are inputs alone.
+    begin
+        The first point of the series that has values: changes have none at the first.
     """
 
     values: FloatArray
@@ -216,6 +224,8 @@ class Windows:
     end: int | NDArray[np.int64]
     sequence_length: int
     horizon: int
+    covariates: int = 0
+    begin: int = 0
 
     def __len__(self) -> int:
         return len(self.places)
@@ -232,8 +242,13 @@ class Windows:
 
     @property
     def outputs(self) -> int:
-        """All channels are forecast."""
-        return self.channels
+        """`D`: all channels but the covariates are forecast."""
+        return self.channels - self.covariates
+
+    @property
+    def history(self) -> FloatArray:
+        """``[N - begin, D]``: the past of what is forecast, without covariates."""
+        return self.values[self.begin :, : self.outputs]
 
     @property
     def variable(self) -> bool:
@@ -267,9 +282,10 @@ class Windows:
         return gathered.swapaxes(1, 2)
 
     def targets(self, which: slice | NDArray[np.int64]) -> FloatArray:
-        """``[B, H, C]``; where a window overruns its `end`, its last target is repeated and never counted."""
+        """``[B, H, D]``; where a window overruns its `end`, its last target is repeated and never counted."""
         steps = self.first_targets(which)[:, None] + np.arange(self.horizon)  # [B, H]
-        targets: FloatArray = self.values[np.minimum(steps, np.atleast_1d(self.last_targets(which))[:, None])]
+        last = np.atleast_1d(self.last_targets(which))[:, None]
+        targets: FloatArray = self.values[:, : self.outputs][np.minimum(steps, last)]
         return targets
 
     def first_targets(self, which: slice | NDArray[np.int64]) -> NDArray[np.int64]:
@@ -305,14 +321,26 @@ class Windows:
         return replace(self, places=np.concatenate([np.asarray(piece) for piece, _ in pieces]), end=ends)
 
     def truth(self) -> FloatArray:
-        """``[points, C]``: every target, origin by origin."""
+        """``[points, D]``: every target, origin by origin."""
+        targets = self.values[:, : self.outputs]
         if isinstance(self.places, range) and isinstance(self.end, int) and self.places.step == self.horizon:
-            return self.values[self.places.start : self.end]
-        return self.values[self.index]
+            return targets[self.places.start : self.end]
+        return targets[self.index]
 
     def assemble(self, predictions: FloatArray) -> FloatArray:
-        """Window predictions ``[W, H, C]``, one after the other: ``[points, C]``; the overrun is cut off."""
+        """Window predictions ``[W, H, D]``, one after the other: ``[points, D]``; the overrun is cut off."""
         return np.asarray(predictions[self._counted])
+
+    def by_window(self, points: FloatArray) -> FloatArray:
+        """``[…, points, D]`` as ``[…, W, H, D]``, with 0 where a window overruns its `end`."""
+        *several, _, values = points.shape
+        windows = np.zeros((*several, *self._counted.shape, values))
+        windows[..., self._counted, :] = points
+        return windows
+
+    def points_of(self, windows: FloatArray) -> FloatArray:
+        """The opposite of `by_window`."""
+        return np.asarray(windows[..., self._counted, :])
 
     def steps(self) -> NDArray[np.int64]:
         """``[points]``: how far each target lies ahead of the last input, 1 … horizon."""

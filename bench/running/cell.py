@@ -152,7 +152,7 @@ def _record(
     compared = prepared.compared(trained.teacher_forced)
     for k, (fit, count, scaled) in enumerate(zip(trained.fits, trained.parameter_counts, predictions, strict=True)):
         same = [group[k]] if draws else list(group)
-        prediction = prepared.inverse(scaled)
+        prediction = prepared.original(scaled, teacher_forced=trained.teacher_forced)
         row = {**shared, "parameters": count, **_fit_columns(fit), **_error_columns(fit, compared, prediction)}
         if kind.forecaster:  # which sees more than the window that this floor is of
             row["linear_floor_mse"] = None
