@@ -213,9 +213,9 @@ def _windows(
     """Views of ``inputs`` ``[N, C]``, those of `series` in any units, for training and for the test."""
     values = covariates.shifted_ahead(series, inputs, cell.horizon)
     window, breaks = (cell.sequence_length, cell.horizon), series.breaks if changes is None else changes.breaks
-    more = values.shape[1] - series.values.shape[1], int(changes is not None)
+    more, begin = values.shape[1] - series.values.shape[1], int(changes is not None)
     train, validation, test = (
-        replace(part, covariates=more[0], begin=more[1]).between(breaks)
+        replace(part, covariates=more, begin=begin).between(breaks)
         for part in (
             train_windows(values, cut, *window),
             evaluation_windows(values, cut.validation, *window),
@@ -268,9 +268,8 @@ def _selections(
 def _of_series(cell: Cell, series: Series, scaler: Scaler | None) -> Prepared:
     cut, changes = _cut(cell, series), _changes(cell, series)
     inputs = covariates.inputs_of(series, series.values if changes is None else changes.values)
-    scaler = scaler or _fitted(
-        cell.training.scaler, inputs if cell.as_published.scaler == "series" else inputs[cut.train]
-    )
+    part = slice(None) if cell.as_published.scaler == "series" else cut.train
+    scaler = scaler or _fitted(cell.training.scaler, inputs[part])
     data, test = _windows(cell, cut, series, inputs=scaler.transform(inputs), changes=changes)
     season = detected_period(series.values[cut.train]) if cell.season == "detect" else cell.season
     # The best linear forecast is known of a window of values, and not of one of their changes.

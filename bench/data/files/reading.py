@@ -358,7 +358,7 @@ def _values(
             row = refused or 0
             raise Unreadable(row, expected, _came(column, row), without(int(gone.sum()), len(gone), _ADVICE))
     values = np.full(len(gone), np.nan)
-    values[there] = read.values
+    values[there] = read.values  # noqa: PD011 - no DataFrame
     return values, read.notes, read.warnings
 
 
