@@ -247,7 +247,7 @@ class Stock(Channels):
     @classmethod
     def _in_small_letters(cls, given: Any) -> Any:
         if isinstance(given, list | tuple):
-            return type(given)(map(cls._in_small_letters, given))
+            return tuple(map(cls._in_small_letters, given))
         return given.lower() if isinstance(given, str) else given
 
     column: Literal["open", "high", "low", "close", "adj close", "volume"] = Field("close", description="The values.")

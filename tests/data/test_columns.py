@@ -70,12 +70,15 @@ def test_one_column_with_what_is_known_in_advance(path: Path) -> None:
 def test_the_calendar_is_that_of_the_clocks_in_the_stated_zone(path: Path) -> None:
     """On 2024-03-31 clocks in Berlin went from 02:00 to 03:00; pandas says what they showed."""
     moments = pd.date_range("2024-03-30 20:00", periods=12, freq="h", tz="UTC")
-    rows = "".join(f"{each:%Y-%m-%dT%H:%M}Z,{number}\n" for number, each in enumerate(moments))
+    clocks = moments.tz_convert("Europe/Berlin")
     names = ["hour", "weekday", "month", "day_of_year"]
+    rows = "".join(f"{each:%Y-%m-%dT%H:%M}Z,{number}\n" for number, each in enumerate(moments))
     utc = loaded(path, f"time,x\n{rows}", column="x", known_future=names)
+    rows = "".join(f"{each:%Y-%m-%dT%H:%M},{number}\n" for number, each in enumerate(clocks))
     berlin = loaded(path, f"time,x\n{rows}", column="x", known_future=names, timezone="Europe/Berlin")
-    for series, clock in ((utc, moments), (berlin, moments.tz_convert("Europe/Berlin"))):
-        expected = [[each.hour, each.weekday(), each.month, each.dayofyear] for each in clock]
+    np.testing.assert_array_equal(utc.time, berlin.time)
+    for series, clock in ((utc, moments), (berlin, clocks)):
+        expected = [[each.hour, each.weekday(), each.month, each.day_of_year] for each in clock]
         np.testing.assert_array_equal(series.known_future, expected)
     hours = berlin.known_future
     assert hours is not None

@@ -303,7 +303,7 @@ def _calendar(name: str, columns: Columns, timezone: str | None) -> FloatArray:
     clock = pd.DatetimeIndex(columns.time)
     if columns.utc and timezone:
         clock = clock.tz_localize("UTC").tz_convert(timezone)
-    return np.asarray(getattr(clock, name), np.float64)
+    return np.asarray(getattr(clock, "day_of_week" if name == "weekday" else name), np.float64)
 
 
 def _remarks(detected: Sequence[str], *, backwards: bool) -> Iterator[str]:
