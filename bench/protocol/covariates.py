@@ -81,7 +81,8 @@ def unread(series: Series, models: Sequence[str]) -> Iterator[str]:
     """That `models`, which are made so, do not read the covariates that `series` has."""
     values = series.values.shape[1]
     if models and inputs_of(series, series.values).shape[1] > values:
+        targets, others = (", ".join(names) for names in (series.names[:values], series.names[values:]))
         yield (
-            f"covariates ({', '.join(series.names[values:])}) are not read by {', '.join(models)}: forecasts from the "
-            "past of what is forecast alone"
+            f"the covariates {others} are not read by {', '.join(models)}, which forecast from the past of {targets} "
+            "alone"
         )

@@ -16,6 +16,7 @@ from bench.protocol.covariates import cautions, shifted_ahead
 from bench.protocol.prepare import load_data, notes_of, prepare
 from bench.protocol.windows import Windows
 from bench.running.cell import run_cell
+from bench.running.plan import Preflight
 from bench.suite.load import load
 
 
@@ -143,6 +144,43 @@ def test_a_covariate_that_is_one_step_ahead_helps_for_one_step(tmp_path: Path) -
     errors = (rows["prediction"] - rows["truth"]).groupby(rows["step"]).agg(lambda each: np.sqrt((each**2).mean()))
     assert errors[1] < 1e-6
     assert errors[2] == pytest.approx(1, rel=0.2)
+
+
+def test_an_lstm_finds_it_too(tmp_path: Path) -> None:
+    """At horizon 1 the error falls below a fifth of the deviation; at horizon 2 the second step stays unknown."""
+    y = np.random.default_rng(0).normal(size=701)
+    written(tmp_path, y=y[:-1], ahead=y[1:])
+    known = {
+        "models": "[{kind: lstm, hidden_size: 8}]",
+        "sequence_lengths": "[2]",
+        "training": "{epochs: 60, learning_rate: 0.02, batch_size: 32}",
+    }
+    assert run(tmp_path, "columns: [y, ahead], target: y", **known)["rmse"] < 0.2 * y.std()
+    (one,) = cells(tmp_path, "columns: [y, ahead], target: y", horizons="[2]", **known)
+    rows = run_cell(one)["predictions"].to_pandas()
+    errors = (rows["prediction"] - rows["truth"]).groupby(rows["step"]).agg(lambda each: np.sqrt((each**2).mean()))
+    assert errors[1] < 0.5 * y.std()
+    assert errors[2] > 0.8 * y.std()
+
+
+def test_a_forecaster_is_what_it_is_without_them(tmp_path: Path) -> None:
+    law(tmp_path, 0.5, n=200)
+    models = "[{kind: ets, trend: none}]"
+    with_them = run(tmp_path, "columns: [y, x], target: y, known_future: z", models=models)
+    alone = run(tmp_path, "column: y", models=models)
+    assert with_them["rmse"] == pytest.approx(alone["rmse"], rel=1e-12)
+
+
+def test_models_that_do_not_read_them_are_named(tmp_path: Path) -> None:
+    law(tmp_path, 0.5, n=100)
+    models = "[persistence, linear-ar, nlinear, lstm]"
+    preflight = Preflight()
+    preflight.check(cells(tmp_path, "columns: [y, x], target: y, known_future: z", models=models))
+    assert preflight.notes["file"] == (
+        "the covariates x, z are not read by persistence, nlinear, which forecast from the past of y alone",
+    )
+    preflight.check(cells(tmp_path, "column: y", models=models))
+    assert preflight.notes["file"] == ()
 
 
 def test_nothing_known_is_shifted_by_the_horizon_alone() -> None:

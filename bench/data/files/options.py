@@ -58,10 +58,10 @@ class Channels(SeriesParameters):
             raise ValueError(f"expected column or {other}, got both; leave column out")
         if not self.targets:
             raise ValueError("expected column, which holds the values, or columns and target, got none of them")
-        if self.columns and (other := next((each for each in self.targets if each not in self.columns), None)):
-            raise ValueError(
-                f"expected target among columns ({', '.join(map(str, self.columns))}), got {other!r}; add it to columns"
-            )
+        outside = [each for each in self.targets if self.columns and each not in self.columns]
+        if outside:
+            listed = ", ".join(map(str, self.columns or ()))
+            raise ValueError(f"expected target among columns ({listed}), got {outside[0]!r}; add it to columns")
         names = self.channels
         if (twice := next((each for each in names if names.count(each) > 1), None)) is not None:
             raise ValueError(f"expected each column once in columns, target and known_future, got {twice!r} twice")
