@@ -240,11 +240,11 @@ def permuted(series: Series, count: int, random: np.random.Generator) -> Fair:
         return expected
 
     provenance = series.provenance
-    past, known = series.covariates, series.known_future
-    more = {} if past is None else {"covariates": past[order]}
-    if known is not None:
-        more["known_future"] = known[random.permutation(len(series))[:count]]
-    fair = Series(values, provenance, best=best, names=series.names, **more)
+    past = None if series.covariates is None else series.covariates[order]
+    fair = Series(values, provenance, best=best, covariates=past, names=series.names)
+    if series.known_future is not None:
+        known = series.known_future[random.permutation(len(series))[:count]]
+        fair = dataclasses.replace(fair, known_future=known)
     return Fair(fair, np.stack([_coins(channel, random) for channel in values.T], axis=1))
 
 

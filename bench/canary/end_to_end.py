@@ -233,8 +233,9 @@ class _Path:
         def load(parameters: Any, data_seed: int) -> Series | Sequences:
             before = _thinned(self._own(parameters, data_seed))
             after: Series | Sequences = change(before, first, self.pieces.cell.seed)
-            both = isinstance(before, Series) and isinstance(after, Series)
-            return self.pieces.kept_positive(before, after) if both else after
+            if isinstance(before, Series) and isinstance(after, Series):
+                return self.pieces.kept_positive(before, after)
+            return after
 
         return load
 

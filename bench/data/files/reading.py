@@ -327,9 +327,10 @@ def _treated(rows: _Rows, parameters: File) -> tuple[_Rows, dict[Name, NDArray[n
                 row = int(np.argmax(gone))
                 raise Unreadable(row, "a time", _came(times, row), way)
         untimed |= gone
-    gone = {name: missing(column) for name, column in rows.channels.items()}
-    kept = ~untimed & ~np.any(list(gone.values()), axis=0) if parameters.missing == "drop" else ~untimed
-    return rows.present(kept), {name: each[kept] for name, each in gone.items()}
+    without_value = {name: missing(column) for name, column in rows.channels.items()}
+    dropped = np.any([*without_value.values()], axis=0) if parameters.missing == "drop" else False
+    kept = ~untimed & ~np.asarray(dropped)
+    return rows.present(kept), {name: each[kept] for name, each in without_value.items()}
 
 
 def _came(column: Any, row: int) -> str:
