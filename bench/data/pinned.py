@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 
 from bench.data.base import DatasetKind, Provenance, Series, file_sha256
-from bench.data.files.options import Channels, File
+from bench.data.files.options import CALENDAR, Channels, File
 from bench.data.files.reading import channels_of, names_of_columns, read_columns
 from bench.data.stand_ins import stand_in
 from bench.errors import DataError, DataUnavailable, one_line
@@ -261,10 +261,23 @@ def stock(name: str, summary: str) -> DatasetKind:
 def _load(name: str, parameters: Stock, _seed: int) -> Series:
     path = locate(name)
     names = {column.lower(): column for column in names_of_columns(path)}
+    _require(path, parameters, names)
     chosen = File(path=str(path), time=names["date"], max_gap=None, **_as_in_the_file(parameters, names))
     columns, _ = read_columns(chosen)
     provenance = Provenance(f"{PINNED[name].address}, {chosen.described()}", PINNED[name].sha256)
     return Series(**channels_of(columns, chosen), provenance=provenance, time=columns.time)
+
+
+def _require(path: Path, parameters: Stock, names: Mapping[str, str]) -> None:
+    """Refuse a file that lacks some of several columns."""
+    known = {*names, *map(str, range(1, len(names) + 1)), *CALENDAR}
+    absent = [str(each) for each in parameters.channels if str(each) not in known]
+    if absent and len(parameters.channels) > 1:
+        raise DataError(
+            f"{path}: expected the columns {', '.join(map(str, parameters.channels))}, got none called "
+            f"{', '.join(absent)} (known: {', '.join(names.values())}); leave them out, or name a folder in BENCH_DATA "
+            "whose file has them"
+        )
 
 
 def _as_in_the_file(parameters: Stock, names: Mapping[str, str]) -> dict[str, Any]:

@@ -184,7 +184,7 @@ def test_prices_have_their_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     other = kind.load(kind.parameters.model_validate_json('{"columns": ["High", "Low"], "target": "Low"}'), 0)
     np.testing.assert_array_equal(other.values, [[0.5], [1.5]])
     (tmp_path / "TSLA.csv").write_text("Date,Close\n2020-01-02,2\n2020-01-03,3\n")
-    with pytest.raises(DataError, match="unknown column 'open'"):
+    with pytest.raises(DataError, match=r"got none called open, high, low, volume \(known: Date, Close\)"):
         kind.load(kind.parameters.model_validate_json(json.dumps(given)), 0)
 
 
