@@ -22,7 +22,7 @@ from pydantic import Field
 
 from bench.array_types import FloatArray
 from bench.data import dataset_kinds
-from bench.data.base import DatasetKind, Parameters as DatasetParameters, Provenance, Series
+from bench.data.base import DatasetKind, Provenance, Series, SeriesParameters
 from bench.data.files.order import Columns, check, gaps
 from bench.data.files.table import require_columns, row_number
 from bench.errors import DataError, InputError, described
@@ -71,7 +71,7 @@ def _is_a_name(name: str) -> bool:
     return plain and len(name) <= 200 and not set(name) & set("/\\")
 
 
-class FrameParameters(DatasetParameters):
+class FrameParameters(SeriesParameters):
     """What a suite may set for a frame."""
 
     max_gap: float | None = Field(

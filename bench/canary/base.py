@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from bench.canary.pieces import Pieces
-from bench.protocol.windows import Examples, Windows
+from bench.protocol.examples import Examples
+from bench.protocol.windows import Windows
 from bench.training.members import Fit
 
 

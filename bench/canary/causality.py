@@ -35,7 +35,7 @@ from bench.canary.base import (
 )
 from bench.canary.pieces import (
     Pieces,
-    changed_from,
+    known_from,
     multiplied_from,
     windows_of,
     with_larger,
@@ -43,8 +43,9 @@ from bench.canary.pieces import (
     with_other_targets,
 )
 from bench.data.base import Sequences, Series
+from bench.protocol.examples import Examples, Selection
 from bench.protocol.prepare import Prepared
-from bench.protocol.windows import Examples, Selection, Windows, evaluation_windows
+from bench.protocol.windows import Windows, evaluation_windows
 from bench.training.fit import Trained
 
 _PREDICTED = 500  # sequences of each part, at most
@@ -194,7 +195,7 @@ class _Examined:
 
     def compare(self, t: int) -> Iterator[Move]:
         """Everything that must not move when the points from `t` on are others."""
-        before, twin = self.prepared, changed_from(self.pieces.series, t, self.pieces.cell.seed)
+        before, twin = self.prepared, self.pieces.twin(t)
         if t >= before.cut.train_end:
             refitted = self.pieces.prepare(twin).scaler
             yield Move("scaler", _from(t), distance(before.scaler.offset, refitted.offset))
@@ -207,11 +208,31 @@ class _Examined:
             known = _shown_before(windows, t, teacher_forced=self.trained.teacher_forced)
             size = distance(self.predictions[part][:, known], again[part][:, known])
             yield Move(f"{part} predictions", _from(t), size)
+        if self.pieces.series.known_future is not None:
+            yield from self.known_later(t)
+
+    def known_later(self, t: int) -> Iterator[Move]:
+        """Everything that forecasts points before `t` alone, when what is known in advance from `t` on is other."""
+        before, twin = self.prepared, known_from(self.pieces.series, t, self.pieces.cell.seed)
+        cause = f"other known_future from point {t} on"
+        if t >= before.cut.train_end:
+            refitted = self.pieces.prepare(twin).scaler
+            yield Move("scaler", cause, distance(before.scaler.offset, refitted.offset))
+            yield Move("scaler", cause, distance(before.scaler.scale, refitted.scale))
+        after = _windows(self.pieces.prepare(twin, scaler=before.scaler))
+        again = _predictions(self.trained, after)
+        for part, windows in _windows(before).items():
+            last = t - windows.horizon
+            count = int(np.searchsorted(np.asarray(windows.places), last, side="right"))
+            yield Move(f"{part} windows", cause, windows_distance(windows, after[part], count))
+            ends = windows.index - windows.steps() + 1 <= last
+            size = distance(self.predictions[part][:, ends], again[part][:, ends])
+            yield Move(f"{part} predictions", cause, size)
 
     def trained_on_a_twin(self) -> Iterator[Move]:
         """Training on a series with another test part must end with the same weights."""
         t = self.prepared.cut.validation_end
-        twin = self.pieces.prepare(changed_from(self.pieces.series, t, self.pieces.cell.seed))
+        twin = self.pieces.prepare(self.pieces.twin(t))
         trained = self.pieces.train(twin)
         yield Move("training", _from(t), max(map(fit_distance, self.trained.fits, trained.fits)))
         again = _predictions(trained, _windows(self.prepared))
@@ -230,7 +251,11 @@ def _windows(prepared: Prepared) -> dict[str, Windows]:
     length, horizon = train.sequence_length, train.horizon
     part = slice(max(length, cut.train_end - _TRAIN_POINTS), cut.train_end)
     breaks = prepared.source.breaks if isinstance(prepared.source, Series) else ()
-    return {**parts, "train": evaluation_windows(train.values, part, length, horizon).between(breaks)}
+    if prepared.changes is not None:
+        breaks = prepared.changes.breaks
+    last = evaluation_windows(train.values, part, length, horizon)
+    own = dataclasses.replace(last, covariates=train.covariates, begin=train.begin)
+    return {**parts, "train": own.between(breaks)}
 
 
 def _predictions(trained: Trained, windows: dict[str, Windows]) -> dict[str, FloatArray]:
@@ -275,7 +300,22 @@ def check_scaler(pieces: Pieces) -> CheckOutcome:
         values, twin = source.inputs, with_larger(source, test_part, FACTOR)
     if not np.nan_to_num(values[test_part]).any():
         return CheckOutcome(CheckVerdict.DOES_NOT_APPLY, "every test point is 0, and stays 0 when it is multiplied")
-    return _compared(before, pieces.prepare(twin))
+    compared = _compared(before, pieces.prepare(twin))
+    if isinstance(source, Series) and source.known_future is not None and compared.verdict is CheckVerdict.QUIET:
+        return _known_compared(before, pieces.prepare(multiplied_from(source, test_part.start, FACTOR, known=True)))
+    return compared
+
+
+def _known_compared(before: Prepared, after: Prepared) -> CheckOutcome:
+    """The scalers alone: the last windows before the test part may hold what is known in advance of it."""
+    size = max(distance(getattr(before.scaler, of), getattr(after.scaler, of)) for of in ("offset", "scale"))
+    what = f"known_future of the test part times {FACTOR:g}"
+    if size > 0:
+        return CheckOutcome(
+            CheckVerdict.ALARM, f"{what} moved the scaler by {size:.3g}; fit it on the train part", size
+        )
+    words = f"{len(before.data.train)} train windows did not move, nor did the scaler with {what}"
+    return CheckOutcome(CheckVerdict.QUIET, words, size)
 
 
 def _compared(before: Prepared, after: Prepared) -> CheckOutcome:

@@ -81,7 +81,8 @@ def _round(pieces: Pieces, draw: Callable[[np.random.Generator], Fair]) -> Chanc
     fair = draw(generator(pieces.cell.seed, "canary", "fair"))
     prepared = pieces.prepare(fair.series)
     trained = pieces.train(prepared)
-    prediction = prepared.scaler.inverse(trained.predict(prepared.test)[0])  # [points, C]
+    scaled = trained.predict(prepared.test)[0]
+    prediction = prepared.original(scaled, teacher_forced=trained.teacher_forced)  # [points, D]
     if not np.isfinite(prediction).all():
         raise CellError("a prediction is not finite; lower learning_rate")
     reference = SeriesScorer(fair.series, prepared.cut, windows_of(prepared)["test"], trained.teacher_forced)
@@ -146,7 +147,7 @@ def _randomised_round(pieces: Pieces, number: int) -> ChanceRound:
     at_random, rows = sampled(sequences, count, random)
     prepared = pieces.prepare(at_random)
     trained = pieces.train(prepared)
-    prediction = prepared.inverse(trained.predict(prepared.test)[0])  # [points, D]
+    prediction = prepared.original(trained.predict(prepared.test)[0])  # [points, D]
     if not np.isfinite(prediction).all():
         raise CellError("a prediction is not finite; lower learning_rate")
     truth = at_random.targets[prepared.cut.test].reshape(prediction.shape)
@@ -226,9 +227,11 @@ def check_permuted(pieces: Pieces) -> CheckOutcome:
 def permuted(series: Series, count: int, random: np.random.Generator) -> Fair:
     """`count` points of `series`, drawn without replacement, in random order.
 
-    The best forecast is the mean of the points that are still to come.
+    The best forecast is the mean of the points that are still to come. Past covariates stay with their points; what is
+    known in advance is put in another random order, or it would be known of a point what it is.
     """
-    values = series.values[random.permutation(len(series))[:count]]
+    order = random.permutation(len(series))[:count]
+    values = series.values[order]
 
     def best(horizon: int) -> FloatArray:
         still_to_come = np.cumsum(values[::-1], axis=0)[::-1] / np.arange(count, 0, -1)[:, None]
@@ -237,7 +240,11 @@ def permuted(series: Series, count: int, random: np.random.Generator) -> Fair:
         return expected
 
     provenance = series.provenance
-    fair = Series(values, provenance, best=best)
+    past = None if series.covariates is None else series.covariates[order]
+    fair = Series(values, provenance, best=best, covariates=past, names=series.names)
+    if series.known_future is not None:
+        known = series.known_future[random.permutation(len(series))[:count]]
+        fair = dataclasses.replace(fair, known_future=known)
     return Fair(fair, np.stack([_coins(channel, random) for channel in values.T], axis=1))
 
 

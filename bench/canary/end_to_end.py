@@ -32,7 +32,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from bench.canary.base import Canary, CheckOutcome, Move, distance, judged
-from bench.canary.pieces import Pieces, changed_from, with_other_inputs, with_other_targets
+from bench.canary.pieces import Pieces, changed_from, spread_of, with_other_inputs, with_other_targets
 from bench.canary.sources import Load, Replaced
 from bench.data import dataset_kinds
 from bench.data.base import DatasetKind, Sequences, Series
@@ -230,8 +230,14 @@ class _Path:
         return self._changed(_others, first)
 
     def _changed(self, change: Any, first: int) -> Load:
-        seed = self.pieces.cell.seed
-        return lambda parameters, data_seed: change(_thinned(self._own(parameters, data_seed)), first, seed)
+        def load(parameters: Any, data_seed: int) -> Series | Sequences:
+            before = _thinned(self._own(parameters, data_seed))
+            after: Series | Sequences = change(before, first, self.pieces.cell.seed)
+            if isinstance(before, Series) and isinstance(after, Series):
+                return self.pieces.kept_positive(before, after)
+            return after
+
+        return load
 
     def _made_before(self, rows: Rows, twin: Twin) -> NDArray[np.bool_]:
         """``[rows]``: which stored predictions were made before the twin differs."""
@@ -274,7 +280,7 @@ def _one_sided(source: Sequences, first: int, _seed: int, *, side: int) -> Seque
 def _raised(series: Series, first: int, _seed: int, *, by: float) -> Series:
     """Higher by so many times its range from `first` on."""
     values = series.values.copy()
-    values[first:] += by * _spread(series)
+    values[first:] += by * spread_of(series.values)
     return dataclasses.replace(series, values=values, best=None)
 
 
@@ -282,19 +288,16 @@ def _alternating(series: Series, first: int, _seed: int, *, by: float = 1) -> Se
     """The mean before `first`, plus and minus so many times its range in turn, from there on."""
     values = series.values.copy()
     turns = np.where(np.arange(len(values) - first) % 2, 1.0, -1.0)[:, None]
-    values[first:] = values[:first].mean(axis=0) + by * turns * _spread(series)
+    values[first:] = values[:first].mean(axis=0) + by * turns * spread_of(series.values)
     return dataclasses.replace(series, values=values, best=None)
-
-
-def _spread(series: Series) -> NDArray[np.float64]:
-    spread = np.ptp(series.values, axis=0)
-    return np.where(spread > 0, spread, 1.0)
 
 
 def _distance(before: Series | Sequences, after: Series | Sequences, count: int) -> float:
     """The `distance` of the first `count` points, or sequences."""
     if isinstance(before, Series) and isinstance(after, Series):
-        return distance(before.values[:count], after.values[:count])
+        parts = ("values", "covariates", "known_future")
+        pairs = [(one, getattr(after, part)) for part in parts if (one := getattr(before, part)) is not None]
+        return max(distance(one[:count], np.inf if other is None else other[:count]) for one, other in pairs)
     if isinstance(before, Sequences) and isinstance(after, Sequences):
         return max(distance(getattr(before, of)[:count], getattr(after, of)[:count]) for of in ("inputs", "targets"))
     return np.inf

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench import seeds
-from bench.array_types import FloatArray32
+from bench.array_types import FloatArray, FloatArray32
 from bench.cells import Cell
 from bench.data.base import Sequences, Series
 from bench.errors import CellError
@@ -33,20 +33,44 @@ from bench.tuning.candidates import resolve, space
 
 
 def changed_from(series: Series, t: int, seed: int) -> Series:
-    """Every point from `t` on moved, up or down, by once to twice the range of its channel."""
+    """Every point from `t` on moved, up or down, by once to twice the range of its channel.
+
+    Past covariates move too; what is known in advance stays as it is known.
+    """
     random = generator(seed, "canary", "twin", t)
-    values = series.values.copy()
+    values = _moved(series.values, t, random)
+    past = None if series.covariates is None else _moved(series.covariates, t, random)
+    return dataclasses.replace(series, values=values, covariates=past, best=None)
+
+
+def known_from(series: Series, t: int, seed: int) -> Series:
+    """What is known in advance of every point from `t` on moved as in `changed_from`, and nothing else."""
+    if series.known_future is None:
+        return series
+    known = _moved(series.known_future, t, generator(seed, "canary", "known", t))
+    return dataclasses.replace(series, known_future=known, best=None)
+
+
+def _moved(values: FloatArray, t: int, random: np.random.Generator) -> FloatArray:
+    moved, spread = values.copy(), spread_of(values)
+    shape = moved[t:].shape
+    moved[t:] += random.choice([-1.0, 1.0], shape) * random.uniform(1, 2, shape) * spread
+    return moved
+
+
+def spread_of(values: FloatArray) -> FloatArray:
+    """The range of each channel; 1 where it never changes."""
     spread = np.ptp(values, axis=0)
-    shape = values[t:].shape
-    values[t:] += random.choice([-1.0, 1.0], shape) * random.uniform(1, 2, shape) * np.where(spread > 0, spread, 1.0)
-    return dataclasses.replace(series, values=values, best=None)
+    return np.where(spread > 0, spread, 1.0)
 
 
-def multiplied_from(series: Series, t: int, factor: float) -> Series:
-    """Every point from `t` on multiplied by `factor`."""
-    values = series.values.copy()
-    values[t:] *= factor
-    return dataclasses.replace(series, values=values, best=None)
+def multiplied_from(series: Series, t: int, factor: float, *, known: bool = False) -> Series:
+    """Every value and past covariate from `t` on multiplied by `factor`; or what is `known` in advance, alone."""
+    names = ("known_future",) if known else ("values", "covariates")
+    changes = {name: array.copy() for name in names if (array := getattr(series, name)) is not None}
+    for array in changes.values():
+        array[t:] *= factor
+    return dataclasses.replace(series, best=None, **changes)
 
 
 def with_other_inputs(sequences: Sequences, rows: slice, seed: int, *, after: int = 0) -> Sequences:
@@ -185,6 +209,20 @@ class Pieces:
             seeds=min(self.cell.seeds, budget.replicates),
             time_limit_s=None,
         )
+
+    def kept_positive(self, before: Series, after: Series) -> Series:
+        """`after`, whose values differ from those of `before` by some of their range; by a factor where that is needed.
+
+        Returns are known of values above 0 alone.
+        """
+        if self.cell.dataset.parameters.get("transform") not in ("returns", "log-returns"):
+            return after
+        growth = np.exp((after.values - before.values) / spread_of(before.values))
+        return dataclasses.replace(after, values=before.values * growth)
+
+    def twin(self, t: int) -> Series:
+        """The cell's own series with other values from `t` on."""
+        return self.kept_positive(self.series, changed_from(self.series, t, self.cell.seed))
 
     def prepare(self, source: Series | Sequences, *, scaler: Scaler | None = None) -> Prepared:
         """`source` in the place of the cell's own data: cut, scaled, with windows over it."""

@@ -109,9 +109,12 @@ class ColumnsFile:
         return np.asarray(numeric & (chosen | free) if (numeric & (chosen | free)).any() else numeric & ~time)
 
     def _have(self, wanted: Sequence[str | int]) -> BoolArray:
-        texts = {str(name).strip() for name in wanted}
+        texts = {str(name).strip().lower() for name in wanted}
         return np.array(
-            [place in wanted or bool(texts.intersection(own)) for place, own in enumerate(self.names, start=1)],
+            [
+                place in wanted or bool(texts.intersection(name.lower() for name in own))
+                for place, own in enumerate(self.names, start=1)
+            ],
             dtype=np.bool_,
         )
 
@@ -144,6 +147,12 @@ class ColumnsFile:
         with _opened(path, "wt") as file:
             file.writelines(f"{line}\n" for line in self.head)
             csv.writer(file, delimiter=self.separator, lineterminator="\n").writerows(self.fields)
+
+
+def _listed(given: Any) -> tuple[Any, ...]:
+    if given is None:
+        return ()
+    return given if isinstance(given, tuple) else (given,)
 
 
 def _opened(path: Path, mode: str) -> Any:
@@ -243,9 +252,14 @@ class Replaced:
             return np.zeros(0, np.bool_)
         given = {name: getattr(self.parameters, name) for name in type(self.parameters).model_fields}
         time = given.pop("time", None)
-        times = time if isinstance(time, tuple) else () if time is None else (time,)
-        kept = [*times, *(given.pop("where", None) or ())]
-        named = [value for name, value in given.items() if isinstance(value, str) or name == "column"]
+        known = given.pop("known_future", None)  # in advance, whatever the values will be
+        kept = [*_listed(time), *(given.pop("where", None) or ()), *_listed(known)]
+        named = [
+            each
+            for name, value in given.items()
+            if isinstance(value, str) or name in ("column", "columns", "target")
+            for each in _listed(value)
+        ]
         return self.table.values(named, kept)
 
     @property

@@ -4,11 +4,11 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from bench.array_types import FloatArray, FloatArray32
 from bench.errors import DataError
@@ -28,6 +28,32 @@ class Parameters(BaseModel):
     def departures(self) -> tuple[str, ...]:
         """What of these departs from the protocol, as published systems do; it marks the rows `as published`."""
         return ()
+
+
+Transform = Literal["returns", "log-returns", "difference"]
+
+
+class SeriesParameters(Parameters):
+    """What a suite may say about any dataset that is one series."""
+
+    LATER: ClassVar[frozenset[str]] = frozenset({"transform"})
+    """Options that came after cells had been stored: left out at their defaults, which keeps the ids of those."""
+
+    transform: Transform | None = Field(
+        None,
+        description="What models are trained on and forecast in place of the values: their returns p/p' - 1, "
+        "log-returns ln p - ln p', or differences p - p' from one point to the next; errors stay those of the values.",
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_later(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        content: dict[str, Any] = write(self)
+        defaults = {name: type(self).model_fields[name].default for name in self.LATER}
+        return {name: value for name, value in content.items() if name not in defaults or value != defaults[name]}
+
+    def widths(self) -> tuple[int, int]:
+        """How many values of each point are forecast, and how many are inputs alone; as far as that is declared."""
+        return 1, 0
 
 
 @dataclass(frozen=True)
@@ -76,6 +102,12 @@ class Series:
         Whether `time` are moments in UTC; else clocks of an unknown zone showed them.
     breaks
         Ascending indices of points that follow a gap in time: no window reaches across one.
+    covariates
+        ``[N, P]``: what else is known of each point once it has passed; inputs alone, never scored.
+    known_future
+        ``[N, K]``: what is known of each point long before, such as the calendar; inputs alone.
+    names
+        Of the columns of `values`, `covariates` and `known_future`; empty where nothing has to be named.
 
     Raises
     ------
@@ -90,9 +122,23 @@ class Series:
     autocovariance: Callable[[NDArray[np.int64]], FloatArray] | None = None
     utc: bool = False
     breaks: tuple[int, ...] = ()
+    covariates: FloatArray | None = None
+    known_future: FloatArray | None = None
+    names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        source, values = self.provenance.source, self.values
+        self._check(self.values)
+        for inputs in (self.covariates, self.known_future):
+            if inputs is not None:
+                self._check(inputs)
+                if len(inputs) != len(self.values):
+                    raise DataError(
+                        f"{self.provenance.source}: expected covariates of {len(self.values)} points, got "
+                        f"{len(inputs)}; fix it"
+                    )
+
+    def _check(self, values: FloatArray) -> None:
+        source = self.provenance.source
         if values.ndim != 2 or values.dtype != np.float64:
             raise DataError(
                 f"{source}: expected float64 values [N, C], got {values.dtype} {list(values.shape)}; fix it"

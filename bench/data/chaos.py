@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from bench.data.base import DatasetKind, Series
-from bench.data.generated import Seeded, Spread, always, generated, stream
+from bench.data.generated import SeededSeries, Spread, always, generated, stream
 
 State = tuple[float, ...]
 
@@ -32,7 +32,7 @@ SINGLE = 2.0**-24
 _MOST_STEPS = 10_000_000
 
 
-class Chaotic(Seeded, abc.ABC):
+class Chaotic(SeededSeries, abc.ABC):
     """What the chaotic series have in common."""
 
     length: int = Field(2000, ge=2, le=1_000_000, description="Points.")

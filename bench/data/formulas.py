@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from bench.array_types import FloatArray
-from bench.data.base import DatasetKind, Parameters, Series
+from bench.data.base import DatasetKind, Series, SeriesParameters
 from bench.data.covariance import tones, white
 from bench.data.elementary import cos, exp, sin
-from bench.data.generated import Length, Seeded, Spread, Step, Stop, always, generated, stream
+from bench.data.generated import Length, SeededSeries, Spread, Step, Stop, always, generated, stream
 
 Signal = NDArray[np.float64]
 Precision = Literal["float64", "float32"]
@@ -33,14 +33,14 @@ def _rounded(precision: Precision) -> tuple[str, ...]:
     return (f"precision: {precision}",) if precision != "float64" else ()
 
 
-class Random(Seeded):
+class Random(SeededSeries):
     """Parameters of `random`."""
 
     length: Length = Field(1000, description="Points.")
     sigma: Spread = Field(1.0, gt=0, description="Standard deviation.")
 
 
-class Sine(Parameters):
+class Sine(SeriesParameters):
     """Parameters of `sine`."""
 
     length: Length = Field(1000, description="Points.")
@@ -63,7 +63,7 @@ class Sine(Parameters):
         return _rounded(self.precision)
 
 
-class NoisySine(Seeded):
+class NoisySine(SeededSeries):
     """Parameters of `noisy-sine`."""
 
     length: Length = Field(1000, description="Points.")
@@ -71,7 +71,7 @@ class NoisySine(Seeded):
     noise: Spread = Field(0.1, gt=0, description="Standard deviation of the noise.")
 
 
-class DampedMultisine(Seeded):
+class DampedMultisine(SeededSeries):
     """Parameters of `damped-multisine`."""
 
     length: Length = Field(2000, description="Points.")
@@ -155,7 +155,7 @@ NOISY_SINE = DatasetKind("a sine with Gaussian noise", NoisySine, load_noisy_sin
 DAMPED_MULTISINE = DatasetKind("a damped sum of sines, with optional noise", DampedMultisine, load_damped_multisine)
 
 
-class TwoTone(Seeded):
+class TwoTone(SeededSeries):
     """Parameters of `two-tone`."""
 
     length: Length = Field(2000, description="Points.")
@@ -177,7 +177,7 @@ def load_two_tone(parameters: TwoTone, seed: int) -> Series:
 TWO_TONE = DatasetKind("two sines with Gaussian noise", TwoTone, load_two_tone)
 
 
-class Gbm(Seeded):
+class Gbm(SeededSeries):
     """Parameters of `gbm`."""
 
     length: Length = Field(2000, description="Points, the start among them.")
@@ -209,7 +209,7 @@ def load_gbm(parameters: Gbm, seed: int) -> Series:
 GBM = DatasetKind("geometric Brownian motion: drift is all that can be learned", Gbm, load_gbm)
 
 
-class Recall(Seeded):
+class Recall(SeededSeries):
     """Parameters of `recall`."""
 
     length: Length = Field(2000, description="Points.")
@@ -254,7 +254,7 @@ RECALL = DatasetKind("a series that depends on its value k steps ago alone", Rec
 _MOST_STEPS = 10_000_000  # seconds of solving, and 1.6 GB on the way
 
 
-class Oscillator(Parameters):
+class Oscillator(SeriesParameters):
     """Parameters of `oscillator`, in dimensionless units (the undamped frequency is 1)."""
 
     damping: float = Field(0.2, ge=0, le=10, description="Damping γ.")

@@ -8,7 +8,15 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from bench.array_types import FloatArray, FloatArray32
-from bench.data.base import Parameters, Provenance, Sequences, Series, arrays_sha256, values_sha256
+from bench.data.base import (
+    Parameters,
+    Provenance,
+    Sequences,
+    Series,
+    SeriesParameters,
+    arrays_sha256,
+    values_sha256,
+)
 from bench.data.stand_ins import data_generator
 from bench.tasks import Task
 
@@ -33,6 +41,10 @@ class Seeded(Parameters):
     def data_seed(self, suite_seed: int) -> int:
         """The seed in force: the dataset's own where it has one, else the suite's."""
         return suite_seed if self.seed is None else self.seed
+
+
+class SeededSeries(Seeded, SeriesParameters):
+    """Parameters of one series that draws random numbers."""
 
 
 def stream(data_seed: int, kind: str) -> np.random.Generator:

@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from bench.data.base import DatasetKind, Parameters, Provenance, Series, file_sha256
-from bench.data.files.options import File
+from bench.data.base import DatasetKind, Parameters, Provenance, Series, SeriesParameters, file_sha256
+from bench.data.files.options import Channels, File, Text
 from bench.data.files.reading import load_file
+from bench.data.files.table import Name
 from bench.data.stand_ins import stand_in
 from bench.errors import DataError, DataUnavailable, pip_install
 
@@ -117,13 +118,18 @@ EL_NINO = Packaged(
 )
 
 
-class ChosenColumn(Parameters):
+class ChosenColumn(Channels):
     """Parameters of a series from a table."""
 
-    column: str | None = Field(None, min_length=1, description="The values; null for the usual column.")
+    column: Text | None = Field(None, description="The values; null for the usual column.")
+
+    @property
+    def targets(self) -> tuple[Name, ...]:
+        """The columns that are forecast; where none is stated, the usual one, which has no name here."""
+        return super().targets or ("",)
 
 
-class NoChoice(Parameters):
+class NoChoice(SeriesParameters):
     """No parameters."""
 
 
@@ -158,9 +164,11 @@ def shipped(packaged: Packaged) -> Path:
 
 def _load(name: str, parameters: ChosenColumn, seed: int) -> Series:
     path, packaged = located(name), PACKAGED[name]
-    column = parameters.column or packaged.column
-    series = load_file(File(path=str(path), column=column, **packaged.reader), seed)
-    return replace(series, provenance=_provenance(packaged, f", column {column!r}", series.provenance.notes))
+    chosen = {key: getattr(parameters, key) for key in ("columns", "target", "known_future")}
+    column = None if parameters.columns or parameters.target else parameters.column or packaged.column
+    read = File(path=str(path), column=column, **chosen, **packaged.reader)
+    series = load_file(read, seed)
+    return replace(series, provenance=_provenance(packaged, f", {read.described()}", series.provenance.notes))
 
 
 def _provenance(packaged: Packaged, what: str, notes: tuple[str, ...] = ()) -> Provenance:

@@ -4,18 +4,18 @@ The SHA-256 is checked each time. pooch and requests are slow to import, so they
 daily prices among the files come in two formats: ``Date,…,Close,…`` and ``date,…,close,…``.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from bench.data.base import DatasetKind, Parameters, Provenance, Series, file_sha256
-from bench.data.files.options import File
-from bench.data.files.reading import names_of_columns, read_columns
+from bench.data.base import DatasetKind, Provenance, Series, file_sha256
+from bench.data.files.options import CALENDAR, Channels, File
+from bench.data.files.reading import channels_of, names_of_columns, read_columns
 from bench.data.stand_ins import stand_in
 from bench.errors import DataError, DataUnavailable, one_line
 from bench.paths import cache_folder, data_folders
@@ -240,8 +240,15 @@ def _get(address: str, output: str, _caller: object) -> None:
         raise DataUnavailable(f"no connection to {urlsplit(address).netloc}") from error
 
 
-class Stock(Parameters):
-    """Parameters of a stock."""
+class Stock(Channels):
+    """Parameters of a stock; the names of its columns may be written with capitals or without."""
+
+    @field_validator("columns", "target", "known_future", mode="before")
+    @classmethod
+    def _in_small_letters(cls, given: Any) -> Any:
+        if isinstance(given, list | tuple):
+            return tuple(map(cls._in_small_letters, given))
+        return given.lower() if isinstance(given, str) else given
 
     column: Literal["open", "high", "low", "close", "adj close", "volume"] = Field("close", description="The values.")
 
@@ -254,10 +261,40 @@ def stock(name: str, summary: str) -> DatasetKind:
 def _load(name: str, parameters: Stock, _seed: int) -> Series:
     path = locate(name)
     names = {column.lower(): column for column in names_of_columns(path)}
-    column = names.get(parameters.column, parameters.column)
-    columns, _ = read_columns(File(path=str(path), column=column, time=names["date"], max_gap=None))
-    provenance = Provenance(source=f"{PINNED[name].address}, column {column!r}", sha256=PINNED[name].sha256)
-    return Series(values=columns.values[:, None], provenance=provenance, time=columns.time)
+    _require(path, parameters, names)
+    chosen = File(path=str(path), time=names["date"], max_gap=None, **_as_in_the_file(parameters, names))
+    columns, _ = read_columns(chosen)
+    provenance = Provenance(f"{PINNED[name].address}, {chosen.described()}", PINNED[name].sha256)
+    return Series(**channels_of(columns, chosen), provenance=provenance, time=columns.time)
+
+
+def _require(path: Path, parameters: Stock, names: Mapping[str, str]) -> None:
+    """Refuse a file that lacks some of several columns."""
+    known = {*names, *map(str, range(1, len(names) + 1)), *CALENDAR}
+    absent = [str(each) for each in parameters.channels if str(each) not in known]
+    if absent and len(parameters.channels) > 1:
+        raise DataError(
+            f"{path}: expected the columns {', '.join(map(str, parameters.channels))}, got none called "
+            f"{', '.join(absent)} (known: {', '.join(names.values())}); leave them out, or name a folder in BENCH_DATA "
+            "whose file has them"
+        )
+
+
+def _as_in_the_file(parameters: Stock, names: Mapping[str, str]) -> dict[str, Any]:
+    """What is said of the columns, with their names as the file has them."""
+
+    def named(given: Any) -> Any:
+        if isinstance(given, tuple):
+            return tuple(map(named, given))
+        return names.get(given.lower(), given) if isinstance(given, str) else given
+
+    if parameters.columns is None and parameters.target is None:
+        return {"column": named(parameters.column), "known_future": named(parameters.known_future)}
+    return {
+        "columns": named(parameters.columns),
+        "target": named(parameters.targets),
+        "known_future": named(parameters.known_future),
+    }
 
 
 def _fingerprint(name: str, _parameters: Stock) -> str:

@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 from bench.array_types import FloatArray
 from bench.data.base import DatasetKind, Series
 from bench.data.elementary import exp
-from bench.data.generated import Length, Seeded, Spread, always, generated, stream
+from bench.data.generated import Length, SeededSeries, Spread, always, generated, stream
 
 _FORGOTTEN = 1e-12
 _MOST_BEFORE = 100_000
@@ -25,7 +25,7 @@ _MOST_BEFORE = 100_000
 Coefficients = Annotated[tuple[Annotated[float, Field(ge=-10, le=10)], ...], Field(max_length=100)]
 
 
-class Arma(Seeded):
+class Arma(SeededSeries):
     """Parameters of `arma`."""
 
     length: Length = Field(2000, description="Points.")
@@ -100,7 +100,7 @@ def impulses(parameters: Arma, count: int) -> FloatArray:
 Slope = Annotated[float, Field(gt=-1, lt=1)]
 
 
-class ThresholdAr(Seeded):
+class ThresholdAr(SeededSeries):
     """Parameters of `threshold-ar`."""
 
     length: int = Field(2000, ge=2, le=1_000_000, description="Points.")
@@ -189,7 +189,7 @@ def _integrated(parameters: ThresholdAr, grid: FloatArray, values: FloatArray, m
     return expected
 
 
-class Garch(Seeded):
+class Garch(SeededSeries):
     """Parameters of `garch`."""
 
     length: int = Field(2000, ge=2, le=1_000_000, description="Points.")
@@ -239,7 +239,7 @@ def load_garch(parameters: Garch, seed: int) -> Series:
     return generated(r * r if squares else r, source, seed=seed, best=best)
 
 
-class LevelShifts(Seeded):
+class LevelShifts(SeededSeries):
     """Parameters of `level-shifts`."""
 
     length: Length = Field(2000, description="Points.")

@@ -61,6 +61,8 @@ MODELS: dict[str, ModelKind] = {
         gradient=False,
         tasks=frozenset({"forecast", "denoise"}),
         refusals=(refuse_other_values, refuse_variable),
+        reads_covariates=False,
+        in_original_units=True,
     ),
     "drift": ModelKind(
         summary="the last value plus the mean one-step change of the train part",
@@ -68,6 +70,8 @@ MODELS: dict[str, ModelKind] = {
         builder="bench.models.naive:Drift",
         gradient=False,
         refusals=(refuse_other_values, refuse_variable),
+        reads_covariates=False,
+        in_original_units=True,
     ),
     "mean": ModelKind(
         summary="the mean of the train part; of classes, their shares",
@@ -75,6 +79,7 @@ MODELS: dict[str, ModelKind] = {
         builder="bench.models.naive:Mean",
         gradient=False,
         tasks=_EVERY_TASK,
+        reads_covariates=False,
     ),
     "seasonal-naive": ModelKind(
         summary="the value one season ago",
@@ -82,6 +87,8 @@ MODELS: dict[str, ModelKind] = {
         builder="bench.models.naive:SeasonalNaive",
         gradient=False,
         refusals=(refuse_other_values, refuse_variable),
+        reads_covariates=False,
+        in_original_units=True,
     ),
     "linear-ar": ModelKind(
         summary="linear autoregression with a ridge penalty",
@@ -99,6 +106,7 @@ MODELS: dict[str, ModelKind] = {
         gradient=False,
         forecaster=True,
         refusals=_FROM_HISTORY,
+        reads_covariates=False,
     ),
     "theta": ModelKind(
         summary="the Theta method: exponential smoothing with drift, over the whole history (statsmodels)",
@@ -107,6 +115,7 @@ MODELS: dict[str, ModelKind] = {
         gradient=False,
         forecaster=True,
         refusals=_FROM_HISTORY,
+        reads_covariates=False,
     ),
     "auto-arima": ModelKind(
         summary="ARIMA whose order has the smallest AICc, over the whole history (statsmodels)",
@@ -115,6 +124,7 @@ MODELS: dict[str, ModelKind] = {
         gradient=False,
         forecaster=True,
         refusals=_FROM_HISTORY,
+        reads_covariates=False,
     ),
     "logistic-regression": ModelKind(
         summary="multinomial logistic regression on all of the window",
@@ -237,6 +247,7 @@ MODELS: dict[str, ModelKind] = {
         builder="bench.models.dlinear:DLinear",
         search={"kernel_size": Choice((5, 13, 25)), "learning_rate": _LINEAR_RATE},
         refusals=_OWN_CHANNELS,
+        reads_covariates=False,
     ),
     "nlinear": ModelKind(
         summary="a linear map of the window less its last value, each channel on its own",
@@ -244,6 +255,7 @@ MODELS: dict[str, ModelKind] = {
         builder="bench.models.dlinear:NLinear",
         search={"learning_rate": _LINEAR_RATE},
         refusals=_OWN_CHANNELS,
+        reads_covariates=False,
     ),
     "tcn": ModelKind(
         summary="temporal convolutional network: causal dilated convolutions with residuals",
@@ -263,6 +275,7 @@ MODELS: dict[str, ModelKind] = {
             "learning_rate": _LEARNING_RATE,
         },
         refusals=_OWN_CHANNELS,
+        reads_covariates=False,
     ),
     "tsmixer": ModelKind(
         summary="perceptrons that mix steps and perceptrons that mix channels, in turn",
@@ -285,6 +298,7 @@ MODELS: dict[str, ModelKind] = {
         builder="bench.models.patchtst:PatchTST",
         search={"hidden_size": _WIDTH, "layers": Choice((1, 2, 3)), "learning_rate": _LEARNING_RATE},
         refusals=_OWN_CHANNELS,
+        reads_covariates=False,
     ),
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,7 +13,7 @@ from bench.array_types import FloatArray
 from bench.tasks import Task
 
 Batches = Callable[[], Iterator[tuple[FloatArray, FloatArray]]]
-"""Each call starts one pass over the train windows: pairs of inputs ``[B, T, C]`` and targets ``[B, H, C]``."""
+"""Each call starts one pass over the train windows: pairs of inputs ``[B, T, C]`` and targets ``[B, H, D]``."""
 
 
 class Parameters(BaseModel):
@@ -59,6 +59,8 @@ class Shape:
         Whether an output is wanted at every step of the window, ``[B, T, D]``, else ``[B, H, D]``.
     variable
         Whether windows may end early: NaN after their end.
+    covariates
+        How many of the channels, the last ones, are inputs alone: the targets are then of the first ``C - covariates``.
     """
 
     sequence_length: int
@@ -68,12 +70,24 @@ class Shape:
     outputs: int | None = None
     every_step: bool = False
     variable: bool = False
+    covariates: int = 0
 
     @property
     def targets(self) -> tuple[int, int]:
         """Steps and values of the output for one window."""
         steps = self.sequence_length if self.every_step else self.horizon
         return steps, self.channels if self.outputs is None else self.outputs
+
+    @property
+    def own(self) -> int:
+        """How many channels of the window, the first ones, are no covariates: those that a series is forecast in."""
+        return self.channels - self.covariates
+
+    @property
+    def without_covariates(self) -> Shape:
+        """The same, less the covariates."""
+        outputs = None if self.outputs == self.own else self.outputs
+        return replace(self, channels=self.own, outputs=outputs, covariates=0)
 
 
 class ClosedForm(Protocol):
@@ -83,7 +97,7 @@ class ClosedForm(Protocol):
         """Fit on the train windows; `batches` may be called more than once, each call is one pass."""
 
     def predict(self, x: FloatArray) -> FloatArray:
-        """Predict ``[B, H, C]`` from ``x`` ``[B, T, C]``."""
+        """Predict ``[B, H, D]`` from ``x`` ``[B, T, C]``."""
 
     def parameter_count(self) -> int | None:
         """How many numbers were fitted; `None` where that is not known."""
@@ -185,6 +199,11 @@ class ModelKind:
     identity
         What else identifies its cells, such as a hash of its source; `None` for kinds of `bench` and of distributions,
         which are known by their versions.
+    reads_covariates
+        Whether it looks at inputs that are not forecast; else it forecasts each series from its own past alone.
+    in_original_units
+        Whether it stays what its name says, of the values themselves, where a dataset has its models forecast changes
+        (`transform`).
     search
         The search space that tuning explores: names of `parameters` or of the suite's training settings.
         A parameter that the suite states is fixed and leaves the space. An entry of a suite may state another space.
@@ -200,6 +219,8 @@ class ModelKind:
     refusals: tuple[Callable[[Shape, Any], None], ...] = ()
     stochastic: bool | Callable[[Any], bool] = False
     identity: str | None = None
+    reads_covariates: bool = True
+    in_original_units: bool = False
 
     def draws(self, parameters: Parameters) -> bool:
         """Whether it draws random numbers, for its initial weights or while it is fitted."""
@@ -219,7 +240,11 @@ class ModelKind:
         """
         parameters.check_window(shape.sequence_length, shape.horizon)
         for refuse in self.refusals:
-            refuse(shape, parameters)
+            refuse(self.seen(shape), parameters)
+
+    def seen(self, shape: Shape) -> Shape:
+        """`shape` as the model is given it: a forecaster's history has no covariates."""
+        return shape.without_covariates if self.forecaster else shape
 
     def build(self, parameters: Parameters, shape: Shape) -> Any:
         """A fresh model; its initial weights come from torch's global generator.
@@ -230,6 +255,7 @@ class ModelKind:
             The parameters cannot serve windows of this shape.
         """
         self.check(parameters, shape)
+        shape = self.seen(shape)
         if not isinstance(self.builder, str):
             return self.builder(parameters, shape)
         module, function = self.builder.split(":")

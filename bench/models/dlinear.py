@@ -1,7 +1,7 @@
 """DLinear and NLinear: one linear map of the window to the horizon, after a simple change of it.
 
 Zeng, Chen, Zhang & Xu, "Are Transformers effective for time series forecasting?", AAAI 2023, section 4. A channel is
-forecast from its own past; all channels share the weights, as in the paper's tables.
+forecast from its own past; all channels share the weights, as in the paper's tables. Covariates are not read.
 """
 
 import torch
@@ -24,13 +24,13 @@ class DLinear(nn.Module):
 
     def __init__(self, parameters: DLinearParameters, shape: Shape) -> None:
         super().__init__()
-        self.kernel_size = parameters.kernel_size
+        self.kernel_size, self.own = parameters.kernel_size, shape.own
         self.trend = Linear(shape.sequence_length, shape.horizon)
         self.remainder = Linear(shape.sequence_length, shape.horizon)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, T, C]`` to ``[B, H, C]``; stacked, ``[K, B, T, C]`` to ``[K, B, H, C]``."""
-        channels = x.mT  # […, B, C, T]
+        """Map ``[B, T, C]`` to ``[B, H, D]``; stacked, ``[K, B, T, C]`` to ``[K, B, H, D]``."""
+        channels = x[..., : self.own].mT  # […, B, D, T]
         trend = moving_average(channels, self.kernel_size)
         output: Tensor = self.trend(trend) + self.remainder(channels - trend)
         return output.mT
@@ -52,10 +52,12 @@ class NLinear(nn.Module):
 
     def __init__(self, _parameters: NoParameters, shape: Shape) -> None:
         super().__init__()
+        self.own = shape.own
         self.map = Linear(shape.sequence_length, shape.horizon)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, T, C]`` to ``[B, H, C]``; stacked, ``[K, B, T, C]`` to ``[K, B, H, C]``."""
+        """Map ``[B, T, C]`` to ``[B, H, D]``; stacked, ``[K, B, T, C]`` to ``[K, B, H, D]``."""
+        x = x[..., : self.own]
         last = x[..., -1:, :]
         output: Tensor = self.map((x - last).mT)
         return output.mT + last

@@ -2,7 +2,7 @@
 
 Sutskever, Vinyals & Le, "Sequence to sequence learning with neural networks", 2014; Cho et al., "Learning phrase
 representations using RNN encoder–decoder for statistical machine translation", 2014. Their start symbol is here
-the last value of the window.
+the last value of the window. The encoder reads covariates too; the decoder is fed what is forecast.
 """
 
 from typing import Any
@@ -37,33 +37,33 @@ class EncoderDecoder(nn.Module):
     def __init__(self, parameters: EncoderDecoderParameters, shape: Shape) -> None:
         super().__init__()
         self.teacher_forced_prediction = parameters.prediction == "teacher-forced"
-        self.horizon = shape.horizon
+        self.horizon, self.own = shape.horizon, shape.own
         self.directions = 2 if parameters.bidirectional else 1
         self.encoder = recurrent_layers(
             parameters.cell, shape.channels, parameters, bidirectional=parameters.bidirectional, last_only=True
         )
-        self.decoder = recurrent_layers(parameters.cell, shape.channels, parameters)
-        self.head = Linear(parameters.hidden_size, shape.channels)
+        self.decoder = recurrent_layers(parameters.cell, shape.own, parameters)
+        self.head = Linear(parameters.hidden_size, shape.own)
 
     def forward(self, x: Tensor, targets: Tensor | None = None) -> Tensor:
-        """Map ``[B, T, C]``, and true values ``[B, H, C]`` where it is forced, to ``[B, H, C]``.
+        """Map ``[B, T, C]``, and true values ``[B, H, D]`` where it is forced, to ``[B, H, D]``.
 
         Stacked, all of them have a first dimension of members.
         """
         state = self._encode(x)
         if targets is None or not (self.training or self.teacher_forced_prediction):
-            return self._free_running(x[..., -1:, :], state)
-        return self._step(_fed(x, targets), state)[0]
+            return self._free_running(x[..., -1:, : self.own], state)
+        return self._step(_fed(x[..., : self.own], targets), state)[0]
 
     def losses_and_gradients(self, x: Tensor, targets: Tensor, loss: str, weights: Tensor) -> tuple[Tensor, Tensor]:
         """What stacked members are trained by where the compiled kernels are (`without_autograd`).
 
         The loss of each member ``[K]`` and its gradients to the `weights`, which are the parameters' ``[K, …]`` one
-        after another, from ``[K, B, T, C]`` and ``[K, B, H, C]``.
+        after another, from ``[K, B, T, C]`` and ``[K, B, H, D]``.
         """
         from bench.kernels import fused  # imports what compiles
 
-        stacks, inputs = (self.encoder, self.decoder), (x, _fed(x, targets))
+        stacks, inputs = (self.encoder, self.decoder), (x, _fed(x[..., : self.own], targets))
         outputs = fused.MapOutput(every_step=True)
         return fused.losses_and_gradients(stacks, inputs, targets, weights, loss=loss, outputs=outputs)
 
@@ -91,5 +91,5 @@ class EncoderDecoder(nn.Module):
 
 
 def _fed(x: Tensor, targets: Tensor) -> Tensor:
-    """What a forced decoder reads, ``[…, B, H, C]``: the window's last value, and all targets but the last."""
+    """What a forced decoder reads, ``[…, B, H, D]``: the window's last value, and all targets but the last."""
     return torch.cat([x[..., -1:, :], targets[..., :-1, :]], dim=-2)

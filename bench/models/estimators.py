@@ -201,7 +201,7 @@ def draws(parameters: EstimatorParameters) -> bool:
 
 
 def refuse_other_recursion(shape: Shape, parameters: EstimatorParameters) -> None:
-    """Refuse to feed predictions back as inputs where they are other values.
+    """Refuse to feed predictions back as inputs where they are other values, or not all of them.
 
     Raises
     ------
@@ -210,6 +210,11 @@ def refuse_other_recursion(shape: Shape, parameters: EstimatorParameters) -> Non
     """
     if parameters.strategy == "recursive":
         refuse_other_values(shape, parameters)
+        if shape.covariates:
+            raise InputError(
+                "expected a series without covariates, since strategy recursive needs all inputs of the next step and "
+                f"predicts only what is forecast, got {shape.covariates}; set strategy: direct, or exclude it there"
+            )
 
 
 def build(parameters: EstimatorParameters, shape: Shape) -> LagEstimator:

@@ -21,10 +21,10 @@ class Persistence:
         """Nothing to fit."""
 
     def predict(self, x: FloatArray) -> FloatArray:
-        """``x[:, -1]``, `horizon` times: ``[B, H, C]``; to denoise ``x`` itself."""
+        """``x[:, -1]``, `horizon` times: ``[B, H, D]``; to denoise ``x`` itself."""
         if self._shape.task == "denoise":
             return x.astype(np.float64)
-        return np.repeat(x[:, -1:], self._shape.horizon, axis=1).astype(np.float64)
+        return np.repeat(x[:, -1:, : self._shape.own], self._shape.horizon, axis=1).astype(np.float64)
 
     def parameter_count(self) -> int:
         """0."""
@@ -39,27 +39,27 @@ class Drift:
     so that every model is fitted on the same targets.
     """
 
-    slope: FloatArray  # [C]
+    slope: FloatArray  # [D]
 
     def __init__(self, _parameters: NoParameters, shape: Shape) -> None:
         self._shape = shape
 
     def fit(self, batches: Batches) -> None:
         """Average the one-step changes; one pass."""
-        total, count = np.zeros(self._shape.channels), 0
+        total, count = np.zeros(self._shape.own), 0
         for x, y in batches():
-            total += np.subtract(y[:, 0], x[:, -1], dtype=np.float64).sum(axis=0)
+            total += np.subtract(y[:, 0], x[:, -1, : self._shape.own], dtype=np.float64).sum(axis=0)
             count += len(x)
         self.slope = total / count
 
     def predict(self, x: FloatArray) -> FloatArray:
-        """``x[:, -1] + h · slope``: ``[B, H, C]``."""
+        """``x[:, -1] + h · slope``: ``[B, H, D]``."""
         steps = np.arange(1, self._shape.horizon + 1)[:, None]  # [H, 1]
-        return x[:, -1:] + steps * self.slope
+        return x[:, -1:, : self._shape.own] + steps * self.slope
 
     def parameter_count(self) -> int:
-        """One slope for each channel."""
-        return self._shape.channels
+        """One slope for each channel that is forecast."""
+        return self._shape.own
 
 
 class Mean:
@@ -108,14 +108,15 @@ class SeasonalNaive:
         places = self._places(lags)  # [lags, H]
         errors = np.zeros(len(lags))
         for x, y in batches():
+            own = x[..., : self._shape.own]
             for h in range(self._shape.horizon):
-                error = np.subtract(x[:, places[:, h]], y[:, h : h + 1], dtype=np.float64)  # [B, lags, C]
+                error = np.subtract(own[:, places[:, h]], y[:, h : h + 1], dtype=np.float64)  # [B, lags, D]
                 errors += np.square(error, out=error).sum(axis=(0, 2))
         self.period = int(lags[np.argmin(errors)])
 
     def predict(self, x: FloatArray) -> FloatArray:
-        """The value a whole number of seasons before each target: ``[B, H, C]``."""
-        return x[:, self._places(np.array(self.period))].astype(np.float64)
+        """The value a whole number of seasons before each target: ``[B, H, D]``."""
+        return x[:, self._places(np.array(self.period)), : self._shape.own].astype(np.float64)
 
     def parameter_count(self) -> int:
         """1 where the period was fitted, 0 where it was stated."""

@@ -2,7 +2,7 @@
 
 Oreshkin, Carpov, Chapados & Bengio, "N-BEATS: neural basis expansion analysis for interpretable time series
 forecasting", ICLR 2020, section 3. It is a method for one variable: each channel is forecast from its own past, and all
-channels share the weights. The paper's ensemble over losses and window lengths is left out.
+channels share the weights; covariates are not read. The paper's ensemble over losses and window lengths is left out.
 """
 
 import torch
@@ -49,12 +49,13 @@ class NBeats(nn.Module):
 
     def __init__(self, parameters: NBeatsParameters, shape: Shape) -> None:
         super().__init__()
+        self.own = shape.own
         last = parameters.blocks - 1
         self.blocks = nn.ModuleList(NBeatsBlock(parameters, shape, last=i == last) for i in range(parameters.blocks))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, T, C]`` to ``[B, H, C]``; stacked, ``[K, B, T, C]`` to ``[K, B, H, C]``."""
-        rest, forecasts = x.mT, []
+        """Map ``[B, T, C]`` to ``[B, H, D]``; stacked, ``[K, B, T, C]`` to ``[K, B, H, D]``."""
+        rest, forecasts = x[..., : self.own].mT, []
         for block in self.blocks:
             backcast, forecast = block(rest)
             forecasts.append(forecast)

@@ -78,6 +78,7 @@ def forecaster_kind(place: str, constructor: Callable[..., Any], identity: str) 
         builder=build,
         gradient=False,
         forecaster=True,
+        reads_covariates=False,
         refusals=(refuse_other_values, refuse_variable, able.refuse, refuse),
         stochastic=able.stochastic,
         identity=identity,

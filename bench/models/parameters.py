@@ -250,9 +250,9 @@ def refuse_other_values(shape: Shape, _parameters: Parameters) -> None:
     InputError
         They are something else.
     """
-    if shape.targets[1] != shape.channels:
+    if shape.targets[1] != shape.own:
         raise InputError(
-            f"expected targets of the window's own {shape.channels} channels, got {shape.targets[1]} other "
+            f"expected targets of the window's own {shape.own} channels, got {shape.targets[1]} other "
             "values; exclude this model for this dataset"
         )
 

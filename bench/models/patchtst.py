@@ -1,8 +1,8 @@
 """PatchTST: a Transformer encoder over patches of the window, each channel on its own.
 
 Nie, Nguyen, Sinthong & Kalagnanam, "A time series is worth 64 words: long-term forecasting with Transformers", ICLR
-2023, section 3.1. All channels share the weights. Layer normalisation stands where the paper has batch normalisation: a
-window is then predicted the same in any company, and the members of a bank train as one.
+2023, section 3.1. All channels share the weights; covariates are not read. Layer normalisation stands where the paper
+has batch normalisation: a window is then predicted the same in any company, and the members of a bank train as one.
 """
 
 import torch
@@ -25,6 +25,7 @@ class PatchTST(nn.Module):
 
     def __init__(self, parameters: PatchTSTParameters, shape: Shape) -> None:
         super().__init__()
+        self.own = shape.own
         self.length, self.stride, count = parameters.patches(shape.sequence_length)
         width = parameters.hidden_size
         self.embedding = Linear(self.length, width)  # W_p
@@ -35,8 +36,8 @@ class PatchTST(nn.Module):
         self.head = Linear(count * width, shape.horizon)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, T, C]`` to ``[B, H, C]``; stacked, ``[K, B, T, C]`` to ``[K, B, H, C]``."""
-        channels = x.mT  # […, B, C, T]
+        """Map ``[B, T, C]`` to ``[B, H, D]``; stacked, ``[K, B, T, C]`` to ``[K, B, H, D]``."""
+        channels = x[..., : self.own].mT  # […, B, D, T]
         mean, scale = level_and_scale(channels)
         patches = patched((channels - mean) / scale, self.length, self.stride)
         position = self.position.unsqueeze(-3).unsqueeze(-3)  # […, 1, 1, N, width]: of all windows and channels

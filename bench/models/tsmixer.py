@@ -44,17 +44,18 @@ class MixerLayer(nn.Module):
 class TSMixer(nn.Module):
     """Mixer layers, and a linear map of each channel's steps to the horizon (the temporal projection).
 
-    Every output depends on all channels: they are mixed before the projection, which all of them share.
+    Every output depends on all channels: they are mixed before the projection, which all that are forecast share.
     """
 
     stackable = True
 
     def __init__(self, parameters: TSMixerParameters, shape: Shape) -> None:
         super().__init__()
+        self.own = shape.own
         self.layers = nn.Sequential(*(MixerLayer(parameters, shape) for _ in range(parameters.layers)))
         self.projection = Linear(shape.sequence_length, shape.horizon)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, T, C]`` to ``[B, H, C]``; stacked, ``[K, B, T, C]`` to ``[K, B, H, C]``."""
-        output: Tensor = self.projection(self.layers(x).mT)
+        """Map ``[B, T, C]`` to ``[B, H, D]``; stacked, ``[K, B, T, C]`` to ``[K, B, H, D]``."""
+        output: Tensor = self.projection(self.layers(x)[..., : self.own].mT)
         return output.mT

@@ -120,8 +120,8 @@ def _recurrent(cell: str) -> Callable[[Any, Shape], Flops]:
 def _encoder_decoder(parameters: Any, shape: Shape) -> Flops:
     encoder = recurrent(parameters.cell, shape.channels, parameters, shape.sequence_length)
     one_way = parameters.model_copy(update={"bidirectional": False})
-    decoder = recurrent(parameters.cell, shape.channels, one_way, shape.horizon, state_has_gradient=True)
-    head = linear(parameters.hidden_size, shape.channels, shape.horizon)
+    decoder = recurrent(parameters.cell, shape.own, one_way, shape.horizon, state_has_gradient=True)
+    head = linear(parameters.hidden_size, shape.own, shape.horizon)
     return encoder.and_then(decoder).and_then(head).flops()
 
 
@@ -160,7 +160,7 @@ def _mlp(parameters: Any, shape: Shape) -> Flops:
 
 def _one_map(maps: int) -> Callable[[Any, Shape], Flops]:
     def count(_parameters: Any, shape: Shape) -> Flops:
-        return first(shape.sequence_length, shape.horizon, maps * shape.channels).flops()
+        return first(shape.sequence_length, shape.horizon, maps * shape.own).flops()
 
     return count
 
@@ -223,7 +223,7 @@ def _tcn(parameters: Any, shape: Shape) -> Flops:
 
 
 def _n_beats(parameters: Any, shape: Shape) -> Flops:
-    steps, channels = shape.sequence_length, shape.channels
+    steps, channels = shape.sequence_length, shape.own
     hidden, size = parameters.hidden_size, parameters.expansion_size
     layers = layer_chain([hidden] * parameters.layers, channels)
     forecast, backcast = (layer_chain([hidden, size, of], channels) for of in (shape.horizon, steps))
@@ -234,7 +234,7 @@ def _n_beats(parameters: Any, shape: Shape) -> Flops:
 def _tsmixer(parameters: Any, shape: Shape) -> Flops:
     steps, channels, hidden = shape.sequence_length, shape.channels, parameters.hidden_size
     layer = linear(steps, steps, channels).and_then(layer_chain([channels, hidden, channels], steps))
-    return chain(*[layer] * parameters.layers, linear(steps, shape.horizon, channels)).flops()
+    return chain(*[layer] * parameters.layers, linear(steps, shape.horizon, shape.own)).flops()
 
 
 def _encoder(parameters: Any, steps: int, windows: int = 1) -> Pass:
@@ -254,7 +254,7 @@ def _transformer(parameters: Any, shape: Shape) -> Flops:
 
 def _patchtst(parameters: Any, shape: Shape) -> Flops:
     length, _, count = parameters.patches(shape.sequence_length)
-    width, channels = parameters.hidden_size, shape.channels
+    width, channels = parameters.hidden_size, shape.own
     head = linear(count * width, shape.horizon, channels)
     return chain(first(length, width, channels * count), _encoder(parameters, count, channels), head).flops()
 

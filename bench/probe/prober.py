@@ -26,7 +26,8 @@ from bench.models.forecaster import Forecaster, parameter_count
 from bench.models.torch_layers import with_torch_layers
 from bench.probe.flops import FORMULAS
 from bench.probe.workload import PREDICT_BATCH, Answer, Facts, Question, Sample, Workload
-from bench.protocol.windows import Examples, Selection, TrainingData, Windows
+from bench.protocol.examples import Examples, Selection, TrainingData
+from bench.protocol.windows import Windows
 from bench.registry import lookup
 from bench.running.rows import Blocked, classified
 from bench.seeds import generator
@@ -247,13 +248,13 @@ def random_windows(shape: Shape, leading: tuple[int, ...], device: str) -> tuple
 
 def _examples(shape: Shape, count: int) -> Examples:
     """So many windows over a random series, each beginning one point after the last, or so many sequences."""
-    if shape.task != "forecast" or shape.targets[1] != shape.channels:
+    if shape.task != "forecast" or shape.targets[1] != shape.own:
         x, y = random_windows(shape, (count,), "cpu")
         return Selection(x.numpy(), y.numpy(), range(count), shape.task)
     points = shape.sequence_length + count + shape.horizon - 1
     values = generator(0, "probe").normal(size=(points, shape.channels))
     places = range(shape.sequence_length, shape.sequence_length + count)
-    return Windows(values, places, points, shape.sequence_length, shape.horizon)
+    return Windows(values, places, points, shape.sequence_length, shape.horizon, shape.covariates)
 
 
 class BankStep(NamedTuple):

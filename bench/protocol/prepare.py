@@ -1,7 +1,7 @@
 """One cell's data: loaded, split, scaled, and ready for training and for the test."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,23 +12,15 @@ from bench.cells import Cell
 from bench.data import dataset_kinds
 from bench.data.base import Sequences, Series
 from bench.errors import DataError
+from bench.models import model_kinds
 from bench.models.base import Shape
+from bench.protocol import covariates
+from bench.protocol.examples import Examples, Selection, TrainingData, shape_of
 from bench.protocol.origins import rolling_windows
 from bench.protocol.scoring import SequenceScorer, SeriesScorer
 from bench.protocol.seasons import detected_period
-from bench.protocol.windows import (
-    Examples,
-    Parts,
-    Scaler,
-    Selection,
-    TrainingData,
-    Windows,
-    check_length,
-    divided,
-    evaluation_windows,
-    shape_of,
-    train_windows,
-)
+from bench.protocol.transforms import Changes
+from bench.protocol.windows import Parts, Scaler, Windows, check_length, divided, evaluation_windows, train_windows
 from bench.registry import lookup
 from bench.spec import Split
 
@@ -59,7 +51,9 @@ class Prepared:
     test
         The test part, in scaled units.
     scaler, inverse
-        Of the inputs; and from scaled predictions ``[…, points, D]`` to original units.
+        Of the inputs; and from scaled predictions ``[…, points, D]`` to the units that the model is trained in.
+    changes
+        Where the model is trained on changes of the values: these; else `None`.
     compared
         ``compared(teacher_forced)`` is what test predictions are measured against.
     """
@@ -71,13 +65,22 @@ class Prepared:
     test: Examples
     inverse: Callable[[FloatArray], FloatArray]
     compared: Callable[[bool], Scorer]
+    changes: Changes | None = None
+
+    def original(self, predictions: FloatArray, *, teacher_forced: bool = False) -> FloatArray:
+        """Scaled predictions of the test part, ``[…, points, D]``, in original units."""
+        values = self.inverse(predictions)
+        if self.changes is None or not isinstance(self.test, Windows):
+            return values
+        return self.changes.forecast(self.test, values, teacher_forced=teacher_forced)
 
     def provenance(self) -> dict[str, Any]:
         """The columns of `runs` that say what the data was."""
         origin, validation = self.source.provenance, self.data.validation
+        notes = (*origin.notes, *_cautions(self.source, self.cut))
         return {
             "data_source": origin.source,
-            "data_notes": "; ".join(origin.notes) or None,
+            "data_notes": "; ".join(notes) or None,
             "data_sha256": origin.sha256,
             "data_seed": origin.seed,
             "train_windows": len(self.data.train),
@@ -105,6 +108,22 @@ def load_data(cell: Cell, replicate: int = 0) -> Series | Sequences:
             "the file changed after the run began; run again"
         )
     return source
+
+
+def notes_of(cell: Cell, source: Series | Sequences) -> tuple[str, ...]:
+    """What a reader has to know of the data of `cell`.
+
+    Raises
+    ------
+    DataError
+        There is too little of it.
+    """
+    cut = _cut(cell, source) if isinstance(source, Series) else parts_of(cell, source)
+    return (*source.provenance.notes, *_cautions(source, cut))
+
+
+def _cautions(source: Series | Sequences, cut: Parts) -> tuple[str, ...]:
+    return tuple(covariates.cautions(source, cut.train)) if isinstance(source, Series) else ()
 
 
 def prepare(cell: Cell, source: Series | Sequences, *, scaler: Scaler | None = None) -> Prepared:
@@ -156,8 +175,9 @@ def outline(cell: Cell, source: Series | Sequences) -> Outline:
         cut = parts_of(cell, source)
         data, _ = _selections(cell, cut, source, source.inputs, source.targets)
     else:
-        cut = _cut(cell, source)
-        data, _ = _windows(cell, cut, source, source.values)
+        cut, changes = _cut(cell, source), _changes(cell, source)
+        inputs = covariates.inputs_of(source, source.values if changes is None else changes.values)
+        data, _ = _windows(cell, cut, source, inputs=inputs, changes=changes)
     return Outline(len(data.train), len(data.validation or ()), shape_of(data, cell.training))
 
 
@@ -170,6 +190,7 @@ def _cut(cell: Cell, series: Series) -> Parts:
         as_published=cell.as_published,
         source=series.provenance.source,
     )
+    covariates.check_reach(series, cell.sequence_length, cell.horizon)
     if isinstance(cell.season, int) and cell.season >= cut.train_end:
         raise DataError(
             f"{series.provenance.source}: expected a season within the train part, which has {cut.train_end} points, "
@@ -178,15 +199,39 @@ def _cut(cell: Cell, series: Series) -> Parts:
     return cut
 
 
-def _windows(cell: Cell, cut: Parts, series: Series, values: FloatArray) -> tuple[TrainingData, Windows]:
-    """Views of ``values`` ``[N, C]``, those of `series` in any units, for training and for the test."""
-    window, breaks = (cell.sequence_length, cell.horizon), series.breaks
-    train = train_windows(values, cut, *window).between(breaks)
-    validation = evaluation_windows(values, cut.validation, *window).between(breaks)
-    test = evaluation_windows(values, cut.test, *window).between(breaks)
+def _changes(cell: Cell, series: Series) -> Changes | None:
+    """What the model of `cell` is trained on in the place of the values; `None` where it is trained on these."""
+    transform = cell.dataset.parameters.get("transform")
+    if transform is None or lookup(model_kinds(), cell.model.kind, "model").in_original_units:
+        return None
+    return Changes(series, transform)
+
+
+def _windows(
+    cell: Cell, cut: Parts, series: Series, *, inputs: FloatArray, changes: Changes | None
+) -> tuple[TrainingData, Windows]:
+    """Views of ``inputs`` ``[N, C]``, those of `series` in any units, for training and for the test."""
+    values = covariates.shifted_ahead(series, inputs, cell.horizon)
+    window, breaks = (cell.sequence_length, cell.horizon), series.breaks if changes is None else changes.breaks
+    more, begin = values.shape[1] - series.values.shape[1], int(changes is not None)
+    train, validation, test = (
+        replace(part, covariates=more, begin=begin).between(breaks)
+        for part in (
+            train_windows(values, cut, *window),
+            evaluation_windows(values, cut.validation, *window),
+            evaluation_windows(values, cut.test, *window),
+        )
+    )
     if cell.split.stride or cell.split.origins:
-        test = rolling_windows(test, cut.test, cell.split, breaks=breaks, source=series.provenance.source)
-    if breaks:
+        gaps = breaks if series.breaks else ()
+        test = rolling_windows(test, cut.test, cell.split, breaks=gaps, source=series.provenance.source)
+    if not train and not series.breaks:
+        raise DataError(
+            f"{series.provenance.source}: expected {sum(window) + 1} points of train for one window of "
+            f"{cell.sequence_length} + {cell.horizon} changes, got {cut.train_end}; give a longer series, a shorter "
+            "sequence_length or smaller parts"
+        )
+    if series.breaks:
         _check_pieces({"train": train, "validation": validation, "test": test}, cell, cut, series)
     return TrainingData(train, validation or None, cell.as_published), test
 
@@ -221,16 +266,20 @@ def _selections(
 
 
 def _of_series(cell: Cell, series: Series, scaler: Scaler | None) -> Prepared:
-    cut = _cut(cell, series)
-    fitted = series.values if cell.as_published.scaler == "series" else series.values[cut.train]
-    scaler = scaler or Scaler.fit(cell.training.scaler, fitted)
-    data, test = _windows(cell, cut, series, scaler.transform(series.values))
+    cut, changes = _cut(cell, series), _changes(cell, series)
+    inputs = covariates.inputs_of(series, series.values if changes is None else changes.values)
+    part = slice(None) if cell.as_published.scaler == "series" else cut.train
+    scaler = scaler or _fitted(cell.training.scaler, inputs[part])
+    data, test = _windows(cell, cut, series, inputs=scaler.transform(inputs), changes=changes)
     season = detected_period(series.values[cut.train]) if cell.season == "detect" else cell.season
+    # The best linear forecast is known of a window of values, and not of one of their changes.
+    scored = series if changes is None else replace(series, autocovariance=None)
 
     def compared(teacher_forced: bool) -> SeriesScorer:  # noqa: FBT001 - its only argument
-        return SeriesScorer(series, cut, test, teacher_forced, season)
+        return SeriesScorer(scored, cut, test, teacher_forced, season)
 
-    return Prepared(series, cut, scaler, data, test, scaler.inverse, compared)
+    inverse = scaler.of_first(series.values.shape[1]).inverse
+    return Prepared(series, cut, scaler, data, test, inverse, compared, changes)
 
 
 def parts_of(cell: Cell, sequences: Sequences) -> Parts:
@@ -262,7 +311,7 @@ def _of_sequences(cell: Cell, sequences: Sequences, scaler: Scaler | None) -> Pr
 
 
 def _fitted(kind: str, inputs: Any) -> Scaler:
-    """A scaler fitted on ``inputs`` ``[N, T, C]``; steps after the end of a sequence do not count."""
+    """A scaler fitted on ``inputs`` ``[…, C]``; what is NaN, as after the end of a sequence, does not count."""
     values = inputs.reshape(-1, inputs.shape[-1])
     present = ~np.isnan(values).any(axis=1)
     return Scaler.fit(kind, values if present.all() else values[present])

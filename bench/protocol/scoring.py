@@ -14,8 +14,9 @@ from bench.array_types import FloatArray
 from bench.data.base import Sequences, Series
 from bench.data.covariance import linear_floor
 from bench.protocol import metrics
+from bench.protocol.examples import Selection
 from bench.protocol.seasons import naive_scale, one_season_ago
-from bench.protocol.windows import Parts, Scaler, Selection, Windows
+from bench.protocol.windows import Parts, Scaler, Windows
 from bench.store.schema import ADVICE, Status
 
 SHOWN = 100

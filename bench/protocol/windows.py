@@ -3,8 +3,6 @@
 A window is identified by its place: the index of its first target. Its inputs are the `sequence_length` points before
 that place and its targets the `horizon` points from it on. Inputs may reach back across a boundary between parts;
 targets never cross one. Nothing here grows with series × sequence length.
-
-Training and prediction use windows over one series and independent sequences through one interface.
 """
 
 from __future__ import annotations
@@ -12,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Protocol
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -20,8 +17,7 @@ from numpy.typing import NDArray
 
 from bench.array_types import FloatArray
 from bench.errors import DataError
-from bench.models.base import Shape
-from bench.spec import PROTOCOL, AsPublished, Part, Split, Training
+from bench.spec import PROTOCOL, AsPublished, Part, Split
 from bench.tasks import Task
 
 
@@ -190,6 +186,10 @@ class Scaler:
         varies = (high - low > _ROUNDING * np.maximum(np.abs(low), np.abs(high))) & (scale > 0)
         return cls(offset, np.where(varies, scale, 1.0))
 
+    def of_first(self, count: int) -> Scaler:
+        """That of the first channels, as many as `count`."""
+        return self if count == len(self.offset) else Scaler(self.offset[:count], self.scale[:count])
+
     def transform(self, values: FloatArray) -> FloatArray:
         """Original units to scaled units; the last axis holds the channels."""
         return (values - self.offset) / self.scale
@@ -206,13 +206,17 @@ class Windows:
     Parameters
     ----------
     values
-        ``[N, C]`` the whole series in scaled units, shared and never copied.
+        ``[N, C]`` the whole series in scaled units, shared and never copied: what is forecast, then covariates.
     places
         The index of the first target of each window, ascending: evenly spaced, or ``[W]`` where gaps come between.
     end
         The first index past the last target; ``[W]`` of each window where gaps come between.
     sequence_length, horizon
         Points in, points out.
+    covariates
+        How many of the channels, the last ones, are inputs alone.
+    begin
+        The first point of the series that has values: changes have none at the first.
     """
 
     values: FloatArray
@@ -220,6 +224,8 @@ class Windows:
     end: int | NDArray[np.int64]
     sequence_length: int
     horizon: int
+    covariates: int = 0
+    begin: int = 0
 
     def __len__(self) -> int:
         return len(self.places)
@@ -236,8 +242,13 @@ class Windows:
 
     @property
     def outputs(self) -> int:
-        """All channels are forecast."""
-        return self.channels
+        """`D`: all channels but the covariates are forecast."""
+        return self.channels - self.covariates
+
+    @property
+    def history(self) -> FloatArray:
+        """``[N - begin, D]``: the past of what is forecast, without covariates."""
+        return self.values[self.begin :, : self.outputs]
 
     @property
     def variable(self) -> bool:
@@ -271,9 +282,10 @@ class Windows:
         return gathered.swapaxes(1, 2)
 
     def targets(self, which: slice | NDArray[np.int64]) -> FloatArray:
-        """``[B, H, C]``; where a window overruns its `end`, its last target is repeated and never counted."""
+        """``[B, H, D]``; where a window overruns its `end`, its last target is repeated and never counted."""
         steps = self.first_targets(which)[:, None] + np.arange(self.horizon)  # [B, H]
-        targets: FloatArray = self.values[np.minimum(steps, np.atleast_1d(self.last_targets(which))[:, None])]
+        last = np.atleast_1d(self.last_targets(which))[:, None]
+        targets: FloatArray = self.values[:, : self.outputs][np.minimum(steps, last)]
         return targets
 
     def first_targets(self, which: slice | NDArray[np.int64]) -> NDArray[np.int64]:
@@ -309,14 +321,26 @@ class Windows:
         return replace(self, places=np.concatenate([np.asarray(piece) for piece, _ in pieces]), end=ends)
 
     def truth(self) -> FloatArray:
-        """``[points, C]``: every target, origin by origin."""
+        """``[points, D]``: every target, origin by origin."""
+        targets = self.values[:, : self.outputs]
         if isinstance(self.places, range) and isinstance(self.end, int) and self.places.step == self.horizon:
-            return self.values[self.places.start : self.end]
-        return self.values[self.index]
+            return targets[self.places.start : self.end]
+        return targets[self.index]
 
     def assemble(self, predictions: FloatArray) -> FloatArray:
-        """Window predictions ``[W, H, C]``, one after the other: ``[points, C]``; the overrun is cut off."""
+        """Window predictions ``[W, H, D]``, one after the other: ``[points, D]``; the overrun is cut off."""
         return np.asarray(predictions[self._counted])
+
+    def by_window(self, points: FloatArray) -> FloatArray:
+        """``[…, points, D]`` as ``[…, W, H, D]``, with 0 where a window overruns its `end`."""
+        *several, _, values = points.shape
+        windows = np.zeros((*several, *self._counted.shape, values))
+        windows[..., self._counted, :] = points
+        return windows
+
+    def points_of(self, windows: FloatArray) -> FloatArray:
+        """The opposite of `by_window`."""
+        return np.asarray(windows[..., self._counted, :])
 
     def steps(self) -> NDArray[np.int64]:
         """``[points]``: how far each target lies ahead of the last input, 1 … horizon."""
@@ -332,166 +356,3 @@ def train_windows(values: FloatArray, cut: Parts, sequence_length: int, horizon:
 def evaluation_windows(values: FloatArray, part: slice, sequence_length: int, horizon: int) -> Windows:
     """Windows that predict every point of `part` exactly once: a new one begins every `horizon` points."""
     return Windows(values, range(part.start, part.stop, horizon), part.stop, sequence_length, horizon)
-
-
-class Examples(Protocol):
-    """Numbered inputs and targets of one part of the data, in scaled units.
-
-    `U` is the number of target steps of an example and `D` the number of values at each.
-    """
-
-    def __len__(self) -> int: ...
-
-    @property
-    def task(self) -> Task:
-        """What is requested."""
-
-    @property
-    def sequence_length(self) -> int:
-        """`T`."""
-
-    @property
-    def horizon(self) -> int:
-        """Points to forecast; 1 where something else is requested."""
-
-    @property
-    def channels(self) -> int:
-        """`C`, values at each input step."""
-
-    @property
-    def outputs(self) -> int:
-        """`D`, values at each target step."""
-
-    @property
-    def variable(self) -> bool:
-        """Whether inputs may end early: NaN after their end."""
-
-    @property
-    def points(self) -> int:
-        """How many targets there are."""
-
-    def inputs(self, which: slice | NDArray[np.int64]) -> FloatArray:
-        """``[B, T, C]``."""
-
-    def targets(self, which: slice | NDArray[np.int64]) -> FloatArray:
-        """``[B, U, D]``."""
-
-    def truth(self) -> FloatArray:
-        """``[points, D]``: every target, in order."""
-
-    def assemble(self, predictions: FloatArray) -> FloatArray:
-        """Predictions ``[W, U, D]`` of all examples as ``[points, D]``."""
-
-
-@dataclass(frozen=True, eq=False)
-class Selection:
-    """Some of many independent sequences, by their numbers.
-
-    Parameters
-    ----------
-    all_inputs, all_targets
-        ``[N, T, C]`` and ``[N, U, D]`` float32 of all sequences, scaled; shared and never copied.
-    places
-        Which of them.
-    task
-        What is requested.
-    """
-
-    all_inputs: NDArray[np.float32]
-    all_targets: NDArray[np.float32]
-    places: range
-    task: Task
-    variable: bool = False
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    @property
-    def sequence_length(self) -> int:
-        """`T`."""
-        return int(self.all_inputs.shape[1])
-
-    @property
-    def horizon(self) -> int:
-        """Always 1."""
-        return 1
-
-    @property
-    def channels(self) -> int:
-        """`C`."""
-        return int(self.all_inputs.shape[2])
-
-    @property
-    def outputs(self) -> int:
-        """`D`."""
-        return int(self.all_targets.shape[2])
-
-    @property
-    def points(self) -> int:
-        """Target steps of all these sequences."""
-        return len(self.places) * int(self.all_targets.shape[1])
-
-    def inputs(self, which: slice | NDArray[np.int64]) -> FloatArray:
-        """``[B, T, C]``."""
-        return self._taken(self.all_inputs, which)
-
-    def targets(self, which: slice | NDArray[np.int64]) -> FloatArray:
-        """``[B, U, D]``."""
-        return self._taken(self.all_targets, which)
-
-    def _taken(self, array: NDArray[np.float32], which: slice | NDArray[np.int64]) -> FloatArray:
-        rows = self.places[which] if isinstance(which, slice) else self.places.start + which
-        return (
-            array[rows.start : rows.stop].astype(np.float64)
-            if isinstance(rows, range)
-            else array[rows].astype(np.float64)
-        )
-
-    def truth(self) -> FloatArray:
-        """``[points, D]``."""
-        return self.targets(slice(None)).reshape(-1, self.outputs)
-
-    def assemble(self, predictions: FloatArray) -> FloatArray:
-        """``[W, U, D]`` as ``[points, D]``."""
-        return predictions.reshape(-1, self.outputs)
-
-    def steps(self) -> NDArray[np.int64]:
-        """``[points]``: the step of each target in its sequence, from 1."""
-        return np.tile(np.arange(1, self.all_targets.shape[1] + 1), len(self))
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """The examples that training may see; there is no test part here to be tempted by.
-
-    Parameters
-    ----------
-    train, validation
-        The parts; validation is `None` where a published system had none.
-    as_published
-        Departures from the protocol.
-    """
-
-    train: Examples
-    validation: Examples | None
-    as_published: AsPublished = PROTOCOL
-
-
-def shape_of(data: TrainingData, training: Training) -> Shape:
-    """The shape of `data`, from which a model is built."""
-    train = data.train
-    return Shape(
-        train.sequence_length,
-        train.horizon,
-        train.channels,
-        task=train.task,
-        outputs=None if train.outputs == train.channels else train.outputs,
-        every_step=_wants_every_step(train.task, training, data.as_published),
-        variable=train.variable,
-    )
-
-
-def _wants_every_step(task: Task, training: Training, as_published: AsPublished) -> bool:
-    if task == "forecast":
-        return training.supervision == "every-step" or as_published.targets == "same-at-every-step"
-    return task == "denoise"

@@ -18,8 +18,8 @@ from bench.errors import DataError, InputError, OutOfTime
 from bench.models import model_kinds
 from bench.models.base import ModelKind
 from bench.models.forecaster import GAPS
+from bench.protocol.examples import TrainingData
 from bench.protocol.prepare import Prepared, Scorer, load_data, prepare
-from bench.protocol.windows import TrainingData
 from bench.registry import is_address, lookup, short_address
 from bench.running.rows import Ledger, as_json, classified, known
 from bench.running.unfinished import REPORT, Resumed
@@ -159,7 +159,7 @@ def _record(
     compared = prepared.compared(trained.teacher_forced)
     for k, (fit, count, scaled) in enumerate(zip(trained.fits, trained.parameter_counts, predictions, strict=True)):
         same = [group[k]] if draws else list(group)
-        prediction = prepared.inverse(scaled)
+        prediction = prepared.original(scaled, teacher_forced=trained.teacher_forced)
         row = {**shared, "parameters": counted(count), **_fit_columns(fit), **_error_columns(fit, compared, prediction)}
         if kind.forecaster:  # which sees more than the window that this floor is of
             row["linear_floor_mse"] = None

@@ -6,7 +6,7 @@ default rate, corrected by the times of stored cells of the same kind.
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,9 +17,11 @@ import pyarrow as pa
 from bench.cells import Cell, CellKey, named
 from bench.cgroups import cpu_quota
 from bench.data import dataset_kinds
-from bench.data.base import DatasetKind
+from bench.data.base import DatasetKind, Sequences, Series
 from bench.errors import DatasetsError, InputError, described
-from bench.protocol.prepare import Outline, outline
+from bench.models import model_kinds
+from bench.protocol.covariates import unread
+from bench.protocol.prepare import Outline, notes_of, outline
 from bench.registry import lookup, unknown
 from bench.running.estimates import START_S, Estimator, left_s
 from bench.running.extension import remaining
@@ -140,10 +142,10 @@ class Preflight:
         def load(entry: Entry, kind: DatasetKind) -> None:
             concerned = by_dataset[entry.id]
             data = kind.load(_parameters(entry, kind), concerned[0].seed)
-            self.notes[entry.id] = data.provenance.notes
             # The longest window comes first: its message says how many points are enough for all.
             for cell in sorted(concerned, key=lambda cell: -cell.sequence_length - cell.horizon):
                 self.outlines[cell.id] = outline(cell, data)
+            self.notes[entry.id] = (*notes_of(concerned[0], data), *_unread(concerned, data))
 
         self._each_dataset(cells, load)
         pa.default_memory_pool().release_unused()  # the process that waits for the others needs no series
@@ -169,6 +171,14 @@ class Preflight:
                     self.blocked[entry.id] = Blocked(*classified(error))
         if problems:
             raise DatasetsError(problems)
+
+
+def _unread(cells: Sequence[Cell], data: Series | Sequences) -> Iterator[str]:
+    """Which models of `cells` do not read the covariates of their data."""
+    if isinstance(data, Series):
+        kinds = model_kinds()
+        models = dict.fromkeys(cell.model.id for cell in cells if not kinds[cell.model.kind].reads_covariates)
+        yield from unread(data, list(models))
 
 
 def _problem(error: Exception) -> str | None:

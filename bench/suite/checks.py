@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from bench.cells import Cell, expand, is_glob, named
-from bench.data.base import DatasetKind
+from bench.data.base import DatasetKind, SeriesParameters
 from bench.errors import InputError, validation_text
 from bench.limits import CELLS, GLOBS, exceeded
 from bench.models.base import Choice, FloatRange, IntegerRange, ModelKind, Shape, search_ranges
@@ -199,6 +199,10 @@ def check_cells(
 def _shape(cell: Cell, dataset: DatasetKind) -> Shape:
     """The shape a model will get, as far as it is declared; a series may have more channels, and so more outputs."""
     channels, outputs = dataset.values or (1, None)
+    parameters, more = cell.dataset.parsed(dataset.parameters), 0
+    if isinstance(parameters, SeriesParameters):
+        values, more = parameters.widths()
+        channels, outputs = values + more, values if more else None
     return Shape(
         cell.sequence_length,
         cell.horizon,
@@ -206,7 +210,8 @@ def _shape(cell: Cell, dataset: DatasetKind) -> Shape:
         task=dataset.task,
         outputs=outputs,
         every_step=dataset.task == "denoise" or (dataset.task == "forecast" and _asks_every_step(cell)),
-        variable=dataset.variable is not None and dataset.variable(cell.dataset.parsed(dataset.parameters)),
+        variable=dataset.variable is not None and dataset.variable(parameters),
+        covariates=more,
     )
 
 

@@ -14,7 +14,8 @@ from bench.array_types import FloatArray
 from bench.cgroups import memory_left
 from bench.errors import DataError, InputError, OutOfTime
 from bench.models.base import ModelKind, Shape
-from bench.protocol.windows import Examples, TrainingData, Windows
+from bench.protocol.examples import Examples, TrainingData
+from bench.protocol.windows import Windows
 from bench.spec import Training
 from bench.training.adam import CONSTANT, Schedule
 from bench.training.batches import Batches, Epochs, OnDevice, Tensors, in_order, targets_ahead

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.models.base import Shape
-from bench.protocol.windows import Examples, Selection, Windows
+from bench.protocol.examples import Examples, Selection
+from bench.protocol.windows import Windows
 from bench.spec import AsPublished, Training
 
 EVALUATION_BATCH = 1024
@@ -40,11 +41,11 @@ class TensorWindows:
     def __init__(self, windows: Windows, series: Tensor, ahead: Tensor | None = None) -> None:
         self.examples = self.windows = windows
         self._inputs = series.unfold(0, windows.sequence_length, 1).transpose(1, 2)  # [N - T + 1, T, C], a view
-        self._series = series
+        self._series = series[:, : windows.outputs]  # a view
         self._ahead = (torch.arange(windows.horizon) if ahead is None else ahead).to(series.device)  # [U]
 
     def batch(self, which: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        """Inputs ``[…, T, C]`` and targets ``[…, U, C]`` of the windows numbered `which`, of any shape."""
+        """Inputs ``[…, T, C]`` and targets ``[…, U, D]`` of the windows numbered `which`, of any shape."""
         first = torch.from_numpy(self.windows.first_targets(which)).to(self._series.device)
         last = torch.as_tensor(self.windows.last_targets(which), device=self._series.device)
         targets = torch.minimum(first.unsqueeze(-1) + self._ahead, last.unsqueeze(-1))

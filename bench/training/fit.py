@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.array_types import FloatArray
 from bench.errors import InputError, OutOfTime
 from bench.models.base import ClosedForm, ModelKind, Shape
 from bench.models.forecaster import GAPS, ONE_SERIES, FitBudget, Forecaster, forecasts, parameter_count, refuse_peeking
-from bench.protocol.windows import Examples, TrainingData, Windows, shape_of
+from bench.protocol.examples import Examples, TrainingData, shape_of
+from bench.protocol.windows import Windows
 from bench.spec import Training
 from bench.store.schema import ADVICE, Status
 from bench.training.bank import Bank
@@ -211,9 +213,9 @@ def _forecasters(
 
     def examine(examples: Examples, predictions: FloatArray) -> None:
         windows = one_series(examples)
-        origins, steps, channels = np.asarray(windows.places), windows.horizon, windows.channels
-        whole = predictions[: len(predictions) // steps * steps].reshape(-1, steps, channels)
-        refuse_peeking(models[0], windows.values, origins, steps, whole)
+        steps, values = windows.horizon, windows.outputs
+        whole = predictions[: len(predictions) // steps * steps].reshape(-1, steps, values)
+        refuse_peeking(models[0], windows.history, _origins(windows), steps, whole)
 
     return Trained(fits, predict, [parameter_count(model) for model in models], how="from history", examine=examine)
 
@@ -230,9 +232,9 @@ def fit_forecaster(model: Forecaster, member: Member, data: TrainingData, deadli
     validation: FloatArray | None = None
     if data.validation is not None:
         part = one_series(data.validation)
-        validation = part.values[int(part.places[0]) : int(part.end)].copy()
+        validation = part.history[_origins(part)[0] : int(part.end) - part.begin].copy()
     budget = FitBudget(settings.epochs, settings.steps, deadline - started)
-    history = train.values[: int(train.end)].copy()
+    history = train.history[: int(train.end) - train.begin].copy()
     model.fit(history, validation, seed=member.integer("initialisation"), budget=budget)
     fit = Fit()
     if data.validation is not None:
@@ -246,7 +248,12 @@ def fit_forecaster(model: Forecaster, member: Member, data: TrainingData, deadli
 def predict_forecaster(model: Forecaster, examples: Examples) -> FloatArray:
     """``[points, D]`` in scaled units, each origin from the true values before it."""
     windows = one_series(examples)
-    return windows.assemble(forecasts(model, windows.values, np.asarray(windows.places), windows.horizon))
+    return windows.assemble(forecasts(model, windows.history, _origins(windows), windows.horizon))
+
+
+def _origins(windows: Windows) -> NDArray[np.int64]:
+    """Counted from the beginning of the history."""
+    return np.asarray(windows.places, np.int64) - windows.begin
 
 
 def one_series(examples: Examples) -> Windows:

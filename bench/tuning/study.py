@@ -23,7 +23,7 @@ from optuna.trial import Trial, TrialState
 
 from bench.cells import Cell
 from bench.models.base import ModelKind
-from bench.protocol.windows import TrainingData, shape_of
+from bench.protocol.examples import TrainingData, shape_of
 from bench.store.schema import Status
 from bench.training.fit import Fitting, train
 from bench.training.members import Fit, Member, group, retried_smaller

@@ -12,7 +12,8 @@ from bench.canary.base import CheckVerdict
 from bench.canary.pieces import CheckBudget, Pieces
 from bench.canary.watch import CANARIES
 from bench.protocol import prepare as prepared_module
-from bench.protocol.windows import Parts, Scaler, TrainingData, Windows, evaluation_windows, train_windows
+from bench.protocol.examples import TrainingData
+from bench.protocol.windows import Parts, Scaler, Windows, evaluation_windows, train_windows
 from bench.spec import Tuning
 from bench.training import batches
 from bench.tuning import study

@@ -119,19 +119,20 @@ def test_layers_their_map_and_loss(case):
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize(("layers", "dropout"), [(1, 0.0), (2, 0.0), (2, 0.3)])
-@pytest.mark.parametrize("horizon", [1, 3])
-def test_an_encoder_decoder(cell, bidirectional, layers, dropout, horizon, monkeypatch):
+@pytest.mark.parametrize("shape", [Shape(4, 1, 2), Shape(4, 3, 2), Shape(4, 3, 2, outputs=1, covariates=1)])
+def test_an_encoder_decoder(cell, bidirectional, layers, dropout, shape, monkeypatch):
+    """The encoder reads covariates too, the decoder what is forecast."""
     parameters = EncoderDecoderParameters(
         cell=cell, hidden_size=6, layers=layers, bidirectional=bidirectional, dropout=dropout
     )
-    model = EncoderDecoder(parameters, Shape(4, horizon, CHANNELS))
+    model = EncoderDecoder(parameters, shape)
     generator = torch.Generator().manual_seed(0)
     for part in model.modules():
         for name, weight in part._parameters.items():
             drawn = torch.randn(2, *weight.shape, generator=generator, dtype=torch.float64)
             part._parameters[name] = (drawn / 3).requires_grad_()
     x = torch.randn(2, 9, 4, CHANNELS, generator=generator, dtype=torch.float64)
-    targets = torch.randn(2, 9, horizon, CHANNELS, generator=generator, dtype=torch.float64)
+    targets = torch.randn(2, 9, *shape.targets, generator=generator, dtype=torch.float64)
 
     def restart():
         own = streams(2)

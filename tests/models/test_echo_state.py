@@ -121,7 +121,8 @@ def test_each_seed_draws_its_own_reservoir_and_the_same_seed_the_same() -> None:
 
 
 def test_replicates_are_networks_of_their_own() -> None:
-    from bench.protocol.windows import Parts, TrainingData, evaluation_windows, train_windows
+    from bench.protocol.examples import TrainingData
+    from bench.protocol.windows import Parts, evaluation_windows, train_windows
 
     values = np.sin(np.arange(160) / 5)[:, None] + np.random.default_rng(0).normal(0, 0.1, (160, 1))
     cut = Parts(100, 130, 160)

@@ -19,7 +19,8 @@ from bench.errors import InputError
 from bench.models import MODELS, model_kinds
 from bench.models.base import ModelKind, Parameters, Shape
 from bench.models.from_source import allowing_plug_ins, anchored, kind_at
-from bench.protocol.windows import Parts, TrainingData, evaluation_windows, train_windows
+from bench.protocol.examples import TrainingData
+from bench.protocol.windows import Parts, evaluation_windows, train_windows
 from bench.running.cell import run_cell
 from bench.running.plan import prepare
 from bench.source_code import file_hash

@@ -12,17 +12,9 @@ from bench.cells import Cell
 from bench.data import DATASETS
 from bench.errors import DataError
 from bench.models import MODELS
+from bench.protocol.examples import Selection, TrainingData, shape_of
 from bench.protocol.prepare import load_data, prepare
-from bench.protocol.windows import (
-    Scaler,
-    Selection,
-    TrainingData,
-    check_length,
-    divided,
-    evaluation_windows,
-    shape_of,
-    train_windows,
-)
+from bench.protocol.windows import Scaler, check_length, divided, evaluation_windows, train_windows
 from bench.running.cell import run_cell
 from bench.spec import AsPublished, Entry, Split, Training
 from bench.training.batches import Epochs, TensorWindows, targets_ahead

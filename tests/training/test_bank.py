@@ -13,7 +13,8 @@ from bench.errors import OutOfTime
 from bench.models import MODELS
 from bench.models.base import ModelKind, Parameters, Shape
 from bench.models.parameters import RecurrentParameters
-from bench.protocol.windows import Parts, TrainingData, evaluation_windows, train_windows
+from bench.protocol.examples import TrainingData
+from bench.protocol.windows import Parts, evaluation_windows, train_windows
 from bench.spec import Training
 from bench.store.schema import Status
 from bench.training.bank import Bank

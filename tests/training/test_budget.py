@@ -11,7 +11,8 @@ from torch import nn
 
 from bench.models import MODELS
 from bench.models.base import ModelKind, Shape
-from bench.protocol.windows import Parts, TrainingData, evaluation_windows, train_windows
+from bench.protocol.examples import TrainingData
+from bench.protocol.windows import Parts, evaluation_windows, train_windows
 from bench.spec import AsPublished, Training, Tuning
 from bench.training.bank import Bank
 from bench.training.batches import Batches, Epochs

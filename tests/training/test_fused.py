@@ -11,7 +11,8 @@ from bench.models import MODELS
 from bench.models.base import ModelKind, Parameters, Shape
 from bench.models.encoder_decoder import EncoderDecoder
 from bench.models.recurrent import Recurrent
-from bench.protocol.windows import Parts, TrainingData, evaluation_windows, train_windows
+from bench.protocol.examples import TrainingData
+from bench.protocol.windows import Parts, evaluation_windows, train_windows
 from bench.spec import Training
 from bench.store.schema import Status
 from bench.training import bank, bank as bank_module, steppers

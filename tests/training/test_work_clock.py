@@ -16,7 +16,8 @@ from bench import work_clock
 from bench.cells import Cell
 from bench.data import DATASETS
 from bench.models import MODELS
-from bench.protocol.windows import Parts, TrainingData, evaluation_windows, train_windows
+from bench.protocol.examples import TrainingData
+from bench.protocol.windows import Parts, evaluation_windows, train_windows
 from bench.running.cell import run_cell
 from bench.spec import Entry, Split, Training, Tuning
 from bench.training.fit import train

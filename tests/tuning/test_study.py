@@ -13,7 +13,8 @@ from bench.cells import Cell
 from bench.errors import OutOfTime
 from bench.models import MODELS
 from bench.models.base import Choice, FloatRange, IntegerRange
-from bench.protocol.windows import Parts, TrainingData, evaluation_windows, train_windows
+from bench.protocol.examples import TrainingData
+from bench.protocol.windows import Parts, evaluation_windows, train_windows
 from bench.spec import Entry, Split, Training, Tuning
 from bench.store.schema import Status, table
 from bench.training.fit import Fitting, train

@@ -1,1 +1,1 @@
-"""A user's own file as a series: one column, and one or two of times."""
+"""A user's own file as a series: one or several columns, and one or two of times."""

@@ -1,13 +1,14 @@
 """What a suite may say of a data file."""
 
 import difflib
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Literal, Self
 from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from bench.data.base import Parameters
-from bench.data.files.table import Dialect
+from bench.data.base import SeriesParameters
+from bench.data.files.table import Dialect, Name
 
 _FIRST = frozenset({"path", "column", "time", "max_gap"})
 """The parameters that identify every cell; the others do where they are not at their defaults."""
@@ -25,14 +26,94 @@ Text = Annotated[str, Field(min_length=1)]
 Number = Annotated[int, Field(ge=1)]
 
 
-class File(Parameters):
+Column = Text | Number
+Several = Annotated[tuple[Column, ...], Field(min_length=1)]
+CALENDAR = ("hour", "weekday", "month", "day_of_year")
+"""What may be known in advance without a column: it follows from the time."""
+
+
+class Channels(SeriesParameters):
+    """Which columns of a table are forecast, and which are inputs alone."""
+
+    LATER: ClassVar[frozenset[str]] = frozenset({"transform", "columns", "target", "known_future"})
+
+    column: Column | None = Field(None, description="The column of the values, where it is one: its name or number.")
+    columns: Several | None = Field(
+        None, description="Several columns, each of which is an input, in place of column: their names or numbers."
+    )
+    target: Column | Several | None = Field(
+        None, description="Those of the columns that are forecast, one or several; null for column, or for all."
+    )
+    known_future: Column | Several | None = Field(
+        None,
+        description="Further inputs that are known in advance, of which models are given the values at the points that "
+        f"they forecast: columns, or {', '.join(CALENDAR[:-1])} and {CALENDAR[-1]} of the time.",
+    )
+
+    @model_validator(mode="after")
+    def _says_what_is_forecast(self) -> Self:
+        usual = type(self).model_fields["column"].default
+        if (self.columns or self.target) and self.column != usual:
+            other = "columns" if self.columns else "target"
+            raise ValueError(f"expected column or {other}, got both; leave column out")
+        if not self.targets:
+            raise ValueError("expected column, which holds the values, or columns and target, got none of them")
+        outside = [each for each in self.targets if self.columns and each not in self.columns]
+        if outside:
+            listed = ", ".join(map(str, self.columns or ()))
+            raise ValueError(f"expected target among columns ({listed}), got {outside[0]!r}; add it to columns")
+        names = self.channels
+        if (twice := next((each for each in names if names.count(each) > 1), None)) is not None:
+            raise ValueError(f"expected each column once in columns, target and known_future, got {twice!r} twice")
+        return self
+
+    @property
+    def targets(self) -> tuple[Name, ...]:
+        """The columns that are forecast."""
+        if self.target is not None:
+            return _listed(self.target)
+        return _listed(self.column) or self.columns or ()
+
+    @property
+    def past(self) -> tuple[Name, ...]:
+        """The past covariates: columns that are inputs alone."""
+        return tuple(each for each in self.columns or () if each not in self.targets)
+
+    @property
+    def channels(self) -> tuple[Name, ...]:
+        """All of them in the order of the inputs: targets, past covariates, and what is known in advance."""
+        return (*self.targets, *self.past, *_listed(self.known_future))
+
+    def widths(self) -> tuple[int, int]:
+        """How many channels are forecast, and how many are inputs alone."""
+        return len(self.targets), len(self.channels) - len(self.targets)
+
+    def described(self) -> str:
+        """The columns and what they are for, in words."""
+        return "; ".join(self._parts())
+
+    def _parts(self) -> Iterator[str]:
+        several = "s" if len(self.targets) > 1 else ""
+        yield f"column{several} {', '.join(repr(str(each)) for each in self.targets)}"
+        if self.past:
+            yield f"past covariates {', '.join(repr(str(each)) for each in self.past)}"
+        if self.known_future is not None:
+            yield f"known in advance {', '.join(repr(str(each)) for each in _listed(self.known_future))}"
+
+
+def _listed(given: Column | tuple[Column, ...] | None) -> tuple[Name, ...]:
+    if given is None:
+        return ()
+    return given if isinstance(given, tuple) else (given,)
+
+
+class File(Channels):
     """Parameters of `file`."""
 
     path: str = Field(
         min_length=1,
         description="The file: .csv or .txt, plain or with .gz, .zip, .zst, .bz2 or .xz; .parquet, .feather or .xlsx.",
     )
-    column: Text | Number = Field(description="The column of the values: its name, or its number from 1.")
     time: str | Number | Annotated[tuple[str | Number, ...], Field(min_length=2, max_length=2)] | None = Field(
         None,
         description="The column of the times, ISO dates or numbers: its name ('' for one without a name), or its "
@@ -102,6 +183,7 @@ class File(Parameters):
         return self.time if isinstance(self.time, tuple) else (self.time,)
 
     @property
-    def columns(self) -> tuple[str | int, ...]:
-        """Every column that is read."""
-        return (self.column, *self.times, *(self.where or ()))
+    def read(self) -> tuple[Name, ...]:
+        """Every column that has to be there."""
+        named = (each for each in self.channels if each in (*self.targets, *self.past) or each not in CALENDAR)
+        return (*named, *self.times, *(self.where or ()))

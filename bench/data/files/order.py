@@ -15,7 +15,7 @@ from bench.errors import DataError
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """Two columns of one table, in the order of time.
+    """Columns of one table, in the order of time.
 
     Parameters
     ----------
@@ -29,6 +29,8 @@ class Columns:
         ``label(0)`` is what messages call the first row, as in ``"row 1 (line 2)"``.
     utc
         Whether `time` are moments: the file or the suite states their zone.
+    more
+        ``[N, C - 1]`` float64: further channels; `None` where there is none.
     """
 
     path: Path
@@ -36,6 +38,7 @@ class Columns:
     time: NDArray[Any] | None
     label: Callable[[int], str]
     utc: bool = False
+    more: FloatArray | None = None
 
 
 _REGULAR = 0.95

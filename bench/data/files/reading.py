@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,9 +20,9 @@ from bench.data.files.compressed import existing
 from bench.data.files.delimited import read_delimited
 from bench.data.files.moments import Moments, joined, moments
 from bench.data.files.numerals import missing, numbers
-from bench.data.files.options import File
+from bench.data.files.options import CALENDAR, Channels, File
 from bench.data.files.order import Columns, check, gaps, largest_step, newest_first, one_direction, without
-from bench.data.files.table import FileTable, Unreadable, shown, visible
+from bench.data.files.table import FIX, FileTable, Name, Unreadable, known_by, shown, visible
 from bench.errors import DataError
 from bench.registry import unknown
 from bench.text import plural
@@ -39,7 +40,7 @@ _READERS: Mapping[str, BinaryReader] = {
 
 
 def load_file(parameters: File, _seed: int) -> Series:
-    """The column as a series of one channel, every value and time checked.
+    """The columns as a series, every value and time checked.
 
     Raises
     ------
@@ -51,14 +52,24 @@ def load_file(parameters: File, _seed: int) -> Series:
     if len(holes):
         ways = "windows reach across them (across_gaps)" if parameters.across_gaps else "no window reaches across one"
         notes = (*notes, f"{plural(len(holes), 'gap')} among {plural(len(columns.values), 'point')}: {ways}")
-    source = f"{parameters.path}, column {str(parameters.column)!r}"
+    source = f"{parameters.path}, {parameters.described()}"
     return Series(
-        values=columns.values[:, None],
+        **channels_of(columns, parameters),
         provenance=Provenance(source=source, sha256=file_sha256(columns.path), notes=notes),
         time=columns.time,
         utc=columns.utc,
         breaks=() if parameters.across_gaps else tuple(holes.tolist()),
     )
+
+
+def channels_of(columns: Columns, parameters: Channels) -> dict[str, Any]:
+    """What was read of a table as the fields of a `Series`: the values, their covariates, and all names."""
+    values = columns.values[:, None] if columns.more is None else np.column_stack([columns.values, columns.more])
+    forecast, past = len(parameters.targets), len(parameters.past)
+    parts = {"covariates": values[:, forecast : forecast + past], "known_future": values[:, forecast + past :]}
+    given = {name: np.ascontiguousarray(part) for name, part in parts.items() if part.shape[1]}
+    names = tuple(str(each) for each in parameters.channels) if values.shape[1] > 1 else ()
+    return {"values": np.ascontiguousarray(values[:, :forecast]), "names": names, **given}
 
 
 def read_columns(parameters: File) -> tuple[Columns, tuple[str, ...]]:
@@ -94,7 +105,7 @@ def _table(path: Path, parameters: File) -> FileTable:
         if path.name.lower().endswith(suffix):
             if reader in BINARY.values() and parameters.separator is not None:
                 raise DataError(f"{path}: expected a CSV file, since separator is stated; leave separator out")
-            return reader(path, parameters.dialect, parameters.columns)
+            return reader(path, parameters.dialect, parameters.read)
     raise DataError(
         f"{path}: expected a file ending in .csv, .txt (or these with .gz, .zip, .zst, .bz2, .xz), "
         f"{', '.join(BINARY)}; convert it to one of these"
@@ -111,15 +122,17 @@ class _Rows:
         Where they come from.
     rows
         ``[N]`` their numbers in it, from 0.
-    values, times
-        Their columns; of the times none to two.
+    channels
+        Their columns, by name.
+    times
+        Those of the times, none to two.
     used
         The numbers of all these columns.
     """
 
     table: FileTable
     rows: NDArray[np.int64]
-    values: Any
+    channels: Mapping[Name, Any]
     times: tuple[Any, ...]
     used: frozenset[int]
 
@@ -127,8 +140,9 @@ class _Rows:
         """The chosen ones of them."""
         if chosen.all():
             return self
-        values, *times = (column.filter(chosen) for column in (self.values, *self.times))
-        return replace(self, rows=self.rows[chosen], values=values, times=tuple(times))
+        channels = {name: column.filter(chosen) for name, column in self.channels.items()}
+        times = tuple(column.filter(chosen) for column in self.times)
+        return replace(self, rows=self.rows[chosen], channels=channels, times=times)
 
     @contextmanager
     def about(self, name: object) -> Iterator[None]:
@@ -164,18 +178,22 @@ def _loaded(table: FileTable, number: int) -> Iterator[Any]:
 
 def _chosen(table: FileTable, parameters: File) -> _Rows:
     """The rows that `where` chooses, all of them by default."""
-    names = parameters.columns
+    channels = [each for each in parameters.channels if not _follows_from_time(each, table, parameters)]
+    names = (*channels, *parameters.times, *(parameters.where or ()))
     numbers = [table.number(name) for name in names]
-    stated = 1 + len(parameters.times)
+    stated = len(channels) + len(parameters.times)
+    twice = next((name for name, number in zip(names, numbers[:stated], strict=False) if numbers.count(number) > 1), "")
     if len(set(numbers[:stated])) < stated:
         raise DataError(
-            f"{table.path}: expected two columns for values and times, got {parameters.column!r} for both; name another"
+            f"{table.path}: expected two columns for values and times, got {twice!r} for both; name another"
         )
     unique = list(dict.fromkeys(numbers))
     loaded = dict(zip(unique, _load(table, unique), strict=True))
-    values, *others = (loaded[number] for number in numbers)
-    times, conditions = others[: stated - 1], others[stated - 1 :]
-    chosen = np.ones(len(values), bool)
+    values, times, conditions = (
+        [loaded[number] for number in part]
+        for part in (numbers[: len(channels)], numbers[len(channels) : stated], numbers[stated:])
+    )
+    chosen = np.ones(len(values[0]), bool)
     for (name, value), column in zip((parameters.where or {}).items(), conditions, strict=True):
         equal = _equal(column, value)
         if not equal.any():
@@ -184,7 +202,14 @@ def _chosen(table: FileTable, parameters: File) -> _Rows:
         chosen &= equal
     if not chosen.any() and parameters.where:
         raise DataError(f"{table.path}: expected rows with all that where says, got none; leave a condition out")
-    return _Rows(table, np.arange(len(values)), values, tuple(times), frozenset(numbers)).present(chosen)
+    by_name = dict(zip(channels, values, strict=True))
+    return _Rows(table, np.arange(len(chosen)), by_name, tuple(times), frozenset(numbers)).present(chosen)
+
+
+def _follows_from_time(name: Name, table: FileTable, parameters: File) -> bool:
+    """Whether `name` is no column, but one of `CALENDAR`."""
+    known = name not in (*parameters.targets, *parameters.past)
+    return known and name in CALENDAR and not known_by(table.header, name)
 
 
 def _load(table: FileTable, numbers: Sequence[int]) -> list[Any]:
@@ -215,30 +240,70 @@ def _series(rows: _Rows, parameters: File) -> tuple[Columns, tuple[str, ...]]:
     rows, gone = _treated(rows, parameters)
     if not len(rows.rows):
         raise DataError(f"{path}: expected rows of data, got none")
-    values, notes, warnings = _values(rows, gone, parameters)
+    several = [_values(rows, name, gone[name], parameters=parameters) for name in rows.channels]
+    notes, warnings = (tuple(dict.fromkeys(chain.from_iterable(part))) for part in list(zip(*several, strict=True))[1:])
     read = _times(rows, parameters)
     time = None if read is None else read.time
     backwards = time is not None and newest_first(time)
     order = slice(None, None, -1 if backwards else 1)
-    remarks = _remarks([*rows.table.notes, *notes, *(read.notes if read else ())], backwards=backwards)
+    remarks = tuple(_remarks([*rows.table.notes, *notes, *(read.notes if read else ())], backwards=backwards))
     if time is None:
         warnings += tuple(advice.without_times(rows.others(numbers_too=False), _reads_dates))
     kept = rows.rows[order]
+
+    def label(row: int) -> str:
+        return rows.table.label(int(kept[row]))
+
+    values = {name: _filled(part[0][order], label, path) for name, part in zip(rows.channels, several, strict=True)}
+    first, *others = values
     columns = Columns(
         path=path,
-        values=_filled(values[order], lambda row: rows.table.label(int(kept[row])), path),
+        values=values[first],
         time=None if time is None else time[order],
-        label=lambda row: rows.table.label(int(kept[row])),
+        label=label,
         utc=read.utc if read else False,
     )
     local = read is not None and not read.utc and read.time.dtype.kind == "M"
     check(
         columns,
-        str(parameters.column),
+        str(first),
         parameters.max_gap,
         disordered=lambda wrong: advice.of_disorder(wrong, rows.others(numbers_too=True), local=local),
     )
-    return columns, (*remarks, *warnings)
+    for name in others:
+        check(replace(columns, values=values[name], time=None), str(name), None)
+    return _with_more(columns, values, parameters), (*remarks, *warnings)
+
+
+def _with_more(columns: Columns, values: Mapping[Name, FloatArray], parameters: File) -> Columns:
+    """The columns with all channels, in their order; those of the calendar follow from the time."""
+    names = parameters.channels[1:]
+    more = [values[name] if name in values else _calendar(str(name), columns, parameters.timezone) for name in names]
+    return replace(columns, more=np.column_stack(more)) if more else columns
+
+
+def _calendar(name: str, columns: Columns, timezone: str | None) -> FloatArray:
+    """``[N]``: the hour 0 … 23, weekday 0 (Monday) … 6, month 1 … 12 or day of the year of each point.
+
+    Of moments, it is that of the clocks in the stated time zone, else in UTC.
+
+    Raises
+    ------
+    DataError
+        The times are no dates.
+    """
+    import pandas as pd  # slow to import
+
+    if columns.time is None or columns.time.dtype.kind != "M":
+        came = "no times" if columns.time is None else "times that are numbers"
+        raise DataError(
+            f"{columns.path}: known_future: {name!r} is no column, and follows from dates alone, got {came}; state the "
+            "column of the dates as time, or name a column"
+        )
+    clock = pd.DatetimeIndex(columns.time)
+    if columns.utc and timezone:
+        clock = clock.tz_localize("UTC").tz_convert(timezone)
+    return np.asarray(getattr(clock, "day_of_week" if name == "weekday" else name), np.float64)
 
 
 def _remarks(detected: Sequence[str], *, backwards: bool) -> Iterator[str]:
@@ -251,8 +316,8 @@ def _remarks(detected: Sequence[str], *, backwards: bool) -> Iterator[str]:
         yield "newest first in the file: read in the order of time"
 
 
-def _treated(rows: _Rows, parameters: File) -> tuple[_Rows, NDArray[np.bool_]]:
-    """The rows that are kept, and which of them have no value; as `missing` says."""
+def _treated(rows: _Rows, parameters: File) -> tuple[_Rows, dict[Name, NDArray[np.bool_]]]:
+    """The rows that are kept, and which of them have no value in each column; as `missing` says."""
     untimed = np.zeros(len(rows.rows), bool)
     for name, times in zip(parameters.times, rows.times, strict=True):
         gone = missing(times)
@@ -262,9 +327,10 @@ def _treated(rows: _Rows, parameters: File) -> tuple[_Rows, NDArray[np.bool_]]:
                 row = int(np.argmax(gone))
                 raise Unreadable(row, "a time", _came(times, row), way)
         untimed |= gone
-    gone = missing(rows.values)
-    kept = ~untimed & ~gone if parameters.missing == "drop" else ~untimed
-    return rows.present(kept), gone[kept]
+    without_value = {name: missing(column) for name, column in rows.channels.items()}
+    dropped = np.any([*without_value.values()], axis=0) if parameters.missing == "drop" else False
+    kept = ~untimed & ~np.asarray(dropped)
+    return rows.present(kept), {name: each[kept] for name, each in without_value.items()}
 
 
 def _came(column: Any, row: int) -> str:
@@ -273,25 +339,51 @@ def _came(column: Any, row: int) -> str:
 
 
 def _values(
-    rows: _Rows, gone: NDArray[np.bool_], parameters: File
+    rows: _Rows, name: Name, gone: NDArray[np.bool_], *, parameters: File
 ) -> tuple[FloatArray, tuple[str, ...], tuple[str, ...]]:
     """``[N]`` with NaN where there is no value, what was detected, and warnings."""
+    column, is_input = rows.channels[name], name not in parameters.targets
+    if is_input:
+        column = _without_truth(column, gone)
     refused = int(np.argmax(gone)) if gone.any() and parameters.missing == "refuse" else None
     there = np.flatnonzero(~gone)
-    with rows.about(parameters.column):
+    with rows.about(name):
         try:
-            read = numbers(rows.values.filter(~gone), parameters.decimal, parameters.thousands)
+            read = numbers(column.filter(~gone), parameters.decimal, parameters.thousands)
         except Unreadable as error:
             if refused is None or there[error.row] < refused:
-                raise error.within(there) from None
+                raise (_encoded(error) if is_input else error).within(there) from None
             read = None
         if refused is not None or read is None:
-            expected = "a number such as 1234.5" if types.is_string(rows.values.type) else "a value"
+            expected = "a number such as 1234.5" if types.is_string(column.type) else "a value"
             row = refused or 0
-            raise Unreadable(row, expected, _came(rows.values, row), without(int(gone.sum()), len(gone), _ADVICE))
+            raise Unreadable(row, expected, _came(column, row), without(int(gone.sum()), len(gone), _ADVICE))
     values = np.full(len(gone), np.nan)
-    values[there] = read.values
+    values[there] = read.values  # noqa: PD011 - no DataFrame
     return values, read.notes, read.warnings
+
+
+def _without_truth(column: Any, gone: NDArray[np.bool_]) -> Any:
+    """Truth values, stored as such or written as true and false, as 1 and 0; every other column as it is."""
+    if types.is_boolean(column.type):
+        return column.cast(pa.int8())
+    if not types.is_string(column.type):
+        return column
+    small = compute.utf8_lower(column)
+    is_true = compute.fill_null(compute.equal(small, "true"), fill_value=False)
+    is_false = compute.fill_null(compute.equal(small, "false"), fill_value=False)
+    if gone.all() or not (np.asarray(is_true) | np.asarray(is_false) | gone).all():
+        return column
+    return is_true.cast(pa.int8())
+
+
+def _encoded(error: Unreadable) -> Unreadable:
+    """What to do about a covariate that is a text, where nothing else is to be done."""
+    return (
+        replace(error, advice="write it as numbers, such as a column of 0 and 1 for each name")
+        if (error.advice == FIX)
+        else error
+    )
 
 
 def _times(rows: _Rows, parameters: File) -> Moments | None:
@@ -333,4 +425,6 @@ def _filled(values: FloatArray, label: Any, path: Path) -> FloatArray:
     return values[last]
 
 
-FILE = DatasetKind("a column of a CSV, Parquet, Feather or Excel file of yours", File, load_file, fingerprint)
+FILE = DatasetKind(
+    "one or several columns of a CSV, Parquet, Feather or Excel file of yours", File, load_file, fingerprint
+)

@@ -132,6 +132,9 @@ def require_columns(path: Path, column: str, time: str | None, *, names: Sequenc
         raise DataError(f"{path}: expected two columns for values and times, got {column!r} for both; name another")
 
 
+FIX = "fix it"
+
+
 @dataclass(eq=False)
 class Unreadable(Exception):
     """A text, or other value, that is not what it should be; whoever knows the file says where it stands.
@@ -149,7 +152,7 @@ class Unreadable(Exception):
     row: int
     expected: str
     came: str
-    advice: str = "fix it"
+    advice: str = FIX
 
     def within(self, rows: NDArray[np.int64]) -> Self:
         """The same in a table of which `rows` were looked at."""
