@@ -171,7 +171,7 @@ def _foreseen(plan: Plan, jobs: int) -> str:
         rows = [(cell.title, _said(plan, cause, [cell], jobs)) for cell, cause in pairs]
     notes = dict.fromkeys(note for cell in to_run for note in _notes(cell))
     count = len(plan.pending) - len(to_run)
-    without = f", {count} without data" if count else ""
+    without = f", {count} unavailable" if count else ""
     extended = sum(bool(cell.finished) for cell in to_run)
     partly = f" ({extended} in part)" if extended else ""
     lines = "\n".join([columns(rows), *([""] if notes else []), *notes])

@@ -1,8 +1,9 @@
 """The registered kinds of models. Importing this imports no torch."""
 
+from bench.models import classical, estimators
 from bench.models.base import Choice, FloatRange, ModelKind, SearchRange
-from bench.models.classical import AutoARIMAParameters, ETSParameters, ThetaParameters, refuse_without_statsmodels
-from bench.models.estimators import EstimatorParameters, draws, refuse_other_recursion
+from bench.models.classical import AutoARIMAParameters, ETSParameters, ThetaParameters
+from bench.models.estimators import EstimatorParameters
 from bench.models.from_source import Kinds
 from bench.models.parameters import (
     DLinearParameters,
@@ -48,7 +49,7 @@ _LINEAR_RATE = FloatRange(1e-4, 1e-1, log=True)  # one linear map bears larger s
 _OWN_CHANNELS = (refuse_other_values, refuse_variable, refuse_every_step)
 """What a network that forecasts each channel as itself, from whole windows, cannot do."""
 
-_FROM_HISTORY = (refuse_other_values, refuse_variable, refuse_without_statsmodels)
+_FROM_HISTORY = (refuse_other_values, refuse_variable)
 """What a classical forecaster of each channel cannot do."""
 
 _EVERY_TASK = frozenset[Task]({"forecast", "denoise", "classify"})
@@ -99,6 +100,7 @@ MODELS: dict[str, ModelKind] = {
         gradient=False,
         forecaster=True,
         refusals=_FROM_HISTORY,
+        lacks=classical.lacks,
     ),
     "theta": ModelKind(
         summary="the Theta method: exponential smoothing with drift, over the whole history (statsmodels)",
@@ -107,6 +109,7 @@ MODELS: dict[str, ModelKind] = {
         gradient=False,
         forecaster=True,
         refusals=_FROM_HISTORY,
+        lacks=classical.lacks,
     ),
     "auto-arima": ModelKind(
         summary="ARIMA whose order has the smallest AICc, over the whole history (statsmodels)",
@@ -115,6 +118,7 @@ MODELS: dict[str, ModelKind] = {
         gradient=False,
         forecaster=True,
         refusals=_FROM_HISTORY,
+        lacks=classical.lacks,
     ),
     "logistic-regression": ModelKind(
         summary="multinomial logistic regression on all of the window",
@@ -129,8 +133,9 @@ MODELS: dict[str, ModelKind] = {
         parameters=EstimatorParameters,
         builder="bench.models.estimators:build",
         gradient=False,
-        refusals=(refuse_variable, refuse_other_recursion),
-        stochastic=draws,
+        refusals=(refuse_variable, estimators.refuse_other_recursion),
+        stochastic=estimators.draws,
+        lacks=estimators.lacks,
     ),
     "rnn": ModelKind(
         summary="simple recurrent network, linear on its states",

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 from bench.array_types import FloatArray
+from bench.errors import LibraryUnavailable
 from bench.tasks import Task
 
 Batches = Callable[[], Iterator[tuple[FloatArray, FloatArray]]]
@@ -185,6 +186,9 @@ class ModelKind:
     identity
         What else identifies its cells, such as a hash of its source; `None` for kinds of `bench` and of distributions,
         which are known by their versions.
+    lacks
+        ``lacks(parameters)``: what is not installed that these parameters need, and how to install it, in one line;
+        `None` where nothing is. Such cells are stored as `unavailable`, and the others run.
     search
         The search space that tuning explores: names of `parameters` or of the suite's training settings.
         A parameter that the suite states is fixed and leaves the space. An entry of a suite may state another space.
@@ -200,6 +204,7 @@ class ModelKind:
     refusals: tuple[Callable[[Shape, Any], None], ...] = ()
     stochastic: bool | Callable[[Any], bool] = False
     identity: str | None = None
+    lacks: Callable[[Any], str | None] | None = None
 
     def draws(self, parameters: Parameters) -> bool:
         """Whether it draws random numbers, for its initial weights or while it is fitted."""
@@ -208,6 +213,10 @@ class ModelKind:
     def is_stochastic(self, parameters: Parameters) -> bool:
         """Whether it draws some while it is fitted without gradients."""
         return self.stochastic(parameters) if callable(self.stochastic) else self.stochastic
+
+    def missing(self, parameters: Parameters) -> str | None:
+        """What is not installed that they need, in one line; `None` where nothing is."""
+        return self.lacks(parameters) if self.lacks else None
 
     def check(self, parameters: Parameters, shape: Shape) -> None:
         """Refuse what it cannot do, without building it.
@@ -228,7 +237,11 @@ class ModelKind:
         ------
         InputError
             The parameters cannot serve windows of this shape.
+        LibraryUnavailable
+            A library is not installed that it needs.
         """
+        if text := self.missing(parameters):
+            raise LibraryUnavailable(text)
         self.check(parameters, shape)
         if not isinstance(self.builder, str):
             return self.builder(parameters, shape)

@@ -19,6 +19,7 @@ from bench.cgroups import cpu_quota
 from bench.data import dataset_kinds
 from bench.data.base import DatasetKind
 from bench.errors import DatasetsError, InputError, described
+from bench.models import model_kinds
 from bench.protocol.prepare import Outline, outline
 from bench.registry import lookup, unknown
 from bench.running.estimates import START_S, Estimator, left_s
@@ -91,6 +92,8 @@ class Preflight:
     ----------
     blocked
         Dataset id → how its cells end without having begun, and why: data that cannot be had, a plug-in that raises.
+    lacking
+        Cell id → the same, of those whose model needs a library that is not installed.
     outlines
         Cell id → what it trains on, for those whose data was loaded.
     notes
@@ -99,6 +102,7 @@ class Preflight:
     """
 
     blocked: dict[str, Blocked] = field(default_factory=dict)
+    lacking: dict[str, Blocked] = field(default_factory=dict)
     outlines: dict[str, Outline] = field(default_factory=dict)
     notes: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -123,7 +127,19 @@ class Preflight:
             for cell in cells
         ]
         self.notes |= origins.notes
+        kinds = model_kinds()
+        self.lacking = {
+            cell.id: Blocked(Status.UNAVAILABLE, text)
+            for cell in identified
+            if (kind := kinds.get(cell.model.kind)) is not None
+            and kind.lacks is not None
+            and (text := kind.missing(cell.model.parsed(kind.parameters)))
+        }
         return identified
+
+    def blocks(self, cell: Cell) -> Blocked | None:
+        """How `cell` ends without having begun; `None` where it can run."""
+        return self.blocked.get(cell.dataset.id) or (self.lacking.get(cell.id) if self.lacking else None)
 
     def check(self, cells: Sequence[Cell]) -> None:
         """Load the datasets of `cells` once each, and see that they are well formed and long enough for every cell.
@@ -288,7 +304,7 @@ class Plan:
 
     def blocked(self, cell: Cell) -> Blocked | None:
         """How `cell` ends without having begun; `None` where it can run."""
-        return self.preflight.blocked.get(cell.dataset.id)
+        return self.preflight.blocks(cell)
 
     def seconds(self, cell: Cell) -> float:
         """About how long `cell` takes, by what is known so far."""
