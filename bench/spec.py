@@ -100,6 +100,9 @@ class Split(Frozen):
     test: Part = Field(0.2, description="Test part, at the end of the series: a fraction, or a count of points.")
     stride: Count | None = Field(None, description="Points from one test origin to the next; null: no point twice.")
     origins: Count | None = Field(None, description="How many origins, the last ones of the test part; null for all.")
+    refit: bool = Field(
+        default=False, description="Whether models are fitted again at each test origin, on all that lies before it."
+    )
 
     @model_validator(mode="after")
     def _leaves_a_train_part(self) -> Split:

@@ -1,6 +1,6 @@
 """One cell's data: loaded, split, scaled, and ready for training and for the test."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,7 +13,7 @@ from bench.data import dataset_kinds
 from bench.data.base import Sequences, Series
 from bench.errors import DataError
 from bench.models.base import Shape
-from bench.protocol.origins import rolling_windows
+from bench.protocol.origins import Refit, refits, rolling_windows
 from bench.protocol.scoring import SequenceScorer, SeriesScorer
 from bench.protocol.seasons import detected_period
 from bench.protocol.windows import (
@@ -71,6 +71,13 @@ class Prepared:
     test: Examples
     inverse: Callable[[FloatArray], FloatArray]
     compared: Callable[[bool], Scorer]
+
+    def refits(self, cell: Cell) -> Iterator[Refit]:
+        """Each origin of the test part with all that lies before it, as `cell` cuts and scales it."""
+        if isinstance(self.source, Series) and isinstance(self.test, Windows):
+            origin, breaks = self.source.provenance.source, self.source.breaks
+            values, kind = self.source.values, cell.training.scaler
+            yield from refits(values, self.test, self.cut, scaler=kind, breaks=breaks, source=origin)
 
     def provenance(self) -> dict[str, Any]:
         """The columns of `runs` that say what the data was."""
@@ -137,11 +144,14 @@ class Outline:
         Examples.
     shape
         Their shape, from which a model is built.
+    fits
+        How often each replicate is fitted: once, or at each test origin.
     """
 
     train: int
     validation: int
     shape: Shape
+    fits: int = 1
 
 
 def outline(cell: Cell, source: Series | Sequences) -> Outline:
@@ -152,13 +162,15 @@ def outline(cell: Cell, source: Series | Sequences) -> Outline:
     DataError
         There is too little of it.
     """
+    fits = 1
     if isinstance(source, Sequences):
         cut = parts_of(cell, source)
         data, _ = _selections(cell, cut, source, source.inputs, source.targets)
     else:
         cut = _cut(cell, source)
-        data, _ = _windows(cell, cut, source, source.values)
-    return Outline(len(data.train), len(data.validation or ()), shape_of(data, cell.training))
+        data, test = _windows(cell, cut, source, source.values)
+        fits = len(test) if cell.split.refit else 1
+    return Outline(len(data.train), len(data.validation or ()), shape_of(data, cell.training), fits)
 
 
 def _cut(cell: Cell, series: Series) -> Parts:

@@ -312,6 +312,8 @@ def linear_forecasts(run: Mapping[str, Any], raw: FloatArray, index: IntArray, s
     chosen = json.loads(run["hyperparameters"] or "{}")
     if spec.model_kind != "linear-ar" or run["departures"] or not chosen.get("intercept", False):
         return None
+    if spec.content["split"].get("refit"):  # another regression at each origin
+        return None
     length, horizon, count = spec.content["sequence_length"], spec.content["horizon"], len(raw)
     validation, test = (_points(spec.content["split"][part], count) for part in ("validation", "test"))
     train_end = count - validation - test

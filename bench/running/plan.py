@@ -169,6 +169,11 @@ class Preflight:
         known = self.outlines.get(cell.id)
         return known.train if known else 0
 
+    def fits(self, cell: Cell) -> int:
+        """How often each replicate of `cell` is fitted; 1 where its data was not loaded."""
+        known = self.outlines.get(cell.id)
+        return known.fits if known else 1
+
     def _each_dataset(self, cells: Sequence[Cell], look: Callable[[Entry, DatasetKind], None]) -> None:
         """`look` at each dataset that can be had, in the order of the cells; ids are unique within a suite."""
         kinds = dataset_kinds()
@@ -310,7 +315,8 @@ class Plan:
         """About how long `cell` takes, by what is known so far."""
         if self.blocked(cell):
             return 0.0
-        return self.estimator.seconds(cell, self.preflight.train_windows(cell))
+        known = self.preflight
+        return self.estimator.seconds(cell, known.train_windows(cell), fits=known.fits(cell))
 
     def estimate_s(self, jobs: int) -> float:
         """About how long all of it takes on `jobs` workers."""
@@ -423,7 +429,7 @@ def _others(everything: Mapping[str, Stored], wanted: Mapping[str, Cell]) -> dic
 def _estimator(wanted: Mapping[str, Cell], have: Mapping[str, Stored]) -> Estimator:
     estimator = Estimator()
     for cell_id, what in have.items():
-        if what.train_windows is not None:
+        if what.train_windows is not None and not wanted[cell_id].split.refit:  # how often it was fitted is not stored
             cell, count = wanted[cell_id], len(what.replicates)
             run = dataclasses.replace(cell, seeds=count, untuned=what.untuned)
             estimator.observe(run, what.train_windows, what.seconds)

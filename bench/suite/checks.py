@@ -145,7 +145,7 @@ def departures_without_effect(settings: Settings, entries: Sequence[Entry], kind
             "targets out",
         )
     several = next((entry for entry in entries if kinds[entry.kind].steps is not None), None)
-    stated = [key for key in ("stride", "origins") if getattr(settings.split, key) is not None]
+    stated = [key for key in ("stride", "origins", "refit") if getattr(settings.split, key)]
     for key in stated if several is not None or departs.departures else []:
         which = "a series" if several is not None else "the protocol"
         came = several.id if several is not None else f"as_published: {departs.departures[0]}"
