@@ -76,6 +76,8 @@ class Series:
         Whether `time` are moments in UTC; else clocks of an unknown zone showed them.
     breaks
         Ascending indices of points that follow a gap in time: no window reaches across one.
+    shifts
+        Ascending indices of the first points at a new level, where the law that made the data says when it shifts.
 
     Raises
     ------
@@ -90,6 +92,7 @@ class Series:
     autocovariance: Callable[[NDArray[np.int64]], FloatArray] | None = None
     utc: bool = False
     breaks: tuple[int, ...] = ()
+    shifts: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         source, values = self.provenance.source, self.values

@@ -1,5 +1,6 @@
 """One cell's data: loaded, split, scaled, and ready for training and for the test."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -87,10 +88,17 @@ class Prepared:
             "data_notes": "; ".join(origin.notes) or None,
             "data_sha256": origin.sha256,
             "data_seed": origin.seed,
+            "shifts": self._shifts(),
             "train_windows": len(self.data.train),
             "validation_points": 0 if validation is None else validation.points,
             "test_points": self.test.points,
         }
+
+    def _shifts(self) -> str | None:
+        """JSON: the positions of the level shifts in the test part; `None` where none is known."""
+        known = self.source.shifts if isinstance(self.source, Series) else ()
+        within = [at for at in known if self.cut.test.start <= at < self.cut.test.stop]
+        return json.dumps({"at": within}) if within else None
 
 
 def load_data(cell: Cell, replicate: int = 0) -> Series | Sequences:

@@ -17,6 +17,7 @@ from bench.reporting.evidence import Losses, curves, losses, never_moves, trace,
 from bench.reporting.judging import Contender, Families, Judged, SeedEvidence, best_of, best_set, looks_at, others
 from bench.reporting.ranking import rank, standings
 from bench.reporting.recomputed import differences, uncompared
+from bench.reporting.recovery import Recovery, known_shifts, recovery
 from bench.reporting.sentences import OTHER_DATA, STILL, answers, statement
 from bench.reporting.source import Source
 from bench.reporting.summary_cells import CellArrays, Cells
@@ -201,7 +202,7 @@ class _Sections:
         self.linear_floors = _linear_floors(layout)
         self.test_points = _largest(layout, "test_points")
         self.seasons, self.seasonal = _largest(layout, "season"), _seasonal_errors(layout)
-        self.tasks = _tasks(self.runs)
+        self.tasks, self.shifts = _tasks(self.runs), known_shifts(self.runs)
         self.different_data = frozenset(provenance.different_data(self.runs))
         self.mixed_data = frozenset(provenance.mixed_data(self.runs))
         self.several_horizons = len({case.horizon for case in layout.cases}) > 1
@@ -284,6 +285,7 @@ class _Sections:
             still=still,
             task=self.tasks.get(dataset) or "forecast",
             by_step=tuple(self._by_step(cells)) if self.tasks.get(dataset) in (None, "forecast") else (),
+            recoveries=tuple(self._recoveries(cells)),
         )
 
     def _curves(self, cells: Sequence[CellSummary]) -> Iterator[Curves]:
@@ -299,6 +301,13 @@ class _Sections:
         for cell in cells:
             rows = self.predictions.get(cell.cell_id or "")
             if cell.chosen and rows is not None and (own := step_errors(rows)):
+                yield own
+
+    def _recoveries(self, cells: Sequence[CellSummary]) -> Iterator[Recovery]:
+        """Of the cells whose predictions are stored, in the order of the models."""
+        for cell in cells:
+            rows, shifts = self.predictions.get(cell.cell_id or ""), self.shifts.get(cell.cell_id or "")
+            if rows is not None and shifts and (own := recovery(rows, shifts)):
                 yield own
 
     def _trace(self, chosen: Sequence[Contender]) -> Trace | None:
