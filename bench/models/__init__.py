@@ -1,10 +1,11 @@
 """The registered kinds of models. Importing this imports no torch."""
 
-from bench.models import classical, estimators
+from bench.models import classical, estimators, library_forecasters
 from bench.models.base import Choice, FloatRange, ModelKind, SearchRange
 from bench.models.classical import AutoARIMAParameters, ETSParameters, ThetaParameters
 from bench.models.estimators import EstimatorParameters
 from bench.models.from_source import Kinds
+from bench.models.library_forecasters import DartsParameters, NeuralForecastParameters
 from bench.models.parameters import (
     DLinearParameters,
     EncoderDecoderParameters,
@@ -51,6 +52,9 @@ _OWN_CHANNELS = (refuse_other_values, refuse_variable, refuse_every_step)
 
 _FROM_HISTORY = (refuse_other_values, refuse_variable)
 """What a classical forecaster of each channel cannot do."""
+
+_OF_LIBRARY = (refuse_other_values, refuse_variable, library_forecasters.refuse_other_arguments)
+"""What a forecaster of another library cannot do."""
 
 _EVERY_TASK = frozenset[Task]({"forecast", "denoise", "classify"})
 
@@ -136,6 +140,26 @@ MODELS: dict[str, ModelKind] = {
         refusals=(refuse_variable, estimators.refuse_other_recursion),
         stochastic=estimators.draws,
         lacks=estimators.lacks,
+    ),
+    "darts": ModelKind(
+        summary="a model of Darts, where it is installed",
+        parameters=DartsParameters,
+        builder="bench.models.library_forecasters:DartsForecaster",
+        gradient=False,
+        forecaster=True,
+        refusals=_OF_LIBRARY,
+        stochastic=library_forecasters.draws,
+        lacks=library_forecasters.lacks,
+    ),
+    "neuralforecast": ModelKind(
+        summary="a network of NeuralForecast, where it is installed",
+        parameters=NeuralForecastParameters,
+        builder="bench.models.library_forecasters:NeuralForecastForecaster",
+        gradient=False,
+        forecaster=True,
+        refusals=_OF_LIBRARY,
+        stochastic=library_forecasters.draws,
+        lacks=library_forecasters.lacks,
     ),
     "rnn": ModelKind(
         summary="simple recurrent network, linear on its states",

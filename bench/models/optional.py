@@ -40,6 +40,9 @@ LIBRARIES: Mapping[str, Library] = {
     "lightgbm": Library("lightgbm", _OF_SKLEARN),
     "xgboost": Library("xgboost", _OF_SKLEARN),
     "catboost": Library("catboost", _OF_SKLEARN),
+    "darts": Library("darts", "models of kind darts", extra="darts"),
+    "pytorch_lightning": Library("pytorch-lightning", "the networks of Darts", extra="darts"),
+    "neuralforecast": Library("neuralforecast", "models of kind neuralforecast", extra="neuralforecast"),
 }
 """By the name of the package."""
 

@@ -123,18 +123,18 @@ def refits(
     DataError
         Gaps leave no window for validation before an origin.
     """
-    length, horizon, held_out = test.sequence_length, test.horizon, cut.validation_end - cut.train_end
+    length, horizon, validation_points = test.sequence_length, test.horizon, cut.validation_end - cut.train_end
     ends = np.broadcast_to(np.asarray(test.end), (len(test),))
     for origin, last in zip(np.asarray(test.places).tolist(), ends.tolist(), strict=True):
         end = min(origin + horizon, last)
-        parts = Parts(origin - held_out, origin, end)
+        parts = Parts(origin - validation_points, origin, end)
         fitted = Scaler.fit(scaler, values[parts.train])
         scaled = fitted.transform(values[:end])
         train = train_windows(scaled, parts, length, horizon).between(breaks)
         validation = evaluation_windows(scaled, parts.validation, length, horizon).between(breaks)
         if not validation:
             raise DataError(
-                f"{f'{source}: ' if source else ''}expected a window without a gap in the {held_out} points before "
+                f"{f'{source}: ' if source else ''}expected a window without a gap in the {validation_points} points before "
                 f"point {origin}, which choose there, got none; give a larger validation part, or let windows reach "
                 "across gaps: across_gaps: true"
             )

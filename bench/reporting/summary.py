@@ -44,6 +44,7 @@ def summarise(source: Source, families: Families = MappingProxyType({})) -> Summ
     families
         Dataset → the part of the page whose claims are corrected together; by default all are.
     """
+    where, files = by_cell(source.rows["runs"]), _files(source)
     source = source.without_folders()
     runs = source.rows["runs"]
     layout = grid(runs)
@@ -53,7 +54,7 @@ def summarise(source: Source, families: Families = MappingProxyType({})) -> Summ
     ranking = rank(sections, models)
     probes = _probes(source)
     standing = standings(sections, [row.model for row in ranking.ranks], probes)
-    absent, own_rows = _absent(source), by_cell(runs)
+    absent = _absent(source)
     counts = _counts(layout, sections, absent=len(absent), probed=len({probe.cell_id for probe in probes}))
     return Summary(
         suite=", ".join(source.suites) or PurePath(source.folder).name,
@@ -66,8 +67,8 @@ def summarise(source: Source, families: Families = MappingProxyType({})) -> Summ
         failures=provenance.failures(runs),
         cautions=(
             *_leaks(sections),
-            *differences(own_rows, builder.predictions),
-            *uncompared(own_rows, builder.predictions),
+            *differences(where, builder.predictions, files),
+            *uncompared(where, builder.predictions, files),
             *_unstored(source, absent),
             *_untuned(runs),
             *_kept(source),
@@ -82,6 +83,12 @@ def summarise(source: Source, families: Families = MappingProxyType({})) -> Summ
         replicates=runs,
         folder=source.folder,
     )
+
+
+def _files(source: Source) -> dict[str, str]:
+    """Where the recorded suite says that the file of a dataset lies: it is absolute there, from any working folder."""
+    entries = source.suite.datasets if source.suite else ()
+    return {entry.id: path for entry in entries if isinstance(path := entry.parameters.get("path"), str)}
 
 
 def _probes(source: Source) -> tuple[ProbedCell, ...]:

@@ -123,8 +123,8 @@ def test_a_fit_sees_nothing_from_its_origin_on() -> None:
         assert same.data.validation is not None
         np.testing.assert_array_equal(same.data.validation.truth(), data.validation.truth())
         np.testing.assert_array_equal(same.test.inputs(window), each.test.inputs(window))
-        train, held_out = values[: each.origin - 10], values[each.origin - 10 : each.origin]
-        np.testing.assert_allclose(each.scaler.inverse(data.validation.truth()), held_out)
+        train, before_it = values[: each.origin - 10], values[each.origin - 10 : each.origin]
+        np.testing.assert_allclose(each.scaler.inverse(data.validation.truth()), before_it)
         np.testing.assert_allclose([each.scaler.offset, each.scaler.scale], [train.mean(axis=0), train.std(axis=0)])
         assert len(each.test.values) == each.origin + 2  # nothing after its targets is at hand
 
