@@ -134,9 +134,9 @@ def refits(
         validation = evaluation_windows(scaled, parts.validation, length, horizon).between(breaks)
         if not validation:
             raise DataError(
-                f"{f'{source}: ' if source else ''}expected a window without a gap in the {validation_points} points before "
-                f"point {origin}, which choose there, got none; give a larger validation part, or let windows reach "
-                "across gaps: across_gaps: true"
+                f"{f'{source}: ' if source else ''}expected a window without a gap in the {validation_points} points "
+                f"before point {origin}, which choose there, got none; give a larger validation part, or let windows "
+                "reach across gaps: across_gaps: true"
             )
         yield Refit(
             origin,

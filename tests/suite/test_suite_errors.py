@@ -59,7 +59,8 @@ SETTINGS = {
     "split: «{validation: 0.5, test: 0.5}": "split: validation and test take 1 of the series; "
     "leave some of it for train",
     "split: «0.2": "split: expected a mapping, got 0.2",
-    "split: {«tset: 0.2}": "split: unknown key 'tset'; did you mean 'test'? (known: origins, refit, stride, test, validation)",
+    "split: {«tset: 0.2}": "split: unknown key 'tset'; did you mean 'test'? (known: origins, refit, "
+    "stride, test, validation)",
     "training: {epochs: «ten}": "epochs: expected a whole number ≥ 1 or null, got 'ten'",
     "training: {steps: «0}": "steps: expected a whole number ≥ 1 or null, got 0",
     "training: {steps: «1.5e3}": "steps: expected a whole number ≥ 1 or null, got 1500.0",
