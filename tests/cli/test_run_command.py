@@ -509,3 +509,11 @@ def test_a_library_that_is_not_installed_is_said_beforehand_and_costs_its_own_ce
     again = bench("run", "tiny.yaml", "--dry-run")  # where it is installed
     assert "8 cells, 4 stored, 4 to run" in again.out
     assert again.out.count("2 seeds again: unavailable") == 4
+
+
+def test_a_dry_run_says_how_many_fits_a_refit_costs(bench: Bench, folder: Path) -> None:
+    text = (folder / "tiny.yaml").read_text()
+    (folder / "tiny.yaml").write_text(text + "split: {test: 16, stride: 4, refit: true}\n")
+    said = bench("run", "tiny.yaml", "--dry-run").out
+    assert "\nnoise, h=1: refit: each replicate is fitted 4 times, once at each origin\n" in said
+    assert "\nwave, h=1: refit: each replicate is fitted 4 times, once at each origin\n" in said
