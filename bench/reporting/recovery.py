@@ -127,4 +127,4 @@ def known_shifts(runs: pa.Table) -> dict[str, tuple[int, ...]]:
         return {}
     grouped = runs.select(["cell_id", "shifts"]).group_by("cell_id", use_threads=False).aggregate([("shifts", "min")])
     rows = (row for row in grouped.to_pylist() if row["shifts_min"])
-    return {row["cell_id"]: tuple(json.loads(row["shifts_min"])["at"]) for row in rows}
+    return {row["cell_id"]: tuple(json.loads(row["shifts_min"]).get("at", ())) for row in rows}

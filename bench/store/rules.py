@@ -100,7 +100,7 @@ def _holds_shapes(value: Any) -> bool:
 
 
 def _holds_positions(value: Any) -> bool:
-    at = value.get("at")
+    at = value.get("at", [])
     return isinstance(at, list) and all(isinstance(each, int) and each >= 0 for each in at) and at == sorted(set(at))
 
 
