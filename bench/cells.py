@@ -25,7 +25,7 @@ CODE_VERSION = 2
 LATER: Mapping[str, Mapping[str, Any]] = {
     "training": {"epsilon": 1e-8, "steps": None, "validate_every": None, "schedule": "constant"},
     "tuning": {"steps": None},
-    "split": {"stride": None, "origins": None},
+    "split": {"stride": None, "origins": None, "refit": False},
     "oscillator": {"precision": "float64"},
 }
 """Options that came after cells had been stored, of a section or of a kind of dataset, with their defaults.

@@ -10,6 +10,7 @@
     │   └── StoreError         a results folder that cannot be read or written safely
     └── CellError              one cell cannot be finished: it becomes a row, the other cells go on
         ├── DataUnavailable    data neither given, nor cached, nor reachable
+        ├── LibraryUnavailable a library that a model needs and that is not installed
         └── OutOfTime          the cell's time limit has passed
 
 Every message is one line that says what was expected, what came, and what to do.
@@ -147,6 +148,10 @@ class CellError(BenchError):
 
 class DataUnavailable(CellError):
     """The data is neither in the folder that the user named, nor in the cache, nor reachable."""
+
+
+class LibraryUnavailable(CellError):
+    """A library is not installed that this model needs and others do not."""
 
 
 class OutOfTime(CellError):

@@ -101,6 +101,7 @@ class Split(Frozen):
     test: Part = Field(0.2, description="Test part, at the end of the series: a fraction, or a count of points.")
     stride: Count | None = Field(None, description="Points from one test origin to the next; null: no point twice.")
     origins: Count | None = Field(None, description="How many origins, the last ones of the test part; null for all.")
+    refit: bool = Field(default=False, description="Whether models are fitted again at each origin, on all before it.")
 
     @model_validator(mode="after")
     def _leaves_a_train_part(self) -> Split:
@@ -180,9 +181,8 @@ class Training(Frozen):
     @model_validator(mode="before")
     @classmethod
     def _steps_take_the_place_of_epochs(cls, content: Any) -> Any:
-        if isinstance(content, dict) and content.get("steps") is not None:
-            return {"epochs": None, **content}
-        return content
+        in_steps = isinstance(content, dict) and content.get("steps") is not None
+        return {"epochs": None, **content} if in_steps else content
 
     @model_validator(mode="after")
     def _has_one_budget(self) -> Training:

@@ -138,7 +138,7 @@ def test_a_forecast_that_copies_the_last_value_is_late_and_no_better() -> None:
 WRONG = [
     (
         lambda table: table.rename(columns={"prediction": "predicted"}),
-        "unknown column 'prediction'; did you mean 'predicted'?",
+        "truth, prediction; got none that is called 'prediction'; did you mean 'predicted'? (known: ",
     ),
     (lambda table: table.drop(columns="step"), "expected the columns step, truth, prediction"),
     (lambda table: table.drop(columns="index"), "expected a column time or index"),

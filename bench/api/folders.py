@@ -24,6 +24,7 @@ from bench.replication.systems import parsed
 from bench.spec import Gate, Suite
 from bench.store.reader import NAME as SUITE, OWN, suite_name
 from bench.store.renewal import FRESH
+from bench.suite.load import load_gate
 
 REPORTS = Path("reports")
 
@@ -171,7 +172,9 @@ def gate_of(suite: str | None, new: Path) -> tuple[Gate, str]:
         suite = next((name for name in _suites(new) if name in known), None)
     if suite is None:
         return Gate(), ""
-    return loaded(suite).gate, (shipped()[suite].as_posix() if suite in shipped() else suite)
+    kept = _kept(path_of(suite))
+    gate = load_gate(suite_file(suite)) if kept is None else kept.gate
+    return gate, (shipped()[suite].as_posix() if suite in shipped() else suite)
 
 
 def _suites(results: Path) -> list[str]:

@@ -166,7 +166,8 @@ def _columns(frame: pd.DataFrame, name: str, *, truth_elsewhere: bool) -> pd.Dat
 
 
 def _there(name: str, frame: pd.DataFrame) -> str:
-    return unknown(name, frame.columns, "column")
+    """That the column `name` is missing, the one that may be meant, and those that there are."""
+    return unknown(name, map(str, frame.columns), "column").replace("unknown column", "got none that is called", 1)
 
 
 def _whole(frame: pd.DataFrame, column: str, least: int, name: str) -> pd.Series[Any]:

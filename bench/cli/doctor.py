@@ -17,6 +17,7 @@ from bench.cgroups import cpu_quota, memory_limit
 from bench.cli.terminal import say
 from bench.data.pinned import PINNED, LocalFile, verify
 from bench.errors import InputError
+from bench.models.optional import LIBRARIES, absent, is_installed
 from bench.paths import RESULTS, cache_folder, data_folders
 from bench.reporting.learning import stored_caution
 from bench.running.plan import cpu_count
@@ -67,6 +68,15 @@ def _libraries() -> Iterator[Diagnosis]:
             yield Diagnosis("wrong", name, f"cannot be imported ({error}); {advice}")
         else:
             yield Diagnosis("ok", name, metadata.version(name))
+
+
+def _optional() -> Iterator[Diagnosis]:
+    """Libraries that some models need alone."""
+    for package, library in LIBRARIES.items():
+        if is_installed(package):
+            yield Diagnosis("ok", package, f"{metadata.version(library.distribution)}, for {library.serves}")
+        else:
+            yield Diagnosis("note", package, f"{absent(package)}, for {library.serves}")
 
 
 def _code() -> Iterator[Diagnosis]:
@@ -174,6 +184,7 @@ def _terminal() -> Iterator[Diagnosis]:
 CHECKS: tuple[Callable[[], Iterator[Diagnosis]], ...] = (
     _python,
     _libraries,
+    _optional,
     _code,
     _processors,
     _container,

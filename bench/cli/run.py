@@ -219,9 +219,9 @@ def _foreseen(plan: Plan, jobs: int) -> str:
         pairs = [(cell, cause) for cause, own in groups for cell in own]
         pairs.sort(key=lambda pair: place[pair[0].id])
         rows = [(cell.title, _said(plan, cause, [cell], jobs)) for cell, cause in pairs]
-    notes = dict.fromkeys(note for cell in to_run for note in _notes(cell))
+    notes = dict.fromkeys(note for cell in to_run for note in _notes(plan, cell))
     count = len(plan.pending) - len(to_run)
-    without = f", {count} without data" if count else ""
+    without = f", {count} unavailable" if count else ""
     extended = sum(bool(cell.finished) for cell in to_run)
     partly = f" ({extended} in part)" if extended else ""
     lines = "\n".join([columns(rows), *([""] if notes else []), *notes])
@@ -252,9 +252,14 @@ _CAUSES = 4
 """So many causes are named when a run begins."""
 
 
-def _notes(cell: Cell) -> list[str]:
+def _notes(plan: Plan, cell: Cell) -> Iterator[str]:
     """What to know of a cell before it runs."""
-    return departures(model_kinds()[cell.model.kind], cell) if cell.tuning else []
+    if cell.tuning:
+        yield from departures(model_kinds()[cell.model.kind], cell)
+    if cell.split.refit:
+        fits = plan.preflight.fits(cell)
+        case = f"{cell.dataset.id}, h={cell.horizon}"
+        yield f"{case}: refit: each replicate is fitted {plural(fits, 'time')}, once at each origin"
 
 
 def _concluded(plan: Plan, outcome: Outcome, *, report: bool, quiet: bool) -> int:

@@ -108,6 +108,8 @@ class Series:
         ``[N, K]``: what is known of each point long before, such as the calendar; inputs alone.
     names
         Of the columns of `values`, `covariates` and `known_future`; empty where nothing has to be named.
+    shifts
+        Ascending indices of the first points at a new level, where the law that made the data says when it shifts.
 
     Raises
     ------
@@ -125,6 +127,7 @@ class Series:
     covariates: FloatArray | None = None
     known_future: FloatArray | None = None
     names: tuple[str, ...] = ()
+    shifts: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         self._check(self.values)

@@ -8,6 +8,7 @@ influence is below `_FORGOTTEN`.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import numpy as np
@@ -268,7 +269,8 @@ def load_level_shifts(parameters: LevelShifts, seed: int) -> Series:
         f"levels {levels}, shifted every {parameters.every} points, + N(0, {parameters.noise}²), "
         f"{parameters.length} points"
     )
-    return generated(values, source, seed=seed, best=always(level))
+    shifts = tuple((np.flatnonzero(np.diff(level[:, 0])) + 1).tolist())
+    return replace(generated(values, source, seed=seed, best=always(level)), shifts=shifts)
 
 
 ARMA = DatasetKind("autoregression and moving average: linear", Arma, load_arma)

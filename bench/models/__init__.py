@@ -1,9 +1,11 @@
 """The registered kinds of models. Importing this imports no torch."""
 
+from bench.models import classical, estimators, library_forecasters
 from bench.models.base import Choice, FloatRange, ModelKind, SearchRange
-from bench.models.classical import AutoARIMAParameters, ETSParameters, ThetaParameters, refuse_without_statsmodels
-from bench.models.estimators import EstimatorParameters, draws, refuse_other_recursion
+from bench.models.classical import AutoARIMAParameters, ETSParameters, ThetaParameters
+from bench.models.estimators import EstimatorParameters
 from bench.models.from_source import Kinds
+from bench.models.library_forecasters import DartsParameters, NeuralForecastParameters
 from bench.models.parameters import (
     DLinearParameters,
     EncoderDecoderParameters,
@@ -48,8 +50,11 @@ _LINEAR_RATE = FloatRange(1e-4, 1e-1, log=True)  # one linear map bears larger s
 _OWN_CHANNELS = (refuse_other_values, refuse_variable, refuse_every_step)
 """What a network that forecasts each channel as itself, from whole windows, cannot do."""
 
-_FROM_HISTORY = (refuse_other_values, refuse_variable, refuse_without_statsmodels)
+_FROM_HISTORY = (refuse_other_values, refuse_variable)
 """What a classical forecaster of each channel cannot do."""
+
+_OF_LIBRARY = (refuse_other_values, refuse_variable, library_forecasters.refuse_other_arguments)
+"""What a forecaster of another library cannot do."""
 
 _EVERY_TASK = frozenset[Task]({"forecast", "denoise", "classify"})
 
@@ -107,6 +112,7 @@ MODELS: dict[str, ModelKind] = {
         forecaster=True,
         refusals=_FROM_HISTORY,
         reads_covariates=False,
+        lacks=classical.lacks,
     ),
     "theta": ModelKind(
         summary="the Theta method: exponential smoothing with drift, over the whole history (statsmodels)",
@@ -116,6 +122,7 @@ MODELS: dict[str, ModelKind] = {
         forecaster=True,
         refusals=_FROM_HISTORY,
         reads_covariates=False,
+        lacks=classical.lacks,
     ),
     "auto-arima": ModelKind(
         summary="ARIMA whose order has the smallest AICc, over the whole history (statsmodels)",
@@ -125,6 +132,7 @@ MODELS: dict[str, ModelKind] = {
         forecaster=True,
         refusals=_FROM_HISTORY,
         reads_covariates=False,
+        lacks=classical.lacks,
     ),
     "logistic-regression": ModelKind(
         summary="multinomial logistic regression on all of the window",
@@ -139,8 +147,29 @@ MODELS: dict[str, ModelKind] = {
         parameters=EstimatorParameters,
         builder="bench.models.estimators:build",
         gradient=False,
-        refusals=(refuse_variable, refuse_other_recursion),
-        stochastic=draws,
+        refusals=(refuse_variable, estimators.refuse_other_recursion),
+        stochastic=estimators.draws,
+        lacks=estimators.lacks,
+    ),
+    "darts": ModelKind(
+        summary="a model of Darts, where it is installed",
+        parameters=DartsParameters,
+        builder="bench.models.library_forecasters:DartsForecaster",
+        gradient=False,
+        forecaster=True,
+        refusals=_OF_LIBRARY,
+        stochastic=library_forecasters.draws,
+        lacks=library_forecasters.lacks,
+    ),
+    "neuralforecast": ModelKind(
+        summary="a network of NeuralForecast, where it is installed",
+        parameters=NeuralForecastParameters,
+        builder="bench.models.library_forecasters:NeuralForecastForecaster",
+        gradient=False,
+        forecaster=True,
+        refusals=_OF_LIBRARY,
+        stochastic=library_forecasters.draws,
+        lacks=library_forecasters.lacks,
     ),
     "rnn": ModelKind(
         summary="simple recurrent network, linear on its states",

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 from bench.array_types import FloatArray
+from bench.errors import LibraryUnavailable
 from bench.tasks import Task
 
 Batches = Callable[[], Iterator[tuple[FloatArray, FloatArray]]]
@@ -204,6 +205,9 @@ class ModelKind:
     in_original_units
         Whether it stays what its name says, of the values themselves, where a dataset has its models forecast changes
         (`transform`).
+    lacks
+        ``lacks(parameters)``: what is not installed that these parameters need, and how to install it, in one line;
+        `None` where nothing is. Such cells are stored as `unavailable`, and the others run.
     search
         The search space that tuning explores: names of `parameters` or of the suite's training settings.
         A parameter that the suite states is fixed and leaves the space. An entry of a suite may state another space.
@@ -221,6 +225,7 @@ class ModelKind:
     identity: str | None = None
     reads_covariates: bool = True
     in_original_units: bool = False
+    lacks: Callable[[Any], str | None] | None = None
 
     def draws(self, parameters: Parameters) -> bool:
         """Whether it draws random numbers, for its initial weights or while it is fitted."""
@@ -229,6 +234,10 @@ class ModelKind:
     def is_stochastic(self, parameters: Parameters) -> bool:
         """Whether it draws some while it is fitted without gradients."""
         return self.stochastic(parameters) if callable(self.stochastic) else self.stochastic
+
+    def missing(self, parameters: Parameters) -> str | None:
+        """What is not installed that they need, in one line; `None` where nothing is."""
+        return self.lacks(parameters) if self.lacks else None
 
     def check(self, parameters: Parameters, shape: Shape) -> None:
         """Refuse what it cannot do, without building it.
@@ -253,7 +262,11 @@ class ModelKind:
         ------
         InputError
             The parameters cannot serve windows of this shape.
+        LibraryUnavailable
+            A library is not installed that it needs.
         """
+        if text := self.missing(parameters):
+            raise LibraryUnavailable(text)
         self.check(parameters, shape)
         shape = self.seen(shape)
         if not isinstance(self.builder, str):

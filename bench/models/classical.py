@@ -17,7 +17,6 @@ import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
 from itertools import product
 from typing import Any, Literal, Protocol
 
@@ -26,9 +25,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from bench.array_types import FloatArray
-from bench.errors import InputError, pip_install
+from bench.errors import InputError
 from bench.models.base import Parameters, Shape
 from bench.models.forecaster import FitBudget
+from bench.models.optional import absent
 
 Origins = NDArray[np.int64]
 
@@ -60,16 +60,9 @@ class AutoARIMAParameters(Parameters):
     )
 
 
-def refuse_without_statsmodels(_shape: Shape, _parameters: Parameters) -> None:
-    """Refuse what cannot be estimated here.
-
-    Raises
-    ------
-    InputError
-        statsmodels is not installed.
-    """
-    if find_spec("statsmodels") is None:
-        raise InputError(f"statsmodels is not installed, which estimates it; {pip_install('data')}")
+def lacks(_parameters: Parameters) -> str | None:
+    """What is not installed that estimates it, and how to install that; `None` where nothing is lacking."""
+    return absent("statsmodels")
 
 
 class _Channel(Protocol):

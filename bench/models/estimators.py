@@ -23,16 +23,12 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from bench.array_types import FloatArray
 from bench.errors import InputError, described
 from bench.models.base import Batches, Parameters, Shape
+from bench.models.optional import absent
 from bench.models.parameters import answer_steps, refuse_other_values
 from bench.registry import unknown
 
-PACKAGES: Mapping[str, str] = {
-    "sklearn": "scikit-learn",
-    "lightgbm": "lightgbm",
-    "xgboost": "xgboost",
-    "catboost": "catboost",
-}
-"""Packages whose regressors a suite may name, with the distributions that they come with."""
+PACKAGES = ("sklearn", "lightgbm", "xgboost", "catboost")
+"""Packages whose regressors a suite may name."""
 
 _SEEDS = ("random_state", "random_seed")
 _NOT_OPEN: Mapping[str, str] = {
@@ -67,11 +63,8 @@ def regressor(address: str) -> type[Any]:
     if package not in PACKAGES:
         known = ", ".join(PACKAGES)
         raise InputError(f"expected a regressor of {known}, such as sklearn.linear_model.Ridge, got {address!r}")
-    try:
-        importlib.import_module(package)
-    except ImportError as error:
-        distribution = PACKAGES[package]
-        raise InputError(f"{address}: {distribution} is not installed; pip install {distribution}") from error
+    if text := absent(package):
+        raise InputError(f"{address}: {text}")
     try:
         given: Any = getattr(importlib.import_module(module), name, None)
     except ImportError as error:
@@ -141,6 +134,8 @@ class EstimatorParameters(Parameters):
 
     @model_validator(mode="after")
     def _is_what_the_regressor_takes(self) -> EstimatorParameters:
+        if lacks(self):  # which knows its parameters
+            return self
         try:
             known = parameters_of(self.estimator)
         except InputError as error:
@@ -173,8 +168,8 @@ class EstimatorParameters(Parameters):
         return self.model_extra or {}
 
     def left_open(self) -> Mapping[str, Any]:
-        """The regressor's defaults."""
-        return parameters_of(self.estimator)
+        """The regressor's defaults; none are known of one that is not installed."""
+        return {} if lacks(self) else parameters_of(self.estimator)
 
     def made(self) -> Any:
         """An unfitted regressor, on one thread."""
@@ -195,9 +190,14 @@ def _predicts_several(estimator: Any) -> bool:
     return bool(get_tags(estimator).target_tags.multi_output)
 
 
+def lacks(parameters: EstimatorParameters) -> str | None:
+    """What is not installed that the regressor is of, and how to install it; `None` where it is."""
+    return absent(parameters.estimator.partition(".")[0])
+
+
 def draws(parameters: EstimatorParameters) -> bool:
-    """Whether the regressor has a seed to set."""
-    return bool(random_states(parameters.made()))
+    """Whether the regressor has a seed to set; one that is not installed may have."""
+    return lacks(parameters) is not None or bool(random_states(parameters.made()))
 
 
 def refuse_other_recursion(shape: Shape, parameters: EstimatorParameters) -> None:

@@ -122,7 +122,7 @@ def _trained(folder: Path) -> dict[str, dict[str, Any]]:
 
 def _wanted(cell: Cell, preflight: Preflight, trained: Mapping[str, Any] | None) -> Wanted:
     parameters_from = "runs" if trained else "suite"
-    if blocked := preflight.blocked.get(cell.dataset.id):
+    if blocked := preflight.blocks(cell):
         return Wanted(cell, None, parameters_from, blocked)
     kind = lookup(model_kinds(), cell.model.kind, "model")
     values = trained or resolve(kind, cell).values()

@@ -6,7 +6,7 @@ the origin, the last point that a forecast sees, moves by `stride` points throug
 whole horizon there, so that each step ahead is forecast equally often, and all origins weigh the same.
 
 Models are fitted once, before the first origin; what they see moves on with the origin. Tashman calls that updating,
-in contrast to recalibration, which fits again at every origin.
+in contrast to recalibration, which fits again at every origin: with ``refit: true``, on a train part that grows.
 
 References
 ----------
@@ -14,13 +14,15 @@ L. J. Tashman, "Out-of-sample tests of forecasting accuracy: an analysis and rev
 Forecasting 16 (2000), pages 437-450.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from bench.array_types import FloatArray
 from bench.errors import DataError
-from bench.protocol.windows import Windows
+from bench.protocol.examples import TrainingData
+from bench.protocol.windows import Parts, Scaler, Windows, evaluation_windows, train_windows
 from bench.spec import Split
 from bench.text import plural
 
@@ -73,3 +75,87 @@ def rolling_windows(
         places=range(int(places[0]), int(places[-1]) + 1, stride) if whole else places,
         end=int(places[-1]) + horizon if len(places) else part.stop,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Refit:
+    """One origin, and what a fit before it may see.
+
+    Parameters
+    ----------
+    origin
+        The index of the first point that is forecast.
+    data
+        Train and validation: all points before the origin, the last of them for validation.
+    test
+        The one window from this origin.
+    scaler
+        Fitted on this train part; `data` and `test` are in its units.
+    """
+
+    origin: int
+    data: TrainingData
+    test: Windows
+    scaler: Scaler
+
+
+def refits(
+    values: FloatArray,
+    test: Windows,
+    cut: Parts,
+    *,
+    scaler: str,
+    ahead: Callable[[FloatArray], FloatArray] = lambda values: values,
+    breaks: Sequence[int] = (),
+    source: str = "",
+) -> Iterator[Refit]:
+    """Each origin of `test` in the order of time, with all that lies before it cut and scaled anew.
+
+    The validation part keeps its size and ends where the forecast begins; the train part is all before it. The series
+    ends with the last target of the window, so that nothing after it is at hand.
+
+    Parameters
+    ----------
+    values
+        ``[N, C]``: the series in original units.
+    test, cut
+        The test windows of the suite, and its parts; at the first point of the test part these are the parts of
+        the refit too.
+    scaler
+        The kind, as `Scaler.fit` takes it.
+    ahead
+        What moves the channels that are known in advance to where a window sees them.
+    breaks, source
+        As in `rolling_windows`.
+
+    Raises
+    ------
+    DataError
+        Gaps leave no window for validation before an origin.
+    """
+    length, horizon, validation_points = test.sequence_length, test.horizon, cut.validation_end - cut.train_end
+    ends = np.broadcast_to(np.asarray(test.end), (len(test),))
+    for origin, last in zip(np.asarray(test.places).tolist(), ends.tolist(), strict=True):
+        end = min(origin + horizon, last)
+        parts = Parts(origin - validation_points, origin, end)
+        fitted = Scaler.fit(scaler, values[parts.train])
+        scaled = ahead(fitted.transform(values[:end]))
+        train, validation = (
+            replace(part, covariates=test.covariates, begin=test.begin).between(breaks)
+            for part in (
+                train_windows(scaled, parts, length, horizon),
+                evaluation_windows(scaled, parts.validation, length, horizon),
+            )
+        )
+        if not validation:
+            raise DataError(
+                f"{f'{source}: ' if source else ''}expected a window without a gap in the {validation_points} points "
+                f"before point {origin}, which choose there, got none; give a larger validation part, or let windows "
+                "reach across gaps: across_gaps: true"
+            )
+        yield Refit(
+            origin,
+            TrainingData(train, validation),
+            replace(test, values=scaled, places=range(origin, origin + 1), end=end),
+            fitted,
+        )

@@ -1,7 +1,9 @@
 """One cell's data: loaded, split, scaled, and ready for training and for the test."""
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,7 +18,7 @@ from bench.models import model_kinds
 from bench.models.base import Shape
 from bench.protocol import covariates
 from bench.protocol.examples import Examples, Selection, TrainingData, shape_of
-from bench.protocol.origins import rolling_windows
+from bench.protocol.origins import Refit, refits, rolling_windows
 from bench.protocol.scoring import SequenceScorer, SeriesScorer
 from bench.protocol.seasons import detected_period
 from bench.protocol.transforms import Changes
@@ -74,6 +76,20 @@ class Prepared:
             return values
         return self.changes.forecast(self.test, values, teacher_forced=teacher_forced)
 
+    def refits(self, cell: Cell) -> Iterator[Refit]:
+        """Each origin of the test part with all that lies before it, as `cell` cuts and scales it."""
+        if isinstance(self.source, Series) and isinstance(self.test, Windows):
+            series, changes = self.source, self.changes
+            yield from refits(
+                covariates.inputs_of(series, series.values if changes is None else changes.values),
+                self.test,
+                self.cut,
+                scaler=cell.training.scaler,
+                ahead=partial(covariates.shifted_ahead, series, horizon=cell.horizon),
+                breaks=series.breaks if changes is None else changes.breaks,
+                source=series.provenance.source,
+            )
+
     def provenance(self) -> dict[str, Any]:
         """The columns of `runs` that say what the data was."""
         origin, validation = self.source.provenance, self.data.validation
@@ -83,10 +99,17 @@ class Prepared:
             "data_notes": "; ".join(notes) or None,
             "data_sha256": origin.sha256,
             "data_seed": origin.seed,
+            "shifts": self._shifts(),
             "train_windows": len(self.data.train),
             "validation_points": 0 if validation is None else validation.points,
             "test_points": self.test.points,
         }
+
+    def _shifts(self) -> str | None:
+        """JSON: the positions of the level shifts in the test part; `None` where none is known."""
+        known = self.source.shifts if isinstance(self.source, Series) else ()
+        within = [at for at in known if self.cut.test.start <= at < self.cut.test.stop]
+        return json.dumps({"at": within}) if within else None
 
 
 def load_data(cell: Cell, replicate: int = 0) -> Series | Sequences:
@@ -156,11 +179,14 @@ class Outline:
         Examples.
     shape
         Their shape, from which a model is built.
+    fits
+        How often each replicate is fitted: once, or at each test origin.
     """
 
     train: int
     validation: int
     shape: Shape
+    fits: int = 1
 
 
 def outline(cell: Cell, source: Series | Sequences) -> Outline:
@@ -171,14 +197,16 @@ def outline(cell: Cell, source: Series | Sequences) -> Outline:
     DataError
         There is too little of it.
     """
+    fits = 1
     if isinstance(source, Sequences):
         cut = parts_of(cell, source)
         data, _ = _selections(cell, cut, source, source.inputs, source.targets)
     else:
         cut, changes = _cut(cell, source), _changes(cell, source)
         inputs = covariates.inputs_of(source, source.values if changes is None else changes.values)
-        data, _ = _windows(cell, cut, source, inputs=inputs, changes=changes)
-    return Outline(len(data.train), len(data.validation or ()), shape_of(data, cell.training))
+        data, test = _windows(cell, cut, source, inputs=inputs, changes=changes)
+        fits = len(test) if cell.split.refit else 1
+    return Outline(len(data.train), len(data.validation or ()), shape_of(data, cell.training), fits)
 
 
 def _cut(cell: Cell, series: Series) -> Parts:

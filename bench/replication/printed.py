@@ -147,9 +147,9 @@ class _Checks:
         for key, overrides in (("settings", self.system.settings), ("protocol", self.system.protocol)):
             if overrides:
                 settings = overrides.over(self.suite)
-                if settings.split.stride or settings.split.origins:
-                    text = "split: expected each test point once, as cards show it, got stride or origins"
-                    yield (key, "split"), f"{text}; leave them out"
+                if settings.split.stride or settings.split.origins or settings.split.refit:
+                    once = "split: expected each test point once, as cards show it, of one fit"
+                    yield (key, "split"), f"{once}, got stride, origins or refit; leave them out"
                 for path, text in departures_without_effect(settings, self.system.datasets, self.datasets):
                     yield (key, *path), text
         if self.system.settings.tuning:

@@ -5,7 +5,7 @@ CSV has full precision and units in the column names. No text in it can be evalu
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise, takewhile
 from pathlib import PurePath
@@ -15,7 +15,7 @@ from urllib.parse import quote
 import pyarrow as pa
 
 from bench.reporting.tabular import LENGTH, Column, Table, TableEntry, length
-from bench.reporting.values import Bounds, CellSummary, Estimate, Summary
+from bench.reporting.values import Bounds, CellSummary, Estimate, Section, Summary
 from bench.store.grid import by_cell
 from bench.text import count, csv_safe, number
 
@@ -109,7 +109,7 @@ def _where(summary: Summary) -> str:
 COLUMNS = (
     *("dataset", "model", "sequence_length", "horizon", "cell_id", "state", "seeds_finished", "seeds", "chosen"),
     *("rmse", "rmse_low", "rmse_high", "rmse_scaled", "mae", "mase", "skill", "skill_low", "skill_high"),
-    "seasonal_skill",
+    *("seasonal_skill", "recovery_steps"),
     *("skill_window_low", "skill_window_high", "learnable_fraction", "learnable_low", "learnable_high"),
     *(
         "directional_accuracy",
@@ -128,7 +128,13 @@ COLUMNS = (
 
 def to_csv(summary: Summary) -> str:
     """Every cell of `summary`; an empty field is a value that is missing, and `note` says why."""
-    return _written(COLUMNS, (_values(cell) for section in summary.sections for cell in section.cells))
+    return _written(COLUMNS, (row for section in summary.sections for row in _rows(section)))
+
+
+def _rows(section: Section) -> Iterator[list[object]]:
+    recovered = {own.cell_id: own.median for own in section.recoveries}
+    for cell in section.cells:
+        yield _values(cell, recovered.get(cell.cell_id or ""))
 
 
 def rows_csv(rows: pa.Table, names: Sequence[str] | None = None) -> str:
@@ -146,13 +152,13 @@ def _written(names: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
     return text.getvalue()
 
 
-def _values(cell: CellSummary) -> list[object]:
+def _values(cell: CellSummary, recovery_steps: float | None) -> list[object]:
     cost = cell.cost
     return [
         *(cell.dataset, cell.model, cell.sequence_length, cell.horizon, cell.cell_id, cell.state.value),
         *(cell.finished, cell.replicates, cell.chosen),
         *(*_estimate(cell.rmse), cell.rmse_scaled, cell.mae, cell.mase, *_estimate(cell.skill)),
-        cell.seasonal_skill,
+        *(cell.seasonal_skill, recovery_steps),
         *(*_bounds(cell.skill_in_window), *_estimate(cell.learnable_fraction)),
         *(cell.directional_accuracy, cell.accuracy, cell.log_loss, cell.words),
         *(cost.fit_s, cost.predict_s, cost.tuning_s, cost.peak_memory_bytes, cost.parameters, cost.epochs),

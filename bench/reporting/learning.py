@@ -82,14 +82,18 @@ def stored_caution(folder: Path) -> str:
 
 
 def _more(budgets: Iterable[Mapping[str, Any]]) -> str:
-    """How a suite gives twice the largest of these budgets.
+    """How a suite gives twice the largest of these budgets; of several, that it is the largest.
 
-    >>> _more([{"epochs": 16}, {"epochs": 40}])
+    >>> _more([{"epochs": 40}, {"epochs": 40}])
     '`training: {epochs: 80}` doubles it'
+    >>> _more([{"epochs": 16}, {"epochs": 40}])
+    '`training: {epochs: 80}` doubles the largest, of 16 and 40 epochs'
     """
-    largest: dict[str, int] = {}
+    sizes: dict[str, set[int]] = {}
     for budget in (Training.model_construct(**each) for each in budgets):
         unit, size = ("steps", budget.steps) if budget.steps else ("epochs", budget.epochs or 1)
-        largest[unit] = max(largest.get(unit, 0), size)
-    doubled = [f"`training: {{{unit}: {2 * size}}}`" for unit, size in largest.items()]
-    return f"{listed(doubled)} {'doubles' if len(doubled) == 1 else 'double'} it"
+        sizes.setdefault(unit, set()).add(size)
+    doubled = [f"`training: {{{unit}: {2 * max(own)}}}`" for unit, own in sizes.items()]
+    several = [f"{listed([str(size) for size in sorted(own)])} {unit}" for unit, own in sizes.items()]
+    what = "it" if all(len(own) == 1 for own in sizes.values()) else f"the largest, of {listed(several)}"
+    return f"{listed(doubled)} {'doubles' if len(doubled) == 1 else 'double'} {what}"

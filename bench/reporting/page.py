@@ -138,6 +138,7 @@ class Part:
     table: Table
     pictures: tuple[Picture, ...]
     by_step: Table | None
+    recoveries: Table | None
 
     @property
     def tests(self) -> list[str]:
@@ -177,7 +178,8 @@ def _values(summary: Summary, pictures: Pictures) -> dict[str, object]:
     for place, (section, own) in enumerate(zip(summary.sections, pictures.sections, strict=True), start=1):
         anchor = f"{place:02}-{text.slug(section.title)}"
         steps = tables.by_step(section, name=f"steps-{anchor}")
-        parts.append(Part(anchor, section, errors(section, name=f"errors-{anchor}"), own, steps))
+        recoveries = tables.recoveries(section, name=f"recovery-{anchor}")
+        parts.append(Part(anchor, section, errors(section, name=f"errors-{anchor}"), own, steps, recoveries))
     return {
         "summary": summary,
         "pictures": pictures.overview,

@@ -16,10 +16,11 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,7 @@ _PLAIN = frozenset({"path", "column", "time", "max_gap"})
 """Parameters of a file that is read as pandas reads it; others are stored where they are stated."""
 
 _LARGEST_FILE = 2**28  # bytes
+_NONE: Mapping[str, str] = MappingProxyType({})
 _TEXTS = (".csv", ".csv.gz")
 _NAMED = re.compile(r"(?P<file>.+), column (['\"])(?P<column>[^\\]+)\2")
 _UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, InputError)
@@ -96,28 +98,44 @@ class StoredCell:
 
 _PREDICTION_COLUMNS = ("seed", "index", "channel", "step", "truth", "prediction", "persistence")
 _RUN_COLUMNS = (
-    *("task", "departures", "mse", "persistence_mse", "test_points", "data_source", "data_sha256", "data_notes"),
+    *(
+        "dataset",
+        "task",
+        "departures",
+        "mse",
+        "persistence_mse",
+        "test_points",
+        "data_source",
+        "data_sha256",
+        "data_notes",
+    ),
     *("hyperparameters", "spec"),
 )
 
 
-def differences(runs: Mapping[str, pa.Table], predictions: Mapping[str, pa.Table]) -> tuple[str, ...]:
+def differences(
+    runs: Mapping[str, pa.Table], predictions: Mapping[str, pa.Table], files: Mapping[str, str] = _NONE
+) -> tuple[str, ...]:
     """What is stored and does not follow from what it should: a caution for each cell and kind.
 
     Parameters
     ----------
     runs, predictions
         The rows of each cell, by its id.
+    files
+        Where the suite says that the file of a dataset lies, by the dataset's id.
     """
     return tuple(
         f"{CellKey.of(rows.slice(0, 1).to_pylist()[0]).title}: {text}; {ADVICE}."
         for cell_id, rows in predictions.items()
         if cell_id in runs
-        for text in _differences(runs[cell_id], rows)
+        for text in _differences(runs[cell_id], rows, files)
     )
 
 
-def uncompared(runs: Mapping[str, pa.Table], predictions: Mapping[str, pa.Table]) -> tuple[str, ...]:
+def uncompared(
+    runs: Mapping[str, pa.Table], predictions: Mapping[str, pa.Table], files: Mapping[str, str] = _NONE
+) -> tuple[str, ...]:
     """Which datasets of a file were not compared with its raw column, and why, as one caution; none where all were.
 
     Parameters are those of `differences`.
@@ -125,7 +143,7 @@ def uncompared(runs: Mapping[str, pa.Table], predictions: Mapping[str, pa.Table]
     reasons: dict[str, str] = {}
     first = {rows["dataset"][0].as_py(): rows.slice(0, 1) for id_, rows in runs.items() if id_ in predictions}
     for dataset, rows in first.items():  # one cell of each: all of them are of one file
-        if reason := _why_not(rows.to_pylist()[0]):
+        if reason := _why_not(rows.to_pylist()[0], files):
             reasons[dataset] = reason
     if not reasons:
         return ()
@@ -133,7 +151,7 @@ def uncompared(runs: Mapping[str, pa.Table], predictions: Mapping[str, pa.Table]
     return (f"Truth and persistence were not compared with the raw column of {named}.",)
 
 
-def _why_not(run: Mapping[str, Any]) -> str:
+def _why_not(run: Mapping[str, Any], files: Mapping[str, str]) -> str:
     """Why the forecasts of a cell are not compared with its file; empty where they are, or where it has none."""
     named = _NAMED.fullmatch(run["data_source"] or "")
     if not named or not run["data_sha256"] or run["task"] != "forecast":
@@ -142,24 +160,25 @@ def _why_not(run: Mapping[str, Any]) -> str:
         spec = CellSpec.from_json(run["spec"])
         if run["data_notes"] or _is_read_otherwise(spec):
             return "read with options, or with what was detected"
-        return "" if _file(named["file"], spec, run["data_sha256"]) else "its file is not at hand"
+        places = (files.get(run["dataset"]), named["file"])
+        return "" if _file(places, spec, run["data_sha256"]) else "its file is not at hand"
     except _UNREADABLE:
         return "its rows, or the file, cannot be read as this version writes them"
 
 
-def _differences(runs: pa.Table, predictions: pa.Table) -> list[str]:
+def _differences(runs: pa.Table, predictions: pa.Table, files: Mapping[str, str]) -> list[str]:
     """Of one cell; none where its rows, or the file behind them, cannot be read as this version writes them."""
     try:
         cell = StoredCell.of(runs, predictions)
         if not all(np.isfinite(cell.columns[name]).all() for name in ("truth", "prediction", "persistence")):
             return []  # which is said elsewhere
-        return [*_errors(cell), *(_of_forecasts(cell) if cell.is_forecast else ())]
+        return [*_errors(cell), *(_of_forecasts(cell, files) if cell.is_forecast else ())]
     except _UNREADABLE:  # `uncompared` names its dataset
         return []
 
 
-def _of_forecasts(cell: StoredCell) -> Iterator[str]:
-    column = raw_column(cell.run)
+def _of_forecasts(cell: StoredCell, files: Mapping[str, str]) -> Iterator[str]:
+    column = raw_column(cell.run, files)
     return _within(cell) if column is None else _from_column(cell, column)
 
 
@@ -243,7 +262,7 @@ def _by(gap: float) -> str:
     return f"by up to {percent(gap, 4)} of the range of the truth"
 
 
-def raw_column(run: Mapping[str, Any]) -> RawColumn | None:
+def raw_column(run: Mapping[str, Any], files: Mapping[str, str] = _NONE) -> RawColumn | None:
     """The column that the row names, read from its file; `None` where it is of no file that is here unchanged.
 
     Nor where the file was not simply read: options were stated, or something was detected, such as gaps.
@@ -251,7 +270,7 @@ def raw_column(run: Mapping[str, Any]) -> RawColumn | None:
     named, spec = _NAMED.fullmatch(run["data_source"] or ""), CellSpec.from_json(run["spec"])
     if not named or not run["data_sha256"] or run["data_notes"] or _is_read_otherwise(spec):
         return None
-    path = _file(named["file"], spec, run["data_sha256"])
+    path = _file((files.get(run["dataset"]), named["file"]), spec, run["data_sha256"])
     return None if path is None else _read(path, named["column"], run["data_sha256"])
 
 
@@ -260,12 +279,12 @@ def _is_read_otherwise(spec: CellSpec) -> bool:
     return bool(spec.content["dataset"]["parameters"].keys() - _PLAIN)
 
 
-def _file(source: str, spec: CellSpec, sha256: str) -> Path | None:
-    """The file of this content: where the spec says, or in the folders of BENCH_DATA."""
-    parameters = spec.content["dataset"]["parameters"]
-    name = source.rsplit("/", 1)[-1]
+def _file(places: Iterable[str | None], spec: CellSpec, sha256: str) -> Path | None:
+    """The file of this content: where the spec, the suite or the row says, or in the folders of BENCH_DATA."""
+    known = [place for place in (spec.content["dataset"]["parameters"].get("path"), *places) if place]
+    name = known[-1].rsplit("/", 1)[-1]
     nested = (path for folder in data_folders() for path in (folder / name, *folder.glob(f"*/{name}")))
-    candidates = (Path(parameters.get("path") or source), *nested)
+    candidates = (*map(Path, known), *nested)
     return next((path for path in candidates if _is_readable(path) and _sha256(path, path.stat()) == sha256), None)
 
 
@@ -311,6 +330,8 @@ def linear_forecasts(run: Mapping[str, Any], raw: FloatArray, index: IntArray, s
     spec = CellSpec.from_json(run["spec"])
     chosen = json.loads(run["hyperparameters"] or "{}")
     if spec.model_kind != "linear-ar" or run["departures"] or not chosen.get("intercept", False):
+        return None
+    if spec.content["split"].get("refit"):  # another regression at each origin
         return None
     length, horizon, count = spec.content["sequence_length"], spec.content["horizon"], len(raw)
     validation, test = (_points(spec.content["split"][part], count) for part in ("validation", "test"))

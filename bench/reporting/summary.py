@@ -26,6 +26,7 @@ from bench.reporting.judging import (
 )
 from bench.reporting.ranking import rank, standings
 from bench.reporting.recomputed import differences, uncompared
+from bench.reporting.recovery import Recovery, known_shifts, recovery
 from bench.reporting.sentences import OTHER_DATA, STILL, answers, statement
 from bench.reporting.source import Source
 from bench.reporting.summary_cells import CellArrays, Cells
@@ -53,6 +54,7 @@ def summarise(source: Source, families: Families = MappingProxyType({})) -> Summ
     families
         Dataset → the part of the page whose claims are corrected together; by default all are.
     """
+    where, files = by_cell(source.rows["runs"]), _files(source)
     source = source.without_folders()
     runs = source.rows["runs"]
     layout = grid(runs)
@@ -62,7 +64,7 @@ def summarise(source: Source, families: Families = MappingProxyType({})) -> Summ
     ranking = rank(sections, models)
     probes = _probes(source)
     standing = standings(sections, [row.model for row in ranking.ranks], probes)
-    absent, own_rows = _absent(source), by_cell(runs)
+    absent = _absent(source)
     counts = _counts(layout, sections, absent=len(absent), probed=len({probe.cell_id for probe in probes}))
     return Summary(
         suite=", ".join(source.suites) or PurePath(source.folder).name,
@@ -75,8 +77,8 @@ def summarise(source: Source, families: Families = MappingProxyType({})) -> Summ
         failures=provenance.failures(runs),
         cautions=(
             *_leaks(sections),
-            *differences(own_rows, builder.predictions),
-            *uncompared(own_rows, builder.predictions),
+            *differences(where, builder.predictions, files),
+            *uncompared(where, builder.predictions, files),
             *_unstored(source, absent),
             *_untuned(runs),
             *_kept(source),
@@ -91,6 +93,12 @@ def summarise(source: Source, families: Families = MappingProxyType({})) -> Summ
         replicates=runs,
         folder=source.folder,
     )
+
+
+def _files(source: Source) -> dict[str, str]:
+    """Where the recorded suite says that the file of a dataset lies: it is absolute there, from any working folder."""
+    entries = source.suite.datasets if source.suite else ()
+    return {entry.id: path for entry in entries if isinstance(path := entry.parameters.get("path"), str)}
 
 
 def _probes(source: Source) -> tuple[ProbedCell, ...]:
@@ -211,7 +219,7 @@ class _Sections:
         self.linear_floors = _linear_floors(layout)
         self.test_points = _largest(layout, "test_points")
         self.seasons, self.seasonal = _largest(layout, "season"), _seasonal_errors(layout)
-        self.tasks = _tasks(self.runs)
+        self.tasks, self.shifts = _tasks(self.runs), known_shifts(self.runs)
         self.different_data = frozenset(provenance.different_data(self.runs))
         self.mixed_data = frozenset(provenance.mixed_data(self.runs))
         self.several_horizons = len({case.horizon for case in layout.cases}) > 1
@@ -298,6 +306,7 @@ class _Sections:
             still=still,
             task=self.tasks.get(dataset) or "forecast",
             by_step=tuple(self._by_step(cells)) if self.tasks.get(dataset) in (None, "forecast") else (),
+            recoveries=tuple(self._recoveries(cells)),
         )
 
     def _curves(self, cells: Sequence[CellSummary]) -> Iterator[Curves]:
@@ -313,6 +322,13 @@ class _Sections:
         for cell in cells:
             rows = self.predictions.get(cell.cell_id or "")
             if cell.chosen and rows is not None and (own := step_errors(rows)):
+                yield own
+
+    def _recoveries(self, cells: Sequence[CellSummary]) -> Iterator[Recovery]:
+        """Of the cells whose predictions are stored, in the order of the models."""
+        for cell in cells:
+            rows, shifts = self.predictions.get(cell.cell_id or ""), self.shifts.get(cell.cell_id or "")
+            if rows is not None and shifts and (own := recovery(rows, shifts)):
                 yield own
 
     def _trace(self, chosen: Sequence[Contender]) -> Trace | None:

@@ -1,5 +1,6 @@
 """Summary → tables of text: the same content for HTML and Markdown, so that they cannot differ."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -8,6 +9,7 @@ from shlex import quote
 from bench.reporting import tabular
 from bench.reporting.judging import OTHER_LENGTH
 from bench.reporting.ranking import left_out
+from bench.reporting.recovery import FACTOR, IN_A_ROW, Recovery
 from bench.reporting.tabular import Column, Table, TableEntry, length, measured, nothing
 from bench.reporting.values import Bounds, CellSummary, Estimate, Rank, Section, Standing, State, Summary
 from bench.stats.verdicts import Verdict
@@ -76,6 +78,39 @@ def by_step(section: Section, *, name: str) -> Table | None:
     seen = ", which share targets: the picture of predictions shows origins one horizon apart" if often else ""
     below = f"RMSE in original units over all seeds, from {count(first.origins)} origins{seen}."
     return Table(name, f"Error by step ahead on {section.title}", columns, rows, below=below)
+
+
+def recoveries(section: Section, *, name: str) -> Table | None:
+    """How soon the chosen cells are as good as before a level shift; `None` where no time of one is known."""
+    chosen = {cell.cell_id for cell in section.cells if cell.chosen}
+    own = [each for each in section.recoveries if each.cell_id in chosen]
+    if not own:
+        return None
+    rows = tuple((TableEntry(each.model), _median(each), TableEntry(_of_each_shift(each))) for each in own)
+    columns = (Column("Model", kind="text"), Column("Median", "points"), Column("After each shift", kind="text"))
+    return Table(name, f"Time to recovery on {section.title}", columns, rows, below=_RECOVERED)
+
+
+_RECOVERED = (
+    f"Points after a level shift until the absolute error, mean over seeds, is at most {FACTOR:g} times its median "
+    f"before the shift, and so is its mean over {IN_A_ROW} points from there on. >: not within so many, until the next "
+    "shift or the end."
+)
+_MOST_SHIFTS = 12
+"""Shifts that a row lists."""
+
+
+def _median(own: Recovery) -> TableEntry:
+    if own.median is None:
+        return TableEntry(f"> {count(max(own.watched))}", math.inf)
+    return TableEntry(number(own.median, 0 if own.median.is_integer() else 1), own.median)
+
+
+def _of_each_shift(own: Recovery) -> str:
+    pairs = list(zip(own.steps, own.watched, strict=True))
+    shown = [f"> {watched}" if steps is None else str(steps) for steps, watched in pairs[:_MOST_SHIFTS]]
+    more = [f"and {len(pairs) - _MOST_SHIFTS} more"] if len(pairs) > _MOST_SHIFTS else []
+    return ", ".join([*shown, *more])
 
 
 def _notes(cells: Sequence[CellSummary]) -> list[str]:

@@ -1,7 +1,4 @@
-"""The values that templates and figures use: plain and frozen, without tables or statistics.
-
-Values with their intervals, the data of the pictures of one dataset, and the findings over all datasets.
-"""
+"""The values that templates and figures use: plain and frozen, without tables or statistics."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +11,7 @@ from numpy.typing import NDArray
 from bench.array_types import FloatArray
 from bench.reporting.by_step import StepErrors
 from bench.reporting.costs import ProbedCell
+from bench.reporting.recovery import Recovery
 from bench.stats.claims import ClaimOutcome
 from bench.stats.delay import Delay
 from bench.stats.verdicts import Verdict
@@ -344,24 +342,22 @@ class Section:
         Every model × sequence length, those without a row among them.
     best
         The chosen cell with the smallest error.
-    rivals
-        The models that were tested against the best one and whose error is not shown to be larger.
+    rivals, untested
+        The models that were tested against the best one and whose error is not shown to be larger; those that were not.
     apart
-        Of those the ones that err many times as much, on test targets that do not decide; they are no `rivals`.
-    untested
-        Those that could not be tested against it.
+        Of those tested the ones that err many times as much, on test targets that do not decide; they are no `rivals`.
     same_data
         Whether all cells saw the same values. Where not, no claim is made: there is no best cell.
     still
         Whether the test part never moves, or persistence makes no error in it: it decides nothing.
-    statement
-        The finding in words.
-    best_set
-        Among which models the best one is, in words; empty where the test targets do not tell.
+    statement, best_set
+        The finding in words; and among which models the best one is, empty where the test targets do not tell.
     task
         What is the job on the data.
     by_step
         Errors of the chosen cells by how far ahead they forecast, persistence first; empty for one step ahead.
+    recoveries
+        How its cells recover from level shifts at known times; empty where there are none.
     """
 
     title: str
@@ -386,6 +382,7 @@ class Section:
     task: str = "forecast"
     still: bool = False
     by_step: tuple[StepErrors, ...] = ()
+    recoveries: tuple[Recovery, ...] = ()
     season: int | None = None
     seasonal_rmse: float | None = None
     apart: tuple[str, ...] = ()

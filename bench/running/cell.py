@@ -25,7 +25,7 @@ from bench.running.rows import Ledger, as_json, classified, known
 from bench.running.unfinished import REPORT, Resumed
 from bench.store.environment import peak_bytes, reset_peak
 from bench.store.schema import ADVICE, Rows, Status
-from bench.training.fit import Trained, shapes, train
+from bench.training.fit import Trained, refitted, shapes, train
 from bench.training.members import Fit, Member, at_once
 from bench.tuning.candidates import Candidate, resolve, space, winner
 from bench.work_clock import stopped, untimed_imports, work_s
@@ -88,7 +88,11 @@ def _run(cell: Cell, ledger: Ledger, device: str) -> None:
         if cell.fresh_data and group[0] > 0:
             prepared = prepare(cell, load_data(cell, group[0]))
         chosen = [members[replicate] for replicate in group] if draws else [first]
-        trained = train(kind, chosen, prepared.data, device=device, deadline=deadline)
+        if cell.split.refit:
+            again = prepared.refits(cell)
+            trained = refitted(kind, chosen, again, prepared.scaler, device=device, deadline=deadline)
+        else:
+            trained = train(kind, chosen, prepared.data, device=device, deadline=deadline)
         if work_s() > deadline:  # one call of the model may take any time
             raise OutOfTime("the cell's time limit passed while fitting")
         _record(group, trained, prepared=prepared, ledger=ledger, kind=kind, draws=draws)
@@ -148,7 +152,7 @@ def _record(
     deterministic = not draws or (not kind.gradient and _copies(predictions))
     shared = {
         **prepared.provenance(),
-        "predict_s": (work_s() - started) / len(predictions),
+        "predict_s": (work_s() - started + trained.predict_s) / len(predictions),
         "peak_memory_bytes": peak_bytes(),
         "bank": trained.how,
         "deterministic": deterministic,

@@ -74,27 +74,30 @@ class Estimator:
         self._kinds = model_kinds()
         self._ratios: dict[tuple[object, ...], list[float]] = {}
 
-    def observe(self, cell: Cell, train_windows: int, seconds: float) -> None:
-        """`cell`, or what of it was run, took `seconds`: similar ones are taken to be as much slower or faster."""
-        ratio = seconds / self.default_s(cell, train_windows)
+    def observe(self, cell: Cell, train_windows: int, seconds: float, *, fits: int = 1) -> None:
+        """`cell`, or what of it was run, took `seconds`: similar ones are taken to be as much slower or faster.
+
+        `fits` is how often each replicate was fitted.
+        """
+        ratio = seconds / self.default_s(cell, train_windows, fits=fits)
         for key in self._keys(cell):
             self._ratios.setdefault(key, []).append(ratio)
 
-    def seconds(self, cell: Cell, train_windows: int) -> float:
-        """About how long `cell` takes."""
+    def seconds(self, cell: Cell, train_windows: int, *, fits: int = 1) -> float:
+        """About how long `cell` takes, each replicate of which is fitted `fits` times."""
         known = next((self._ratios[key] for key in self._keys(cell) if key in self._ratios), [1.0])
-        return self.default_s(cell, train_windows) * median(known)
+        return self.default_s(cell, train_windows, fits=fits) * median(known)
 
     def _keys(self, cell: Cell) -> list[tuple[object, ...]]:
         """What similar cells share, from the most similar to the least."""
         dataset, model, kind = cell.dataset.id, cell.model.id, cell.model.kind
         return [("cell", dataset, model), ("model", model), ("kind", kind), ("all", self._kinds[kind].gradient)]
 
-    def default_s(self, cell: Cell, train_windows: int) -> float:
+    def default_s(self, cell: Cell, train_windows: int, *, fits: int = 1) -> float:
         """The estimate before anything is known."""
         kind = self._kinds[cell.model.kind]
         if not kind.gradient:
-            return _CLOSED_FORM_S
+            return _CLOSED_FORM_S * fits
         sizes = dict(cell.model.parameters)
         searched = space(kind, cell) if cell.tuning and kind.search else {}
         choices = {name: values.options for name, values in searched.items() if isinstance(values, Choice)}
@@ -102,7 +105,7 @@ class Estimator:
         point_s = fmean(_point_s(cell.model.kind, each) for each in tried)  # a winner may be any of them
         window_s = cell.sequence_length * point_s * (_pace() if self._pace is None else self._pace)
         ends = _STOPS_AT if cell.training.early_stopping else 1.0
-        seconds = ends * len(cell.replicates) * _budget_s(cell.training, train_windows, window_s)
+        seconds = fits * ends * len(cell.replicates) * _budget_s(cell.training, train_windows, window_s)
         if cell.tuning and kind.search and not (cell.finished or cell.untuned):
             ends_at = _HALVED_AT if cell.tuning.pruner == "halving" else _PRUNED_AT
             trial_s = _budget_s(cell.tuning.trial(cell.training), train_windows, window_s)

@@ -93,6 +93,8 @@ class Preflight:
     ----------
     blocked
         Dataset id → how its cells end without having begun, and why: data that cannot be had, a plug-in that raises.
+    lacking
+        Cell id → the same, of those whose model needs a library that is not installed.
     outlines
         Cell id → what it trains on, for those whose data was loaded.
     notes
@@ -101,6 +103,7 @@ class Preflight:
     """
 
     blocked: dict[str, Blocked] = field(default_factory=dict)
+    lacking: dict[str, Blocked] = field(default_factory=dict)
     outlines: dict[str, Outline] = field(default_factory=dict)
     notes: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -125,7 +128,19 @@ class Preflight:
             for cell in cells
         ]
         self.notes |= origins.notes
+        kinds = model_kinds()
+        self.lacking = {
+            cell.id: Blocked(Status.UNAVAILABLE, text)
+            for cell in identified
+            if (kind := kinds.get(cell.model.kind)) is not None
+            and kind.lacks is not None
+            and (text := kind.missing(cell.model.parsed(kind.parameters)))
+        }
         return identified
+
+    def blocks(self, cell: Cell) -> Blocked | None:
+        """How `cell` ends without having begun; `None` where it can run."""
+        return self.blocked.get(cell.dataset.id) or (self.lacking.get(cell.id) if self.lacking else None)
 
     def check(self, cells: Sequence[Cell]) -> None:
         """Load the datasets of `cells` once each, and see that they are well formed and long enough for every cell.
@@ -154,6 +169,11 @@ class Preflight:
         """How many examples `cell` trains on; 0 where its data was not loaded."""
         known = self.outlines.get(cell.id)
         return known.train if known else 0
+
+    def fits(self, cell: Cell) -> int:
+        """How often each replicate of `cell` is fitted; 1 where its data was not loaded."""
+        known = self.outlines.get(cell.id)
+        return known.fits if known else 1
 
     def _each_dataset(self, cells: Sequence[Cell], look: Callable[[Entry, DatasetKind], None]) -> None:
         """`look` at each dataset that can be had, in the order of the cells; ids are unique within a suite."""
@@ -302,13 +322,14 @@ class Plan:
 
     def blocked(self, cell: Cell) -> Blocked | None:
         """How `cell` ends without having begun; `None` where it can run."""
-        return self.preflight.blocked.get(cell.dataset.id)
+        return self.preflight.blocks(cell)
 
     def seconds(self, cell: Cell) -> float:
         """About how long `cell` takes, by what is known so far."""
         if self.blocked(cell):
             return 0.0
-        return self.estimator.seconds(cell, self.preflight.train_windows(cell))
+        known = self.preflight
+        return self.estimator.seconds(cell, known.train_windows(cell), fits=known.fits(cell))
 
     def estimate_s(self, jobs: int) -> float:
         """About how long all of it takes on `jobs` workers."""
@@ -421,7 +442,7 @@ def _others(everything: Mapping[str, Stored], wanted: Mapping[str, Cell]) -> dic
 def _estimator(wanted: Mapping[str, Cell], have: Mapping[str, Stored]) -> Estimator:
     estimator = Estimator()
     for cell_id, what in have.items():
-        if what.train_windows is not None:
+        if what.train_windows is not None and not wanted[cell_id].split.refit:  # how often it was fitted is not stored
             cell, count = wanted[cell_id], len(what.replicates)
             run = dataclasses.replace(cell, seeds=count, untuned=what.untuned)
             estimator.observe(run, what.train_windows, what.seconds)

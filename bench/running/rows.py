@@ -19,7 +19,16 @@ from numpy.typing import NDArray
 import bench
 from bench.cells import CODE_VERSION, Cell
 from bench.data import dataset_kinds
-from bench.errors import DataError, DataUnavailable, InputError, OutOfTime, is_out_of_memory, one_line, text_of
+from bench.errors import (
+    DataError,
+    DataUnavailable,
+    InputError,
+    LibraryUnavailable,
+    OutOfTime,
+    is_out_of_memory,
+    one_line,
+    text_of,
+)
 from bench.models import model_kinds
 from bench.store.environment import environment
 from bench.store.rules import refuse_broken
@@ -34,7 +43,7 @@ _LONGEST = 2000
 def classified(error: BaseException) -> tuple[Status, str]:
     """The status and the one-line reason of what ended a cell."""
     text = visible(cut(one_line(text_of(error)), _LONGEST))
-    if isinstance(error, DataUnavailable):
+    if isinstance(error, DataUnavailable | LibraryUnavailable):
         return Status.UNAVAILABLE, text
     if isinstance(error, DataError):
         return Status.INVALID_DATA, text

@@ -386,7 +386,8 @@ class _Run:
         self.finished[cell.id] = what
         now, seconds = summary(rows["runs"]), _seconds(rows)
         if now.train_windows is not None:
-            self.plan.estimator.observe(cell, now.train_windows, seconds)
+            fits = self.plan.preflight.fits(cell)
+            self.plan.estimator.observe(cell, now.train_windows, seconds, fits=fits)
         self._notify(cell, what, seconds)
 
     @contextmanager

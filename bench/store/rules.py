@@ -99,6 +99,11 @@ def _holds_shapes(value: Any) -> bool:
     return all(isinstance(each, list) and all(isinstance(side, int) for side in each) for each in value.values())
 
 
+def _holds_positions(value: Any) -> bool:
+    at = value.get("at", [])
+    return isinstance(at, list) and all(isinstance(each, int) and each >= 0 for each in at) and at == sorted(set(at))
+
+
 def _is_workload(value: Any) -> bool:
     return _is_mapping(value.get("parameters", {}))
 
@@ -108,6 +113,7 @@ _JSON: Mapping[tuple[str, str], tuple[Callable[[Any], bool], str]] = {
     ("runs", "hyperparameters"): (_holds_scalars, "names with values"),
     ("runs", "libraries"): (_holds_text, "names with versions"),
     ("runs", "shapes"): (_holds_shapes, "names with shapes"),
+    ("runs", "shifts"): (_holds_positions, "ascending positions"),
     ("trials", "parameters"): (_holds_scalars, "names with values"),
     ("trials", "distributions"): (_holds_text, "names with distributions"),
     ("probes", "workload"): (_is_workload, "what was measured"),

@@ -124,6 +124,7 @@ RUNS = pa.schema(
         ("data_notes", pa.string()),  # what was detected when the file was read, and what looks wrong; null for none
         ("data_sha256", pa.string()),
         ("data_seed", pa.int64()),
+        ("shifts", pa.string()),  # JSON: at → positions of the test part's level shifts; null for none
         *_ENVIRONMENT,
     ],
     metadata=_METADATA,
@@ -217,7 +218,7 @@ ALL: Mapping[str, pa.Schema] = {**SCHEMAS, TableName.PROBES: PROBES}
 ADDED: Mapping[str, frozenset[str]] = {
     TableName.RUNS: frozenset(
         {"bank", "departures", "linear_floor_mse", "accuracy", "log_loss", "data_notes", "steps", "untuned"}
-        | {"season", "seasonal_mse", "mase"}
+        | {"season", "seasonal_mse", "mase", "shifts"}
     ),
 }
 """Columns that came later within `VERSION`: parts without them are read, as nulls. Name here what is added."""

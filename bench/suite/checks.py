@@ -10,7 +10,7 @@ from bench.cells import Cell, expand, is_glob, named
 from bench.data.base import DatasetKind, SeriesParameters
 from bench.errors import InputError, validation_text
 from bench.limits import CELLS, GLOBS, exceeded
-from bench.models.base import Choice, FloatRange, IntegerRange, ModelKind, Shape, search_ranges
+from bench.models.base import Choice, FloatRange, IntegerRange, ModelKind, Parameters, Shape, search_ranges
 from bench.models.forecaster import ONE_SERIES
 from bench.registry import unknown
 from bench.spec import Entry, Settings, Suite, Training
@@ -145,7 +145,7 @@ def departures_without_effect(settings: Settings, entries: Sequence[Entry], kind
             "targets out",
         )
     several = next((entry for entry in entries if kinds[entry.kind].steps is not None), None)
-    stated = [key for key in ("stride", "origins") if getattr(settings.split, key) is not None]
+    stated = [key for key in ("stride", "origins", "refit") if getattr(settings.split, key)]
     for key in stated if several is not None or departs.departures else []:
         which = "a series" if several is not None else "the protocol"
         came = several.id if several is not None else f"as_published: {departs.departures[0]}"
@@ -278,6 +278,8 @@ _SEARCHED_TRAINING = ("learning_rate", "weight_decay", "clip_norm", "batch_size"
 
 def wrong_search(parameters: BaseModel, kind: object, search: Mapping[str, Any]) -> str | None:
     """What is wrong with the search space that a suite states for one model; `None` where nothing is."""
+    if isinstance(kind, ModelKind) and isinstance(parameters, Parameters) and kind.missing(parameters):
+        return None  # what is not installed knows what it takes
     given = parameters.model_dump(mode="json")
     opened: Mapping[str, Any] = getattr(parameters, "left_open", dict)()
     training = _SEARCHED_TRAINING if getattr(kind, "gradient", False) else ()

@@ -19,7 +19,7 @@ from bench.models.base import ModelKind, StatedSearch
 from bench.models.from_source import anchored
 from bench.paths import path_of
 from bench.registry import is_address, lookup, short_address, unknown
-from bench.spec import Entry, Frozen, Name, Origin, Settings, Suite
+from bench.spec import Entry, Frozen, Gate, Name, Origin, Settings, Suite, Training
 from bench.suite.checks import (
     Located,
     check_cells,
@@ -126,10 +126,18 @@ class Resolver:
         if schema.get("additionalProperties") is True:  # the class itself knows which
             names |= content.keys()
         for key in content.keys() - names:
-            problem = unknown(key, [*self._keys, *names], "parameter")
+            problem = self._of_suite(key) or unknown(key, [*self._keys, *names], "parameter")
             self.problems.add(value.keys[key], f"{short_address(head.kind)}: {problem}")
         known = {key: parameter for key, parameter in content.items() if key in names}
         return list(combinations(Value(value.place, known, value.keys), schema, self.problems))
+
+    def _of_suite(self, key: str) -> str | None:
+        """What is wrong with a key that is of the suite, and the same for all of its entries."""
+        if key in Suite.model_fields:
+            return f"{key!r} is a key of the suite, for all of its cells; move it to the top of the file"
+        if key in Training.model_fields:
+            return f"{key!r} is a key of the suite's training, for all of its models; move it to training at the top"
+        return None
 
     def _entry(self, place: Position, head: _Head, suffix: str, parameters: Value) -> Entry | None:
         name = (head.id or short_address(head.kind).rpartition(":")[2]) + suffix
@@ -195,6 +203,21 @@ def load(
         With everything that is wrong with the file.
     """
     return load_plain(SuiteFile.read(path, datasets=datasets, models=models, text=text), Suite)
+
+
+def load_gate(path: Path) -> Gate:
+    """The gate of the suite file at `path`: nothing else of it is looked at, and no code that it names is imported.
+
+    Raises
+    ------
+    SuiteError
+        The file cannot be read, or what it says of the gate is wrong.
+    """
+    problems = Problems(str(path))
+    stated = _mapping(path, problems, None).content.get("gate")
+    gate = Gate() if stated is None else check(stated, Gate, problems, label="gate")
+    problems.check()
+    return gate or Gate()
 
 
 def load_plain(file: SuiteFile, keys: type[BaseModel]) -> Suite:

@@ -6,7 +6,7 @@ the `shapes` column of `runs`.
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -17,9 +17,11 @@ from bench.errors import InputError, OutOfTime
 from bench.models.base import ClosedForm, ModelKind, Shape
 from bench.models.forecaster import GAPS, ONE_SERIES, FitBudget, Forecaster, forecasts, parameter_count, refuse_peeking
 from bench.protocol.examples import Examples, TrainingData, shape_of
-from bench.protocol.windows import Windows
+from bench.protocol.origins import Refit
+from bench.protocol.windows import Scaler, Windows
 from bench.spec import Training
 from bench.store.schema import ADVICE, Status
+from bench.text import plural
 from bench.training.bank import Bank
 from bench.training.members import Fit, Member, Observer, never_stop, real, retried_smaller
 from bench.work_clock import work_s
@@ -133,6 +135,8 @@ class Trained:
         Fitted numbers in each member; `None` where that is not known.
     how
         How the members were stepped, for the `bank` column of `runs`.
+    predict_s
+        Seconds of the predictions that were made while fitting.
     teacher_forced
         Whether prediction is fed true past values inside the horizon.
     examine
@@ -146,6 +150,7 @@ class Trained:
     how: str
     teacher_forced: bool = False
     examine: Callable[[Examples, FloatArray], None] | None = None
+    predict_s: float = 0.0
 
 
 def train(
@@ -185,6 +190,56 @@ def train(
         return Trained(fits, predict, counts, how=bank.how, teacher_forced=bank.teacher_forced_prediction)
 
     return retried_smaller(in_banks, len(members))
+
+
+def refitted(
+    kind: ModelKind,
+    members: Sequence[Member],
+    origins: Iterable[Refit],
+    scaler: Scaler,
+    *,
+    device: str = "cpu",
+    deadline: float = math.inf,
+) -> Trained:
+    """Fit `members` anew at each of `origins`, each time from the beginning, and forecast from there.
+
+    Rounds, losses and the validation error are those of the first fit, the seconds those of all of them. `predict`
+    gives what was forecast, in the units of `scaler`.
+
+    Raises
+    ------
+    OutOfTime
+        `deadline` (`work_s()`) passed.
+    """
+    first: Trained | None = None
+    fits: list[list[Fit]] = []
+    forecast: list[FloatArray] = []
+    predict_s = 0.0
+    for each in origins:
+        if work_s() > deadline:
+            raise OutOfTime(f"the cell's time limit passed after {plural(len(fits), 'fit')} of each replicate")
+        trained = train(kind, members, each.data, device=device, deadline=deadline)
+        started = work_s()
+        own, common = (one.of_first(each.test.outputs) for one in (each.scaler, scaler))
+        forecast.append(common.transform(own.inverse(trained.predict(each.test))))
+        predict_s += work_s() - started
+        fits.append([_at_origin(fit, each.origin) for fit in trained.fits])
+        first = first or trained
+    if first is None:
+        raise InputError("expected at least one origin to fit before, got none; give a larger test part")
+    joined = [_joined(own) for own in zip(*fits, strict=True)]
+    predictions = np.concatenate(forecast, axis=1)  # [K, points, D]
+    return replace(first, fits=joined, predict=lambda _test: predictions, examine=None, predict_s=predict_s)
+
+
+def _at_origin(fit: Fit, origin: int) -> Fit:
+    return fit if fit.reason is None else replace(fit, reason=f"before point {origin}: {fit.reason}")
+
+
+def _joined(fits: Sequence[Fit]) -> Fit:
+    """The first of one member's `fits`, with the time of all; it ends as the first of them that is not ok."""
+    worst = next((fit for fit in fits if fit.status is not Status.OK), fits[0])
+    return replace(fits[0], status=worst.status, reason=worst.reason, fit_s=sum(fit.fit_s for fit in fits))
 
 
 def _shifted(observer: Observer, first: int) -> Observer:

@@ -34,7 +34,7 @@ def space(kind: ModelKind, cell: Cell) -> dict[str, SearchRange]:
     that no range can be widened to stays as it is.
     """
     values, ranges = resolve(kind, cell).starting(), _requested(kind, cell)
-    widened = {name: containing(choices, values[name]) for name, choices in ranges.items()}
+    widened = {name: containing(choices, values[name]) for name, choices in ranges.items() if name in values}
     return {name: choices for name, choices in widened.items() if choices is not None}
 
 

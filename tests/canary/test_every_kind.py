@@ -29,13 +29,16 @@ PAIRS = [
     for dataset, kind in DATASETS.items()
     for model, able in MODELS.items()
     if kind.task in able.tasks
+    and not able.missing(able.parameters())
     and (model in MEET_EVERY_DATASET or dataset in MEET_EVERY_MODEL)
     and (model in ("linear-ar", "rnn") or dataset not in FROM_WHEELS)
 ]
 NOT_ADDING = ("persistence", "drift", "seasonal-naive", "encoder-decoder")
 NOT_ADDING += ("dlinear", "nlinear", "n-beats", "tsmixer", "patchtst", "ets", "theta", "auto-arima")
 OTHER_VALUES = {("adding", name) for name in NOT_ADDING}  # refused: targets are no values of the window's channels
-FORECASTERS = [name for name, kind in MODELS.items() if "forecast" in kind.tasks]
+FORECASTERS = [
+    name for name, kind in MODELS.items() if "forecast" in kind.tasks and not kind.missing(kind.parameters())
+]
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 
 

@@ -245,3 +245,18 @@ def test_doctor_says_what_a_container_allows_and_lacks(
     assert "2.0 GB for this container" in lines[2]
     assert f"compiled kernels are kept in {place / 'kernels'}" in lines[3]
     assert "set HOME to a folder that lasts" in lines[4]
+
+
+def test_the_doctor_names_what_models_need_that_is_not_installed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "CHECKS", (doctor._optional,))
+    monkeypatch.setitem(sys.modules, "statsmodels", None)
+    monkeypatch.setitem(sys.modules, "catboost", None)
+    ended = bench("doctor")
+    assert ended.status == 0  # nothing is wrong
+    lines = [" ".join(line.split()) for line in ended.out.splitlines()]
+    needed = 'statsmodels is not installed; pip install "sequence-bench[data]", for ets, theta, auto-arima'
+    assert f"note statsmodels {needed}" in lines
+    assert (
+        "note catboost catboost is not installed; pip install catboost, for models of kind sklearn that name it"
+        in lines
+    )

@@ -121,6 +121,13 @@ def test_thresholds_come_from_the_suite(bench: Bench, folder: Path) -> None:
 
     assert limits() == ("suites/tiny.yaml", {"rmse": 0.5, "mae": 0.25}, 0.05)
     assert limits("--suite", "tiny.yaml") == ("tiny.yaml", {"rmse": 0.02}, 0.01)
+    (folder / "own.yaml").write_text("models: [./net.py:Net]\ngate: {alpha: 0.2}\n")  # which no other part needs
+    assert limits("--suite", "own.yaml") == ("own.yaml", {"rmse": 0.02}, 0.2)
+    (folder / "own.yaml").write_text("gate: {alhpa: 0.2}\n")
+    assert (
+        "own.yaml:1:8: gate: unknown key 'alhpa'; did you mean 'alpha'?"
+        in bench("compare", "a", "a", "--suite", "own.yaml").err
+    )
     (folder / "suites/tiny.yaml").unlink()
     assert limits() == ("", {"rmse": 0.02}, 0.01)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -395,7 +396,7 @@ def test_a_dry_run_counts_each_cell_once(bench: Bench, folder: Path, monkeypatch
     )
     for stored, to_run in ((0, 4), (4, 0)):
         reported = bench("run", "tiny.yaml", "--dry-run").out
-        assert f"\n8 cells, {stored} stored, {to_run} to run, 4 without data: about" in reported
+        assert f"\n8 cells, {stored} stored, {to_run} to run, 4 unavailable: about" in reported
         assert "TSLA × mean, L=5, h=1          unavailable: bring it\n" in reported
         bench("run", "tiny.yaml", "--no-report")
 
@@ -506,3 +507,33 @@ def test_a_dry_run_of_a_plan_for_seeds_says_how_it_goes_on(bench: Bench, folder:
     said = bench("run", "tiny.yaml", "--dry-run").out
     assert "\nthen up to 30 seeds of cells whose claims are not decided\n" in said
     assert "smallest difference that 30 seeds will show with probability 0.8" in said
+
+
+def test_a_library_that_is_not_installed_is_said_beforehand_and_costs_its_own_cells_alone(
+    bench: Bench, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (folder / "tiny.yaml").read_text()
+    (folder / "tiny.yaml").write_text(text.replace("models: [persistence, mean]", "models: [persistence, ets]"))
+    monkeypatch.setitem(sys.modules, "statsmodels", None)  # as where it is not installed
+    foreseen = bench("run", "tiny.yaml", "--dry-run")
+    assert foreseen.status == 0
+    told = 'unavailable: statsmodels is not installed; pip install "sequence-bench[data]"\n'
+    assert foreseen.out.count(told) == 4
+    assert "8 cells, 0 stored, 4 to run, 4 unavailable: about" in foreseen.out
+    ended = bench("run", "tiny.yaml", "--no-report")
+    assert ended.status == 1
+    runs = store.read(Path("results/tiny"), "runs").to_pandas()
+    assert set(runs[runs.model == "persistence"].status) == {"ok"}
+    assert set(runs[runs.model == "ets"].status) == {"unavailable"}
+    monkeypatch.delitem(sys.modules, "statsmodels")
+    again = bench("run", "tiny.yaml", "--dry-run")  # where it is installed
+    assert "8 cells, 4 stored, 4 to run" in again.out
+    assert again.out.count("2 seeds again: unavailable") == 4
+
+
+def test_a_dry_run_says_how_many_fits_a_refit_costs(bench: Bench, folder: Path) -> None:
+    text = (folder / "tiny.yaml").read_text()
+    (folder / "tiny.yaml").write_text(text + "split: {test: 16, stride: 4, refit: true}\n")
+    said = bench("run", "tiny.yaml", "--dry-run").out
+    assert "\nnoise, h=1: refit: each replicate is fitted 4 times, once at each origin\n" in said
+    assert "\nwave, h=1: refit: each replicate is fitted 4 times, once at each origin\n" in said

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import json
 import sys
 from typing import Any
@@ -21,7 +20,7 @@ from bench.cells import expand
 from bench.errors import SuiteError
 from bench.models import MODELS
 from bench.models.base import Shape, search_ranges
-from bench.models.estimators import EstimatorParameters, LagEstimator, fitted_numbers, parameters_of, regressor
+from bench.models.estimators import EstimatorParameters, LagEstimator, fitted_numbers, parameters_of
 from bench.running.cell import run_cell
 from bench.tuning.candidates import space
 
@@ -197,19 +196,17 @@ def test_the_place_of_a_wrong_parameter_is_in_the_file(tmp_path):
 
 
 @pytest.mark.parametrize("package", ["lightgbm", "xgboost", "catboost"])
-def test_a_package_that_is_not_installed_is_one_line_with_its_distribution(package, monkeypatch):
-    real = builtins.__import__
-
-    def without(name, *rest, **more):
-        if name.partition(".")[0] == package:
-            raise ModuleNotFoundError(f"No module named {name!r}")
-        return real(name, *rest, **more)
-
-    monkeypatch.setitem(sys.modules, package, None)
-    monkeypatch.setattr(builtins, "__import__", without)
-    regressor.cache_clear()
-    with pytest.raises(bench.BenchError, match=f"{package} is not installed; pip install {package}"):
-        bench.load(suite(estimator=f"{package}.Regressor"))
+def test_a_package_that_is_not_installed_costs_its_own_cells_alone(package, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, package, None)  # as where it is not installed
+    content = suite(estimator=f"{package}.Regressor", some_size=5, search={"some_size": [5, 6]})
+    content |= {"tuning": {"trials": 2}, "models": [*content["models"], "persistence"]}
+    results = bench.run(content, results=tmp_path, jobs=1)
+    runs = results.runs.groupby("model")[["status", "reason"]].agg(set)
+    assert runs.loc["persistence", "status"] == {"ok"}
+    assert runs.loc["mine", "status"] == {"unavailable"}
+    assert runs.loc["mine", "reason"] == {f"{package} is not installed; pip install {package}"}
+    (cell,) = expand(bench.load({**content, "models": content["models"][:1]}))
+    assert {run["status"] for run in run_cell(cell)["runs"].to_pylist()} == {"unavailable"}
 
 
 @pytest.mark.parametrize(

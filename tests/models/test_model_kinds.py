@@ -19,7 +19,7 @@ from bench.spec import Training
 
 FORECASTERS = ["ets", "theta", "auto-arima"]
 NAMES = ["persistence", "drift", "mean", "seasonal-naive", "linear-ar", *FORECASTERS, "logistic-regression"]
-NAMES += ["sklearn", "rnn", "lstm", "gru", "encoder-decoder"]
+NAMES += ["sklearn", "darts", "neuralforecast", "rnn", "lstm", "gru", "encoder-decoder"]
 STATE_MODELS = ["mingru", "minlstm", "slstm", "lru", "s4d", "selective-ssm"]
 NAMES += [*STATE_MODELS, "echo-state"]
 NAMES += ["mlp", "dlinear", "nlinear", "tcn", "n-beats", "tsmixer", "transformer", "patchtst"]

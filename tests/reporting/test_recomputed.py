@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pytest
 from sklearn.linear_model import Ridge
 
+import bench
 from bench.cells import Cell
 from bench.data import DATASETS
 from bench.data.base import Series
@@ -291,3 +292,23 @@ def test_a_column_that_was_not_compared_is_named(
         assert "cannot be read as this version writes them" in uncompared({"x": foreign}, {"x": rows["predictions"]})[0]
     generated = run_cell(cell("noisy-sine", "persistence"))
     assert uncompared({"x": generated["runs"]}, {"x": generated["predictions"]}) == ()
+
+
+def test_a_report_from_another_working_folder_has_the_file_at_hand(
+    levels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    data = tmp_path / "here" / "mine.csv"
+    data.write_bytes(levels.read_bytes())
+    suite = "name: m\ndatasets: [{id: mine, kind: file, path: mine.csv, column: level}]\nmodels: [persistence]\n"
+    (tmp_path / "here" / "m.yaml").write_text(suite + "seeds: 1\ntuning: false\n")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    results = bench.run("../here/m.yaml", results="results", jobs=1)
+    assert not [each for each in results.summary.cautions if "raw column" in each]
+    data.rename(tmp_path / "mine.csv")
+    (moved,) = [each for each in bench.read("results").summary.cautions if "raw column" in each]
+    assert "of mine (its file is not at hand)." in moved
+    (tmp_path / "m.yaml").write_text((tmp_path / "here" / "m.yaml").read_text())
+    again = bench.run("../m.yaml", results="results", jobs=1)  # nothing runs, and the record names the new place
+    assert not [each for each in again.summary.cautions if "raw column" in each]

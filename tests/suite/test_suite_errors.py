@@ -59,7 +59,8 @@ SETTINGS = {
     "split: «{validation: 0.5, test: 0.5}": "split: validation and test take 1 of the series; "
     "leave some of it for train",
     "split: «0.2": "split: expected a mapping, got 0.2",
-    "split: {«tset: 0.2}": "split: unknown key 'tset'; did you mean 'test'? (known: origins, stride, test, validation)",
+    "split: {«tset: 0.2}": "split: unknown key 'tset'; did you mean 'test'? (known: origins, refit, "
+    "stride, test, validation)",
     "training: {epochs: «ten}": "epochs: expected a whole number ≥ 1 or null, got 'ten'",
     "training: {steps: «0}": "steps: expected a whole number ≥ 1 or null, got 0",
     "training: {steps: «1.5e3}": "steps: expected a whole number ≥ 1 or null, got 1500.0",
@@ -133,6 +134,10 @@ ENTRY = {
     "got ''",
     'datasets: [{kind: noise, id: «"a\\nb"}]\nmodels: [net]': "id: expected one line of text, with no space around it, "
     "got 'a\\nb'",
+    "datasets: [{kind: noise, «split: {test: 9}}]\nmodels: [net]": "noise: 'split' is a key of the suite, for all of "
+    "its cells; move it to the top of the file",
+    "datasets: [{kind: noise, «scaler: none}]\nmodels: [net]": "noise: 'scaler' is a key of the suite's training, for "
+    "all of its models; move it to training at the top",
     "datasets: [{kind: noise, «nosie: 1}]\nmodels: [net]": "noise: unknown parameter 'nosie'; did you mean 'noise'? "
     "(known: drift, id, kind, length, noise)",
     "datasets: [{kind: noise, noise: «-1}]\nmodels: [net]": "noise: expected a number ≥ 0, got -1",

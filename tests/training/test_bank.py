@@ -200,7 +200,12 @@ def test_a_teacher_forced_model_never_sees_targets_when_it_predicts(data):
     np.testing.assert_array_equal(bank.predict(windows), truth)
 
 
-@pytest.mark.parametrize("kind", sorted(name for name, kind in MODELS.items() if "forecast" in kind.tasks))
+FORECASTERS = sorted(
+    name for name, kind in MODELS.items() if "forecast" in kind.tasks and not kind.missing(kind.parameters())
+)
+
+
+@pytest.mark.parametrize("kind", FORECASTERS)
 def test_windows_over_another_series_are_predicted_from_that_series(kind, data):
     """The series moved back by one point, seen from one place, is the series itself seen from the next place."""
     one = Member(MODELS[kind].parameters(), SETTINGS, 0, ("replicate", 0))
@@ -225,7 +230,7 @@ def test_a_model_of_the_wrong_output_shape_is_named(data):
         fit(Bank(kind, SHAPE, [member(0)], data=data))
 
 
-@pytest.mark.parametrize("kind", sorted(name for name, kind in MODELS.items() if "forecast" in kind.tasks))
+@pytest.mark.parametrize("kind", FORECASTERS)
 def test_every_kind_trains_and_predicts_every_target(kind, data):
     members = [Member(MODELS[kind].parameters(), SETTINGS, 0, ("replicate", 0))]
     trained = train(MODELS[kind], members, data)
