@@ -1,9 +1,11 @@
 """Summary → tables of text: the same content for HTML and Markdown, so that they cannot differ."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from shlex import quote
+from statistics import median
 
 from bench.reporting import tabular
 from bench.reporting.judging import OTHER_LENGTH
@@ -227,10 +229,9 @@ def ranking(summary: Summary) -> Table:
             TableEntry(row.model, mark="◆" if row.model in standing and standing[row.model].on_front else ""),
             measured(row.average, partial(number, places=1), otherwise="no dataset was finished by every ranked model"),
             _relative(standing.get(row.model)),
-            TableEntry(f"{row.with_skill} of {row.tested}", row.with_skill)
-            if row.tested
-            else nothing("could not be tested"),
+            _verdicts(summary.sections, row),
             measured(_fit_s(row, standing.get(row.model)), seconds, otherwise=tabular.NO_TIME),
+            _parameters(summary.sections, row.model),
         )
         for row in summary.ranking.ranks
     ]
@@ -243,8 +244,9 @@ def ranking(summary: Summary) -> Table:
             hint="RMSE as a share of persistence's: the interquartile mean over datasets and seeds, "
             "with its stratified bootstrap interval over seeds.",
         ),
-        Column("Beats it", "datasets", hint="Better than persistence, of the datasets where it could be tested."),
+        Column("Verdict", "against persistence", kind="text", hint="On how many datasets, each at its chosen length."),
         Column("Fit", _source(summary), hint="Time to fit one model: the geometric mean over datasets."),
+        Column("Parameters", "median", hint="Trained numbers: the median over datasets, at the chosen lengths."),
     )
     lost = left_out([row.model for row in summary.ranking.ranks], summary.standings)
     notes = [
@@ -254,6 +256,23 @@ def ranking(summary: Summary) -> Table:
         f"{FEW}: {_NARROW[0].lower()}{_NARROW[1:]}" if any(entry.mark == FEW for row in rows for entry in row) else "",
     ]
     return Table("ranking", "Models by average rank", columns, tuple(rows), below=" ".join(filter(None, notes)))
+
+
+def _verdicts(sections: Sequence[Section], row: Rank) -> TableEntry:
+    """The words of the verdicts over the datasets, the most frequent first."""
+    cells = [cell for section in sections if (cell := section.chosen(row.model))]
+    words = Counter(str(cell.verdict) for cell in cells).most_common()
+    if not words:
+        return nothing("no cell finished")
+    if len(cells) == 1 or words[0][0] == Verdict.REFERENCE:
+        return TableEntry(words[0][0], row.with_skill)
+    return TableEntry(" · ".join(f"{many} {word}" for word, many in words), row.with_skill)
+
+
+def _parameters(sections: Sequence[Section], model: str) -> TableEntry:
+    chosen = [cell for section in sections if (cell := section.chosen(model))]
+    known = [cell.cost.parameters for cell in chosen if cell.cost.parameters is not None]
+    return measured(median(known) if known else None, count)
 
 
 def _source(summary: Summary) -> str:

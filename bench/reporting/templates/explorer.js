@@ -4,7 +4,6 @@ lib.src = URL.createObjectURL(new Blob([await unpack("charts")], { type: "text/j
 await new Promise((done, failed) => { lib.onload = done; lib.onerror = failed; document.head.append(lib); });
 URL.revokeObjectURL(lib.src);
 const { Bokeh } = window;
-Bokeh.set_log_level("error");
 const data = JSON.parse(await unpack("explored"));
 
 const $ = (id) => document.getElementById(id);
@@ -138,20 +137,19 @@ function forecasts(own) {
   const lines = [["median", look(cell.model).color, 3, [], cell.model], ["truth", css("--ink"), 1.5, [], "truth"]];
   if ($("show-persistence").checked) lines.push(["reference", css("--muted"), 1.2, [5, 3], "persistence"]);
   if ($("show-shifted").checked) lines.push(["early", css("--accent"), 1.2, [2, 2], `${cell.model}, one point earlier`]);
-  const drawn = lines.map(([name, color, width, pattern, legend]) => plot.line({ field: "x" }, { field: name },
-    { source: all, line_color: color, line_width: width, line_dash: pattern, legend_label: legend }));
-  legend(plot);
+  const drawn = lines.map(([name, color, width, pattern]) => plot.line({ field: "x" }, { field: name },
+    { source: all, line_color: color, line_width: width, line_dash: pattern }));
+  legend(plot, lines.map(([, , , , name], i) => [name, [drawn[i]]]));
   hover(plot, [drawn[1]], [["at", "when"], ["truth", "a"], [cell.model.replaceAll(/[{}@$]/g, " "), "b"], ["persistence", "c"], ["one point earlier", "d"], ["cell", "cell"]], "vline");
   const thinned = own.forecasts.count > x.length ? ` ${x.length} of ${own.forecasts.count} targets: the last ones as they are, before them the extremes of each stretch.` : "";
   const seed = own.forecasts.seed === null ? "median over seeds, with their range" : `seed ${own.forecasts.seed} alone: each seed has data of its own`;
   return { plots: [plot], positive: positive([...truth, ...median]), note: `Line: ${seed}.${thinned} Where the curve one point earlier lies on the truth, the forecast is a copy of the last value.`,
     columns: [title, "Truth", cell.model, "Persistence", "One point earlier"], rows: x.map((_, i) => [stamps[i], truth[i], median[i], reference[i], early[i]]).slice(-LAST) };
 }
-function legend(plot) {
-  for (const one of plot.legends ?? [plot.legend]) {
-    Object.assign(one, { background_fill_color: css("--paper"), background_fill_alpha: 0.8, border_line_color: null, label_text_color: css("--ink"),
-      label_text_font: "system-ui", label_text_font_size: "12px", location: "top_left", orientation: "vertical", click_policy: "hide" });
-  }
+function legend(plot, entries) {
+  const items = entries.map(([name, renderers]) => new Bokeh.LegendItem({ label: { value: name }, renderers }));
+  plot.add_layout(new Bokeh.Legend({ items, background_fill_color: null, border_line_color: null, label_text_color: css("--ink"), label_text_font: "system-ui",
+    label_text_font_size: "12px", orientation: "horizontal", ncols: innerWidth < 600 ? 2 : "auto", spacing: 14, padding: 2, margin: 2, click_policy: "hide" }), "above");
 }
 
 function residuals(own) {
@@ -181,14 +179,16 @@ function steps(own) {
   const lines = own.steps.of.filter((one) => shown(one.model) && !references.has(one.model));
   const log = logarithmic([...lines.flatMap((one) => one.rmse), ...own.steps.persistence]);
   const plot = figure({ title: `Error by step ahead on ${own.title}`, x: "steps ahead (points)", y: own.axis, log: { y: log } });
+  const entries = [];
   for (const one of [...lines, ...(data.models.some((model) => model.reference && !shown(model.name)) ? [] : [{ model: "persistence", id: null, rmse: own.steps.persistence }])]) {
     const color = looks.has(one.model) && !references.has(one.model) ? look(one.model).color : css("--muted");
     const all = source({ x: own.steps.step, y: gaps(one.rmse), value: one.rmse.map(text), model: one.rmse.map(() => one.model), cell: one.rmse.map(() => one.id ?? "") });
-    plot.line({ field: "x" }, { field: "y" }, { source: all, line_color: color, line_width: 2, line_dash: one.id ? dash(one.model) : [6, 4], legend_label: one.model });
+    const line = plot.line({ field: "x" }, { field: "y" }, { source: all, line_color: color, line_width: 2, line_dash: one.id ? dash(one.model) : [6, 4] });
     const dots = plot.scatter({ field: "x" }, { field: "y" }, { source: all, size: 7, fill_color: color, line_color: null });
     hover(plot, [dots], [["model", "model"], ["step", "x"], ["RMSE", "value"], ["cell", "cell"]]);
+    entries.push([one.model, [line, dots]]);
   }
-  legend(plot);
+  legend(plot, entries);
   return { plots: [plot], positive: true, note: "Each model at its chosen length; over all origins, seeds and channels.", columns: ["Step", "persistence", ...lines.map((one) => one.model)],
     rows: own.steps.step.map((step, i) => [step, own.steps.persistence[i], ...lines.map((one) => one.rmse[i])]) };
 }
@@ -198,17 +198,19 @@ function curves(own) {
   if (!lines.length) return { plots: [], note: "No model shown here is trained by epochs, or its curves are not stored.", columns: [], rows: [] };
   const log = logarithmic(lines.flatMap((one) => [...gaps(one.validation), ...gaps(one.train)]), true);
   const plot = figure({ title: `Learning curves on ${own.title}`, x: unique(lines.map((one) => one.unit)).join(" or "), y: "loss (MSE, scaled units)", log: { y: log }, height: 400 });
+  const entries = [];
   for (const one of lines) {
     const color = look(one.model).color;
     const all = source({ x: one.epoch, train: gaps(one.train), validation: gaps(one.validation), low: gaps(one.low), high: gaps(one.high), model: one.epoch.map(() => one.model),
       a: one.validation.map(text), b: one.train.map(text), c: one.low.map((low, i) => span([low, one.high[i]])), cell: one.epoch.map(() => one.id) });
-    plot.varea({ field: "x" }, { field: "low" }, { field: "high" }, { source: all, fill_color: color, fill_alpha: 0.14 });
-    plot.line({ field: "x" }, { field: "train" }, { source: all, line_color: color, line_width: 1.2, line_dash: [3, 3] });
-    plot.line({ field: "x" }, { field: "validation" }, { source: all, line_color: color, line_width: 2.2, line_dash: dash(one.model), legend_label: one.model });
+    const band = plot.varea({ field: "x" }, { field: "low" }, { field: "high" }, { source: all, fill_color: color, fill_alpha: 0.14 });
+    const train = plot.line({ field: "x" }, { field: "train" }, { source: all, line_color: color, line_width: 1.2, line_dash: [3, 3] });
+    const line = plot.line({ field: "x" }, { field: "validation" }, { source: all, line_color: color, line_width: 2.2, line_dash: dash(one.model) });
     const dots = plot.scatter({ field: "x" }, { field: "validation" }, { source: all, size: 5, fill_color: color, line_color: null });
     hover(plot, [dots], [["model", "model"], ["round", "x"], ["validation", "a"], ["its range", "c"], ["train", "b"], ["cell", "cell"]]);
+    entries.push([one.model, [line, train, band, dots]]);
   }
-  legend(plot);
+  legend(plot, entries);
   return { plots: [plot], positive: true, note: "Medians over seeds at the chosen length; band: their range. Dotted: train.", columns: ["Model", "Rounds", "Best validation", "Last train"],
     rows: lines.map((one) => [one.model, one.epoch.at(-1), Math.min(...one.validation.filter((value) => value !== null)), one.train.filter((value) => value !== null).at(-1)]) };
 }
@@ -305,7 +307,7 @@ function matrix() {
   const places = names.map((name) => data.models.findIndex((model) => model.name === name));
   const pairs = places.flatMap((i) => places.filter((j) => j !== i && of[i][j]).map((j) => [i, j]));
   const name = (i) => data.models[i].name, share = pairs.map(([i, j]) => smaller[i][j] / of[i][j]);
-  const plot = figure({ title: "On how many datasets the row has the smaller error", x: "than this model", y: "this model", height: 150 + 34 * names.length,
+  const plot = figure({ title: `On how many ${several() ? "datasets and horizons" : "datasets"} the row has the smaller error`, x: "than this model", y: "this model", height: 150 + 34 * names.length,
     x_range: new Bokeh.FactorRange({ factors: names }), y_range: new Bokeh.FactorRange({ factors: [...names].reverse() }) });
   plot.xaxes[0].major_label_orientation = names.length > 4 ? 0.7 : 0;
   const all = source({ x: pairs.map(([, j]) => name(j)), y: pairs.map(([i]) => name(i)), alpha: share.map((each) => 0.08 + 0.4 * each), label: pairs.map(([i, j]) => `${smaller[i][j]} (${sure[i][j]})`),
@@ -356,6 +358,7 @@ function refill() {
   const one = own.tuned.find((each) => each.model === $("pick-model").value) ?? own.tuned[0];
   options("pick-parameter", (one?.names ?? []).map((name) => [name, name]), $("pick-parameter").value || one?.mattered[0]?.[0]);
 }
+function several() { return unique(data.sections.map((each) => each.horizon)).length > 1; }
 function values({ columns, rows }) {
   const head = document.createElement("thead"), body = document.createElement("tbody"), line = head.insertRow();
   for (const name of columns) Object.assign(line.appendChild(document.createElement("th")), { scope: "col", textContent: name });
@@ -372,7 +375,7 @@ async function draw() {
   refill();
   const [drawer, used] = TABS[state.tab];
   for (const part of document.querySelectorAll("#explore [data-for]")) part.hidden = !used.includes(part.dataset.for);
-  if (unique(data.sections.map((each) => each.horizon)).length < 2) document.querySelector("[data-for=horizon]").hidden = true;
+  if (!several()) document.querySelector("[data-for=horizon]").hidden = true;
   const made = drawer(section());
   $("chart-note").textContent = made.note;
   values(made);
@@ -409,6 +412,9 @@ function start() {
     box.addEventListener("change", () => { state.hidden[box.checked ? "delete" : "add"](model.name); draw(); });
     $("pick-models").append(own);
   }
+  const empty = { steps: (own) => !own.steps, curves: (own) => !own.curves.length, hyperparameters: (own) => !own.tuned.length, forecasts: (own) => !own.forecasts, residuals: (own) => !own.forecasts };
+  for (const [tab, nothing] of Object.entries(empty)) if (data.sections.every(nothing)) $(`tab-${tab}`).remove();
+  if (data.models.length < 2) for (const tab of ["against", "wins"]) $(`tab-${tab}`).remove();
   const buttons = [...document.querySelectorAll("#explore [role=tab]")];
   buttons.forEach((button, place) => {
     button.addEventListener("click", () => choose(button.dataset.tab));
