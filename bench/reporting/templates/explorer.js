@@ -4,6 +4,7 @@ lib.src = URL.createObjectURL(new Blob([await unpack("charts")], { type: "text/j
 await new Promise((done, failed) => { lib.onload = done; lib.onerror = failed; document.head.append(lib); });
 URL.revokeObjectURL(lib.src);
 const { Bokeh } = window;
+Bokeh.logger.set_level("error");
 const data = JSON.parse(await unpack("explored"));
 
 const $ = (id) => document.getElementById(id);
