@@ -19,7 +19,7 @@ import numpy as np
 
 from bench.array_types import FloatArray, IntArray
 from bench.reporting.figures.style import Look, looks
-from bench.reporting.forecasts import Forecasts, Losses
+from bench.reporting.forecasts import CellForecasts, Losses
 from bench.reporting.trained import Curves, TuningSummary
 from bench.reporting.values import CellSummary, Estimate, Section, Summary
 from bench.stats.ratios import over_seeds
@@ -104,7 +104,7 @@ def seed_errors(summary: Summary) -> Mapping[str, Mapping[int, float]]:
     return errors
 
 
-def _spread(own: Forecasts) -> bool:
+def _spread(own: CellForecasts) -> bool:
     return bool((own.high > own.low).any())
 
 
@@ -152,7 +152,7 @@ def _cell(cell: CellSummary, errors: Mapping[int, float]) -> dict[str, Any]:
     }
 
 
-def _forecasts(section: Section, first: Forecasts, *, most: int) -> dict[str, Any]:
+def _forecasts(section: Section, first: CellForecasts, *, most: int) -> dict[str, Any]:
     """Of the cells at the same targets, thinned at the same places: those where the truth is extreme."""
     own = {name: one for name, one in section.forecasts.items() if np.array_equal(one.index, first.index)}
     kept = outline(first.truth, most)
@@ -170,7 +170,7 @@ def _forecasts(section: Section, first: Forecasts, *, most: int) -> dict[str, An
     }
 
 
-def _forecast(own: Forecasts, kept: IntArray) -> dict[str, Any]:
+def _forecast(own: CellForecasts, kept: IntArray) -> dict[str, Any]:
     band = {"low": _numbers(own.low[kept]), "high": _numbers(own.high[kept])} if _spread(own) else {}
     return {"median": _numbers(own.median[kept]), "lags": _numbers(own.autocorrelation(), 3), **band}
 
@@ -273,11 +273,13 @@ def _pairs(
     chosen: Sequence[CellSummary], errors: Mapping[str, Mapping[int, float]], windows: Mapping[str, Losses]
 ) -> list[dict[str, Any]]:
     """Every two chosen cells: MSE over MSE, with its intervals over the seeds and over the test window."""
-    pairs = [_Pair(*own) for own in itertools.combinations(chosen, 2)]
+    pairs = list(itertools.starmap(_Pair, itertools.combinations(chosen, 2)))
     if not pairs:
         return []
     seeds = sorted({seed for cell in chosen for seed in errors[cell.cell_id or ""]})
-    by_seed = {cell.cell_id or "": [errors[cell.cell_id or ""].get(seed, math.nan) for seed in seeds] for cell in chosen}
+    by_seed = {
+        cell.cell_id or "": [errors[cell.cell_id or ""].get(seed, math.nan) for seed in seeds] for cell in chosen
+    }
     one, other = (np.array([by_seed[cell.cell_id or ""] for cell in side]) for side in _sides(pairs))
     test = over_seeds(one, other)
     over = _over_window(pairs, windows)
@@ -304,9 +306,7 @@ def _fixed(pair: _Pair) -> bool:
 
 def _over_window(pairs: Sequence[_Pair], windows: Mapping[str, Losses]) -> dict[int, list[float | None]]:
     """By place of the pair, where the losses of both are stored: the interval over the test window."""
-    known = [
-        place for place, pair in enumerate(pairs) if {pair.one.cell_id, pair.other.cell_id} <= windows.keys()
-    ]
+    known = [place for place, pair in enumerate(pairs) if {pair.one.cell_id, pair.other.cell_id} <= windows.keys()]
     if not known:
         return {}
     one, other = (

@@ -19,7 +19,7 @@ LAGS = 40
 
 
 @dataclass(frozen=True, eq=False)
-class Forecasts:
+class CellForecasts:
     """One cell's forecasts at its test targets, first channel, original units; ``[T]`` each.
 
     Parameters
@@ -51,7 +51,7 @@ class Forecasts:
         return autocorrelation(self.median - self.truth)
 
 
-def forecasts(predictions: pa.Table, *, alone: bool = False) -> Forecasts:
+def forecasts(predictions: pa.Table, *, alone: bool = False) -> CellForecasts:
     """The forecasts of one cell: of origins that share points, as many as share none, the last first.
 
     Parameters
@@ -72,7 +72,7 @@ def forecasts(predictions: pa.Table, *, alone: bool = False) -> Forecasts:
     by_seed[replicate, place] = first["prediction"].to_numpy()
     one = np.unique(place, return_index=True)[1]  # a row for each target: what is the same for every replicate
     truth = first["truth"].to_numpy()[one]
-    return Forecasts(
+    return CellForecasts(
         index=index,
         time=_times(first["time"], index, one),
         truth=truth,

@@ -175,7 +175,9 @@ FIRST = ("front",)
 def html(summary: Summary, pictures: Pictures, *, csv: str) -> str:
     """The page: one file that requests nothing from outside, which its content security policy makes sure of."""
     template = environment().get_template("report.html.j2")
-    explored = explorer.written(summary) if any(cell.rmse for section in summary.sections for cell in section.cells) else ""
+    explored = (
+        explorer.written(summary) if any(cell.rmse for section in summary.sections for cell in section.cells) else ""
+    )
     page = shell(tables=bool(summary.sections), explored=explored)
     return template.render(**_values(summary, pictures), **page, csv=_encoded(csv))
 

@@ -14,7 +14,7 @@ from bench.reporting import learning, provenance
 from bench.reporting.by_step import StepErrors, step_errors
 from bench.reporting.costs import ProbedCell, costs
 from bench.reporting.evidence import curves, never_moves, trace, tuned
-from bench.reporting.forecasts import Forecasts, Losses, forecasts, losses
+from bench.reporting.forecasts import CellForecasts, Losses, forecasts, losses
 from bench.reporting.judging import Contender, Families, Judged, SeedEvidence, best_of, best_set, looks_at, others
 from bench.reporting.ranking import rank, standings
 from bench.reporting.recomputed import differences, uncompared
@@ -287,7 +287,7 @@ class _Sections:
             task=self.tasks.get(dataset) or "forecast",
             by_step=tuple(self._by_step(cells)) if self.tasks.get(dataset) in (None, "forecast") else (),
             forecasts={} if self.tasks.get(dataset) == "classify" else self._forecasts(cells),
-            losses={cell.cell_id: own for cell in cells if cell.cell_id and (own := self.losses.get(cell.cell_id))},
+            losses={name: self.losses[name] for cell in cells if (name := cell.cell_id or "") in self.losses},
         )
 
     def _curves(self, cells: Sequence[CellSummary]) -> Iterator[Curves]:
@@ -305,7 +305,7 @@ class _Sections:
             if cell.chosen and rows is not None and (own := step_errors(rows)):
                 yield own
 
-    def _forecasts(self, cells: Sequence[CellSummary]) -> dict[str, Forecasts]:
+    def _forecasts(self, cells: Sequence[CellSummary]) -> dict[str, CellForecasts]:
         """Of every cell whose predictions are stored, by its id."""
         stored = ((cell.cell_id or "", self.predictions.get(cell.cell_id or "")) for cell in cells)
         return {name: forecasts(rows, alone=name in self.own_data) for name, rows in stored if rows is not None}

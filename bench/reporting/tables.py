@@ -12,6 +12,7 @@ from bench.reporting.judging import OTHER_LENGTH
 from bench.reporting.ranking import left_out
 from bench.reporting.tabular import Column, Table, TableEntry, length, measured, nothing
 from bench.reporting.values import Bounds, CellSummary, Estimate, Rank, Section, Standing, State, Summary
+from bench.stats.claims import ClaimOutcome
 from bench.stats.verdicts import Verdict
 from bench.text import NOTHING, bounds, count, decimals, listed, mebibytes, number, percent, seconds, significant
 
@@ -261,12 +262,18 @@ def ranking(summary: Summary) -> Table:
 def _verdicts(sections: Sequence[Section], row: Rank) -> TableEntry:
     """The words of the verdicts over the datasets, the most frequent first."""
     cells = [cell for section in sections if (cell := section.chosen(row.model))]
-    words = Counter(str(cell.verdict) for cell in cells).most_common()
+    words = Counter(map(_against_persistence, cells)).most_common()
     if not words:
         return nothing("no cell finished")
     if len(cells) == 1 or words[0][0] == Verdict.REFERENCE:
         return TableEntry(words[0][0], row.with_skill)
     return TableEntry(" · ".join(f"{many} {word}" for word, many in words), row.with_skill)
+
+
+def _against_persistence(cell: CellSummary) -> str:
+    """The comparison with persistence alone: what is at the noise floor, too, is better."""
+    floor = cell.verdict is Verdict.FLOOR and cell.beats_persistence is ClaimOutcome.HOLDS
+    return str(Verdict.BETTER if floor else cell.verdict)
 
 
 def _parameters(sections: Sequence[Section], model: str) -> TableEntry:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bench.array_types import FloatArray
 from bench.reporting.by_step import StepErrors
 from bench.reporting.costs import ProbedCell
-from bench.reporting.forecasts import Forecasts, Losses
+from bench.reporting.forecasts import CellForecasts, Losses
 from bench.reporting.trained import Curves, TuningSummary
 from bench.stats.claims import ClaimOutcome
 from bench.stats.delay import Delay
@@ -347,7 +347,7 @@ class Section:
     by_step: tuple[StepErrors, ...] = ()
     season: int | None = None
     seasonal_rmse: float | None = None
-    forecasts: Mapping[str, Forecasts] = field(default_factory=dict)
+    forecasts: Mapping[str, CellForecasts] = field(default_factory=dict)
     losses: Mapping[str, Losses] = field(default_factory=dict)
 
     @property

@@ -219,7 +219,8 @@ class Explorer:
     def values(self) -> list[list[str]]:
         """The cells of the table below the chart."""
         return self.page.evaluate(
-            "[...document.querySelectorAll('#chart-values tbody tr')].map((row) => [...row.cells].map((c) => c.textContent))"
+            "[...document.querySelectorAll('#chart-values tbody tr')]"
+            ".map((row) => [...row.cells].map((cell) => cell.textContent))"
         )
 
     def tooltip(self, glyph: str, cell: str) -> str:

@@ -6,6 +6,7 @@ Arabic and for mathematics, took longer than drawing the picture. Other characte
 
 import atexit
 import functools
+import itertools
 import shutil
 import tempfile
 from pathlib import Path
@@ -15,7 +16,7 @@ from matplotlib import font_manager
 
 WHOLE = "DejaVu Sans"
 LEAN = "bench Sans"
-_CHARACTERS = (*range(0x20, 0x7F), *range(0xA0, 0x250), *range(0x370, 0x400), *range(0x2010, 0x2040), *range(0x2070, 0x20C0))
+_RANGES = ((0x20, 0x7F), (0xA0, 0x250), (0x370, 0x400), (0x2010, 0x2040), (0x2070, 0x20C0))
 _SIGNS = "−×·≤≥≈→√∞△▲▼◆●■□✕✓†…"
 _NORMAL, _BOLD = 400, 700
 _FAMILY, _FULL_NAME, _POSTSCRIPT_NAME = 1, 4, 6
@@ -49,7 +50,7 @@ def _made(path: Path) -> Path:
     options = subset.Options(layout_features=[], hinting=True, name_IDs=["*"], notdef_outline=True)
     options.drop_tables += ["GSUB", "GPOS", "GDEF", "MATH", "FFTM"]
     subsetter = subset.Subsetter(options)
-    subsetter.populate(unicodes=[*_CHARACTERS, *map(ord, _SIGNS)])
+    subsetter.populate(unicodes=[*itertools.chain(*(range(*ends) for ends in _RANGES)), *map(ord, _SIGNS)])
     with subset.load_font(font_manager.findfont(WHOLE), options) as font:
         subsetter.subset(font)
         for record in font["name"].names:

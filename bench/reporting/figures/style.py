@@ -132,12 +132,12 @@ _KINDS = {
     "seasonal-naive": "#7f6d9c",
     "transformer": "#cc78bc",
     "patchtst": "#9b4f96",
-    "tcn": "#56b4e9",
+    "tcn": "#3a9bd9",
     "mlp": "#ca9161",
     "echo-state": "#1b7f8c",
     "mingru": "#66a61e",
     "minlstm": "#5b7fd1",
-    "slstm": "#3f51b5",
+    "slstm": "#6a7bdc",
 }
 """The colours of the kinds that are compared most often: the same in every report. Others get one by their name."""
 
@@ -145,7 +145,7 @@ _KINDS = {
 def looks(models: Sequence[Model]) -> Mapping[str, Look]:
     """A colour for each kind of model, the same in every report, and a marker that tells models of a kind apart.
 
-    Grey and a diamond for persistence. Further models of one kind are darker, so that lines differ, too.
+    Grey and a diamond for persistence. Further models of one kind are darker or lighter, so that lines differ, too.
     """
     styles = {model.name: Look(MUTED, _REFERENCE_MARKER) for model in models if model.reference}
     kinds: Counter[str] = Counter()
@@ -163,9 +163,10 @@ def _color(kind: str) -> str:
 
 
 def _shade(color: str, before: int) -> str:
-    """`color`, darker by how many models of its kind come `before`."""
-    share = (1.0, 0.72, 0.5)[before % 3]
-    return to_hex([share * part for part in to_rgb(color)])
+    """`color` itself, darker or lighter, by how many models of its kind come `before`."""
+    share, towards = ((0.0, 0.0), (0.22, 0.0), (0.28, 1.0))[before % 3]
+    red, green, blue = ((1 - share) * part + share * towards for part in to_rgb(color))
+    return to_hex((red, green, blue))
 
 
 @contextmanager

@@ -45,7 +45,7 @@ const label = (cell) => $("pick-length").value === CHOSEN ? cell.model : `${cell
 
 function figure({ title, x, y, log = {}, height = 360, ...options }) {
   const plot = Bokeh.Plotting.figure({
-    title, height, sizing_mode: "stretch_width", tools: "box_zoom,pan,wheel_zoom,reset,save", min_border_right: 12,
+    height, sizing_mode: "stretch_width", tools: "box_zoom,pan,wheel_zoom,reset,save", min_border_right: 12,
     x_axis_type: log.x ? "log" : options.dates ? "datetime" : "auto", y_axis_type: log.y ? "log" : "auto",
     ...(options.x_range && { x_range: options.x_range }), ...(options.y_range && { y_range: options.y_range }),
     background_fill_color: null, border_fill_color: null, outline_line_color: null,
@@ -60,9 +60,7 @@ function figure({ title, x, y, log = {}, height = 360, ...options }) {
   plot.xaxes[0].axis_label = x;
   plot.yaxes[0].axis_label = y;
   for (const grid of [...plot.xgrids, ...plot.ygrids]) grid.grid_line_color = css("--grid");
-  plot.title.text_color = css("--ink");
-  plot.title.text_font = "system-ui";
-  plot.title.text_font_size = "14px";
+  plot.name = title;
   plot.toolbar.logo = null;
   return plot;
 }
@@ -385,6 +383,7 @@ async function draw() {
   $("chart").replaceChildren();
   delete $("chart").dataset.drawn;
   for (const plot of made.plots) {
+    $("chart").append(Object.assign(document.createElement("p"), { className: "chart-title", textContent: plot.name }));
     const place = $("chart").appendChild(document.createElement("div"));
     const view = await Bokeh.Plotting.show(plot, place);
     if (mine !== turn) return view.remove();
