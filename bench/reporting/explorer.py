@@ -25,7 +25,7 @@ from bench.reporting.values import CellSummary, Estimate, Section, Summary
 from bench.stats.ratios import over_seeds
 from bench.stats.window_tests import over_window
 
-VALUES = 150_000
+VALUES = 80_000
 """Values of all series of a page, about: each takes some three bytes of it."""
 
 MOST, LEAST = 2000, 200
@@ -75,7 +75,7 @@ def written(summary: Summary) -> str:
 
 def points_of(summary: Summary) -> int:
     """Points of each series, at most: fewer, the more series there are."""
-    series = sum(3 if _spread(own) else 1 for section in summary.sections for own in section.forecasts.values())
+    series = sum(len(section.forecasts) + 2 * len(_banded(section)) for section in summary.sections)
     return min(MOST, max(LEAST, VALUES // max(1, series)))
 
 
@@ -104,8 +104,10 @@ def seed_errors(summary: Summary) -> Mapping[str, Mapping[int, float]]:
     return errors
 
 
-def _spread(own: CellForecasts) -> bool:
-    return bool((own.high > own.low).any())
+def _banded(section: Section) -> set[str]:
+    """The chosen cells whose replicates differ: their range is shown, too."""
+    chosen = {cell.cell_id for cell in section.cells if cell.chosen}
+    return {name for name, own in section.forecasts.items() if name in chosen and (own.high > own.low).any()}
 
 
 def _model(name: str, look: Look, *, reference: bool) -> dict[str, Any]:
@@ -130,7 +132,7 @@ def _section(section: Section, errors: Mapping[str, Mapping[int, float]], *, mos
         "steps": _steps(section),
         "curves": [_curves(own, section) for own in section.curves],
         "tuned": [_tuned(own, section) for own in section.tuned if own.tried],
-        "window": _blocks(windows) if windows else None,
+        "window": _blocks(windows, chosen) if windows else None,
         "pairs": _pairs(chosen, errors, windows) if section.comparable else [],
     }
 
@@ -166,13 +168,13 @@ def _forecasts(section: Section, first: CellForecasts, *, most: int) -> dict[str
         "time": [int(each) if dates else _number(float(each), 10) for each in time[kept]],
         "truth": _numbers(first.truth[kept]),
         "persistence": _numbers(first.persistence[kept]),
-        "of": {name: _forecast(one, kept) for name, one in own.items()},
+        "of": {name: _forecast(one, kept, band=name in _banded(section)) for name, one in own.items()},
     }
 
 
-def _forecast(own: CellForecasts, kept: IntArray) -> dict[str, Any]:
-    band = {"low": _numbers(own.low[kept]), "high": _numbers(own.high[kept])} if _spread(own) else {}
-    return {"median": _numbers(own.median[kept]), "lags": _numbers(own.autocorrelation(), 3), **band}
+def _forecast(own: CellForecasts, kept: IntArray, *, band: bool) -> dict[str, Any]:
+    ends = {"low": _numbers(own.low[kept]), "high": _numbers(own.high[kept])} if band else {}
+    return {"median": _numbers(own.median[kept]), "lags": _numbers(own.autocorrelation(), 3), **ends}
 
 
 def _steps(section: Section) -> dict[str, Any] | None:
@@ -247,8 +249,8 @@ def _windows(section: Section) -> dict[str, Losses]:
     return {name: own for name, own in section.losses.items() if first and np.array_equal(own.index, first.index)}
 
 
-def _blocks(windows: Mapping[str, Losses]) -> dict[str, Any]:
-    """The mean losses of parts of the window, equal but for one target."""
+def _blocks(windows: Mapping[str, Losses], chosen: Sequence[CellSummary]) -> dict[str, Any]:
+    """The mean losses of chosen cells over parts of the window, equal but for one target."""
     first = next(iter(windows.values()))
     count = min(BLOCKS, len(first.index))
     edges = np.arange(count + 1) * len(first.index) // count
@@ -257,7 +259,11 @@ def _blocks(windows: Mapping[str, Losses]) -> dict[str, Any]:
         "start": first.index[edges[:-1]].tolist(),
         "size": sizes.tolist(),
         "unit": first.unit,
-        "of": {name: _numbers(np.add.reduceat(own.model, edges[:-1]) / sizes, 9) for name, own in windows.items()},
+        "of": {
+            name: _numbers(np.add.reduceat(windows[name].model, edges[:-1]) / sizes, 8)
+            for cell in chosen
+            if (name := cell.cell_id or "") in windows
+        },
     }
 
 

@@ -13,7 +13,7 @@ from bench.reporting.ranking import left_out
 from bench.reporting.tabular import Column, Table, TableEntry, length, measured, nothing
 from bench.reporting.values import Bounds, CellSummary, Estimate, Rank, Section, Standing, State, Summary
 from bench.stats.claims import ClaimOutcome
-from bench.stats.verdicts import Verdict
+from bench.stats.verdicts import COMPARED, Verdict
 from bench.text import NOTHING, bounds, count, decimals, listed, mebibytes, number, percent, seconds, significant
 
 _BY_SEED = "From the logarithms of the errors of the seeds; the test window stays as it is."
@@ -259,21 +259,27 @@ def ranking(summary: Summary) -> Table:
     return Table("ranking", "Models by average rank", columns, tuple(rows), below=" ".join(filter(None, notes)))
 
 
+_ORDER = (Verdict.BETTER, Verdict.EQUIVALENT, Verdict.WORSE, Verdict.UNDECIDED)
+
+
 def _verdicts(sections: Sequence[Section], row: Rank) -> TableEntry:
-    """The words of the verdicts over the datasets, the most frequent first."""
-    cells = [cell for section in sections if (cell := section.chosen(row.model))]
-    words = Counter(map(_against_persistence, cells)).most_common()
-    if not words:
+    """The words of the comparisons with persistence over the datasets, each with how often it is said."""
+    said = Counter(_against_persistence(cell) for section in sections if (cell := section.chosen(row.model)))
+    if not said:
         return nothing("no cell finished")
-    if len(cells) == 1 or words[0][0] == Verdict.REFERENCE:
-        return TableEntry(words[0][0], row.with_skill)
-    return TableEntry(" · ".join(f"{many} {word}" for word, many in words), row.with_skill)
+    words = [word for word in (*_ORDER, *(word for word in said if word not in _ORDER)) if word in said]
+    if said.total() == 1 or Verdict.REFERENCE in said:
+        return TableEntry(str(words[0]), row.with_skill)
+    return TableEntry(" · ".join(f"{said[word]}\u00a0{word}" for word in words), row.with_skill)
 
 
-def _against_persistence(cell: CellSummary) -> str:
-    """The comparison with persistence alone: what is at the noise floor, too, is better."""
-    floor = cell.verdict is Verdict.FLOOR and cell.beats_persistence is ClaimOutcome.HOLDS
-    return str(Verdict.BETTER if floor else cell.verdict)
+def _against_persistence(cell: CellSummary) -> Verdict:
+    """The comparison with persistence alone, where the verdict says that the cell is at the noise floor."""
+    if cell.verdict is not Verdict.FLOOR or cell.against_persistence is None:
+        return cell.verdict
+    if cell.beats_persistence is ClaimOutcome.INCONCLUSIVE and cell.against_persistence.decided:
+        return Verdict.EQUIVALENT
+    return COMPARED[cell.beats_persistence]
 
 
 def _parameters(sections: Sequence[Section], model: str) -> TableEntry:

@@ -141,7 +141,7 @@ function forecasts(own) {
   legend(plot, lines.map(([, , , , name], i) => [name, [drawn[i]]]));
   hover(plot, [drawn[1]], [["at", "when"], ["truth", "a"], [cell.model.replaceAll(/[{}@$]/g, " "), "b"], ["persistence", "c"], ["one point earlier", "d"], ["cell", "cell"]], "vline");
   const thinned = own.forecasts.count > x.length ? ` ${x.length} of ${own.forecasts.count} targets: the last ones as they are, before them the extremes of each stretch.` : "";
-  const seed = own.forecasts.seed === null ? "median over seeds, with their range" : `seed ${own.forecasts.seed} alone: each seed has data of its own`;
+  const seed = own.forecasts.seed === null ? `median over seeds${forecast.low ? ", with their range" : ""}` : `seed ${own.forecasts.seed} alone: each seed has data of its own`;
   return { plots: [plot], positive: positive([...truth, ...median]), note: `Line: ${seed}.${thinned} Where the curve one point earlier lies on the truth, the forecast is a copy of the last value.`,
     columns: [title, "Truth", cell.model, "Persistence", "One point earlier"], rows: x.map((_, i) => [stamps[i], truth[i], median[i], reference[i], early[i]]).slice(-LAST) };
 }
