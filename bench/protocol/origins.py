@@ -104,8 +104,7 @@ def refits(
     test: Windows,
     cut: Parts,
     *,
-    scaler: str,
-    ahead: Callable[[FloatArray], FloatArray] = lambda values: values,
+    scaled: Callable[[FloatArray, slice], tuple[Scaler, FloatArray]],
     breaks: Sequence[int] = (),
     source: str = "",
 ) -> Iterator[Refit]:
@@ -121,10 +120,9 @@ def refits(
     test, cut
         The test windows of the suite, and its parts; at the first point of the test part these are the parts of
         the refit too.
-    scaler
-        The kind, as `Scaler.fit` takes it.
-    ahead
-        What moves the channels that are known in advance to where a window sees them.
+    scaled
+        ``scaled(values, train)`` gives a scaler that is fitted on the `train` part of some of the values, and these in
+        its units, as windows show them.
     breaks, source
         As in `rolling_windows`.
 
@@ -138,13 +136,12 @@ def refits(
     for origin, last in zip(np.asarray(test.places).tolist(), ends.tolist(), strict=True):
         end = min(origin + horizon, last)
         parts = Parts(origin - validation_points, origin, end)
-        fitted = Scaler.fit(scaler, values[parts.train])
-        scaled = ahead(fitted.transform(values[:end]))
+        fitted, shown = scaled(values[:end], parts.train)
         train, validation = (
             replace(part, covariates=test.covariates, begin=test.begin).between(breaks)
             for part in (
-                train_windows(scaled, parts, length, horizon),
-                evaluation_windows(scaled, parts.validation, length, horizon),
+                train_windows(shown, parts, length, horizon),
+                evaluation_windows(shown, parts.validation, length, horizon),
             )
         )
         if not validation:
@@ -156,6 +153,6 @@ def refits(
         yield Refit(
             origin,
             TrainingData(train, validation),
-            replace(test, values=scaled, places=range(origin, origin + 1), end=end),
+            replace(test, values=shown, places=range(origin, origin + 1), end=end),
             fitted,
         )

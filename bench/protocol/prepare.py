@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -80,12 +79,16 @@ class Prepared:
         """Each origin of the test part with all that lies before it, as `cell` cuts and scales it."""
         if isinstance(self.source, Series) and isinstance(self.test, Windows):
             series, changes = self.source, self.changes
+
+            def scaled(values: FloatArray, train: slice) -> tuple[Scaler, FloatArray]:
+                fitted = Scaler.fit(cell.training.scaler, values[train])
+                return fitted, covariates.shifted_ahead(series, fitted.transform(values), cell.horizon)
+
             yield from refits(
                 covariates.inputs_of(series, series.values if changes is None else changes.values),
                 self.test,
                 self.cut,
-                scaler=cell.training.scaler,
-                ahead=partial(covariates.shifted_ahead, series, horizon=cell.horizon),
+                scaled=scaled,
                 breaks=series.breaks if changes is None else changes.breaks,
                 source=series.provenance.source,
             )

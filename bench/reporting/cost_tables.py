@@ -15,7 +15,8 @@ from bench.reporting.tabular import (
     measured,
     nothing,
 )
-from bench.reporting.values import CellSummary, Model, Summary, TuningSummary
+from bench.reporting.trained import TuningSummary
+from bench.reporting.values import CellSummary, Model, Summary
 from bench.stats.aggregates import Median
 from bench.text import NOTHING, count, decimals, mebibytes, number, percent, plural, seconds, setting, significant
 

@@ -1,20 +1,21 @@
 """Stored predictions, curves and trials → evidence about the cells of one dataset.
 
 Curves give the losses by epoch. Trials give the best validation error by budget, and which hyperparameters mattered.
-Predictions give the tests over the test window, and the piece of it that is drawn.
+Predictions give the interval over the test window, and the piece of it that is drawn.
 """
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from bench.array_types import FloatArray, IntArray
-from bench.reporting.values import Bounds, Curves, Trace, TuningSummary
-from bench.stats.claims import ALPHA, BLOCK, TARGET
+from bench.array_types import FloatArray
+from bench.reporting.forecasts import Losses, forecasts
+from bench.reporting.trained import Curves, TuningSummary
+from bench.reporting.values import Bounds, Trace
+from bench.stats.claims import ALPHA
 from bench.stats.delay import delay
 from bench.stats.ratios import ROUNDING
 from bench.stats.tuning import budget, importance
@@ -43,6 +44,7 @@ def tuned(rows: pa.Table) -> TuningSummary:
     complete = np.array([state == "complete" for state in rows["state"].to_pylist()], dtype=np.bool_)
     errors = np.where(complete, rows["validation_mse_scaled"].to_numpy(), np.nan)
     curve = budget(errors)
+    chosen: list[dict[str, Any]] = [json.loads(text or "{}") for text in rows["parameters"].to_pylist()]
     return TuningSummary(
         model=rows["model"][0].as_py(),
         sequence_length=rows["sequence_length"][0].as_py(),
@@ -50,85 +52,17 @@ def tuned(rows: pa.Table) -> TuningSummary:
         expected=curve.expected,
         low=curve.low,
         high=curve.high,
-        mattered=_mattered(rows, errors),
+        mattered=_mattered(chosen, errors),
+        tried=tuple((own, error) for own, error in zip(chosen, errors.tolist(), strict=True) if np.isfinite(error)),
     )
 
 
-def _mattered(rows: pa.Table, errors: FloatArray) -> tuple[tuple[str, float], ...]:
+def _mattered(chosen: Sequence[Mapping[str, Any]], errors: FloatArray) -> tuple[tuple[str, float], ...]:
     """The hyperparameters that explain more of the error than chance, with their shares of its variance."""
-    chosen: list[dict[str, Any]] = [json.loads(text or "{}") for text in rows["parameters"].to_pylist()]
     names = dict.fromkeys(name for own in chosen for name in own)
     with np.errstate(divide="ignore", invalid="ignore"):
         importances = importance({name: [own.get(name) for own in chosen] for name in names}, np.log(errors))
     return tuple((name, item.share) for name, item in importances.items() if item.p < ALPHA)
-
-
-@dataclass(frozen=True, eq=False)
-class Losses:
-    """The squared errors of one cell at each test target, original units, in the order of the series.
-
-    Where points are forecast from several origins, the errors are those of blocks: as many origins in a row as share a
-    target with the first of them. Neighbouring blocks share some targets, others none, so that the blocks' losses
-    depend on each other as those of single targets do; origins one by one resemble each other too much for a test.
-
-    Parameters
-    ----------
-    index
-        ``[T]``: positions in the series, of targets or of the first origin of each block.
-    model, persistence
-        ``[T]``: means over replicates and channels; in a block, over its origins and the steps ahead.
-    horizon
-        Steps ahead; 1 for blocks.
-    unit
-        What they are the losses of, in words.
-    """
-
-    index: IntArray
-    model: FloatArray
-    persistence: FloatArray
-    horizon: int
-    unit: str = TARGET
-
-
-def origins(predictions: pa.Table) -> IntArray | None:
-    """``[rows]``: the position of the last point that each forecast sees; `None` where no point is forecast twice."""
-    horizon, seed, channel = (predictions[name].to_numpy() for name in ("horizon", "seed", "channel"))
-    index = predictions["index"].to_numpy()
-    one = index[(seed == seed[0]) & (channel == channel[0])]
-    if horizon[0] == 1 or len(np.unique(one)) == len(one):
-        return None
-    return np.asarray(index - predictions["step"].to_numpy(), np.int64)
-
-
-def losses(predictions: pa.Table) -> Losses | None:
-    """The losses of one cell; `None` where a stored value or its squared error is not finite."""
-    rolling = origins(predictions)
-    place_of = predictions["index"].to_numpy() if rolling is None else rolling
-    truth = predictions["truth"].to_numpy()
-    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is not finite, and is refused below
-        model = (predictions["prediction"].to_numpy() - truth) ** 2
-        persistence = (predictions["persistence"].to_numpy() - truth) ** 2
-    if not (np.isfinite(model).all() and np.isfinite(persistence).all()):
-        return None
-    points, place, count = np.unique(place_of, return_inverse=True, return_counts=True)
-    points, model, persistence = (
-        points.astype(np.int64),
-        *(np.bincount(place, own) / count for own in (model, persistence)),
-    )
-    horizon = predictions["horizon"][0].as_py()
-    if rolling is None:
-        return Losses(points, model, persistence, horizon)
-    first, size = _blocks(points, horizon)
-    model, persistence = (np.add.reduceat(own, first) / size for own in (model, persistence))
-    return Losses(points[first], model, persistence, 1, BLOCK)
-
-
-def _blocks(rolling: IntArray, horizon: int) -> tuple[IntArray, IntArray]:
-    """The place of the first origin of each block, and how many it has; some have one more than others."""
-    share = -(-horizon // int(np.diff(rolling).min(initial=horizon)))
-    count = max(1, len(rolling) // share)
-    ends = np.arange(count + 1) * len(rolling) // count
-    return ends[:-1], np.diff(ends)
 
 
 def skill_in_window(cell: Losses, *, level: float) -> Bounds | None:
@@ -146,7 +80,7 @@ def never_moves(predictions: pa.Table) -> bool:
 
 
 def trace(predictions: pa.Table, *, alone: bool = False) -> Trace:
-    """The test targets of one cell, first channel: of origins that share points, as many as share none, the last first.
+    """The test targets of one cell as `bench.reporting.forecasts` shows them, with how late the median comes.
 
     Parameters
     ----------
@@ -155,52 +89,18 @@ def trace(predictions: pa.Table, *, alone: bool = False) -> Trace:
     alone
         Each replicate has data of its own: the first one is shown, and no other.
     """
-    seed = pc.min(predictions["seed"]).as_py() if alone else None
-    shown = predictions if seed is None else predictions.filter(pc.equal(predictions["seed"], seed))
-    if (rolling := origins(shown)) is not None:
-        shown = shown.filter(pa.array(np.isin(rolling, _apart(rolling, shown["horizon"][0].as_py()))))
-    first = shown.filter(pc.equal(shown["channel"], 0)).sort_by([("seed", "ascending")])
-    index, place = np.unique(first["index"].to_numpy(), return_inverse=True)
-    seeds, replicate = np.unique(first["seed"].to_numpy(), return_inverse=True)
-    by_seed = np.full((len(seeds), len(index)), np.nan)
-    by_seed[replicate, place] = first["prediction"].to_numpy()
-    one = np.unique(place, return_index=True)[1]  # a row for each target: what is the same for every replicate
-    truth, median = first["truth"].to_numpy()[one], np.nanmedian(by_seed, axis=0)
+    shown = forecasts(predictions, alone=alone)
     # Windows laid end to end lag by as much as they are long, all of them; moves need a forecast of every point.
-    one_step = first["horizon"][0].as_py() == 1 and bool((np.diff(index) == 1).any())
+    one_step = predictions["horizon"][0].as_py() == 1 and bool((np.diff(shown.index) == 1).any())
     return Trace(
-        model=first["model"][0].as_py(),
-        sequence_length=first["sequence_length"][0].as_py(),
-        time=_times(first["time"], index, one),
-        truth=truth,
-        persistence=first["persistence"].to_numpy()[one],
-        median=median,
-        low=np.nanmin(by_seed, axis=0),
-        high=np.nanmax(by_seed, axis=0),
-        delay=delay(truth, median) if one_step else None,
-        seed=seed,
+        model=predictions["model"][0].as_py(),
+        sequence_length=predictions["sequence_length"][0].as_py(),
+        time=shown.time,
+        truth=shown.truth,
+        persistence=shown.persistence,
+        median=shown.median,
+        low=shown.low,
+        high=shown.high,
+        delay=delay(shown.truth, shown.median) if one_step else None,
+        seed=shown.seed,
     )
-
-
-def _apart(rolling: IntArray, horizon: int) -> list[int]:
-    """Origins that are a horizon apart, or more: from the last one back, the next that shares no target."""
-    chosen: list[int] = []
-    for origin in np.unique(rolling)[::-1].tolist():
-        if not chosen or chosen[-1] - origin >= horizon:
-            chosen.append(origin)
-    return chosen
-
-
-def _times(column: pa.ChunkedArray, index: IntArray, one: IntArray) -> np.ndarray[tuple[int], np.dtype[np.generic]]:
-    """The stored times as datetime64 or numbers; positions in the series where there are none."""
-    if column.null_count:
-        return index
-    text = np.asarray([each.removesuffix("Z") for each in column.to_pylist()], dtype=np.str_)[
-        one
-    ]  # all in UTC, or none
-    for kind in (np.float64, "datetime64[us]"):
-        try:
-            return text.astype(kind)
-        except ValueError:
-            continue
-    return index

@@ -17,7 +17,7 @@ import numpy as np
 
 from bench.array_types import BoolArray, FloatArray
 from bench.cells import CellKey
-from bench.reporting.evidence import Losses
+from bench.reporting.forecasts import Losses
 from bench.reporting.values import CellSummary, TestedClaim
 from bench.stats.claims import ClaimOutcome, ModelClaim
 from bench.stats.confidence_set import confidence_set

@@ -6,7 +6,6 @@ cannot differ.
 
 import base64
 import gc
-import gzip
 import hashlib
 import re
 import shlex
@@ -20,7 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from bench import __version__, text
-from bench.reporting import cost_tables, tables
+from bench.reporting import cost_tables, explorer, tables
 from bench.reporting.export import cell_commands, cell_rows
 from bench.reporting.figures.error_panels import draw_errors, draw_steps
 from bench.reporting.figures.pareto_front import draw_cost, draw_front
@@ -36,14 +35,16 @@ from bench.reporting.tabular import Table
 from bench.reporting.values import Model, Section, Summary
 
 
-def shell(*, tables: bool) -> dict[str, object]:
-    """The style, the script with its hash and, where there are `tables`, what sorts them."""
-    script = _file("report.js")
+def shell(*, tables: bool, explored: str = "") -> dict[str, object]:
+    """The style, the script with its hash and, where there are `tables`, what sorts them; what draws `explored`."""
+    script = _file("report.js") + (_file("explorer.js") if explored else "")
     return {
         "style": Markup(_file("report.css")),  # noqa: S704 - a file of this package
         "script": Markup(script),  # noqa: S704 - a file of this package
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         "datatables": _datatables() if tables else "",
+        "charts": explorer.library() if explored else "",
+        "explored": explored,
         "version": __version__,
     }
 
@@ -76,8 +77,7 @@ def _datatables() -> str:
 
     Its style sheet stays behind: the page's own has the few rules that are needed.
     """
-    source = resources.files(itables).joinpath("html", "dt_bundle.js").read_bytes()
-    return base64.b64encode(gzip.compress(source, mtime=0)).decode()
+    return explorer.packed(resources.files(itables).joinpath("html", "dt_bundle.js").read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True)
@@ -157,14 +157,30 @@ class ModelPart:
     table: Table
 
 
-FIRST = ("ranks", "front")
+TABS = (
+    ("errors", "Errors"),
+    ("forecasts", "Forecasts"),
+    ("residuals", "Residuals"),
+    ("steps", "By step"),
+    ("against", "A against B"),
+    ("curves", "Learning curves"),
+    ("hyperparameters", "Hyperparameters"),
+    ("wins", "Wins"),
+)
+"""The interactive charts: their names in ``explorer.js``, and their titles."""
+
+FIRST = ("front",)
 """The pictures next to the ranking."""
 
 
 def html(summary: Summary, pictures: Pictures, *, csv: str) -> str:
     """The page: one file that requests nothing from outside, which its content security policy makes sure of."""
     template = environment().get_template("report.html.j2")
-    return template.render(**_values(summary, pictures), **shell(tables=bool(summary.sections)), csv=_encoded(csv))
+    explored = (
+        explorer.written(summary) if any(cell.rmse for section in summary.sections for cell in section.cells) else ""
+    )
+    page = shell(tables=bool(summary.sections), explored=explored)
+    return template.render(**_values(summary, pictures), **page, csv=_encoded(csv))
 
 
 def markdown(summary: Summary, pictures: Pictures) -> str:
@@ -194,6 +210,7 @@ def _values(summary: Summary, pictures: Pictures) -> dict[str, object]:
         "costs": tables.costs(summary),
         "failures": tables.failures(summary),
         "kept": tables.kept(summary),
+        "charts_tabs": TABS,
         "terms": TERMS,
         "probes": cost_tables.tables(summary.probes),
         "not_probed": cost_tables.NOT_PROBED.format(place=shlex.quote(summary.folder)),

@@ -13,24 +13,17 @@ from bench.cells import CellKey, CellSpec
 from bench.reporting import learning, provenance
 from bench.reporting.by_step import StepErrors, step_errors
 from bench.reporting.costs import ProbedCell, costs
-from bench.reporting.evidence import Losses, curves, losses, never_moves, trace, tuned
-from bench.reporting.judging import (
-    Contender,
-    Families,
-    Judged,
-    SeedEvidence,
-    best_of,
-    best_set,
-    looks_at,
-    others,
-)
+from bench.reporting.evidence import curves, never_moves, trace, tuned
+from bench.reporting.forecasts import CellForecasts, Losses, forecasts, losses
+from bench.reporting.judging import Contender, Families, Judged, SeedEvidence, best_of, best_set, looks_at, others
 from bench.reporting.ranking import rank, standings
 from bench.reporting.recomputed import differences, uncompared
 from bench.reporting.recovery import Recovery, known_shifts, recovery
 from bench.reporting.sentences import OTHER_DATA, STILL, answers, statement
 from bench.reporting.source import Source
 from bench.reporting.summary_cells import CellArrays, Cells
-from bench.reporting.values import CellSummary, Counts, Curves, Model, Section, State, Summary, Trace
+from bench.reporting.trained import Curves
+from bench.reporting.values import CellSummary, Counts, Model, Section, State, Summary, Trace
 from bench.stats.claims import ClaimOutcome
 from bench.stats.verdicts import Verdict
 from bench.stats.window_tests import FAR
@@ -307,6 +300,8 @@ class _Sections:
             task=self.tasks.get(dataset) or "forecast",
             by_step=tuple(self._by_step(cells)) if self.tasks.get(dataset) in (None, "forecast") else (),
             recoveries=tuple(self._recoveries(cells)),
+            forecasts={} if self.tasks.get(dataset) == "classify" else self._forecasts(cells),
+            losses={name: self.losses[name] for cell in cells if (name := cell.cell_id or "") in self.losses},
         )
 
     def _curves(self, cells: Sequence[CellSummary]) -> Iterator[Curves]:
@@ -330,6 +325,11 @@ class _Sections:
             rows, shifts = self.predictions.get(cell.cell_id or ""), self.shifts.get(cell.cell_id or "")
             if rows is not None and shifts and (own := recovery(rows, shifts)):
                 yield own
+
+    def _forecasts(self, cells: Sequence[CellSummary]) -> dict[str, CellForecasts]:
+        """Of every cell whose predictions are stored, by its id."""
+        stored = ((cell.cell_id or "", self.predictions.get(cell.cell_id or "")) for cell in cells)
+        return {name: forecasts(rows, alone=name in self.own_data) for name, rows in stored if rows is not None}
 
     def _trace(self, chosen: Sequence[Contender]) -> Trace | None:
         """Of the best model that is not persistence itself, which is drawn next to it anyway."""

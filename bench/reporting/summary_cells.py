@@ -13,7 +13,8 @@ import pyarrow as pa
 
 from bench.array_types import FloatArray
 from bench.cells import CellKey, CellSpec
-from bench.reporting.evidence import Losses, skill_in_window
+from bench.reporting.evidence import skill_in_window
+from bench.reporting.forecasts import Losses
 from bench.reporting.judging import Contender, Judged, shares
 from bench.reporting.learning import MARK
 from bench.reporting.values import Bounds, CellSummary, Cost, Estimate, State

@@ -1,10 +1,12 @@
 """Summary → tables of text: the same content for HTML and Markdown, so that they cannot differ."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from shlex import quote
+from statistics import median
 
 from bench.reporting import tabular
 from bench.reporting.judging import OTHER_LENGTH
@@ -12,7 +14,8 @@ from bench.reporting.ranking import left_out
 from bench.reporting.recovery import FACTOR, IN_A_ROW, Recovery
 from bench.reporting.tabular import Column, Table, TableEntry, length, measured, nothing
 from bench.reporting.values import Bounds, CellSummary, Estimate, Rank, Section, Standing, State, Summary
-from bench.stats.verdicts import Verdict
+from bench.stats.claims import ClaimOutcome
+from bench.stats.verdicts import COMPARED, Verdict
 from bench.text import NOTHING, bounds, count, decimals, listed, mebibytes, number, percent, seconds, significant
 
 _BY_SEED = "From the logarithms of the errors of the seeds; the test window stays as it is."
@@ -262,10 +265,9 @@ def ranking(summary: Summary) -> Table:
             TableEntry(row.model, mark="◆" if row.model in standing and standing[row.model].on_front else ""),
             measured(row.average, partial(number, places=1), otherwise="no dataset was finished by every ranked model"),
             _relative(standing.get(row.model)),
-            TableEntry(f"{row.with_skill} of {row.tested}", row.with_skill)
-            if row.tested
-            else nothing("could not be tested"),
+            _verdicts(summary.sections, row),
             measured(_fit_s(row, standing.get(row.model)), seconds, otherwise=tabular.NO_TIME),
+            _parameters(summary.sections, row.model),
         )
         for row in summary.ranking.ranks
     ]
@@ -278,8 +280,9 @@ def ranking(summary: Summary) -> Table:
             hint="RMSE as a share of persistence's: the interquartile mean over datasets and seeds, "
             "with its stratified bootstrap interval over seeds.",
         ),
-        Column("Beats it", "datasets", hint="Better than persistence, of the datasets where it could be tested."),
+        Column("Verdict", "against persistence", kind="text", hint="On how many datasets, each at its chosen length."),
         Column("Fit", _source(summary), hint="Time to fit one model: the geometric mean over datasets."),
+        Column("Parameters", "median", hint="Trained numbers: the median over datasets, at the chosen lengths."),
     )
     lost = left_out([row.model for row in summary.ranking.ranks], summary.standings)
     notes = [
@@ -289,6 +292,35 @@ def ranking(summary: Summary) -> Table:
         f"{FEW}: {_NARROW[0].lower()}{_NARROW[1:]}" if any(entry.mark == FEW for row in rows for entry in row) else "",
     ]
     return Table("ranking", "Models by average rank", columns, tuple(rows), below=" ".join(filter(None, notes)))
+
+
+_ORDER = (Verdict.BETTER, Verdict.EQUIVALENT, Verdict.WORSE, Verdict.UNDECIDED)
+
+
+def _verdicts(sections: Sequence[Section], row: Rank) -> TableEntry:
+    """The words of the comparisons with persistence over the datasets, each with how often it is said."""
+    said = Counter(_against_persistence(cell) for section in sections if (cell := section.chosen(row.model)))
+    if not said:
+        return nothing("no cell finished")
+    words = [word for word in (*_ORDER, *(word for word in said if word not in _ORDER)) if word in said]
+    if said.total() == 1 or Verdict.REFERENCE in said:
+        return TableEntry(str(words[0]), row.with_skill)
+    return TableEntry(" · ".join(f"{said[word]}\u00a0{word}" for word in words), row.with_skill)
+
+
+def _against_persistence(cell: CellSummary) -> Verdict:
+    """The comparison with persistence alone, where the verdict says that the cell is at the noise floor."""
+    if cell.verdict is not Verdict.FLOOR or cell.against_persistence is None:
+        return cell.verdict
+    if cell.beats_persistence is ClaimOutcome.INCONCLUSIVE and cell.against_persistence.decided:
+        return Verdict.EQUIVALENT
+    return COMPARED[cell.beats_persistence]
+
+
+def _parameters(sections: Sequence[Section], model: str) -> TableEntry:
+    chosen = [cell for section in sections if (cell := section.chosen(model))]
+    known = [cell.cost.parameters for cell in chosen if cell.cost.parameters is not None]
+    return measured(median(known) if known else None, count)
 
 
 def _source(summary: Summary) -> str:

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from bench.array_types import FloatArray
 from bench.reporting.by_step import StepErrors
 from bench.reporting.costs import ProbedCell
+from bench.reporting.forecasts import CellForecasts, Losses
 from bench.reporting.recovery import Recovery
+from bench.reporting.trained import Curves, TuningSummary
 from bench.stats.claims import ClaimOutcome
 from bench.stats.delay import Delay
 from bench.stats.verdicts import Verdict
@@ -28,49 +30,6 @@ class Estimate:
 
     value: float
     interval: Bounds | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Curves:
-    """The losses of one cell's replicates by epoch, scaled units.
-
-    Parameters
-    ----------
-    epoch, unit
-        ``[epochs]``, from 1; an ``epoch`` each, or a ``validation`` where the budget is in steps.
-    train, validation
-        ``[seeds, epochs]``; NaN after a replicate has stopped.
-    """
-
-    model: str
-    sequence_length: int
-    epoch: FloatArray
-    train: FloatArray
-    validation: FloatArray
-    unit: str = "epoch"
-
-
-@dataclass(frozen=True, eq=False)
-class TuningSummary:
-    """What the trials of one cell found, scaled units.
-
-    Parameters
-    ----------
-    trials
-        ``[trials]``: 1 … as many as there are.
-    expected, low, high
-        ``[trials]``: the best validation error to expect of so many, with its interval; NaN where it is inconclusive.
-    mattered
-        The hyperparameters that explain more of the error than chance, with their shares of its variance.
-    """
-
-    model: str
-    sequence_length: int
-    trials: FloatArray
-    expected: FloatArray
-    low: FloatArray
-    high: FloatArray
-    mattered: tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -358,6 +317,8 @@ class Section:
         Errors of the chosen cells by how far ahead they forecast, persistence first; empty for one step ahead.
     recoveries
         How its cells recover from level shifts at known times; empty where there are none.
+    forecasts, losses
+        By cell id, of every cell whose predictions are stored.
     """
 
     title: str
@@ -386,6 +347,8 @@ class Section:
     season: int | None = None
     seasonal_rmse: float | None = None
     apart: tuple[str, ...] = ()
+    forecasts: Mapping[str, CellForecasts] = field(default_factory=dict)
+    losses: Mapping[str, Losses] = field(default_factory=dict)
 
     @property
     def comparable(self) -> bool:

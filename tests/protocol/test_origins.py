@@ -18,7 +18,8 @@ from bench.models import MODELS
 from bench.protocol.metrics import learnable_fraction
 from bench.protocol.origins import rolling_windows
 from bench.protocol.windows import Windows, evaluation_windows
-from bench.reporting.evidence import losses, trace
+from bench.reporting.evidence import trace
+from bench.reporting.forecasts import losses
 from bench.reporting.recomputed import differences
 from bench.running.cell import run_cell
 from bench.spec import Split

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,14 @@ import numpy as np
 import pytest
 
 import bench
+from bench.array_types import FloatArray
 from bench.cells import Cell, expand
 from bench.data import DATASETS
 from bench.errors import DataError
 from bench.models import MODELS
 from bench.protocol.origins import refits
 from bench.protocol.prepare import load_data, outline, prepare
-from bench.protocol.windows import Parts, Windows, evaluation_windows
+from bench.protocol.windows import Parts, Scaler, Windows, evaluation_windows
 from bench.reporting.recomputed import differences
 from bench.running.cell import run_cell
 from bench.running.estimates import Estimator
@@ -50,6 +52,14 @@ def forecasts(one: Cell, *, seed: int = 0) -> dict[int, list[float]]:
         if row["seed"] == seed:
             by_origin.setdefault(row["index"] - row["step"] + 1, []).append(row["prediction"])
     return by_origin
+
+
+def scaled_as(kind: str) -> Callable[[FloatArray, slice], tuple[Scaler, FloatArray]]:
+    def scaled(values: FloatArray, train: slice) -> tuple[Scaler, FloatArray]:
+        fitted = Scaler.fit(kind, values[train])
+        return fitted, fitted.transform(values)
+
+    return scaled
 
 
 def test_a_regression_is_that_of_numpy_at_each_origin() -> None:
@@ -110,12 +120,14 @@ def test_what_is_computed_again_agrees() -> None:
 def test_a_fit_sees_nothing_from_its_origin_on() -> None:
     values = np.random.default_rng(0).normal(size=(60, 1))
     test, cut = Windows(values, range(50, 57, 3), 60, 4, 2), Parts(40, 50, 60)
-    before = list(refits(values, test, cut, scaler="standard"))
+    before = list(refits(values, test, cut, scaled=scaled_as("standard")))
     assert [each.origin for each in before] == [50, 53, 56]
     for each in before:
         after = values.copy()
         after[each.origin :] += 1000.0
-        (same,) = (other for other in refits(after, test, cut, scaler="standard") if other.origin == each.origin)
+        (same,) = (
+            other for other in refits(after, test, cut, scaled=scaled_as("standard")) if other.origin == each.origin
+        )
         data, window = each.data, slice(None)
         np.testing.assert_array_equal(same.data.train.inputs(window), data.train.inputs(window))
         np.testing.assert_array_equal(same.data.train.targets(window), data.train.targets(window))
@@ -133,7 +145,7 @@ def test_gaps_that_leave_no_validation_are_said() -> None:
     values = np.arange(60.0)[:, None]
     test, cut = evaluation_windows(values, slice(50, 60), 4, 2), Parts(45, 50, 60)
     with pytest.raises(DataError, match="in the 5 points before point 52, which choose there, got none"):
-        list(refits(values, test, cut, scaler="none", breaks=[47, 50]))
+        list(refits(values, test, cut, scaled=scaled_as("none"), breaks=[47, 50]))
 
 
 def test_the_first_member_that_diverges_is_said_with_its_origin() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.reporting.evidence import Losses, losses
+from bench.reporting.forecasts import Losses, losses
 from bench.reporting.judging import best_set
 from bench.reporting.render import render
 from bench.reporting.source import Source

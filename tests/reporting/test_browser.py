@@ -60,11 +60,13 @@ class Opened:
         self.page.on("dialog", lambda dialog: self.said.append(dialog.message))
         self.page.on("request", lambda request: self.requested.append(request.url))
         self.page.goto(path.as_uri())
-        self.page.wait_for_selector("html[data-ready]", state="attached")
+        if options.get("java_script_enabled", True):
+            self.page.wait_for_selector("html[data-explorer]", state="attached")
 
 
 def test_tables_sort_filter_and_search(browser: Any, path: Path, rows: Rows) -> None:
     page = Opened(browser, path, viewport=DESK).page
+    page.click("#costs-part > summary")
     first = "#costs tbody tr:first-child th + td + td + td"
     times = [row["fit_s"] for row in rows["runs"].to_pylist() if row["fit_s"] is not None]
     page.click("#costs thead th:nth-child(4)")
@@ -79,7 +81,10 @@ def test_tables_sort_filter_and_search(browser: Any, path: Path, rows: Rows) -> 
 
 def test_a_number_leads_to_its_rows(browser: Any, path: Path, rows: Rows) -> None:
     page = Opened(browser, path, viewport=DESK).page
+    page.click("#all-rows > summary")
     page.fill("#rows_wrapper input", "persistence")  # hides the row that the number leads to
+    page.click("#all-rows > summary")
+    page.click("#data-02-noisy-sine > summary")
     link = page.locator("#errors-02-noisy-sine tbody tr", has_text="lstm").first.locator("a")
     number, cell_id = float(link.inner_text()), link.get_attribute("href").removeprefix("#cell-")
     link.click()
@@ -115,6 +120,7 @@ def test_names_are_shown_and_nothing_is_run_or_asked_for(browser: Any, path: Pat
 def test_contrast_headings_and_names_pass_axe(browser: Any, path: Path, scheme: str, viewport: Any) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     page = Opened(browser, path, viewport=viewport, color_scheme=scheme, bypass_csp=True).page
+    page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
     found = axe.Axe().run(page).response
     problems = [f"{v['id']}: {node['html'][:90]}" for v in found["violations"] for node in v["nodes"]]
     assert problems == []
@@ -130,16 +136,19 @@ def test_the_first_screen_answers(browser: Any, path: Path) -> None:
     page = Opened(browser, path, viewport=DESK).page
     seen = [
         name
-        for name in ("#answer dl", "#ranking", "#figure-front")
-        if page.locator(name).bounding_box()["y"] < DESK["height"]
+        for name in ("#answer .lead", "#ranking", "#figure-front")
+        if (box := page.locator(name).bounding_box())["y"] + box["height"] < DESK["height"]
     ]
-    assert seen == ["#answer dl", "#ranking", "#figure-front"]
+    assert seen == ["#answer .lead", "#ranking", "#figure-front"]
 
 
 def test_it_prints_whole(browser: Any, path: Path) -> None:
     page = Opened(browser, path, viewport=DESK).page
     page.emulate_media(media="print")
     assert page.locator("nav").is_hidden()
+    assert page.locator("#explore").is_hidden()
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("#datasets figure").first.is_visible()
     tall = page.locator(".tall")
     assert all(tall.nth(i).evaluate("e => e.scrollHeight <= e.clientHeight + 1") for i in range(tall.count()))
     assert page.pdf().startswith(b"%PDF")

@@ -10,6 +10,7 @@ import matplotlib as mpl
 import pyarrow as pa
 import pytest
 
+from bench.reporting.figures.rank_diagram import draw_ranks
 from bench.reporting.figures.style import looks
 from bench.reporting.page import Pictures, draw
 from bench.reporting.source import Source
@@ -35,7 +36,7 @@ def hostile(fake: Fake, summary: Callable[[Rows], Summary]) -> Pictures:
 def test_every_picture_is_well_formed_and_names_its_parts_once(hostile: Pictures) -> None:
     pictures = list(hostile)
     assert [picture.name.split("-")[0] for picture in pictures] == [
-        *("ranks", "front", "skill", "cost"),
+        *("front", "skill", "cost"),
         *("errors", "predictions", "curves") * 2,
     ]
     assert len({picture.name for picture in pictures}) == len(pictures)
@@ -114,6 +115,33 @@ def test_a_model_looks_the_same_whatever_it_is_drawn_with() -> None:
     found = looks(models)
     assert len({(look.color, look.marker) for look in found.values()}) == len(models)
     assert looks(models[:5]) == {name: found[name] for name in list(found)[:5]}
+
+
+def test_a_kind_has_one_colour_in_every_report() -> None:
+    one = looks([Model("a", "lstm", False), Model("b", "tcn", False), Model("c", "my-kind", False)])
+    other = looks([Model("x", "my-kind", False), Model("y", "gru", False), Model("z", "lstm", False)])
+    assert one["a"].color == other["z"].color
+    assert one["c"].color == other["x"].color
+    assert len({look.color for look in (*one.values(), other["y"])}) == 4
+    twice = looks([Model("a", "lstm", False), Model("deep", "lstm", False)])
+    assert twice["a"].color == one["a"].color != twice["deep"].color
+
+
+def test_ranks_are_drawn_from_six_datasets_on(fake: Fake, summary: Callable[[Rows], Summary]) -> None:
+    for count in (5, 6):
+        found = summary(fake(datasets=[f"d{i}" for i in range(count)], lengths=(10,), seeds=2))
+        assert found.ranking.sections == count
+        picture = draw_ranks(found, looks(found.models))
+        assert (picture is not None) is (count == 6)
+
+
+def test_a_character_that_the_lean_font_lacks_is_in_the_pdf(fake: Fake, summary: Callable[[Rows], Summary]) -> None:
+    names = ["persistence", "lstm", "Ж־model"]
+    for picture in draw(summary(fake(datasets=["gbm"], models=names, lengths=(10,)))):
+        if "Ж" in picture.svg:
+            assert picture.pdf.count(b"/FontFile2") >= 2, "of the lean font and of the whole one"
+            return
+    pytest.fail("no picture names the model")
 
 
 def test_one_length_is_drawn_by_model_and_several_by_length(fake: Fake, summary: Callable[[Rows], Summary]) -> None:

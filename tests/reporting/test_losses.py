@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from bench.array_types import FloatArray
-from bench.reporting.evidence import losses, skill_in_window, trace
+from bench.reporting.evidence import skill_in_window, trace
+from bench.reporting.forecasts import losses
 from bench.reporting.values import Trace
 from bench.stats.delay import delay
 from bench.stats.window_tests import over_window

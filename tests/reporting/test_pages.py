@@ -112,12 +112,14 @@ def test_the_page_asks_for_nothing_and_forbids_itself_to(hostile: dict[str, str]
     policy = next(meta["content"] for meta in page.all("meta") if "http-equiv" in meta)
     (script,) = re.findall(r'<script type="module">(.*?)</script>', hostile["index.html"], re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    assert policy == f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}' blob:"
+    assert policy == (
+        f"default-src 'none'; style-src 'unsafe-inline'; img-src data: blob:; script-src 'sha256-{digest}' blob:"
+    )
 
 
 def test_names_are_shown_and_not_run(hostile: dict[str, str]) -> None:
     page = Page(hostile["index.html"])
-    assert [script.get("type") for script in page.all("script")] == ["text/plain", "module"]
+    assert [script.get("type") for script in page.all("script")] == [*["text/plain"] * 3, "module"]
     assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
     shown = "\n".join(page.text)
     assert SCRIPT in shown
@@ -243,7 +245,7 @@ def test_empty_and_failed_result_sets_have_a_page_that_says_so(fake: Fake, kind:
 
 
 def test_a_page_stays_small(fake: Fake) -> None:
-    assert len(files(fake(lengths=(30,)))["index.html"].encode()) < 1_000_000
+    assert len(files(fake(lengths=(30,)))["index.html"].encode()) < 1_200_000, "0.76 MB of it are the libraries"
 
 
 def test_a_report_is_written_beside_the_reports_of_other_suites(fake: Fake, tmp_path: Path) -> None:

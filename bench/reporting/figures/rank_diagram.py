@@ -11,15 +11,21 @@ from bench.reporting.figures.svg import Picture, picture
 from bench.reporting.values import Rank, Summary
 from bench.text import number
 
+FEWEST = 6
+"""Datasets: over fewer, Wilcoxon's test with Holm's correction can hardly separate two models, and bars join all."""
+
 _STEP = 0.2  # inches between two names, and between two bars
 _BAR = 0.12
 
 
 def draw_ranks(summary: Summary, look: Mapping[str, Look]) -> Picture | None:
-    """The best rank on the left; names hang from their place on the axis, half of them at each side."""
+    """The best rank on the left; names hang from their place on the axis, half of them at each side.
+
+    `None` over fewer than `FEWEST` datasets.
+    """
     ranking = summary.ranking
     rows = [row for row in ranking.ranks if row.average is not None]
-    if len(rows) < 2 or ranking.sections < 2:
+    if len(rows) < 2 or ranking.sections < FEWEST:
         return None
     bars = 0.1 + _BAR * len(ranking.groups)
     height = bars + _STEP * math.ceil(len(rows) / 2) + 0.1

@@ -1,6 +1,8 @@
 """The style of every figure: one theme, one colour and marker for each model, log scales with plain numbers."""
 
 import warnings
+import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,8 +12,10 @@ import matplotlib as mpl
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from bench.reporting.figures.fonts import families
 from bench.reporting.values import Model
 from bench.text import number
 
@@ -54,7 +58,6 @@ GRID = "#e1e5e7"
 
 _REFERENCE_MARKER = "d"
 _MARKERS = "os^DvPX*<>h"
-_PALETTE = [0, 1, 2, 3, 4, 9, 5]  # of seaborn's "colorblind", without its grey (persistence), faint pink and yellow
 
 _SIZES = {
     "font.size": 9.5,
@@ -103,7 +106,6 @@ _THEME = {
     "text.parse_math": False,  # a `$` in a name is a dollar
     "text.usetex": False,
     "font.family": ["sans-serif"],
-    "font.sans-serif": ["DejaVu Sans"],
     "svg.fonttype": "none",  # text stays text: it can be read aloud, searched and copied
     "svg.hashsalt": "bench",
     "pdf.fonttype": 42,
@@ -119,24 +121,59 @@ class Look:
     marker: str
 
 
-def looks(models: Sequence[Model]) -> Mapping[str, Look]:
-    """A colour and a marker for each model, by its place among the models; grey for persistence.
+_KINDS = {
+    "rnn": "#b35a8c",
+    "gru": "#029e73",
+    "lstm": "#0173b2",
+    "encoder-decoder": "#d55e00",
+    "linear-ar": "#de8f05",
+    "drift": "#a6761d",
+    "mean": "#8c7a5b",
+    "seasonal-naive": "#7f6d9c",
+    "transformer": "#cc78bc",
+    "patchtst": "#9b4f96",
+    "tcn": "#3a9bd9",
+    "mlp": "#ca9161",
+    "echo-state": "#1b7f8c",
+    "mingru": "#66a61e",
+    "minlstm": "#5b7fd1",
+    "slstm": "#6a7bdc",
+}
+"""The colours of the kinds that are compared most often: the same in every report. Others get one by their name."""
 
-    Colour and marker go round with different periods, so 77 models differ in one or the other.
+
+def looks(models: Sequence[Model]) -> Mapping[str, Look]:
+    """A colour for each kind of model, the same in every report, and a marker that tells models of a kind apart.
+
+    Grey and a diamond for persistence. Further models of one kind are darker or lighter, so that lines differ, too.
     """
-    palette = sns.color_palette("colorblind").as_hex()
     styles = {model.name: Look(MUTED, _REFERENCE_MARKER) for model in models if model.reference}
-    coloured = [model.name for model in models if not model.reference]
-    for place, name in enumerate(coloured):
-        color = palette[_PALETTE[place % len(_PALETTE)]]
-        styles[name] = Look(color, _MARKERS[place % len(_MARKERS)])
+    kinds: Counter[str] = Counter()
+    for place, model in enumerate(model for model in models if not model.reference):
+        color = _shade(_color(model.kind), kinds[model.kind])
+        styles[model.name] = Look(color, _MARKERS[place % len(_MARKERS)])
+        kinds[model.kind] += 1
     return styles
+
+
+def _color(kind: str) -> str:
+    """One of the palette's, for a kind without a colour of its own: by its name, in any report and on any machine."""
+    palette = sorted(_KINDS.values())
+    return _KINDS.get(kind) or palette[zlib.crc32(kind.encode()) % len(palette)]
+
+
+def _shade(color: str, before: int) -> str:
+    """`color` itself, darker or lighter, by how many models of its kind come `before`."""
+    share, towards = ((0.0, 0.0), (0.22, 0.0), (0.28, 1.0))[before % 3]
+    red, green, blue = ((1 - share) * part + share * towards for part in to_rgb(color))
+    return to_hex((red, green, blue))
 
 
 @contextmanager
 def theme() -> Iterator[None]:
     """The look of all pictures, for the length of a ``with`` block; matplotlib's own settings come back after it."""
     settings: dict[Any, Any] = {**sns.axes_style("ticks"), **sns.plotting_context("paper"), **_SIZES, **_THEME}
+    settings["font.sans-serif"] = [*families()]
     with mpl.rc_context(settings), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the reader's own font has it
         yield

@@ -17,7 +17,8 @@ from bench.array_types import FloatArray
 from bench.reporting.figures.layout import Panels, short
 from bench.reporting.figures.style import INK, Look, log, log_if_wide
 from bench.reporting.figures.svg import Picture, picture
-from bench.reporting.values import Curves, Section, Summary, TuningSummary
+from bench.reporting.trained import Curves, TuningSummary
+from bench.reporting.values import Section, Summary
 from bench.text import number
 
 _POINTS = 60

@@ -1,9 +1,11 @@
 // Makes tables sortable and filterable; they are complete without it.
-const packed = Uint8Array.from(atob(document.getElementById("datatables").textContent), (c) => c.charCodeAt(0));
-const unpacked = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
-const source = URL.createObjectURL(new Blob([await new Response(unpacked).text()], { type: "text/javascript" }));
-const { jQuery } = await import(source);
-URL.revokeObjectURL(source);
+async function unpack(id) {
+  const packed = Uint8Array.from(atob(document.getElementById(id).textContent), (c) => c.charCodeAt(0));
+  return new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+}
+const tables = URL.createObjectURL(new Blob([await unpack("datatables")], { type: "text/javascript" }));
+const { jQuery } = await import(tables);
+URL.revokeObjectURL(tables);
 
 for (const table of document.querySelectorAll("table[data-sortable]")) {
   const caption = table.caption.textContent;
@@ -23,5 +25,18 @@ for (const table of document.querySelectorAll("table[data-sortable]")) {
 document.addEventListener("click", (event) => {
   if (event.target.closest('a[href^="#cell-"]')) jQuery("#rows[data-sortable]").DataTable().search("").draw();
 });
+
+// What a link leads to may be folded away; on paper nothing is.
+function unfold() {
+  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  for (let own = target?.closest("details"); own; own = own.parentElement.closest("details")) own.open = true;
+  target?.scrollIntoView();
+}
+addEventListener("hashchange", unfold);
+unfold();
+const folded = () => document.querySelectorAll("main details:not([open])");
+let opened = [];
+addEventListener("beforeprint", () => { opened = [...folded()]; for (const own of opened) own.open = true; });
+addEventListener("afterprint", () => { for (const own of opened) own.open = false; });
 
 document.documentElement.dataset.ready = "";
