@@ -22,7 +22,8 @@ ELSEWHERE = ("CONTRIBUTING.md", "CHANGELOG.md")
 """Pages of the site that are files of the repository's root; so is every page of ``reports/``."""
 
 LINK = re.compile(r"(?P<mark>!?)\[(?P<text>[^\[\]]*)\]\((?P<target>[^()\s#]*)(?P<anchor>#[^()\s]*)?\)")
-FILES_PER_PAGE = re.compile(r"https?:|mailto:|#|$")
+OUTSIDE = re.compile(r"https?:|mailto:|#|$")
+"""Targets that are no files: addresses, and anchors of the same page."""
 
 
 def on_files(files: Files, config: Any) -> Files:
@@ -52,7 +53,7 @@ def on_page_markdown(markdown: str, page: Any, files: Files, **_: Any) -> str:
 
     def replaced(match: re.Match[str]) -> str:
         target = match["target"]
-        if FILES_PER_PAGE.match(target):
+        if OUTSIDE.match(target):
             return match[0]
         own = posixpath.normpath(posixpath.join(posixpath.dirname(source), target))
         uri = in_site(own if at_root else posixpath.normpath(posixpath.join("docs", own)))

@@ -9,7 +9,6 @@ import ast
 import inspect
 import json
 import re
-import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from functools import cache
@@ -18,6 +17,9 @@ from typing import Any, get_args
 
 import numpy as np
 import typer
+from pydantic import BaseModel
+
+from bench import spec
 from bench.cli.app import app
 from bench.data import DATASETS
 from bench.models import MODELS
@@ -25,9 +27,6 @@ from bench.models.base import Choice
 from bench.protocol.metrics import METRICS
 from bench.replication import systems
 from bench.store import schema
-from pydantic import BaseModel
-
-from bench import spec
 
 ROOT = Path(__file__).parents[2]
 NOTE = "This page is generated from the code of the version that it comes with.\n"
@@ -79,10 +78,7 @@ SECTIONS: Sequence[tuple[str, type[BaseModel]]] = (
 
 def suite_keys() -> str:
     """Every key that a suite file may have."""
-    parts = [
-        f"## {title}\n\n{first_sentence(model)}\n\n{keys(model)}"
-        for title, model in SECTIONS
-    ]
+    parts = [f"## {title}\n\n{first_sentence(model)}\n\n{keys(model)}" for title, model in SECTIONS]
     note = (
         "Unknown keys are refused, with their line and the nearest match. [Suite files in full](../suites.md) explains "
         "what each is for; `bench schema` prints the same as a JSON Schema for editors.\n"
@@ -134,7 +130,9 @@ def kind_of(field: Mapping[str, Any], whole: Mapping[str, Any]) -> str:
 def limits(field: Mapping[str, Any]) -> str:
     """The smallest and largest value that a number may have."""
     signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
-    shown = [f"{sign} {field[name]:g}" for name, sign in signs.items() if name in field and abs(field[name]) < 2**31 - 1]
+    shown = [
+        f"{sign} {field[name]:g}" for name, sign in signs.items() if name in field and abs(field[name]) < 2**31 - 1
+    ]
     return f" {', '.join(shown)}" if shown else ""
 
 
@@ -155,7 +153,9 @@ def models() -> str:
     ]
     for name, kind in MODELS.items():
         parts.append(f"## `{name}` {{ #{name} }}\n\n{sentence(kind.summary)}\n")
-        parts.append(f"Tasks: {', '.join(sorted(kind.tasks))}. Fitted by {fitted_by(kind)}. Searched: {searched(kind)}.\n")
+        parts.append(
+            f"Tasks: {', '.join(sorted(kind.tasks))}. Fitted by {fitted_by(kind)}. Searched: {searched(kind)}.\n"
+        )
         parts.append(keys(kind.parameters))
         parts.append(equations(kind.builder, name))
     return "\n".join(parts)
@@ -181,17 +181,29 @@ def extent(given: Any) -> str:
 
 
 def equations(builder: str, name: str) -> str:
-    """What the module of a builder says of the model: equations and sources, folded away under the parameters."""
+    """What the module of a builder says of the model, in its own docstring and in those of its classes."""
     module, _, function = builder.partition(":")
-    tree = ast.parse((ROOT / (module.replace(".", "/") + ".py")).read_text(encoding="utf-8"))
-    texts = [ast.get_docstring(tree) or ""]
-    texts += [
-        ast.get_docstring(node) or ""
-        for node in tree.body
-        if isinstance(node, ast.ClassDef) and node.name == function
-    ]
-    body = marked("\n\n".join(filter(None, texts)))
-    return f"**Equations and sources**, from `{module}`:\n\n{quoted(body)}\n"
+    others = {kind.builder.partition(":")[2] for kind in MODELS.values()} - {function}
+    tree = parsed(module)
+    texts = [ast.get_docstring(tree) or "", *cell_equations(name)]
+    for node in tree.body:
+        own = isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+        if own and node.name not in others and not node.name.endswith("Parameters"):
+            texts.append(f"`{node.name}`: {ast.get_docstring(node) or ''}")
+    body = quoted(marked("\n\n".join(texts)))
+    return f"Equations and sources, from `{module}`:\n\n{body}\n"
+
+
+def cell_equations(name: str) -> list[str]:
+    """The paragraph of the kernels about a recurrent cell."""
+    paragraphs = (ast.get_docstring(parsed("bench.kernels.equations")) or "").split("\n\n")
+    return [paragraph for paragraph in paragraphs if paragraph.startswith(f"{name.upper()} (")]
+
+
+@cache
+def parsed(module: str) -> ast.Module:
+    """The syntax tree of a module, which need not be imported: some import torch."""
+    return ast.parse((ROOT / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8"))
 
 
 def quoted(text: str) -> str:
@@ -200,7 +212,7 @@ def quoted(text: str) -> str:
 
 
 def marked(text: str) -> str:
-    """reStructuredText of a docstring as Markdown: double backticks, and blocks that ``::`` begins."""
+    """ReStructuredText of a docstring as Markdown: double backticks, and blocks that ``::`` begins."""
     lines: list[str] = []
     inside = False
     for line in text.splitlines():
@@ -239,10 +251,10 @@ def datasets() -> str:
     parts = [
         "# Datasets\n",
         NOTE,
-        "`kind` of an entry under `datasets`. The last two columns are root mean squared errors one step ahead, over the "
-        "whole series with its default parameters and `seed: 0`: of *persistence* (the last value again), and of the "
-        "best possible forecast, which is the *noise floor*. A dash: not known, because nobody generated the data, or not "
-        "defined for the task. [Suite files in full](../suites.md#datasets) explains each.\n",
+        "`kind` of an entry under `datasets`. The last two columns are root mean squared errors one step ahead, over "
+        "the whole series with its default parameters and `seed: 0`: of *persistence* (the last value again), and of "
+        "the best possible forecast, which is the *noise floor*. A dash: not known, because nobody generated the data, "
+        "or not defined for the task. [Suite files in full](../suites.md#datasets) explains each.\n",
         table(("kind", "summary", "task", "persistence", "noise floor"), overview),
     ]
     for name, kind in DATASETS.items():
@@ -369,14 +381,13 @@ def type_name(given: Any) -> str:
 
 
 def descriptions(name: str) -> dict[str, str]:
-    """What ``docs/results.md`` says of the columns of a table; of the others, the comment next to them in the schema."""
+    """What ``docs/results.md`` says of the columns of a table; of the others, the comment in the schema."""
     text = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
     section = text.split(f"## {name}:")[1].split("\n## ")[0]
     found = commented(name)
     for names, meaning in re.findall(r"^\| (`[a-z0-9_`, ]+`) \| (.*) \|$", section, re.MULTILINE):
-        meaning = re.sub(r"\(#([\w-]+)\)", r"(../results.md#\1)", meaning)
-        meaning = re.sub(r"\((\w+\.md)", r"(../\1", meaning)
-        found |= dict.fromkeys(re.findall(r"`([a-z0-9_]+)`", names), meaning)
+        linked = re.sub(r"\((\w+\.md)", r"(../\1", re.sub(r"\(#([\w-]+)\)", r"(../results.md#\1)", meaning))
+        found |= dict.fromkeys(re.findall(r"`([a-z0-9_]+)`", names), linked)
     return found
 
 
@@ -395,11 +406,9 @@ def metrics() -> str:
         (f"`{name}`", each.summary, {"none": "–"}.get(each.unit, each.unit), f"{each.better} is better")
         for name, each in METRICS.items()
     ]
-    shown = textwrap.dedent(
-        """\
-        Errors are pooled over all test targets: the root is taken once, of the mean of all squares, and not averaged over
-        windows. *Original* units are those of the data; *scaled* ones are divided by the range of the points before the
-        test part. [The glossary](../glossary.md) explains skill and noise floor.
-        """
+    shown = (
+        "Errors are pooled over all test targets: the root is taken once, of the mean of all squares. *Original* units "
+        "are those of the data; *scaled* ones are divided by the range of the points before the test part. "
+        "[The glossary](../glossary.md) explains skill and noise floor.\n"
     )
     return "\n".join(["# Metrics\n", NOTE, shown, table(("metric", "meaning", "unit", ""), rows)])

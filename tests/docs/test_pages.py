@@ -26,13 +26,28 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted(
     page
-    for page in (*DOCS.glob("*.md"), *(path for name in ("tutorial", "howto", "explanation") for path in DOCS.glob(f"{name}/*.md")))
-    if page.name not in ("api.md", "ci.md", "protocol.md", "published.md", "report.md", "rerun.md", "results.md", "suites.md", "clusters.md")
+    for page in (
+        *DOCS.glob("*.md"),
+        *(path for name in ("tutorial", "howto", "explanation") for path in DOCS.glob(f"{name}/*.md")),
+    )
+    if page.name
+    not in (
+        "api.md",
+        "ci.md",
+        "protocol.md",
+        "published.md",
+        "report.md",
+        "rerun.md",
+        "results.md",
+        "suites.md",
+        "clusters.md",
+    )
 )
 """Those that teach; the others are tested by what they describe."""
 
 BLOCK = re.compile(
-    r'(?:^<!-- checked with (?P<how>--[a-z-]+)[^>]*-->\n)?^```(?P<kind>\w+)(?: title="(?P<title>[^"]+)")?\n(?P<body>.*?)^```$',
+    r"(?:^<!-- checked with (?P<how>--[a-z-]+)[^>]*-->\n)?"
+    r'^```(?P<kind>\w+)(?: title="(?P<title>[^"]+)")?\n(?P<body>.*?)^```$',
     re.MULTILINE | re.DOTALL,
 )
 
@@ -96,9 +111,9 @@ class Reader:
     def call(self, *arguments: str) -> tuple[int, str]:
         """A command in this process, as the console script would run it."""
         self.monkeypatch.setattr(sys, "argv", ["bench", *arguments])
-        with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
-            with pytest.raises(SystemExit) as ended:
-                main()
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as ended:
+            main()
         return int(ended.value.code or 0), out.getvalue() + err.getvalue()
 
 

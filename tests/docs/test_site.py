@@ -58,8 +58,11 @@ def test_no_page_loads_anything_from_elsewhere(site: Path) -> None:
         resources = Resources()
         resources.feed(page.read_text(encoding="utf-8"))
         assert [each for each in resources.addresses if re.match(r"(https?:)?//", each)] == [], page
-        assert all((page.parent / each.split("?")[0].split("#")[0]).exists() for each in resources.addresses
-                   if not each.startswith(("data:", "/"))), page
+        assert all(
+            (page.parent / each.split("?")[0].split("#")[0]).exists()
+            for each in resources.addresses
+            if not each.startswith(("data:", "/"))
+        ), page
     for sheet in site.rglob("*.css"):
         assert re.findall(r"(?:url\(|@import )[\"']?(?:https?:)?//", sheet.read_text(encoding="utf-8")) == [], sheet
 
@@ -77,6 +80,7 @@ def shown(page: Path) -> str:
 
 def test_the_reference_has_every_key_model_dataset_command_and_column(site: Path) -> None:
     import typer
+
     from bench.cli.app import app
     from bench.data import DATASETS
     from bench.models import MODELS
