@@ -128,10 +128,16 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
     return Reader(tmp_path, monkeypatch)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
-def test_every_block_of_a_page_runs(page: Path, reader: Reader) -> None:
-    for block in blocks(page):
-        reader.take(block)
+TUTORIAL = [DOCS / "tutorial" / f"{name}.md" for name in ("index", "own-csv", "read-the-report", "decide")]
+TASKS = [TUTORIAL, *([page] for page in PAGES if page not in TUTORIAL)]
+"""Pages that are read one after another: each goes on where the one before stood."""
+
+
+@pytest.mark.parametrize("pages", TASKS, ids=lambda pages: pages[0].relative_to(DOCS).as_posix())
+def test_every_block_of_a_page_runs(pages: list[Path], reader: Reader) -> None:
+    for page in pages:
+        for block in blocks(page):
+            reader.take(block)
 
 
 def test_blocks_are_of_the_kinds_that_are_run() -> None:
