@@ -8,6 +8,7 @@ from __future__ import annotations
 import posixpath
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,25 @@ ELSEWHERE = ("CONTRIBUTING.md", "CHANGELOG.md")
 LINK = re.compile(r"(?P<mark>!?)\[(?P<text>[^\[\]]*)\]\((?P<target>[^()\s#]*)(?P<anchor>#[^()\s]*)?\)")
 OUTSIDE = re.compile(r"https?:|mailto:|#|$")
 """Targets that are no files: addresses, and anchors of the same page."""
+
+
+def on_config(config: Any) -> Any:
+    """Put pages that ``mkdocs.yml`` does not place at the end of a section: those of ``docs/`` and of ``reports/``."""
+    named = set(placed(config.nav))
+    for section, pages in (("How to", sorted((ROOT / "docs").glob("*.md"))), ("Gallery", shown_reports())):
+        paths = [in_site(path.relative_to(ROOT).as_posix()) for path in pages if path.suffix == ".md"]
+        (entries,) = (part[section] for part in config.nav if section in part)
+        entries += [path for path in paths if path not in named]
+    return config
+
+
+def placed(nav: Any) -> Iterator[str]:
+    """Every page that a navigation names."""
+    if isinstance(nav, str):
+        yield nav
+    else:
+        for part in nav.values() if isinstance(nav, dict) else nav:
+            yield from placed(part)
 
 
 def on_files(files: Files, config: Any) -> Files:

@@ -130,10 +130,14 @@ def kind_of(field: Mapping[str, Any], whole: Mapping[str, Any]) -> str:
 def limits(field: Mapping[str, Any]) -> str:
     """The smallest and largest value that a number may have."""
     signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
-    shown = [
-        f"{sign} {field[name]:g}" for name, sign in signs.items() if name in field and abs(field[name]) < 2**31 - 1
-    ]
+    large = 2**31 - 1
+    shown = [f"{sign} {digits(field[name])}" for name, sign in signs.items() if abs(field.get(name, large)) < large]
     return f" {', '.join(shown)}" if shown else ""
+
+
+def digits(value: float) -> str:
+    """A number with spaces between groups of three digits."""
+    return f"{value:g}" if abs(value) < 1000 or value % 1 else f"{int(value):,}".replace(",", "\u202f")
 
 
 # Models

@@ -81,6 +81,7 @@ def shown(page: Path) -> str:
 def test_the_reference_has_every_key_model_dataset_command_and_column(site: Path) -> None:
     import typer
 
+    import bench
     from bench.cli.app import app
     from bench.data import DATASETS
     from bench.models import MODELS
@@ -94,6 +95,7 @@ def test_the_reference_has_every_key_model_dataset_command_and_column(site: Path
         "models": MODELS,
         "datasets": DATASETS,
         "commands": [f"bench {name}" for name in typer.main.get_command(app).commands],
+        "python": bench.__all__,
         "columns": [name for schema in ALL.values() for name in schema.names],
     }
     for page, names in expected.items():
