@@ -1,4 +1,4 @@
-"""Numbers that the explanations quote are those of the measured reports; the drawing has the layers that are checked."""
+"""Numbers that explanations quote are those of the measured reports; the drawing has the layers that are checked."""
 
 from __future__ import annotations
 
