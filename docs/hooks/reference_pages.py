@@ -60,7 +60,6 @@ def cell(text: str) -> str:
 
 SECTIONS: Sequence[tuple[str, type[BaseModel]]] = (
     ("The suite", systems.ReplicationSuite),
-    ("datasets, models: an entry", spec.Entry),
     ("split", spec.Split),
     ("seeds: a plan", spec.SeedPlan),
     ("training", spec.Training),
@@ -79,11 +78,18 @@ SECTIONS: Sequence[tuple[str, type[BaseModel]]] = (
 def suite_keys() -> str:
     """Every key that a suite file may have."""
     parts = [f"## {title}\n\n{first_sentence(model)}\n\n{keys(model)}" for title, model in SECTIONS]
+    entry = (
+        "## datasets, models: an entry\n\nA name, or a mapping with `kind`, the name of a [dataset](datasets.md) or "
+        "of a [model](models.md), and any of its parameters. A list for a parameter makes one entry for each value.\n\n"
+    )
+    fields = spec.Entry.model_fields
+    rows = [(f"`{name}`", fields[name].description or "") for name in ("id", "search")]
+    entry += table(("key", "meaning"), [("`kind`", "The registered name, or the address of a class of yours."), *rows])
     note = (
         "Unknown keys are refused, with their line and the nearest match. [Suite files in full](../suites.md) explains "
         "what each is for; `bench schema` prints the same as a JSON Schema for editors.\n"
     )
-    return "\n".join(["# Keys of a suite file\n", NOTE, note, *parts])
+    return "\n".join(["# Keys of a suite file\n", NOTE, note, parts[0], entry, *parts[1:]])
 
 
 def first_sentence(thing: type) -> str:
@@ -98,6 +104,7 @@ def keys(model: type[BaseModel]) -> str:
     rows = [
         (f"`{name}`", kind_of(field, shown), default_of(name, field, required), field.get("description", ""))
         for name, field in shown.get("properties", {}).items()
+        if field.get("description") or name in required
     ]
     return table(("key", "type", "default", "meaning"), rows) if rows else "It has no parameters.\n"
 
@@ -108,7 +115,10 @@ def default_of(name: str, field: Mapping[str, Any], required: set[str]) -> str:
         return "required"
     if "default" not in field:
         return "its own defaults"
-    return f"`{json.dumps(field['default'], ensure_ascii=False)}`"
+    value = field["default"]
+    if isinstance(value, dict) and value:
+        return "see below"
+    return f"`{value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}`"
 
 
 def kind_of(field: Mapping[str, Any], whole: Mapping[str, Any]) -> str:
@@ -369,7 +379,7 @@ def columns() -> str:
     for name, columns_of in schema.ALL.items():
         described = descriptions(name)
         rows = [
-            (f"`{field.name}`", type_name(field.type), described.get(field.name, ""))
+            (f"`{field.name}`", type_name(field.type), described.get(field.name) or from_glossary(field.name))
             for field in columns_of
             if field.name not in schema.KEY
         ]
@@ -393,6 +403,13 @@ def descriptions(name: str) -> dict[str, str]:
         linked = re.sub(r"\((\w+\.md)", r"(../\1", re.sub(r"\(#([\w-]+)\)", r"(../results.md#\1)", meaning))
         found |= dict.fromkeys(re.findall(r"`([a-z0-9_]+)`", names), linked)
     return found
+
+
+def from_glossary(name: str) -> str:
+    """What the glossary says of a column that has the name of a word; else what `runs` says of it."""
+    text = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    entry = re.search(rf"^## {name}\n\n(.*?)(?:\n\n|\Z)", text, re.MULTILINE | re.DOTALL)
+    return entry[1].strip() if entry else descriptions("runs").get(name, "")
 
 
 def commented(name: str) -> dict[str, str]:

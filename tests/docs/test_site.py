@@ -103,6 +103,12 @@ def test_the_reference_has_every_key_model_dataset_command_and_column(site: Path
         assert [name for name in names if name not in text] == [], page
 
 
+@pytest.mark.parametrize("page", ["suite-keys", "models", "datasets", "commands", "columns", "metrics"])
+def test_nothing_in_the_reference_is_without_a_meaning(page: str, site: Path) -> None:
+    body = (site / f"reference/{page}.html").read_text(encoding="utf-8")
+    assert re.findall(r"<tr>\s*<td>(.*?)</td>(?:\s*<td>.*?</td>)*?\s*<td></td>", body) == []
+
+
 def test_floors_are_those_of_the_formulas(site: Path) -> None:
     """A noisy sine: the floor is the noise; persistence has its variance twice, and half of the squared step."""
     row = re.search(r"noisy-sine .{0,80}forecast ([\d.]+) ([\d.]+)", shown(site / "reference/datasets.html"))
