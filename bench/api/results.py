@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from bench.errors import InputError
+from bench.registry import unknown
 from bench.replication.card_page import parted
 from bench.replication.systems import parsed
+from bench.reporting.recommend import COLUMNS as RECOMMENDED, Budget, advice_rows, recommend
 from bench.reporting.source import Source, read
 from bench.reporting.summary import summarise
 from bench.reporting.values import CellSummary, Section, Summary
@@ -133,6 +136,33 @@ class Results:
         """
         rows = [row for section in self.summary.sections for cell in section.cells for row in _claims(section, cell)]
         return pd.DataFrame(rows, columns=list(VERDICTS)).astype({"further_seeds": "Int64"})
+
+    def recommend(self, *, dataset: str | None = None, **limits: float | None) -> pd.DataFrame:
+        """Which model to use for each dataset within a budget, as ``bench recommend`` says it.
+
+        Parameters
+        ----------
+        dataset
+            The only one; all by default.
+        limits
+            ``latency_s``, ``memory_bytes``, ``parameters`` and ``fit_s``: the most that a model may cost.
+
+        Returns
+        -------
+        DataFrame
+            One row for each dataset and horizon: ``model`` with its errors, verdict and costs; ``cheaper`` names models
+            not shown to be worse that are quicker to fit; ``why`` compares in sentences.
+
+        Raises
+        ------
+        BenchError
+            A limit is on what was never measured, or there is no such dataset.
+        """
+        unknown_limits = sorted(limits.keys() - Budget.__dataclass_fields__.keys())
+        if unknown_limits:
+            raise InputError(f"recommend: {unknown(unknown_limits[0], Budget.__dataclass_fields__, 'limit')}")
+        rows = advice_rows(recommend(parted(self._source)[1], Budget(**limits), dataset=dataset))
+        return pd.DataFrame(rows, columns=list(RECOMMENDED))
 
     @property
     def plot(self) -> Plots:

@@ -185,9 +185,30 @@ def report(
     say(write_report(results, output))
 
 
+@app.command("open")
+def open_(
+    results: Annotated[
+        Path,
+        typer.Argument(
+            parser=results_folder, metavar="RESULTS", help="A results folder, or the name of one in results/."
+        ),
+    ],
+    *,
+    reports: Annotated[
+        Path, typer.Option("--output", parser=path_of, metavar="PATH", help="Folder in which the report's folder is.")
+    ] = Path("reports"),
+) -> None:
+    """Show the report of a results folder in the browser; it is written first where it is not up to date."""
+    from bench.cli.report import opened
+
+    say(opened(results, reports))
+
+
 @app.command()
 def show(
-    cell: Annotated[str, typer.Argument(help="The beginning of a cell's id, as shown in a report.")],
+    cell: Annotated[
+        str, typer.Argument(help="The beginning of a cell's id, as shown in a report, or a model's or dataset's name.")
+    ],
     *,
     results: Annotated[
         Path | None, typer.Option(parser=path_of, metavar="PATH", help="A results folder. [default: those in results/]")
@@ -197,10 +218,68 @@ def show(
     ] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Every column with every digit, as CSV.")] = False,
 ) -> None:
-    """Print the rows that a cell's numbers come from."""
+    """Print the rows that a cell's numbers come from; of a model or dataset, its cells with their ids."""
     from bench.cli.report import show as rows
 
     say(rows(cell, results, table=table and table.value, csv=csv))
+
+
+@app.command()
+def recommend(
+    results: Annotated[
+        Path,
+        typer.Argument(
+            parser=results_folder, metavar="RESULTS", help="A results folder, or the name of one in results/."
+        ),
+    ],
+    *,
+    dataset: Annotated[str | None, typer.Option(help="Only this dataset. [default: all]")] = None,
+    latency_ms: Annotated[
+        float | None, typer.Option(min=0, help="Maximum time to predict one window; `bench probe` measures it.")
+    ] = None,
+    memory_mb: Annotated[float | None, typer.Option(min=0, help="Maximum memory while training, in MB.")] = None,
+    parameters: Annotated[int | None, typer.Option(min=0, help="Maximum number of fitted parameters.")] = None,
+    training: Annotated[
+        float | None,
+        typer.Option(parser=parsed_seconds, metavar="DURATION", help="Maximum time to fit one model, such as 30s."),
+    ] = None,
+) -> None:
+    """Say which model to use for each dataset within a budget, with its verdict.
+
+    Models over the budget are taken out before anything is chosen or tested. Where no model is shown to beat
+    persistence, that is the advice.
+    """
+    from bench.cli.report import recommended
+
+    limits = {"latency_s": latency_ms and latency_ms / 1e3, "memory_bytes": memory_mb and memory_mb * 1e6}
+    say(recommended(results, {**limits, "parameters": parameters, "fit_s": training}, dataset=dataset))
+
+
+@app.command()
+def export(
+    results: Annotated[
+        Path,
+        typer.Argument(
+            parser=results_folder, metavar="RESULTS", help="A results folder, or the name of one in results/."
+        ),
+    ],
+    *,
+    latex: Annotated[bool, typer.Option("--latex", help="Tables for LaTeX with booktabs.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Tables as CSV with every digit.")] = False,
+    xlsx: Annotated[bool, typer.Option("--xlsx", help="One workbook with every table.")] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(parser=path_of, metavar="PATH", help="Folder. [default: exports/ and the suite's name]"),
+    ] = None,
+) -> None:
+    """Write what a paper needs: ranking, errors and tests as tables, the protocol in words, model cards, figures.
+
+    Without a format, LaTeX and CSV are written.
+    """
+    from bench.cli.report import exported
+
+    wanted = {"latex": latex, "csv": csv, "xlsx": xlsx}
+    say(exported(results, [name for name, on in wanted.items() if on] or ["latex", "csv"], output))
 
 
 @app.command()
@@ -337,6 +416,19 @@ def new_model(
     from bench.cli.conform import new_model as written
 
     say(written(name, folder))
+
+
+@app.command()
+def init(
+    file: Annotated[Path, typer.Argument(parser=path_of, metavar="FILE", help="A data file of yours.")],
+    *,
+    column: Annotated[str | None, typer.Option(help="Of the values. [default: the likeliest]")] = None,
+    folder: Annotated[Path, typer.Option(parser=path_of, metavar="PATH", help="Where the suite is written.")] = Path(),
+) -> None:
+    """Write a suite for a data file: column, season and lengths are proposed, each with its reason."""
+    from bench.cli.init import initialised
+
+    say(initialised(file, column, folder))
 
 
 @app.command(name="list")

@@ -1,5 +1,6 @@
-"""``bench report``, and ``bench show``: the rows of one cell, found by the beginning of its id. Neither needs torch."""
+"""``bench show``, the rows of one cell by the beginning of its id; ``bench recommend``; ``bench export``."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,9 @@ import pyarrow.compute as pc
 from bench.errors import InputError
 from bench.paths import RESULTS
 from bench.reporting.export import rows_csv
-from bench.store import cell_ids, read_cell
+from bench.store import cell_ids, read as read_table, read_cell
 from bench.store.reader import read_probes
-from bench.store.schema import ALL
+from bench.store.schema import ALL, KEY
 from bench.text import NOTHING, columns, listed, number
 
 _SEEDS = 10
@@ -28,6 +29,8 @@ def show(beginning: str, results: Path | None, *, table: str | None, csv: bool) 
 
     Parameters
     ----------
+    beginning
+        Of an id; or the name of a model or dataset, whose cells are listed with their ids.
     results
         A results folder; `None` for every folder in ``results/``.
     table
@@ -40,6 +43,8 @@ def show(beginning: str, results: Path | None, *, table: str | None, csv: bool) 
     InputError
         No stored cell begins so, or several do; or it has no row in `table`.
     """
+    if text := _of_name(beginning, results):
+        return text
     folder, cell_id = _located(beginning, results)
     table = table or ("runs" if cell_id in cell_ids(folder) else "probes")
     stored = _read(folder, table, cell_id)
@@ -52,6 +57,42 @@ def show(beginning: str, results: Path | None, *, table: str | None, csv: bool) 
     return "\n\n".join([columns(list(_shared(rows, folder))), *map(columns, blocks)])
 
 
+def recommended(results: Path, limits: Mapping[str, float | None], *, dataset: str | None) -> str:
+    """The model to use for each dataset of a results folder within `limits`, the fields of a `Budget`."""
+    from bench.replication.systems import parsed
+    from bench.reporting.recommend import Budget, advice_text, recommend
+    from bench.reporting.source import read
+
+    return advice_text(recommend(read(results, parsed), Budget(**limits), dataset=dataset))
+
+
+def opened(results: Path, reports: Path) -> Path:
+    """The page of the report of `results`, written where it is not there as they are now, shown in the browser."""
+    import webbrowser
+
+    from bench.api.folders import up_to_date, write_report
+    from bench.reporting.folder import name_of, report_folder
+    from bench.reporting.source import read
+
+    page = report_folder(reports, name_of(read(results).suites, results), results) / "index.html"
+    if not up_to_date(page, results):
+        page = write_report(results, reports)
+    webbrowser.open(page.resolve().as_uri())
+    return page
+
+
+def exported(results: Path, formats: Sequence[str], output: Path | None) -> Path:
+    """Write what a paper needs of a results folder into `output`, and return that."""
+    from bench.api import read
+    from bench.api.paper import export
+    from bench.reporting.folder import put_files
+
+    opened = read(results)
+    folder = Path("exports", opened.summary.suite) if output is None else output
+    put_files(folder, export(opened, formats))
+    return folder
+
+
 def _read(folder: Path, table: str, cell_id: str) -> pa.Table:
     """The rows of one cell; of a cell that was never run, none."""
     if table == "probes":
@@ -60,13 +101,45 @@ def _read(folder: Path, table: str, cell_id: str) -> pa.Table:
     return read_cell(folder, table, cell_id) if cell_id in cell_ids(folder) else ALL[table].empty_table()
 
 
-def _located(beginning: str, results: Path | None) -> tuple[Path, str]:
-    """The folder and the id of the only cell whose id begins with `beginning`."""
+def _of_name(name: str, results: Path | None) -> str:
+    """The cells of the model or dataset `name`, one in each line; empty where nothing is called so."""
+    rows = [
+        [*(str(row[key]) for key in ("dataset", "model", "sequence_length", "horizon")), *_outcome(row), str(folder)]
+        for folder in _folders(results)
+        for row in _cells(folder)
+        if name in (row["dataset"], row["model"])
+    ]
+    header = ["dataset", "model", "length", "horizon", "RMSE", "seeds ok", "cell", "results"]
+    return columns([header, *sorted(rows, key=lambda row: (row[0], row[1], int(row[2]), int(row[3])))]) if rows else ""
+
+
+def _cells(folder: Path) -> list[dict[str, Any]]:
+    """Each stored cell with the mean of its MSE and how many of its replicates are ok."""
+    if not (folder / "runs").is_dir():
+        return []
+    runs = read_table(folder, "runs", [*KEY, "mse", "status"])
+    runs = runs.append_column("ok", pc.equal(runs["status"], "ok"))
+    return runs.group_by(list(KEY)).aggregate([("mse", "mean"), ("ok", "sum"), ("ok", "count")]).to_pylist()
+
+
+def _outcome(row: Mapping[str, Any]) -> list[str]:
+    rmse = None if row["mse_mean"] is None else math.sqrt(row["mse_mean"])
+    return [number(rmse), f"{row['ok_sum']} of {row['ok_count']}", row["cell_id"]]
+
+
+def _folders(results: Path | None) -> list[Path]:
+    """The results folders to look in."""
     if results and not _holds_cells(results):
         raise InputError(f"{results}: expected a results folder with runs/ in it; `bench run` makes one")
     folders = [results] if results else sorted(filter(_holds_cells, RESULTS.glob("*")))
     if not folders:
         raise InputError("results/: expected results folders in it, got none; name one with --results")
+    return folders
+
+
+def _located(beginning: str, results: Path | None) -> tuple[Path, str]:
+    """The folder and the id of the only cell whose id begins with `beginning`."""
+    folders = _folders(results)
     if not beginning:
         raise InputError("expected the beginning of a cell's id, got nothing; a report names them")
     cells = [(folder, cell_id) for folder in folders for cell_id in _known(folder)]
@@ -74,7 +147,8 @@ def _located(beginning: str, results: Path | None) -> tuple[Path, str]:
     where = str(results) if results else listed([str(folder) for folder in folders])
     if not fitting:
         raise InputError(
-            f"{where}: expected the beginning of a stored cell's id, got {beginning!r}; a report names them"
+            f"{where}: expected the beginning of a stored cell's id, or the name of a model or dataset, got "
+            f"{beginning!r}; a report names them"
         )
     if len(fitting) > 1:
         several = ", ".join(f"{cell_id} in {folder}" for folder, cell_id in fitting[:3])

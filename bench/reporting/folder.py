@@ -3,7 +3,8 @@
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from bench.atomic import real_folder, write_atomically
@@ -53,9 +54,29 @@ def put(folder: Path, files: Files, results: Path) -> None:
     StoreError
         The folder cannot be written to.
     """
-    try:
+    with _saying_what_is_wrong(folder):
         _put(folder, files)
         write_atomically(folder / ORIGIN, _origin(results, folder.parent))
+
+
+def put_files(folder: Path, files: Files) -> None:
+    """Write `files` into `folder`, next to what lies there.
+
+    Raises
+    ------
+    StoreError
+        The folder cannot be written to.
+    """
+    with _saying_what_is_wrong(folder):
+        for name, content in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(folder / name, content)
+
+
+@contextmanager
+def _saying_what_is_wrong(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         reason = error.strerror or one_line(error)
         place = f"{error.filename}: " if error.filename else ""  # a full disk names no file

@@ -162,7 +162,7 @@ class Bank:
         return self._predict(data.tensors(examples))
 
     def _predict(self, tensors: Tensors) -> FloatArray:
-        outputs = [self._answer(self.stepper.predict(x, y)) for x, y in in_order(tensors)]  # [L, B, U, D] each
+        outputs = [self._answer(self.stepper.predict(x, y)) for x, y in in_order(tensors, len(self.members))]  # [L, B, U, D] each
         joined = torch.cat(outputs, dim=1).double().cpu().numpy()
         return np.stack([tensors.examples.assemble(member) for member in joined])
 

@@ -14,6 +14,9 @@ from bench.protocol.windows import Examples, Selection, Windows
 from bench.spec import AsPublished, Training
 
 EVALUATION_BATCH = 1024
+"""Examples that are evaluated at once, at most."""
+EVALUATION_STEPS = 1 << 18
+"""Steps of examples of all members that are evaluated at once, at most: the layers' outputs at each are kept."""
 
 
 class Tensors(Protocol):
@@ -103,11 +106,12 @@ def targets_ahead(shape: Shape, as_published: AsPublished) -> Tensor | None:
     return torch.arange(1 - steps, 1)
 
 
-def in_order(tensors: Tensors) -> Iterator[tuple[Tensor, Tensor]]:
-    """Every example once, in order, in batches for evaluation."""
-    count = len(tensors.examples)
-    for start in range(0, count, EVALUATION_BATCH):
-        yield tensors.batch(np.arange(start, min(start + EVALUATION_BATCH, count)))
+def in_order(tensors: Tensors, members: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Every example once, in order, in batches for the evaluation of so many `members`."""
+    count, steps = len(tensors.examples), tensors.examples.sequence_length
+    size = min(EVALUATION_BATCH, max(64, EVALUATION_STEPS // (members * steps)))
+    for start in range(0, count, size):
+        yield tensors.batch(np.arange(start, min(start + size, count)))
 
 
 class Epochs:

@@ -86,7 +86,7 @@ class Measured:
     idle_s
         How long the core that was idle the longest had nothing to do.
     memory_bytes
-        The most that all processes of the run held at a time; what they share is counted in each.
+        The most that all processes of the run held at a time; what they share is counted once.
     gemm
         GFLOP/s of the matrix product a core, the mean of before and after.
     estimates
@@ -133,7 +133,10 @@ def _idle_s() -> list[float]:
 
 
 def _peak_bytes(process: subprocess.Popen[bytes]) -> int:
-    """The most that it and its children held together, until its end; looked at every second."""
+    """The most that it and its children held together, until its end; looked at every second.
+
+    Pages that several share, such as those of libraries, count once.
+    """
     peak, root = 0, psutil.Process(process.pid)
     while process.poll() is None:
         with suppress(psutil.NoSuchProcess):
@@ -144,7 +147,7 @@ def _peak_bytes(process: subprocess.Popen[bytes]) -> int:
 
 def _held(process: psutil.Process) -> int:
     with suppress(psutil.NoSuchProcess):
-        return int(process.memory_info().rss)
+        return int(process.memory_full_info().pss)
     return 0
 
 

@@ -69,7 +69,13 @@ def test_names_are_shown_and_not_obeyed(bench: Bench, stored: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["zz"], "results/one and results/two: expected the beginning of a stored cell's id, got 'zz'; a report names"),
+        (
+            ["zz"],
+            (
+                ["zz"],
+                "results/one and results/two: expected the beginning of a stored cell's id, or the name of a model",
+            ),
+        ),
         (["aabb"], "'aabb' begins aabb2222 in results/one, aabb3333 in results/two; give more of the id, or --results"),
         (["a", "--results", "none"], "none: expected a results folder with runs/ in it; `bench run` makes one"),
     ],
@@ -124,3 +130,14 @@ def test_a_table_without_a_row_of_the_cell_is_named(bench: Bench, stored: Path, 
 
 def test_no_beginning_names_nothing(bench: Bench, stored: Path) -> None:
     assert bench("show", "").err == "expected the beginning of a cell's id, got nothing; a report names them\n"
+
+
+def test_the_name_of_a_model_or_dataset_lists_its_cells(bench: Bench, stored: Path) -> None:
+    by_model = bench("show", "lstm").out.splitlines()
+    assert [line.split()[-2:] for line in by_model[1:]] == [
+        ["aaaa1111", "results/one"],
+        ["aabb2222", "results/one"],
+        ["aabb3333", "results/two"],
+    ]
+    assert bench("show", "=cmd()").out.splitlines() == by_model
+    assert by_model[1].split()[4:8] == ["2", "12", "of", "12"], "the root of the mean MSE, and all replicates are ok"

@@ -21,7 +21,7 @@ from bench.data.files.moments import Moments, joined, moments
 from bench.data.files.numerals import missing, numbers
 from bench.data.files.options import File
 from bench.data.files.order import Columns, check, gaps, largest_step, newest_first, one_direction, without
-from bench.data.files.table import Dialect, FileTable, Unreadable, shown, visible
+from bench.data.files.table import FileTable, Unreadable, shown, visible
 from bench.errors import DataError
 from bench.registry import unknown
 from bench.text import plural
@@ -74,14 +74,14 @@ def read_columns(parameters: File) -> tuple[Columns, tuple[str, ...]]:
 
 
 def names_of_columns(path: Path) -> tuple[str, ...]:
-    """Of a CSV file.
+    """Of a file of any kind that can be read.
 
     Raises
     ------
     DataError
         The file cannot be read, is empty, or is not UTF-8.
     """
-    return read_delimited(path, Dialect()).names
+    return _table(existing(str(path)), File(path=str(path), column=1)).names
 
 
 def fingerprint(parameters: File) -> str:

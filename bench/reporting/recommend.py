@@ -1,0 +1,280 @@
+"""The best model within a budget, by dataset.
+
+What does not fit is taken out before anything is chosen or tested: the sequence length of each model is chosen on
+validation among those that fit, and claims are corrected for the models that are left.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from math import inf
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bench.cells import CellSpec
+from bench.errors import InputError
+from bench.reporting.costs import ProbedCell, by_machine, costs
+from bench.reporting.source import Source
+from bench.reporting.summary import summarise
+from bench.reporting.values import CellSummary, Section
+from bench.stats.claims import ClaimOutcome
+from bench.store.grid import by_cell
+from bench.text import columns, count, listed, mebibytes, number, plural, seconds
+
+_QUANTITIES = {
+    "latency_s": ("latency", seconds),
+    "memory_bytes": ("memory", mebibytes),
+    "parameters": ("parameters", count),
+    "fit_s": ("training", seconds),
+}
+"""What a budget is in: how messages call it, and how they write it."""
+
+Costs = Mapping[str, float]
+"""Of one cell, by the fields of `Budget`; what was not measured is missing."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The most that a model may cost; `None` for any.
+
+    Parameters
+    ----------
+    latency_s
+        Seconds to predict one window, as `bench probe` measures it.
+    memory_bytes
+        The most memory while it trains: above what a process takes before it holds the model, where it was probed,
+        else of the whole process of the run.
+    parameters
+        How many numbers are fitted.
+    fit_s
+        Seconds to fit one model: by the probe where it was probed, else as it was run.
+    """
+
+    latency_s: float | None = None
+    memory_bytes: float | None = None
+    parameters: float | None = None
+    fit_s: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, (called, _) in _QUANTITIES.items():
+            most = getattr(self, name)
+            if most is not None and not 0 <= most < inf:
+                raise InputError(f"budget: expected a {called} of at least 0, got {most}; give another")
+
+    def exceeded(self, cost: Costs) -> str:
+        """What of `cost` is too much, or not known; empty where it fits."""
+        for name, (called, shown) in _QUANTITIES.items():
+            most, own = getattr(self, name), cost.get(name)
+            if most is not None and own is None:
+                return f"{called} not measured"
+            if most is not None and own is not None and own > most:
+                return f"{called} {shown(own)}"
+        return ""
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """The model to use for one dataset at one horizon.
+
+    Parameters
+    ----------
+    title
+        Of the dataset, with its horizon where there are several.
+    model
+        The one with the smallest error within the budget, or persistence where none is shown to beat it; `None` where
+        nothing of the dataset finished.
+    cell
+        Its cell, as the report of what fits would show it; `None` as for `model`, or where persistence was not run.
+    cost
+        What it costs.
+    why
+        The comparison in sentences.
+    cheaper
+        Models that are not shown to be worse than it, and quicker to fit, the quickest first.
+    """
+
+    title: str
+    dataset: str
+    horizon: int
+    model: str | None
+    cell: CellSummary | None
+    cost: Costs
+    why: str
+    cheaper: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What to use within a budget.
+
+    Parameters
+    ----------
+    recommendations
+        One for each dataset and horizon.
+    left_out
+        Title of the dataset with the model and its length → why it does not fit.
+    """
+
+    recommendations: tuple[Recommendation, ...]
+    left_out: Mapping[str, str]
+
+
+def recommend(source: Source, budget: Budget, *, dataset: str | None = None) -> Advice:
+    """The best model of each dataset within `budget`.
+
+    Parameters
+    ----------
+    dataset
+        The only one; `None` for all.
+
+    Raises
+    ------
+    InputError
+        There is no such dataset, or a limit is on what was never measured.
+    """
+    runs = source.rows["runs"]
+    names = sorted(set(runs["dataset"].to_pylist()))
+    if dataset is not None and dataset not in names:
+        raise InputError(f"dataset: expected one of {listed(names)}, got {dataset!r}")
+    chosen = [name for name in names if dataset in (None, name)]
+    source, _ = source.parted(chosen)
+    known = _known(source)
+    _refuse_unmeasured(budget, known, source.folder)
+    fitting, left_out = _fitting(source, budget, known)
+    summary = summarise(_only(source, fitting))
+    return Advice(tuple(_recommended(section, known) for section in summary.sections), left_out)
+
+
+def _known(source: Source) -> dict[str, Costs]:
+    """What each cell costs, by id: of the probe on the machine that probed most, else of the run."""
+    known = {cell_id: _as_run(rows) for cell_id, rows in by_cell(source.rows["runs"]).items()}
+    if "probes" in source.rows and source.rows["probes"].num_rows:
+        machines = by_machine(costs(source.rows["probes"])).values()
+        for cell in max(machines, key=len):
+            if cell.cell_id in known:
+                known[cell.cell_id] = {**known[cell.cell_id], **_as_probed(cell)}
+    return known
+
+
+def _as_run(rows: pa.Table) -> dict[str, float]:
+    values = {
+        "fit_s": (rows["fit_s"], np.median),
+        "memory_bytes": (rows["peak_memory_bytes"], np.max),
+        "parameters": (rows["parameters"], np.max),
+    }
+    return {
+        name: float(statistic(known))
+        for name, (column, statistic) in values.items()
+        if len(known := column.drop_null().to_numpy())
+    }
+
+
+def _as_probed(cell: ProbedCell) -> dict[str, float]:
+    quantities = {"latency_s": "latency_s", "fit_s": "fit_s", "memory_bytes": "peak_memory_bytes"}
+    values = {name: cell.value(quantity) for name, quantity in quantities.items()}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _refuse_unmeasured(budget: Budget, known: Mapping[str, Costs], folder: str) -> None:
+    for name, (called, _) in _QUANTITIES.items():
+        if getattr(budget, name) is not None and not any(name in cost for cost in known.values()):
+            raise InputError(
+                f"{folder}: expected cells whose {called} was measured, got none; run `bench probe {folder}` first"
+            )
+
+
+def _fitting(source: Source, budget: Budget, known: Mapping[str, Costs]) -> tuple[list[str], dict[str, str]]:
+    """The ids of the cells within `budget`, and of the others why they are not; persistence stays as the reference."""
+    fitting, left_out = [], {}
+    for cell_id, rows in by_cell(source.rows["runs"]).items():
+        row = {name: rows[name][0].as_py() for name in ("dataset", "model", "sequence_length", "spec")}
+        exceeded = budget.exceeded(known[cell_id])
+        if not exceeded or CellSpec.from_json(row["spec"]).model_kind == "persistence":
+            fitting.append(cell_id)
+        else:
+            left_out[f"{row['dataset']}: {row['model']} at length {row['sequence_length']}"] = exceeded
+    return fitting, left_out
+
+
+def _only(source: Source, cells: Sequence[str]) -> Source:
+    """The rows of these cells, as if no others had been run."""
+    ids = pa.array(cells, pa.string())
+    rows = {name: table.filter(pc.is_in(table["cell_id"], value_set=ids)) for name, table in source.rows.items()}
+    return replace(source, rows=rows, requested=None, fewer=frozenset(), kept=())
+
+
+def _recommended(section: Section, known: Mapping[str, Costs]) -> Recommendation:
+    best = section.best
+    shown = best is not None and best.beats_persistence is ClaimOutcome.HOLDS
+    reference = next((cell for cell in section.cells if cell.against_persistence is None and _is_reference(cell)), None)
+    cell = best if shown or best is None else reference
+    make = partial(Recommendation, section.title, section.dataset, section.horizon, why=section.statement)
+    if best is None:
+        return make(None, None, {})
+    if cell is None:
+        return make("persistence", None, {})
+    cost = known.get(cell.cell_id or "", {})
+    return make(cell.model, cell, cost, cheaper=tuple(_cheaper(section, known, than=cost)) if shown else ())
+
+
+def _is_reference(cell: CellSummary) -> bool:
+    return cell.verdict.name == "REFERENCE" and cell.chosen
+
+
+def _cheaper(section: Section, known: Mapping[str, Costs], *, than: Costs) -> Iterator[str]:
+    """The models not shown to be worse than the best one that fit sooner and are shown to beat persistence."""
+    cells = [cell for name in section.rivals if (cell := section.chosen(name))]
+    skilled = [cell for cell in cells if cell.beats_persistence is ClaimOutcome.HOLDS]
+    times = {cell.model: known.get(cell.cell_id or "", {}).get("fit_s", inf) for cell in skilled}
+    yield from sorted((name for name in times if times[name] < than.get("fit_s", 0.0)), key=times.__getitem__)
+
+
+def advice_text(advice: Advice) -> str:
+    """The advice for a terminal: a table, then the comparisons, then what does not fit."""
+    header = ["dataset", "use", "length", "RMSE", "verdict", *(called for called, _ in _QUANTITIES.values())]
+    rows = [header, *(_line(each) for each in advice.recommendations)]
+    parts = [columns(rows), *(_reasons(each) for each in advice.recommendations)]
+    if advice.left_out:
+        cells = [f"  {name}: {why}" for name, why in advice.left_out.items()]
+        parts.append("\n".join([f"Over the budget: {plural(len(cells), 'cell')}", *cells]))
+    return "\n\n".join(parts)
+
+
+def _line(each: Recommendation) -> list[str]:
+    cell = each.cell
+    shown = [show(each.cost.get(name)) for name, (_, show) in _QUANTITIES.items()]
+    if cell is None:
+        return [each.title, each.model or "–", "–", "–", "–", *shown]
+    rmse = number(cell.rmse.value if cell.rmse else None)
+    return [each.title, cell.model, str(cell.sequence_length), rmse, cell.words or str(cell.verdict), *shown]
+
+
+def _reasons(each: Recommendation) -> str:
+    quicker = f" Quicker to fit and not shown to be worse: {listed(each.cheaper)}." if each.cheaper else ""
+    return f"{each.title}: {each.why}{quicker}"
+
+
+COLUMNS = (
+    *("dataset", "horizon", "model", "sequence_length", "rmse", "skill", "verdict", *_QUANTITIES),
+    *("cheaper", "why", "cell_id"),
+)
+"""The columns of `advice_rows`."""
+
+
+def advice_rows(advice: Advice) -> list[dict[str, Any]]:
+    """The advice as rows of `COLUMNS`; what is not known is None."""
+    return [
+        {
+            **{name: getattr(each, name) for name in ("dataset", "horizon", "model", "why")},
+            **{name: getattr(each.cell, name, None) for name in ("sequence_length", "cell_id")},
+            "rmse": each.cell.rmse.value if each.cell and each.cell.rmse else None,
+            "skill": each.cell.skill.value if each.cell and each.cell.skill else None,
+            "verdict": each.cell.words if each.cell else None,
+            **{name: each.cost.get(name) for name in _QUANTITIES},
+            "cheaper": list(each.cheaper),
+        }
+        for each in advice.recommendations
+    ]
