@@ -194,10 +194,12 @@ def extent(given: Any) -> str:
     return f"from {given.low:g} to {given.high:g}" + (" on a log scale" if given.log else "")
 
 
-def equations(builder: str, name: str) -> str:
+def equations(builder: Any, name: str) -> str:
     """What the module of a builder says of the model, in its own docstring and in those of its classes."""
+    if not isinstance(builder, str):
+        return ""
     module, _, function = builder.partition(":")
-    others = {kind.builder.partition(":")[2] for kind in MODELS.values()} - {function}
+    others = {str(kind.builder).partition(":")[2] for kind in MODELS.values()} - {function}
     tree = parsed(module)
     texts = [ast.get_docstring(tree) or "", *cell_equations(name)]
     for node in tree.body:
