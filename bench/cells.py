@@ -14,6 +14,7 @@ from functools import cached_property
 from itertools import chain, product
 from typing import Any, ClassVar, Literal
 
+from bench.cell_limits import UNLIMITED, CellLimits
 from bench.registry import short_address
 from bench.spec import PROTOCOL, AsPublished, Entry, Exclusion, Product, Settings, Split, Suite, Training, Tuning
 
@@ -33,10 +34,12 @@ At its default such an option is no part of a cell's content, so that stored cel
 """
 
 LIMITS = ("time_limit_s",)
-"""What ends a cell early and changes no result of one that finishes: no part of its identity."""
+"""What ends a cell early and changes no result of one that finishes: left open in its identity."""
 
 _COUNT = "seeds"
 """Rows of earlier versions say here how many replicates were requested, which changes no row: no part of identity."""
+
+_NO_IDENTITY = frozenset({_COUNT, "limits"})
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -108,6 +111,7 @@ class Cell:
     as_published: AsPublished = PROTOCOL
     fresh_data: bool = False
     time_limit_s: float | None = None
+    limits: CellLimits = UNLIMITED
     data_sha256: str | None = None
     plugins: dict[str, str] = field(default_factory=dict)
     finished: frozenset[int] = frozenset()
@@ -153,6 +157,7 @@ class Cell:
             "as_published": self.as_published.model_dump(),
             "fresh_data": self.fresh_data,
             "time_limit_s": self.time_limit_s,
+            **({"limits": self.limits.stated} if self.limits.stated else {}),
             "data_sha256": self.data_sha256,
             "plugins": self.plugins,
             "code_version": CODE_VERSION,
@@ -176,7 +181,7 @@ class Cell:
 
 
 def _identity(content: Mapping[str, Any]) -> str:
-    decisive = {name: value for name, value in content.items() if name != _COUNT} | dict.fromkeys(LIMITS)
+    decisive = {name: value for name, value in content.items() if name not in _NO_IDENTITY} | dict.fromkeys(LIMITS)
     return hashlib.sha256(_canonical(decisive).encode()).hexdigest()[:16]
 
 
@@ -261,6 +266,11 @@ class CellSpec:
         return self.content.get("time_limit_s")
 
     @property
+    def limits(self) -> CellLimits:
+        """What ended its process, where it took more."""
+        return CellLimits.model_construct(**self._section("limits"))
+
+    @property
     def has_its_own_id(self) -> bool:
         """Whether nothing is in it that entered the ids of an earlier version and no longer does."""
         return _COUNT not in self.content and self.time_limit_s is None
@@ -275,7 +285,7 @@ class CellSpec:
         """What decides the results, without what only the machine that ran it knows: its data files and plugins."""
         dataset = self._section("dataset")
         parameters = {name: value for name, value in dataset["parameters"].items() if name != "path"}
-        left_out = ("data_sha256", "plugins", _COUNT, *LIMITS)
+        left_out = ("data_sha256", "plugins", *_NO_IDENTITY, *LIMITS)
         own = {name: value for name, value in self.content.items() if name not in left_out}
         return {**own, "dataset": {**dataset, "parameters": parameters}}
 
@@ -308,6 +318,7 @@ def _cells(of: Product) -> Iterator[Cell]:
             as_published=settings.as_published,
             fresh_data=settings.fresh_data,
             time_limit_s=settings.time_limit_s,
+            limits=settings.limits,
             season=settings.season,
         )
 

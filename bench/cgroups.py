@@ -45,6 +45,19 @@ def memory_left(root: Path = ROOT) -> int | None:
     return min(left, default=None)
 
 
+def oom_kills(root: Path = ROOT) -> int | None:
+    """How many processes the kernel has killed as memory ran out, of this group and on this machine, since they began.
+
+    `None` where it does not say.
+    """
+    files = [root / "proc/vmstat"]
+    for folder in _folders(root, "memory"):
+        files += [folder / "memory.events", folder / "memory.oom_control"]
+    lines = (line.split() for file in dict.fromkeys(files) for line in _text(file).splitlines())
+    counts = [int(words[1]) for words in lines if len(words) == 2 and words[0] == "oom_kill" and words[1].isdecimal()]
+    return sum(counts) if counts else None
+
+
 def _folders(root: Path, controller: str) -> Iterator[Path]:
     """The groups of this process, from its own to the root, that hold the files of `controller`."""
     top = root / "sys/fs/cgroup"

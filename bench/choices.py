@@ -17,6 +17,14 @@ class Progress(StrEnum):
     NONE = "none"
 
 
+class EngineName(StrEnum):
+    """What runs cells: the keys of `bench.running.workers.ENGINES`."""
+
+    PROCESSES = "processes"
+    INLINE = "inline"
+    DASK = "dask"
+
+
 class Listed(StrEnum):
     """What ``bench list`` can list."""
 

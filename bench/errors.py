@@ -48,6 +48,24 @@ def described(error: BaseException) -> str:
     return one_line(f"{type(error).__name__}: {error}")
 
 
+def text_of(error: BaseException) -> str:
+    """What `error` says; a class of the user's own may not be able to."""
+    try:
+        return str(error)
+    except Exception:
+        return "it cannot say what is wrong"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, of this machine or of its GPU.
+
+    >>> is_out_of_memory(RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"))
+    True
+    """
+    text = text_of(error)[:10_000].lower()
+    return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text
+
+
 def validator_text(message: str) -> str:
     """What a validator said, without the prefix that pydantic puts before it.
 

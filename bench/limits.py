@@ -5,6 +5,7 @@ a gigabyte; what exceeds it is refused by one line that says which limit it is.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -66,6 +67,29 @@ def exceeded(name: str, count: int) -> str:
         return ""
     limit = LIMITS[name]
     return f"expected at most {most} {limit.what}, got {count}; {limit.advice}, or raise {name}"
+
+
+_SIZES = {"": 1, **{f"{letter}B": 1000**power for power, letter in enumerate("KMGT", start=1)}}
+_SIZES |= {f"{letter}{end}": 1024**power for power, letter in enumerate("KMGT", start=1) for end in ("", "iB")}
+
+
+def parsed_bytes(text: str) -> int:
+    """A size of memory, as a person writes it, in bytes.
+
+    >>> parsed_bytes("4GiB"), parsed_bytes("1.5 GB"), parsed_bytes("512M")
+    (4294967296, 1500000000, 536870912)
+
+    Raises
+    ------
+    InputError
+        It is none, or less than 1 MiB.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?(?:i?B)?)\s*", text)
+    unit = match.group(2) if match else None
+    size = int(float(match.group(1)) * _SIZES[unit]) if match and unit in _SIZES else 0
+    if not 2**20 <= size <= 2**60:
+        raise InputError(f"expected a size of memory of 1 MiB or more, such as 4GiB or 500MB, got {text!r}")
+    return size
 
 
 _GROWTH = 64

@@ -26,6 +26,7 @@ from pydantic import (
     model_validator,
 )
 
+from bench.cell_limits import CellLimits
 from bench.errors import InputError, validation_text
 
 _LARGEST = 2**31 - 1  # the results store counts as int32
@@ -412,8 +413,9 @@ class Settings(Frozen):
     )
     tuning: Tuning | Off = Field(Tuning(), description="The tuning budget of every cell; false for no tuning.")
     time_limit_s: Annotated[float, Field(gt=0)] | None = Field(
-        None, description="Seconds for one cell, at most; null for no limit."
+        None, description="Seconds that one cell may work, at most; null for no limit."
     )
+    limits: CellLimits = Field(CellLimits(), description="What ends the process of a cell that takes more.")
     exclude: tuple[Exclusion, ...] = Field((), description="Cells to leave out of the cross product.")
     gate: Gate = Field(Gate(), description="When `bench compare` says that results have become worse.")
 
@@ -460,9 +462,7 @@ class Origin(NamedTuple):
 class Suite(Settings):
     """One suite: datasets × models × sequence lengths × horizons, and how each cell is tuned and trained."""
 
-    datasets: tuple[Entry, ...] = Field(
-        (), description="Names of datasets, or mappings with a kind and its parameters."
-    )
+    datasets: tuple[Entry, ...] = Field((), description="Names of datasets or mappings with a kind and its parameters.")
     models: tuple[Entry, ...] = Field((), description="Names of models, or mappings with a kind and its parameters.")
 
     _origin: Origin | None = PrivateAttr(default=None)

@@ -8,7 +8,7 @@ that people write are read here too.
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, MutableSequence, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib import abc, machinery
@@ -21,6 +21,7 @@ _LOCK = Lock()
 _inside = 0
 _since = 0.0
 _stood_s = 0.0
+_shown: MutableSequence[float] = [0.0, 0.0]
 
 
 def work_s() -> float:
@@ -29,12 +30,26 @@ def work_s() -> float:
         return (_since if _inside else time.perf_counter()) - _stood_s
 
 
+def show(shared: MutableSequence[float]) -> None:
+    """Keep ``shared``, ``[stood_s, since]``, up to date from here on, so that another process can read this clock.
+
+    These are the seconds for which it has stood still, and the moment of `time.perf_counter` from which on it does; 0
+    while it goes. What `shared` holds already is counted: a clock that stood until now goes on.
+    """
+    global _shown  # noqa: PLW0603 - the clock of this process
+    with _LOCK:
+        _shown = shared
+        if shared[1] and not _inside:
+            shared[0] += time.perf_counter() - shared[1]
+            shared[1] = 0.0
+
+
 def stop() -> None:
     """Stop the clock; it goes on after as many calls of `go_on`, from any thread."""
     global _inside, _since  # noqa: PLW0603 - the clock of this process
     with _LOCK:
         if not _inside:
-            _since = time.perf_counter()
+            _since = _shown[1] = time.perf_counter()
         _inside += 1
 
 
@@ -44,7 +59,10 @@ def go_on() -> None:
     with _LOCK:
         _inside -= 1
         if not _inside:
-            _stood_s += time.perf_counter() - _since
+            stood = time.perf_counter() - _since
+            _stood_s += stood
+            _shown[0] += stood
+            _shown[1] = 0.0
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.cgroups import cpu_quota, memory_left, memory_limit
+from bench.cgroups import cpu_quota, memory_left, memory_limit, oom_kills
 from bench.running import plan
 
 
@@ -82,3 +82,16 @@ def test_jobs_follow_the_quota(monkeypatch: pytest.MonkeyPatch, quota: float | N
     monkeypatch.setattr(plan.os, "sched_getaffinity", lambda _: range(4))
     monkeypatch.setattr(plan, "cpu_quota", lambda: quota)
     assert plan.cpu_count() == jobs
+
+
+@pytest.mark.parametrize(
+    ("content", "kills"),
+    [
+        ({**V2, "sys/fs/cgroup/kubepods/pod7/box/memory.events": "low 0\noom 4\noom_kill 3\noom_group_kill 1"}, 3),
+        ({**V1, "sys/fs/cgroup/memory/docker/box/memory.oom_control": "oom_kill_disable 0\noom_kill 2"}, 2),
+        ({**V2, "proc/vmstat": "nr_free_pages 7\noom_kill 5"}, 5),
+        (V2, None),
+    ],
+)
+def test_kills_by_the_kernel_are_counted(tmp_path: Path, content: dict[str, str], kills: int | None) -> None:
+    assert oom_kills(files(tmp_path, content)) == kills

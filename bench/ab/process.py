@@ -14,7 +14,7 @@ from bench.ab.agent import TITLES
 from bench.ab.worktree import Side, external, last_lines
 from bench.cells import Cell, alone
 from bench.errors import InputError
-from bench.running.workers import THREAD_COUNTS
+from bench.running.supervised import THREAD_COUNTS
 
 
 class Offer(NamedTuple):

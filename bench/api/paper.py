@@ -161,7 +161,7 @@ def _latex(frame: pd.DataFrame, name: str, *, suite: str) -> str:
     plain = frame.map(lambda text: str(text).replace("\u202f", " ").replace("–", "--").replace("−", "-"))
     styler = plain.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis="columns")
     numbers = {"Length", "p", "Average rank"}
-    return styler.to_latex(
+    text: str = styler.to_latex(
         hrules=True,
         column_format="".join("r" if column in numbers else "l" for column in frame.columns),
         caption=_CAPTIONS[name].replace("%", "\\%"),
@@ -169,6 +169,7 @@ def _latex(frame: pd.DataFrame, name: str, *, suite: str) -> str:
         position="t",
         position_float="centering",
     )
+    return text
 
 
 def _safe(frame: pd.DataFrame) -> pd.DataFrame:

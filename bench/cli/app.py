@@ -7,9 +7,11 @@ import typer
 from typer.core import TyperGroup
 
 import bench
-from bench.choices import ComparedMetric, Environment, Format, Listed, Progress, TableName
+from bench.choices import ComparedMetric, EngineName, Environment, Format, Listed, Progress, TableName
+from bench.cli.clusters import AllowPlugin, github_matrix, slurm
 from bench.cli.terminal import say
 from bench.errors import validator_text
+from bench.limits import parsed_bytes
 from bench.paths import path_of, results_folder
 from bench.work_clock import parsed_seconds
 
@@ -45,11 +47,6 @@ def _version(*, wanted: bool) -> None:
     if wanted:
         say(f"bench {bench.__version__}")
         raise typer.Exit
-
-
-AllowPlugin = Annotated[
-    bool, typer.Option("--allow-plugin", help="Let the suite name models by their source, such as ./mynet.py:MyNet.")
-]
 
 
 @app.callback()
@@ -98,7 +95,54 @@ def run(  # noqa: PLR0913 - one parameter for each option
             "seeds are added where claims are undecided. The next run goes on.",
         ),
     ] = None,
+    cell_timeout: Annotated[
+        float | None,
+        typer.Option(
+            parser=parsed_seconds,
+            metavar="DURATION",
+            help="End a cell that takes longer, whatever it does, instead of the suite's limits.cell_s.",
+        ),
+    ] = None,
+    cell_memory: Annotated[
+        int | None,
+        typer.Option(
+            parser=parsed_bytes,
+            metavar="SIZE",
+            help="End a cell that holds more, such as 4GiB, instead of the suite's limits.cell_bytes. "
+            "[default: 80 % of what is free]",
+        ),
+    ] = None,
+    retries: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=100,
+            metavar="N",
+            help="Run cells of this run that crashed, took too long or too much memory, or lacked their data again, "
+            "up to N times.",
+        ),
+    ] = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run and for how long, and stop.")] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBER/COUNT",
+            help="Run one part of the cells, such as 3/16, of about equal time and the same on every machine.",
+        ),
+    ] = None,
+    engine: Annotated[
+        EngineName, typer.Option(help="Where cells run; inline: one after the other in this process.")
+    ] = EngineName.PROCESSES,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="Dask scheduler, such as tls://host:8786. [default: a cluster of this machine]"
+        ),
+    ] = None,
+    need: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=AMOUNT", help="Resource that each cell takes of a Dask worker; repeatable."),
+    ] = None,
     allow_plugin: AllowPlugin = False,
 ) -> None:
     """Run the cells of a suite that are not stored yet, then write the report.
@@ -106,6 +150,7 @@ def run(  # noqa: PLR0913 - one parameter for each option
     Exit status: 0 every cell is ok; 1 some did not finish, each listed with its reason; 2 the input is wrong;
     130 interrupted (finished cells are kept).
     """
+    from bench.cli.engines import EngineOptions
     from bench.cli.run import RunRequest, run_suite
     from bench.models.from_source import allowing_plug_ins
 
@@ -122,6 +167,11 @@ def run(  # noqa: PLR0913 - one parameter for each option
         report=not no_report,
         dry_run=dry_run,
         within=within,
+        cell_timeout=cell_timeout,
+        cell_memory=cell_memory,
+        retries=retries,
+        shard=shard,
+        engine=EngineOptions(engine.value, address, tuple(need or ())),
     )
     with allowing_plug_ins(allowed=allow_plugin):
         raise typer.Exit(run_suite(request))
@@ -534,3 +584,7 @@ def show_baseline(*, folder: _Baseline = Path("results/baseline")) -> None:
     from bench.cli.compare import shown_baseline
 
     say(shown_baseline(folder))
+
+
+app.command("slurm")(slurm)
+app.command("github-matrix")(github_matrix)

@@ -119,7 +119,8 @@ def _cells(folder: Path) -> list[dict[str, Any]]:
         return []
     runs = read_table(folder, "runs", [*KEY, "mse", "status"])
     runs = runs.append_column("ok", pc.equal(runs["status"], "ok"))
-    return runs.group_by(list(KEY)).aggregate([("mse", "mean"), ("ok", "sum"), ("ok", "count")]).to_pylist()
+    grouped = runs.group_by(list(KEY)).aggregate([("mse", "mean"), ("ok", "sum"), ("ok", "count")])
+    return list(grouped.to_pylist())
 
 
 def _outcome(row: Mapping[str, Any]) -> list[str]:

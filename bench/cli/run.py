@@ -17,22 +17,24 @@ import bench
 from bench import scratch
 from bench.api.folders import REPORTS, loaded, naming_lines, refuse_other_folder, results_of, up_to_date, write_report
 from bench.cells import Cell, expand
+from bench.cli.engines import HERE, EngineOptions
 from bench.cli.progress import duration, sink, writes_to_stdout
 from bench.cli.terminal import STATUS, Interrupt, raising, say
 from bench.errors import InputError
 from bench.models import model_kinds
 from bench.reporting.folder import report_folder
 from bench.reporting.learning import stored_caution
-from bench.running.anytime import Goal, plans, run_all
+from bench.running.anytime import Goal, plans, retried, run_all
 from bench.running.causes import NEW, grouped, shared
 from bench.running.estimates import left_s
-from bench.running.plan import Plan, cpu_count, only, prepare
+from bench.running.plan import Plan, only, prepare
 from bench.running.resolution import described, resolutions
 from bench.running.runner import Event, Listener, Outcome
-from bench.running.workers import resolved, start
+from bench.running.sharding import Shard, ShardEngine
+from bench.running.workers import Engine, resolved, start
 from bench.spec import Suite
 from bench.stats.looks import Looks, schedule
-from bench.store import read, read_renewal, without_surplus
+from bench.store import LOGS, read, read_renewal, without_surplus
 from bench.store.environment import checkout
 from bench.store.schema import Status
 from bench.text import columns, commit, listed, plural
@@ -55,6 +57,11 @@ class RunRequest:
     report: bool
     dry_run: bool
     within: float | None = None  # seconds
+    cell_timeout: float | None = None  # seconds
+    cell_memory: int | None = None  # bytes
+    retries: int = 0
+    shard: str | None = None
+    engine: EngineOptions = HERE
 
 
 def run_suite(request: RunRequest) -> int:
@@ -62,20 +69,21 @@ def run_suite(request: RunRequest) -> int:
     until = None if request.within is None else time.monotonic() + request.within
     if request.fresh and request.failed_only:
         raise InputError("--fresh and --failed-only: expected one of them; --fresh runs the failed cells too")
-    device = request.device if request.device == "auto" else resolved(request.device)
-    suite = loaded(request.suite)
-    if request.seed is not None:
-        suite = suite.model_copy(update={"seed": request.seed})
-    folder = request.results or results_of(request.suite, suite)
+    device = request.engine.device(request.device)
+    suite = _suite(request)
+    cells, folder = _selected(request, suite)
+    if not cells:
+        say(f"no cells in shard {request.shard} of {suite.name}: there are fewer of them than shards", err=True)
+        return 0
     refuse_other_folder(folder, suite.name)
-    cells = only(list(expand(suite)), request.only)
     goal = Goal.of(suite, until)
     rounds = _plans(request, suite, cells, folder, goal)
     with naming_lines(suite):
         plan = next(rounds)
     for line in (*_going_on(plan), *_damaged(plan), *(f"note: {note}" for note in plan.notes)):
         say(line, err=True)
-    jobs = min(request.jobs or cpu_count(), max(goal.cells(plan), 1))
+    idle = request.dry_run or plan.nothing_to_do
+    jobs = min(request.jobs or request.engine.jobs(device, dry=idle), max(goal.cells(plan), 1))
     if request.dry_run:
         say("\n\n".join([_foreseen(plan, jobs), *_outlook(plan, cells, goal)]))
         return 0
@@ -87,8 +95,9 @@ def run_suite(request: RunRequest) -> int:
     with raising() as interrupt:
         try:
             with sink(request.progress) as show:
-                begin = partial(start, "processes", jobs=jobs, device=device)
-                listen, every = _listener(show, interrupt), chain([plan], rounds)
+                begin = _starting(request, cells, jobs, device)
+                listen = _listener(show, interrupt)
+                every = retried(chain([plan], rounds), cells, request.retries)
                 outcome = run_all(every, begin, jobs=jobs, device=device, listener=listen, suite=suite)
             most = (cell.seeds for cell in cells)
             whole = replace(plan, cells=tuple(map(_with_seeds, plan.cells, most)))
@@ -103,11 +112,43 @@ def run_suite(request: RunRequest) -> int:
     return status
 
 
+def _suite(request: RunRequest) -> Suite:
+    """The suite, with the root seed and the limits that were typed."""
+    suite = loaded(request.suite)
+    if request.seed is not None:
+        suite = suite.model_copy(update={"seed": request.seed})
+    return _limited(suite, cell_s=request.cell_timeout, cell_bytes=request.cell_memory)
+
+
+def _selected(request: RunRequest, suite: Suite) -> tuple[list[Cell], Path]:
+    """The cells to run, and the folder of their results; a shard may have none."""
+    cells, folder = only(list(expand(suite)), request.only), request.results or results_of(request.suite, suite)
+    if request.shard is None:
+        return cells, folder
+    shard = Shard.parsed(request.shard)
+    return shard.cells(cells, suite), request.results or Path(f"{folder}-shards", shard.name)
+
+
+def _starting(request: RunRequest, cells: Sequence[Cell], jobs: int, device: str) -> Callable[[], Engine]:
+    """What starts the engine that was chosen, for `cells`."""
+    if request.engine.name == "dask":
+        begin = request.engine.on_dask(jobs=jobs, device=device)
+    else:
+        begin = partial(start, request.engine.name, jobs=jobs, device=device)
+    return begin if request.shard is None else partial(ShardEngine, begin, cells)
+
+
 def _plans(request: RunRequest, suite: Suite, cells: Sequence[Cell], folder: Path, goal: Goal) -> Iterator[Plan]:
     """What to run, plan by plan; what failed is run again at once."""
     if request.failed_only:
         return iter([replace(prepare(cells, folder, failed_only=True), until=goal.until)])
     return plans(cells, folder, suite, goal, fresh=request.fresh)
+
+
+def _limited(suite: Suite, **limits: float | None) -> Suite:
+    """`suite` with these limits of a cell, where they are given."""
+    given = {name: limit for name, limit in limits.items() if limit is not None}
+    return suite.model_copy(update={"limits": suite.limits.model_copy(update=given)}) if given else suite
 
 
 def _with_seeds(cell: Cell, seeds: int) -> Cell:
@@ -223,6 +264,8 @@ def _concluded(plan: Plan, outcome: Outcome, *, report: bool, quiet: bool) -> in
     if problems:
         head = f"\n{len(problems)} of {plural(len(plan.cells), 'cell')} did not finish:"
         say("\n".join([head, *problems]), err=True)
+        if (plan.folder / LOGS).is_dir():
+            say(f"what cells printed: {plan.folder / LOGS}, in the files of their ids", err=True)
     if waiting:
         say(f"\n{_not_renewed(len(waiting))}", err=True)
     say(f"\nresults: {plan.folder}", err=quiet)

@@ -21,6 +21,7 @@ from bench.models.base import ModelKind, Parameters, Shape
 from bench.models.forecaster import Capabilities, FitBudget, Forecaster, forecasts, refuse_peeking
 from bench.models.own_module import FACTS, OwnParameters, constructor_parameters
 from bench.models.parameters import refuse_other_values, refuse_variable
+from bench.models.trial_process import tried
 
 METHODS = "fit(history, validation, *, seed, budget) and predict(history, origins, horizon)"
 """What makes a class a forecaster, in words."""
@@ -65,7 +66,7 @@ def forecaster_kind(place: str, constructor: Callable[..., Any], identity: str) 
 
     @functools.cache
     def examined(chosen: str, shape: Shape) -> str | None:
-        return wrong_forecaster(lambda: build(parameters.model_validate_json(chosen), shape), shape)
+        return tried(lambda: wrong_forecaster(lambda: build(parameters.model_validate_json(chosen), shape), shape))
 
     def refuse(shape: Shape, chosen: Parameters) -> None:
         if wrong := examined(chosen.model_dump_json(), shape):

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, create_model
 from bench.errors import InputError, described
 from bench.models.base import FloatRange, ModelKind, Parameters, Shape
 from bench.models.parameters import refuse_every_step, refuse_variable
+from bench.models.trial_process import tried
 from bench.spec import Training
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def module_kind(place: str, constructor: Callable[..., Any], identity: str) -> M
 
     @functools.cache
     def examined(chosen: str, shape: Shape) -> str | None:
-        return wrong_module(lambda: make(parameters.model_validate_json(chosen), shape), shape)
+        return tried(lambda: wrong_module(lambda: make(parameters.model_validate_json(chosen), shape), shape))
 
     def refuse(shape: Shape, chosen: Parameters) -> None:
         if wrong := examined(chosen.model_dump_json(), shape):

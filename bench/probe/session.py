@@ -21,7 +21,7 @@ from bench.probe.probe_plan import ProbePlan, Setting, Wanted
 from bench.probe.workload import Answer, Facts, Question, Sample
 from bench.running.rows import Blocked
 from bench.running.runner import Advanced, Finished, Listener, Planned, Started
-from bench.running.workers import Worker, WorkerDiedError
+from bench.running.supervised import Worker, WorkerDiedError
 from bench.spec import Suite
 from bench.store import read_suite, writing
 from bench.store.environment import checkout, environment

@@ -7,7 +7,7 @@ model confidence set over the test targets is put into words.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -139,7 +139,6 @@ MARTINGALES = frozenset({"gbm", "TSLA", "GOOGL", "DJI", "A", "GOOG"})
 """Kinds of dataset on which much skill is suspicious: geometric Brownian motion, and closes."""
 
 NEVER_MOVES = "the test part never moves"
-
 OTHER_LENGTH = "each model is judged at the length that is best on validation"
 
 
@@ -284,7 +283,7 @@ def _key(cell: Contender) -> CellKey:
 
 
 Families = Mapping[str, str]
-"""Dataset → the part of the page whose claims are corrected together; a dataset without one is of the whole."""
+"""Dataset → the part of the page whose claims are corrected together; one without is a family of its own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -442,10 +441,12 @@ def _against_persistence(
     by_family: dict[str, list[Contender]] = defaultdict(list)
     for cell in cells:
         by_family[families.get(cell.dataset, "")].append(cell)
+    sizes = Counter(cell.dataset for cell in cells)  # what is in several datasets counts in the largest
     by_cell: dict[str | None, Judgement] = {}
-    for own in by_family.values():
-        first = {evidence.content(cell): cell for cell in reversed(own)}
-        judgements = against_persistence([evidence.subject(cell) for cell in first.values()])
+    for part, own in by_family.items():
+        first = {evidence.content(cell): cell for cell in sorted(own, key=lambda one: -sizes[one.dataset])[::-1]}
+        datasets = [] if part else [cell.dataset for cell in first.values()]
+        judgements = against_persistence([evidence.subject(cell) for cell in first.values()], datasets)
         by_content = dict(zip(first, judgements, strict=True))
         by_cell |= {cell.cell_id: by_content[evidence.content(cell)] for cell in own}
     return by_cell
@@ -461,8 +462,9 @@ def _of_models(
         if best := best_of(models):
             by_family[families.get(best.dataset, "")].append((best, others(models, best)))
     by_cell: dict[str | None, Judgement] = {}
-    for family in by_family.values():
-        judgements = against_best([[evidence.claim(cell, best) for cell in rest] for best, rest in family])
+    for part, family in by_family.items():
+        names = [] if part else [best.dataset for best, _ in family]
+        judgements = against_best([[evidence.claim(cell, best) for cell in rest] for best, rest in family], names)
         cells = [cell for _, rest in family for cell in rest]
         by_cell |= {cell.cell_id: judgement for cell, judgement in zip(cells, judgements, strict=True)}
     return by_cell

@@ -21,7 +21,7 @@ _ENVIRONMENT = [
     *("host", "cpu", "gpu", "driver", "device", "threads", "python", "libraries"),
     *("bench_version", "code_version", "git_commit", "git_dirty", "deterministic_algorithms"),
 ]
-_SETTINGS = ("seed", "split", "training", "tuning", "time_limit_s")
+_SETTINGS = ("seed", "split", "training", "tuning", "time_limit_s", "limits")
 
 
 def failures(runs: pa.Table) -> tuple[Failure, ...]:

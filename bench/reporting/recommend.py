@@ -150,7 +150,7 @@ def recommend(source: Source, budget: Budget, *, dataset: str | None = None) -> 
 
 def _known(source: Source) -> dict[str, Costs]:
     """What each cell costs, by id: of the probe on the machine that probed most, else of the run."""
-    known = {cell_id: _as_run(rows) for cell_id, rows in by_cell(source.rows["runs"]).items()}
+    known: dict[str, Costs] = {cell_id: _as_run(rows) for cell_id, rows in by_cell(source.rows["runs"]).items()}
     if "probes" in source.rows and source.rows["probes"].num_rows:
         machines = by_machine(costs(source.rows["probes"])).values()
         for cell in max(machines, key=len):
@@ -160,16 +160,9 @@ def _known(source: Source) -> dict[str, Costs]:
 
 
 def _as_run(rows: pa.Table) -> dict[str, float]:
-    values = {
-        "fit_s": (rows["fit_s"], np.median),
-        "memory_bytes": (rows["peak_memory_bytes"], np.max),
-        "parameters": (rows["parameters"], np.max),
-    }
-    return {
-        name: float(statistic(known))
-        for name, (column, statistic) in values.items()
-        if len(known := column.drop_null().to_numpy())
-    }
+    columns_of = {"fit_s": "fit_s", "memory_bytes": "peak_memory_bytes", "parameters": "parameters"}
+    known = {name: rows[column].drop_null().to_numpy() for name, column in columns_of.items()}
+    return {name: float(np.median(values)) for name, values in known.items() if len(values)}
 
 
 def _as_probed(cell: ProbedCell) -> dict[str, float]:

@@ -9,7 +9,18 @@ from bench.reporting.ranking import left_out
 from bench.reporting.values import Answer, CellSummary, Counts, Ranking, Section, Standing
 from bench.stats.claims import ClaimOutcome
 from bench.stats.verdicts import Verdict
-from bench.text import bounds, decimals, listed, mebibytes, number, percent, plural, probability, seconds, significant
+from bench.text import (
+    bounds,
+    decimals,
+    listed,
+    mebibytes,
+    number,
+    percent,
+    plural,
+    probability,
+    seconds,
+    significant,
+)
 
 TERMS = (
     (
@@ -97,16 +108,21 @@ def statement(
     best: CellSummary | None,
     rivals: Sequence[str],
     *,
+    apart: Sequence[str] = (),
     untested: Sequence[str] = (),
     persistence_rmse: float | None,
 ) -> str:
-    """What was found on one dataset; `rivals` are not shown to be worse than the best, `untested` were not compared."""
+    """What was found on one dataset.
+
+    `rivals` are not shown to be worse than the best; `apart` are neither, but err many times as much on these targets;
+    `untested` were not compared.
+    """
     if best is None:
         why = next((cell.note for cell in cells if cell.cell_id and cell.note), "no error is stored")
         return f"No cell finished: {why}."
     parts = [
         _smallest(best, cells),
-        _rivals(best, rivals, untested, cells),
+        _rivals(best, cells, rivals=rivals, apart=apart, untested=untested),
     ]
     parts.append(_skill(cells, best, persistence_rmse))
     return " ".join(part for part in parts if part)
@@ -135,19 +151,41 @@ def named_correctly(cell: CellSummary) -> str:
     return f" It names {percent(cell.accuracy)} of the classes correctly (log-loss {significant(cell.log_loss)})."
 
 
-def _rivals(best: CellSummary, rivals: Sequence[str], untested: Sequence[str], cells: Sequence[CellSummary]) -> str:
+def _rivals(
+    best: CellSummary,
+    cells: Sequence[CellSummary],
+    *,
+    rivals: Sequence[str],
+    apart: Sequence[str],
+    untested: Sequence[str],
+) -> str:
     others = {cell.model for cell in cells if cell.chosen} - {best.model}
     if not others:
         return ""
-    if not rivals and not untested:
+    if not (rivals or apart or untested):
         return "Every other model is worse."
     return " ".join(
         said
         for said, models in (
             (f"It is not shown to differ from {listed(rivals)}.", rivals),
+            (_far_apart(best, cells, apart), apart),
             (f"{listed(untested)} could not be tested against it.", untested),
         )
         if models
+    )
+
+
+def _far_apart(best: CellSummary, cells: Sequence[CellSummary], models: Sequence[str]) -> str:
+    """How many times as much the `models` err as the best one, though that is not decided."""
+    errors = [cell.rmse.value for cell in cells if cell.chosen and cell.model in models and cell.rmse]
+    least = best.rmse.value if best.rmse else 0.0
+    if not (errors and least):
+        return f"{listed(models)} err where it does not, on too few independent targets to decide."
+    low, high = (significant(pick(errors) / least) for pick in (min, max))
+    times = low if low == high else f"{low} to {high}"
+    verb = "errs" if len(models) == 1 else "err"
+    return (
+        f"{listed(models)} {verb} {times} times as much on these targets, too few of which are independent to decide."
     )
 
 
@@ -266,7 +304,7 @@ def _distinguished(sections: Sequence[Section]) -> list[str]:
     compared = [section for section in sections if section.best and len(_others(section)) > 0]
     if not compared:
         return []
-    alone = [section.title for section in compared if not (section.rivals or section.untested)]
+    alone = [section.title for section in compared if not (section.rivals or section.apart or section.untested)]
     whole = len(compared) == len(sections)
     if len(alone) == len(compared):
         where = "" if whole else f" with models to compare ({len(compared)} of {len(sections)})"

@@ -14,7 +14,16 @@ from bench.reporting import learning, provenance
 from bench.reporting.by_step import StepErrors, step_errors
 from bench.reporting.costs import ProbedCell, costs
 from bench.reporting.evidence import Losses, curves, losses, never_moves, trace, tuned
-from bench.reporting.judging import Contender, Families, Judged, SeedEvidence, best_of, best_set, looks_at, others
+from bench.reporting.judging import (
+    Contender,
+    Families,
+    Judged,
+    SeedEvidence,
+    best_of,
+    best_set,
+    looks_at,
+    others,
+)
 from bench.reporting.ranking import rank, standings
 from bench.reporting.recomputed import differences, uncompared
 from bench.reporting.sentences import OTHER_DATA, STILL, answers, statement
@@ -23,6 +32,7 @@ from bench.reporting.summary_cells import CellArrays, Cells
 from bench.reporting.values import CellSummary, Counts, Curves, Model, Section, State, Summary, Trace
 from bench.stats.claims import ClaimOutcome
 from bench.stats.verdicts import Verdict
+from bench.stats.window_tests import FAR
 from bench.store.grid import Grid, by_cell, grid, own_data
 from bench.store.schema import KEY
 from bench.text import listed, plural, setting
@@ -255,7 +265,9 @@ class _Sections:
         best = summaries[top.at] if top else None
         compared = others(chosen, top) if top else []
         against = [(cell.model, judged.against_best[cell.cell_id].finding.outcome) for cell in compared]
-        rivals = tuple(model for model, outcome in against if outcome.measured and outcome is not ClaimOutcome.FAILS)
+        open_ = [model for model, outcome in against if outcome.measured and outcome is not ClaimOutcome.FAILS]
+        apart = tuple(cell.model for cell in compared if cell.model in open_ and _errs_far_more(cell, top))
+        rivals = tuple(model for model in open_ if model not in apart)
         worse = tuple(model for model, outcome in against if outcome is ClaimOutcome.FAILS)
         untested = tuple(model for model, outcome in against if not outcome.measured)
         persistence, floor = self.references[dataset, horizon]
@@ -274,13 +286,15 @@ class _Sections:
             cells=cells,
             best=best,
             rivals=rivals,
+            apart=apart,
             untested=untested,
             same_data=same_data,
-            statement=why_untested or statement(cells, best, rivals, untested=untested, persistence_rmse=persistence),
+            statement=why_untested
+            or statement(cells, best, rivals, apart=apart, untested=untested, persistence_rmse=persistence),
             curves=tuple(self._curves(cells)),
             tuned=tuple(tuned(rows) for cell in cells if cell.chosen and (rows := self.trials.get(cell.cell_id or ""))),
             trace=None if self.tasks.get(dataset) == "classify" else self._trace(chosen),
-            best_set="" if why_untested else best_set(cells, self.losses, undecided=rivals, worse=worse),
+            best_set="" if why_untested else best_set(cells, self.losses, undecided=(*rivals, *apart), worse=worse),
             still=still,
             task=self.tasks.get(dataset) or "forecast",
             by_step=tuple(self._by_step(cells)) if self.tasks.get(dataset) in (None, "forecast") else (),
@@ -333,6 +347,11 @@ def _by_place(layout: Grid) -> dict[tuple[str, int], list[int]]:
     for i, case in enumerate(layout.cases):
         cases[case.dataset, case.horizon].append(i)
     return cases
+
+
+def _errs_far_more(cell: Contender, best: Contender | None) -> bool:
+    """Whether the MSE of `cell` is more than `FAR` times that of `best`."""
+    return best is not None and (cell.rmse or 0.0) ** 2 > FAR * (best.rmse or 0.0) ** 2
 
 
 def _reference_errors(layout: Grid) -> dict[tuple[str, int], tuple[float | None, float | None]]:

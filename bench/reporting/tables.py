@@ -311,9 +311,11 @@ def _choice(section: Section) -> tuple[TableEntry, ...]:
 
 
 def _near(section: Section) -> str:
-    """The models that are not shown to be worse than the best, and apart from them those that were not tested."""
+    """The models that are not shown to be worse than the best, and apart from them those of which nothing is known."""
     near = listed(section.rivals) or "no other model"
-    return f"{near} (not tested: {listed(section.untested)})" if section.untested else near
+    names = (("not tested", section.untested), ("far worse here, undecided", section.apart))
+    besides = [f"{why}: {listed(models)}" for why, models in names if models]
+    return f"{near} ({'; '.join(besides)})" if besides else near
 
 
 def costs(summary: Summary) -> Table:

@@ -346,6 +346,8 @@ class Section:
         The chosen cell with the smallest error.
     rivals
         The models that were tested against the best one and whose error is not shown to be larger.
+    apart
+        Of those the ones that err many times as much, on test targets that do not decide; they are no `rivals`.
     untested
         Those that could not be tested against it.
     same_data
@@ -386,6 +388,7 @@ class Section:
     by_step: tuple[StepErrors, ...] = ()
     season: int | None = None
     seasonal_rmse: float | None = None
+    apart: tuple[str, ...] = ()
 
     @property
     def comparable(self) -> bool:

@@ -22,7 +22,7 @@ from bench.running.workers import Engine
 from bench.spec import SeedPlan, Suite
 from bench.stats.looks import next_look
 from bench.store import read_unfinished
-from bench.store.schema import Rows
+from bench.store.schema import Rows, Status
 from bench.tuning.candidates import space
 
 if TYPE_CHECKING:
@@ -154,6 +154,37 @@ def plans(cells: Sequence[Cell], folder: Path, suite: Suite, goal: Goal, *, fres
     """
     for plan in _plans(cells, folder, suite, goal, fresh=fresh):
         yield replace(plan, until=goal.until)
+
+
+MAY_PASS = frozenset({Status.UNAVAILABLE, Status.OUT_OF_MEMORY, Status.TIMEOUT, Status.CRASHED})
+"""How a cell ends that may end otherwise another time: by what else runs then, or can be reached."""
+
+
+def retried(each: Iterable[Plan], cells: Sequence[Cell], times: int) -> Iterator[Plan]:
+    """The plans of `each`, then up to so many more of those of their cells that may pass another time.
+
+    Parameters
+    ----------
+    cells
+        What the plans are of.
+    """
+    ran: set[str] = set()
+    last: Plan | None = None
+    for last in each:
+        ran |= {cell.id for cell in last.pending}
+        yield last
+    for _ in range(times):
+        if last is None:
+            return
+        again = prepare(cells, last.folder, failed_only=True)
+        pending = [
+            replace(cell, seeds=1 + max(each.seed for each in known.replicates))
+            for cell in again.pending
+            if cell.id in ran and (known := again.stored[cell.id]).status in MAY_PASS
+        ]
+        if not pending:
+            return
+        yield replace(again, pending=tuple(pending), until=last.until)
 
 
 def _plans(cells: Sequence[Cell], folder: Path, suite: Suite, goal: Goal, *, fresh: bool) -> Iterator[Plan]:

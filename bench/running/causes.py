@@ -78,7 +78,7 @@ def _flat(content: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, An
 
 
 def _differences(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    keys = [key for key in {**wanted, **stored} if key not in ("seeds", "time_limit_s")]
+    keys = [key for key in {**wanted, **stored} if key.partition(".")[0] not in ("seeds", "time_limit_s", "limits")]
     return [_difference(key, stored, wanted) for key in keys if stored.get(key, ...) != wanted.get(key, ...)]
 
 

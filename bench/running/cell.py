@@ -4,6 +4,7 @@ A function from values to values: it runs anywhere and neither prints nor writes
 a reason. Peak memory is that of this process.
 """
 
+import logging
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 from bench.array_types import FloatArray
 from bench.cells import Cell
 from bench.data.base import Series
-from bench.errors import DataError, InputError
+from bench.errors import DataError, InputError, OutOfTime
 from bench.models import model_kinds
 from bench.models.base import ModelKind
 from bench.models.forecaster import GAPS
@@ -25,9 +26,11 @@ from bench.running.unfinished import REPORT, Resumed
 from bench.store.environment import peak_bytes, reset_peak
 from bench.store.schema import ADVICE, Rows, Status
 from bench.training.fit import Trained, shapes, train
-from bench.training.members import Fit, Member
+from bench.training.members import Fit, Member, at_once
 from bench.tuning.candidates import Candidate, resolve, space, winner
 from bench.work_clock import stopped, untimed_imports, work_s
+
+log = logging.getLogger(__name__)
 
 
 def run_cell(cell: Cell | Resumed, *, device: str = "cpu") -> Rows:
@@ -46,16 +49,18 @@ def run_cell(cell: Cell | Resumed, *, device: str = "cpu") -> Rows:
     Rows
         One row of `runs` for every replicate to run, whatever happened.
     """
-    cell, earlier, tuning_s = (
-        (cell.cell, cell.trials.to_pylist(), cell.tuning_s) if isinstance(cell, Resumed) else (cell, [], None)
-    )
+    request = cell if isinstance(cell, Resumed) else Resumed(cell)
+    cell, earlier = request.cell, [] if request.trials is None else request.trials.to_pylist()
     ledger = Ledger(cell, device, earlier=earlier)
-    if tuning_s is not None:
-        ledger.common |= {"trials": len(earlier), "tuning_s": tuning_s}
+    if request.tuning_s is not None:
+        ledger.common |= {"trials": len(earlier), "tuning_s": request.tuning_s}
     try:
-        with untimed_imports():
+        with untimed_imports(), at_once(request.at_once):
             _run(cell, ledger, device)
-    except Exception as error:  # a cell's failure is a value; KeyboardInterrupt still passes
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a cell's failure is a value, and so is the model's wish to end the program
+        log.info("%s ends:", cell.title, exc_info=error)
         ledger.fail_the_rest(*classified(error))
     return ledger.rows()
 
@@ -84,6 +89,8 @@ def _run(cell: Cell, ledger: Ledger, device: str) -> None:
             prepared = prepare(cell, load_data(cell, group[0]))
         chosen = [members[replicate] for replicate in group] if draws else [first]
         trained = train(kind, chosen, prepared.data, device=device, deadline=deadline)
+        if work_s() > deadline:  # one call of the model may take any time
+            raise OutOfTime("the cell's time limit passed while fitting")
         _record(group, trained, prepared=prepared, ledger=ledger, kind=kind, draws=draws)
 
 
@@ -153,7 +160,7 @@ def _record(
     for k, (fit, count, scaled) in enumerate(zip(trained.fits, trained.parameter_counts, predictions, strict=True)):
         same = [group[k]] if draws else list(group)
         prediction = prepared.inverse(scaled)
-        row = {**shared, "parameters": count, **_fit_columns(fit), **_error_columns(fit, compared, prediction)}
+        row = {**shared, "parameters": counted(count), **_fit_columns(fit), **_error_columns(fit, compared, prediction)}
         if kind.forecaster:  # which sees more than the window that this floor is of
             row["linear_floor_mse"] = None
         for replicate in same:
@@ -168,6 +175,24 @@ def _record(
 def _copies(predictions: FloatArray) -> bool:
     """Whether several fits on fresh seeds predict the very same: then their seeds change nothing."""
     return len(predictions) > 1 and bool((predictions == predictions[0]).all())
+
+
+def counted(parameters: Any) -> int | None:
+    """A number of fitted parameters, as a model says it; `None` where it says that it is not known.
+
+    Raises
+    ------
+    InputError
+        It is no number of anything.
+    """
+    if parameters is None:
+        return None
+    if isinstance(parameters, bool) or not isinstance(parameters, int | np.integer) or parameters < 0:
+        raise InputError(
+            f"parameter_count: expected a whole number ≥ 0, or None where it is not known, got {parameters!r:.100}; "
+            "correct it in the model"
+        )
+    return int(parameters)
 
 
 def _fit_columns(fit: Fit) -> dict[str, Any]:

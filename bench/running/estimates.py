@@ -61,9 +61,16 @@ _HALVED_AT = 0.2
 
 
 class Estimator:
-    """Seconds by cell, from a default and from what was observed."""
+    """Seconds by cell, from a default and from what was observed.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    pace
+        How many times slower than the machine that the rates are of; `None` for this machine's, which is measured.
+    """
+
+    def __init__(self, pace: float | None = None) -> None:
+        self._pace = pace
         self._kinds = model_kinds()
         self._ratios: dict[tuple[object, ...], list[float]] = {}
 
@@ -93,7 +100,7 @@ class Estimator:
         choices = {name: values.options for name, values in searched.items() if isinstance(values, Choice)}
         tried = [sizes | dict(zip(choices, values, strict=True)) for values in product(*choices.values())]
         point_s = fmean(_point_s(cell.model.kind, each) for each in tried)  # a winner may be any of them
-        window_s = cell.sequence_length * point_s
+        window_s = cell.sequence_length * point_s * (_pace() if self._pace is None else self._pace)
         ends = _STOPS_AT if cell.training.early_stopping else 1.0
         seconds = ends * len(cell.replicates) * _budget_s(cell.training, train_windows, window_s)
         if cell.tuning and kind.search and not (cell.finished or cell.untuned):
@@ -111,11 +118,14 @@ def _pace() -> float:
 
 
 def _point_s(kind: str, parameters: Mapping[str, Any]) -> float:
-    """Seconds of one point of one window, forward and back; parameters that are not there are taken for the usual."""
+    """Seconds of one point of one window, forward and back; parameters that are not there are taken for the usual.
+
+    They are those of the machine that the rates are of.
+    """
     layers, ways = int(parameters.get("layers", 1) or _LAYERS), 1 + bool(parameters.get("bidirectional", False))
     hidden, matrices = int(parameters.get("hidden_size", 32)), _MATRICES.get(str(parameters.get("cell", kind)), 4)
     inner = ways * (hidden * hidden + (layers - 1) / layers * ways * hidden * hidden)
-    return float(_pace() * layers * (ways * _STEP_S + _FLOP_S * 6 * matrices * inner))
+    return float(layers * (ways * _STEP_S + _FLOP_S * 6 * matrices * inner))
 
 
 def _budget_s(training: Training, train_windows: int, window_s: float) -> float:

@@ -28,9 +28,9 @@ TRAINED = (Status.OK, Status.DIVERGED)
 def remaining(cell: Cell, known: Stored | None, *, failed_only: bool = False) -> Cell | None:
     """`cell` with the replicates that stay as its `finished` ones; `None` where none is left to run.
 
-    A replicate whose data was unavailable is run again, and one that ran out of time if it has more now. Other failures
-    stay, as they would fail again; where no replicate could be trained, no further one is tried. Of a cell that is not
-    tuned yet nothing stays.
+    A replicate whose data was unavailable is run again, and one that ran out of time or memory if its limit was raised.
+    Other failures stay, as they would fail again; where no replicate could be trained, no further one is tried. Of a
+    cell that is not tuned yet nothing stays.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def remaining(cell: Cell, known: Stored | None, *, failed_only: bool = False) ->
     if failed_only:
         stay = {each.seed for each in own if each.status is Status.OK}
         return _with_finished(cell, stay) if len(stay) < len(own) else None
-    stay = {each.seed for each in own if not each.is_worth_another_try(cell.time_limit_s)}
+    stay = {each.seed for each in own if not each.is_worth_another_try(cell)}
     if len(stay) == len(own) and not any(each.status in TRAINED for each in own):
         return None
     return _with_finished(cell, stay)

@@ -19,21 +19,21 @@ from numpy.typing import NDArray
 import bench
 from bench.cells import CODE_VERSION, Cell
 from bench.data import dataset_kinds
-from bench.errors import DataError, DataUnavailable, InputError, OutOfTime, one_line
+from bench.errors import DataError, DataUnavailable, InputError, OutOfTime, is_out_of_memory, one_line, text_of
 from bench.models import model_kinds
 from bench.store.environment import environment
 from bench.store.rules import refuse_broken
 from bench.store.schema import ADVICE, SCHEMAS, Rows, Status, table
-from bench.text import cut
+from bench.text import cut, visible
 from bench.training.members import Fit
 
 _LONGEST = 2000
 """Characters of a reason: what raised may have said anything."""
 
 
-def classified(error: Exception) -> tuple[Status, str]:
+def classified(error: BaseException) -> tuple[Status, str]:
     """The status and the one-line reason of what ended a cell."""
-    text = cut(one_line(error), _LONGEST)
+    text = visible(cut(one_line(text_of(error)), _LONGEST))
     if isinstance(error, DataUnavailable):
         return Status.UNAVAILABLE, text
     if isinstance(error, DataError):
@@ -41,25 +41,28 @@ def classified(error: Exception) -> tuple[Status, str]:
     if isinstance(error, InputError):  # only a model on its data can tell, such as a period longer than the window
         return Status.FAILED, text
     if isinstance(error, OutOfTime):
-        return Status.OUT_OF_TIME, f"{text}; {ADVICE[Status.OUT_OF_TIME]}"
-    if isinstance(error, MemoryError) or "out of memory" in text.lower() or "can't allocate memory" in text.lower():
+        return Status.TIMEOUT, f"{text}; {ADVICE[Status.TIMEOUT]}"
+    if is_out_of_memory(error):
         return Status.OUT_OF_MEMORY, f"{text or 'memory ran out'}; {ADVICE[Status.OUT_OF_MEMORY]}"
     frames = traceback.extract_tb(error.__traceback__)
-    theirs = next((frame for frame in reversed(frames) if _is_of_others(frame.filename)), None)
+    theirs = next((frame for frame in reversed(frames) if is_of_others(frame.filename)), None)
     place = theirs or frames[-1]
     where = f"{place.filename.rpartition('/')[2]}:{place.lineno}"
     given = any(frame.filename == _OBJECTS for frame in frames)
-    advice = _NOT_OURS if theirs or given else ADVICE[Status.FAILED]
-    return Status.FAILED, f"{type(error).__name__} at {where}: {text}; {advice}"
+    advice = NOT_OURS if theirs or given else ADVICE[Status.FAILED]
+    if isinstance(error, SystemExit):
+        text = f"sys.exit({visible(repr(error.code)):.100}) was called"
+    status = Status.CRASHED if isinstance(error, SystemExit) else Status.FAILED
+    return status, f"{type(error).__name__} at {where}: {text}; {advice}"
 
 
 _PACKAGE = Path(bench.__file__).parent
 _OBJECTS = str(_PACKAGE / "api" / "objects.py")
 _INSTALLED = (str(_PACKAGE), *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")), "<frozen")
-_NOT_OURS = "that was raised by code that was given to bench, not by bench: correct it there, and run the cell again"
+NOT_OURS = "that was raised by code that was given to bench, not by bench: correct it there, and run the cell again"
 
 
-def _is_of_others(file: str) -> bool:
+def is_of_others(file: str) -> bool:
     """Whether `file` is code of the user's own: neither of bench, nor of Python, nor of a library."""
     return not file.startswith(_INSTALLED)
 

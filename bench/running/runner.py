@@ -5,11 +5,12 @@ A run emits events; the listener decides how to show them.
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, InvalidStateError, wait
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -107,6 +108,18 @@ Listener = Callable[[Event], None]
 STUDIES = "studies.journal"
 """The file, within a results folder, that optuna-dashboard opens."""
 
+C = TypeVar("C")
+
+
+def longest_last(cells: Iterable[C], seconds: Callable[[C], float]) -> list[C]:
+    """`cells` as they wait: the next is taken from the end, so that the longest begins first."""
+    return sorted(cells, key=seconds)
+
+
+_SLOW_S = 0.02
+"""An estimate of the rest that takes longer is made again after `_SELDOM` times as long."""
+_SELDOM = 50
+
 Outcome = dict[str, Stored]
 """What is known of every cell of a plan that was ever run, by id."""
 
@@ -188,11 +201,12 @@ class _Run:
     compiles: Future[None] | None = field(default_factory=Future)  # done when a worker compiles; then nobody waits
     finished: Outcome = field(default_factory=dict)
     renewed: set[str] = field(default_factory=set)
+    estimated: tuple[float, float, float] = (0.0, 0.0, 0.0)  # when the rest was, how long that took, and the rest
 
     def __post_init__(self) -> None:
         runnable = [cell for cell in self.plan.pending if not self.plan.blocked(cell)]
         # Cells are taken from the end: in their order where time is short, else the longest first.
-        self.waiting = sorted(runnable, key=self.plan.seconds) if self.plan.until is None else runnable[::-1]
+        self.waiting = longest_last(runnable, self.plan.seconds) if self.plan.until is None else runnable[::-1]
 
     def prepare(self, device: str) -> None:
         """Bring the folder in order, say what is planned, and store the cells that cannot begin."""
@@ -227,12 +241,17 @@ class _Run:
 
     def unfinished(self, cell: Cell) -> Unfinished:
         """What is known of the study of `cell`, and where it is kept."""
-        folder, keep = self.plan.folder, self.writer.keep_trials
+        folder = self.plan.folder
         study = stored_study(folder, cell.id) if self.is_stored(cell) else None
-        if study and study.tuning_s is not None:
-            return Unfinished(study.trials, keep, study.tuning_s, self.note_compiling)
-        begun = read_unfinished(folder, cell.id)
-        return Unfinished(study.trials if study and begun is None else begun, keep, compiles=self.note_compiling)
+        whole = study is not None and study.tuning_s is not None
+        begun = None if whole else read_unfinished(folder, cell.id)
+        return Unfinished(
+            study.trials if study and begun is None else begun,
+            self.writer.keep_trials,
+            study.tuning_s if study else None,
+            self.note_compiling,
+            put_log=partial(self.writer.put_log, cell.id),
+        )
 
     def note_compiling(self) -> None:
         """A worker compiles; from any thread."""
@@ -328,8 +347,18 @@ class _Run:
         )
 
     def rest_s(self) -> float:
-        """About how many seconds everything that is left takes."""
-        return left_s([*map(self.plan.seconds, self.waiting), *self._rest()], self.jobs)
+        """About how many seconds everything that is left takes; of many cells it is known by an earlier estimate.
+
+        Each estimate looks at every cell that waits: with 100 000 of them one at each cell would take days.
+        """
+        began = time.monotonic()
+        at, took, rest = self.estimated
+        if began - at < _SELDOM * took:
+            return max(rest - (began - at), 0.0)
+        rest = left_s([*map(self.plan.seconds, self.waiting), *self._rest()], self.jobs)
+        took = time.monotonic() - began
+        self.estimated = (began, took if took > _SLOW_S else 0.0, rest)
+        return rest
 
     def _rest(self) -> Iterator[float]:
         """About how many more seconds each running cell takes."""

@@ -25,14 +25,16 @@ REPORT: ContextVar[Callable[[pa.Table], None]] = ContextVar("report", default=_n
 
 @dataclass(frozen=True)
 class Resumed:
-    """A cell that begins with the `trials` of an earlier attempt.
+    """A cell that begins with the `trials` of an earlier attempt, if there are any.
 
-    Where the study of these came to its end, `tuning_s` says how long it took, and none is made.
+    Where the study of these came to its end, `tuning_s` says how long it took, and none is made. `at_once` says how
+    many members are trained as one, at most, where memory ran out with more.
     """
 
     cell: Cell
-    trials: pa.Table
+    trials: pa.Table | None = None
     tuning_s: float | None = None
+    at_once: int | None = None
 
 
 @dataclass
@@ -49,19 +51,35 @@ class Unfinished:
         How long they took, where they are all and their cell is stored; else `None`.
     compiles
         Called when a kernel is compiled for the cell.
+    put_log
+        Stores what the cell has printed, once it has ended.
+    bank
+        How many members are trained as one now; 0 where none is known to be.
+    at_once
+        How many may be, at most; `None` for as many as fit.
     """
 
     trials: pa.Table | None = None
     keep: Callable[[pa.Table], None] = _nobody
     tuning_s: float | None = None
     compiles: Callable[[], None] = _nobody
+    put_log: Callable[[str], None] = _nobody
+    bank: int = 0
+    at_once: int | None = None
 
     def request(self, cell: Cell) -> Cell | Resumed:
         """What to ask of `run_cell`."""
-        return cell if self.trials is None else Resumed(cell, self.trials, self.tuning_s)
+        if self.trials is None and self.at_once is None:
+            return cell
+        return Resumed(cell, self.trials, self.tuning_s, self.at_once)
 
     def record(self, trials: pa.Table) -> None:
         """All that are finished now; where they cannot be stored, the cell's own rows will say so."""
         self.trials = trials
         with suppress(StoreError):
             self.keep(trials)
+
+    def log(self, text: str) -> None:
+        """What the cell has printed; it is lost where it cannot be stored, and the cell is not."""
+        with suppress(StoreError):
+            self.put_log(text)

@@ -16,9 +16,9 @@ from enum import StrEnum
 
 import numpy as np
 
-from bench.array_types import FloatArray
+from bench.array_types import FloatArray, IntArray
 from bench.stats.looks import Looks, at_look
-from bench.stats.paired import holm
+from bench.stats.paired import holm_in_families
 from bench.stats.ratios import LEVEL, RatioTest, over_seeds
 from bench.stats.window_tests import over_window
 
@@ -121,7 +121,7 @@ class Finding:
         Of either kind of evidence, over all looks; NaN where it has no part in the claim, or is missing.
     p_alone, p
         Of the claim: the larger of both, 1 where they point in opposite directions. `p` is corrected by Holm's method
-        over `family` claims, as far as `corrected` did.
+        over `family` claims, and for the `selected` ones of all `families`, as far as `corrected` did.
     seeds, targets
         How many of each there are.
     effect, spread
@@ -150,6 +150,8 @@ class Finding:
     looks: Looks
     copies: bool = False
     window_within: bool = False
+    selected: int = 1
+    families: int = 1
 
     @property
     def turned(self) -> "Finding":
@@ -197,9 +199,10 @@ class Finding:
 
     def _differs_at(self) -> int | None:
         """The number of seeds that would show the difference."""
-        if self.p_window >= ALPHA / self.family or not self.effect:
+        alpha = ALPHA * self.selected / (self.families * self.family)
+        if self.p_window >= alpha or not self.effect:
             return None
-        return self.looks.decided_at(self.effect, alpha=ALPHA / self.family)
+        return self.looks.decided_at(self.effect, alpha=alpha)
 
     def _equivalent_at(self) -> int | None:
         """The number of seeds that would show that the difference is small."""
@@ -233,13 +236,24 @@ def findings(claims: Sequence[ModelClaim]) -> tuple[Finding, ...]:
     return tuple(_finding(claim, _at(seeds, place), windows[place]) for place, claim in enumerate(claims))
 
 
-def corrected(uncorrected: Sequence[Finding], adjacent: FloatArray) -> tuple[tuple[Finding, ...], FloatArray]:
-    """The findings and the p-values `adjacent` to them, of other claims in any shape, corrected as one family."""
-    p = holm(np.concatenate([np.array([finding.p for finding in uncorrected]), adjacent.ravel()]))
-    family = int(np.isfinite(p).sum())
-    own, others = np.split(p, [len(uncorrected)])
+def corrected(
+    uncorrected: Sequence[Finding], adjacent: FloatArray, families: IntArray | None = None
+) -> tuple[tuple[Finding, ...], FloatArray]:
+    """The findings and the p-values `adjacent` to them, of other claims in any shape, corrected together.
+
+    Parameters
+    ----------
+    families
+        ``[findings + adjacent]``: which family each of them is of, see `holm_in_families`; `None` for one family.
+    """
+    p = np.concatenate([np.array([finding.p for finding in uncorrected]), adjacent.ravel()])
+    labels = np.zeros(len(p), dtype=np.int64) if families is None else families
+    together = holm_in_families(p, labels, alpha=ALPHA)
+    own, others = np.split(together.p, [len(uncorrected)])
+    selected, families_tested = max(together.selected, 1), max(together.families, 1)
     known = tuple(
-        replace(finding, p=float(each), family=family) for finding, each in zip(uncorrected, own, strict=True)
+        replace(finding, p=float(each), family=int(count), selected=selected, families=families_tested)
+        for finding, each, count in zip(uncorrected, own, together.count[: len(uncorrected)], strict=True)
     )
     return known, others.reshape(adjacent.shape)
 

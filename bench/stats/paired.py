@@ -40,6 +40,66 @@ def holm(p: FloatArray) -> FloatArray:
     return adjusted
 
 
+@dataclass(frozen=True)
+class FamilyCorrection:
+    """The p-values of several families, corrected.
+
+    Parameters
+    ----------
+    p
+        ``[claims]``, NaN for what could not be tested.
+    count
+        ``[claims]``: how many claims were tested in the family of each.
+    selected, families
+        In how many families something differs, and how many there are.
+    """
+
+    p: FloatArray
+    count: IntArray
+    selected: int
+    families: int
+
+
+def holm_in_families(p: FloatArray, labels: IntArray, *, alpha: float) -> FamilyCorrection:
+    """Correct ``p`` ``[claims]`` by Holm's method within the families of equal `labels`, and for their selection.
+
+    A family is selected where Simes' test, with Benjamini and Hochberg's correction over the families, rejects that
+    nothing differs in it. Claims of the selected ones are tested at `alpha` times the share that they are of all
+    families: then the share of selected families with a false claim is expected to be at most `alpha`, and where
+    nothing differs anywhere, so is the probability of a single false claim. One family alone is Holm's method.
+
+    References
+    ----------
+    Y. Benjamini and M. Bogomolov, "Selective inference on multiple families of hypotheses", Journal of the Royal
+    Statistical Society B 76 (2014). R. J. Simes, Biometrika 73 (1986).
+    """
+    adjusted, counts = np.full(p.shape, np.nan), np.zeros(p.shape, dtype=np.int64)
+    own = [labels == label for label in np.unique(labels[~np.isnan(p)])]
+    whole = _step_up(np.array([_simes(p[family]) for family in own]))
+    selected = int((whole < alpha).sum())
+    for family, least in zip(own, whole, strict=True):
+        counts[family] = (~np.isnan(p[family])).sum()
+        within = holm(p[family]) * len(own) / max(selected, 1)
+        adjusted[family] = np.minimum(np.maximum(within, least), 1.0)
+    adjusted[np.isnan(p)] = np.nan
+    return FamilyCorrection(adjusted, counts, selected, len(own))
+
+
+def _simes(p: FloatArray) -> float:
+    """The p-value of "nothing in this family differs"."""
+    ordered = np.sort(p[~np.isnan(p)])
+    return float(np.min(ordered * len(ordered) / np.arange(1, len(ordered) + 1)))
+
+
+def _step_up(p: FloatArray) -> FloatArray:
+    """``[families]`` p-values with Benjamini and Hochberg's correction."""
+    order = np.argsort(p, kind="stable")[::-1]
+    ranked = p[order] * len(p) / np.arange(len(p), 0, -1)
+    corrected = np.empty(len(p))
+    corrected[order] = np.minimum(np.minimum.accumulate(ranked), 1.0)
+    return corrected
+
+
 POWER = 0.8
 """How often the comparison should find a difference that is there."""
 

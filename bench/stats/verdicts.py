@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 from scipy.special import ndtr
 
-from bench.array_types import BoolArray, FloatArray
+from bench.array_types import BoolArray, FloatArray, IntArray
 from bench.stats.claims import (
     ALPHA,
     EQUIVALENT,
@@ -118,14 +118,20 @@ CLAIMS, PAIRS = "claims", "pairs of models"
 """What the two families of a report count: claims against persistence or the noise floor, and other pairs."""
 
 
-def against_persistence(subjects: Sequence[Subject]) -> tuple[Judgement, ...]:
+def against_persistence(subjects: Sequence[Subject], families: Sequence[str] = ()) -> tuple[Judgement, ...]:
     """Judge each model, of all `subjects` that one report prints.
 
-    Their claims are one family, corrected together: those against persistence, and those of both tests against the
-    noise floor. "Suspected leak" goes before "at the noise floor", and this before the comparison with persistence.
+    Their claims are corrected together: those against persistence, and those of both tests against the noise floor.
+    "Suspected leak" goes before "at the noise floor", and this before the comparison with persistence.
+
+    Parameters
+    ----------
+    families
+        Of each subject, such as its dataset; by default all are one family.
     """
     floor = np.stack([below_floor(subjects), at_floor(subjects)])
-    tested, (below, at) = corrected(findings([subject.claim for subject in subjects]), floor)
+    labels = np.tile(_numbered(families), 3) if families else None
+    tested, (below, at) = corrected(findings([subject.claim for subject in subjects]), floor, labels)
     above = _excess(*_next_to_floor(subjects))
     return tuple(
         _judge(subject, finding, below=float(b), at=float(a), above=float(e))
@@ -133,11 +139,11 @@ def against_persistence(subjects: Sequence[Subject]) -> tuple[Judgement, ...]:
     )
 
 
-def against_best(datasets: Sequence[Sequence[ModelClaim]]) -> tuple[Judgement, ...]:
+def against_best(datasets: Sequence[Sequence[ModelClaim]], families: Sequence[str] = ()) -> tuple[Judgement, ...]:
     """Whether each model differs from the best one of its dataset, which is the claim's `other`.
 
     The errors that are tested have also chosen the best model, so any pair of a dataset's models could have come to
-    be compared. The family is all these pairs: those that are not compared count as p = 1, which makes Holm's
+    be compared. A family is all these pairs: those that are not compared count as p = 1, which makes Holm's
     correction of the others no weaker than if they were. Pairs with persistence are not of this family: they were
     judged by `against_persistence`, and `judged_before` says so of them.
 
@@ -145,6 +151,8 @@ def against_best(datasets: Sequence[Sequence[ModelClaim]]) -> tuple[Judgement, .
     ----------
     datasets
         The claims of each, of all that one report prints; persistence is on neither side.
+    families
+        Of each of `datasets`; by default all are one family.
 
     Returns
     -------
@@ -154,9 +162,16 @@ def against_best(datasets: Sequence[Sequence[ModelClaim]]) -> tuple[Judgement, .
     claims = [claim for own in datasets for claim in own]
     tested = findings(claims)
     rest = iter(tested)
-    others = sum(math.comb(sum(finding.tested for finding in islice(rest, len(own))), 2) for own in datasets)
-    tested, _ = corrected(tested, np.ones(others))
+    others = [math.comb(sum(finding.tested for finding in islice(rest, len(own))), 2) for own in datasets]
+    own_label = _numbered(families) if families else np.zeros(len(datasets), dtype=np.int64)
+    labels = np.concatenate([np.repeat(own_label, [len(own) for own in datasets]), np.repeat(own_label, others)])
+    tested, _ = corrected(tested, np.ones(sum(others)), labels)
     return tuple(_of_pair(claim, finding, PAIRS) for claim, finding in zip(claims, tested, strict=True))
+
+
+def _numbered(names: Sequence[str]) -> IntArray:
+    """``[names]``: equal numbers for equal names."""
+    return np.unique(np.array(names), return_inverse=True)[1]
 
 
 def judged_before(claim: ModelClaim, judgement: Judgement, *, turned: bool = False) -> Judgement:
@@ -298,7 +313,7 @@ def _qualified(claim: ModelClaim, finding: Finding, counted: str) -> str:
     if verdict is Verdict.UNTESTED:
         return f"{verdict}: {_untested(claim, finding)}"
     if finding.lost_to_family:
-        return f"{verdict} (Holm over {finding.family} {counted})"
+        return f"{verdict} ({_correction(finding, counted)})"
     if verdict is Verdict.UNDECIDED:
         return f"{verdict} ({_would_decide(claim, finding)})"
     return str(verdict)
@@ -320,13 +335,21 @@ def _grounds(claim: ModelClaim, finding: Finding, counted: str) -> str:
     interval = f" (95 % interval {_signed(finding.low)} to {_signed(finding.high)})"
     ground = [f"{finding.seeds} seeds{_looked(finding)}"] if not math.isnan(finding.p_seeds) else []
     ground += [f"{finding.targets} {claim.unit}s"] if not math.isnan(finding.p_window) else []
-    holm = f", Holm over {finding.family} {counted}" if finding.family > 1 else ""
+    holm = f", {_correction(finding, counted)}" if finding.family > 1 else ""
     copies = "; its replicates are equal, so the window decides alone" if finding.copies else ""
     further = f"; {_would_decide(claim, finding)}" if compared(finding) is Verdict.UNDECIDED else ""
     return (
         f"MSE {_change(finding.ratio)}{interval}, {probability(finding.p)} over {' and '.join(ground)} "
         f"({finding.test}{holm}){copies}{further}"
     )
+
+
+def _correction(finding: Finding, counted: str) -> str:
+    """What the p-value was corrected for."""
+    holm = f"Holm over {finding.family} {counted}"
+    if finding.families == 1:
+        return holm
+    return f"{holm} on this data, {finding.selected} of {finding.families} datasets selected"
 
 
 def _looked(finding: Finding) -> str:

@@ -4,6 +4,9 @@ This is the Diebold-Mariano test for the logarithm of the ratio. Its variance co
 to the difference of the relative losses: they see that a forecast which is not optimal, or a level that drifts, makes
 losses persist far beyond the horizon. Persistent losses are few independent ones, and heavy tails leave their variance
 uncertain; Student's degrees of freedom count both.
+
+Where one side errs many times as much as the other, relative losses say little: a model that errs at other moments
+looks as if it might be a thousand times better by chance. There the logarithms of the losses decide, with a margin.
 """
 
 from collections.abc import Iterator
@@ -22,6 +25,12 @@ TARGETS_PER_STEP = 10
 _NEAR_UNIT_ROOT = 0.985
 """Persistence beyond this cannot be distinguished from a random walk in a window of some hundred targets."""
 
+
+FAR = 10.0
+"""Typical losses count as evidence of means that differ where they are shown to differ more than so many times."""
+
+_LEAST_LOSS = 1e-6
+"""Of the mean: smaller losses count as this, since an error that passes through 0 has no logarithm."""
 
 _HEAVIEST = 3.0
 """Degrees of freedom that heavy tails leave where enough targets are independent: the variance is too large as well."""
@@ -45,8 +54,9 @@ def over_window(
     Returns
     -------
     RatioTest
-        NaN where the window is too short. Where `loss` is the same multiple of `other` at every target, nothing is
-        left to chance: the interval is the ratio itself, and `p` is 0, or 1 for equal losses.
+        `p` and the interval are of the typical losses where these are shown to differ more than `FAR` times. NaN where
+        the window is too short. Where `loss` is the same multiple of `other` at every target, nothing is left to
+        chance: the interval is the ratio itself, and `p` is 0, or 1 for equal losses.
 
     References
     ----------
@@ -74,7 +84,30 @@ def over_window(
         p = np.where(constant, np.where(equal, 1.0, 0.0), 2 * stdtr(freedom, -np.abs(effect)))
         margin = np.where(constant, 0.0, stdtrit(freedom, (1 + level) / 2) * error)
         low, high = np.exp(middle - margin), np.exp(middle + margin)
+        p_far, least = _far_apart(loss, other, middle, horizon=horizon, level=level)
+        far = ~constant & (p_far < p)
+        p, least = np.where(far, p_far, p), np.where(far, np.exp(least), 0.0)
+        low = np.where(middle > 0, np.maximum(low, least), low)
+        high = np.where((middle < 0) & (least > 0), np.minimum(high, 1 / least), high)
     return RatioTest(np.full(ratio.shape, points), ratio, low, high, p, effect, error, constant)
+
+
+def _far_apart(
+    loss: FloatArray, other: FloatArray, middle: FloatArray, *, horizon: int, level: float | FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """The p-value of "the means do not differ" by the typical losses, and the low end of the logarithm of their ratio.
+
+    The mean difference of the logarithms of the losses, no more than the logarithm ``middle`` of the ratio of their
+    means, is to exceed that of `FAR`. Both are of the second of two tests, and so at half the level: 1 and below 0
+    where the sides are not far apart.
+    """
+    logs = [np.log(np.maximum(side, _LEAST_LOSS * side.mean(axis=-1, keepdims=True))) for side in (loss, other)]
+    gap = (logs[0] - logs[1]) * np.sign(middle)[..., None]
+    variance, freedom = long_run_variance(gap, horizon)
+    error = np.sqrt(variance / gap.shape[-1])
+    beyond = np.minimum(gap.mean(axis=-1), np.abs(middle)) - np.log(FAR)
+    p = np.where(beyond > 0, np.minimum(4 * stdtr(freedom, -beyond / error), 1.0), 1.0)
+    return p, beyond - stdtrit(freedom, 1 - (1 - np.asarray(level)) / 4) * error
 
 
 def relative_gap(loss: FloatArray, other: FloatArray) -> FloatArray:

@@ -39,10 +39,11 @@ from bench.store.reader import (
     write_suite,
 )
 from bench.store.renewal import Renewal, read_renewal, write_renewal
-from bench.store.writer import ARCHIVE, Writer, writing
+from bench.store.writer import ARCHIVE, LOGS, Writer, writing
 
 __all__ = [
     "ARCHIVE",
+    "LOGS",
     "DamagedPart",
     "Gathered",
     "KeptCell",

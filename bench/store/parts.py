@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from bench.atomic import open_file
 from bench.errors import StoreError, one_line
 from bench.limits import inflated
-from bench.store.schema import ADDED, ALL, LATER, SCHEMAS, VERSION
+from bench.store.schema import ADDED, ALL, LATER, RENAMED_STATUSES, SCHEMAS, VERSION
 
 T = TypeVar("T")
 
@@ -74,7 +75,7 @@ def load(part: Path, columns: Sequence[str] | None = None) -> pa.Table | None:
     cell_id = part.stem.rpartition("-")[0] if _table(part) == "probes" else part.stem  # a probe names its machine
     if cell_ids - {cell_id} or (_table(part) == "runs" and not cell_ids):
         raise DamagedPart(part, f"expected the rows of cell {cell_id} and of no other")
-    return _completed(rows, _wanted(ALL[_table(part)], columns))
+    return _with_names_of_today(_completed(rows, _wanted(ALL[_table(part)], columns)))
 
 
 def check(part: Path) -> None:
@@ -138,6 +139,16 @@ def _completed(rows: pa.Table, schema: pa.Schema) -> pa.Table:
     own = set(rows.schema.names)
     columns = [rows[field.name] if field.name in own else pa.nulls(len(rows), field.type) for field in schema]
     return pa.table(columns, schema=schema)
+
+
+def _with_names_of_today(rows: pa.Table) -> pa.Table:
+    """`rows` with every status by the name that it has now."""
+    at = rows.schema.get_field_index("status")
+    for old, status in RENAMED_STATUSES.items() if at >= 0 else ():
+        named = pc.equal(rows["status"], old)
+        if pc.any(named).as_py():
+            rows = rows.set_column(at, rows.schema.field(at), pc.if_else(named, status.value, rows["status"]))
+    return rows
 
 
 def parquet(source: BinaryIO) -> pq.ParquetFile:

@@ -15,13 +15,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from bench.atomic import open_file, write_atomically
-from bench.cells import CellKey, CellSpec
+from bench.cell_limits import is_raised
+from bench.cells import Cell, CellKey, CellSpec
 from bench.errors import StoreError
 from bench.store.parts import DamagedPart, check, check_version, load, part_of, unreadable
 from bench.store.rules import JoinedParts, broken
@@ -42,21 +44,29 @@ class StoredReplicate(NamedTuple):
     ----------
     seconds
         What fitting and predicting took; 0 for copies of the fit of another.
-    time_limit_s
-        Seconds that it had, where these were too few; else `None`.
+    given
+        The limits of time or memory that it had, by name, where it may have needed more; else none.
     """
 
     seed: int
     status: Status
     reason: str
     seconds: float
-    time_limit_s: float | None = None
+    given: Mapping[str, float] = MappingProxyType({})
 
-    def is_worth_another_try(self, time_limit_s: float | None) -> bool:
-        """Whether it may end otherwise with such a limit: its data was unavailable, or its time was too short."""
-        if self.status is Status.OUT_OF_TIME and self.time_limit_s is not None:
-            return time_limit_s is None or time_limit_s > self.time_limit_s
-        return self.status is Status.UNAVAILABLE
+    def is_worth_another_try(self, cell: Cell) -> bool:
+        """Whether it may end otherwise as part of `cell`: its data was unavailable, or a limit is raised now."""
+        return self.status is Status.UNAVAILABLE or is_raised(self.given, limits_of(cell))
+
+
+def limits_of(cell: Cell | CellSpec) -> dict[str, float]:
+    """The limits of time and memory that `cell` has, by name."""
+    own = {} if cell.time_limit_s is None else {"time_limit_s": cell.time_limit_s}
+    return {**own, **cell.limits.stated}
+
+
+_OF_TIME, _OF_MEMORY = ("time_limit_s", "cell_s"), ("cell_bytes",)
+_LIMITS = {Status.TIMEOUT: _OF_TIME, Status.OUT_OF_MEMORY: _OF_MEMORY}
 
 
 @dataclass(frozen=True)
@@ -329,8 +339,10 @@ _STATUS = {status.value: status for status in Status}
 def _replicate(row: Mapping[str, Any]) -> StoredReplicate:
     status = _STATUS[row["status"]]
     spent = (row["fit_s"] or 0.0) + (row["predict_s"] or 0.0)
-    limit = CellSpec.from_json(row["spec"]).time_limit_s if status is Status.OUT_OF_TIME else None
-    return StoredReplicate(row["seed"], status, row["reason"] or "", spent, limit)
+    names = _LIMITS.get(status, ())
+    known = limits_of(CellSpec.from_json(row["spec"])) if names else {}
+    given = {name: known[name] for name in names if name in known}
+    return StoredReplicate(row["seed"], status, row["reason"] or "", spent, given)
 
 
 @dataclass(frozen=True, eq=False)

@@ -51,7 +51,8 @@ class Status(StrEnum):
     UNAVAILABLE = "unavailable"
     INVALID_DATA = "invalid_data"
     OUT_OF_MEMORY = "out_of_memory"
-    OUT_OF_TIME = "out_of_time"
+    TIMEOUT = "timeout"
+    CRASHED = "crashed"
     FAILED = "failed"
 
 
@@ -60,9 +61,13 @@ ADVICE: Mapping[Status, str] = {
     Status.UNAVAILABLE: "name a folder that holds the file in BENCH_DATA, or run `bench data fetch` with a network",
     Status.INVALID_DATA: "fix the file at the row named here",
     Status.OUT_OF_MEMORY: "lower batch_size, hidden_size, sequence_lengths or --jobs",
-    Status.OUT_OF_TIME: "raise time_limit_s, or lower epochs, trials or seeds",
+    Status.TIMEOUT: "raise time_limit_s or limits.cell_s, or lower epochs, trials or seeds",
+    Status.CRASHED: "an unforeseen end: report it with this text and its log; `--failed-only` runs the cell again",
     Status.FAILED: "an unforeseen error: report it with this text; `--failed-only` runs the cell again",
 }
+
+RENAMED_STATUSES: Mapping[str, Status] = {"out_of_time": Status.TIMEOUT}
+"""What rows of earlier versions call a status; they are read with its name of today."""
 
 RUNS = pa.schema(
     [

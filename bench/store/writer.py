@@ -81,6 +81,9 @@ TABLES = (*(name for name in SCHEMAS if name != "runs"), "runs")
 ARCHIVE = "superseded"
 """The folder, within a results folder, of cells that were set aside; it is laid out like a results folder."""
 
+LOGS = "logs"
+"""The folder, within a results folder, of what cells have printed while they ran."""
+
 STRAYS = ".strays"
 """The folder, within a results folder, of what lay in the place of something of ours."""
 
@@ -151,6 +154,16 @@ class Writer:
                 part.unlink(missing_ok=True)
             else:
                 _move_and_say(self.folder, part, f"expected a file of trials, found {kind_of(part)}")
+
+    def put_log(self, cell_id: str, text: str) -> None:
+        """Keep what a cell has printed in place of what it printed before; nothing where it printed nothing."""
+        place = self.folder / LOGS / f"{cell_id}.log"
+        with _writable(self.folder):
+            if text:
+                real_folder(place.parent)
+                write_atomically(place, text.encode())
+            elif kind_of(place.parent) == "a folder" and kind_of(place) == "a file":
+                place.unlink(missing_ok=True)
 
     def put_suite(self, text: str) -> None:
         """Keep `text`, a suite as JSON; nothing is written where the folder holds that already."""

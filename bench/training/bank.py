@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 from bench.array_types import FloatArray
 from bench.cgroups import memory_left
-from bench.errors import DataError, OutOfTime
+from bench.errors import DataError, InputError, OutOfTime
 from bench.models.base import ModelKind, Shape
 from bench.protocol.windows import Examples, TrainingData, Windows
 from bench.spec import Training
 from bench.training.adam import CONSTANT, Schedule
 from bench.training.batches import Batches, Epochs, OnDevice, Tensors, in_order, targets_ahead
-from bench.training.members import Member
+from bench.training.members import AT_ONCE, BANKS, NOT_REAL, Member
 from bench.training.steppers import Fused, Looped, Stepper, carries_state, kept_bytes, loss_of, member_losses
 from bench.training.vmapped import arguments, forces_prediction, why_not
 from bench.work_clock import work_s
@@ -162,9 +162,12 @@ class Bank:
         return self._predict(data.tensors(examples))
 
     def _predict(self, tensors: Tensors) -> FloatArray:
-        outputs = [self._answer(self.stepper.predict(x, y)) for x, y in in_order(tensors, len(self.members))]  # [L, B, U, D] each
-        joined = torch.cat(outputs, dim=1).double().cpu().numpy()
-        return np.stack([tensors.examples.assemble(member) for member in joined])
+        batches = in_order(tensors, len(self.members))
+        outputs = [self._answer(self.stepper.predict(x, y)) for x, y in batches]  # [L, B, U, D] each
+        joined = torch.cat(outputs, dim=1)
+        if joined.is_complex():
+            raise InputError(NOT_REAL.format(joined.dtype))
+        return np.stack([tensors.examples.assemble(member) for member in joined.double().cpu().numpy()])
 
     def _answer(self, output: Tensor) -> Tensor:
         """The part of the model's output that is the prediction: probabilities, or the forecast alone."""
@@ -204,8 +207,9 @@ def split_bank(
     """One bank of all `members`, or as many, one after another, as memory requests; parameters as of `Bank`."""
     module, settings = initialised(kind, shape, members[0]), members[0].training
     batch_size = _epochs(data, settings, module).size
-    size = members_at_once(module, shape, batch_size, torch.device(device))
+    size = int(min(members_at_once(module, shape, batch_size, torch.device(device)), AT_ONCE.get()))
     for first in range(0, len(members), size):
+        BANKS.get()(len(members[first : first + size]))
         yield Bank(kind, shape, members[first : first + size], data=data, device=device, deadline=deadline)
 
 

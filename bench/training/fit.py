@@ -19,7 +19,7 @@ from bench.protocol.windows import Examples, TrainingData, Windows, shape_of
 from bench.spec import Training
 from bench.store.schema import ADVICE, Status
 from bench.training.bank import Bank
-from bench.training.members import Fit, Member, Observer, never_stop
+from bench.training.members import Fit, Member, Observer, never_stop, real, retried_smaller
 from bench.work_clock import work_s
 
 
@@ -169,17 +169,20 @@ def train(
         return _closed_form(kind, shape, members, data)
     from bench.training.bank import split_bank  # torch: only where a gradient is needed
 
-    banks: list[Bank] = []
-    fits: list[Fit] = []
-    for bank in split_bank(kind, shape, members, data=data, device=device, deadline=deadline):
-        fits += fit(bank, observer=_shifted(observer, len(fits)))
-        banks.append(bank)
+    def in_banks() -> Trained:
+        banks: list[Bank] = []
+        fits: list[Fit] = []
+        for bank in split_bank(kind, shape, members, data=data, device=device, deadline=deadline):
+            fits += fit(bank, observer=_shifted(observer, len(fits)))
+            banks.append(bank)
 
-    def predict(examples: Examples) -> FloatArray:
-        return np.concatenate([bank.predict(examples) for bank in banks])
+        def predict(examples: Examples) -> FloatArray:
+            return np.concatenate([bank.predict(examples) for bank in banks])
 
-    counts = [bank.parameter_count] * len(fits)
-    return Trained(fits, predict, counts, how=bank.how, teacher_forced=bank.teacher_forced_prediction)
+        counts = [bank.parameter_count] * len(fits)
+        return Trained(fits, predict, counts, how=bank.how, teacher_forced=bank.teacher_forced_prediction)
+
+    return retried_smaller(in_banks, len(members))
 
 
 def _shifted(observer: Observer, first: int) -> Observer:
@@ -282,7 +285,7 @@ def _fit_closed_form(model: ClosedForm, data: TrainingData) -> Fit:
 
 def predict_closed_form(model: ClosedForm, examples: Examples) -> FloatArray:
     """``[points, D]`` in scaled units."""
-    return examples.assemble(np.concatenate([model.predict(x) for x, _ in batches(examples)]))
+    return examples.assemble(real(np.concatenate([model.predict(x) for x, _ in batches(examples)])))
 
 
 def batches(examples: Examples) -> Iterator[tuple[FloatArray, FloatArray]]:

@@ -1,15 +1,25 @@
 """Members, the results of their training, and which of them may share a bank."""
 
 import json
-from collections.abc import Callable, Sequence
+import logging
+import math
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 
 from bench import seeds
+from bench.array_types import FloatArray
+from bench.errors import InputError, is_out_of_memory
 from bench.models.base import Parameters
 from bench.spec import Training
 from bench.store.schema import Status
+
+log = logging.getLogger(__name__)
 
 OWN_SETTINGS = frozenset({"learning_rate", "weight_decay", "clip_norm"})
 """Training settings in which the members of one bank may differ; they share every other, and their shape."""
@@ -70,6 +80,71 @@ class Fit:
     validation_mses: list[float] = field(default_factory=list)
     pruned: bool = False
     fit_s: float = 0.0
+
+
+def _nobody(_members: int) -> None:
+    """Nobody listens."""
+
+
+BANKS: ContextVar[Callable[[int], None]] = ContextVar("banks", default=_nobody)
+"""Receives the number of members of each bank before it is made."""
+
+AT_ONCE: ContextVar[float] = ContextVar("members at once", default=math.inf)
+"""How many members a bank may have, at most, where memory ran out with more."""
+
+
+@contextmanager
+def at_once(members: float | None) -> Iterator[None]:
+    """Within the block a bank has no more members than so many; `None` for as many as are estimated to fit."""
+    token = AT_ONCE.set(math.inf if members is None else members)
+    try:
+        yield
+    finally:
+        AT_ONCE.reset(token)
+
+
+NOT_REAL = "expected predictions that are real numbers, got {}; correct the model's output"
+
+
+def real(predictions: Any) -> FloatArray:
+    """`predictions`, which must be real numbers.
+
+    Raises
+    ------
+    InputError
+        They are complex, or no numbers at all.
+    """
+    came = np.asarray(predictions)
+    if came.dtype.kind not in "fiu":
+        raise InputError(NOT_REAL.format(came.dtype))
+    return came
+
+
+T = TypeVar("T")
+
+
+def retried_smaller(attempt: Callable[[], T], members: int) -> T:
+    """What `attempt` gives, which trains so many members in banks; where memory runs out, in banks of half the size.
+
+    Members of a bank do not depend on each other, so each comes out as it would in the whole one.
+
+    Raises
+    ------
+    Exception
+        As `attempt`, also where memory runs out with one member alone.
+    """
+    most = min(members, AT_ONCE.get())
+    while True:
+        try:
+            with at_once(most):
+                return attempt()
+        except Exception as error:
+            if most <= 1 or not is_out_of_memory(error):
+                raise
+            log.info("memory ran out with banks of %d members: once more with half of them", most, exc_info=error)
+        most = math.ceil(most / 2)  # when the error is gone, and what its frames have held
+        if torch := sys.modules.get("torch"):
+            torch.cuda.empty_cache()
 
 
 Observer = Callable[[int, int, float], bool]

@@ -26,7 +26,7 @@ from bench.models.base import ModelKind
 from bench.protocol.windows import TrainingData, shape_of
 from bench.store.schema import Status
 from bench.training.fit import Fitting, train
-from bench.training.members import Fit, Member, group
+from bench.training.members import Fit, Member, group, retried_smaller
 from bench.tuning.candidates import Candidate, defaults, resolve, space, winner
 from bench.tuning.search import distribution_of, new_study
 from bench.work_clock import work_s
@@ -178,7 +178,9 @@ def _fit_trials(
     groups = group(members)
     if kind.gradient and cell.tuning and cell.tuning.pruner == "halving":
         own = {position for position, trial in enumerate(trials) if trial.number == 0}
-        halved = fit_by_halving(kind, members, data, kept=own, device=device, deadline=deadline)
+        halved = retried_smaller(
+            lambda: fit_by_halving(kind, members, data, kept=own, device=device, deadline=deadline), len(members)
+        )
         _report(trials, halved, groups)
         return halved
     fits: dict[int, Fit] = {}

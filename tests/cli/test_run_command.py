@@ -13,6 +13,7 @@ import pytest
 import bench as package
 from bench import store
 from bench.api import folders
+from bench.cells import CellSpec
 from bench.choices import Progress
 from bench.cli import run
 from bench.cli.progress import SINKS
@@ -478,6 +479,25 @@ def test_a_run_without_time_says_what_was_not_run_and_how_to_go_on(bench: Bench,
 def test_what_is_no_time_is_one_line(bench: Bench) -> None:
     ended = bench("run", "tiny.yaml", "--within", "soon")
     assert (ended.status, ended.err) == (2, "expected a duration, such as 45s, 20m or 1h30m, got 'soon'\n")
+
+
+def test_limits_of_a_cell_are_those_of_the_command_where_it_gives_some(bench: Bench, folder: Path) -> None:
+    edit(folder, "seeds: 2", "seeds: 2\nlimits: {cell_s: 900, cell_bytes: 2000000000}")
+    options = ("--cell-timeout", "10m", "--cell-memory", "4GiB", "--retries", "1")
+    ended = bench("run", "tiny.yaml", *options, "--no-report", "--progress", "none")
+    assert (ended.status, ended.err) == (0, "")
+    specs = store.read(folder / "results" / "tiny", "runs")["spec"].to_pylist()
+    assert {str(CellSpec.from_json(spec).limits.stated) for spec in specs} == {
+        "{'cell_s': 600.0, 'cell_bytes': 4294967296}"
+    }
+    assert "\n8 cells, 8 stored, 0 to run: about" in bench("run", "tiny.yaml", "--dry-run").out
+
+
+@pytest.mark.parametrize("size", ["much", "0", "12 XB"])
+def test_what_is_no_size_of_memory_is_one_line(bench: Bench, size: str) -> None:
+    ended = bench("run", "tiny.yaml", "--cell-memory", size)
+    assert ended.status == 2
+    assert ended.err == f"expected a size of memory of 1 MiB or more, such as 4GiB or 500MB, got {size!r}\n"
 
 
 def test_a_dry_run_of_a_plan_for_seeds_says_how_it_goes_on(bench: Bench, folder: Path) -> None:

@@ -15,7 +15,7 @@ from bench.probe import prober
 from bench.probe.flops import FORMULAS
 from bench.probe.prober import CallTimer, Network, Prober, derived, subject, synchroniser
 from bench.probe.workload import Answer, Question, Workload
-from bench.running.workers import Worker
+from bench.running.supervised import Worker
 
 SHAPE = Shape(5, 2, 1)
 TIMED = {"latency_s", "windows_per_s", "fit_s", "machine_reference_s"}

@@ -87,11 +87,11 @@ def check_one_word(section: Section) -> None:
         word = best.words.partition(";")[0]
         assert reference.words_next_to_best == TURNED.get(word, word)
     worse = [cell.model for cell in others if cell.words_next_to_best == "worse"]
-    assert not {*worse} & {*section.rivals, *section.untested}
+    assert not {*worse} & {*section.rivals, *section.apart, *section.untested}
     for _, told, models in (part.partition("not shown to differ from ") for part in section.statement.split(". ")):
         assert not told or not {*worse} & {*re.split(", | and ", models)}
     if section.best_set:
-        check_set(section.best_set, undecided=section.rivals, worse=worse)
+        check_set(section.best_set, undecided=(*section.rivals, *section.apart), worse=worse)
 
 
 def check_set(said: str, *, undecided: Sequence[str], worse: Sequence[str]) -> None:

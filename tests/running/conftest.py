@@ -1,7 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -9,6 +12,11 @@ from bench.cells import Cell
 from bench.running.rows import failed
 from bench.spec import Entry, Split, Training
 from bench.store.schema import Rows, Status, table
+
+if TYPE_CHECKING:
+    from real_cluster import RealCluster
+
+FAKES = Path(__file__).parent / "fakes"
 
 
 def cell_of(model: str = "persistence", *, dataset: str = "random", length: int = 3, seeds: int = 2) -> Cell:
@@ -34,8 +42,38 @@ def make_cell() -> Callable[..., Cell]:
 @pytest.fixture
 def fakes(monkeypatch: pytest.MonkeyPatch) -> str:
     """The address of the stand-in for `run_cell`, which spawned processes can import too."""
-    monkeypatch.syspath_prepend(Path(__file__).parent / "fakes")
+    monkeypatch.syspath_prepend(FAKES)
     return "fake_cells:run_cell"
+
+
+@pytest.fixture(scope="session")
+def clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., RealCluster]]:
+    """Makes Dask clusters of real processes; all of them end with the tests."""
+    if find_spec("distributed") is None:
+        pytest.skip("distributed is not installed")
+    sys.path.insert(0, str(FAKES))
+    from real_cluster import RealCluster
+
+    made: list[RealCluster] = []
+
+    def make(**options: object) -> RealCluster:
+        made.append(RealCluster(tmp_path_factory.mktemp("dask"), **options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+    sys.path.remove(str(FAKES))
+
+
+@pytest.fixture(scope="session")
+def cluster(clusters: Callable[..., RealCluster]) -> RealCluster:
+    """One with two workers, for tests that leave it as it was."""
+    cluster = clusters()
+    cluster.start_scheduler()
+    for _ in range(2):
+        cluster.start_worker()
+    return cluster
 
 
 @pytest.fixture(scope="session")

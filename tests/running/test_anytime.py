@@ -17,9 +17,9 @@ from bench.cells import expand
 from bench.reporting.source import read
 from bench.reporting.summary import summarise
 from bench.running import anytime, runner
-from bench.running.anytime import Goal, Undecided, next_round, plans, run_all
+from bench.running.anytime import Goal, Undecided, next_round, plans, retried, run_all
 from bench.running.plan import prepare
-from bench.running.runner import Event, Finished, Outcome
+from bench.running.runner import Event, Finished, Outcome, Started
 from bench.running.workers import start
 from bench.spec import Entry, Suite
 
@@ -255,3 +255,25 @@ def test_a_goal_is_the_plan_of_the_suite_or_few_seeds_where_time_is_limited() ->
     assert Goal.of(planned, 5.0) == Goal(4, fill=False, until=5.0)
     assert Goal.of(suite_of(10)) == Goal(None, fill=True)
     assert Goal.of(suite_of(10), 5.0) == Goal(3, fill=True, until=5.0)
+
+
+@pytest.mark.parametrize("times", [0, 1, 3])
+def test_what_may_pass_is_run_again_so_often(fakes: str, tmp_path: Path, times: int) -> None:
+    models = (f"flaky:{tmp_path / 'tries'}", "fail:diverged", "fail:failed", "fail:unavailable", "a")
+    suite = suite_of(2).model_copy(
+        update={"models": tuple(Entry(id=name, kind="persistence", parameters={}) for name in models)}
+    )
+    cells, begun = list(expand(suite)), Counter[str]()
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Started):
+            begun[event.cell.model.id.partition(":")[2] or "a"] += 1
+
+    engine = partial(start, "inline", jobs=1, device="cpu", target=fakes)
+    for _ in range(2):  # the second run of the same has nothing left to do, and retries nothing of before
+        each = retried(plans(cells, tmp_path / "results", suite, Goal.of(suite)), cells, times)
+        run_all(each, engine, jobs=1, device="cpu", listener=listen, suite=suite)
+    assert begun.pop(str(tmp_path / "tries")) == min(1 + times, 3)
+    assert begun == {"diverged": 1, "failed": 1, "unavailable": 2 * (1 + times), "a": 1}
+    ended = {what.key.model: what.status for what in store.stored(tmp_path / "results").values()}
+    assert ended[models[0]] == ("ok" if times >= 2 else "crashed")

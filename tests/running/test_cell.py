@@ -2,6 +2,9 @@
 
 import dataclasses
 import json
+import sys
+import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -251,7 +254,7 @@ class TestFailures:
     def test_a_passed_time_limit_keeps_the_finished_trials(self):
         cell = make(tuning=Tuning(trials=200, batch=2, epochs=1), time_limit_s=1.5)
         rows = run_cell(cell)
-        assert {row["status"] for row in rows["runs"].to_pylist()} == {"out_of_time"}
+        assert {row["status"] for row in rows["runs"].to_pylist()} == {"timeout"}
         assert "raise time_limit_s" in rows["runs"].to_pylist()[0]["reason"]
         assert len(rows["trials"]) >= 2
 
@@ -341,3 +344,66 @@ class TestCausality:
         np.testing.assert_array_equal(before["prediction"][past], after["prediction"][past])
         # The mean never moves, nor does the ARIMA of independent noise, whose orders are 0.
         assert not np.array_equal(before["prediction"], after["prediction"]) or model in ("mean", "auto-arima")
+
+
+class TestAnswers:
+    """What a model of others answers is looked at before it counts."""
+
+    @staticmethod
+    def _row(monkeypatch, change, **settings):
+        """The first row of a mean that `change` has changed."""
+
+        def build(parameters, shape):
+            model = MODELS["mean"].build(parameters, shape)
+            change(model)
+            return model
+
+        monkeypatch.setattr(cell_module, "model_kinds", lambda: {"mean": replace(MODELS["mean"], builder=build)})
+        return rows_of(make(model="mean", **settings))[0]
+
+    def test_complex_predictions_are_not_ok(self, monkeypatch):
+        def change(model):
+            predict = model.predict
+            model.predict = lambda x: predict(x) * (1 + 1j)
+
+        row = self._row(monkeypatch, change)
+        assert (row["status"], row["mse"]) == ("failed", None)
+        assert row["reason"].startswith("expected predictions that are real numbers, got complex128; correct")
+
+    @pytest.mark.parametrize(
+        ("count", "status"),
+        [("many", "failed"), (-1, "failed"), (True, "failed"), (2.5, "failed"), (np.int64(3), "ok")],
+    )
+    def test_a_parameter_count_is_a_number_of_something(self, monkeypatch, count, status):
+        row = self._row(monkeypatch, lambda model: setattr(model, "parameter_count", lambda: count))
+        assert row["status"] == status
+        assert row["parameters"] == (3 if status == "ok" else None)
+
+    def test_a_model_that_wants_to_end_the_program_ends_its_cell(self, monkeypatch):
+        def change(model):
+            model.fit = lambda batches: sys.exit(3)
+
+        row = self._row(monkeypatch, change)
+        assert row["status"] == "crashed"
+        assert row["reason"].startswith("SystemExit at test_cell.py:")
+        assert "sys.exit(3) was called; that was raised by code that was given to bench" in row["reason"]
+
+    def test_one_call_that_takes_longer_than_the_limit_is_not_ok(self, monkeypatch):
+        def change(model):
+            fit = model.fit
+            model.fit = lambda batches: (time.sleep(1.0), fit(batches))
+
+        assert self._row(monkeypatch, change, time_limit_s=0.5)["status"] == "timeout"
+
+    def test_an_error_that_cannot_say_what_it_is_is_a_row(self, monkeypatch):
+        class Mute(Exception):
+            def __str__(self):
+                raise ValueError
+
+        def change(model):
+            def fit(batches):
+                raise Mute
+
+            model.fit = fit
+
+        assert "it cannot say what is wrong" in self._row(monkeypatch, change)["reason"]

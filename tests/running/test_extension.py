@@ -175,10 +175,10 @@ def ended(cell: Cell, *statuses: str) -> Rows:
         (["ok", "failed"], 5.0, [2, 3], [1, 2, 3]),
         (["failed"] * 2, 5.0, [], [0, 1, 2, 3]),  # nothing could be trained: no further one is tried
         (["out_of_memory"] * 4, 5.0, [], [0, 1, 2, 3]),
-        (["ok", "out_of_time"], 5.0, [2, 3], [1, 2, 3]),
-        (["ok", "out_of_time"], 6.0, [1, 2, 3], [1, 2, 3]),
-        (["out_of_time"] * 2, 5.0, [], [0, 1, 2, 3]),
-        (["out_of_time"] * 2, None, [0, 1, 2, 3], [0, 1, 2, 3]),
+        (["ok", "timeout"], 5.0, [2, 3], [1, 2, 3]),
+        (["ok", "timeout"], 6.0, [1, 2, 3], [1, 2, 3]),
+        (["timeout"] * 2, 5.0, [], [0, 1, 2, 3]),
+        (["timeout"] * 2, None, [0, 1, 2, 3], [0, 1, 2, 3]),
         (["ok", "ok", "unavailable", "ok"], 5.0, [2], [2]),
         (["ok"] * 4 + ["failed"], 5.0, [], []),  # what is not requested decides nothing
     ],
@@ -331,7 +331,7 @@ def test_a_study_that_ran_out_of_time_goes_on_where_it_was(
     carry_out(cell, tmp_path / "whole")
     trials = store.read(tmp_path / "whole", "trials")
     with store.writing(tmp_path / "late") as writer:
-        writer.put({**ended(cell, "out_of_time", "out_of_time"), "trials": trials.slice(0, 2)})
+        writer.put({**ended(cell, "timeout", "timeout"), "trials": trials.slice(0, 2)})
     begun = stored_study(tmp_path / "late", cell.id)
     assert begun is not None
     assert (begun.trials.num_rows, begun.tuning_s) == (2, None)

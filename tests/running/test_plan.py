@@ -90,7 +90,7 @@ def test_a_limit_that_is_raised_keeps_what_finished_and_runs_what_had_too_little
 
     ok, late, diverged, new = prepare(limited(5.0), tmp_path).cells
     _store(tmp_path, ok, Status.OK)
-    _store(tmp_path, late, Status.OUT_OF_TIME)
+    _store(tmp_path, late, Status.TIMEOUT)
     _store(tmp_path, diverged, Status.DIVERGED)
     for seconds, waiting in ((5.0, [new]), (4.0, [new]), (6.0, [late, new]), (None, [late, new])):
         plan = prepare(limited(seconds), tmp_path)

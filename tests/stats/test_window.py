@@ -107,3 +107,27 @@ def test_many_series_are_tested_as_one_would_be() -> None:
     alone = [over_window(*pair, horizon=5).p for pair in zip(loss, other, strict=True)]
     np.testing.assert_allclose(together.p, alone)
     np.testing.assert_allclose(over_window(loss, other[0], horizon=5).p[0], alone[0])
+
+
+def test_what_errs_many_times_as_much_at_every_target_is_decided_though_its_profile_differs() -> None:
+    """Losses that fade at different speeds look as if chance alone could make them differ a thousand times."""
+    rng = np.random.default_rng(4)
+    time = np.arange(400)
+    small = 1e-9 * np.exp(-time / 30) * rng.normal(size=400) ** 2
+    large = 1e-3 * np.exp(-time / 90) * rng.normal(size=400) ** 2
+    test = over_window(large, small)
+    assert test.ratio > 1e6
+    assert test.p < 1e-3
+    assert test.low > 1e4
+    turned = over_window(small, large)
+    assert (turned.p, turned.high) == (pytest.approx(test.p), pytest.approx(1 / test.low))
+
+
+def test_typical_losses_alone_do_not_make_means_differ() -> None:
+    """One side errs little but for rare large losses: the means are equal, and typical losses differ tenfold."""
+    rng = np.random.default_rng(5)
+    shape = (1000, 400)
+    rare = np.where(rng.random(shape) < 0.02, 45.1, 0.1) * rng.normal(size=shape) ** 2
+    test = over_window(rng.normal(size=shape) ** 2, rare)
+    assert (test.p < 0.05).mean() < 0.08
+    assert (((test.low > 1) | (test.high < 1)) == (test.p < 0.05)).all()

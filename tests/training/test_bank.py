@@ -18,7 +18,7 @@ from bench.spec import Training
 from bench.store.schema import Status
 from bench.training.bank import Bank
 from bench.training.fit import fit, train
-from bench.training.members import Member, group
+from bench.training.members import BANKS, Member, group
 from bench.work_clock import work_s
 
 LENGTH, HORIZON = 8, 2
@@ -234,3 +234,43 @@ def test_every_kind_trains_and_predicts_every_target(kind, data):
     error = np.mean((predictions[0] - data.validation.truth()) ** 2)
     assert trained.fits[0].validation_mse == pytest.approx(error, rel=1e-6)
     assert math.isfinite(trained.fits[0].fit_s)
+
+
+@pytest.fixture
+def sizes():
+    """The members of each bank, in the order in which they begin."""
+    seen = []
+    token = BANKS.set(seen.append)
+    yield seen
+    BANKS.reset(token)
+
+
+def _at_most(monkeypatch, members):
+    """Let memory run out in a step of a larger bank."""
+    step = Bank.train_round
+
+    def train_round(bank, live):
+        if len(bank) > members:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB")
+        return step(bank, live)
+
+    monkeypatch.setattr(Bank, "train_round", train_round)
+
+
+def test_a_bank_out_of_memory_is_trained_in_halves_with_the_same_results(data, monkeypatch, sizes):
+    members = [member(number) for number in range(5)]
+    whole = train(MODELS["lstm"], members, data)
+    assert sizes == [5]
+    _at_most(monkeypatch, 2)
+    halved = train(MODELS["lstm"], members, data)
+    assert sizes == [5, 5, 3, 2, 2, 1]
+    np.testing.assert_allclose(halved.predict(data.validation), whole.predict(data.validation), rtol=0, atol=1e-6)
+    for one, other in zip(halved.fits, whole.fits, strict=True):
+        np.testing.assert_allclose(one.train_losses, other.train_losses, rtol=1e-6)
+
+
+def test_a_member_alone_out_of_memory_is_an_error(data, monkeypatch, sizes):
+    _at_most(monkeypatch, 0)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        train(MODELS["lstm"], [member(number) for number in range(2)], data)
+    assert sizes == [2, 1]

@@ -2,41 +2,70 @@
 
 from __future__ import annotations
 
+import collections
+import ctypes
 import importlib
+import itertools
 import math
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 from bench.cells import Cell
 from bench.running.rows import failed
-from bench.running.unfinished import REPORT
+from bench.running.unfinished import REPORT, Resumed
 from bench.store.schema import Rows, Status, table
+from bench.training.members import BANKS
 
 
-def run_cell(cell: Cell, *, device: str) -> Rows:
+def run_cell(cell: Cell | Resumed, *, device: str) -> Rows:
     """Rows made from the cell's id alone, or what the model's id requests."""
+    at_once = getattr(cell, "at_once", None)
+    cell = getattr(cell, "cell", cell)  # of one that is resumed
     action, _, argument = cell.model.id.partition(":")
     _end(action, argument)
     if action == "fail":
         return failed(cell, Status(argument), "requested to", device=device)
+    if action == "flaky" and _tries(Path(argument)) < 3:
+        return failed(cell, Status.CRASHED, "requested to", device=device)
     if action == "die-sending":
         return {"runs": DiesWhenSent()}
-    if action == "batches":
+    _work(action, argument, cell, at_once)
+    return ok_rows(cell, device)
+
+
+def _work(action: str, argument: str, cell: Cell, at_once: int | None) -> None:
+    """What takes time, and is reported meanwhile."""
+    if action == "bank":
+        members = min(int(argument), at_once or int(argument))
+        BANKS.get()(members)
+        if members > 3:
+            allocate()
+    if action in ("batches", "batches-then-spin"):
         key = cell.columns
         for count in (2, 4):
             REPORT.get()(table("trials", [{**key, **trial(number, 0.5)} for number in range(count)]))
+    if action == "batches-then-spin":
+        spin()
     if action == "compile":
         _compile()
     if action == "sleep":
         time.sleep(float(argument))
-    return ok_rows(cell, device)
+
+
+def _tries(path: Path) -> int:
+    """How often it was tried, this time counted."""
+    with path.open("a") as file:
+        file.write("x")
+    return len(path.read_text())
 
 
 def _end(action: str, argument: str) -> None:
-    """End this process, or hang."""
+    """End this process, hang, or take memory."""
     if action == "die":
         os.kill(os.getpid(), int(argument))
     if action == "die-once" and not Path(argument).exists():
@@ -47,6 +76,78 @@ def _end(action: str, argument: str) -> None:
     if action == "hang":
         Path(argument).write_text(str(os.getpid()))
         time.sleep(60)
+    if action == "child":
+        with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True) as child:
+            Path(argument).write_text(f"{os.getpid()} {child.pid}")
+            spin_in_c()
+    if action in MISBEHAVIOURS:
+        MISBEHAVIOURS[action]()
+    if action == "hang-until" and not Path(f"{argument}.go").exists():
+        Path(argument).write_text(str(os.getpid()))
+        while not Path(f"{argument}.go").exists():
+            time.sleep(0.05)
+    if action == "hoard":
+        hoard = []
+        while sum(map(len, hoard)) < float(argument):
+            hoard.append(b"x" * 20_000_000)
+            time.sleep(0.05)
+        time.sleep(60)
+
+
+def spin() -> None:
+    """In pure Python."""
+    while True:
+        pass
+
+
+def sleep_blocked() -> None:
+    """In one call of C, with every signal blocked that can be."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    time.sleep(600)
+
+
+def spin_in_c() -> None:
+    """In one call of C that holds the interpreter, with every signal blocked that can be."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    collections.deque(itertools.repeat(0), maxlen=0)
+
+
+def segfault() -> None:
+    ctypes.string_at(1)
+
+
+def allocate() -> None:
+    """100 GB, page by page."""
+    blocks = []
+    while len(blocks) < 100_000:
+        blocks.append(b"x" * 10**6)
+    time.sleep(600)
+
+
+def allocate_in_child() -> None:
+    """The same in a process of its own."""
+    subprocess.run([sys.executable, "-c", "b = [b'x' * 10**6 for _ in range(100_000)]"], check=True)
+
+
+def print_much() -> None:
+    for number in range(300_000):
+        sys.stdout.write(f"line {number} \x1b[31mred\n")
+    os.write(2, b"and the last one\n")
+    os._exit(3)
+
+
+MISBEHAVIOURS = {
+    "spin": spin,
+    "sleep-blocked": sleep_blocked,
+    "spin-in-c": spin_in_c,
+    "segfault": segfault,
+    "abort": os.abort,
+    "allocate": allocate,
+    "allocate-in-child": allocate_in_child,
+    "print-much": print_much,
+    "sys-exit": sys.exit,
+}
+"""What a model must not do, by the id that requests it."""
 
 
 def _compile() -> None:

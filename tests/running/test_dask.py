@@ -1,0 +1,375 @@
+"""A Dask cluster of real processes: what is refused, whose fault a death is, what survives, and TLS."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+pytest.importorskip("distributed", reason="distributed is not installed")
+
+from bench import store
+from bench.cells import Cell
+from bench.errors import InputError
+from bench.running import dask_engine
+from bench.running.dask_engine import CRASHED, Cluster, DaskEngine, slots
+from bench.running.dask_task import CellTask, Code, packed, unpacked
+from bench.running.plan import prepare
+from bench.running.runner import run
+from bench.running.workers import start
+from bench.store.schema import Status, table
+
+if TYPE_CHECKING:
+    from real_cluster import RealCluster
+
+MakeCell = Callable[..., Cell]
+MakeCluster = Callable[..., "RealCluster"]
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dask_engine, "_LOOK_S", 0.5)
+
+
+def engine(cluster: RealCluster, target: str = "fake_cells:run_cell", *, jobs: int = 4, **options: Any) -> DaskEngine:
+    return DaskEngine(target, device="cpu", jobs=jobs, cluster=Cluster(cluster.address, **options))
+
+
+def within(seconds: float, condition: Callable[[], bool]) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not condition():
+        time.sleep(0.05)
+    return condition()
+
+
+class TestWhatIsRefused:
+    """One line each, before any cell runs: a task that no worker can run would wait for ever."""
+
+    @pytest.mark.parametrize(
+        ("address", "needs", "message"),
+        [
+            ("localhost", (), "--address localhost: expected a scheduler such as tcp://"),
+            (None, ("GPU",), "--need GPU: expected NAME=AMOUNT"),
+            (None, ("GPU=0",), "--need GPU=0: expected NAME=AMOUNT"),
+            (None, ("GPU=-1",), "--need GPU=-1: expected NAME=AMOUNT"),
+        ],
+    )
+    def test_options(self, address: str | None, needs: tuple[str, ...], message: str) -> None:
+        with pytest.raises(InputError, match=message):
+            Cluster.parsed(address, needs, device="cpu")
+
+    def test_a_cell_on_a_gpu_takes_one(self) -> None:
+        assert Cluster.parsed(None, ["MEMORY=4e9", "CPU=2"], device="cuda:1").needs == {
+            "GPU": 1,
+            "MEMORY": 4e9,
+            "CPU": 2,
+        }
+        assert Cluster.parsed(None, ["GPU=0.5"], device="cuda").needs == {"GPU": 0.5}
+        assert Cluster.parsed(None, [], device="cpu").needs == {}
+
+    def test_no_scheduler(self, monkeypatch: pytest.MonkeyPatch, clusters: MakeCluster) -> None:
+        monkeypatch.setattr(dask_engine, "_CONNECTS_S", 1.0)
+        with pytest.raises(InputError, match="expected a Dask scheduler, got") as caught:
+            engine(clusters())
+        assert "\n" not in str(caught.value)
+
+    def test_a_need_that_no_worker_has(self, cluster: RealCluster) -> None:
+        with pytest.raises(
+            InputError,
+            match=r"no worker has GPU=1 \(there is: nothing stated\); start workers with --resources 'GPU=1'",
+        ):
+            engine(cluster, needs={"GPU": 1.0})
+
+    def test_workers_that_share_a_process_among_cells(self, clusters: MakeCluster) -> None:
+        several = clusters()
+        several.start_scheduler()
+        several.start_worker("--nthreads", "2", "--resources", "GPU=1 MEMORY=1e9")
+        with pytest.raises(InputError, match="expected one thread, got 2") as caught:
+            engine(several)
+        assert "\n" not in str(caught.value)
+
+    def test_other_code(self, cluster: RealCluster, monkeypatch: pytest.MonkeyPatch, make_cell: MakeCell) -> None:
+        mine = Code("0.0.1", 1, "f" * 64)
+        monkeypatch.setattr(Code, "here", classmethod(lambda _: mine))
+        with pytest.raises(InputError, match=r"expected bench 0\.0\.1 with the source f{12}, as in this run, got"):
+            engine(cluster)
+
+    def test_a_worker_that_joins_later_with_other_code_runs_nothing(
+        self, cluster: RealCluster, make_cell: MakeCell, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with closing(engine(cluster)) as running:
+            mine = Code("0.0.1", 1, "f" * 64)
+            monkeypatch.setattr(Code, "here", classmethod(lambda _: mine))
+            with pytest.raises(InputError, match=r"Dask worker tcp://127.0.0.1:\d+: expected bench 0.0.1") as caught:
+                running.submit(make_cell()).result(60)
+        assert "\n" not in str(caught.value)
+
+    def test_other_plug_ins(self, cluster: RealCluster, make_cell: MakeCell) -> None:
+        import dataclasses
+
+        cell = dataclasses.replace(make_cell(), plugins={"source of theirs": "0" * 64})
+        with closing(engine(cluster)) as running, pytest.raises(InputError, match="source of theirs: other code than"):
+            running.submit(cell).result(60)
+
+    def test_other_data(self, cluster: RealCluster, make_cell: MakeCell) -> None:
+        import dataclasses
+
+        cell = make_cell(dataset="nile")
+        entry = cell.dataset.model_copy(update={"kind": "nile"})
+        cell = dataclasses.replace(cell, dataset=entry, data_sha256="0" * 64)
+        with closing(engine(cluster)) as running, pytest.raises(InputError, match="BENCH_DATA there is"):
+            running.submit(cell).result(60)
+
+    def test_a_cluster_that_has_no_worker_for_long(self, clusters: MakeCluster, make_cell: MakeCell) -> None:
+        left = clusters()
+        left.start_scheduler()
+        worker = left.start_worker()
+        with closing(engine(left, patience_s=2.0)) as running:
+            left.kill(worker)
+            with pytest.raises(InputError, match="no worker that can run a cell for"):
+                running.submit(make_cell()).result(120)
+
+
+def test_slots_are_the_workers_that_have_what_a_cell_needs(clusters: MakeCluster, make_cell: MakeCell) -> None:
+    mixed = clusters()
+    mixed.start_scheduler()
+    mixed.start_worker()
+    mixed.start_worker("--resources", "GPU=1 MEMORY=8e9")
+    needs = {"GPU": 1.0, "MEMORY": 4e9}
+    assert within(60, lambda: _slots(mixed, {}) == 2)
+    assert _slots(mixed, needs) == 1
+    with closing(engine(mixed, "fake_cells:environment_of", needs=needs)) as running:
+        rows = [running.submit(make_cell(length=n)).result(60)["runs"] for n in (1, 2, 3)]
+    pids = {row["reason"][0].as_py().split()[0] for row in rows}
+    assert len(pids) == 1  # all three on the one that has a GPU
+
+
+def _slots(cluster: RealCluster, needs: dict[str, float]) -> int:
+    return slots(Cluster(cluster.address, needs))
+
+
+def test_workers_compute_with_one_thread(cluster: RealCluster, make_cell: MakeCell) -> None:
+    with closing(engine(cluster, "fake_cells:environment_of")) as running:
+        reason = running.submit(make_cell()).result(60)["runs"]["reason"][0].as_py()
+    assert reason.split()[1:] == ["1", "1"]
+
+
+class TestWhoseFault:
+    @pytest.mark.parametrize("action", ["die:9", "exit:3"])
+    def test_a_cell_that_ends_its_worker_three_times_is_rows(
+        self, cluster: RealCluster, make_cell: MakeCell, action: str
+    ) -> None:
+        with closing(engine(cluster)) as running:
+            dying, *others = [running.submit(make_cell(model)) for model in (action, "a", "b", "c")]
+            rows = dying.result(240)["runs"].to_pylist()
+            assert [(row["seed"], row["status"]) for row in rows] == [(0, CRASHED), (1, CRASHED)]
+            assert rows[0]["reason"] == "it ended its worker process 3 times; see the workers' logs"
+            for other in others:
+                assert other.result(120)["runs"]["status"].to_pylist() == ["ok", "ok"]
+
+    def test_one_that_ends_it_once_is_run_again(
+        self, cluster: RealCluster, make_cell: MakeCell, tmp_path: Path
+    ) -> None:
+        with closing(engine(cluster)) as running:
+            rows = running.submit(make_cell(f"die-once:{tmp_path / 'died'}")).result(240)
+        assert (tmp_path / "died").exists()
+        assert rows["runs"]["status"].to_pylist() == ["ok", "ok"]
+
+    def test_one_that_takes_too_much_memory_says_so(self, clusters: MakeCluster, make_cell: MakeCell) -> None:
+        small = clusters()
+        small.start_scheduler()
+        small.start_worker("--memory-limit", "700MB")
+        with closing(engine(small)) as running:
+            rows = running.submit(make_cell("hoard:2e9")).result(300)["runs"].to_pylist()
+        assert rows[0]["status"] == Status.OUT_OF_MEMORY
+        assert "it took 3 workers beyond their memory limit" in rows[0]["reason"]
+
+    def test_a_machine_that_goes_away_is_not_the_fault_of_its_cell(
+        self, clusters: MakeCluster, make_cell: MakeCell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Four machines are lost under one cell, one more than a cell may end workers; then it is finished."""
+        monkeypatch.setattr(dask_engine, "_NANNY_S", 1.0)
+        shaky = clusters()
+        shaky.start_scheduler()
+        pid_file = tmp_path / "pid"
+        machine = shaky.start_worker()
+        with closing(engine(shaky)) as running:
+            future = running.submit(make_cell(f"hang-until:{pid_file}"))
+            for _ in range(4):
+                assert within(120, lambda: pid_file.exists() and pid_file.read_text() != "")
+                pid_file.write_text("")
+                shaky.kill(machine)
+                machine = shaky.start_worker()
+            Path(f"{pid_file}.go").touch()
+            assert future.result(240)["runs"]["status"].to_pylist() == ["ok", "ok"]
+
+    def test_workers_that_are_replaced_one_by_one_cost_no_cell(
+        self, clusters: MakeCluster, make_cell: MakeCell
+    ) -> None:
+        """A rolling restart: SIGTERM closes a worker and its nanny in order."""
+        rolling = clusters()
+        rolling.start_scheduler()
+        old = [rolling.start_worker() for _ in range(2)]
+        assert within(120, lambda: _slots(rolling, {}) == 2)
+        with closing(engine(rolling)) as running:
+            futures = [running.submit(make_cell("sleep:0.5", length=n)) for n in range(1, 9)]
+            for each in old:
+                rolling.start_worker()
+                time.sleep(1.0)
+                os.kill(each.pid, signal.SIGTERM)
+                each.wait(60)
+            rows = [future.result(240)["runs"]["status"].to_pylist() for future in futures]
+        assert rows == [["ok", "ok"]] * 8
+
+
+def test_a_scheduler_that_comes_back_is_given_its_cells_again(clusters: MakeCluster, make_cell: MakeCell) -> None:
+    lost = clusters()
+    lost.start_scheduler()
+    worker = lost.start_worker()
+    with closing(engine(lost)) as running:
+        futures = [running.submit(make_cell("sleep:1", length=n)) for n in range(1, 5)]
+        futures[0].result(120)
+        lost.kill(lost.scheduler)
+        lost.start_scheduler()
+        if worker.poll() is not None or not within(5, lambda: worker.poll() is not None):
+            lost.start_worker()
+        assert [future.result(240)["runs"]["status"].to_pylist() for future in futures] == [["ok", "ok"]] * 4
+
+
+def test_a_scheduler_that_stays_away_ends_the_run_with_one_line(clusters: MakeCluster, make_cell: MakeCell) -> None:
+    lost = clusters()
+    lost.start_scheduler()
+    lost.start_worker()
+    with closing(engine(lost, patience_s=1.0)) as running:
+        future = running.submit(make_cell("sleep:60"))
+        time.sleep(1.0)
+        lost.kill(lost.scheduler)
+        with pytest.raises(InputError, match=r"expected a Dask scheduler, got|no worker that can run") as caught:
+            future.result(120)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_run_stores_what_comes_home(cluster: RealCluster, make_cell: MakeCell, tmp_path: Path) -> None:
+    cells = [make_cell(model) for model in ("a", "b", "c", "fail:failed")]
+    here = partial(start, "inline", jobs=1, device="cpu", target="fake_cells:run_cell")
+    outcomes = []
+    for folder, begin in (("dask", partial(engine, cluster)), ("here", here)):
+        run(prepare(cells, tmp_path / folder), begin, jobs=2, device="cpu", listener=lambda _: None)
+        rows = store.read(tmp_path / folder, "runs", ("cell_id", "seed", "status", "mse")).to_pylist()
+        outcomes.append(sorted(rows, key=lambda row: (row["cell_id"], row["seed"])))
+    assert outcomes[0] == outcomes[1]
+    assert len(outcomes[0]) == 8
+
+
+def test_tables_travel_as_bytes() -> None:
+    rows = table("trials", [{"cell_id": "a", "trial": n, "validation_mse_scaled": n / 3} for n in range(3)])
+    assert unpacked(packed(rows)).equals(rows)
+    assert CellTask.__dataclass_params__.frozen
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of all who speak TLS with one another: a certificate that signs itself, and its key."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    folder = tmp_path_factory.mktemp("tls")
+    words = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=bench -keyout key.pem -out cert.pem"
+    subprocess.run(words.split(), cwd=folder, check=True, capture_output=True)
+    prefix = "DASK_DISTRIBUTED__COMM"
+    sides = ("SCHEDULER", "WORKER", "CLIENT")
+    return {
+        f"{prefix}__REQUIRE_ENCRYPTION": "True",
+        f"{prefix}__TLS__CA_FILE": str(folder / "cert.pem"),
+        **{f"{prefix}__TLS__{side}__CERT": str(folder / "cert.pem") for side in sides},
+        **{f"{prefix}__TLS__{side}__KEY": str(folder / "key.pem") for side in sides},
+    }
+
+
+@pytest.fixture
+def tls(certificates: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This process has the certificates, as its environment would have told Dask when it started."""
+    import dask
+
+    names = {name: name.removeprefix("DASK_").lower().replace("__", ".").replace("_", "-") for name in certificates}
+    for name, value in certificates.items():
+        monkeypatch.setenv(name, value)
+    with dask.config.set({names[name]: value == "True" or value for name, value in certificates.items()}):
+        yield
+
+
+def test_cells_run_over_tls_and_not_without_a_certificate(
+    clusters: MakeCluster, certificates: dict[str, str], make_cell: MakeCell, request: pytest.FixtureRequest
+) -> None:
+    secret = clusters(protocol="tls", env=certificates)
+    secret.start_scheduler()
+    secret.start_worker()
+    made = f"DaskEngine('a:b', device='cpu', jobs=1, cluster=Cluster({secret.address!r}))"
+    script = f"from bench.running.dask_engine import Cluster, DaskEngine; {made}"
+    refused = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert "where it speaks TLS, state the certificates" in refused.stderr.splitlines()[-1]
+    request.getfixturevalue("tls")
+    with closing(engine(secret)) as running:
+        assert running.submit(make_cell("a")).result(120)["runs"]["status"].to_pylist() == ["ok", "ok"]
+
+
+@pytest.mark.skipif("BENCH_CHAOS" not in os.environ, reason="BENCH_CHAOS is not set (tox -e chaos)")
+def test_a_run_survives_lost_workers_and_a_lost_scheduler(
+    clusters: MakeCluster, make_cell: MakeCell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """40 cells, a machine or a worker process killed every 4 s, the scheduler once: all rows, as by a local run."""
+    monkeypatch.setattr(dask_engine, "_NANNY_S", 10.0)
+    cells = [make_cell("sleep:1.5", length=n) for n in range(1, 41)]
+    chaos, done, killed = clusters(), threading.Event(), {"machine": 0, "process": 0, "scheduler": 0}
+    chaos.start_scheduler()
+    for _ in range(3):
+        chaos.start_worker()
+
+    def kill() -> None:
+        random_ = random.Random(0)
+        while not done.wait(4.0):
+            chaos.workers = [each for each in chaos.workers if each.poll() is None]
+            while len(chaos.workers) < 3:  # as SLURM or systemd would
+                chaos.start_worker()
+            if killed["machine"] == 2 and not killed["scheduler"]:
+                chaos.kill(chaos.scheduler)
+                chaos.start_scheduler()
+                killed["scheduler"] += 1
+            elif random_.random() < 0.5:
+                chaos.kill(random_.choice(chaos.workers))
+                killed["machine"] += 1
+            else:
+                with suppress(Exception):  # it may have ended by itself
+                    chaos.inner(random_.choice(chaos.workers))[0].kill()
+                    killed["process"] += 1
+
+    killer = threading.Thread(target=kill)
+    begin = partial(DaskEngine, "fake_cells:run_cell", jobs=6, device="cpu", cluster=Cluster(chaos.address))
+    assert within(120, lambda: _slots(chaos, {}) == 3)
+    killer.start()
+    try:
+        run(prepare(cells, tmp_path / "dask"), begin, jobs=6, device="cpu", listener=lambda _: None)
+    finally:
+        done.set()
+        killer.join()
+    here = partial(start, "processes", jobs=8, device="cpu", target="fake_cells:run_cell")
+    run(prepare(cells, tmp_path / "here"), here, jobs=8, device="cpu", listener=lambda _: None)
+    columns = ("cell_id", "seed", "status", "mse")
+    rows = [store.read(tmp_path / folder, "runs", columns).to_pylist() for folder in ("dask", "here")]
+    dask_rows, local = (sorted(each, key=lambda row: (row["cell_id"], row["seed"])) for each in rows)
+    assert len(local) == 80
+    assert dask_rows == local
+    assert killed["scheduler"] == 1
+    assert killed["machine"] + killed["process"] >= 4
