@@ -74,20 +74,28 @@ def _advice(ending: Ending, cell: Cell, *, given: bool) -> str:
     return advice
 
 
-def _frames(output: str) -> list[tuple[str, str, str]]:
-    """File, line and function of the last traceback that the fault handler wrote of the main thread, innermost first.
+_Frame = tuple[str, str, str]
+"""File, line and function."""
 
-    Of a signal that the process was sent, this is the thread that it reached.
+
+def _frames(output: str) -> list[_Frame]:
+    """Those of the thread that runs the cell in the last traceback of the fault handler, innermost first.
+
+    Where none is known to, as the deepest calls alone are written, it is the thread that the signal has reached.
     """
-    frames: list[tuple[str, str, str]] = []
-    current = False
+    threads: list[tuple[bool, list[_Frame]]] = []
     for line in output.splitlines():
         if thread := _THREAD.match(line):
-            current = thread.group(1) == "Current thread"
-            frames = [] if current else frames
-        elif current and (match := _FRAME.match(line)):
-            frames.append((match.group(1), match.group(2), match.group(3)))
-    return frames
+            threads.append((thread.group(1) == "Current thread", []))
+        elif threads and (match := _FRAME.match(line)):
+            threads[-1][1].append((match.group(1), match.group(2), match.group(3)))
+    own = [frames for _, frames in threads if any(_is_serving(frame) for frame in frames)]
+    return next(reversed(own or [frames for current, frames in threads if current]), [])
+
+
+def _is_serving(frame: _Frame) -> bool:
+    file, _, function = frame
+    return function == "serve" and file.replace("\\", "/").endswith("bench/running/serving.py")
 
 
 def _last_lines(output: str) -> str:

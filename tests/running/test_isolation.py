@@ -259,6 +259,12 @@ def test_whose_code_crashed_is_said(make_cell: MakeCell) -> None:
         '  File "/home/me/other.py", line 1 in wait\n\nCurrent thread 0x2 (most recent call first):\n'
         '  File "/home/me/mynet.py", line 12 in forward\n'
     )
+    other_first = (
+        'Current thread 0x3 (most recent call first):\n  File "/usr/lib/python3/selectors.py", line 4 in select\n\n'
+        'Thread 0x2 (most recent call first):\n  File "/home/me/mynet.py", line 12 in forward\n'
+        '  File "/lib/bench/running/serving.py", line 150 in serve\n'
+    )
+    assert "at mynet.py:12 in forward" in reason(ending, make_cell(), other_first)
     why = reason(ending, make_cell(), f"epoch 1\n{dump}")
     assert "at mynet.py:12 in forward; that was raised by code that was given to bench" in why
     assert why.endswith("it printed last: epoch 1")
