@@ -355,8 +355,8 @@ class _Run:
     def collect(self, *, timeout_s: float) -> None:
         """Store what is finished; wait at most so long for one."""
         awaited: set[Future[Any]] = {*self.running, *([self.compiles] if self.compiles else [])}
-        if not self.running:  # `wait` returns at once where there is nothing to wait for
-            time.sleep(min(timeout_s, _POLL_S))
+        if not self.running:
+            time.sleep(min(timeout_s, _POLL_S) if self.elsewhere else 0.0)
             return
         done, _ = wait(awaited, None if math.isinf(timeout_s) else timeout_s, return_when=FIRST_COMPLETED)
         if self.compiles in done:

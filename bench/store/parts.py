@@ -181,12 +181,18 @@ def parquet(source: BinaryIO) -> pq.ParquetFile:
 
 def final(archive: Path) -> frozenset[str]:
     """The cells whose current parts are still among what is pending, or were when they were last all there."""
+    pending = archive / PENDING
     try:
-        with os.scandir(archive / PENDING) as entries:
+        with os.scandir(pending) as entries:
             names = [entry.name for entry in entries if "." not in entry.name]
+        return frozenset(name for name in names if _is_final(pending / name)) if names else frozenset()
     except OSError:  # none; what is wrong with the folder is said where it is written
         return frozenset()
-    return frozenset(name for name in names if kind_of(archive / PENDING / name) == "a folder")
+
+
+def _is_final(path: Path) -> bool:
+    """Whether it is a folder of nothing but parts, as a writer leaves it."""
+    return kind_of(path) == "a folder" and all(each.name in ALL for each in path.iterdir())
 
 
 def _current(part: Path) -> BinaryIO:

@@ -80,7 +80,7 @@ def write_part(staged: Path, name: str, rows: pa.Table) -> None:
     with (staged / name).open("xb") as stream:
         pq.write_table(rows.cast(ALL[name]), stream, write_page_checksum=True, **quick)
     with open_file(part) as written, pq.ParquetFile(written, page_checksum_verification=True) as file:
-        if not file.schema_arrow.equals(ALL[name]) or file.read().num_rows != rows.num_rows:
+        if not file.schema_arrow.equals(ALL[name]) or file.read(use_threads=False).num_rows != rows.num_rows:
             raise StoreError(f"{part}: what was written does not read back; check the disk")
     sync(part)
 

@@ -312,10 +312,12 @@ REPORT = Path(__file__).parents[2] / "reports" / "chaos.md"
 
 HEAD = """# Kills
 
-A SIGKILL before and after every file operation of a command, one at a time; then the same command again to its end, and
-every table, what was set aside and every file compared with those of a command that nobody killed. *Half* is a cell
-that a reader sees between the kill and the next command neither as it was nor as it will be. Four cells, closed forms.
-`python tests/chaos/kills.py` writes this page; the tests try a few places of each command.
+A SIGKILL before and after file operations of a command, one at a time; then the same command again to its end, and
+every table, what was set aside and every file compared with those of a command that nobody killed. *Wrong*: other
+rows. *Debris*: other files. *Half*: between the kill and the next command a reader sees a cell neither as it was nor as
+it will be. There are two places for each operation; *kills* says how many of them were tried, evenly spread. Four
+cells, closed forms. `python tests/chaos/kills.py` tries all places and writes this page, `python tests/chaos/kills.py
+40` forty of each command; the tests of every change try a few.
 
 | command | file operations | kills | wrong | debris | half |
 |---|---:|---:|---:|---:|---:|
@@ -329,13 +331,14 @@ def line_of(name: str, counts: Counts) -> str:
 
 
 def main() -> None:
-    """Every place of every scenario, or of those that are named; all of them make the page."""
-    names = sys.argv[1:] or list(SCENARIOS)
+    """Every place of every scenario, or so many as are given, and of those that are named; of all it makes the page."""
+    names = [text for text in sys.argv[1:] if not text.isdigit()] or list(SCENARIOS)
+    number = next((int(text) for text in sys.argv[1:] if text.isdigit()), None)
     lines = []
     for name in names:
         with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as work:
             os.environ["BENCH_CACHE"] = f"{work}/cache"
-            counts = explore(SCENARIOS[name], Path(work))
+            counts = explore(SCENARIOS[name], Path(work), chosen=range if number is None else sampled(number))
         lines.append(line_of(name, counts))
         sys.stdout.write(f"{lines[-1]}\n")
         for kind in (counts.wrong, counts.debris, counts.half):
