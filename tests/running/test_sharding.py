@@ -99,7 +99,7 @@ def test_another_process_divides_the_same(tmp_path: Path) -> None:
 
 def test_where_seeds_are_added_by_claims_the_cells_of_a_dataset_stay_together() -> None:
     content = {"datasets": ["sine", "random", "nile"], "models": ["persistence", "mean"], "sequence_lengths": [3, 5]}
-    suite = from_mapping({"name": "claims", **content, "seeds": {"first": 3, "most": 9}})
+    suite = from_mapping({"name": "claims", **content, "seeds": {"from": 3, "to": 9, "until": "decided"}})
     shards = [Shard(number, 3).cells(list(expand(suite)), suite) for number in (1, 2, 3)]
     assert [len(shard) for shard in shards] == [4, 4, 4]
     assert [len({cell.dataset.id for cell in shard}) for shard in shards] == [1, 1, 1]
