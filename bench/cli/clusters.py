@@ -247,7 +247,7 @@ jobs:
           path: ${{{{ env.FOLDERS }}}}
           merge-multiple: true
       - name: Merge the results
-        run: python -m bench merge "$MERGED" "$FOLDERS"/*
+        run: python -m bench merge "$FOLDERS"/* --into "$MERGED"
       - name: Write the report
         run: python -m bench report "$MERGED"
       - uses: actions/upload-artifact@v4
@@ -261,7 +261,7 @@ jobs:
 
 def _merge(run: ShardedRun, name: str) -> str:
     """The command that puts the shards together."""
-    return f"bench merge {shlex.quote(f'results/{name}')} {shlex.quote(run.folders)}/*"
+    return f"bench merge {shlex.quote(run.folders)}/* --into {shlex.quote(f'results/{name}')}"
 
 
 def _write(path: Path, text: str) -> None:

@@ -38,7 +38,7 @@ from bench.store.schema import ADVICE, Rows, Status
 
 try:
     import dask
-    from distributed import Client, KilledWorker, LocalCluster
+    from distributed import Client, KilledWorker, LocalCluster, Security
     from distributed.client import ClosedClientError
 except ImportError as missing:
     raise InputError(
@@ -317,9 +317,14 @@ class DaskEngine:
         InputError
             No scheduler is there.
         """
+        if self._address.startswith("tls:") and Security().get_connection_args("client")["ssl_context"] is None:
+            raise InputError(
+                f"{self._address}: expected the certificates of this run, got none; docs/clusters.md says how to state "
+                "them"
+            )
         try:
             client = Client(self._address, timeout=timeout_s, set_as_default=False, name=self._topic)
-        except (OSError, TypeError, ValueError, RuntimeError) as error:  # what Dask raises, by what is wrong
+        except (OSError, ValueError, RuntimeError) as error:  # what Dask raises, by what is wrong
             raise InputError(
                 f"{self._address}: expected a Dask scheduler, got {described(error)}; start one with `dask scheduler`, "
                 "or correct --address; where it speaks TLS, state the certificates (docs/clusters.md)"

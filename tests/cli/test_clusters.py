@@ -53,7 +53,7 @@ def test_a_slurm_script_is_an_array_of_shards(bench: Bench, folder: Path) -> Non
     ended = bench("slurm", "tiny.yaml", *options)
     assert (ended.status, ended.err) == (0, "")
     assert "sbatch bench-tiny.sh" in ended.out
-    assert "bench merge results/tiny results/tiny-shards/*" in ended.out
+    assert "bench merge results/tiny-shards/* --into results/tiny" in ended.out
     script = folder / "bench-tiny.sh"
     well_formed(script)
     assert directives(script.read_text()) == {

@@ -7,7 +7,6 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -315,11 +314,8 @@ def test_cells_run_over_tls_and_not_without_a_certificate(
     secret = clusters(protocol="tls", env=certificates)
     secret.start_scheduler()
     secret.start_worker()
-    made = f"DaskEngine('a:b', device='cpu', jobs=1, cluster=Cluster({secret.address!r}))"
-    script = f"from bench.running.dask_engine import Cluster, DaskEngine; {made}"
-    refused = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert refused.returncode == 1
-    assert "where it speaks TLS, state the certificates" in refused.stderr.splitlines()[-1]
+    with pytest.raises(InputError, match="expected the certificates of this run, got none"):
+        engine(secret)
     request.getfixturevalue("tls")
     with closing(engine(secret)) as running:
         assert running.submit(make_cell("a")).result(120)["runs"]["status"].to_pylist() == ["ok", "ok"]

@@ -21,6 +21,7 @@ from bench.models.from_source import allowing_plug_ins
 from bench.running.sharding import ShardEngine, divided
 from bench.running.unfinished import Unfinished
 from bench.running.workers import ENGINES, RUN_CELL, Engine, start
+from bench.store.environment import environment
 from bench.store.schema import Rows
 
 MakeCell = Callable[..., Cell]
@@ -66,11 +67,18 @@ def assert_same(one: Rows, other: Rows) -> None:
 
 @pytest.fixture(scope="module")
 def truth() -> list[tuple[Cell, Rows]]:
-    """Cells and their rows, made by calling `run_cell`."""
+    """Cells and their rows, made by calling `run_cell` with one thread of torch."""
+    import torch
+
     from bench.running.cell import run_cell
 
-    cells = list(expand(from_mapping(SUITE)))
-    return [(cell, run_cell(cell)) for cell in cells]
+    environment.cache_clear()  # what was known before torch was imported
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return [(cell, run_cell(cell)) for cell in expand(from_mapping(SUITE))]
+    finally:
+        torch.set_num_threads(before)
 
 
 class EngineConformance:
