@@ -83,13 +83,13 @@ def opened(results: Path, reports: Path) -> Path:
 
 def exported(results: Path, formats: Sequence[str], output: Path | None) -> Path:
     """Write what a paper needs of a results folder into `output`, and return that."""
-    from bench.api import read
     from bench.api.paper import export
+    from bench.api.results import Results
     from bench.reporting.folder import put_files
 
-    opened = read(results)
-    folder = Path("exports", opened.summary.suite) if output is None else output
-    put_files(folder, export(opened, formats))
+    known = Results(results)
+    folder = Path("exports", known.summary.suite) if output is None else output
+    put_files(folder, export(known, formats))
     return folder
 
 
