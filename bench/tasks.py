@@ -57,3 +57,7 @@ def words(tasks: Iterable[str | None]) -> Words:
     units = {one.unit for one in wordings}
     explained = " ".join(one.explained for one in wordings if one.explained)
     return Words(units.pop() if len(units) == 1 else "units of each dataset", explained=explained)
+
+
+TARGET, BLOCK = "test target", "origin block"
+"""What the losses of a window are of: single targets, or blocks of origins, of which only neighbours share targets."""

@@ -213,3 +213,17 @@ def stamp(results: Path) -> str:
     parts = [os.fsencode(results.resolve()), *(path.read_bytes() for path in files)]
     digest = hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
     return f"bench {bench.__version__}, changed {changed}, folder and suite {digest}\n"
+
+
+def open_report(results: Path, reports: Path = REPORTS) -> Path:
+    """Show the report of `results` in the browser, written first where it is not up to date; its page."""
+    import webbrowser
+
+    from bench.reporting.folder import name_of, report_folder
+    from bench.reporting.source import read
+
+    page = report_folder(reports, name_of(read(results).suites, results), results) / "index.html"
+    if not up_to_date(page, results):
+        page = write_report(results, reports)
+    webbrowser.open(page.resolve().as_uri())
+    return page

@@ -7,17 +7,17 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 
-from bench.api.results import Results
 from bench.cells import CellSpec
 from bench.errors import InputError, pip_install
 from bench.models import model_kinds
-from bench.reporting.folder import Files
+from bench.reporting.folder import Files, put_files
 from bench.reporting.values import CellSummary, Estimate, Model, Section, Summary
 from bench.text import count, csv_safe, listed, markdown, number, percent, plural, probability, seconds, slug
 
@@ -33,7 +33,35 @@ _CAPTIONS = {
 }
 
 
-def export(results: Results, formats: Sequence[str] = ("latex", "csv")) -> Files:
+class Exported(Protocol):
+    """What is written: `bench.api.results.Results`, of which this is what the files need."""
+
+    folder: Path
+
+    @property
+    def summary(self) -> Summary:
+        """The values that the report shows."""
+
+    @property
+    def runs(self) -> pd.DataFrame:
+        """One row for each replicate."""
+
+    @property
+    def trials(self) -> pd.DataFrame:
+        """One row for each trial of the tuning."""
+
+    @property
+    def plot(self) -> Any:
+        """Its pictures, as `bench.api.plots.Plots` draws them."""
+
+    def leaderboard(self) -> pd.DataFrame:
+        """One row for each model."""
+
+    def verdicts(self) -> pd.DataFrame:
+        """One row for each claim."""
+
+
+def export(results: Exported, formats: Sequence[str] = ("latex", "csv")) -> Files:
     """The files of a paper, path → content.
 
     Parameters
@@ -62,6 +90,13 @@ def export(results: Results, formats: Sequence[str] = ("latex", "csv")) -> Files
         shown = {"ranking": _ranking(tables["ranking"]), "errors": _errors(summary), "tests": _tests(tables["tests"])}
         files |= {f"{name}.tex": _latex(frame, name, suite=summary.suite) for name, frame in shown.items()}
     return files
+
+
+def write_export(results: Exported, formats: Sequence[str], output: Path | None = None) -> Path:
+    """Write the files of `export` into `output`, by default ``exports/SUITE``, and return that."""
+    folder = Path("exports", results.summary.suite) if output is None else output
+    put_files(folder, export(results, formats))
+    return folder
 
 
 def errors(summary: Summary) -> pd.DataFrame:
@@ -188,7 +223,7 @@ def _workbook(tables: Mapping[str, pd.DataFrame]) -> bytes:
     return content.getvalue()
 
 
-def protocol(results: Results) -> str:
+def protocol(results: Exported) -> str:
     """The protocol as a paragraph for a paper, with the numbers of this run."""
     summary, runs = results.summary, results.runs
     specs = [CellSpec.from_json(text).content for text in runs["spec"].unique()]
@@ -272,7 +307,7 @@ def _machine(summary: Summary) -> Iterator[str]:
         yield f"Made with bench {first.facts.get('bench', '')} on {first.machine}; {libraries}."
 
 
-def card(results: Results, model: Model) -> str:
+def card(results: Exported, model: Model) -> str:
     """A model card: what it is, what it was trained on, how well it does, what it costs, what is not known."""
     summary, runs = results.summary, results.runs
     cells = [(section, cell) for section, cell in _chosen(summary) if cell.model == model.name]
@@ -332,7 +367,7 @@ COLUMN_IN = 3.35
 """Inches: the width of one of two columns of text."""
 
 
-def figures(results: Results) -> Iterator[tuple[str, bytes]]:
+def figures(results: Exported) -> Iterator[tuple[str, bytes]]:
     """The ranking, and the errors on each dataset, as PDF of a column's width with their fonts embedded."""
     models = len(results.summary.models)
     if any(row.average is not None for row in results.summary.ranking.ranks):

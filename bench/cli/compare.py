@@ -1,4 +1,4 @@
-"""Whole result sets, without torch: ``bench compare``, ``history``, ``baseline``, ``merge`` and ``compact``."""
+"""Whole result sets, without torch: ``bench compare``, ``baseline``, ``merge`` and ``compact``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bench.replication.systems import parsed
 from bench.reporting.source import suite_of
 from bench.store.baseline import Requested, keep, size_bytes
 from bench.store.reader import suite_name
-from bench.text import columns, commit, listed, plural
+from bench.text import commit, listed, plural
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -99,19 +99,6 @@ def _put(text: str, output: Path | None) -> None:
         output.write_text(text + "\n", encoding="utf-8")
     except OSError as error:
         raise InputError(f"--output {output}: expected a file to write: {error.strerror}; name another") from error
-
-
-def written_history(folders: Sequence[Path], *, metric: str, level: float, output: Path) -> str:
-    """Write the page of `folders` into `output`; the table of steps, and where the page is."""
-    from bench.comparing.changes import steps
-    from bench.comparing.history import read
-    from bench.comparing.history_page import COLUMNS, failures, row, statement, write
-
-    series = read(folders, metric)
-    changes = [step for one in series for step in steps(one, level=level)]
-    page = write(series, changes, output, level=level)
-    table = [columns([COLUMNS, *map(row, changes)]), ""] if changes else []
-    return "\n".join([*table, statement(series, changes), *failures(series), f"page: {page}"])
 
 
 def updated_baseline(results: Path, folder: Path) -> tuple[str, list[str]]:

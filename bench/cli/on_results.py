@@ -45,9 +45,9 @@ def open_(
     ] = Path("reports"),
 ) -> None:
     """Show the report of a results folder in the browser; it is written first where it is not up to date."""
-    from bench.cli.report import opened
+    from bench.api.folders import open_report
 
-    say(opened(results, reports))
+    say(open_report(results, reports))
 
 
 def show(
@@ -119,10 +119,12 @@ def export(
 
     Without a format, LaTeX and CSV are written.
     """
-    from bench.cli.report import exported
+    from bench.api.paper import write_export
+    from bench.api.results import Results
 
     wanted = {"latex": latex, "csv": csv, "xlsx": xlsx}
-    say(exported(results, [name for name, on in wanted.items() if on] or ["latex", "csv"], output))
+    formats = [name for name, on in wanted.items() if on] or ["latex", "csv"]
+    say(write_export(Results(results), formats, output))
 
 
 def compare(
@@ -201,6 +203,6 @@ def history(
     ),
 ) -> None:
     """Find when results changed over many runs, and by how much; superseded cells are included."""
-    from bench.cli.compare import written_history
+    from bench.comparing.history_page import written_history
 
     say(written_history(folders, metric=metric.value, level=level, output=output))

@@ -1,4 +1,4 @@
-"""``bench show``, the rows of one cell by the beginning of its id; ``bench recommend``; ``bench export``."""
+"""``bench show``, the rows of one cell by the beginning of its id, and ``bench recommend``. Neither needs torch."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -64,33 +64,6 @@ def recommended(results: Path, limits: Mapping[str, float | None], *, dataset: s
     from bench.reporting.source import read
 
     return advice_text(recommend(read(results, parsed), Budget(**limits), dataset=dataset))
-
-
-def opened(results: Path, reports: Path) -> Path:
-    """The page of the report of `results`, written where it is not there as they are now, shown in the browser."""
-    import webbrowser
-
-    from bench.api.folders import up_to_date, write_report
-    from bench.reporting.folder import name_of, report_folder
-    from bench.reporting.source import read
-
-    page = report_folder(reports, name_of(read(results).suites, results), results) / "index.html"
-    if not up_to_date(page, results):
-        page = write_report(results, reports)
-    webbrowser.open(page.resolve().as_uri())
-    return page
-
-
-def exported(results: Path, formats: Sequence[str], output: Path | None) -> Path:
-    """Write what a paper needs of a results folder into `output`, and return that."""
-    from bench.api.paper import export
-    from bench.api.results import Results
-    from bench.reporting.folder import put_files
-
-    known = Results(results)
-    folder = Path("exports", known.summary.suite) if output is None else output
-    put_files(folder, export(known, formats))
-    return folder
 
 
 def _read(folder: Path, table: str, cell_id: str) -> pa.Table:

@@ -16,17 +16,26 @@ from matplotlib.transforms import Transform
 
 from bench import __version__
 from bench.atomic import write_atomically
-from bench.comparing.changes import MINIMUM, Step
-from bench.comparing.history import MetricSeries
+from bench.comparing.changes import MINIMUM, Step, steps as all_steps
+from bench.comparing.history import MetricSeries, read
 from bench.reporting.figures.layout import Panels, short
 from bench.reporting.figures.style import INK, MUTED, theme
 from bench.reporting.figures.svg import Picture, picture
-from bench.text import listed, number, plural
+from bench.text import columns, listed, number, plural
 
 SHOWN = 60
 """Panels, at most; those with a step come first."""
 
 _BETTER, _WORSE = "#0173b2", "#d55e00"
+
+
+def written_history(folders: Sequence[Path], *, metric: str, level: float, output: Path) -> str:
+    """Write the page of `folders` into `output`; the table of steps, and where the page is."""
+    series = read(folders, metric)
+    changes = [step for one in series for step in all_steps(one, level=level)]
+    page = write(series, changes, output, level=level)
+    table = [columns([COLUMNS, *map(row, changes)]), ""] if changes else []
+    return "\n".join([*table, statement(series, changes), *failures(series), f"page: {page}"])
 
 
 def small_multiples(series: Sequence[MetricSeries], steps: Sequence[Step]) -> Picture:

@@ -1,38 +1,11 @@
 """The registered kinds of models. Importing this imports no torch."""
 
-from bench.models import classical, estimators, library_forecasters
+from bench.models import classical, estimators, library_forecasters, parameters, state_parameters
 from bench.models.base import Choice, FloatRange, ModelKind, SearchRange
 from bench.models.classical import AutoARIMAParameters, ETSParameters, ThetaParameters
 from bench.models.estimators import EstimatorParameters
 from bench.models.from_source import Kinds
 from bench.models.library_forecasters import DartsParameters, NeuralForecastParameters
-from bench.models.parameters import (
-    DLinearParameters,
-    EncoderDecoderParameters,
-    LinearARParameters,
-    MLPParameters,
-    NBeatsParameters,
-    NoParameters,
-    PatchTSTParameters,
-    RecurrentParameters,
-    RNNParameters,
-    SeasonalNaiveParameters,
-    TCNParameters,
-    TransformerParameters,
-    TSMixerParameters,
-    refuse_both_ways,
-    refuse_every_step,
-    refuse_other_values,
-    refuse_variable,
-)
-from bench.models.state_parameters import (
-    EchoStateParameters,
-    LRUParameters,
-    S4DParameters,
-    SelectiveSSMParameters,
-    SLSTMParameters,
-    StateParameters,
-)
 from bench.registry import extended
 from bench.tasks import Task
 
@@ -47,13 +20,13 @@ _WIDTH = Choice((8, 16, 32, 64))
 _LEARNING_RATE = FloatRange(1e-4, 1e-2, log=True)
 _LINEAR_RATE = FloatRange(1e-4, 1e-1, log=True)  # one linear map bears larger steps
 
-_OWN_CHANNELS = (refuse_other_values, refuse_variable, refuse_every_step)
+_OWN_CHANNELS = (parameters.refuse_other_values, parameters.refuse_variable, parameters.refuse_every_step)
 """What a network that forecasts each channel as itself, from whole windows, cannot do."""
 
-_FROM_HISTORY = (refuse_other_values, refuse_variable)
+_FROM_HISTORY = (parameters.refuse_other_values, parameters.refuse_variable)
 """What a classical forecaster of each channel cannot do."""
 
-_OF_LIBRARY = (refuse_other_values, refuse_variable, library_forecasters.refuse_other_arguments)
+_OF_LIBRARY = (parameters.refuse_other_values, parameters.refuse_variable, library_forecasters.refuse_other_arguments)
 """What a forecaster of another library cannot do."""
 
 _EVERY_TASK = frozenset[Task]({"forecast", "denoise", "classify"})
@@ -61,26 +34,26 @@ _EVERY_TASK = frozenset[Task]({"forecast", "denoise", "classify"})
 MODELS: dict[str, ModelKind] = {
     "persistence": ModelKind(
         summary="the last value again: the reference every forecaster must beat",
-        parameters=NoParameters,
+        parameters=parameters.NoParameters,
         builder="bench.models.naive:Persistence",
         gradient=False,
         tasks=frozenset({"forecast", "denoise"}),
-        refusals=(refuse_other_values, refuse_variable),
+        refusals=(parameters.refuse_other_values, parameters.refuse_variable),
         reads_covariates=False,
         in_original_units=True,
     ),
     "drift": ModelKind(
         summary="the last value plus the mean one-step change of the train part",
-        parameters=NoParameters,
+        parameters=parameters.NoParameters,
         builder="bench.models.naive:Drift",
         gradient=False,
-        refusals=(refuse_other_values, refuse_variable),
+        refusals=(parameters.refuse_other_values, parameters.refuse_variable),
         reads_covariates=False,
         in_original_units=True,
     ),
     "mean": ModelKind(
         summary="the mean of the train part; of classes, their shares",
-        parameters=NoParameters,
+        parameters=parameters.NoParameters,
         builder="bench.models.naive:Mean",
         gradient=False,
         tasks=_EVERY_TASK,
@@ -88,21 +61,21 @@ MODELS: dict[str, ModelKind] = {
     ),
     "seasonal-naive": ModelKind(
         summary="the value one season ago",
-        parameters=SeasonalNaiveParameters,
+        parameters=parameters.SeasonalNaiveParameters,
         builder="bench.models.naive:SeasonalNaive",
         gradient=False,
-        refusals=(refuse_other_values, refuse_variable),
+        refusals=(parameters.refuse_other_values, parameters.refuse_variable),
         reads_covariates=False,
         in_original_units=True,
     ),
     "linear-ar": ModelKind(
         summary="linear autoregression with a ridge penalty",
-        parameters=LinearARParameters,
+        parameters=parameters.LinearARParameters,
         builder="bench.models.linear:LinearAR",
         gradient=False,
         tasks=frozenset({"forecast", "denoise"}),
         search={"alpha": FloatRange(1e-10, 1.0, log=True)},
-        refusals=(refuse_variable,),
+        refusals=(parameters.refuse_variable,),
     ),
     "ets": ModelKind(
         summary="exponential smoothing: level, trend and seasons, over the whole history (statsmodels)",
@@ -136,18 +109,18 @@ MODELS: dict[str, ModelKind] = {
     ),
     "logistic-regression": ModelKind(
         summary="multinomial logistic regression on all of the window",
-        parameters=NoParameters,
+        parameters=parameters.NoParameters,
         builder="bench.models.linear:LogisticRegression",
         tasks=frozenset({"classify"}),
         search={"learning_rate": FloatRange(1e-4, 1e-1, log=True)},
-        refusals=(refuse_variable,),
+        refusals=(parameters.refuse_variable,),
     ),
     "sklearn": ModelKind(
         summary="a regressor of scikit-learn, LightGBM, XGBoost or CatBoost on lags",
         parameters=EstimatorParameters,
         builder="bench.models.estimators:build",
         gradient=False,
-        refusals=(refuse_variable, estimators.refuse_other_recursion),
+        refusals=(parameters.refuse_variable, estimators.refuse_other_recursion),
         stochastic=estimators.draws,
         lacks=estimators.lacks,
     ),
@@ -173,80 +146,80 @@ MODELS: dict[str, ModelKind] = {
     ),
     "rnn": ModelKind(
         summary="simple recurrent network, linear on its states",
-        parameters=RNNParameters,
+        parameters=parameters.RNNParameters,
         builder="bench.models.recurrent:build_rnn",
         tasks=_EVERY_TASK,
         search=_RECURRENT,
-        refusals=(refuse_both_ways,),
+        refusals=(parameters.refuse_both_ways,),
     ),
     "lstm": ModelKind(
         summary="long short-term memory, linear on its states",
-        parameters=RecurrentParameters,
+        parameters=parameters.RecurrentParameters,
         builder="bench.models.recurrent:build_lstm",
         tasks=_EVERY_TASK,
         search=_RECURRENT,
-        refusals=(refuse_both_ways,),
+        refusals=(parameters.refuse_both_ways,),
     ),
     "gru": ModelKind(
         summary="gated recurrent unit, linear on its states",
-        parameters=RecurrentParameters,
+        parameters=parameters.RecurrentParameters,
         builder="bench.models.recurrent:build_gru",
         tasks=_EVERY_TASK,
         search=_RECURRENT,
-        refusals=(refuse_both_ways,),
+        refusals=(parameters.refuse_both_ways,),
     ),
     "encoder-decoder": ModelKind(
         summary="LSTM or GRU encoder and decoder, teacher forcing while training",
-        parameters=EncoderDecoderParameters,
+        parameters=parameters.EncoderDecoderParameters,
         builder="bench.models.encoder_decoder:EncoderDecoder",
         search=_RECURRENT,
-        refusals=(refuse_other_values, refuse_variable, refuse_every_step),
+        refusals=(parameters.refuse_other_values, parameters.refuse_variable, parameters.refuse_every_step),
     ),
     "mingru": ModelKind(
         summary="GRU whose gates see the input alone, computed by a scan; linear on its states",
-        parameters=StateParameters,
+        parameters=state_parameters.StateParameters,
         builder="bench.models.minimal_recurrent:build_mingru",
         tasks=_EVERY_TASK,
         search=_RECURRENT,
     ),
     "minlstm": ModelKind(
         summary="LSTM whose gates see the input alone, computed by a scan; linear on its states",
-        parameters=StateParameters,
+        parameters=state_parameters.StateParameters,
         builder="bench.models.minimal_recurrent:build_minlstm",
         tasks=_EVERY_TASK,
         search=_RECURRENT,
     ),
     "slstm": ModelKind(
         summary="LSTM with exponential gates and a normaliser (xLSTM), linear on its states",
-        parameters=SLSTMParameters,
+        parameters=state_parameters.SLSTMParameters,
         builder="bench.models.slstm:build",
         tasks=_EVERY_TASK,
         search=_RECURRENT,
     ),
     "lru": ModelKind(
         summary="linear recurrent unit: a complex diagonal recurrence in residual blocks",
-        parameters=LRUParameters,
+        parameters=state_parameters.LRUParameters,
         builder="bench.models.lru:build",
         tasks=_EVERY_TASK,
         search=_RECURRENT | {"state_size": Choice((16, 32, 64))},
     ),
     "s4d": ModelKind(
         summary="diagonal state space model, a long convolution, in residual blocks",
-        parameters=S4DParameters,
+        parameters=state_parameters.S4DParameters,
         builder="bench.models.s4d:build",
         tasks=_EVERY_TASK,
         search=_RECURRENT | {"state_size": Choice((16, 64))},
     ),
     "selective-ssm": ModelKind(
         summary="selective state space model (Mamba), whose step, input and output depend on what is read",
-        parameters=SelectiveSSMParameters,
+        parameters=state_parameters.SelectiveSSMParameters,
         builder="bench.models.selective_ssm:build",
         tasks=_EVERY_TASK,
         search=_RECURRENT | {"state_size": Choice((8, 16))},
     ),
     "echo-state": ModelKind(
         summary="echo-state network: a fixed random reservoir, read by ridge regression",
-        parameters=EchoStateParameters,
+        parameters=state_parameters.EchoStateParameters,
         builder="bench.models.echo_state:EchoState",
         gradient=False,
         stochastic=True,
@@ -256,11 +229,11 @@ MODELS: dict[str, ModelKind] = {
             "input_scaling": FloatRange(0.1, 10.0, log=True),
             "alpha": FloatRange(1e-10, 1.0, log=True),
         },
-        refusals=(refuse_variable,),
+        refusals=(parameters.refuse_variable,),
     ),
     "mlp": ModelKind(
         summary="multi-layer perceptron on all of the window",
-        parameters=MLPParameters,
+        parameters=parameters.MLPParameters,
         builder="bench.models.mlp:MLP",
         tasks=frozenset({"forecast", "classify"}),
         search={
@@ -268,11 +241,11 @@ MODELS: dict[str, ModelKind] = {
             "layers": Choice((1, 2, 3)),
             "learning_rate": _LEARNING_RATE,
         },
-        refusals=(refuse_variable, refuse_every_step),
+        refusals=(parameters.refuse_variable, parameters.refuse_every_step),
     ),
     "dlinear": ModelKind(
         summary="linear maps of a moving average and of the remainder, each channel on its own",
-        parameters=DLinearParameters,
+        parameters=parameters.DLinearParameters,
         builder="bench.models.dlinear:DLinear",
         search={"kernel_size": Choice((5, 13, 25)), "learning_rate": _LINEAR_RATE},
         refusals=_OWN_CHANNELS,
@@ -280,7 +253,7 @@ MODELS: dict[str, ModelKind] = {
     ),
     "nlinear": ModelKind(
         summary="a linear map of the window less its last value, each channel on its own",
-        parameters=NoParameters,
+        parameters=parameters.NoParameters,
         builder="bench.models.dlinear:NLinear",
         search={"learning_rate": _LINEAR_RATE},
         refusals=_OWN_CHANNELS,
@@ -288,15 +261,15 @@ MODELS: dict[str, ModelKind] = {
     ),
     "tcn": ModelKind(
         summary="temporal convolutional network: causal dilated convolutions with residuals",
-        parameters=TCNParameters,
+        parameters=parameters.TCNParameters,
         builder="bench.models.tcn:TCN",
         tasks=_EVERY_TASK,
         search={"hidden_size": _WIDTH, "kernel_size": Choice((2, 3, 5)), "learning_rate": _LEARNING_RATE},
-        refusals=(refuse_variable,),
+        refusals=(parameters.refuse_variable,),
     ),
     "n-beats": ModelKind(
         summary="blocks of fully connected layers on each other's residuals, each channel on its own",
-        parameters=NBeatsParameters,
+        parameters=parameters.NBeatsParameters,
         builder="bench.models.nbeats:NBeats",
         search={
             "hidden_size": Choice((16, 32, 64, 128)),
@@ -308,22 +281,22 @@ MODELS: dict[str, ModelKind] = {
     ),
     "tsmixer": ModelKind(
         summary="perceptrons that mix steps and perceptrons that mix channels, in turn",
-        parameters=TSMixerParameters,
+        parameters=parameters.TSMixerParameters,
         builder="bench.models.tsmixer:TSMixer",
         search={"hidden_size": _WIDTH, "layers": Choice((1, 2, 4)), "learning_rate": _LEARNING_RATE},
         refusals=_OWN_CHANNELS,
     ),
     "transformer": ModelKind(
         summary="causal Transformer encoder, linear on its states",
-        parameters=TransformerParameters,
+        parameters=parameters.TransformerParameters,
         builder="bench.models.transformer:Transformer",
         tasks=_EVERY_TASK,
         search={"heads": Choice((1, 2, 4)), **_RECURRENT},
-        refusals=(refuse_variable,),
+        refusals=(parameters.refuse_variable,),
     ),
     "patchtst": ModelKind(
         summary="Transformer encoder over patches of the window, each channel on its own",
-        parameters=PatchTSTParameters,
+        parameters=parameters.PatchTSTParameters,
         builder="bench.models.patchtst:PatchTST",
         search={"hidden_size": _WIDTH, "layers": Choice((1, 2, 3)), "learning_rate": _LEARNING_RATE},
         refusals=_OWN_CHANNELS,

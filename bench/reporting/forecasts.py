@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from bench.array_types import FloatArray, IntArray
-from bench.stats.claims import BLOCK, TARGET
+from bench.tasks import BLOCK, TARGET
 
 LAGS = 40
 """Lags of the autocorrelation of residuals, at most."""

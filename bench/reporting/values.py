@@ -17,7 +17,7 @@ from bench.reporting.trained import Curves, TuningSummary
 from bench.stats.claims import ClaimOutcome
 from bench.stats.delay import Delay
 from bench.stats.verdicts import Verdict
-from bench.store import KeptCell
+from bench.store.membership import KeptCell
 from bench.tasks import Words, words
 
 Bounds = tuple[float, float]

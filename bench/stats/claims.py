@@ -21,6 +21,7 @@ from bench.stats.looks import Looks, at_look
 from bench.stats.paired import holm_in_families
 from bench.stats.ratios import LEVEL, RatioTest, over_seeds
 from bench.stats.window_tests import over_window
+from bench.tasks import BLOCK, TARGET
 
 ALPHA = 1 - LEVEL
 """The significance level of every verdict."""
@@ -45,10 +46,6 @@ class ClaimOutcome(StrEnum):
 
 Window = tuple[FloatArray, FloatArray]
 """The losses of both sides at the same test targets, ``[T]`` each, means over replicates, in the order of time."""
-
-
-TARGET, BLOCK = "test target", "origin block"
-"""What the losses of a window are of: single targets, or blocks of origins, of which only neighbours share targets."""
 
 
 @dataclass(frozen=True, eq=False)
