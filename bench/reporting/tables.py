@@ -305,7 +305,7 @@ def _verdicts(sections: Sequence[Section], row: Rank) -> TableEntry:
     words = [word for word in (*_ORDER, *(word for word in said if word not in _ORDER)) if word in said]
     if said.total() == 1 or Verdict.REFERENCE in said:
         return TableEntry(str(words[0]), row.with_skill)
-    return TableEntry(" · ".join(f"{said[word]}\u00a0{word}" for word in words), row.with_skill)
+    return TableEntry("\u00a0· ".join(f"{said[word]}\u00a0{word}" for word in words), row.with_skill)
 
 
 def _against_persistence(cell: CellSummary) -> Verdict:
