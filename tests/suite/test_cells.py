@@ -168,7 +168,7 @@ OTHER = {
     "plugins": [{"other": "1.0"}],
 }  # fmt: skip
 
-NO_CONTENT = ("suite", "seeds", "finished", "untuned", "time_limit_s")
+NO_CONTENT = ("suite", "seeds", "finished", "untuned", "time_limit_s", "limits")
 """Fields that change no row of a replicate, but for rows that say so and are replaced, as those of `untuned`."""
 
 VALUES = {
