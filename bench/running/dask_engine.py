@@ -193,6 +193,7 @@ class DaskEngine:
                 client.cancel([*client.futures], force=True)
                 for key, each in busy.items() if self._local is None else ():
                     client.run(end_task, key, workers=[each.worker], wait=False)
+                client.unsubscribe_topic("all")  # of the end of this client too, which it could not hear
             client.close(timeout=2)
         if self._local:
             _ended(self._local)
