@@ -187,7 +187,7 @@ def report(results: Results | str | Path, reports: str | Path = "reports") -> Pa
     BenchError
         There is nothing to report, or the page cannot be written.
     """
-    from bench.api.folders import write_report
+    from bench.api.reports import write_report
 
     return write_report(_folder(results), _path("reports", reports))
 

@@ -7,13 +7,13 @@ import typer
 from typer.core import TyperGroup
 
 import bench
-from bench.choices import EngineName, Environment, Listed, Progress
-from bench.cli import on_results
+from bench.choices import ComparedMetric, EngineName, Environment, Format, Progress, TableName
+from bench.cli import tools
 from bench.cli.clusters import AllowPlugin, github_matrix, slurm
 from bench.cli.terminal import say
 from bench.errors import validator_text
 from bench.limits import parsed_bytes
-from bench.paths import path_of
+from bench.paths import path_of, results_folder
 from bench.work_clock import parsed_seconds
 
 
@@ -36,10 +36,8 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich would cost --help half its time
     pretty_exceptions_enable=False,
 )
-data = typer.Typer(help="Download and check the real data files, pinned by URL and SHA-256.", no_args_is_help=True)
-app.add_typer(data, name="data")
-new = typer.Typer(help="Write a file to begin from.", no_args_is_help=True)
-app.add_typer(new, name="new")
+app.add_typer(tools.data, name="data")
+app.add_typer(tools.new, name="new")
 baseline = typer.Typer(help="Store or show the committed results that the gate compares with.", no_args_is_help=True)
 app.add_typer(baseline, name="baseline")
 
@@ -217,15 +215,176 @@ def probe(  # noqa: PLR0913 - one parameter for each option
         raise typer.Exit(probe_suite(request))
 
 
-app.command()(on_results.report)
-app.command("open")(on_results.open_)
-app.command()(on_results.show)
-app.command()(on_results.recommend)
-app.command()(on_results.export)
-app.command()(on_results.compare)
-app.command()(on_results.merge)
-app.command()(on_results.compact)
-app.command()(on_results.history)
+@app.command()
+def report(
+    results: Annotated[
+        Path,
+        typer.Argument(
+            parser=results_folder, metavar="RESULTS", help="A results folder, or the name of one in results/."
+        ),
+    ],
+    *,
+    output: Annotated[
+        Path, typer.Option(parser=path_of, metavar="PATH", help="Folder in which the report's folder is made.")
+    ] = Path("reports"),
+) -> None:
+    """Write the report of a results folder again."""
+    from bench.api.reports import write_report
+
+    say(write_report(results, output))
+
+
+@app.command("open")
+def open_(
+    results: Annotated[
+        Path,
+        typer.Argument(
+            parser=results_folder, metavar="RESULTS", help="A results folder, or the name of one in results/."
+        ),
+    ],
+    *,
+    reports: Annotated[
+        Path, typer.Option("--output", parser=path_of, metavar="PATH", help="Folder in which the report's folder is.")
+    ] = Path("reports"),
+) -> None:
+    """Show the report of a results folder in the browser; it is written first where it is not up to date."""
+    from bench.api.reports import open_report
+
+    say(open_report(results, reports))
+
+
+@app.command()
+def show(
+    cell: Annotated[
+        str, typer.Argument(help="The beginning of a cell's id, as shown in a report, or a model's or dataset's name.")
+    ],
+    *,
+    results: Annotated[
+        Path | None, typer.Option(parser=path_of, metavar="PATH", help="A results folder. [default: those in results/]")
+    ] = None,
+    table: Annotated[
+        TableName | None, typer.Option(help="Which table. [default: runs, or probes for a cell that was never run]")
+    ] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Every column with every digit, as CSV.")] = False,
+) -> None:
+    """Print the rows that a cell's numbers come from; of a model or dataset, its cells with their ids."""
+    from bench.cli.report import show as rows
+
+    say(rows(cell, results, table=table and table.value, csv=csv))
+
+
+@app.command()
+def recommend(
+    results: Annotated[
+        Path,
+        typer.Argument(
+            parser=results_folder, metavar="RESULTS", help="A results folder, or the name of one in results/."
+        ),
+    ],
+    *,
+    dataset: Annotated[str | None, typer.Option(help="Only this dataset. [default: all]")] = None,
+    latency_ms: Annotated[
+        float | None, typer.Option(min=0, help="Maximum time to predict one window; `bench probe` measures it.")
+    ] = None,
+    memory_mb: Annotated[float | None, typer.Option(min=0, help="Maximum memory while training, in MB.")] = None,
+    parameters: Annotated[int | None, typer.Option(min=0, help="Maximum number of fitted parameters.")] = None,
+    training: Annotated[
+        float | None,
+        typer.Option(parser=parsed_seconds, metavar="DURATION", help="Maximum time to fit one model, such as 30s."),
+    ] = None,
+) -> None:
+    """Say which model to use for each dataset within a budget, with its verdict.
+
+    Models over the budget are taken out before anything is chosen or tested. Where no model is shown to beat
+    persistence, that is the advice.
+    """
+    from bench.cli.report import recommended
+
+    limits = {"latency_s": latency_ms and latency_ms / 1e3, "memory_bytes": memory_mb and memory_mb * 1e6}
+    say(recommended(results, {**limits, "parameters": parameters, "fit_s": training}, dataset=dataset))
+
+
+@app.command()
+def export(
+    results: Annotated[
+        Path,
+        typer.Argument(
+            parser=results_folder, metavar="RESULTS", help="A results folder, or the name of one in results/."
+        ),
+    ],
+    *,
+    latex: Annotated[bool, typer.Option("--latex", help="Tables for LaTeX with booktabs.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Tables as CSV with every digit.")] = False,
+    xlsx: Annotated[bool, typer.Option("--xlsx", help="One workbook with every table.")] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(parser=path_of, metavar="PATH", help="Folder. [default: exports/ and the suite's name]"),
+    ] = None,
+) -> None:
+    """Write what a paper needs: ranking, errors and tests as tables, the protocol in words, model cards, figures.
+
+    Without a format, LaTeX and CSV are written.
+    """
+    from bench.api.paper import write_export
+    from bench.api.results import Results
+
+    wanted = {"latex": latex, "csv": csv, "xlsx": xlsx}
+    formats = [name for name, on in wanted.items() if on] or ["latex", "csv"]
+    say(write_export(Results(results), formats, output))
+
+
+@app.command()
+def compare(
+    old: Annotated[Path, typer.Argument(parser=path_of, metavar="BASE", help="A results folder.")],
+    new: Annotated[Path, typer.Argument(parser=path_of, metavar="NEW", help="Another, of the same suite.")],
+    *,
+    gate: Annotated[bool, typer.Option("--gate", help="Set the exit status by the verdict.")] = False,
+    suite: Annotated[
+        str | None, typer.Option(help="Suite whose gate sets the thresholds. [default: the suite that NEW names]")
+    ] = None,
+    format: Annotated[  # noqa: A002 - the option's name
+        list[Format] | None, typer.Option(help="Output format; repeatable. [default: md]")
+    ] = None,
+    output: Annotated[
+        list[Path] | None,
+        typer.Option(
+            parser=path_of, metavar="PATH", help="File for the first --format, the second, …; else standard output."
+        ),
+    ] = None,
+) -> None:
+    """Report what changed between two result sets, cell by cell.
+
+    Exit status with --gate: 0 nothing got worse; 1 a cell or one of its replicates got worse, vanished or no longer
+    finishes; 2 some or all cells cannot be compared. Without --gate: 0 unless nothing can be compared.
+    """
+    from bench.cli.compare import compare_results
+
+    forms = [form.value for form in format or ()]
+    raise typer.Exit(compare_results(old, new, suite=suite, gate=gate, forms=forms, outputs=output or []))
+
+
+app.command()(tools.merge)
+app.command()(tools.compact)
+
+
+@app.command()
+def history(
+    folders: Annotated[
+        list[Path], typer.Argument(parser=path_of, metavar="DIR...", help="Results folders, or parents of some.")
+    ],
+    *,
+    metric: Annotated[ComparedMetric, typer.Option(help="Metric to show.")] = ComparedMetric.RMSE,
+    level: Annotated[
+        float, typer.Option(min=0.001, max=0.2, help="Probability of a false step in a series without one.")
+    ] = 0.01,
+    output: Annotated[Path, typer.Option(parser=path_of, metavar="PATH", help="Folder of the page.")] = Path(
+        "reports/history"
+    ),
+) -> None:
+    """Find when results changed over many runs, and by how much; superseded cells are included."""
+    from bench.comparing.history_page import written_history
+
+    say(written_history(folders, metric=metric.value, level=level, output=output))
 
 
 @app.command()
@@ -253,118 +412,12 @@ def canary(
         raise typer.Exit(watched(suite, tuple(only or ())))
 
 
-@app.command()
-def judge(
-    predictions: Annotated[Path, typer.Argument(parser=path_of, metavar="FILE", help="Forecasts: CSV or Parquet.")],
-    *,
-    truth: Annotated[
-        Path | None, typer.Option(parser=path_of, metavar="FILE", help="The whole series: time or index, and values.")
-    ] = None,
-) -> None:
-    """Test forecasts that anybody made: skill, differences from persistence and between models, delay.
-
-    The file has a row for each forecast, with the columns time or index, step (from 1), truth and prediction, and
-    where there are several: model, seed, persistence.
-    """
-    from bench.api.judged import source_of, text_of
-
-    source, notes = source_of(predictions, truth)
-    for note in notes:
-        say(f"note: {note}", err=True)
-    say(text_of(source))
-
-
-@app.command()
-def conform(
-    address: Annotated[
-        str, typer.Argument(metavar="FILE:CLASS", help="A torch module or forecaster, such as ./mynet.py:MyNet.")
-    ],
-    *,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A parameter of its own; repeatable.")
-    ] = None,
-    sequence_length: Annotated[int, typer.Option(min=1, max=10_000, help="Points in a window.")] = 12,
-    horizon: Annotated[int, typer.Option(min=1, max=10_000, help="Points to predict.")] = 2,
-    channels: Annotated[
-        list[int] | None, typer.Option(min=1, max=1000, help="Values at each point; repeatable. [default: 1 and 2]")
-    ] = None,
-    limit: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="Maximum time of one check.")] = 60.0,
-) -> None:
-    """Check that a torch module or a forecaster of your own is fit to be a model; this runs its code.
-
-    Exit status: 0 every check passed; 1 one failed, or took too long; 2 the input is wrong.
-    """
-    from bench.cli.conform import conformed
-    from bench.conformance.child import Examination
-
-    tried = tuple(channels or (1, 2))
-    examination = Examination(address, {}, sequence_length, horizon, tried, limit)
-    raise typer.Exit(conformed(examination, settings or []))
-
-
-@new.command("model")
-def new_model(
-    name: Annotated[str, typer.Argument(help="Of the module, such as my_net.")],
-    *,
-    folder: Annotated[Path, typer.Option(parser=path_of, metavar="PATH", help="Where its files are written.")] = Path(),
-) -> None:
-    """Write a torch module of your own, its test, and a suite that compares it."""
-    from bench.cli.conform import new_model as written
-
-    say(written(name, folder))
-
-
-@app.command()
-def init(
-    file: Annotated[Path, typer.Argument(parser=path_of, metavar="FILE", help="A data file of yours.")],
-    *,
-    column: Annotated[str | None, typer.Option(help="Of the values. [default: the likeliest]")] = None,
-    folder: Annotated[Path, typer.Option(parser=path_of, metavar="PATH", help="Where the suite is written.")] = Path(),
-) -> None:
-    """Write a suite for a data file: column, season and lengths are proposed, each with its reason."""
-    from bench.cli.init import initialised
-
-    say(initialised(file, column, folder))
-
-
-@app.command(name="list")
-def list_(what: Annotated[Listed, typer.Argument(help="What to list.")]) -> None:
-    """List the available datasets, models, metrics or suites."""
-    from bench.cli.data import listing
-
-    say(listing(what.value))
-
-
-@app.command()
-def schema() -> None:
-    """Print the JSON Schema of suite files, for editors."""
-    from bench.cli.data import schema_text
-
-    say(schema_text())
-
-
-@app.command()
-def doctor() -> None:
-    """Check this machine and say how to fix each problem; exit status 1 if there is one."""
-    from bench.cli.doctor import doctor as examine
-
-    raise typer.Exit(examine())
-
-
-@data.command()
-def fetch(names: Annotated[list[str] | None, typer.Argument(help="Which files. [default: all]")] = None) -> None:
-    """Download the files that are neither in BENCH_DATA nor in the cache; exit status 1 if a file is unavailable."""
-    from bench.cli.data import fetched
-
-    raise typer.Exit(fetched(names or []))
-
-
-@data.command()
-def verify(names: Annotated[list[str] | None, typer.Argument(help="Which files. [default: all]")] = None) -> None:
-    """Check the local files by SHA-256, without a network; exit status 1 if a file is damaged."""
-    from bench.cli.data import verified
-
-    raise typer.Exit(verified(names or []))
+app.command()(tools.judge)
+app.command()(tools.conform)
+app.command()(tools.init)
+app.command(name="list")(tools.list_)
+app.command()(tools.schema)
+app.command()(tools.doctor)
 
 
 @app.command()
@@ -404,6 +457,10 @@ def ab(  # noqa: PLR0913 - one parameter for each option
     raise typer.Exit(compared(request))
 
 
+app.command("slurm")(slurm)
+app.command("github-matrix")(github_matrix)
+
+
 _Baseline = Annotated[Path, typer.Option("--baseline", parser=path_of, metavar="PATH", help="Folder of the baseline.")]
 
 
@@ -430,7 +487,3 @@ def show_baseline(*, folder: _Baseline = Path("results/baseline")) -> None:
     from bench.cli.compare import shown_baseline
 
     say(shown_baseline(folder))
-
-
-app.command("slurm")(slurm)
-app.command("github-matrix")(github_matrix)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import scratch
-from bench.api.folders import loaded, naming_lines, refuse_other_folder, results_of, write_report
+from bench.api.folders import loaded, naming_lines, refuse_other_folder, results_of
+from bench.api.reports import write_report
 from bench.cells import expand
 from bench.cli.progress import sink, writes_to_stdout
 from bench.cli.terminal import STATUS, raising, say

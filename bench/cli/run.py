@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 
 import bench
 from bench import scratch
-from bench.api.folders import REPORTS, loaded, naming_lines, refuse_other_folder, results_of, up_to_date, write_report
+from bench.api.folders import loaded, naming_lines, refuse_other_folder, results_of
+from bench.api.reports import REPORTS, up_to_date, write_report
 from bench.cells import Cell, expand
 from bench.cli.engines import HERE, EngineOptions
 from bench.cli.progress import duration, sink, writes_to_stdout

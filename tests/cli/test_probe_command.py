@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bench.api import folders
+from bench.api import reports
 from bench.cli import probe
 from bench.probe.session import run
 from bench.store.reader import read_probes
@@ -53,9 +53,9 @@ def test_a_probe_writes_the_report_of_stored_results_again(
     one = ("--only", "model=mean", "--only", "dataset=noise", "--only", "sequence_length=3")
     monkeypatch.setattr(probe, "write_report", lambda results: f"the page of {results}")
     assert bench("run", "tiny.yaml", "--no-report", *one).status == 0
-    before = folders.stamp(Path("results/tiny"))
+    before = reports.stamp(Path("results/tiny"))
     assert "report" not in bench("probe", "tiny.yaml", "--repeats", "1", "--no-report", *one).out
-    assert folders.stamp(Path("results/tiny")) != before  # a report made before the probe is not up to date
+    assert reports.stamp(Path("results/tiny")) != before  # a report made before the probe is not up to date
     ended = bench("probe", "tiny.yaml", *one)
     assert ended.out.endswith(f"report:  the page of {Path('results/tiny')}\n")
 

@@ -13,7 +13,7 @@ import pytest
 
 import bench as package
 from bench import store
-from bench.api import folders
+from bench.api import reports as report_files
 from bench.cells import CellSpec
 from bench.choices import Progress
 from bench.cli import run
@@ -32,12 +32,12 @@ def reports(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The results folders that a report was made of; the pages are empty."""
     made: list[Path] = []
 
-    def write(results: Path, into: Path = folders.REPORTS) -> Path:
+    def write(results: Path, into: Path = report_files.REPORTS) -> Path:
         made.append(results)
         page = into / "tiny" / "index.html"
         page.parent.mkdir(parents=True, exist_ok=True)
         page.touch()
-        page.with_name(".stamp").write_text(folders.stamp(results))
+        page.with_name(".stamp").write_text(report_files.stamp(results))
         return page
 
     monkeypatch.setattr(run, "write_report", write)

@@ -1,0 +1,157 @@
+"""The commands around a run: checks of models and forecasts, data, suites to begin from, this machine, whole folders.
+
+They are registered in `bench.cli.app`; what their work needs is imported when they are called.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.choices import Listed
+from bench.cli.terminal import say
+from bench.paths import path_of, results_folder
+
+data = typer.Typer(help="Download and check the real data files, pinned by URL and SHA-256.", no_args_is_help=True)
+new = typer.Typer(help="Write a file to begin from.", no_args_is_help=True)
+
+
+def judge(
+    predictions: Annotated[Path, typer.Argument(parser=path_of, metavar="FILE", help="Forecasts: CSV or Parquet.")],
+    *,
+    truth: Annotated[
+        Path | None, typer.Option(parser=path_of, metavar="FILE", help="The whole series: time or index, and values.")
+    ] = None,
+) -> None:
+    """Test forecasts that anybody made: skill, differences from persistence and between models, delay.
+
+    The file has a row for each forecast, with the columns time or index, step (from 1), truth and prediction, and
+    where there are several: model, seed, persistence.
+    """
+    from bench.api.judged import source_of, text_of
+
+    source, notes = source_of(predictions, truth)
+    for note in notes:
+        say(f"note: {note}", err=True)
+    say(text_of(source))
+
+
+def conform(
+    address: Annotated[
+        str, typer.Argument(metavar="FILE:CLASS", help="A torch module or forecaster, such as ./mynet.py:MyNet.")
+    ],
+    *,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A parameter of its own; repeatable.")
+    ] = None,
+    sequence_length: Annotated[int, typer.Option(min=1, max=10_000, help="Points in a window.")] = 12,
+    horizon: Annotated[int, typer.Option(min=1, max=10_000, help="Points to predict.")] = 2,
+    channels: Annotated[
+        list[int] | None, typer.Option(min=1, max=1000, help="Values at each point; repeatable. [default: 1 and 2]")
+    ] = None,
+    limit: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="Maximum time of one check.")] = 60.0,
+) -> None:
+    """Check that a torch module or a forecaster of your own is fit to be a model; this runs its code.
+
+    Exit status: 0 every check passed; 1 one failed, or took too long; 2 the input is wrong.
+    """
+    from bench.cli.conform import conformed
+    from bench.conformance.child import Examination
+
+    tried = tuple(channels or (1, 2))
+    examination = Examination(address, {}, sequence_length, horizon, tried, limit)
+    raise typer.Exit(conformed(examination, settings or []))
+
+
+@new.command("model")
+def new_model(
+    name: Annotated[str, typer.Argument(help="Of the module, such as my_net.")],
+    *,
+    folder: Annotated[Path, typer.Option(parser=path_of, metavar="PATH", help="Where its files are written.")] = Path(),
+) -> None:
+    """Write a torch module of your own, its test, and a suite that compares it."""
+    from bench.cli.conform import new_model as written
+
+    say(written(name, folder))
+
+
+def init(
+    file: Annotated[Path, typer.Argument(parser=path_of, metavar="FILE", help="A data file of yours.")],
+    *,
+    column: Annotated[str | None, typer.Option(help="Of the values. [default: the likeliest]")] = None,
+    folder: Annotated[Path, typer.Option(parser=path_of, metavar="PATH", help="Where the suite is written.")] = Path(),
+) -> None:
+    """Write a suite for a data file: column, season and lengths are proposed, each with its reason."""
+    from bench.cli.init import initialised
+
+    say(initialised(file, column, folder))
+
+
+def list_(what: Annotated[Listed, typer.Argument(help="What to list.")]) -> None:
+    """List the available datasets, models, metrics or suites."""
+    from bench.cli.data import listing
+
+    say(listing(what.value))
+
+
+def schema() -> None:
+    """Print the JSON Schema of suite files, for editors."""
+    from bench.cli.data import schema_text
+
+    say(schema_text())
+
+
+def doctor() -> None:
+    """Check this machine and say how to fix each problem; exit status 1 if there is one."""
+    from bench.cli.doctor import doctor as examine
+
+    raise typer.Exit(examine())
+
+
+@data.command()
+def fetch(names: Annotated[list[str] | None, typer.Argument(help="Which files. [default: all]")] = None) -> None:
+    """Download the files that are neither in BENCH_DATA nor in the cache; exit status 1 if a file is unavailable."""
+    from bench.cli.data import fetched
+
+    raise typer.Exit(fetched(names or []))
+
+
+@data.command()
+def verify(names: Annotated[list[str] | None, typer.Argument(help="Which files. [default: all]")] = None) -> None:
+    """Check the local files by SHA-256, without a network; exit status 1 if a file is damaged."""
+    from bench.cli.data import verified
+
+    raise typer.Exit(verified(names or []))
+
+
+def merge(
+    folders: Annotated[
+        list[Path], typer.Argument(parser=path_of, metavar="A B...", help="Results folders of one suite.")
+    ],
+    *,
+    into: Annotated[
+        Path | None, typer.Option(parser=path_of, metavar="PATH", help="Where all of them go. [default: A]")
+    ] = None,
+) -> None:
+    """Bring the cells of several results folders into one; the other folders are not changed.
+
+    Cells that several folders have are compared: equal rows become one, different ones are refused before anything is
+    written.
+    """
+    from bench.cli.compare import merged
+
+    say(merged(folders, into))
+
+
+def compact(
+    results: Annotated[
+        Path,
+        typer.Argument(
+            parser=results_folder, metavar="RESULTS", help="A results folder, or the name of one in results/."
+        ),
+    ],
+) -> None:
+    """Bring the many small files of a results folder into few; every row stays, and runs go on as before."""
+    from bench.cli.compare import compacted
+
+    say(compacted(results))
