@@ -19,14 +19,14 @@ from bench import store
 
 SUITE = """\
 name: shared
-datasets: [{id: wave, kind: noisy-sine, length: 1500}, {id: noise, kind: random, length: 1500}]
+datasets: [{id: wave, kind: noisy-sine, length: 3000}, {id: noise, kind: random, length: 3000}]
 models:
   - {id: rnn, kind: rnn, hidden_size: 8}
   - {id: gru, kind: gru, hidden_size: 8}
   - {id: lstm, kind: lstm, hidden_size: 8}
 sequence_lengths: [8, 12, 16, 20]
 seeds: 3
-training: {epochs: 10, early_stopping: false}
+training: {epochs: 120, early_stopping: false}
 tuning: false
 """
 CELLS = 24
