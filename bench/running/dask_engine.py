@@ -45,7 +45,6 @@ except ImportError as missing:
         f"--engine dask: expected the package distributed, got {described(missing)}; install it: {pip_install('dask')}"
     ) from missing
 
-CRASHED = next((status for status in Status if status == "crashed"), Status.FAILED)
 """How a cell ends that ended its workers."""
 
 DEATHS = 3
@@ -293,10 +292,10 @@ class DaskEngine:
                 status = Status.OUT_OF_MEMORY
                 why = f"it took {len(blamed)} workers beyond their memory limit, where Dask ends them"
                 return status, f"{why}; {ADVICE[status]}, or give workers more with --memory-limit"
-            return CRASHED, f"it ended its worker process {len(blamed)} times; see the workers' logs"
+            return Status.CRASHED, f"it ended its worker process {len(blamed)} times; see the workers' logs"
         if last:
             gone = f"Dask gave it up {_ROUNDS} times, as its workers went away together with their nannies"
-            return CRASHED, f"{gone}; see the logs of these machines, then run it again with `--failed-only`"
+            return Status.CRASHED, f"{gone}; see the logs of these machines, then run it again with `--failed-only`"
         return None
 
     def _blamed(self, deaths: Sequence[Death]) -> list[Death]:

@@ -399,7 +399,8 @@ class _Run:
             from bench.tuning.journal import record
 
             try:
-                record(path, rows["trials"])
+                with self.writer.turn():
+                    record(path, rows["trials"])
             except Exception as error:  # whatever it was, the finished cell comes first
                 problem = error
         yield

@@ -21,7 +21,10 @@ STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed"
 
 
 def record(path: Path, trials: pa.Table) -> None:
-    """Add the study of one cell, given by its rows of `trials`, to the journal at `path`, replacing an older one."""
+    """Add the study of one cell, given by its rows of `trials`, to the journal at `path`, replacing an older one.
+
+    The caller has the lock of the results folder.
+    """
     rows = trials.to_pylist()
     if not rows:
         return
@@ -42,7 +45,7 @@ def study_name(row: dict[str, Any]) -> str:
 
 
 class _NoLock(JournalFileOpenLock):
-    """The writer of the results folder is alone already; Optuna's own lock files outlive a writer that is killed."""
+    """The caller has the lock of the results folder; Optuna's own lock files outlive a writer that is killed."""
 
     def acquire(self) -> bool:
         return True
