@@ -45,8 +45,6 @@ except ImportError as missing:
         f"--engine dask: expected the package distributed, got {described(missing)}; install it: {pip_install('dask')}"
     ) from missing
 
-"""How a cell ends that ended its workers."""
-
 DEATHS = 3
 """Workers that a cell may end before it is given up."""
 
