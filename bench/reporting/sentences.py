@@ -57,7 +57,7 @@ TERMS = (
     (
         "Verdict",
         "Better or worse where the intervals over seeds and over the test window both exclude no difference, and still "
-        "do after Holm's correction for all models of this report; where that correction alone decides, the cell says "
+        "do after Holm's correction for all models on this data; where that correction alone decides, the cell says "
         "so. Equivalent: both intervals lie within 5 % of the other's MSE. Undecided is anything else, and no proof of "
         "no difference. A suspected leak is an error below what is possible.",
     ),
