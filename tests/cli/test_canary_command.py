@@ -42,7 +42,7 @@ def test_only_some_cells(bench) -> None:
 
 def test_a_leak_gives_status_1(bench, monkeypatch: pytest.MonkeyPatch) -> None:
     honest = Scaler.fit
-    monkeypatch.setattr(Scaler, "fit", lambda kind, values: honest(kind, values.base))
+    monkeypatch.setattr(Scaler, "fit", lambda kind, values: honest(kind, values.base.reshape(-1, values.shape[1])))
     ended = bench("canary", "tiny.yaml", "--only", "model=mean", "--only", "sequence_length=5")
     assert ended.status == 1
     assert "scaler      alarm           the test part times 1000 moved the scaler by " in ended.out
