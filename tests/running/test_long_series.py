@@ -43,4 +43,4 @@ def test_an_epoch_of_a_subsample_needs_no_more_than_the_series(tmp_path):
     assert (row["status"], row["reason"], row["epochs"]) == ("ok", None, 1)
     assert row["train_windows"] == POINTS - 2000 - 500
     windows_in_bytes = row["train_windows"] * 500 * 4
-    assert row["peak"] < 2e9 < windows_in_bytes  # with the libraries, and kernels that are compiled where none are cached
+    assert row["peak"] < 2e9 < windows_in_bytes  # libraries and compiling among it
