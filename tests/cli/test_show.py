@@ -69,13 +69,7 @@ def test_names_are_shown_and_not_obeyed(bench: Bench, stored: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (
-            ["zz"],
-            (
-                ["zz"],
-                "results/one and results/two: expected the beginning of a stored cell's id, or the name of a model",
-            ),
-        ),
+        (["zz"], "results/one and results/two: expected the beginning of a stored cell's id, or the name of a model"),
         (["aabb"], "'aabb' begins aabb2222 in results/one, aabb3333 in results/two; give more of the id, or --results"),
         (["a", "--results", "none"], "none: expected a results folder with runs/ in it; `bench run` makes one"),
     ],
