@@ -45,6 +45,9 @@ except ImportError as missing:
         f"--engine dask: expected the package distributed, got {described(missing)}; install it: {pip_install('dask')}"
     ) from missing
 
+_CONNECTIONS = 3
+"""So often a question to workers is repeated whose connection is lost."""
+
 DEATHS = 3
 """Workers that a cell may end before it is given up."""
 
@@ -413,6 +416,16 @@ def _ended(local: LocalCluster) -> None:
     closing.join()
 
 
+def _codes(client: Client) -> Mapping[str, Any]:
+    """What code each worker has, or what was raised there; requested again where a connection was lost meanwhile."""
+    for _ in range(_CONNECTIONS):
+        answers: Mapping[str, Any] = client.run(code_here, on_error="return")
+        if not any(isinstance(answer, OSError) for answer in answers.values()):
+            break
+        time.sleep(1)
+    return answers
+
+
 def refuse_unfit(client: Client, cluster: Cluster, where: str) -> int:
     """See that cells can run: how many of them at a time.
 
@@ -439,7 +452,7 @@ def refuse_unfit(client: Client, cluster: Cluster, where: str) -> int:
             f"{where}: no worker has {needs} (there is: {', '.join(there) or 'nothing stated'}); start workers with "
             f"--resources '{needs}', or leave out --need"
         )
-    for name, code in client.run(code_here, on_error="return").items():
+    for name, code in _codes(client).items():
         if code != Code.here():
             came = (
                 other_code(Code.here(), code)

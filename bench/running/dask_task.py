@@ -26,6 +26,7 @@ from bench.models.from_source import allowing_plug_ins
 from bench.registry import lookup
 from bench.running.plugins import Origins
 from bench.running.serving import imported
+from bench.running.supervised import THREAD_COUNTS
 from bench.running.unfinished import REPORT, Resumed
 from bench.running.workers import resolved
 from bench.source_code import source_hash
@@ -119,6 +120,8 @@ def run_task(task: CellTask) -> Rows:
     worker = get_worker()
     worker.log_event(task.topic, {"kind": "begins", "key": task.key, "worker": worker.address, "nanny": worker.nanny})
     time.sleep(_FLUSH_S)
+    for name in THREAD_COUNTS:  # Dask sets some of them; libraries read them when they are imported
+        os.environ.setdefault(name, "1")
     with allowing_plug_ins(allowed=task.plug_ins):
         try:
             _refuse_unfit(worker, task)

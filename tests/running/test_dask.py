@@ -23,7 +23,7 @@ from bench import store
 from bench.cells import Cell
 from bench.errors import InputError
 from bench.running import dask_engine
-from bench.running.dask_engine import CRASHED, Cluster, DaskEngine, slots
+from bench.running.dask_engine import Cluster, DaskEngine, slots
 from bench.running.dask_task import CellTask, Code, packed, unpacked
 from bench.running.plan import prepare
 from bench.running.runner import run
@@ -173,7 +173,7 @@ class TestWhoseFault:
         with closing(engine(cluster)) as running:
             dying, *others = [running.submit(make_cell(model)) for model in (action, "a", "b", "c")]
             rows = dying.result(240)["runs"].to_pylist()
-            assert [(row["seed"], row["status"]) for row in rows] == [(0, CRASHED), (1, CRASHED)]
+            assert [(row["seed"], row["status"]) for row in rows] == [(0, "crashed"), (1, "crashed")]
             assert rows[0]["reason"] == "it ended its worker process 3 times; see the workers' logs"
             for other in others:
                 assert other.result(120)["runs"]["status"].to_pylist() == ["ok", "ok"]
@@ -236,14 +236,13 @@ class TestWhoseFault:
 def test_a_scheduler_that_comes_back_is_given_its_cells_again(clusters: MakeCluster, make_cell: MakeCell) -> None:
     lost = clusters()
     lost.start_scheduler()
-    worker = lost.start_worker()
+    lost.start_worker()
     with closing(engine(lost)) as running:
         futures = [running.submit(make_cell("sleep:1", length=n)) for n in range(1, 5)]
         futures[0].result(120)
         lost.kill(lost.scheduler)
         lost.start_scheduler()
-        if worker.poll() is not None or not within(5, lambda: worker.poll() is not None):
-            lost.start_worker()
+        lost.start_worker()  # the first may come back or end, as its nanny decides
         assert [future.result(240)["runs"]["status"].to_pylist() for future in futures] == [["ok", "ok"]] * 4
 
 

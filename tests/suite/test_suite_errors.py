@@ -15,8 +15,8 @@ from bench.models import MODELS
 from bench.replication.suite_files import load
 
 TOP = (
-    "as_published, datasets, exclude, fresh_data, gate, horizons, limits, models, name, references, season, seed, seeds, "
-    "sequence_lengths, split, systems, time_limit_s, training, tuning"
+    "as_published, datasets, exclude, fresh_data, gate, horizons, limits, models, name, references, season, seed, "
+    "seeds, sequence_lengths, split, systems, time_limit_s, training, tuning"
 )
 PART = "expected a whole number ≥ 1 (a count of points) or a number > 0 and < 1 (a fraction of them)"
 FOLDER = "expected 1 to 60 letters, digits, '.', '_' or '-', the first a letter or digit"
