@@ -71,10 +71,10 @@ def forecasts(predictions: pa.Table, *, alone: bool = False) -> CellForecasts:
     by_seed = np.full((len(seeds), len(index)), np.nan)
     by_seed[replicate, place] = first["prediction"].to_numpy()
     one = np.unique(place, return_index=True)[1]  # a row for each target: what is the same for every replicate
-    truth = first["truth"].to_numpy()[one]
+    truth, names = first["truth"].to_numpy()[one], first.column_names
     return CellForecasts(
         index=index,
-        time=_times(first["time"], index, one),
+        time=_times(first["time"], index, one, several="series" in names and not first["series"].null_count),
         truth=truth,
         persistence=first["persistence"].to_numpy()[one],
         median=np.nanmedian(by_seed, axis=0),
@@ -176,9 +176,11 @@ def _apart(rolling: IntArray, horizon: int) -> list[int]:
     return chosen
 
 
-def _times(column: pa.ChunkedArray, index: IntArray, one: IntArray) -> np.ndarray[tuple[int], np.dtype[np.generic]]:
-    """The stored times as datetime64 or numbers; positions in the series where there are none."""
-    if column.null_count:
+def _times(
+    column: pa.ChunkedArray, index: IntArray, one: IntArray, *, several: bool
+) -> np.ndarray[tuple[int], np.dtype[np.generic]]:
+    """The stored times as datetime64 or numbers; positions where there are none, or of several series."""
+    if column.null_count or several:
         return index
     stored = column.take(pa.array(one)).to_pylist()
     text = np.asarray([each.removesuffix("Z") for each in stored], dtype=np.str_)  # all in UTC, or none

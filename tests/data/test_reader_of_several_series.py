@@ -10,7 +10,7 @@ import pytest
 from pyarrow import parquet
 
 from bench.data.files.options import File
-from bench.data.files.reading import FILE
+from bench.data.files.joined import FILE
 
 ROWS = 80
 
