@@ -185,7 +185,7 @@ def arranged(cell: Cell, source: Series | Sequences) -> Series | Sequences:
     """
     if not isinstance(source, Series) or not source.several or isinstance(source, several.ArrangedSeries):
         return source
-    if reason := several.refused(cell.split, cell.as_published):
+    if reason := cell.about_one_series:
         raise DataError(f"{source.provenance.source}: {reason}")
     each = (several.one_of(source, *span) for span in several.spans(source))
     cuts = [_cut(cell, one) for one in each]
@@ -335,7 +335,7 @@ def _of_series(cell: Cell, series: Series, scaler: Scaler | None) -> Prepared:
     # The best linear forecast is known of a window of values, and not of one of their changes.
     scored = series if changes is None else replace(series, autocovariance=None)
 
-    scorer = SeveralScorer if isinstance(series, several.ArrangedSeries) else SeriesScorer
+    scorer: Callable[..., SeriesScorer] = SeveralScorer if isinstance(series, several.ArrangedSeries) else SeriesScorer
 
     def compared(teacher_forced: bool) -> SeriesScorer:  # noqa: FBT001 - its only argument
         return scorer(scored, cut, test, teacher_forced, season)

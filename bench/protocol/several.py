@@ -23,7 +23,6 @@ import numpy as np
 from bench.array_types import FloatArray, IntArray
 from bench.data.base import Series
 from bench.protocol.windows import Parts, Scaler
-from bench.spec import AsPublished, Split
 
 T = TypeVar("T")
 
@@ -143,17 +142,3 @@ def _by_member(scalers: Sequence[Scaler], member: IntArray) -> Scaler:
 def most_common(values: Sequence[T]) -> T:
     """What most of several series have; of equals, what comes first."""
     return Counter(values).most_common(1)[0][0]
-
-
-def refused(split: Split, as_published: AsPublished) -> str | None:
-    """What of a cell is about one series alone, and what to do; `None` where nothing is."""
-    stated = [key for key in ("stride", "origins", "refit") if getattr(split, key)]
-    departures = [each for each in as_published.departures if not each.startswith(_ALLOWED)]
-    if not (stated or departures):
-        return None
-    came = f"split: {stated[0]}" if stated else f"as_published: {departures[0]}"
-    return f"expected one series, which {came} is about, got several; leave it out, or state fit: local"
-
-
-_ALLOWED = ("order:", "last_batch:", "targets:")
-"""Departures that are about training alone."""

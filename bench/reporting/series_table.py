@@ -32,7 +32,7 @@ def by_series(section: Section, *, name: str) -> Table | None:
     )
     below = (
         f"Original units, over all seeds; from the smallest skill to the largest.{left} series.csv, next to the "
-        "report, has all. Tests over the window take the series one after another, as if they were independent."
+        "report, has all. Tests over the window take the errors of all series at one moment together."
     )
     return Table(name, f"Errors by series on {section.title}", columns, rows, below=below)
 

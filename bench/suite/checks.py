@@ -12,7 +12,6 @@ from bench.errors import InputError, validation_text
 from bench.limits import CELLS, GLOBS, exceeded
 from bench.models.base import Choice, FloatRange, IntegerRange, ModelKind, Parameters, Shape, search_ranges
 from bench.models.forecaster import ONE_SERIES, SEVERAL
-from bench.protocol.several import refused
 from bench.registry import unknown
 from bench.spec import Entry, Settings, Suite, Training
 from bench.suite.yaml import Position, Problems, Value
@@ -270,7 +269,7 @@ def _check_several(cell: Cell, dataset: DatasetKind, model: ModelKind) -> None:
             f"does not apply: carries_state hands the state from window to window of one series, and {cell.dataset.id} "
             "is several; set carries_state: false, or fit: local"
         )
-    if reason := refused(cell.split, cell.as_published):
+    if reason := cell.about_one_series:
         raise InputError(f"{cell.dataset.id}: {reason}")
 
 

@@ -1,21 +1,34 @@
 """Several series of one file: one model of all of them, or one of each, from the file to the stored rows."""
 
+import csv
+import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
+from bench import store
 from bench.array_types import FloatArray
+from bench.canary.base import CheckVerdict
+from bench.canary.pieces import CheckBudget
+from bench.canary.watch import CANARIES, watch
 from bench.cells import Cell, expand
 from bench.data import DATASETS
-from bench.errors import SuiteError
+from bench.errors import InputError, SuiteError
 from bench.models import MODELS
+from bench.protocol import several
 from bench.protocol.prepare import arranged, load_data, prepare
 from bench.protocol.several import ArrangedSeries
 from bench.protocol.windows import Windows
+from bench.reporting.by_series import series_errors
+from bench.reporting.forecasts import losses
+from bench.reporting.render import pages
+from bench.reporting.source import read
 from bench.running.cell import run_cell
+from bench.stats.window_tests import over_window
 from bench.suite.load import load
 
 LENGTHS = {"north": 160, "south": 90, "east": 120}
@@ -59,7 +72,7 @@ def run(cell: Cell) -> tuple[dict[str, Any], dict[str, FloatArray]]:
     }
 
 
-def by_hand(series: dict[str, FloatArray], ridge: float = 0.0) -> dict[str, tuple[FloatArray, FloatArray]]:
+def by_hand(series: dict[str, FloatArray]) -> dict[str, tuple[FloatArray, FloatArray]]:
     """Truth and forecast of the test part of each series, by least squares on the windows of all train parts."""
     inputs, targets, scales = [], [], {}
     for name, values in series.items():
@@ -218,7 +231,8 @@ def test_other_values_in_one_test_part_leave_all_that_is_trained_on(tmp_path: Pa
     np.testing.assert_array_equal(
         one.data.train.inputs(np.arange(len(one.data.train))), other.data.train.inputs(np.arange(len(one.data.train)))
     )
-    assert one.data.validation is not None and other.data.validation is not None
+    assert one.data.validation is not None
+    assert other.data.validation is not None
     np.testing.assert_array_equal(one.data.validation.targets(every), other.data.validation.targets(every))
     assert not np.array_equal(one.test.truth(), other.test.truth())
 
@@ -266,7 +280,7 @@ def test_what_is_about_one_series_is_refused_in_one_line(tmp_path: Path, changes
 )
 def test_a_column_of_names_that_is_none_is_refused(tmp_path: Path, dataset: str, message: str) -> None:
     written(tmp_path / "loads.csv", laws())
-    with pytest.raises(Exception, match=message):  # noqa: PT011 - of the suite, or of the file
+    with pytest.raises(InputError, match=message):
         load_data(suite_of(tmp_path, f"path: loads.csv, time: time, {dataset}")[0])
 
 
@@ -277,3 +291,118 @@ def test_a_row_without_a_name_is_refused(tmp_path: Path) -> None:
     (cell,) = suite_of(tmp_path, "path: loads.csv, time: time, series: region")
     (row,) = run_cell(cell)["runs"].to_pylist()
     assert row["reason"].endswith("expected the name of a series, got ''; name it, or leave the row out")
+
+
+@pytest.mark.parametrize(
+    "dataset", ["", ", transform: difference", ", known_future: pace", ", columns: [load, pace], target: load"]
+)
+def test_leaks_are_looked_for_in_several_series(tmp_path: Path, dataset: str) -> None:
+    random = np.random.default_rng(5)
+    lines = [f"{t},{name},{random.normal()!r},{random.normal()!r}\n" for name in ("a", "b") for t in range(150)]
+    (tmp_path / "loads.csv").write_text("time,region,load,pace\n" + "".join(lines))
+    column = "" if "columns" in dataset else "column: load, "
+    text = f"name: several\ndatasets: [{{kind: file, {column}path: loads.csv, time: time, series: region{dataset}}}]\n"
+    text += f"models: [linear-ar]\nseeds: 1\ntuning: false\nsequence_lengths: [{T}]\nhorizons: [{H}]\n"
+    (cell,) = expand(load(tmp_path / "suite.yaml", datasets=DATASETS, models=MODELS, text=text))
+    found = {each.canary.name: each.outcome for each in watch([cell], CANARIES.values(), CheckBudget(rounds=1))}
+    end_to_end = found.pop("end-to-end")
+    assert end_to_end.verdict is CheckVerdict.DOES_NOT_APPLY
+    assert "several series" in end_to_end.words
+    assert {name: each.verdict for name, each in found.items()} == dict.fromkeys(found, CheckVerdict.QUIET), found
+
+
+def test_a_scaler_that_sees_the_test_part_of_one_series_raises_an_alarm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(tmp_path / "loads.csv", laws())
+    (cell,) = suite_of(tmp_path, "path: loads.csv, time: time, series: region")
+
+    def of_all(series: ArrangedSeries, fit: Any, inputs: FloatArray) -> Any:
+        return several._by_member([fit(inputs[own]) for own in series.each(slice(0, len(series)))], series.member)
+
+    monkeypatch.setattr(several, "scaler_of_each", of_all)
+    (result,) = watch([cell], [CANARIES["scaler"]], CheckBudget())
+    assert result.outcome.verdict is CheckVerdict.ALARM
+
+
+def test_the_report_has_the_errors_of_each_series(tmp_path: Path) -> None:
+    series = laws()
+    written(tmp_path / "loads.csv", series)
+    (cell,) = suite_of(tmp_path, "path: loads.csv, time: time, series: region")
+    _, stored = run(cell)
+    own = series_errors(run_cell(cell)["predictions"])
+    assert own is not None
+    for name, rmse, persistence, targets in zip(own.series, own.rmse, own.persistence, own.targets, strict=True):
+        truth, forecast = by_hand(series)[name]
+        chosen = stored["series"] == name
+        last = np.sqrt(np.mean((stored["persistence"][chosen] - truth) ** 2))
+        assert (rmse, persistence) == pytest.approx((np.sqrt(np.mean((truth - forecast) ** 2)), last), rel=1e-6)
+        assert targets == len(truth)
+    assert (np.diff(own.skill) >= 0).all()
+    errors = np.concatenate([truth - forecast for truth, forecast in by_hand(series).values()])
+    assert own.pooled[0] == pytest.approx(np.sqrt(np.mean(errors**2)), rel=1e-6)
+
+
+@pytest.mark.parametrize("timed", ["time: time, ", ""])
+def test_tests_over_the_window_take_what_happens_at_one_moment_together(tmp_path: Path, timed: str) -> None:
+    series = laws()
+    written(tmp_path / "loads.csv", series, mixed=False)
+    (cell,) = suite_of(tmp_path, f"path: loads.csv, {timed}series: region")
+    row, stored = run(cell)
+    own = losses(run_cell(cell)["predictions"])
+    assert own is not None
+    squares = (stored["truth"] - stored["prediction"]) ** 2
+    if timed:
+        moments = stored["time"].astype(float)
+    else:
+        begins = dict(zip(LENGTHS, np.cumsum([0, *LENGTHS.values()]), strict=False))
+        ends = np.array([begins[name] + LENGTHS[name] for name in stored["series"]])
+        moments = stored["index"] - ends
+    by_hand = np.array([squares[moments == each].sum() for each in np.unique(moments)])
+    np.testing.assert_allclose(own.model, by_hand / by_hand.mean() * row["mse"], rtol=1e-9)
+    assert len(own.index) == len(np.unique(own.index)) == len(by_hand)
+    assert (len(own.model), own.unit) == (32 + 18 + 24 if timed else 32, "moment")  # test parts that are apart in time
+
+
+@pytest.mark.parametrize("common", [0.0, 0.9])
+def test_shocks_that_all_series_share_are_seen_once(common: float) -> None:
+    """Two forecasts of one skill are called different in about 5 % of the cases, whatever the series share."""
+    random = np.random.default_rng(1)
+    rejected = 0
+    for _ in range(120):
+        shared, apart = random.normal(size=(2, 1, 40)), random.normal(size=(2, 10, 40))
+        one, other = np.sqrt(common) * shared + np.sqrt(1 - common) * apart
+        rows = {
+            "index": np.arange(400),
+            "series": np.repeat([f"s{k}" for k in range(10)], 40),
+            "time": np.tile(np.arange(40.0).astype(str), 10),
+            "truth": np.zeros(400),
+            "prediction": one.ravel(),
+            "persistence": other.ravel(),
+            "horizon": np.ones(400, np.int64),
+            "seed": np.zeros(400, np.int64),
+            "channel": np.zeros(400, np.int64),
+            "step": np.ones(400, np.int64),
+        }
+        own = losses(pa.table(rows))
+        assert own is not None
+        rejected += bool(over_window(own.model, own.persistence).p < 0.05)
+    assert rejected <= 15  # of 120 at 5 %: 6, and more than 15 by chance in 0.03 %; one after another: about 75
+
+
+def test_pages_and_csv_list_the_worst_series_first(tmp_path: Path) -> None:
+    written(tmp_path / "loads.csv", laws())
+    cells = suite_of(tmp_path, "id: it, path: loads.csv, time: time, series: region", models="[persistence, linear-ar]")
+    with store.writing(tmp_path / "results") as writer:
+        for cell in cells:
+            writer.put(run_cell(cell))
+    files = pages(read(tmp_path / "results"))
+    by_series = list(csv.DictReader(io.StringIO(str(files["series.csv"]))))
+    linear = [row for row in by_series if row["model"] == "linear-ar"]
+    skills = [float(row["skill"]) for row in linear]
+    assert skills == sorted(skills)
+    assert {row["series"] for row in linear} == set(LENGTHS)
+    for page in (str(files["index.html"]), str(files["report.md"])):
+        rows = page[page.index("Errors by series on it") :]
+        places = [rows.index(row["series"]) for row in linear]
+        assert places == sorted(places)

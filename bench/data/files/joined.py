@@ -43,6 +43,31 @@ def _joined(parameters: File) -> Series:
     if parameters.fit == "local":
         raise DataError(f"{parameters.path}: expected fit: global to read several series as one dataset, got local")
     rows = reading.chosen_rows(reading.table_of(existing(parameters.path), parameters), parameters)
+    names, read = _each(rows, parameters)
+    notes, columns = _notes_of_all(names, read, parameters), [each for each, _ in read]
+    starts = np.cumsum([0, *(len(each.values) for each in columns)])
+    holes = np.concatenate([gaps(each.time) + start for each, start in zip(columns, starts, strict=False)]).tolist()
+    if holes:
+        notes = (*notes, reading.of_gaps(len(holes), int(starts[-1]), parameters))
+    source = f"{parameters.path}, {parameters.described()}"
+    return Series(
+        **_arrays([reading.channels_of(each, parameters) for each in columns]),
+        provenance=Provenance(source=source, sha256=file_sha256(rows.table.path), notes=notes),
+        time=None if columns[0].time is None else np.concatenate([each.time for each in columns]),
+        utc=columns[0].utc,
+        breaks=tuple(sorted({*starts[1:-1].tolist(), *([] if parameters.across_gaps else holes)})),
+        several=tuple(zip(names, starts[:-1].tolist(), strict=True)) if len(names) > 1 else (),
+    )
+
+
+def _arrays(channels: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The fields of all series, of which arrays are put one after the other."""
+    arrays = {name: np.concatenate([each[name] for each in channels]) for name in channels[0] if name != "names"}
+    return {**arrays, "names": channels[0]["names"]}
+
+
+def _each(rows: reading.FileRows, parameters: File) -> tuple[list[str], list[tuple[Columns, tuple[str, ...]]]]:
+    """The names of the series, and what was read of each."""
     codes, names = _series_of(rows, parameters)
     read = []
     for number, name in enumerate(names):
@@ -50,27 +75,7 @@ def _joined(parameters: File) -> Series:
             read.append(reading.as_series(rows.present(codes == number), parameters))
         except DataError as error:
             raise DataError(f"{error} (series {visible(name)!r})") from None
-    notes = _notes_of_all(names, read, parameters)
-    columns = [each for each, _ in read]
-    lengths = [len(each.values) for each in columns]
-    starts = np.cumsum([0, *lengths[:-1]])
-    holes = [gaps(each.time) + start for each, start in zip(columns, starts, strict=True)]
-    if count := sum(map(len, holes)):
-        notes = (*notes, reading.of_gaps(count, sum(lengths), parameters))
-    kept = [] if parameters.across_gaps else np.concatenate(holes).tolist()
-    channels = [reading.channels_of(each, parameters) for each in columns]
-    arrays = {name: np.concatenate([each[name] for each in channels]) for name in channels[0] if name != "names"}
-    return Series(
-        **arrays,
-        names=channels[0]["names"],
-        provenance=Provenance(
-            source=f"{parameters.path}, {parameters.described()}", sha256=file_sha256(rows.table.path), notes=notes
-        ),
-        time=None if columns[0].time is None else np.concatenate([each.time for each in columns]),
-        utc=columns[0].utc,
-        breaks=tuple(sorted({*starts[1:].tolist(), *kept})),
-        several=tuple(zip(names, starts.tolist(), strict=True)) if len(names) > 1 else (),
-    )
+    return names, read
 
 
 def _series_of(rows: reading.FileRows, parameters: File) -> tuple[NDArray[np.int64], list[str]]:
