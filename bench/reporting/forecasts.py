@@ -75,7 +75,7 @@ def forecasts(predictions: pa.Table, *, alone: bool = False) -> CellForecasts:
     truth = first["truth"].to_numpy()[one]
     return CellForecasts(
         index=index,
-        time=_times(first["time"], index, one, several=_is_of_several(first)),
+        time=_times(first["time"], index, one, several=is_of_several(first)),
         truth=truth,
         persistence=first["persistence"].to_numpy()[one],
         median=np.nanmedian(by_seed, axis=0),
@@ -162,13 +162,14 @@ def _of_moments(predictions: pa.Table, moment: IntArray, model: FloatArray, pers
     return Losses(first.astype(np.int64), *sums, predictions["horizon"][0].as_py(), MOMENT)
 
 
-def _is_of_several(predictions: pa.Table) -> bool:
+def is_of_several(predictions: pa.Table) -> bool:
+    """Whether the rows of one cell are of several series."""
     return "series" in predictions.column_names and not predictions["series"].null_count
 
 
 def _moments(predictions: pa.Table) -> IntArray | None:
     """``[rows]``: the number of the moment that each row of several series is about; `None` of one series."""
-    if not _is_of_several(predictions):
+    if not is_of_several(predictions):
         return None
     time = predictions["time"].combine_chunks().dictionary_encode()
     if not time.null_count and (known := _read_times(time.dictionary.to_pylist())) is not None:

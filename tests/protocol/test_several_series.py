@@ -24,6 +24,7 @@ from bench.protocol.prepare import arranged, load_data, prepare
 from bench.protocol.several import ArrangedSeries
 from bench.protocol.windows import Windows
 from bench.reporting.by_series import series_errors
+from bench.reporting.evidence import trace
 from bench.reporting.forecasts import losses
 from bench.reporting.render import pages
 from bench.reporting.source import read
@@ -388,6 +389,21 @@ def test_shocks_that_all_series_share_are_seen_once(common: float) -> None:
         assert own is not None
         rejected += bool(over_window(own.model, own.persistence).p < 0.05)
     assert rejected <= 15  # of 120 at 5 %: 6, and more than 15 by chance in 0.03 %; one after another: about 75
+
+
+def test_no_delay_is_said_where_one_series_follows_another(tmp_path: Path) -> None:
+    """Persistence is one point late on each series; the jump from one level to the next would hide it."""
+    series = laws()
+    written(tmp_path / "loads.csv", series)
+    keys = {"models": "[persistence]", "horizons": "[1]"}
+    (cell,) = suite_of(tmp_path, "path: loads.csv, time: time, series: region", **keys)
+    shown = trace(run_cell(cell)["predictions"])
+    assert shown.delay is None
+    assert (np.diff(shown.time) > 0).all()  # positions: times would go back
+    (alone,) = suite_of(tmp_path, "path: loads.csv, time: time, where: {region: north}", **keys)
+    one = trace(run_cell(alone)["predictions"])
+    assert one.delay is not None
+    assert one.delay.steps == 1
 
 
 def test_pages_and_csv_list_the_worst_series_first(tmp_path: Path) -> None:
