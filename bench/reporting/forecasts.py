@@ -158,8 +158,8 @@ def _of_moments(predictions: pa.Table, moment: IntArray, model: FloatArray, pers
     first = np.full(count, index.max() + 1)
     np.minimum.at(first, moment, index)
     each = len(moment) / count
-    sums = (np.bincount(moment, own) / each for own in (model, persistence))
-    return Losses(first.astype(np.int64), *sums, predictions["horizon"][0].as_py(), MOMENT)
+    model, persistence = (np.bincount(moment, own) / each for own in (model, persistence))
+    return Losses(first.astype(np.int64), model, persistence, predictions["horizon"][0].as_py(), MOMENT)
 
 
 def is_of_several(predictions: pa.Table) -> bool:
