@@ -422,3 +422,15 @@ def test_pages_and_csv_list_the_worst_series_first(tmp_path: Path) -> None:
         rows = page[page.index("Errors by series on it") :]
         places = [rows.index(row["series"]) for row in linear]
         assert places == sorted(places)
+
+
+@pytest.mark.parametrize("column", ["region", "2"])
+def test_names_may_be_whole_numbers_and_their_column_may_be_given_by_its_number(tmp_path: Path, column: str) -> None:
+    series = dict(zip(("7", "12"), laws().values(), strict=False))
+    written(tmp_path / "loads.csv", series)
+    (cell,) = suite_of(tmp_path, f"path: loads.csv, time: time, series: {column}")
+    _, stored = run(cell)
+    assert list(dict.fromkeys(stored["series"])) == ["7", "12"]
+    local = suite_of(tmp_path, f"id: load, path: loads.csv, time: time, series: {column}, fit: local")
+    assert [each.dataset.parameters["where"] for each in local] == [{"region": "7"}, {"region": "12"}]
+    assert run(local[1])[0]["test_points"] == 18 == (stored["series"] == "12").sum()
