@@ -39,6 +39,9 @@ LIMITS = ("time_limit_s",)
 _COUNT = "seeds"
 """Rows of earlier versions say here how many replicates were requested, which changes no row: no part of identity."""
 
+_OF_TRAINING = ("order:", "last_batch:", "targets:")
+"""Departures from the protocol that leave the parts of a series as they are."""
+
 _NO_IDENTITY = frozenset({_COUNT, "limits"})
 
 
@@ -163,6 +166,16 @@ class Cell:
             "code_version": CODE_VERSION,
             **({"season": self.season} if self.season else {}),  # which came later
         }
+
+    @property
+    def about_one_series(self) -> str | None:
+        """Which of its settings is about one series alone, and what to do of several; `None` where none is."""
+        stated = [f"split: {key}" for key in ("stride", "origins", "refit") if getattr(self.split, key)]
+        parts = [each for each in self.as_published.departures if not each.startswith(_OF_TRAINING)]
+        came = next(iter([*stated, *(f"as_published: {each}" for each in parts)]), None)
+        if came is None:
+            return None
+        return f"expected one series, which {came} is about, got several; leave it out, or state fit: local"
 
     @property
     def key(self) -> CellKey:

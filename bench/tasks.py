@@ -59,5 +59,6 @@ def words(tasks: Iterable[str | None]) -> Words:
     return Words(units.pop() if len(units) == 1 else "units of each dataset", explained=explained)
 
 
-TARGET, BLOCK = "test target", "origin block"
-"""What the losses of a window are of: single targets, or blocks of origins, of which only neighbours share targets."""
+TARGET, BLOCK, MOMENT = "test target", "origin block", "moment"
+"""What the losses of a window are of: single targets; blocks of origins, of which only neighbours share targets; or all
+targets of several series at one moment."""

@@ -321,6 +321,7 @@ def _rows(name: str, model: str, own: pd.DataFrame, horizon: int) -> Rows:
     time = pa.array([None if each is None else str(each) for each in own["time"]], pa.string())
     repeated = {each: [value] * len(own) for each, value in key.items()}
     filled = {**repeated, **stored, "channel": np.zeros(len(own), np.int32), "time": time}
+    filled["series"] = pa.nulls(len(own), pa.string())
     schema = SCHEMAS["predictions"]
     predictions = pa.table({each: filled[each] for each in schema.names}, schema=schema)
     return {"runs": table("runs", runs), "predictions": predictions}

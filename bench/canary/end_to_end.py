@@ -31,7 +31,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from bench.canary.base import Canary, CheckOutcome, Move, distance, judged
+from bench.canary.base import Canary, CheckOutcome, CheckVerdict, Move, distance, judged
 from bench.canary.pieces import Pieces, changed_from, spread_of, with_other_inputs, with_other_targets
 from bench.canary.sources import Load, Replaced
 from bench.data import dataset_kinds
@@ -61,6 +61,12 @@ _CHOICES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 """Table → what of it the test part must not change, and its columns."""
 
 
+SEVERAL = (
+    "several series have no point from which on all is another: the test part of one comes before the train part of "
+    "the next; causality and scaler look at their parts, and with fit: local this looks at each"
+)
+
+
 class Twin(NamedTuple):
     """The cell's data with another test part.
 
@@ -84,6 +90,8 @@ class Twin(NamedTuple):
 
 def check_end_to_end(pieces: Pieces) -> CheckOutcome:
     """Load over other sources, run the cell on its twins, and compare all that must not depend on what differs."""
+    if isinstance(pieces.source, Series) and pieces.source.several:
+        return CheckOutcome(CheckVerdict.DOES_NOT_APPLY, SEVERAL)
     path = _Path(pieces)
     where = "of what is loaded and stored"
     return judged([*path.loads(), *path.runs()], where=where, besides=path.limits)

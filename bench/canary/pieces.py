@@ -21,7 +21,7 @@ from bench.data.base import Sequences, Series
 from bench.errors import CellError
 from bench.models import model_kinds
 from bench.models.base import ModelKind
-from bench.protocol.prepare import Prepared, prepare
+from bench.protocol.prepare import Prepared, arranged, prepare
 from bench.protocol.windows import Scaler, Windows
 from bench.registry import lookup
 from bench.running.cell import replicates
@@ -173,8 +173,8 @@ class Pieces:
 
     @cached_property
     def source(self) -> Series | Sequences:
-        """The cell's own data."""
-        return self.load()
+        """The cell's own data; of several series, their parts next to each other."""
+        return arranged(self.cell, self.load())
 
     @property
     def series(self) -> Series:

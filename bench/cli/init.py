@@ -9,8 +9,9 @@ from pathlib import Path
 
 from bench.atomic import write_atomically
 from bench.data.base import Series
+from bench.data.files.joined import load_file
 from bench.data.files.options import File
-from bench.data.files.reading import load_file, names_of_columns
+from bench.data.files.reading import names_of_columns
 from bench.errors import DataError, InputError
 from bench.protocol.seasons import detected_period
 from bench.protocol.windows import parts

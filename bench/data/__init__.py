@@ -3,7 +3,7 @@
 from bench.data.algorithmic import ASSOCIATIVE_RECALL, COPY, MODULAR_SUM, PARITY
 from bench.data.base import DatasetKind
 from bench.data.chaos import HENON, LOGISTIC_MAP, LORENZ, MACKEY_GLASS, ROSSLER
-from bench.data.files.reading import FILE
+from bench.data.files.joined import FILE
 from bench.data.formulas import DAMPED_MULTISINE, GBM, NOISY_SINE, OSCILLATOR, RANDOM, RECALL, SINE, TWO_TONE
 from bench.data.images import DIGITS, MNIST
 from bench.data.packaged import EL_NINO_KIND, packaged_kind

@@ -1,7 +1,7 @@
 """The contract between a source of data and everything that reads it, and SHA-256 of files and generated values."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -110,6 +110,8 @@ class Series:
         Of the columns of `values`, `covariates` and `known_future`; empty where nothing has to be named.
     shifts
         Ascending indices of the first points at a new level, where the law that made the data says when it shifts.
+    several
+        Where these are several series, one after the other: the name and the index of the first point of each.
 
     Raises
     ------
@@ -128,6 +130,7 @@ class Series:
     known_future: FloatArray | None = None
     names: tuple[str, ...] = ()
     shifts: tuple[int, ...] = ()
+    several: tuple[tuple[str, int], ...] = ()
 
     def __post_init__(self) -> None:
         self._check(self.values)
@@ -242,6 +245,9 @@ class DatasetKind:
         ``variable(parameters)``: whether some of the `Sequences` may be shorter than `T`; `None` where none is.
     values
         `C` and `D` of `Sequences` whose targets are none of their own channels, such as classes; else `None`.
+    apart
+        ``apart(parameters)``: of parameters that stand for several datasets, the name of each, and what changes for it,
+        `None` where a parameter is left out; empty for those of one dataset.
     identity
         What else identifies its cells, such as a hash of its source; `None` for kinds of `bench` and of distributions,
         which are known by their versions.
@@ -255,6 +261,7 @@ class DatasetKind:
     steps: Callable[[Any], int] | None = None
     variable: Callable[[Any], bool] | None = None
     values: tuple[int, int] | None = None
+    apart: Callable[[Any], Mapping[str, Mapping[str, Any]]] | None = None
     identity: str | None = None
 
 

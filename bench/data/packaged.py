@@ -17,8 +17,8 @@ import numpy as np
 from pydantic import Field
 
 from bench.data.base import DatasetKind, Parameters, Provenance, Series, SeriesParameters, file_sha256
+from bench.data.files.joined import load_file
 from bench.data.files.options import Channels, File, Text
-from bench.data.files.reading import load_file
 from bench.data.files.table import Name
 from bench.data.stand_ins import stand_in
 from bench.errors import DataError, DataUnavailable, pip_install

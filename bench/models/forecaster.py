@@ -32,6 +32,12 @@ GAPS = (
 )
 """Why it cannot serve a series with gaps."""
 
+SEVERAL = (
+    "does not apply: it reads the whole history of one series, and these are several; state fit: local, or exclude "
+    "this model for this dataset"
+)
+"""Why it cannot serve several series."""
+
 
 @dataclass(frozen=True)
 class FitBudget:

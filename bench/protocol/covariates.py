@@ -15,6 +15,7 @@ import numpy as np
 from bench.array_types import FloatArray
 from bench.data.base import Series
 from bench.errors import DataError
+from bench.protocol.several import ArrangedSeries
 
 _DETERMINES = 0.999
 """The correlation from which a column that is known in advance is said to determine what is forecast."""
@@ -30,12 +31,13 @@ def shifted_ahead(series: Series, inputs: FloatArray, horizon: int) -> FloatArra
     """``inputs`` ``[N, C]`` with what is known in advance `horizon` points earlier.
 
     The last points, of which nothing further is known, have what is known of the last one: such windows overrun the end
-    of the series, and what they say of points beyond it is not counted.
+    of the series, and what they say of points beyond it is not counted. So have those of each of several series.
     """
     if series.known_future is None:
         return inputs
     count = series.known_future.shape[1]
-    ahead = np.minimum(np.arange(len(inputs)) + horizon, len(inputs) - 1)
+    last = series.last if isinstance(series, ArrangedSeries) else len(inputs) - 1
+    ahead = np.minimum(np.arange(len(inputs)) + horizon, last)
     return np.hstack([inputs[:, :-count], inputs[ahead, -count:]])
 
 

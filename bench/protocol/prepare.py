@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,10 +16,10 @@ from bench.data.base import Sequences, Series
 from bench.errors import DataError
 from bench.models import model_kinds
 from bench.models.base import Shape
-from bench.protocol import covariates
+from bench.protocol import covariates, several
 from bench.protocol.examples import Examples, Selection, TrainingData, shape_of
 from bench.protocol.origins import Refit, refits, rolling_windows
-from bench.protocol.scoring import SequenceScorer, SeriesScorer
+from bench.protocol.scoring import SequenceScorer, SeriesScorer, SeveralScorer
 from bench.protocol.seasons import detected_period
 from bench.protocol.transforms import Changes
 from bench.protocol.windows import Parts, Scaler, Windows, check_length, divided, evaluation_windows, train_windows
@@ -144,6 +145,7 @@ def notes_of(cell: Cell, source: Series | Sequences) -> tuple[str, ...]:
     DataError
         There is too little of it.
     """
+    source = arranged(cell, source)
     cut = _cut(cell, source) if isinstance(source, Series) else parts_of(cell, source)
     return (*source.provenance.notes, *_cautions(source, cut))
 
@@ -167,9 +169,27 @@ def prepare(cell: Cell, source: Series | Sequences, *, scaler: Scaler | None = N
     DataError
         There is too little of it.
     """
+    source = arranged(cell, source)
     if isinstance(source, Sequences):
         return _of_sequences(cell, source, scaler)
     return _of_series(cell, source, scaler)
+
+
+def arranged(cell: Cell, source: Series | Sequences) -> Series | Sequences:
+    """`source`; several series with their parts next to each other, as `cell` cuts them.
+
+    Raises
+    ------
+    DataError
+        There is too little of one of them, or `cell` does what is about one series.
+    """
+    if not isinstance(source, Series) or not source.several or isinstance(source, several.ArrangedSeries):
+        return source
+    if reason := cell.about_one_series:
+        raise DataError(f"{source.provenance.source}: {reason}")
+    each = (several.one_of(source, *span) for span in several.spans(source))
+    cuts = [_cut(cell, one) for one in each]
+    return several.arranged(source, cuts, cell.sequence_length + (_transform(cell) is not None))
 
 
 @dataclass(frozen=True)
@@ -200,7 +220,7 @@ def outline(cell: Cell, source: Series | Sequences) -> Outline:
     DataError
         There is too little of it.
     """
-    fits = 1
+    fits, source = 1, arranged(cell, source)
     if isinstance(source, Sequences):
         cut = parts_of(cell, source)
         data, _ = _selections(cell, cut, source, source.inputs, source.targets)
@@ -213,6 +233,8 @@ def outline(cell: Cell, source: Series | Sequences) -> Outline:
 
 
 def _cut(cell: Cell, series: Series) -> Parts:
+    if isinstance(series, several.ArrangedSeries):
+        return series.cut
     cut = check_length(
         len(series),
         cell.split,
@@ -232,10 +254,15 @@ def _cut(cell: Cell, series: Series) -> Parts:
 
 def _changes(cell: Cell, series: Series) -> Changes | None:
     """What the model of `cell` is trained on in the place of the values; `None` where it is trained on these."""
+    transform = _transform(cell)
+    return None if transform is None else Changes(series, transform)
+
+
+def _transform(cell: Cell) -> Any:
+    """Which changes those are; `None` for none."""
     transform = cell.dataset.parameters.get("transform")
-    if transform is None or lookup(model_kinds(), cell.model.kind, "model").in_original_units:
-        return None
-    return Changes(series, transform)
+    original = transform is not None and lookup(model_kinds(), cell.model.kind, "model").in_original_units
+    return None if original else transform
 
 
 def _windows(
@@ -300,17 +327,28 @@ def _of_series(cell: Cell, series: Series, scaler: Scaler | None) -> Prepared:
     cut, changes = _cut(cell, series), _changes(cell, series)
     inputs = covariates.inputs_of(series, series.values if changes is None else changes.values)
     part = slice(None) if cell.as_published.scaler == "series" else cut.train
+    if isinstance(series, several.ArrangedSeries):
+        scaler = scaler or several.scaler_of_each(series, partial(_fitted, cell.training.scaler), inputs)
     scaler = scaler or _fitted(cell.training.scaler, inputs[part])
     data, test = _windows(cell, cut, series, inputs=scaler.transform(inputs), changes=changes)
-    season = detected_period(series.values[cut.train]) if cell.season == "detect" else cell.season
+    season = _detected_season(series, cut) if cell.season == "detect" else cell.season
     # The best linear forecast is known of a window of values, and not of one of their changes.
     scored = series if changes is None else replace(series, autocovariance=None)
 
-    def compared(teacher_forced: bool) -> SeriesScorer:  # noqa: FBT001 - its only argument
-        return SeriesScorer(scored, cut, test, teacher_forced, season)
+    scorer: Callable[..., SeriesScorer] = SeveralScorer if isinstance(series, several.ArrangedSeries) else SeriesScorer
 
-    inverse = scaler.of_first(series.values.shape[1]).inverse
+    def compared(teacher_forced: bool) -> SeriesScorer:  # noqa: FBT001 - its only argument
+        return scorer(scored, cut, test, teacher_forced, season)
+
+    inverse = scaler.of_points(test.index).of_first(series.values.shape[1]).inverse
     return Prepared(series, cut, scaler, data, test, inverse, compared, changes)
+
+
+def _detected_season(series: Series, cut: Parts) -> int | None:
+    """The period of the train part; of several series, the one that most of them have."""
+    if isinstance(series, several.ArrangedSeries):
+        return several.most_common([detected_period(series.values[own]) for own in series.each(cut.train)])
+    return detected_period(series.values[cut.train])
 
 
 def parts_of(cell: Cell, sequences: Sequences) -> Parts:

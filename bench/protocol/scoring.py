@@ -16,6 +16,7 @@ from bench.data.covariance import linear_floor
 from bench.protocol import metrics
 from bench.protocol.examples import Selection
 from bench.protocol.seasons import naive_scale, one_season_ago
+from bench.protocol.several import ArrangedSeries, range_of_each
 from bench.protocol.windows import Parts, Scaler, Windows
 from bench.store.schema import ADVICE, Status
 
@@ -85,6 +86,7 @@ class SequenceScorer:
         first = shown * steps
         return {
             "index": np.repeat(np.arange(self.cut.validation_end, self.cut.validation_end + shown), steps * values),
+            "series": pa.nulls(first * values, pa.string()),
             "time": pa.nulls(first * values, pa.string()),
             "channel": np.tile(np.arange(values), first),
             "step": np.repeat(self.test.steps()[:first], values),
@@ -226,12 +228,53 @@ class SeriesScorer:
         index = self.test.index
         return {
             "index": np.repeat(index, channels),
+            "series": pa.nulls(len(index) * channels, pa.string()),
             "time": as_text(self.series.time, np.repeat(index, channels), utc=self.series.utc),
             "channel": np.tile(np.arange(channels), len(index)),
             "step": np.repeat(self.test.steps(), channels),
             "truth": flat(self.truth),
             "prediction": flat(prediction),
             "persistence": flat(self.persistence),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class SeveralScorer(SeriesScorer):
+    """The same of several series: each is measured in its own units, and by its own past."""
+
+    series: ArrangedSeries
+
+    @cached_property
+    def seasonal(self) -> FloatArray | None:
+        """``[points, C]``: of the same series."""
+        if self.season is None:
+            return None
+        steps = np.ones_like(self.test.steps()) if self.teacher_forced else self.test.steps()
+        return one_season_ago(self.series.whole, self.series.origin[self.test.index], steps, self.season)
+
+    @cached_property
+    def unit(self) -> FloatArray:
+        """``[points, C]``: that of the series of each target."""
+        breaks = np.asarray(self.series.breaks, np.int64)
+        units = []
+        for own in self.series.each(self.cut.train):
+            inside = breaks[(breaks > own[0]) & (breaks <= own[-1])] - own[0]
+            units.append(naive_scale(self.series.values[own], self.season or 1, inside))
+        return np.stack(units)[self.series.member[self.test.index]]
+
+    @cached_property
+    def scaler(self) -> Scaler:
+        """The unit of scaled errors: the range of the series of each target before its test part."""
+        return range_of_each(self.series, self.test.index)
+
+    def columns(self, prediction: FloatArray) -> dict[str, Any]:
+        """The columns of `predictions`, with the names of the series and the places in these."""
+        index, channels = self.test.index, prediction.shape[1]
+        names = [name for name, _ in self.series.several]
+        return {
+            **super().columns(prediction),
+            "index": np.repeat(self.series.origin[index], channels),
+            "series": pa.array([names[k] for k in np.repeat(self.series.member[index], channels)], pa.string()),
         }
 
 

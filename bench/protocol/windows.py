@@ -163,10 +163,10 @@ _ROUNDING = 8 * float(np.finfo(np.float64).eps)
 
 @dataclass(frozen=True, eq=False)
 class Scaler:
-    """An affine map per channel: scaled = (original - offset) / scale."""
+    """An affine map per channel: scaled = (original - offset) / scale; or one per point and channel."""
 
-    offset: FloatArray  # [C]
-    scale: FloatArray  # [C], positive
+    offset: FloatArray  # [C], or [N, C]
+    scale: FloatArray  # [C], or [N, C], positive
 
     @classmethod
     def fit(cls, kind: str, values: FloatArray) -> Scaler:
@@ -188,7 +188,12 @@ class Scaler:
 
     def of_first(self, count: int) -> Scaler:
         """That of the first channels, as many as `count`."""
-        return self if count == len(self.offset) else Scaler(self.offset[:count], self.scale[:count])
+        whole = count == self.offset.shape[-1]
+        return self if whole else Scaler(self.offset[..., :count], self.scale[..., :count])
+
+    def of_points(self, index: NDArray[np.int64]) -> Scaler:
+        """That of the points ``[points]`` at `index`."""
+        return self if self.offset.ndim == 1 else Scaler(self.offset[index], self.scale[index])
 
     def transform(self, values: FloatArray) -> FloatArray:
         """Original units to scaled units; the last axis holds the channels."""

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from bench.array_types import FloatArray
-from bench.reporting.forecasts import Losses, forecasts
+from bench.reporting.forecasts import Losses, forecasts, is_of_several
 from bench.reporting.trained import Curves, TuningSummary
 from bench.reporting.values import Bounds, Trace
 from bench.stats.claims import ALPHA
@@ -91,7 +91,9 @@ def trace(predictions: pa.Table, *, alone: bool = False) -> Trace:
     """
     shown = forecasts(predictions, alone=alone)
     # Windows laid end to end lag by as much as they are long, all of them; moves need a forecast of every point.
+    # Where one of several series ends and the next begins, truth and forecast jump at once, which is no move.
     one_step = predictions["horizon"][0].as_py() == 1 and bool((np.diff(shown.index) == 1).any())
+    one_step = one_step and not is_of_several(predictions)
     return Trace(
         model=predictions["model"][0].as_py(),
         sequence_length=predictions["sequence_length"][0].as_py(),

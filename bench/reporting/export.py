@@ -137,6 +137,28 @@ def _rows(section: Section) -> Iterator[list[object]]:
         yield _values(cell, recovered.get(cell.cell_id or ""))
 
 
+SERIES_COLUMNS = (
+    *("dataset", "model", "sequence_length", "horizon", "cell_id", "series", "targets", "rmse", "persistence_rmse"),
+    "skill",
+)
+
+
+def series_csv(summary: Summary) -> str | None:
+    """The errors of every cell of `summary` on each of several series; `None` where there are none."""
+    rows = [
+        [section.dataset, each.model, each.sequence_length, section.horizon, each.cell_id, name, *values]
+        for section in summary.sections
+        for each in section.by_series
+        for name, *values in zip(
+            each.series,
+            *(part.tolist() for part in (each.targets, each.rmse, each.persistence, each.skill)),
+            strict=True,
+        )
+    ]
+    known = [[None if value != value else value for value in row] for row in rows]  # noqa: PLR0124 - NaN
+    return _written(SERIES_COLUMNS, known) if rows else None
+
+
 def rows_csv(rows: pa.Table, names: Sequence[str] | None = None) -> str:
     """Rows of a results table: the columns `names`, or all of them."""
     names = names or rows.column_names

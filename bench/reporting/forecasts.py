@@ -3,6 +3,7 @@
 The static picture shows the forecasts of the best model, the explorer those of every cell.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from bench.array_types import FloatArray, IntArray
-from bench.tasks import BLOCK, TARGET
+from bench.tasks import BLOCK, MOMENT, TARGET
 
 LAGS = 40
 """Lags of the autocorrelation of residuals, at most."""
@@ -74,7 +75,7 @@ def forecasts(predictions: pa.Table, *, alone: bool = False) -> CellForecasts:
     truth = first["truth"].to_numpy()[one]
     return CellForecasts(
         index=index,
-        time=_times(first["time"], index, one),
+        time=_times(first["time"], index, one, several=is_of_several(first)),
         truth=truth,
         persistence=first["persistence"].to_numpy()[one],
         median=np.nanmedian(by_seed, axis=0),
@@ -103,12 +104,17 @@ class Losses:
     target with the first of them. Neighbouring blocks share some targets, others none, so that the blocks' losses
     depend on each other as those of single targets do; origins one by one resemble each other too much for a test.
 
+    Of several series, the errors are those of moments: what happens to all of them at once is seen once, however many
+    they are. A moment is a time, or, where there are none, a place counted back from the end of each series. One that
+    fewer series have counts less, so that the mean over moments is that over all targets.
+
     Parameters
     ----------
     index
-        ``[T]``: positions in the series, of targets or of the first origin of each block.
+        ``[T]``: positions in the series, of targets, of the first origin of each block or of one target of each moment.
     model, persistence
-        ``[T]``: means over replicates and channels; in a block, over its origins and the steps ahead.
+        ``[T]``: means over replicates and channels; in a block, over its origins and the steps ahead; of a moment, over
+        its series, weighted by their number.
     horizon
         Steps ahead; 1 for blocks.
     unit
@@ -132,6 +138,8 @@ def losses(predictions: pa.Table) -> Losses | None:
         persistence = (predictions["persistence"].to_numpy() - truth) ** 2
     if not (np.isfinite(model).all() and np.isfinite(persistence).all()):
         return None
+    if (moment := _moments(predictions)) is not None:
+        return _of_moments(predictions, moment, model, persistence)
     points, place, count = np.unique(place_of, return_inverse=True, return_counts=True)
     points, model, persistence = (
         points.astype(np.int64),
@@ -143,6 +151,34 @@ def losses(predictions: pa.Table) -> Losses | None:
     first, size = _blocks(points, horizon)
     model, persistence = (np.add.reduceat(own, first) / size for own in (model, persistence))
     return Losses(points[first], model, persistence, 1, BLOCK)
+
+
+def _of_moments(predictions: pa.Table, moment: IntArray, model: FloatArray, persistence: FloatArray) -> Losses:
+    index, count = predictions["index"].to_numpy(), moment.max() + 1
+    first = np.full(count, index.max() + 1)
+    np.minimum.at(first, moment, index)
+    each = len(moment) / count
+    model, persistence = (np.bincount(moment, own) / each for own in (model, persistence))
+    return Losses(first.astype(np.int64), model, persistence, predictions["horizon"][0].as_py(), MOMENT)
+
+
+def is_of_several(predictions: pa.Table) -> bool:
+    """Whether the rows of one cell are of several series."""
+    return "series" in predictions.column_names and not predictions["series"].null_count
+
+
+def _moments(predictions: pa.Table) -> IntArray | None:
+    """``[rows]``: the number of the moment that each row of several series is about; `None` of one series."""
+    if not is_of_several(predictions):
+        return None
+    time = predictions["time"].combine_chunks().dictionary_encode()
+    if not time.null_count and (known := _read_times(time.dictionary.to_pylist())) is not None:
+        return np.asarray(np.unique(known, return_inverse=True)[1][time.indices.to_numpy()], np.int64)
+    index = predictions["index"].to_numpy()
+    series = predictions["series"].combine_chunks().dictionary_encode().indices.to_numpy()
+    last = np.full(series.max() + 1, -1)
+    np.maximum.at(last, series, index)
+    return np.asarray(np.unique(index - last[series], return_inverse=True)[1], np.int64)
 
 
 def _blocks(rolling: IntArray, horizon: int) -> tuple[IntArray, IntArray]:
@@ -176,15 +212,23 @@ def _apart(rolling: IntArray, horizon: int) -> list[int]:
     return chosen
 
 
-def _times(column: pa.ChunkedArray, index: IntArray, one: IntArray) -> np.ndarray[tuple[int], np.dtype[np.generic]]:
-    """The stored times as datetime64 or numbers; positions in the series where there are none."""
-    if column.null_count:
+def _times(
+    column: pa.ChunkedArray, index: IntArray, one: IntArray, *, several: bool
+) -> np.ndarray[tuple[int], np.dtype[np.generic]]:
+    """The stored times as datetime64 or numbers; positions where there are none, or of several series."""
+    if column.null_count or several:
         return index
     stored = column.take(pa.array(one)).to_pylist()
+    known = _read_times(stored)
+    return index if known is None else known
+
+
+def _read_times(stored: Sequence[str]) -> NDArray[Any] | None:
+    """Texts as datetime64 or numbers; `None` where they are neither."""
     text = np.asarray([each.removesuffix("Z") for each in stored], dtype=np.str_)  # all in UTC, or none
     for kind in (np.float64, "datetime64[us]"):
         try:
-            return text.astype(kind)
+            return np.asarray(text.astype(kind))
         except ValueError:
             continue
-    return index
+    return None

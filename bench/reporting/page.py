@@ -19,7 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from bench import __version__, text
-from bench.reporting import cost_tables, explorer, tables
+from bench.reporting import cost_tables, explorer, series_table, tables
 from bench.reporting.export import cell_commands, cell_rows
 from bench.reporting.figures.error_panels import draw_errors, draw_steps
 from bench.reporting.figures.pareto_front import draw_cost, draw_front
@@ -138,6 +138,7 @@ class Part:
     table: Table
     pictures: tuple[Picture, ...]
     by_step: Table | None
+    by_series: Table | None
     recoveries: Table | None
 
     @property
@@ -195,7 +196,8 @@ def _values(summary: Summary, pictures: Pictures) -> dict[str, object]:
         anchor = f"{place:02}-{text.slug(section.title)}"
         steps = tables.by_step(section, name=f"steps-{anchor}")
         recoveries = tables.recoveries(section, name=f"recovery-{anchor}")
-        parts.append(Part(anchor, section, errors(section, name=f"errors-{anchor}"), own, steps, recoveries))
+        series = series_table.by_series(section, name=f"series-{anchor}")
+        parts.append(Part(anchor, section, errors(section, name=f"errors-{anchor}"), own, steps, series, recoveries))
     return {
         "summary": summary,
         "pictures": pictures.overview,

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.reporting.export import to_csv
+from bench.reporting.export import series_csv, to_csv
 from bench.reporting.folder import Files, name_of, put, report_folder
 from bench.reporting.page import draw, html, markdown
 from bench.reporting.source import Source, read
@@ -41,7 +41,8 @@ def write(
     Returns
     -------
     Path
-        The report: ``index.html``. Next to it are ``report.md`` with ``figures/``, and ``cells.csv``.
+        The report: ``index.html``. Next to it are ``report.md`` with ``figures/``, and ``cells.csv``; of several
+        series, ``series.csv``.
 
     Raises
     ------
@@ -59,11 +60,12 @@ def write(
 def render(summary: Summary) -> Files:
     """The files of the report that shows `summary`."""
     pictures = draw(summary)
-    csv = to_csv(summary)
+    csv, by_series = to_csv(summary), series_csv(summary)
     return {
         **{f"figures/{picture.name}.svg": picture.file() for picture in pictures},
         **{f"figures/{picture.name}.pdf": picture.pdf for picture in pictures},
         "cells.csv": csv,
+        **({"series.csv": by_series} if by_series else {}),
         "report.md": markdown(summary, pictures),
         "index.html": html(summary, pictures, csv=csv),
     }

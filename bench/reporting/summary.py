@@ -11,6 +11,7 @@ import pyarrow as pa
 from bench.array_types import BoolArray, FloatArray
 from bench.cells import CellKey, CellSpec
 from bench.reporting import learning, provenance
+from bench.reporting.by_series import SeriesErrors, series_errors
 from bench.reporting.by_step import StepErrors, step_errors
 from bench.reporting.costs import ProbedCell, costs
 from bench.reporting.evidence import curves, never_moves, trace, tuned
@@ -299,6 +300,7 @@ class _Sections:
             still=still,
             task=self.tasks.get(dataset) or "forecast",
             by_step=tuple(self._by_step(cells)) if self.tasks.get(dataset) in (None, "forecast") else (),
+            by_series=tuple(self._by_series(cells)),
             recoveries=tuple(self._recoveries(cells)),
             forecasts={} if self.tasks.get(dataset) == "classify" else self._forecasts(cells),
             losses={name: self.losses[name] for cell in cells if (name := cell.cell_id or "") in self.losses},
@@ -317,6 +319,13 @@ class _Sections:
         for cell in cells:
             rows = self.predictions.get(cell.cell_id or "")
             if cell.chosen and rows is not None and (own := step_errors(rows)):
+                yield own
+
+    def _by_series(self, cells: Sequence[CellSummary]) -> Iterator[SeriesErrors]:
+        """Of the cells whose predictions are stored, in the order of the models."""
+        for cell in cells:
+            rows = self.predictions.get(cell.cell_id or "")
+            if rows is not None and (own := series_errors(rows)):
                 yield own
 
     def _recoveries(self, cells: Sequence[CellSummary]) -> Iterator[Recovery]:

@@ -9,6 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from bench.array_types import FloatArray
+from bench.reporting.by_series import SeriesErrors
 from bench.reporting.by_step import StepErrors
 from bench.reporting.costs import ProbedCell
 from bench.reporting.forecasts import CellForecasts, Losses
@@ -315,6 +316,8 @@ class Section:
         What is the job on the data.
     by_step
         Errors of the chosen cells by how far ahead they forecast, persistence first; empty for one step ahead.
+    by_series
+        Errors of its cells on each of several series; empty for one series.
     recoveries
         How its cells recover from level shifts at known times; empty where there are none.
     forecasts, losses
@@ -343,6 +346,7 @@ class Section:
     task: str = "forecast"
     still: bool = False
     by_step: tuple[StepErrors, ...] = ()
+    by_series: tuple[SeriesErrors, ...] = ()
     recoveries: tuple[Recovery, ...] = ()
     season: int | None = None
     seasonal_rmse: float | None = None

@@ -17,7 +17,7 @@ from bench.data.base import Series
 from bench.errors import DataError, InputError, OutOfTime
 from bench.models import model_kinds
 from bench.models.base import ModelKind
-from bench.models.forecaster import GAPS
+from bench.models.forecaster import GAPS, SEVERAL
 from bench.protocol.examples import TrainingData
 from bench.protocol.prepare import Prepared, Scorer, load_data, prepare
 from bench.registry import is_address, lookup, short_address
@@ -72,7 +72,7 @@ def _run(cell: Cell, ledger: Ledger, device: str) -> None:
     prepared = prepare(cell, load_data(cell))
     ledger.common |= prepared.provenance()
     if kind.forecaster and isinstance(prepared.source, Series) and prepared.source.breaks:
-        raise DataError(f"{cell.model.id}: {GAPS}")
+        raise DataError(f"{cell.model.id}: {SEVERAL if prepared.source.several else GAPS}")
     candidate = _candidate(kind, cell, prepared.data, ledger=ledger, device=device, deadline=deadline)
     if candidate is None:
         advice = ADVICE[Status.DIVERGED]

@@ -160,7 +160,8 @@ PREDICTIONS = pa.schema(
     [
         *_KEY,
         ("seed", pa.int32()),
-        ("index", pa.int64()),  # position in the series, from 0
+        ("index", pa.int64()),  # position in the series, from 0; several series are one after the other
+        ("series", pa.string()),  # its name, where there are several; else null
         ("time", pa.string()),  # ISO 8601, or a number; null where the series has no time
         ("channel", pa.int32()),
         ("step", pa.int32()),  # 1 … horizon: how far ahead of the last input this target lies; it is at index - step
@@ -220,6 +221,7 @@ ADDED: Mapping[str, frozenset[str]] = {
         {"bank", "departures", "linear_floor_mse", "accuracy", "log_loss", "data_notes", "steps", "untuned"}
         | {"season", "seasonal_mse", "mase", "shifts"}
     ),
+    TableName.PREDICTIONS: frozenset({"series"}),
 }
 """Columns that came later within `VERSION`: parts without them are read, as nulls. Name here what is added."""
 

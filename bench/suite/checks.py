@@ -11,7 +11,7 @@ from bench.data.base import DatasetKind, SeriesParameters
 from bench.errors import InputError, validation_text
 from bench.limits import CELLS, GLOBS, exceeded
 from bench.models.base import Choice, FloatRange, IntegerRange, ModelKind, Parameters, Shape, search_ranges
-from bench.models.forecaster import ONE_SERIES
+from bench.models.forecaster import ONE_SERIES, SEVERAL
 from bench.registry import unknown
 from bench.spec import Entry, Settings, Suite, Training
 from bench.suite.yaml import Position, Problems, Value
@@ -189,6 +189,7 @@ def check_cells(
             continue
         try:
             _check_steps(cell, dataset, model)
+            _check_several(cell, dataset, model)
             _check_supervision(cell, dataset, model)
             _check_settings(cell)
             model.check(cell.model.parsed(model.parameters), _shape(cell, dataset))
@@ -255,6 +256,21 @@ def _check_steps(cell: Cell, dataset: DatasetKind, model: ModelKind) -> None:
             f"expected sequence_length {steps} and horizon 1, as the sequences of {cell.dataset.id} are, got "
             f"{cell.sequence_length} and {cell.horizon}; set them so, or exclude the others for this dataset"
         )
+
+
+def _check_several(cell: Cell, dataset: DatasetKind, model: ModelKind) -> None:
+    """Of several series, each model has to read windows, and each setting to be about any number of them."""
+    if getattr(cell.dataset.parsed(dataset.parameters), "series", None) is None:
+        return
+    if model.forecaster:
+        raise InputError(SEVERAL)
+    if cell.model.parameters.get("carries_state"):
+        raise InputError(
+            f"does not apply: carries_state hands the state from window to window of one series, and {cell.dataset.id} "
+            "is several; set carries_state: false, or fit: local"
+        )
+    if reason := cell.about_one_series:
+        raise InputError(f"{cell.dataset.id}: {reason}")
 
 
 def _stated(root: Value) -> Iterator[tuple[str, Value]]:

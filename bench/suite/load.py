@@ -5,7 +5,7 @@ For dataset and model entries, names are looked up, and parameters are checked a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 from pydantic import BaseModel, Field
 
 from bench.data.base import DatasetKind
-from bench.errors import InputError, SuiteError
+from bench.errors import BenchError, InputError, SuiteError
 from bench.limits import POINTS, exceeded
 from bench.models.base import ModelKind, StatedSearch
 from bench.models.from_source import anchored
@@ -95,8 +95,28 @@ class Resolver:
             return []
         head = head.model_copy(update={"kind": resolved})
         place = value.content.get("id", value).place
-        entries = (self._entry(place, head, suffix, parameters) for suffix, parameters in self._parameters(value, head))
+        pairs = self._parameters(value, head)
+        entries = (entry for suffix, parameters in pairs for entry in self._apart(place, head, suffix, parameters))
         return [(place, entry) for entry in entries if entry]
+
+    def _apart(self, place: Position, head: _Head, suffix: str, parameters: Value) -> Iterator[Entry | None]:
+        """The entries that stand in the place of one, which is most often itself."""
+        kind, entry = self.kinds[head.kind], self._entry(place, head, suffix, parameters)
+        apart = kind.apart if isinstance(kind, DatasetKind) else None
+        if entry is None or apart is None:
+            yield entry
+            return
+        try:
+            several = apart(entry.parsed(kind.parameters))
+        except BenchError as error:
+            self.problems.add(place, f"{entry.id}: {error}")
+            return
+        if not several:
+            yield entry
+        for name, changes in several.items():
+            changed = {key: _located(place, item) for key, item in changes.items()}
+            content = {key: item for key, item in (parameters.content | changed).items() if item.content is not None}
+            yield self._entry(place, head, f"{suffix}@{name}", Value(place, content, parameters.keys))
 
     @property
     def _keys(self) -> Mapping[str, object]:
@@ -166,6 +186,13 @@ class Resolver:
             self.problems.add(path.place, f"path: {error}")
             return parameters
         return Value(parameters.place, {**parameters.content, "path": Value(path.place, absolute)}, parameters.keys)
+
+
+def _located(place: Position, item: object) -> Value:
+    """A plain value as one of the file, at `place`."""
+    if isinstance(item, Mapping):
+        return Value(place, {key: _located(place, value) for key, value in item.items()}, dict.fromkeys(item, place))
+    return Value(place, item)
 
 
 def _points(kind: object, parameters: object) -> int:

@@ -191,7 +191,7 @@ def _epochs(data: TrainingData, settings: Training, module: nn.Module) -> Epochs
     if stride and isinstance(data.train, Windows) and not isinstance(data.train.places, range):
         raise DataError(
             "expected a train part without gaps in time, since carries_state hands the state from window to window, "
-            "got one with gaps; set carries_state: false, or across_gaps: true"
+            "got one with gaps or of several series; set carries_state: false, or across_gaps: true, or fit: local"
         )
     return Epochs(len(data.train), settings, data.as_published, stride)
 

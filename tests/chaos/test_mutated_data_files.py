@@ -16,8 +16,8 @@ import pytest
 from pyarrow import parquet
 
 from bench.data.base import Series
+from bench.data.files.joined import FILE
 from bench.data.files.options import File
-from bench.data.files.reading import FILE
 from bench.errors import DataError
 
 TIMES = max(1, int(os.environ.get("BENCH_CHAOS", "16")) // 100)

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from bench.data import DATASETS
 from bench.data.base import Series
+from bench.data.files.joined import FILE
 from bench.data.files.options import File
-from bench.data.files.reading import FILE
 from bench.errors import DataError, SuiteError
 from bench.models import MODELS
 from bench.suite.load import load

@@ -16,8 +16,8 @@ from hypothesis import given, settings, strategies as st
 from pyarrow import parquet
 
 from bench.data.base import LARGEST, Series
+from bench.data.files.joined import FILE
 from bench.data.files.options import File
-from bench.data.files.reading import FILE
 from bench.errors import DataError
 
 BINARY = b"t,x,name\n2020-01-01,1.5,caf\xe9\n2020-01-02,2.5,b\n"

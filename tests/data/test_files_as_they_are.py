@@ -14,8 +14,8 @@ import pyarrow as pa
 import pytest
 
 from bench.data.base import Series
+from bench.data.files.joined import FILE
 from bench.data.files.options import File
-from bench.data.files.reading import FILE
 from bench.errors import DataError
 
 FILES = Path(__file__).parent / "files"

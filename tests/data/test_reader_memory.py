@@ -17,8 +17,8 @@ from pyarrow import feather, ipc
 
 from bench import limits
 from bench.data.files.feather import content
+from bench.data.files.joined import FILE
 from bench.data.files.options import File
-from bench.data.files.reading import FILE
 from bench.errors import DataError
 
 ROWS = 100_000

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from bench.data.files.joined import FILE
 from bench.data.files.options import File
-from bench.data.files.reading import FILE
 
 ROWS = 80
 

@@ -12,8 +12,8 @@ import pytest
 from pyarrow import feather, parquet
 
 from bench.data.base import Series
+from bench.data.files.joined import FILE
 from bench.data.files.options import File
-from bench.data.files.reading import FILE
 from bench.errors import DataError
 
 ROWS = 60

@@ -60,7 +60,7 @@ def _repeated(time: NDArray[Any]) -> str:
 def _series_columns(time: NDArray[Any], others: Others) -> Iterator[str]:
     """What to say of each column whose values split the rows into series, each in the order of time."""
     for name, column in others.items():
-        codes, ids = _codes(column)
+        codes, ids = codes_of(column)
         if 2 <= len(ids) <= min(_MOST_SERIES, len(time) // 2):
             order = np.argsort(codes, kind="stable")
             inside = codes[order][1:] == codes[order][:-1]
@@ -69,11 +69,11 @@ def _series_columns(time: NDArray[Any], others: Others) -> Iterator[str]:
             if steps[inside].all() or back[inside].all():
                 yield (
                     f"several series seem to be in this file: {name!r} has {_listed(ids)}; state the one to read, as "
-                    f"in where: {{{name}: {visible(ids[0])}}}"
+                    f"in where: {{{name}: {visible(ids[0])}}}, or series: {name} for all of them"
                 )
 
 
-def _codes(column: Any) -> tuple[NDArray[np.int64], list[str]]:
+def codes_of(column: Any) -> tuple[NDArray[np.int64], list[str]]:
     """The number of each row's value among the distinct ones, and those; none for what cannot be a name."""
     if not (types.is_string(column.type) or types.is_integer(column.type)):
         return np.zeros(len(column), np.int64), []
@@ -131,11 +131,11 @@ def without_times(others: Others, read: Any) -> Iterator[str]:
             continue
         return
     for name, column in others.items():
-        codes, series = _codes(column)
+        codes, series = codes_of(column)
         if 2 <= len(series) <= len(codes) // 5 and _names_series(name, codes, series):
             yield (
                 f"{name!r} changes like the name of a series ({_listed(series)}), and all rows were read as one: state "
-                f"the one to read, as in where: {{{name}: {visible(series[0])}}}"
+                f"the one to read, as in where: {{{name}: {visible(series[0])}}}, or series: {name} for all of them"
             )
             return
 

@@ -152,6 +152,16 @@ class File(Channels):
     where: dict[str, str | int | float] | None = Field(
         None, min_length=1, description="Column → the value that it has in the rows to read; null for all rows."
     )
+    series: Column | None = Field(
+        None,
+        description="The column of the names of several series, whose rows are told apart by it: its name or number; "
+        "null for one series.",
+    )
+    fit: Literal["global", "local"] = Field(
+        "global",
+        description="Of several series: one model of all of them (global), or one dataset, and so one model, for each "
+        "(local).",
+    )
     across_gaps: bool = Field(
         default=False, description="Whether windows may reach across missing points of a regular series."
     )
@@ -163,12 +173,27 @@ class File(Channels):
             raise ValueError(f"expected two marks for decimals and thousands, got {self.thousands!r}; {advice}")
         return self
 
+    @model_validator(mode="after")
+    def _names_series_apart(self) -> Self:
+        if self.series is None:
+            if self.fit != "global":
+                raise ValueError(f"fit: {self.fit} is about several series; state series, the column of their names")
+            return self
+        if self.series in (*self.channels, *self.times, *(self.where or ())):
+            raise ValueError(f"expected series to be a column of its own, got {self.series!r} twice; leave one out")
+        return self
+
     @model_serializer(mode="wrap")
     def _without_defaults(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Parameters that came later are left out at their defaults: cells of before keep their identity."""
         defaults = {name: field.default for name, field in type(self).model_fields.items()}
         content: dict[str, Any] = write(self)
         return {name: value for name, value in content.items() if name in _FIRST or value != defaults[name]}
+
+    def _parts(self) -> Iterator[str]:
+        yield from super()._parts()
+        if self.series is not None:
+            yield f"series by {str(self.series)!r}"
 
     @property
     def dialect(self) -> Dialect:
@@ -186,4 +211,4 @@ class File(Channels):
     def read(self) -> tuple[Name, ...]:
         """Every column that has to be there."""
         named = (each for each in self.channels if each in (*self.targets, *self.past) or each not in CALENDAR)
-        return (*named, *self.times, *(self.where or ()))
+        return (*named, *self.times, *(self.where or ()), *_listed(self.series))

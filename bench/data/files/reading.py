@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pyarrow import compute, types
 
 from bench.array_types import FloatArray
-from bench.data.base import DatasetKind, Provenance, Series, file_sha256
+from bench.data.base import Provenance, Series, file_sha256
 from bench.data.files import advice
 from bench.data.files.binary import BINARY, BinaryReader
 from bench.data.files.compressed import existing
@@ -29,6 +29,8 @@ from bench.text import plural
 
 _DROP = "state missing: drop"
 _ADVICE = f"{_DROP}, or missing: forward-fill (the value before, never a later one)"
+READ_WITH = "read with"
+"""How a note begins that says what was detected."""
 _MOST_OTHERS = 32
 """Columns next to the values that are looked at for a likely cause."""
 _READERS: Mapping[str, BinaryReader] = {
@@ -39,7 +41,7 @@ _READERS: Mapping[str, BinaryReader] = {
 }
 
 
-def load_file(parameters: File, _seed: int) -> Series:
+def load_one(parameters: File) -> Series:
     """The columns as a series, every value and time checked.
 
     Raises
@@ -50,8 +52,7 @@ def load_file(parameters: File, _seed: int) -> Series:
     columns, notes = read_columns(parameters)
     holes = gaps(columns.time)
     if len(holes):
-        ways = "windows reach across them (across_gaps)" if parameters.across_gaps else "no window reaches across one"
-        notes = (*notes, f"{plural(len(holes), 'gap')} among {plural(len(columns.values), 'point')}: {ways}")
+        notes = (*notes, of_gaps(len(holes), len(columns.values), parameters))
     source = f"{parameters.path}, {parameters.described()}"
     return Series(
         **channels_of(columns, parameters),
@@ -60,6 +61,12 @@ def load_file(parameters: File, _seed: int) -> Series:
         utc=columns.utc,
         breaks=() if parameters.across_gaps else tuple(holes.tolist()),
     )
+
+
+def of_gaps(holes: int, points: int, parameters: File) -> str:
+    """How many gaps there are, and what becomes of them."""
+    ways = "windows reach across them (across_gaps)" if parameters.across_gaps else "no window reaches across one"
+    return f"{plural(holes, 'gap')} among {plural(points, 'point')}: {ways}"
 
 
 def channels_of(columns: Columns, parameters: Channels) -> dict[str, Any]:
@@ -78,10 +85,10 @@ def read_columns(parameters: File) -> tuple[Columns, tuple[str, ...]]:
     Raises
     ------
     DataError
-        As for `load_file`.
+        As for `load_one`.
     """
-    table = _table(existing(parameters.path), parameters)
-    return _series(_chosen(table, parameters), parameters)
+    table = table_of(existing(parameters.path), parameters)
+    return as_series(chosen_rows(table, parameters), parameters)
 
 
 def names_of_columns(path: Path) -> tuple[str, ...]:
@@ -92,15 +99,17 @@ def names_of_columns(path: Path) -> tuple[str, ...]:
     DataError
         The file cannot be read, is empty, or is not UTF-8.
     """
-    return _table(existing(str(path)), File(path=str(path), column=1)).names
+    return table_of(existing(str(path)), File(path=str(path), column=1)).names
 
 
-def fingerprint(parameters: File) -> str:
-    """SHA-256 of the file's bytes."""
-    return file_sha256(existing(parameters.path))
+def table_of(path: Path, parameters: File) -> FileTable:
+    """The file at `path` as a table.
 
-
-def _table(path: Path, parameters: File) -> FileTable:
+    Raises
+    ------
+    DataError
+        It is of no kind that can be read, or it cannot be read.
+    """
     for suffix, reader in _READERS.items():
         if path.name.lower().endswith(suffix):
             if reader in BINARY.values() and parameters.separator is not None:
@@ -113,7 +122,7 @@ def _table(path: Path, parameters: File) -> FileTable:
 
 
 @dataclass(frozen=True, eq=False)
-class _Rows:
+class FileRows:
     """The rows that are read, as Arrow arrays of equal length.
 
     Parameters
@@ -128,6 +137,8 @@ class _Rows:
         Those of the times, none to two.
     used
         The numbers of all these columns.
+    series
+        The column of the names of several series; `None` for one series.
     """
 
     table: FileTable
@@ -135,6 +146,7 @@ class _Rows:
     channels: Mapping[Name, Any]
     times: tuple[Any, ...]
     used: frozenset[int]
+    series: Any = None
 
     def present(self, chosen: NDArray[np.bool_]) -> Self:
         """The chosen ones of them."""
@@ -142,7 +154,8 @@ class _Rows:
             return self
         channels = {name: column.filter(chosen) for name, column in self.channels.items()}
         times = tuple(column.filter(chosen) for column in self.times)
-        return replace(self, rows=self.rows[chosen], channels=channels, times=times)
+        series = None if self.series is None else self.series.filter(chosen)
+        return replace(self, rows=self.rows[chosen], channels=channels, times=times, series=series)
 
     @contextmanager
     def about(self, name: object) -> Iterator[None]:
@@ -176,10 +189,11 @@ def _loaded(table: FileTable, number: int) -> Iterator[Any]:
         return
 
 
-def _chosen(table: FileTable, parameters: File) -> _Rows:
+def chosen_rows(table: FileTable, parameters: File) -> FileRows:
     """The rows that `where` chooses, all of them by default."""
     channels = [each for each in parameters.channels if not _follows_from_time(each, table, parameters)]
-    names = (*channels, *parameters.times, *(parameters.where or ()))
+    own = () if parameters.series is None else (parameters.series,)
+    names = (*channels, *parameters.times, *(parameters.where or ()), *own)
     numbers = [table.number(name) for name in names]
     stated = len(channels) + len(parameters.times)
     twice = next((name for name, number in zip(names, numbers[:stated], strict=False) if numbers.count(number) > 1), "")
@@ -194,7 +208,7 @@ def _chosen(table: FileTable, parameters: File) -> _Rows:
         for part in (numbers[: len(channels)], numbers[len(channels) : stated], numbers[stated:])
     )
     chosen = np.ones(len(values[0]), bool)
-    for (name, value), column in zip((parameters.where or {}).items(), conditions, strict=True):
+    for (name, value), column in zip((parameters.where or {}).items(), conditions, strict=False):
         equal = _equal(column, value)
         if not equal.any():
             known = [visible(str(each)) for each in compute.unique(column).to_pylist()[:20]]
@@ -203,7 +217,8 @@ def _chosen(table: FileTable, parameters: File) -> _Rows:
     if not chosen.any() and parameters.where:
         raise DataError(f"{table.path}: expected rows with all that where says, got none; leave a condition out")
     by_name = dict(zip(channels, values, strict=True))
-    return _Rows(table, np.arange(len(chosen)), by_name, tuple(times), frozenset(numbers)).present(chosen)
+    series = conditions[-1] if own else None
+    return FileRows(table, np.arange(len(chosen)), by_name, tuple(times), frozenset(numbers), series).present(chosen)
 
 
 def _follows_from_time(name: Name, table: FileTable, parameters: File) -> bool:
@@ -234,7 +249,7 @@ def _equal(column: Any, value: str | float) -> NDArray[np.bool_]:
     return np.asarray(compute.fill_null(equal, fill_value=False))
 
 
-def _series(rows: _Rows, parameters: File) -> tuple[Columns, tuple[str, ...]]:
+def as_series(rows: FileRows, parameters: File) -> tuple[Columns, tuple[str, ...]]:
     """Values and times in the order of time, checked; and what was detected or looks wrong."""
     path = rows.table.path
     rows, gone = _treated(rows, parameters)
@@ -310,13 +325,13 @@ def _remarks(detected: Sequence[str], *, backwards: bool) -> Iterator[str]:
     """What was detected, as options of the suite where there are such; and whether the rows were turned round."""
     options = [note for note in detected if ": " in note]
     if options:
-        yield f"read with {', '.join(options)}: state this in the suite to fix it"
+        yield f"{READ_WITH} {', '.join(options)}: state this in the suite to fix it"
     yield from (note for note in detected if note not in options)
     if backwards:
         yield "newest first in the file: read in the order of time"
 
 
-def _treated(rows: _Rows, parameters: File) -> tuple[_Rows, dict[Name, NDArray[np.bool_]]]:
+def _treated(rows: FileRows, parameters: File) -> tuple[FileRows, dict[Name, NDArray[np.bool_]]]:
     """The rows that are kept, and which of them have no value in each column; as `missing` says."""
     untimed = np.zeros(len(rows.rows), bool)
     for name, times in zip(parameters.times, rows.times, strict=True):
@@ -325,7 +340,7 @@ def _treated(rows: _Rows, parameters: File) -> tuple[_Rows, dict[Name, NDArray[n
             way = without(int(gone.sum()), len(gone), _DROP)
             with rows.about(name):
                 row = int(np.argmax(gone))
-                raise Unreadable(row, "a time", _came(times, row), way)
+                raise Unreadable(row, "a time", came(times, row), way)
         untimed |= gone
     without_value = {name: missing(column) for name, column in rows.channels.items()}
     dropped = np.any([*without_value.values()], axis=0) if parameters.missing == "drop" else False
@@ -333,13 +348,14 @@ def _treated(rows: _Rows, parameters: File) -> tuple[_Rows, dict[Name, NDArray[n
     return rows.present(kept), {name: each[kept] for name, each in without_value.items()}
 
 
-def _came(column: Any, row: int) -> str:
+def came(column: Any, row: int) -> str:
+    """What stands in a row, for a message."""
     value = column[row].as_py()
     return "null" if value is None else shown(value) if isinstance(value, str) else str(value)
 
 
 def _values(
-    rows: _Rows, name: Name, gone: NDArray[np.bool_], *, parameters: File
+    rows: FileRows, name: Name, gone: NDArray[np.bool_], *, parameters: File
 ) -> tuple[FloatArray, tuple[str, ...], tuple[str, ...]]:
     """``[N]`` with NaN where there is no value, what was detected, and warnings."""
     column, is_input = rows.channels[name], name not in parameters.targets
@@ -357,7 +373,7 @@ def _values(
         if refused is not None or read is None:
             expected = "a number such as 1234.5" if types.is_string(column.type) else "a value"
             row = refused or 0
-            raise Unreadable(row, expected, _came(column, row), without(int(gone.sum()), len(gone), _ADVICE))
+            raise Unreadable(row, expected, came(column, row), without(int(gone.sum()), len(gone), _ADVICE))
     values = np.full(len(gone), np.nan)
     values[there] = read.values  # noqa: PD011 - no DataFrame
     return values, read.notes, read.warnings
@@ -386,7 +402,7 @@ def _encoded(error: Unreadable) -> Unreadable:
     )
 
 
-def _times(rows: _Rows, parameters: File) -> Moments | None:
+def _times(rows: FileRows, parameters: File) -> Moments | None:
     if not rows.times:
         return None
     largest = parameters.max_gap or np.inf
@@ -423,8 +439,3 @@ def _filled(values: FloatArray, label: Any, path: Path) -> FloatArray:
         )
     last = np.maximum.accumulate(np.where(gone, 0, np.arange(len(values))))
     return values[last]
-
-
-FILE = DatasetKind(
-    "one or several columns of a CSV, Parquet, Feather or Excel file of yours", File, load_file, fingerprint
-)
