@@ -62,8 +62,8 @@ class Channels(SeriesParameters):
         if outside:
             listed = ", ".join(map(str, self.columns or ()))
             raise ValueError(f"expected target among columns ({listed}), got {outside[0]!r}; add it to columns")
-        names = self.channels
-        if (twice := next((each for each in names if names.count(each) > 1), None)) is not None:
+        repeated = (each for names in (self.columns or (), self.channels) for each in names if names.count(each) > 1)
+        if (twice := next(repeated, None)) is not None:
             raise ValueError(f"expected each column once in columns, target and known_future, got {twice!r} twice")
         return self
 
