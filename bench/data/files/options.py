@@ -158,10 +158,16 @@ class File(Channels):
 
     @model_validator(mode="after")
     def _has_two_marks(self) -> Self:
-        if (self.decimal or ".") == self.thousands:
-            advice = 'state decimal: "," too' if self.decimal is None else "change one of them"
-            raise ValueError(f"expected two marks for decimals and thousands, got {self.thousands!r}; {advice}")
+        if self.decimal_mark is not None and self.decimal_mark == self.thousands:
+            raise ValueError(
+                f"expected two marks for decimals and thousands, got {self.thousands!r}; change one of them"
+            )
         return self
+
+    @property
+    def decimal_mark(self) -> str | None:
+        """As stated, or the comma that dots between thousands leave; `None` where it is to be detected."""
+        return "," if self.decimal is None and self.thousands == "." else self.decimal
 
     @model_serializer(mode="wrap")
     def _without_defaults(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
