@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 import bench
-from bench.api.judged import source_of
+from bench.api.judged import source_of, text_of
 from bench.api.results import Results
 from bench.cells import expand
 from bench.reporting.source import Source
@@ -194,3 +194,9 @@ def test_files_that_are_no_tables_are_refused(tmp_path: Path) -> None:
     for name in ("a.parquet", "nowhere.csv"):
         with pytest.raises(bench.BenchError, match=f"{name}: expected a (table|file)"):
             bench.judge(tmp_path / name)
+
+
+@pytest.mark.filterwarnings("error")
+def test_forecasts_whose_squares_overflow_are_judged_without_a_warning() -> None:
+    frame = pd.DataFrame({"index": range(1, 41), "step": 1, "truth": np.arange(40) * 1e200, "prediction": 1e200})
+    assert "mse of the test predictions exceeds float64" in text_of(source_of(frame)[0])

@@ -1,9 +1,12 @@
 """``bench new`` and ``bench conform``: a torch module of the user's own, to begin from; it or a forecaster checked."""
 
 import json
+import keyword
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +115,15 @@ tuning: false
 """
 
 
+def _taken(name: str) -> str | None:
+    """What Python would import, or read, in place of a file of that name; `None` where it would be the file."""
+    if keyword.iskeyword(name):
+        return "a word of Python's own"
+    if name in sys.stdlib_module_names:
+        return "a module of Python's own"
+    return "an installed package" if name in metadata.packages_distributions() else None
+
+
 def new_model(name: str, folder: Path) -> str:
     """Write the module, its test and a suite that compares it into `folder`, and say what to do with them.
 
@@ -122,6 +134,8 @@ def new_model(name: str, folder: Path) -> str:
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,50}", name):
         raise InputError(f"expected the name of a module, in lower-case letters, digits and '_', got {name!r}")
+    if taken := _taken(name):
+        raise InputError(f"expected the name of a new module, got {name!r}, which is {taken}; name it my_{name}, say")
     title = "".join(part.capitalize() for part in name.split("_"))
     test, suite = f"test_{name}.py", f"{name}.yaml"
     files = {f"{name}.py": _MODEL, test: _TEST, suite: _SUITE}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from bench.errors import InputError
 from bench.models.base import Parameters, Shape
@@ -27,6 +27,13 @@ class SeasonalNaiveParameters(Parameters):
         description="Points in one season; null for the lag, up to sequence_length, with the smallest squared error "
         "on train.",
     )
+
+    @field_validator("period", mode="before")
+    @classmethod
+    def _repeats_more_than_one_point(cls, period: object) -> object:
+        if period == 1 and isinstance(period, int):
+            raise ValueError("expected at least 2 points in a season, got 1: with 1 this is persistence; name that")
+        return period
 
     def check_window(self, sequence_length: int, horizon: int) -> None:  # noqa: ARG002 - the contract's signature
         """Refuse a season longer than the window."""

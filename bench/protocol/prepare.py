@@ -82,7 +82,7 @@ class Prepared:
             series, changes = self.source, self.changes
 
             def scaled(values: FloatArray, train: slice) -> tuple[Scaler, FloatArray]:
-                fitted = Scaler.fit(cell.training.scaler, values[train])
+                fitted = _fitted(cell.training.scaler, values[train])
                 return fitted, covariates.shifted_ahead(series, fitted.transform(values), cell.horizon)
 
             yield from refits(

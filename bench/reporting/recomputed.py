@@ -190,7 +190,8 @@ def _errors(cell: StoredCell) -> Iterator[str]:
     channels = int(columns["channel"].max()) + 1
     whole = [n == channels * (run.get("test_points") or 0) for run, n in zip(stored, count, strict=True)]
     for error, name in (("mse", "prediction"), ("persistence_mse", "persistence")):
-        means = np.bincount(place, (columns[name] - columns["truth"]) ** 2) / count
+        with np.errstate(over="ignore"):  # what overflows is said in the row
+            means = np.bincount(place, (columns[name] - columns["truth"]) ** 2) / count
         errors = np.array([run.get(error) if all_ else None for run, all_ in zip(stored, whole, strict=True)], float)
         gaps = np.abs(means - errors) / np.maximum(np.maximum(means, np.abs(errors)), 1e-300)
         worst = float(np.nanmax(gaps, initial=0.0))

@@ -132,6 +132,9 @@ class Resolver:
         """The kind's name in the registry; that of a class in a file with the file's whole path."""
         if self.what == "model" and is_address(name):
             name = anchored(name, self.folder)
+        elif self.what == "model" and name.endswith(".py"):
+            self.problems.add(place, f"expected a file and its class, such as {name}:MyNet, got {name!r}")
+            return None
         try:
             lookup(self.kinds, name, self.what)
         except InputError as error:

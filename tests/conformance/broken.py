@@ -37,6 +37,13 @@ class FailsSeeds(Copies):
         super().__init__(horizon, random.random())
 
 
+class NeverFinite(Copies):
+    """It gives the same NaN alone and in a batch, and again with the same seed."""
+
+    def forward(self, x):
+        return super().forward(x) * float("nan")
+
+
 class FailsNumbers(Copies):
     def forward(self, x):
         return super().forward(x) / x.std(1, keepdim=True)

@@ -114,6 +114,7 @@ FAULTS = [
     ("FailsBatch", "batch", "it peeks at the other windows"),
     ("FailsBatch", "causality", "other values from point .* moved .* predictions"),
     ("FailsSeeds", "seeds", "weight differs between two modules of one seed"),
+    ("NeverFinite", "numbers", "standard normal inputs give NaN or infinity"),
     ("FailsNumbers", "numbers", "zeros give NaN or infinity"),
     ("FailsGradients", "gradients", "no gradient reaches the outputs"),
     ("FailsTraining", "training", "it learns nothing"),
@@ -125,6 +126,11 @@ def test_a_fault_fails_its_check_and_a_sound_module_passes_it(name, check, said)
     with pytest.raises((CheckFailed, InputError), match=said):
         CHECKS[check](subject(name))
     assert CHECKS[check](subject("Copies"))
+
+
+@pytest.mark.parametrize("check", ["batch", "seeds"])
+def test_nan_is_no_sign_of_peeking_or_of_chance(check):
+    assert CHECKS[check](subject("NeverFinite"))
 
 
 def test_a_bank_that_computes_something_else_fails():
@@ -197,6 +203,9 @@ def test_what_is_new_passes_as_it_is_generated(tmp_path):
     ("arguments", "said"),
     [
         (("new", "model", "My-Net"), "expected the name of a module, in lower-case letters"),
+        (("new", "model", "class"), "got 'class', which is a word of Python's own; name it my_class, say"),
+        (("new", "model", "random"), "got 'random', which is a module of Python's own; name it my_random, say"),
+        (("new", "model", "torch"), "got 'torch', which is an installed package; name it my_torch, say"),
         (("new", "model", "net", "--folder", "nowhere"), "nowhere: expected a folder"),
         (("conform", "mynet"), "expected FILE:CLASS, such as ./mynet.py:MyNet, got 'mynet'"),
         (("conform", "./a.py:B", "--set", "width"), "--set width: expected NAME=VALUE"),

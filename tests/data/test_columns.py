@@ -146,6 +146,8 @@ def test_texts_and_columns_that_are_not_there_are_refused(path: Path) -> None:
         ({"column": "a", "columns": ["a", "b"]}, "expected column or columns, got both; leave column out"),
         ({"column": "a", "target": "a"}, "expected column or target, got both; leave column out"),
         ({"columns": ["a", "b"], "target": "c"}, r"expected target among columns \(a, b\), got 'c'; add it to columns"),
+        ({"columns": ["a", "a", "b"], "target": "a"}, "expected each column once .*, got 'a' twice"),
+        ({"columns": ["a", "b"], "target": ["a", "a"]}, "expected each column once .*, got 'a' twice"),
         ({"columns": ["a", "b"], "known_future": "b"}, "expected each column once .*, got 'b' twice"),
     ],
 )

@@ -37,6 +37,7 @@ HOLDS = [
     # file, column, parameters, points, first, last, sum
     ("carriage-return-lines.csv", "x", {"time": "t"}, 60, 100.78, 109.34, 6355.49),
     ("dates-as-yyyymmdd-numbers.csv", "<CLOSE>", {"time": "<DATE>"}, 120, 99.06, 99.17, 11630.4),
+    ("dot-as-thousands.csv", "units", {"time": "day", "thousands": "."}, 80, 990, 1024, 80470),
     ("dot-as-thousands.csv", "units", {"time": "day", "thousands": ".", "decimal": ","}, 80, 990, 1024, 80470),
     ("european-decimal-comma.csv", "Verbrauch", {"time": "Datum"}, 80, 101.29, 102.43, 8292.71),
     (

@@ -453,7 +453,7 @@ def _suite(tmp_path: Path, entry: str) -> Suite:
     [
         ("column: x, separator: ab", "separator: expected"),
         ("column: x, timezone: Europe/Berlni", "did you mean 'Europe/Berlin'?"),
-        ("column: x, thousands: '.'", "got '.'; state decimal: \",\" too"),
+        ("column: x, decimal: '.', thousands: '.'", "got '.'; change one of them"),
         ("column: x, missing: interpolate", "expected 'refuse', 'drop' or 'forward-fill', got 'interpolate'"),
         ("column: x, header: -1", "header: expected a whole number"),
         ("column: 0", "column: expected"),

@@ -123,6 +123,11 @@ def test_a_backward_direction_has_no_state_to_cut_or_carry(given: dict[str, obje
         MODELS["lstm"].parameters(bidirectional=True, **given)
 
 
+def test_a_season_of_one_point_is_said_to_be_persistence():
+    with pytest.raises(ValidationError, match="at least 2 points in a season, got 1: with 1 this is persistence"):
+        MODELS["seasonal-naive"].parameters(period=1)
+
+
 def test_a_layer_of_keras_is_a_departure():
     assert MODELS["rnn"].parameters(layer="keras").departures() == ("layer: keras",)
     assert MODELS["rnn"].parameters(truncate=3).departures() == ()

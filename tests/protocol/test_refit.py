@@ -101,6 +101,23 @@ def test_each_origin_is_that_of_a_suite_whose_test_part_begins_there(model: str)
         np.testing.assert_allclose(found[origin], forecasts(alone, seed=1)[origin], rtol=1e-9, atol=1e-12)
 
 
+def test_log_returns_are_scaled_again_at_each_origin_and_summed_up_to_values(tmp_path: Path) -> None:
+    prices = 100 * np.exp(np.cumsum(np.random.default_rng(5).normal(scale=0.02, size=80)))
+    (tmp_path / "p.csv").write_text("price\n" + "\n".join(map(repr, prices.tolist())) + "\n")
+    text = "name: o\ndatasets: [{id: p, kind: file, path: p.csv, column: price, transform: log-returns}]\nseeds: 1\n"
+    text += "models: [{kind: linear-ar, alpha: 0}]\nhorizons: [2]\nsequence_lengths: [3]\ntuning: false\n"
+    text += "split: {validation: 10, test: 10, stride: 4, refit: true}\n"
+    (one,) = expand(load(tmp_path / "o.yaml", datasets=DATASETS, models=MODELS, text=text))
+    changes, found = np.diff(np.log(prices), prepend=np.nan), forecasts(one)
+    assert list(found) == [70, 74, 78]
+    for origin, forecast in found.items():
+        firsts = range(4, origin - 10 - 2 + 1)  # the first point has no change
+        x = np.array([[1.0, *changes[first - 3 : first]] for first in firsts])
+        weights = np.linalg.lstsq(x, np.array([changes[first : first + 2] for first in firsts]), rcond=None)[0]
+        ahead = [1.0, *changes[origin - 3 : origin]] @ weights
+        np.testing.assert_allclose(forecast, prices[origin - 1] * np.exp(np.cumsum(ahead)), rtol=1e-6)
+
+
 def test_windows_end_to_end_are_refitted_too_and_the_last_is_shorter() -> None:
     one = cell("mean", split="test: 20, refit: true")
     values, found = values_of(one), forecasts(one)

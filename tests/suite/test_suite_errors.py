@@ -167,6 +167,8 @@ ENTRY = {
     "each a whole number or null, got an empty list",
     "datasets: [noise]\nmodels: [{kind: blocks, base: «3}]": "base: 3 is no power of two",
     "datasets: [noise]\nmodels: [{kind: blocks, tuned: {a: «x}}]": "a: expected a whole number, got 'x'",
+    "datasets: [noise]\nmodels: [{kind: «./net.py}]": "expected a file and its class, such as ./net.py:MyNet, got "
+    "'./net.py'",
     "datasets: [noise]\nmodels: [net, «net]": "two models have the id 'net', the first on line 3: rename one",
     "datasets: [noise, {id: «noise, kind: prices}]\nmodels: [net]": "two datasets have the id 'noise', "
     "the first on line 2: rename one",

@@ -62,8 +62,8 @@ class Channels(SeriesParameters):
         if outside:
             listed = ", ".join(map(str, self.columns or ()))
             raise ValueError(f"expected target among columns ({listed}), got {outside[0]!r}; add it to columns")
-        names = self.channels
-        if (twice := next((each for each in names if names.count(each) > 1), None)) is not None:
+        repeated = (each for names in (self.columns or (), self.channels) for each in names if names.count(each) > 1)
+        if (twice := next(repeated, None)) is not None:
             raise ValueError(f"expected each column once in columns, target and known_future, got {twice!r} twice")
         return self
 
@@ -168,9 +168,10 @@ class File(Channels):
 
     @model_validator(mode="after")
     def _has_two_marks(self) -> Self:
-        if (self.decimal or ".") == self.thousands:
-            advice = 'state decimal: "," too' if self.decimal is None else "change one of them"
-            raise ValueError(f"expected two marks for decimals and thousands, got {self.thousands!r}; {advice}")
+        if self.decimal_mark is not None and self.decimal_mark == self.thousands:
+            raise ValueError(
+                f"expected two marks for decimals and thousands, got {self.thousands!r}; change one of them"
+            )
         return self
 
     @model_validator(mode="after")
@@ -182,6 +183,11 @@ class File(Channels):
         if self.series in (*self.channels, *self.times, *(self.where or ())):
             raise ValueError(f"expected series to be a column of its own, got {self.series!r} twice; leave one out")
         return self
+
+    @property
+    def decimal_mark(self) -> str | None:
+        """As stated, or the comma that dots between thousands leave; `None` where it is to be detected."""
+        return "," if self.decimal is None and self.thousands == "." else self.decimal
 
     @model_serializer(mode="wrap")
     def _without_defaults(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:

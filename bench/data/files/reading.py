@@ -365,7 +365,7 @@ def _values(
     there = np.flatnonzero(~gone)
     with rows.about(name):
         try:
-            read = numbers(column.filter(~gone), parameters.decimal, parameters.thousands)
+            read = numbers(column.filter(~gone), parameters.decimal_mark, parameters.thousands)
         except Unreadable as error:
             if refused is None or there[error.row] < refused:
                 raise (_encoded(error) if is_input else error).within(there) from None
