@@ -76,7 +76,7 @@ def _answer(check: Callable[[], str | None], pipe: int, limit_s: float) -> None:
         quiet = os.open(os.devnull, os.O_RDWR)
         for number in (1, 2):
             os.dup2(quiet, number)
-        faulthandler.dump_traceback_later(limit_s + _LATER_S, exit=True, file=quiet)  # where the parent is killed meanwhile
+        faulthandler.dump_traceback_later(limit_s + _LATER_S, exit=True, file=quiet)
         _bound_memory()
         if torch := sys.modules.get("torch"):
             torch.set_num_threads(1)  # those of before the fork are not there

@@ -54,6 +54,9 @@ def _work(action: str, argument: str, cell: Cell, at_once: int | None) -> None:
         spin()
     if action == "compile":
         _compile()
+    if action == "say":
+        sys.stdout.write(f"{argument} \x1b[31mred\n")
+        subprocess.run([sys.executable, "-c", "print('its child')"], check=True)
     if action == "sleep":
         time.sleep(float(argument))
 
