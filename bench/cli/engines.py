@@ -4,7 +4,7 @@ A Dask cluster is another world: how many cells run at a time is up to its worke
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from bench.cli.terminal import say
 from bench.errors import InputError
 from bench.running.plan import cpu_count
 from bench.running.workers import RUN_CELL, Engine, resolved
+from bench.text import listed
 
 if TYPE_CHECKING:
     from bench.running.dask_engine import Cluster
@@ -37,6 +38,25 @@ class EngineOptions:
     def __post_init__(self) -> None:
         if self.name != "dask" and (self.address or self.needs):
             raise InputError(f"--engine {self.name}: expected neither --address nor --need; they are of --engine dask")
+
+    def refuse(self, limits: Mapping[str, float]) -> None:
+        """See that the engine keeps the `limits` of a cell, by their names in a suite.
+
+        Raises
+        ------
+        InputError
+            There are some, and only processes of this machine are watched.
+        """
+        if self.name != "processes" and limits:
+            ways = {
+                "inline": "",
+                "dask": "; on Dask, `dask worker --memory-limit` bounds memory and time_limit_s bounds training",
+            }
+            raise InputError(
+                f"--engine {self.name}: expected no limits of a cell, which are kept by --engine processes alone, got "
+                f"{listed([f'limits.{name} {limit:g}' for name, limit in limits.items()])}; leave out --cell-timeout, "
+                f"--cell-memory and the suite's limits{ways[self.name]}"
+            )
 
     @property
     def elsewhere(self) -> bool:

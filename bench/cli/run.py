@@ -72,6 +72,7 @@ def run_suite(request: RunRequest) -> int:
         raise InputError("--fresh and --failed-only: expected one of them; --fresh runs the failed cells too")
     device = request.engine.device(request.device)
     suite = _suite(request)
+    request.engine.refuse(suite.limits.stated)
     cells, folder = _selected(request, suite)
     if not cells:
         say(f"no cells in shard {request.shard} of {suite.name}: there are fewer of them than shards", err=True)

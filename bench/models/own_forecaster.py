@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import create_model
 
 from bench.array_types import FloatArray
-from bench.errors import InputError, described
+from bench.errors import InputError, described, is_out_of_memory
 from bench.models.base import ModelKind, Parameters, Shape
 from bench.models.forecaster import Capabilities, FitBudget, Forecaster, forecasts, refuse_peeking
 from bench.models.own_module import FACTS, OwnParameters, constructor_parameters
@@ -86,7 +86,10 @@ def forecaster_kind(place: str, constructor: Callable[..., Any], identity: str) 
 
 
 def wrong_forecaster(make: Callable[[], Forecaster], shape: Shape) -> str | None:
-    """What one fit and its forecasts of a short series say against a run: the check that fails, and why."""
+    """What one fit and its forecasts of a short series say against a run: the check that fails, and why.
+
+    Where memory runs out nothing is said: its cells end the same way, each by itself.
+    """
     name = ""
     try:
         values, end = trial_series(shape)
@@ -96,7 +99,7 @@ def wrong_forecaster(make: Callable[[], Forecaster], shape: Shape) -> str | None
     except InputError as error:
         return str(error).removeprefix(f"{name}: ")
     except Exception as error:  # whatever the code of others raises
-        return f"it cannot be fitted and called: {described(error)}"
+        return None if is_out_of_memory(error) else f"it cannot be fitted and called: {described(error)}"
     return None
 
 

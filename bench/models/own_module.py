@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, create_model
 
-from bench.errors import InputError, described
+from bench.errors import InputError, described, is_out_of_memory
 from bench.models.base import FloatRange, ModelKind, Parameters, Shape
 from bench.models.parameters import refuse_every_step, refuse_variable
 from bench.models.trial_process import tried
@@ -163,7 +163,8 @@ def _shaped(place: str, module: Any, shape: Shape) -> Any:
 def wrong_module(make: Callable[[], Any], shape: Shape) -> str | None:
     """What one prediction of a fresh module says against training it: the check that fails, and why.
 
-    A forecast may not depend on the other windows of its batch: among those of a test part are its own targets.
+    A forecast may not depend on the other windows of its batch: among those of a test part are its own targets. Where
+    memory runs out nothing is said: its cells end the same way, each by itself.
     """
     import torch
 
@@ -177,7 +178,7 @@ def wrong_module(make: Callable[[], Any], shape: Shape) -> str | None:
             checks = {"shapes": examined.shape, "numbers": examined.numbers, "batch": examined.batch}
             return next((f"{name}: {wrong}" for name, check in checks.items() if (wrong := check())), None)
         except Exception as error:  # whatever the code of others raises
-            return f"it cannot be built and called: {described(error)}"
+            return None if is_out_of_memory(error) else f"it cannot be built and called: {described(error)}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,8 +13,11 @@ import os
 import select
 import signal
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
+
+import psutil
 
 TRIAL_S = 20.0
 """Seconds for a trial, which takes a moment."""
@@ -24,6 +27,9 @@ _BYTES = 8 * 2**30
 
 _LONGEST = 600
 """Characters of an answer: so few are written to a pipe at once."""
+
+_LATER_S = 5.0
+"""After which it ends itself, where the parent was killed and cannot end it with what it has started."""
 
 
 def tried(check: Callable[[], str | None], limit_s: float = TRIAL_S) -> str | None:
@@ -44,12 +50,22 @@ def tried(check: Callable[[], str | None], limit_s: float = TRIAL_S) -> str | No
         content = os.read(ours, 2**16) if ready else b""
     finally:
         os.close(ours)
-        for kill in (os.killpg, os.kill):  # it may not lead its group yet
-            with suppress(ProcessLookupError, PermissionError):
-                kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
+        _end(pid)
     answer: str | None = json.loads(content) if content else None
     return answer
+
+
+def _end(pid: int) -> None:
+    """End a trial with all that it has started, in groups of their own too."""
+    with suppress(psutil.Error):
+        started = psutil.Process(pid).children(recursive=True)
+        for each in started:
+            with suppress(psutil.Error):
+                each.kill()
+    for kill in (os.killpg, os.kill):  # it may not lead its group yet
+        with suppress(ProcessLookupError, PermissionError):
+            kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
 
 
 def _answer(check: Callable[[], str | None], pipe: int, limit_s: float) -> None:
@@ -60,12 +76,13 @@ def _answer(check: Callable[[], str | None], pipe: int, limit_s: float) -> None:
         quiet = os.open(os.devnull, os.O_RDWR)
         for number in (1, 2):
             os.dup2(quiet, number)
-        faulthandler.dump_traceback_later(limit_s, exit=True, file=quiet)  # where the parent is killed meanwhile
+        faulthandler.dump_traceback_later(limit_s + _LATER_S, exit=True, file=quiet)
         _bound_memory()
         if torch := sys.modules.get("torch"):
             torch.set_num_threads(1)  # those of before the fork are not there
         wrong = check()
         os.write(pipe, json.dumps(wrong and wrong[:_LONGEST]).encode())
+        time.sleep(limit_s)  # it is ended with what it has started, which is known as long as it lives
     finally:
         os._exit(0)
 

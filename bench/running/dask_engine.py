@@ -370,6 +370,8 @@ class DaskEngine:
                 course.worker = Death(said["worker"], said["nanny"])
             elif said["kind"] == "trials":
                 course.unfinished.record(unpacked(said["trials"]))
+            elif said["kind"] == "printed":
+                course.unfinished.log(said["text"])
             else:
                 course.unfinished.compiles()
 

@@ -11,9 +11,10 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
@@ -26,7 +27,7 @@ from bench.models.from_source import allowing_plug_ins
 from bench.registry import lookup
 from bench.running.plugins import Origins
 from bench.running.serving import imported
-from bench.running.supervised import THREAD_COUNTS
+from bench.running.supervised import THREAD_COUNTS, Output
 from bench.running.unfinished import REPORT, Resumed
 from bench.running.workers import resolved
 from bench.source_code import source_hash
@@ -38,6 +39,10 @@ if TYPE_CHECKING:
 
 _FLUSH_S = 0.02
 """Events leave a worker every 2 ms; that a cell begins is to be known before the cell can end its process."""
+
+
+_BOUND_S = 0.2
+"""Between two looks at how much a cell has printed."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +136,7 @@ def run_task(task: CellTask) -> Rows:
             raise InputError(f"Dask worker {worker.address}: {one_line(known)}") from None
         if torch := sys.modules.get("torch"):
             torch.set_num_threads(1)
-        with _reporting(worker, task):
+        with _reporting(worker, task), _printing(worker, task):
             rows: Rows = run_cell(task.request, device=task.device)
             return rows
 
@@ -158,6 +163,37 @@ def _reporting(worker: DaskWorker, task: CellTask) -> Iterator[None]:
     finally:
         REPORT.reset(tokens[0])
         COMPILES.reset(tokens[1])
+
+
+@contextmanager
+def _printing(worker: DaskWorker, task: CellTask) -> Iterator[None]:
+    """Within the block, what this process and its children print is kept, and is an event at the end."""
+    output, ended, before = Output(), Event(), (os.dup(1), os.dup(2))
+
+    def bound() -> None:
+        while not ended.wait(_BOUND_S):
+            output.bound()
+
+    file = os.open(output.path, os.O_WRONLY | os.O_APPEND)
+    Thread(target=bound, name="output", daemon=True).start()
+    try:
+        _point_at(file, file)
+        yield
+    finally:
+        _point_at(*before)
+        ended.set()
+        for number in (file, *before):
+            os.close(number)
+        worker.log_event(task.topic, {"kind": "printed", "key": task.key, "text": output.text})
+
+
+def _point_at(out: int, err: int) -> None:
+    """Let standard output and standard error go to these files from here on."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, OSError, ValueError):  # there may be none, or a closed one
+            stream.flush()
+    os.dup2(out, 1)
+    os.dup2(err, 2)
 
 
 def packed(table: pa.Table) -> bytes:

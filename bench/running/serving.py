@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Iterator, MutableSequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -136,9 +137,23 @@ def serve(pipe: Connection, how: HowToAnswer) -> None:
         except InputError as error:
             channel.send(error)
         else:
-            channel.send(answer(question, device=how.device))
+            channel.send(_answered(answer, question, how.device))
             for stream in (sys.stdout, sys.stderr):
                 stream.flush()
+
+
+def _answered(answer: Any, question: object, device: str) -> object:
+    """The answer; what escapes from it, as a `KeyboardInterrupt` of a model does, ends this process at once.
+
+    The end of an interpreter with all its libraries may take longer than a cell may.
+    """
+    try:
+        return answer(question, device=device)
+    except BaseException:
+        with suppress(BaseException):
+            traceback.print_exc()
+            sys.stderr.flush()
+        os._exit(1)
 
 
 def _ready(how: HowToAnswer) -> Any:

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from bench.atomic import real_folder, sync
 from bench.errors import StoreError
 from bench.store.parts import PACKED, PENDING, in_packs, manifest, pack_file, write_manifest
-from bench.store.reader import cell_ids, read_cell
+from bench.store.reader import cell_ids, read_cell, stored
 from bench.store.schema import ALL, SCHEMAS
 from bench.store.transactions import ARCHIVE, PACKING, TABLES, end_packing
 from bench.store.writer import writing
@@ -47,6 +47,8 @@ def compact(folder: Path) -> Compacted:
     if not (folder / "runs").is_dir():
         raise StoreError(f"{folder}: expected a results folder with runs/ in it; `bench run` makes one")
     archives = [archive for archive in (folder, folder / ARCHIVE) if (archive / "runs").is_dir()]
+    for archive in archives:
+        stored(archive)  # refuses what cannot be read, as of a baseline, before anything is moved
     before = sum(map(_files, archives))
     with writing(folder) as writer, writer.turn():
         cells = sum(map(_pack, archives))

@@ -494,6 +494,19 @@ def test_limits_of_a_cell_are_those_of_the_command_where_it_gives_some(bench: Be
     assert "\n8 cells, 8 stored, 0 to run: about" in bench("run", "tiny.yaml", "--dry-run").out
 
 
+@pytest.mark.parametrize("engine", ["inline", "dask"])
+def test_limits_that_an_engine_does_not_keep_are_refused(bench: Bench, folder: Path, engine: str) -> None:
+    refused = bench("run", "tiny.yaml", "--engine", engine, "--cell-timeout", "10m")
+    assert (refused.status, refused.out) == (2, "")
+    assert refused.err.startswith(f"--engine {engine}: expected no limits of a cell, which are kept by --engine ")
+    assert "got limits.cell_s 600; leave out --cell-timeout" in refused.err
+    edit(folder, "seeds: 2", "seeds: 2\nlimits: {cell_bytes: 2000000000}")
+    refused = bench("run", "tiny.yaml", "--engine", engine)
+    assert (refused.status, refused.err.count("\n")) == (2, 1)
+    assert "got limits.cell_bytes 2e+09; leave out" in refused.err
+    assert not (folder / "results").exists()
+
+
 @pytest.mark.parametrize("size", ["much", "0", "12 XB"])
 def test_what_is_no_size_of_memory_is_one_line(bench: Bench, size: str) -> None:
     ended = bench("run", "tiny.yaml", "--cell-memory", size)

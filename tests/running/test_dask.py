@@ -27,6 +27,7 @@ from bench.running.dask_engine import Cluster, DaskEngine, slots
 from bench.running.dask_task import CellTask, Code, packed, unpacked
 from bench.running.plan import prepare
 from bench.running.runner import run
+from bench.running.unfinished import Unfinished
 from bench.running.workers import start
 from bench.store.schema import Status, table
 
@@ -173,7 +174,7 @@ class TestWhoseFault:
         with closing(engine(cluster)) as running:
             dying, *others = [running.submit(make_cell(model)) for model in (action, "a", "b", "c")]
             rows = dying.result(240)["runs"].to_pylist()
-            assert [(row["seed"], row["status"]) for row in rows] == [(0, "crashed"), (1, "crashed")]
+            assert [(row["seed"], row["status"]) for row in rows] == [(0, Status.CRASHED), (1, Status.CRASHED)]
             assert rows[0]["reason"] == "it ended its worker process 3 times; see the workers' logs"
             for other in others:
                 assert other.result(120)["runs"]["status"].to_pylist() == ["ok", "ok"]
@@ -368,3 +369,17 @@ def test_a_run_survives_lost_workers_and_a_lost_scheduler(
     assert dask_rows == local
     assert killed["scheduler"] == 1
     assert killed["machine"] + killed["process"] >= 4
+
+
+def test_what_a_cell_prints_on_a_worker_goes_to_its_log(cluster: RealCluster, make_cell: MakeCell) -> None:
+    logs: list[str] = []
+    with closing(engine(cluster)) as running:
+        for model in ("say:first", "a", "say:next"):
+            rows = running.submit(make_cell(model), Unfinished(put_log=logs.append)).result(60)
+            assert rows["runs"]["status"].to_pylist()[0] == "ok"
+        assert within(10, lambda: len(logs) == 3)
+    assert [sorted(log.splitlines()) for log in logs] == [
+        [r"first \x1b[31mred", "its child"],
+        [],
+        ["its child", r"next \x1b[31mred"],
+    ]

@@ -90,6 +90,14 @@ def test_of_twenty_cells_each_bad_one_becomes_its_row_in_time(fakes: str, make_c
             assert "(limits.cell_s) and was ended" in why
 
 
+def test_an_interrupt_of_a_model_is_its_end_at_once(fakes: str, make_cell: MakeCell) -> None:
+    with _engine(fakes) as engine:
+        limits = CellLimits(cell_s=2 * _enough_s(engine, make_cell))
+        status, why, _ = _timed(engine, replace(make_cell("interrupt"), limits=limits))
+    assert status == "crashed", why
+    assert why.endswith("| raise KeyboardInterrupt | KeyboardInterrupt")
+
+
 def test_where_a_cell_was_is_said(fakes: str, make_cell: MakeCell) -> None:
     with _engine(fakes) as engine:
         limits = CellLimits(cell_s=_enough_s(engine, make_cell))

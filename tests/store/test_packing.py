@@ -9,6 +9,7 @@ import pytest
 
 from bench import store
 from bench.errors import StoreError
+from bench.store import baseline
 from bench.store.packing import compact
 from bench.store.parts import MANIFEST, PACKED, manifest
 from bench.store.schema import SCHEMAS, Rows
@@ -61,6 +62,17 @@ def test_a_packed_cell_is_replaced_extended_set_aside_and_brought_back(packed: P
     assert {*manifest(packed).values()} == {"0002"}
     assert sorted(path.name for path in (packed / PACKED).iterdir()) == ["0002"]
     assert store.read_cell(packed, "runs", "c03")["mse"].to_pylist() == [0.5] * 3
+
+
+def test_a_baseline_which_is_runs_alone_is_refused_and_left(tmp_path: Path, make_rows: MakeRows) -> None:
+    results, kept = tmp_path / "results", tmp_path / "kept"
+    with store.writing(results) as writer:
+        writer.put(make_rows("a"))
+    baseline.keep(results, kept)
+    before = {path: path.read_bytes() for path in kept.rglob("*.parquet")}
+    with pytest.raises(StoreError, match="expected a part in every table for a stored cell"):
+        compact(kept)
+    assert {path: path.read_bytes() for path in kept.rglob("*.*") if path.is_file()} == before
 
 
 def test_to_compact_again_changes_nothing(packed: Path) -> None:

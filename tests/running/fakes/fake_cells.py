@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import collections
 import ctypes
 import importlib
@@ -53,6 +54,9 @@ def _work(action: str, argument: str, cell: Cell, at_once: int | None) -> None:
         spin()
     if action == "compile":
         _compile()
+    if action == "say":
+        sys.stdout.write(f"{argument} \x1b[31mred\n")
+        subprocess.run([sys.executable, "-c", "print('its child')"], check=True)
     if action == "sleep":
         time.sleep(float(argument))
 
@@ -149,6 +153,12 @@ def print_much() -> None:
     os._exit(3)
 
 
+def interrupt() -> None:
+    """As Control-C does, in an interpreter that takes long to end."""
+    atexit.register(time.sleep, 600)
+    raise KeyboardInterrupt
+
+
 MISBEHAVIOURS = {
     "spin": spin,
     "sleep-blocked": sleep_blocked,
@@ -159,6 +169,7 @@ MISBEHAVIOURS = {
     "allocate-in-child": allocate_in_child,
     "print-much": print_much,
     "sys-exit": sys.exit,
+    "interrupt": interrupt,
 }
 """What a model must not do, by the id that requests it."""
 
