@@ -22,7 +22,6 @@ from bench.reporting.figures.style import Look, looks
 from bench.reporting.forecasts import CellForecasts, Losses
 from bench.reporting.trained import Curves, TuningSummary
 from bench.reporting.values import CellSummary, Estimate, Section, Summary, TestedClaim
-from bench.stats.claims import ClaimOutcome
 from bench.stats.ratios import over_seeds
 from bench.stats.verdicts import COMPARED, Verdict
 from bench.stats.window_tests import over_window
@@ -323,12 +322,12 @@ def _claimed(pair: _Pair, best: CellSummary | None) -> dict[str, Any] | None:
     sides = ((pair.one, pair.other, 1), (pair.other, pair.one, -1))
     for cell, rival, sign in sides:
         if rival.verdict is Verdict.REFERENCE and cell.against_persistence:
-            won = sign * _WON.get(cell.beats_persistence, 0)
+            won = sign * _WON.get(COMPARED[cell.beats_persistence], 0)
             return _claim(cell, cell.against_persistence, cell.words, won=won)
     for cell, rival, sign in sides:
         if best is rival and cell.against_best:
-            outcome = _OUTCOMES.get(cell.against_best.outcome, ClaimOutcome.NOT_MEASURED)
-            return _claim(cell, cell.against_best, cell.words_next_to_best, won=sign * _WON.get(outcome, 0))
+            won = sign * _WON.get(cell.against_best.outcome, 0)
+            return _claim(cell, cell.against_best, cell.words_next_to_best, won=won)
     return None
 
 
@@ -337,8 +336,7 @@ def _claim(cell: CellSummary, claim: TestedClaim, words: str, *, won: int) -> di
     return {"of": cell.model, "against": claim.other, "words": words, "ends": ends, "won": won}
 
 
-_WON = {ClaimOutcome.HOLDS: 1, ClaimOutcome.FAILS: -1}
-_OUTCOMES = {str(verdict): outcome for outcome, verdict in COMPARED.items()}
+_WON: Mapping[str, int] = {Verdict.BETTER: 1, Verdict.WORSE: -1}
 
 
 def _fixed(pair: _Pair) -> bool:

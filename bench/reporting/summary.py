@@ -25,7 +25,6 @@ from bench.reporting.source import Source
 from bench.reporting.summary_cells import CellArrays, Cells
 from bench.reporting.trained import Curves
 from bench.reporting.values import CellSummary, Counts, Model, Section, State, Summary, Trace
-from bench.spec import Suite
 from bench.stats.claims import ClaimOutcome
 from bench.stats.verdicts import Verdict
 from bench.stats.window_tests import FAR
@@ -216,7 +215,7 @@ class _Sections:
         self.test_points = _largest(layout, "test_points")
         self.seasons, self.seasonal = _largest(layout, "season"), _seasonal_errors(layout)
         self.tasks, self.shifts = _tasks(self.runs), known_shifts(self.runs)
-        self.units = _units(self.runs, source.suite)
+        self.units = _units(source)
         self.different_data = frozenset(provenance.different_data(self.runs))
         self.mixed_data = frozenset(provenance.mixed_data(self.runs))
         self.several_horizons = len({case.horizon for case in layout.cases}) > 1
@@ -354,12 +353,12 @@ def _kinds(runs: pa.Table) -> dict[str, str]:
     return {row["dataset"]: CellSpec.from_json(row["spec_min"]).dataset_kind for row in first}
 
 
-def _units(runs: pa.Table, suite: Suite | None) -> dict[str, str]:
+def _units(source: Source) -> dict[str, str]:
     """What each dataset is measured in, by the recorded suite, or as its kind is known to be."""
-    first = runs.group_by("dataset").aggregate([("spec", "min")]).to_pylist()
+    first = source.rows["runs"].group_by("dataset").aggregate([("spec", "min")]).to_pylist()
     specs = {row["dataset"]: CellSpec.from_json(row["spec_min"]) for row in first}
     known = {dataset: unit_of(spec.dataset_kind, spec.dataset_parameters) for dataset, spec in specs.items()}
-    return known | {entry.id: entry.unit for entry in (suite.datasets if suite else ()) if entry.unit}
+    return known | {entry.id: entry.unit for entry in (source.suite.datasets if source.suite else ()) if entry.unit}
 
 
 def _tasks(runs: pa.Table) -> dict[str, str | None]:

@@ -90,7 +90,7 @@ function errors(own) {
       model: seeds.map((one) => one.cell.model), seed: seeds.map((one) => one.seed), value: seeds.map((one) => text(one.rmse)), cell: seeds.map((one) => one.cell.id) }) });
   const all = source(columns);
   plot.segment({ field: "low" }, { field: "y" }, { field: "high" }, { field: "y" }, { source: all, line_width: 3, line_color: { field: "color" } });
-  const points = plot.scatter({ field: "x" }, { field: "y" }, { source: all, size: 11, marker: { field: "marker" }, line_color: null, fill_color: { field: "color" } });
+  const points = plot.scatter({ field: "x" }, { field: "y" }, { source: all, size: 11, marker: { field: "marker" }, line_color: { field: "color" }, line_width: 2, fill_color: { field: "color" } });
   hover(plot, [points], [["model", "model"], ["length", "length"], ["RMSE", "value"], ["95 % over seeds", "interval"], ["skill", "skill"], ["verdict", "words"], ["cell", "cell"]]);
   hover(plot, [dots], [["model", "model"], ["seed", "seed"], ["RMSE", "value"], ["cell", "cell"]]);
   if (own.persistence) level(plot, "height", own.persistence, css("--muted"));
@@ -365,6 +365,14 @@ function values({ columns, rows }) {
   $("chart-values").querySelector("table").replaceChildren(Object.assign(document.createElement("caption"), { textContent: "Values of this chart" }), head, body);
   $("chart-values").hidden = !rows.length;
 }
+// A chart has a document of its own, which holds its data until it is cleared and forgotten.
+function discard(view) {
+  const own = view.model.document;
+  for (const each of [...Bokeh.index]) if (each === view || each.model === own?.config?.notifications) each.remove();
+  own?.clear();
+  const place = Bokeh.documents.indexOf(own);
+  if (place >= 0) Bokeh.documents.splice(place, 1);
+}
 let turn = 0, views = [];
 async function draw() {
   const mine = ++turn;
@@ -375,7 +383,7 @@ async function draw() {
   const made = drawer(section());
   $("chart-note").textContent = made.note;
   values(made);
-  for (const view of views) view.remove();
+  for (const view of views) discard(view);
   views = [];
   $("chart").replaceChildren();
   delete $("chart").dataset.drawn;
@@ -383,7 +391,7 @@ async function draw() {
     $("chart").append(Object.assign(document.createElement("p"), { className: "chart-title", textContent: plot.name }));
     const place = $("chart").appendChild(document.createElement("div"));
     const view = await Bokeh.Plotting.show(plot, place);
-    if (mine !== turn) return view.remove();
+    if (mine !== turn) return discard(view);
     views.push(view);
   }
   $("chart").dataset.drawn = state.tab;
