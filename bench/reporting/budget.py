@@ -89,7 +89,7 @@ def _as_probed(cell: ProbedCell) -> dict[str, float]:
 
 INPUTS = (
     ("latency_s", "Latency", "ms", 1e-3),
-    ("memory_bytes", "Memory", "MB", 1e6),
+    ("memory_bytes", "Memory", "MB", 1_000_000),
     ("parameters", "Parameters", "", 1),
     ("fit_s", "Training", "s", 1),
 )

@@ -1,7 +1,7 @@
 // The budget: greys out the models of the ranking that cost more, and names the best of those left.
 const budget = document.getElementById("budget");
 if (budget) {
-  const models = JSON.parse(budget.dataset.models), says = document.getElementById("budget-says");
+  const models = JSON.parse(budget.querySelector("script").textContent), says = document.getElementById("budget-says");
   const rows = [...document.getElementById("ranking").tBodies[0].rows], inputs = [...budget.querySelectorAll("input")];
   const shown = (value) => value >= 1e3 ? Math.round(value).toLocaleString("en").replaceAll(",", "\u202f") : String(Number(value.toPrecision(3)));
   // What of a model is too much or not known, as `bench recommend` says; the reference is never left out.
