@@ -143,7 +143,7 @@ class Cell:
 
     @property
     def _content(self) -> dict[str, Any]:
-        dataset = self.dataset.model_dump(exclude={"stated"})
+        dataset = self.dataset.model_dump(exclude={"stated", "unit"})
         if self.data_sha256:
             dataset["parameters"].pop("path", None)
         dataset["parameters"] = _without_later(dataset["kind"], dataset["parameters"])

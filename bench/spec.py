@@ -1,7 +1,4 @@
-"""The content of a suite file, as frozen values.
-
-Loading is in `bench.suite.load`, expansion in `bench.cells`.
-"""
+"""The content of a suite file, as frozen values: loaded by `bench.suite.load`, expanded by `bench.cells`."""
 
 from __future__ import annotations
 
@@ -73,6 +70,7 @@ Part = (
 
 Off = Annotated[Literal[False], BeforeValidator(_is_false)]
 
+Unit = Annotated[str, StringConstraints(min_length=1, max_length=20), AfterValidator(_is_one_line)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_is_one_line)]
 """What an entry is called. Any one line of text: it is shown, and never used as the name of a file."""
 
@@ -329,6 +327,7 @@ class Entry(Frozen):
     parameters: dict[str, Any]
     stated: tuple[str, ...] = ()
     search: dict[str, Any] = Field({}, description="Search space, in place of the kind's own: name to list or range.")
+    unit: Unit | None = Field(None, description="What a series is measured in, such as USD; reports name it.")
 
     _parsed: tuple[dict[str, Any], BaseModel] | None = PrivateAttr(default=None)
     """Parameters, and what they were parsed to: a copy with other parameters brings those of its original."""
@@ -356,9 +355,9 @@ class Entry(Frozen):
         return value
 
     @model_serializer(mode="wrap")
-    def _without_empty_search(self, dump: Callable[[Self], dict[str, Any]]) -> dict[str, Any]:
+    def _without_empty(self, dump: Callable[[Self], dict[str, Any]]) -> dict[str, Any]:
         """Cells that were stored before entries had a search space keep their ids."""
-        return {name: value for name, value in dump(self).items() if name != "search" or value}
+        return {name: value for name, value in dump(self).items() if name not in ("search", "unit") or value}
 
     def __getstate__(self) -> dict[Any, Any]:
         """Without the parsed parameters: another process parses its own, by the class that its registry names."""

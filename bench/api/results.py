@@ -13,7 +13,8 @@ from bench.errors import InputError
 from bench.registry import unknown
 from bench.replication.card_page import parted
 from bench.replication.systems import parsed
-from bench.reporting.recommend import COLUMNS as RECOMMENDED, Budget, advice_rows, recommend
+from bench.reporting.budget import Budget
+from bench.reporting.recommend import COLUMNS as RECOMMENDED, advice_rows, recommend
 from bench.reporting.source import Source, read
 from bench.reporting.summary import summarise
 from bench.reporting.values import CellSummary, Section, Summary

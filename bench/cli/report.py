@@ -60,7 +60,8 @@ def show(beginning: str, results: Path | None, *, table: str | None, csv: bool) 
 def recommended(results: Path, limits: Mapping[str, float | None], *, dataset: str | None) -> str:
     """The model to use for each dataset of a results folder within `limits`, the fields of a `Budget`."""
     from bench.replication.systems import parsed
-    from bench.reporting.recommend import Budget, advice_text, recommend
+    from bench.reporting.budget import Budget
+    from bench.reporting.recommend import advice_text, recommend
     from bench.reporting.source import read
 
     return advice_text(recommend(read(results, parsed), Budget(**limits), dataset=dataset))

@@ -21,8 +21,9 @@ from bench.array_types import FloatArray, IntArray
 from bench.reporting.figures.style import Look, looks
 from bench.reporting.forecasts import CellForecasts, Losses
 from bench.reporting.trained import Curves, TuningSummary
-from bench.reporting.values import CellSummary, Estimate, Section, Summary
+from bench.reporting.values import CellSummary, Estimate, Section, Summary, TestedClaim
 from bench.stats.ratios import over_seeds
+from bench.stats.verdicts import COMPARED, Verdict
 from bench.stats.window_tests import over_window
 
 VALUES = 80_000
@@ -133,7 +134,7 @@ def _section(section: Section, errors: Mapping[str, Mapping[int, float]], *, mos
         "curves": [_curves(own, section) for own in section.curves],
         "tuned": [_tuned(own, section) for own in section.tuned if own.tried],
         "window": _blocks(windows, chosen) if windows else None,
-        "pairs": _pairs(chosen, errors, windows) if section.comparable else [],
+        "pairs": _pairs(chosen, errors, windows, best=section.best) if section.comparable else [],
     }
 
 
@@ -276,9 +277,16 @@ class _Pair:
 
 
 def _pairs(
-    chosen: Sequence[CellSummary], errors: Mapping[str, Mapping[int, float]], windows: Mapping[str, Losses]
+    chosen: Sequence[CellSummary],
+    errors: Mapping[str, Mapping[int, float]],
+    windows: Mapping[str, Losses],
+    *,
+    best: CellSummary | None,
 ) -> list[dict[str, Any]]:
-    """Every two chosen cells: MSE over MSE, with its intervals over the seeds and over the test window."""
+    """Every two chosen cells: MSE over MSE, with its intervals over the seeds and over the test window.
+
+    Where the report makes a claim on the pair, its word and its interval stand next to these.
+    """
     pairs = list(itertools.starmap(_Pair, itertools.combinations(chosen, 2)))
     if not pairs:
         return []
@@ -296,6 +304,7 @@ def _pairs(
             "ratio": _number(float(test.ratio[place])),
             "seeds": None if _fixed(pair) else _interval(test.low[place], test.high[place]),
             "window": over.get(place),
+            "claim": _claimed(pair, best),
         }
         for place, pair in enumerate(pairs)
     ]
@@ -303,6 +312,31 @@ def _pairs(
 
 def _sides(pairs: Sequence[_Pair]) -> tuple[list[CellSummary], list[CellSummary]]:
     return [pair.one for pair in pairs], [pair.other for pair in pairs]
+
+
+def _claimed(pair: _Pair, best: CellSummary | None) -> dict[str, Any] | None:
+    """What the report says of a pair, as its tables do: of a model and persistence, or of one and the best.
+
+    `won` is 1 where `one` is shown to have the smaller error, -1 where `other` is, else 0.
+    """
+    sides = ((pair.one, pair.other, 1), (pair.other, pair.one, -1))
+    for cell, rival, sign in sides:
+        if rival.verdict is Verdict.REFERENCE and cell.against_persistence:
+            won = sign * _WON.get(COMPARED[cell.beats_persistence], 0)
+            return _claim(cell, cell.against_persistence, cell.words, won=won)
+    for cell, rival, sign in sides:
+        if best is rival and cell.against_best:
+            won = sign * _WON.get(cell.against_best.outcome, 0)
+            return _claim(cell, cell.against_best, cell.words_next_to_best, won=won)
+    return None
+
+
+def _claim(cell: CellSummary, claim: TestedClaim, words: str, *, won: int) -> dict[str, Any]:
+    ends = _interval(claim.low + 1, claim.high + 1)
+    return {"of": cell.model, "against": claim.other, "words": words, "ends": ends, "won": won}
+
+
+_WON: Mapping[str, int] = {Verdict.BETTER: 1, Verdict.WORSE: -1}
 
 
 def _fixed(pair: _Pair) -> bool:
@@ -327,7 +361,8 @@ def _over_window(pairs: Sequence[_Pair], windows: Mapping[str, Losses]) -> dict[
 def wins(models: Sequence[str], sections: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """``[models][models]``: on how many datasets the one has the smaller error, on how many that is shown, of how many.
 
-    Shown is what both intervals of `_pairs` say, over seeds and over the test window, or the one that there is.
+    Shown is what the claim on the pair says. Where the report makes none, it is what both intervals of `_pairs` say,
+    over seeds and over the test window, or the one that there is.
     """
     place = {name: number for number, name in enumerate(models)}
     smaller, shown, of = ([[0] * len(models) for _ in models] for _ in range(3))
@@ -341,12 +376,14 @@ def wins(models: Sequence[str], sections: Sequence[Mapping[str, Any]]) -> dict[s
                 continue
             winner, loser = (a, b) if pair["ratio"] < 1 else (b, a)
             smaller[winner][loser] += 1
-            shown[winner][loser] += _is_shown(pair)
+            shown[winner][loser] += _is_shown(pair, 1 if winner == a else -1)
     return {"smaller": smaller, "shown": shown, "of": of}
 
 
-def _is_shown(pair: Mapping[str, Any]) -> bool:
-    """Whether every interval that there is excludes equal errors."""
+def _is_shown(pair: Mapping[str, Any], won: int) -> bool:
+    """Whether the claim on the pair says so; without one, whether every interval excludes equal errors."""
+    if claim := pair.get("claim"):
+        return bool(claim["won"] == won)
     intervals = [pair[name] for name in ("seeds", "window") if pair[name]]
     return bool(intervals) and all(low is not None and (high < 1 or low > 1) for low, high in intervals)
 

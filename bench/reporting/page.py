@@ -19,7 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from bench import __version__, text
-from bench.reporting import cost_tables, explorer, series_table, tables
+from bench.reporting import budget, cost_tables, explorer, series_table, tables
 from bench.reporting.export import cell_commands, cell_rows
 from bench.reporting.figures.error_panels import draw_errors, draw_steps
 from bench.reporting.figures.pareto_front import draw_cost, draw_front
@@ -30,14 +30,13 @@ from bench.reporting.figures.style import looks, theme
 from bench.reporting.figures.svg import Picture
 from bench.reporting.figures.training_curves import draw_curves, draw_tuning
 from bench.reporting.sentences import TERMS
-from bench.reporting.tables import errors
 from bench.reporting.tabular import Table
 from bench.reporting.values import Model, Section, Summary
 
 
 def shell(*, tables: bool, explored: str = "") -> dict[str, object]:
     """The style, the script with its hash and, where there are `tables`, what sorts them; what draws `explored`."""
-    script = _file("report.js") + (_file("explorer.js") if explored else "")
+    script = _file("report.js") + (_file("budget.js") + _file("explorer.js") if explored else "")
     return {
         "style": Markup(_file("report.css")),  # noqa: S704 - a file of this package
         "script": Markup(script),  # noqa: S704 - a file of this package
@@ -191,19 +190,21 @@ def markdown(summary: Summary, pictures: Pictures) -> str:
 
 
 def _values(summary: Summary, pictures: Pictures) -> dict[str, object]:
-    parts = []
+    parts, ranking = [], tables.ranking(summary)
     for place, (section, own) in enumerate(zip(summary.sections, pictures.sections, strict=True), start=1):
         anchor = f"{place:02}-{text.slug(section.title)}"
         steps = tables.by_step(section, name=f"steps-{anchor}")
         recoveries = tables.recoveries(section, name=f"recovery-{anchor}")
         series = series_table.by_series(section, name=f"series-{anchor}")
-        parts.append(Part(anchor, section, errors(section, name=f"errors-{anchor}"), own, steps, series, recoveries))
+        own_errors = tables.errors(section, name=f"errors-{anchor}")
+        parts.append(Part(anchor, section, own_errors, own, steps, series, recoveries))
     return {
         "summary": summary,
         "pictures": pictures.overview,
         "parts": parts,
         "overview": tables.overview(summary),
-        "ranking": tables.ranking(summary),
+        "ranking": ranking,
+        "budget": budget.page_budget(summary, ranking),
         "choice": tables.by_dataset(summary),
         "rows": cell_rows(summary),
         "cell_commands": cell_commands(summary),

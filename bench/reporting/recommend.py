@@ -10,69 +10,19 @@ from functools import partial
 from math import inf
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from bench.cells import CellSpec
 from bench.errors import InputError
-from bench.reporting.costs import ProbedCell, by_machine, costs
+from bench.reporting.budget import QUANTITIES, Budget, Costs, known_costs
+from bench.reporting.costs import costs
 from bench.reporting.source import Source
 from bench.reporting.summary import summarise
 from bench.reporting.values import CellSummary, Section
 from bench.stats.claims import ClaimOutcome
 from bench.store.grid import by_cell
-from bench.text import columns, count, listed, mebibytes, number, plural, seconds
-
-_QUANTITIES = {
-    "latency_s": ("latency", seconds),
-    "memory_bytes": ("memory", mebibytes),
-    "parameters": ("parameters", count),
-    "fit_s": ("training", seconds),
-}
-"""What a budget is in: how messages call it, and how they write it."""
-
-Costs = Mapping[str, float]
-"""Of one cell, by the fields of `Budget`; what was not measured is missing."""
-
-
-@dataclass(frozen=True)
-class Budget:
-    """The most that a model may cost; `None` for any.
-
-    Parameters
-    ----------
-    latency_s
-        Seconds to predict one window, as `bench probe` measures it.
-    memory_bytes
-        The most memory while it trains: above what a process takes before it holds the model, where it was probed,
-        else of the whole process of the run.
-    parameters
-        How many numbers are fitted.
-    fit_s
-        Seconds to fit one model: by the probe where it was probed, else as it was run.
-    """
-
-    latency_s: float | None = None
-    memory_bytes: float | None = None
-    parameters: float | None = None
-    fit_s: float | None = None
-
-    def __post_init__(self) -> None:
-        for name, (called, _) in _QUANTITIES.items():
-            most = getattr(self, name)
-            if most is not None and not 0 <= most < inf:
-                raise InputError(f"budget: expected a {called} of at least 0, got {most}; give another")
-
-    def exceeded(self, cost: Costs) -> str:
-        """What of `cost` is too much, or not known; empty where it fits."""
-        for name, (called, shown) in _QUANTITIES.items():
-            most, own = getattr(self, name), cost.get(name)
-            if most is not None and own is None:
-                return f"{called} not measured"
-            if most is not None and own is not None and own > most:
-                return f"{called} {shown(own)}"
-        return ""
+from bench.text import columns, listed, number, plural
 
 
 @dataclass(frozen=True)
@@ -141,38 +91,15 @@ def recommend(source: Source, budget: Budget, *, dataset: str | None = None) -> 
         raise InputError(f"dataset: expected one of {listed(names)}, got {dataset!r}")
     chosen = [name for name in names if dataset in (None, name)]
     source, _ = source.parted(chosen)
-    known = _known(source)
+    known = known_costs(source.rows["runs"], costs(source.rows["probes"]) if "probes" in source.rows else ())
     _refuse_unmeasured(budget, known, source.folder)
     fitting, left_out = _fitting(source, budget, known)
     summary = summarise(_only(source, fitting))
     return Advice(tuple(_recommended(section, known) for section in summary.sections), left_out)
 
 
-def _known(source: Source) -> dict[str, Costs]:
-    """What each cell costs, by id: of the probe on the machine that probed most, else of the run."""
-    known: dict[str, Costs] = {cell_id: _as_run(rows) for cell_id, rows in by_cell(source.rows["runs"]).items()}
-    if "probes" in source.rows and source.rows["probes"].num_rows:
-        machines = by_machine(costs(source.rows["probes"])).values()
-        for cell in max(machines, key=len):
-            if cell.cell_id in known:
-                known[cell.cell_id] = {**known[cell.cell_id], **_as_probed(cell)}
-    return known
-
-
-def _as_run(rows: pa.Table) -> dict[str, float]:
-    columns_of = {"fit_s": "fit_s", "memory_bytes": "peak_memory_bytes", "parameters": "parameters"}
-    known = {name: rows[column].drop_null().to_numpy() for name, column in columns_of.items()}
-    return {name: float(np.median(values)) for name, values in known.items() if len(values)}
-
-
-def _as_probed(cell: ProbedCell) -> dict[str, float]:
-    quantities = {"latency_s": "latency_s", "fit_s": "fit_s", "memory_bytes": "peak_memory_bytes"}
-    values = {name: cell.value(quantity) for name, quantity in quantities.items()}
-    return {name: value for name, value in values.items() if value is not None}
-
-
 def _refuse_unmeasured(budget: Budget, known: Mapping[str, Costs], folder: str) -> None:
-    for name, (called, _) in _QUANTITIES.items():
+    for name, (called, _) in QUANTITIES.items():
         if getattr(budget, name) is not None and not any(name in cost for cost in known.values()):
             raise InputError(
                 f"{folder}: expected cells whose {called} was measured, got none; run `bench probe {folder}` first"
@@ -227,7 +154,7 @@ def _cheaper(section: Section, known: Mapping[str, Costs], *, than: Costs) -> It
 
 def advice_text(advice: Advice) -> str:
     """The advice for a terminal: a table, then the comparisons, then what does not fit."""
-    header = ["dataset", "use", "length", "RMSE", "verdict", *(called for called, _ in _QUANTITIES.values())]
+    header = ["dataset", "use", "length", "RMSE", "verdict", *(called for called, _ in QUANTITIES.values())]
     rows = [header, *(_line(each) for each in advice.recommendations)]
     parts = [columns(rows), *(_reasons(each) for each in advice.recommendations)]
     if advice.left_out:
@@ -238,7 +165,7 @@ def advice_text(advice: Advice) -> str:
 
 def _line(each: Recommendation) -> list[str]:
     cell = each.cell
-    shown = [show(each.cost.get(name)) for name, (_, show) in _QUANTITIES.items()]
+    shown = [show(each.cost.get(name)) for name, (_, show) in QUANTITIES.items()]
     if cell is None:
         return [each.title, each.model or "–", "–", "–", "–", *shown]
     rmse = number(cell.rmse.value if cell.rmse else None)
@@ -251,7 +178,7 @@ def _reasons(each: Recommendation) -> str:
 
 
 COLUMNS = (
-    *("dataset", "horizon", "model", "sequence_length", "rmse", "skill", "verdict", *_QUANTITIES),
+    *("dataset", "horizon", "model", "sequence_length", "rmse", "skill", "verdict", *QUANTITIES),
     *("cheaper", "why", "cell_id"),
 )
 """The columns of `advice_rows`."""
@@ -266,7 +193,7 @@ def advice_rows(advice: Advice) -> list[dict[str, Any]]:
             "rmse": each.cell.rmse.value if each.cell and each.cell.rmse else None,
             "skill": each.cell.skill.value if each.cell and each.cell.skill else None,
             "verdict": each.cell.words if each.cell else None,
-            **{name: each.cost.get(name) for name in _QUANTITIES},
+            **{name: each.cost.get(name) for name in QUANTITIES},
             "cheaper": list(each.cheaper),
         }
         for each in advice.recommendations

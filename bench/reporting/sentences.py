@@ -177,16 +177,14 @@ def _rivals(
 
 def _far_apart(best: CellSummary, cells: Sequence[CellSummary], models: Sequence[str]) -> str:
     """How many times as much the `models` err as the best one, though that is not decided."""
+    verb = "errs" if len(models) == 1 else "err"
     errors = [cell.rmse.value for cell in cells if cell.chosen and cell.model in models and cell.rmse]
     least = best.rmse.value if best.rmse else 0.0
     if not (errors and least):
-        return f"{listed(models)} err where it does not, on too few independent targets to decide."
+        return f"{listed(models)} {verb} where it does not, which is undecided: it may be chance."
     low, high = (significant(pick(errors) / least) for pick in (min, max))
     times = low if low == high else f"{low} to {high}"
-    verb = "errs" if len(models) == 1 else "err"
-    return (
-        f"{listed(models)} {verb} {times} times as much on these targets, too few of which are independent to decide."
-    )
+    return f"{listed(models)} {verb} {times} times as much on these targets, which is undecided: it may be chance."
 
 
 def _skill(cells: Sequence[CellSummary], best: CellSummary, persistence_rmse: float | None) -> str:

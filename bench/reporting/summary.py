@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import PurePath
 from types import MappingProxyType
 
@@ -30,6 +31,7 @@ from bench.stats.verdicts import Verdict
 from bench.stats.window_tests import FAR
 from bench.store.grid import Grid, by_cell, grid, own_data
 from bench.store.schema import KEY
+from bench.tasks import unit_of, words_of
 from bench.text import listed, plural, setting
 
 __all__ = ["summarise"]
@@ -214,6 +216,7 @@ class _Sections:
         self.test_points = _largest(layout, "test_points")
         self.seasons, self.seasonal = _largest(layout, "season"), _seasonal_errors(layout)
         self.tasks, self.shifts = _tasks(self.runs), known_shifts(self.runs)
+        self.units = _units(source)
         self.different_data = frozenset(provenance.different_data(self.runs))
         self.mixed_data = frozenset(provenance.mixed_data(self.runs))
         self.several_horizons = len({case.horizon for case in layout.cases}) > 1
@@ -298,6 +301,7 @@ class _Sections:
             trace=None if self.tasks.get(dataset) == "classify" else self._trace(chosen),
             best_set="" if why_untested else best_set(cells, self.losses, undecided=(*rivals, *apart), worse=worse),
             still=still,
+            unit=self.units.get(dataset, ""),
             task=self.tasks.get(dataset) or "forecast",
             by_step=tuple(self._by_step(cells)) if self.tasks.get(dataset) in (None, "forecast") else (),
             by_series=tuple(self._by_series(cells)),
@@ -346,13 +350,24 @@ class _Sections:
         best = best_of([cell for cell in chosen if cell.model not in reference]) or best_of(chosen)
         cell_id = (best.cell_id if best else None) or ""
         rows = self.predictions.get(cell_id)
-        return None if rows is None else trace(rows, alone=cell_id in self.own_data)
+        if rows is None or best is None:
+            return None
+        unit = words_of(self.tasks.get(best.dataset) or "", self.units.get(best.dataset, "")).unit
+        return replace(trace(rows, alone=cell_id in self.own_data), unit=unit)
 
 
 def _kinds(runs: pa.Table) -> dict[str, str]:
     """The kind of each dataset."""
     first = runs.group_by("dataset").aggregate([("spec", "min")]).to_pylist()
     return {row["dataset"]: CellSpec.from_json(row["spec_min"]).dataset_kind for row in first}
+
+
+def _units(source: Source) -> dict[str, str]:
+    """What each dataset is measured in, by the recorded suite, or as its kind is known to be."""
+    first = source.rows["runs"].group_by("dataset").aggregate([("spec", "min")]).to_pylist()
+    specs = {row["dataset"]: CellSpec.from_json(row["spec_min"]) for row in first}
+    known = {dataset: unit_of(spec.dataset_kind, spec.dataset_parameters) for dataset, spec in specs.items()}
+    return known | {entry.id: entry.unit for entry in (source.suite.datasets if source.suite else ()) if entry.unit}
 
 
 def _tasks(runs: pa.Table) -> dict[str, str | None]:

@@ -79,7 +79,7 @@ def by_step(section: Section, *, name: str) -> Table | None:
     columns = (Column("Model", kind="text"), *(Column(f"Step {first.step[place]}") for place in first.shown))
     often = first.origins * len(first.step) > first.points
     seen = ", which share targets: the picture of predictions shows origins one horizon apart" if often else ""
-    below = f"RMSE in original units over all seeds, from {count(first.origins)} origins{seen}."
+    below = f"RMSE in {section.words.unit} over all seeds, from {count(first.origins)} origins{seen}."
     return Table(name, f"Error by step ahead on {section.title}", columns, rows, below=below)
 
 

@@ -19,7 +19,7 @@ from bench.stats.claims import ClaimOutcome
 from bench.stats.delay import Delay
 from bench.stats.verdicts import Verdict
 from bench.store.membership import KeptCell
-from bench.tasks import Words, words
+from bench.tasks import Words, together, words_of
 
 Bounds = tuple[float, float]
 """The low and the high end of a 95 % interval."""
@@ -35,7 +35,7 @@ class Estimate:
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """The test part: truth, persistence and one model's predictions, original units.
+    """The test part: truth, persistence and one model's predictions, in `unit`.
 
     Parameters
     ----------
@@ -61,6 +61,7 @@ class Trace:
     high: FloatArray
     delay: Delay | None
     seed: int | None = None
+    unit: str = "original units"
 
     @property
     def late_steps(self) -> int:
@@ -312,8 +313,8 @@ class Section:
         Whether the test part never moves, or persistence makes no error in it: it decides nothing.
     statement, best_set
         The finding in words; and among which models the best one is, empty where the test targets do not tell.
-    task
-        What is the job on the data.
+    task, unit
+        What is the job on the data, and what these are measured in; empty where that is not known.
     by_step
         Errors of the chosen cells by how far ahead they forecast, persistence first; empty for one step ahead.
     by_series
@@ -351,6 +352,7 @@ class Section:
     season: int | None = None
     seasonal_rmse: float | None = None
     apart: tuple[str, ...] = ()
+    unit: str = ""
     forecasts: Mapping[str, CellForecasts] = field(default_factory=dict)
     losses: Mapping[str, Losses] = field(default_factory=dict)
 
@@ -362,7 +364,7 @@ class Section:
     @property
     def words(self) -> Words:
         """How to speak of its errors."""
-        return words([self.task])
+        return words_of(self.task, self.unit)
 
     def chosen(self, model: str) -> CellSummary | None:
         """The cell of `model` at the sequence length chosen on validation, if one of its cells finished."""
@@ -459,7 +461,7 @@ class Summary:
     @property
     def words(self) -> Words:
         """How to speak of the errors of all sections."""
-        return words(section.task for section in self.sections)
+        return together(section.words for section in self.sections)
 
     @property
     def sentences(self) -> tuple[str, ...]:

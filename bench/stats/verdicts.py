@@ -22,8 +22,8 @@ from bench.stats.claims import (
 )
 from bench.stats.looks import for_any_look
 from bench.stats.ratios import over_seeds
-from bench.stats.window_tests import long_enough
-from bench.text import enough, fixed, listed, plural, probability, seconds
+from bench.stats.window_tests import FAR, long_enough
+from bench.text import enough, fixed, listed, plural, probability, seconds, significant
 
 NEAR_FLOOR = 0.05
 """A model whose error is above the noise floor by no more than this share is at it."""
@@ -301,10 +301,22 @@ def _compared(claim: ModelClaim, finding: Finding, start: str = "") -> str:
         Verdict.BETTER: "is better than {}",
         Verdict.EQUIVALENT: f"is equivalent to {{}} within {EQUIVALENT:.0%}",
         Verdict.WORSE: "is worse than {}",
-        Verdict.UNDECIDED: "is not shown to differ from {}",
+        Verdict.UNDECIDED: _undecided(finding),
         Verdict.UNTESTED: "could not be tested against {}",
     }[compared(finding)]
     return f"{start or claim.model} {said.format(claim.other)}"
+
+
+def _undecided(finding: Finding) -> str:
+    """What is not decided; where one side errs many times as much, by how much it does on these targets."""
+    if 1 / FAR <= finding.ratio <= FAR:
+        return "is not shown to differ from {}"
+    if not 0 < finding.ratio < math.inf:
+        return "differs without bound from {} on these targets, which may be chance"
+    more = finding.ratio > 1
+    times = significant(math.sqrt(finding.ratio if more else 1 / finding.ratio))
+    share = f"{times} times as much as" if more else f"1/{times} of"
+    return f"errs {share} {{}} on these targets, which may be chance"
 
 
 def _qualified(claim: ModelClaim, finding: Finding, counted: str) -> str:

@@ -114,7 +114,7 @@ def _heads(*, searched: bool) -> Json:
     """The keys of an entry that are no parameters."""
     entry = Entry.model_json_schema(mode="validation", schema_generator=_Untitled)["properties"]
     if not searched:
-        return {"id": entry["id"]}
+        return {"id": entry["id"], "unit": entry["unit"]}
     return {"id": entry["id"], "search": {"$ref": f"#/$defs/{_SEARCH}", "description": entry["search"]["description"]}}
 
 

@@ -19,7 +19,7 @@ from bench.models.base import ModelKind, StatedSearch
 from bench.models.from_source import anchored
 from bench.paths import path_of
 from bench.registry import is_address, lookup, short_address, unknown
-from bench.spec import Entry, Frozen, Gate, Name, Origin, Settings, Suite, Training
+from bench.spec import Entry, Frozen, Gate, Name, Origin, Settings, Suite, Training, Unit
 from bench.suite.checks import (
     Located,
     check_cells,
@@ -52,6 +52,12 @@ class _Head(Frozen):
 
     kind: str
     id: Name = ""  # where it is not stated, the kind's name
+
+
+class _DatasetHead(_Head):
+    """Those of a dataset."""
+
+    unit: Unit | None = None
 
 
 class _ModelHead(_Head):
@@ -121,12 +127,14 @@ class Resolver:
     @property
     def _keys(self) -> Mapping[str, object]:
         """Those that are no parameters."""
-        return (_ModelHead if self.what == "model" else _Head).model_fields
+        return self._heads.model_fields
+
+    @property
+    def _heads(self) -> type[_Head]:
+        return _ModelHead if self.what == "model" else _DatasetHead
 
     def _head(self, place: Position, content: dict[str, Value]) -> _Head | None:
-        return check(
-            Value(place, content), _ModelHead if self.what == "model" else _Head, self.problems, label=self.what
-        )
+        return check(Value(place, content), self._heads, self.problems, label=self.what)
 
     def _kind(self, name: str, place: Position) -> str | None:
         """The kind's name in the registry; that of a class in a file with the file's whole path."""
@@ -172,11 +180,17 @@ class Resolver:
         if self.what == "dataset" and (text := exceeded(POINTS, _points(self.kinds[head.kind], complete))):
             self.problems.add(place, f"{name}: {text}")
             return None
+        unit = head.unit if isinstance(head, _DatasetHead) else None
+        if unit and getattr(self.kinds[head.kind], "steps", None):
+            self.problems.add(
+                place, f"{name}: unit: expected a series, got {head.kind}, which is sequences; leave it out"
+            )
+            return None
         search = head.model_dump(include={"search"}, mode="json").get("search", {})
         if wrong := wrong_search(complete, self.kinds[head.kind], search):
             self.problems.add(place, f"{name}: search: {wrong}")
             return None
-        return Entry.of(name, head.kind, complete, parameters.content, search=search)
+        return Entry.of(name, head.kind, complete, parameters.content, search=search, unit=unit)
 
     def _anchored(self, parameters: Value) -> Value:
         """A relative `path` begins at the suite file, so that a suite means the same from every working folder."""

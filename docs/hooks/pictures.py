@@ -31,6 +31,7 @@ def main(folder: Path) -> None:
             keep(page, name, HEIGHT)
         page.goto((reports / "closes" / "index.html").resolve().as_uri())
         title = page.get_by_role("heading", name="TSLA", exact=True).first
+        title.evaluate("element => { element.closest('details').open = true; }")
         title.evaluate("element => window.scrollTo(0, element.getBoundingClientRect().top + window.scrollY - 10)")
         keep(page, "dataset", 600)
         browser.close()

@@ -362,3 +362,28 @@ def test_the_charts_pass_axe(browser: Any, path: Path, scheme: str) -> None:
         explorer.tab(name)
         result = axe.Axe().run(explorer.page, context="#explore").response
         assert [f"{v['id']}: {node['html'][:90]}" for v in result["violations"] for node in v["nodes"]] == [], name
+
+
+@needs_browser
+def test_a_chart_that_is_replaced_leaves_nothing_behind(browser: Any, path: Path) -> None:
+    explorer = Explorer(browser, path)
+    held = "[Bokeh.documents.length, [...Bokeh.index].length]"
+    before = explorer.page.evaluate(held)
+    assert before[0] == 1
+    for _ in range(3):
+        explorer.tab("residuals")
+        assert explorer.page.evaluate(held)[0] == 2, "two charts"
+        explorer.tab("errors")
+    assert explorer.page.evaluate(held) == before
+
+
+@needs_browser
+@pytest.mark.parametrize(("scheme", "dark"), [("light", False), ("dark", True)])
+def test_the_box_of_values_is_as_dark_as_the_page(browser: Any, path: Path, scheme: str, dark: bool) -> None:
+    explorer = Explorer(browser, path, color_scheme=scheme)
+    explorer.pick(dataset="noisy-sine", horizon="1")
+    explorer.tooltip("Scatter", explorer.values()[-1][-1])
+    style = "getComputedStyle(document.querySelector('.bk-Tooltip'))"
+    background, text = (explorer.page.evaluate(f"{style}.{name}") for name in ("backgroundColor", "color"))
+    brightness = [sum(map(int, each[4:-1].split(", "))) / 3 for each in (background, text)]
+    assert (brightness[0] < 60, brightness[1] > 200) == (dark, dark)

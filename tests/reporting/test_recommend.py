@@ -11,7 +11,8 @@ import pytest
 
 from bench.api.results import Results
 from bench.errors import InputError
-from bench.reporting.recommend import Budget, Recommendation, advice_rows, advice_text, recommend
+from bench.reporting.budget import Budget
+from bench.reporting.recommend import Recommendation, advice_rows, advice_text, recommend
 from bench.reporting.source import Source
 from bench.reporting.summary import summarise
 from bench.stats.claims import ClaimOutcome

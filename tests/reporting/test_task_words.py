@@ -9,8 +9,9 @@ from bench.cli.results_table import results_table
 from bench.reporting.render import render
 from bench.reporting.source import Source
 from bench.reporting.summary import summarise
+from bench.spec import Entry, Suite
 from bench.store.schema import Rows, table
-from bench.tasks import words
+from bench.tasks import unit_of, words
 
 Fake = Callable[..., Rows]
 
@@ -76,3 +77,36 @@ def test_tasks_of_different_units_name_none_and_explain_all() -> None:
     assert "To classify" in both.explained
     assert "To denoise" in both.explained
     assert both.reference == ""
+
+
+def test_errors_are_in_the_unit_of_their_dataset(fake: Fake) -> None:
+    rows = fake(datasets=("noisy-sine", "TSLA"), lengths=(10,), horizons=(1, 3))
+    entries = (Entry(id="noisy-sine", kind="noisy-sine", parameters={}, unit="m<sup>3"),)
+    found = summarise(Source(rows, "results/fake", Suite(name="fake", datasets=entries)))
+    assert {(own.dataset, own.words.axis) for own in found.sections} == {
+        ("noisy-sine", "RMSE (m<sup>3)"),
+        ("TSLA", "RMSE (USD)"),
+    }
+    assert found.words.unit == "units of each dataset"
+    files = render(found)
+    assert "RMSE (USD)" in str(files["report.md"])
+    assert "original units" not in str(files["report.md"])
+    assert "m<sup>3" not in str(files["index.html"])
+    pictures = [str(text) for name, text in files.items() if name.endswith("tsla-horizon-1.svg")]
+    assert any("in USD" in text for text in pictures)
+    assert not any("original units" in text for text in pictures)
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters", "unit"),
+    [
+        ("TSLA", {"column": "close"}, "USD"),
+        ("A", {"column": "open"}, "USD"),
+        ("GOOG", {"column": "volume"}, ""),
+        ("GOOG", {"column": "close", "columns": ["close", "volume"]}, ""),
+        ("DJI", {"column": "close"}, ""),
+        ("noisy-sine", {}, ""),
+    ],
+)
+def test_prices_have_a_unit_that_nobody_states(kind: str, parameters: dict[str, Any], unit: str) -> None:
+    assert unit_of(kind, parameters) == unit

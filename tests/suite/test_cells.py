@@ -13,6 +13,7 @@ import pytest
 
 from bench.cells import LATER, Case, Cell, CellKey, CellSpec, alone, expand
 from bench.data import dataset_kinds
+from bench.errors import SuiteError
 from bench.models import model_kinds
 from bench.spec import AsPublished, Entry, Split, Training, Tuning
 from bench.store.schema import KEY
@@ -320,3 +321,41 @@ def test_what_counts_as_worse_is_no_part_of_a_cell(load_text):
         list(expand(load_text(each))) for each in (text, text + "gate: {thresholds: {rmse: 0.5}, alpha: 0.2}\n")
     )
     assert [cell.id for cell in plain] == [cell.id for cell in gated]
+
+
+UNIT = """\
+name: golden
+datasets: [{kind: noise, noise: 0.5, unit: "m³/s"}]
+models: [last]
+sequence_lengths: [10]
+"""
+
+
+def test_a_unit_is_kept_by_the_suite_and_decides_no_cell(load_text):
+    suite, without = load_text(UNIT), load_text(UNIT.replace(', unit: "m³/s"', ""))
+    assert [entry.unit for entry in (*suite.datasets, *without.datasets)] == ["m³/s", None]
+    assert [cell.spec for cell in expand(suite)] == [cell.spec for cell in expand(without)]
+    assert ids(suite) == ids(without)
+    assert type(suite).model_validate_json(suite.model_dump_json()).datasets == suite.datasets
+    assert "unit" not in without.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("unit", "message"),
+    [
+        ("x" * 21, "at most 20 characters"),
+        ('" USD"', "no space around it"),
+        ('""', "non-empty text"),
+    ],
+)
+def test_a_unit_is_a_short_text(problems, unit, message):
+    ((_, _, said),) = problems(UNIT.replace('"m³/s"', unit))
+    assert message in said
+
+
+def test_sequences_and_models_have_no_unit(tmp_path):
+    path = tmp_path / "x.yaml"
+    for datasets, models in (("[{kind: adding, unit: m}]", "[gru]"), ("[noisy-sine]", "[{kind: gru, unit: m}]")):
+        path.write_text(f"name: x\ndatasets: {datasets}\nmodels: {models}\n")
+        with pytest.raises(SuiteError, match="unit"):
+            load(path, datasets=dataset_kinds(), models=model_kinds())

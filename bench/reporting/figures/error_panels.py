@@ -190,7 +190,7 @@ def draw_steps(section: Section, look: Mapping[str, Look], name: str) -> Picture
     axes.margins(x=0.02, y=0.08)
     log_if_wide(axes, "y", [*reference.persistence, *(value for own in models for value in own.rmse)])
     layout.legend(figure, [*handles, Line2D([], [], **dashes)])
-    alt = _steps_alt(models, reference)
+    alt = _steps_alt(models, reference, unit=section.words.unit)
     return picture(figure, name=f"steps-{name}", title=f"Error by step ahead on {section.title}", alt=alt)
 
 
@@ -199,11 +199,11 @@ def _without_reference(section: Section, look: Mapping[str, Look]) -> list[StepE
     return [own for own in section.by_step if look[own.model].color != MUTED]
 
 
-def _steps_alt(models: Sequence[StepErrors], reference: StepErrors) -> str:
+def _steps_alt(models: Sequence[StepErrors], reference: StepErrors, *, unit: str) -> str:
     first, last = reference.step[0], reference.step[-1]
     lines = [(own.model, own.rmse) for own in models] + [("persistence", reference.persistence)]
     said = "; ".join(f"{name} {number(float(rmse[0]))} and {number(float(rmse[-1]))}" for name, rmse in lines)
     return (
-        f"Root mean squared error by steps ahead, from {plural(reference.origins, 'origin')}, in original units. "
+        f"Root mean squared error by steps ahead, from {plural(reference.origins, 'origin')}, in {unit}. "
         f"At step {first} and at step {last}: {said}."
     )

@@ -11,7 +11,7 @@ from bench.reporting.figures.layout import HALF, Panels, short
 from bench.reporting.figures.style import INK, MUTED, Look, log_if_wide
 from bench.reporting.figures.svg import Picture, picture
 from bench.reporting.values import CellSummary, Section, Standing, Summary
-from bench.tasks import words
+from bench.tasks import together
 from bench.text import number, seconds
 
 _SHORTEST = 1e-4
@@ -71,7 +71,7 @@ def _cost_alt(sections: Sequence[Section]) -> str:
             for cell in _timed(section)
         ]
         parts.append(f"{section.title}: {', '.join(dots)}")
-    unit = words(section.task for section in sections).axis
+    unit = together(section.words for section in sections).axis
     return f"Lower is better, further left is quicker. {unit} and median fit time. {'; '.join(parts)}."
 
 

@@ -95,7 +95,7 @@ def draw_end(axes: Axes, trace: Trace, *, color: str, band: bool) -> None:
 def _labels(axes: Axes, trace: Trace) -> None:
     dates = np.issubdtype(trace.time.dtype, np.datetime64)
     axes.margins(x=0.01)
-    axes.set_ylabel("original units")
+    axes.set_ylabel(trace.unit)
     axes.set_xlabel("" if dates else "time" if trace.time.dtype.kind == "f" else "position in the series (points)")
     if dates:
         axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))  # type: ignore[no-untyped-call]
@@ -110,5 +110,5 @@ def _alt(trace: Trace) -> str:
     return (
         f"The last {len(truth)} of {plural(len(trace.truth), 'test target')}. {late if steps else ''}"
         f"On these the root mean squared error of {whose} is {number(error)}, "
-        f"that of persistence {number(reference)}, in original units."
+        f"that of persistence {number(reference)}, in {trace.unit}."
     )

@@ -90,7 +90,7 @@ function errors(own) {
       model: seeds.map((one) => one.cell.model), seed: seeds.map((one) => one.seed), value: seeds.map((one) => text(one.rmse)), cell: seeds.map((one) => one.cell.id) }) });
   const all = source(columns);
   plot.segment({ field: "low" }, { field: "y" }, { field: "high" }, { field: "y" }, { source: all, line_width: 3, line_color: { field: "color" } });
-  const points = plot.scatter({ field: "x" }, { field: "y" }, { source: all, size: 11, marker: { field: "marker" }, line_color: null, fill_color: { field: "color" } });
+  const points = plot.scatter({ field: "x" }, { field: "y" }, { source: all, size: 11, marker: { field: "marker" }, line_color: { field: "color" }, line_width: 2, fill_color: { field: "color" } });
   hover(plot, [points], [["model", "model"], ["length", "length"], ["RMSE", "value"], ["95 % over seeds", "interval"], ["skill", "skill"], ["verdict", "words"], ["cell", "cell"]]);
   hover(plot, [dots], [["model", "model"], ["seed", "seed"], ["RMSE", "value"], ["cell", "cell"]]);
   if (own.persistence) level(plot, "height", own.persistence, css("--muted"));
@@ -246,16 +246,13 @@ function verdicts(own, a, b, mean, count) {
   let pair = own.pairs.find((each) => each.a === a.id && each.b === b.id);
   if (!pair && (pair = own.pairs.find((each) => each.a === b.id && each.b === a.id))) {
     const turned = (ends) => ends && [1 / ends[1], 1 / ends[0]];
-    pair = { ratio: 1 / pair.ratio, seeds: turned(pair.seeds), window: turned(pair.window) };
+    pair = { ...pair, ratio: 1 / pair.ratio, seeds: turned(pair.seeds), window: turned(pair.window) };
   }
-  const said = [];
-  if (references.has(b.model)) said.push(`Verdict on ${a.model} against persistence: ${a.words}.`);
-  if (references.has(a.model)) said.push(`Verdict on ${b.model} against persistence: ${b.words}.`);
-  if (own.best === b.id && a.next) said.push(`Verdict on ${a.model} against the smallest error: ${a.next}.`);
-  if (own.best === a.id && b.next) said.push(`Verdict on ${b.model} against the smallest error: ${b.next}.`);
-  const numbers = pair && `MSE of A / MSE of B: ${text(pair.ratio)}; 95 % over seeds ${span(pair.seeds)}, over the test window ${span(pair.window)}.`;
-  const caution = said.length ? "" : "The intervals are of this pair alone: picked among many, one pair in twenty differs by chance.";
-  return note(`Mean difference over ${count} seeds: ${text(mean)} ${own.unit}²; below 0, A is better.`, numbers, ...said, caution);
+  const claim = pair?.claim, sides = pair && `MSE of A / MSE of B: ${text(pair.ratio)}`;
+  const numbers = pair && (claim ? `${sides}.` : `${sides}; 95 % over seeds ${span(pair.seeds)}, over the test window ${span(pair.window)}.`);
+  const said = claim ? `Verdict on ${claim.of} against ${claim.against}: ${claim.words}. MSE of ${claim.of} / MSE of ${claim.against}, 95 % interval of this claim: ${span(claim.ends)}.`
+    : pair && "The report makes no claim on this pair; the intervals are of it alone: picked among many, one pair in twenty differs by chance.";
+  return note(`Mean difference over ${count} seeds: ${text(mean)} ${own.unit}²; below 0, A has the smaller error.`, numbers, said);
 }
 
 function hyperparameters(own) {
@@ -313,8 +310,8 @@ function matrix() {
     won: pairs.map(([i, j]) => `${smaller[i][j]} of ${of[i][j]}`), sure: pairs.map(([i, j]) => `${sure[i][j]} of ${of[i][j]}`) });
   const drawn = plot.rect({ field: "x" }, { field: "y" }, 0.96, 0.94, { source: all, fill_color: css("--accent"), fill_alpha: { field: "alpha" }, line_color: null });
   plot.text({ field: "x" }, { field: "y" }, { field: "label" }, { source: all, text_align: "center", text_baseline: "middle", text_color: css("--ink"), text_font: "system-ui", text_font_size: "12px" });
-  hover(plot, [drawn], [["smaller error", "won"], ["shown by every interval", "sure"], ["row", "y"], ["than", "x"]]);
-  return { plots: [plot], note: "In brackets: on how many every interval of the pair, over seeds and over the test window, excludes equal errors; not corrected for the number of pairs.",
+  hover(plot, [drawn], [["smaller error", "won"], ["shown", "sure"], ["row", "y"], ["than", "x"]]);
+  return { plots: [plot], note: "In brackets: on how many that is shown. For a pair with persistence or with the smallest error, the verdict in the tables says so; for other pairs, about which the report makes no claim, every interval over seeds and over the test window excludes equal errors, not corrected for the number of pairs.",
     columns: ["Model", "Than", "Smaller error", "Shown", "Datasets"], rows: pairs.map(([i, j]) => [name(i), name(j), smaller[i][j], sure[i][j], of[i][j]]) };
 }
 
@@ -368,6 +365,14 @@ function values({ columns, rows }) {
   $("chart-values").querySelector("table").replaceChildren(Object.assign(document.createElement("caption"), { textContent: "Values of this chart" }), head, body);
   $("chart-values").hidden = !rows.length;
 }
+// A chart has a document of its own, which holds its data until it is cleared and forgotten.
+function discard(view) {
+  const own = view.model.document;
+  for (const each of [...Bokeh.index]) if (each === view || each.model === own?.config?.notifications) each.remove();
+  own?.clear();
+  const place = Bokeh.documents.indexOf(own);
+  if (place >= 0) Bokeh.documents.splice(place, 1);
+}
 let turn = 0, views = [];
 async function draw() {
   const mine = ++turn;
@@ -378,7 +383,7 @@ async function draw() {
   const made = drawer(section());
   $("chart-note").textContent = made.note;
   values(made);
-  for (const view of views) view.remove();
+  for (const view of views) discard(view);
   views = [];
   $("chart").replaceChildren();
   delete $("chart").dataset.drawn;
@@ -386,7 +391,7 @@ async function draw() {
     $("chart").append(Object.assign(document.createElement("p"), { className: "chart-title", textContent: plot.name }));
     const place = $("chart").appendChild(document.createElement("div"));
     const view = await Bokeh.Plotting.show(plot, place);
-    if (mine !== turn) return view.remove();
+    if (mine !== turn) return discard(view);
     views.push(view);
   }
   $("chart").dataset.drawn = state.tab;
