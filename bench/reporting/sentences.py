@@ -11,6 +11,7 @@ from bench.stats.claims import ClaimOutcome
 from bench.stats.verdicts import Verdict
 from bench.text import (
     bounds,
+    count,
     decimals,
     listed,
     mebibytes,
@@ -164,10 +165,14 @@ def _rivals(
         return ""
     if not (rivals or apart or untested):
         return "Every other model is worse."
+    words = {cell.model: cell.words_next_to_best for cell in cells if cell.chosen}
+    equivalent = [model for model in rivals if words[model].startswith(Verdict.EQUIVALENT)]
+    undecided = [model for model in rivals if model not in equivalent]
     return " ".join(
         said
         for said, models in (
-            (f"It is not shown to differ from {listed(rivals)}.", rivals),
+            (f"It is {Verdict.EQUIVALENT} to {listed(equivalent)}.", equivalent),
+            (f"It is not shown to differ from {listed(undecided)}.", undecided),
             (_far_apart(best, cells, apart), apart),
             (f"{listed(untested)} could not be tested against it.", untested),
         )
@@ -182,8 +187,8 @@ def _far_apart(best: CellSummary, cells: Sequence[CellSummary], models: Sequence
     least = best.rmse.value if best.rmse else 0.0
     if not (errors and least):
         return f"{listed(models)} {verb} where it does not, which is undecided: it may be chance."
-    low, high = (significant(pick(errors) / least) for pick in (min, max))
-    times = low if low == high else f"{low} to {high}"
+    low, high = (count(pick(errors) / least) for pick in (min, max))
+    times = "over a million" if min(errors) > 1e6 * least else low if low == high else f"{low} to {high}"
     return f"{listed(models)} {verb} {times} times as much on these targets, which is undecided: it may be chance."
 
 

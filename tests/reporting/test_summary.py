@@ -126,7 +126,7 @@ def test_models_that_cannot_be_told_apart_are_named(fake: Fake) -> None:
     (section,) = summary(doubled).sections
     assert section.best is not None
     assert {section.best.model, *section.rivals} == {"lstm", "twin"}
-    assert "is not shown to differ from" in section.statement
+    assert "It is equivalent within 5 % to twin." in section.statement
 
 
 def test_a_model_that_could_not_be_tested_is_not_said_to_be_like_the_best(fake: Fake) -> None:
