@@ -19,7 +19,7 @@ def rows():
     values = np.random.default_rng(0).normal(size=(3, ROWS))
     columns = {name: [value] * ROWS for name, value in key.items()}
     columns |= {"seed": np.repeat(np.arange(SEEDS), ROWS // SEEDS), "index": np.arange(ROWS), "time": [None] * ROWS}
-    columns |= {"channel": np.zeros(ROWS, int), "step": np.ones(ROWS, int)}
+    columns |= {"channel": np.zeros(ROWS, int), "step": np.ones(ROWS, int), "series": [None] * ROWS}
     columns |= dict(zip(("truth", "prediction", "persistence"), values, strict=True))
     predictions = pa.table({name: pa.array(columns[name]) for name in PREDICTIONS.names}).cast(PREDICTIONS)
     runs = table("runs", [{**key, "seed": seed, "status": "ok", "reason": "", "fit_s": 1.0} for seed in range(SEEDS)])
