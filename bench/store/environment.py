@@ -25,9 +25,8 @@ LIBRARIES = ("numba", "numpy", "optuna", "pandas", "pyarrow", "scipy", "torch")
 _PACKAGE = Path(bench.__file__).parent
 
 
-@functools.cache
 def environment(device: str) -> dict[str, Any]:
-    """The columns of `runs` from `host` to `machine_reference_s`, but `code_version`; reported once per process.
+    """The columns of `runs` from `host` to `machine_reference_s`, but `code_version`; looked up once per process.
 
     Parameters
     ----------
@@ -35,11 +34,16 @@ def environment(device: str) -> dict[str, Any]:
         A torch device. GPU and driver are requested only where it is ``cuda``, and torch is never imported for
         a CPU: what only torch knows is null where it is not loaded.
     """
+    return {**of_process(device), **_torch_flags()}
+
+
+@functools.cache
+def of_process(device: str) -> dict[str, Any]:
+    """What of `environment` does not change while a process runs."""
     return {
         "host": socket.gethostname(),
         "cpu": _cpu(),
         **_gpu(device),
-        **_torch_flags(),
         "python": platform.python_version(),
         "libraries": json.dumps(libraries(), sort_keys=True),
         "bench_version": bench.__version__,

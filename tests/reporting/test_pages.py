@@ -119,7 +119,7 @@ def test_the_page_asks_for_nothing_and_forbids_itself_to(hostile: dict[str, str]
 
 def test_names_are_shown_and_not_run(hostile: dict[str, str]) -> None:
     page = Page(hostile["index.html"])
-    assert [script.get("type") for script in page.all("script")] == [*["text/plain"] * 3, "module"]
+    assert [script.get("type") for script in page.all("script")] == ["application/json", *["text/plain"] * 3, "module"]
     assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
     shown = "\n".join(page.text)
     assert SCRIPT in shown

@@ -21,7 +21,6 @@ from bench.models.from_source import allowing_plug_ins
 from bench.running.sharding import ShardEngine, divided
 from bench.running.unfinished import Unfinished
 from bench.running.workers import ENGINES, RUN_CELL, Engine, start
-from bench.store.environment import environment
 from bench.store.schema import Rows
 
 MakeCell = Callable[..., Cell]
@@ -72,7 +71,6 @@ def truth() -> list[tuple[Cell, Rows]]:
 
     from bench.running.cell import run_cell
 
-    environment.cache_clear()  # what was known before torch was imported
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

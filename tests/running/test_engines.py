@@ -24,7 +24,6 @@ from bench.errors import InputError
 from bench.running.plan import prepare
 from bench.running.runner import run
 from bench.running.workers import Engine, SharedGate, start
-from bench.store.environment import environment
 from bench.store.schema import Status
 
 MakeCell = Callable[..., Cell]
@@ -105,7 +104,6 @@ def test_workers_are_warm_and_hold_one_thread(fakes: str, make_cell: MakeCell, m
 def test_rows_tell_one_thread_of_torch_whatever_the_model_imports(make_cell: MakeCell, name: str) -> None:
     import torch
 
-    environment.cache_clear()  # what was known before torch was imported
     before = torch.get_num_threads()
     torch.set_num_threads(before + 1)
     try:

@@ -15,15 +15,15 @@ import pytest
 
 import bench
 from bench.store import environment as module
-from bench.store.environment import checkout, environment, libraries, machine_reference_s, refused_checkout
+from bench.store.environment import checkout, environment, libraries, machine_reference_s, of_process, refused_checkout
 from bench.store.schema import RUNS
 
 
 @pytest.fixture(autouse=True)
 def _uncached() -> Iterator[None]:
-    environment.cache_clear()
+    of_process.cache_clear()
     yield
-    environment.cache_clear()
+    of_process.cache_clear()
 
 
 def _git(folder: Path, *arguments: str) -> str:
@@ -60,22 +60,22 @@ def test_git_tells_the_commit_of_the_package_and_whether_it_is_dirty(
     (tmp_path / "a.txt").touch()
     _git(tmp_path, "add", "a.txt")
     _git(tmp_path, "commit", "--quiet", "--message", "zero")
-    environment.cache_clear()
+    of_process.cache_clear()
     assert environment("cpu")["git_commit"] is None  # installed into somebody's repository, no part of it
     _git(tmp_path, "add", "package")
     _git(tmp_path, "commit", "--quiet", "--message", "one")
     (tmp_path / "results.txt").touch()  # next to the package
-    environment.cache_clear()
-    environment.cache_clear()
+    of_process.cache_clear()
+    of_process.cache_clear()
     assert environment("cpu")["git_commit"] == _git(tmp_path, "rev-parse", "HEAD")
     assert environment("cpu")["git_dirty"] is False
     file.write_text("two")
     assert environment("cpu")["git_dirty"] is False  # reported once per process
-    environment.cache_clear()
+    of_process.cache_clear()
     assert environment("cpu")["git_dirty"] is True
     file.write_text("one")
     (package / "new.py").touch()
-    environment.cache_clear()
+    of_process.cache_clear()
     assert environment("cpu")["git_dirty"] is True
 
 
@@ -84,7 +84,7 @@ def test_the_working_directory_does_not_matter(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     _git(tmp_path, "init", "--quiet")
     _git(tmp_path, "commit", "--quiet", "--allow-empty", "--message", "of the user")
-    environment.cache_clear()
+    of_process.cache_clear()
     assert environment("cpu")["git_commit"] == here != _git(tmp_path, "rev-parse", "HEAD")
 
 

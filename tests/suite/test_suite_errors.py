@@ -139,7 +139,7 @@ ENTRY = {
     "datasets: [{kind: noise, «scaler: none}]\nmodels: [net]": "noise: 'scaler' is a key of the suite's training, for "
     "all of its models; move it to training at the top",
     "datasets: [{kind: noise, «nosie: 1}]\nmodels: [net]": "noise: unknown parameter 'nosie'; did you mean 'noise'? "
-    "(known: drift, id, kind, length, noise)",
+    "(known: drift, id, kind, length, noise, unit)",
     "datasets: [{kind: noise, noise: «-1}]\nmodels: [net]": "noise: expected a number ≥ 0, got -1",
     "datasets: [{kind: noise, drift: «x}]\nmodels: [net]": "drift: expected a number or null, got 'x'",
     "datasets: [{kind: noise, length: [5, «1]}]\nmodels: [net]": "length: expected a whole number ≥ 2, got 1",
