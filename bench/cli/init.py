@@ -105,7 +105,9 @@ def _readable(path: Path, names: Sequence[str], wanted: Sequence[str]) -> tuple[
     DataError
         None can be.
     """
-    times = [name for name in names if _TIME.search(name)]
+    named = [name for name in names if _TIME.search(name)]
+    texts = (name for name in names if name not in named and not _reads(path, name, File(path=str(path), column=name)))
+    times = [*named, *texts]  # a column of texts may hold times whatever it is called
     first: DataError | None = None
     for tried in _ways(path, wanted, times):
         try:

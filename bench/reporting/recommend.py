@@ -17,6 +17,7 @@ from bench.cells import CellSpec
 from bench.errors import InputError
 from bench.reporting.budget import QUANTITIES, Budget, Costs, known_costs
 from bench.reporting.costs import costs
+from bench.reporting.sentences import ONLY
 from bench.reporting.source import Source
 from bench.reporting.summary import summarise
 from bench.reporting.values import CellSummary, Section
@@ -95,7 +96,10 @@ def recommend(source: Source, budget: Budget, *, dataset: str | None = None) -> 
     _refuse_unmeasured(budget, known, source.folder)
     fitting, left_out = _fitting(source, budget, known)
     summary = summarise(_only(source, fitting))
-    return Advice(tuple(_recommended(section, known) for section in summary.sections), left_out)
+    shown = (_recommended(section, known) for section in summary.sections)
+    if left_out:
+        shown = (replace(each, why=each.why.replace(ONLY, "is the only model left")) for each in shown)
+    return Advice(tuple(shown), left_out)
 
 
 def _refuse_unmeasured(budget: Budget, known: Mapping[str, Costs], folder: str) -> None:

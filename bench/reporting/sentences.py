@@ -97,6 +97,9 @@ TERMS = (
 """Each word with its meaning."""
 
 
+ONLY = "is the only model that was run"
+"""Of a model next to which there is no other."""
+
 OTHER_DATA = "The cells did not all see the same data: nothing is said about which error is smaller."
 """The statement on such a dataset."""
 
@@ -137,7 +140,7 @@ def _smallest(best: CellSummary, cells: Sequence[CellSummary]) -> str:
     others = any(cell.model != best.model for cell in cells)
     several_lengths = len({cell.sequence_length for cell in cells}) > 1
     lengths_matter = several_lengths and best.verdict is not Verdict.REFERENCE
-    only = f"is the only model that {'finished' if others else 'was run'}"
+    only = "is the only model that finished" if others else ONLY
     predicate = only if alone else "has the smallest error"
     where = f" at sequence length {best.sequence_length}" if lengths_matter else ""
     over = f"95 % interval over {plural(best.finished, 'seed')} {bounds(best.rmse.interval, places)}"

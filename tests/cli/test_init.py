@@ -81,3 +81,11 @@ def test_nothing_is_overwritten_and_what_cannot_be_used_is_refused(bench: Bench,
     assert "expected a series of at least 157 points" in bench("init", "short.csv").err
     pd.DataFrame({"name": ["a", "b", "c"]}).to_csv(folder / "words.csv", index=False)
     assert "expected a number" in bench("init", "words.csv").err
+
+
+def test_a_column_of_times_is_recognised_by_its_values(bench: Bench, folder: Path) -> None:
+    hours = pd.date_range("2024-01-01", periods=300, freq="h")
+    values = np.random.default_rng(4).normal(size=300)
+    pd.DataFrame({"when": hours, "kw": values, "place": "here"}).to_csv(folder / "kw.csv", index=False)
+    assert "times: the column 'when'" in bench("init", "kw.csv").out
+    assert api.load("kw.yaml").datasets[0].parameters["time"] == "when"

@@ -143,3 +143,7 @@ def test_results_give_the_advice_as_a_frame(source: Source) -> None:
     assert frame["latency_s"].tolist() == pytest.approx([1e-5, 1.5e-3])
     with pytest.raises(InputError, match="unknown limit 'latency_ms'; did you mean 'latency_s'"):
         Results(Path("results/fake"), source).recommend(latency_ms=2)
+
+
+def test_what_is_left_alone_by_the_budget_was_not_the_only_one_that_was_run(source: Source) -> None:
+    assert of(source, "noisy-sine", parameters=0).why.startswith("persistence is the only model left: ")
