@@ -161,7 +161,7 @@ def gate_of(suite: str | None, new: Path) -> tuple[Gate, str]:
     """
     if suite is None:
         known = shipped()
-        suite = next((name for name in _suites(new) if name in known), None)
+        suite = next((name for name in suites_of(new) if name in known), None)
     if suite is None:
         return Gate(), ""
     kept = _kept(path_of(suite))
@@ -169,7 +169,7 @@ def gate_of(suite: str | None, new: Path) -> tuple[Gate, str]:
     return gate, (shipped()[suite].as_posix() if suite in shipped() else suite)
 
 
-def _suites(results: Path) -> list[str]:
+def suites_of(results: Path) -> list[str]:
     """The suites that the rows of `results` name; the comparison says what is wrong with a folder without any."""
     try:
         return sorted(store.read(results, "runs", ["cell_id", "suite"])["suite"].unique().to_pylist())

@@ -21,15 +21,13 @@ from bench.reporting.folder import Files, put_files
 from bench.reporting.values import CellSummary, Estimate, Model, Section, Summary
 from bench.text import count, csv_safe, listed, markdown, number, percent, plural, probability, seconds, slug
 
-FORMATS = ("latex", "csv", "xlsx")
-
 _CAPTIONS = {
     "ranking": "Average rank by RMSE (1 is best), and RMSE as a share of that of persistence: the interquartile mean "
     "over datasets and seeds with its 95 % interval over seeds.",
     "errors": "RMSE on the test part with its 95 % interval over seeds, skill against persistence, and the verdict "
     "against persistence; each model at the sequence length that is best on validation.",
     "tests": "Pairwise tests on the MSE: change relative to the other model with its 95 % interval, and p-value after "
-    "Holm's correction for all claims of its kind.",
+    "Holm's correction within the dataset and for the selection of datasets.",
 }
 
 
@@ -235,8 +233,9 @@ def protocol(results: Exported) -> str:
         f"{_horizons(summary)}, {plural(summary.counts.replicates, 'training')} in all.",
         *filter(None, (_split(specs), _training(specs, ok), _tuning(specs))),
         "Persistence, the last value again, is the reference of every dataset. Intervals are 95 %, over seeds from the "
-        "logarithms of the errors and over the test window from losses in blocks. A model is called better or worse "
-        "where both exclude no difference after Holm's correction for all claims, and equivalent where both lie "
+        "logarithms of the errors and over the test window by a Diebold-Mariano test of the ratio of the mean losses. "
+        "A model is called better or worse where both exclude no difference, after Holm's correction within each "
+        "dataset and for the selection of datasets (Benjamini and Bogomolov, 2014), and equivalent where both lie "
         "within 5 % of the other's MSE.",
         *_lost(summary),
         *_machine(summary),

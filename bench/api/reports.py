@@ -5,7 +5,9 @@ import os
 from pathlib import Path
 
 import bench
+from bench.api.folders import suites_of
 from bench.atomic import open_file, write_atomically
+from bench.reporting.folder import name_of, report_folder
 from bench.store.reader import NAME as SUITE
 from bench.store.renewal import FRESH
 
@@ -48,10 +50,7 @@ def open_report(results: Path, reports: Path = REPORTS) -> Path:
     """Show the report of `results` in the browser, written first where it is not up to date; its page."""
     import webbrowser
 
-    from bench.reporting.folder import name_of, report_folder
-    from bench.reporting.source import read
-
-    page = report_folder(reports, name_of(read(results).suites, results), results) / "index.html"
+    page = report_folder(reports, name_of(suites_of(results), results), results) / "index.html"
     if not up_to_date(page, results):
         page = write_report(results, reports)
     webbrowser.open(page.resolve().as_uri())

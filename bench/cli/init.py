@@ -3,8 +3,9 @@
 import difflib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from bench.atomic import write_atomically
@@ -107,7 +108,7 @@ def _readable(path: Path, names: Sequence[str], wanted: Sequence[str]) -> tuple[
     """
     named = [name for name in names if _TIME.search(name)]
     texts = (name for name in names if name not in named and not _reads(path, name, File(path=str(path), column=name)))
-    times = [*named, *texts]  # a column of texts may hold times whatever it is called
+    times = chain(named, texts, [None])  # a column of texts may hold times whatever it is called; or there are none
     first: DataError | None = None
     for tried in _ways(path, wanted, times):
         try:
@@ -117,9 +118,9 @@ def _readable(path: Path, names: Sequence[str], wanted: Sequence[str]) -> tuple[
     raise first or DataError(f"{path}: expected a column of numbers, got none")
 
 
-def _ways(path: Path, wanted: Sequence[str], times: Sequence[str]) -> Iterator[File]:
+def _ways(path: Path, wanted: Sequence[str], times: Iterable[str | None]) -> Iterator[File]:
     """How the file may be read, the likeliest first: with a time before without, without holes before filled ones."""
-    for time in [*times, None] if times else [None]:
+    for time in times:
         for missing in ("refuse", "forward-fill"):
             for name in wanted:
                 if name != time:

@@ -4,10 +4,11 @@ What does not fit is taken out before anything is chosen or tested: the sequence
 validation among those that fit, and claims are corrected for the models that are left.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
+from shlex import quote as shell
 from typing import Any
 
 import pyarrow as pa
@@ -22,8 +23,12 @@ from bench.reporting.source import Source
 from bench.reporting.summary import summarise
 from bench.reporting.values import CellSummary, Section
 from bench.stats.claims import ClaimOutcome
+from bench.stats.verdicts import Verdict
 from bench.store.grid import by_cell
 from bench.text import columns, listed, number, plural
+
+LEFT = "is the only model left"
+"""Of a model next to which there is no other within the budget."""
 
 
 @dataclass(frozen=True)
@@ -96,17 +101,16 @@ def recommend(source: Source, budget: Budget, *, dataset: str | None = None) -> 
     _refuse_unmeasured(budget, known, source.folder)
     fitting, left_out = _fitting(source, budget, known)
     summary = summarise(_only(source, fitting))
-    shown = (_recommended(section, known) for section in summary.sections)
-    if left_out:
-        shown = (replace(each, why=each.why.replace(ONLY, "is the only model left")) for each in shown)
-    return Advice(tuple(shown), left_out)
+    limited = {name.partition(": ")[0] for name in left_out}
+    return Advice(tuple(_recommended(section, known, limited) for section in summary.sections), left_out)
 
 
 def _refuse_unmeasured(budget: Budget, known: Mapping[str, Costs], folder: str) -> None:
     for name, (called, _) in QUANTITIES.items():
         if getattr(budget, name) is not None and not any(name in cost for cost in known.values()):
             raise InputError(
-                f"{folder}: expected cells whose {called} was measured, got none; run `bench probe {folder}` first"
+                f"{folder}: expected cells whose {called} was measured, got none; run `bench probe {shell(folder)}` "
+                "first"
             )
 
 
@@ -130,22 +134,20 @@ def _only(source: Source, cells: Sequence[str]) -> Source:
     return replace(source, rows=rows, requested=None, fewer=frozenset(), kept=())
 
 
-def _recommended(section: Section, known: Mapping[str, Costs]) -> Recommendation:
+def _recommended(section: Section, known: Mapping[str, Costs], limited: Collection[str]) -> Recommendation:
+    """Of one section; of the `limited` datasets some cells are over the budget."""
     best = section.best
     shown = best is not None and best.beats_persistence is ClaimOutcome.HOLDS
-    reference = next((cell for cell in section.cells if cell.against_persistence is None and _is_reference(cell)), None)
+    reference = next((cell for cell in section.cells if cell.chosen and cell.verdict is Verdict.REFERENCE), None)
     cell = best if shown or best is None else reference
-    make = partial(Recommendation, section.title, section.dataset, section.horizon, why=section.statement)
+    why = section.statement.replace(ONLY, LEFT) if section.dataset in limited else section.statement
+    make = partial(Recommendation, section.title, section.dataset, section.horizon, why=why)
     if best is None:
         return make(None, None, {})
     if cell is None:
         return make("persistence", None, {})
     cost = known.get(cell.cell_id or "", {})
     return make(cell.model, cell, cost, cheaper=tuple(_cheaper(section, known, than=cost)) if shown else ())
-
-
-def _is_reference(cell: CellSummary) -> bool:
-    return cell.verdict.name == "REFERENCE" and cell.chosen
 
 
 def _cheaper(section: Section, known: Mapping[str, Costs], *, than: Costs) -> Iterator[str]:

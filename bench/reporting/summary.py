@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePath
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -268,13 +269,7 @@ class _Sections:
         chosen = [cell for cell in own if summaries[cell.at].chosen]
         top = None if why_untested else best_of(chosen)
         best = summaries[top.at] if top else None
-        compared = others(chosen, top) if top else []
-        against = [(cell.model, judged.against_best[cell.cell_id].finding.outcome) for cell in compared]
-        open_ = [model for model, outcome in against if outcome.measured and outcome is not ClaimOutcome.FAILS]
-        apart = tuple(cell.model for cell in compared if cell.model in open_ and _errs_far_more(cell, top))
-        rivals = tuple(model for model in open_ if model not in apart)
-        worse = tuple(model for model, outcome in against if outcome is ClaimOutcome.FAILS)
-        untested = tuple(model for model, outcome in against if not outcome.measured)
+        against = _next_to(top, chosen, judged) if top else _NextToBest()
         persistence, floor = self.references[dataset, horizon]
         return Section(
             title=f"{dataset} (horizon {horizon})" if self.several_horizons else dataset,
@@ -290,16 +285,23 @@ class _Sections:
             linear_floor_rmse=self.linear_floors[dataset, horizon],
             cells=cells,
             best=best,
-            rivals=rivals,
-            apart=apart,
-            untested=untested,
+            rivals=against.rivals,
+            apart=against.apart,
+            untested=against.untested,
             same_data=same_data,
             statement=why_untested
-            or statement(cells, best, rivals, apart=apart, untested=untested, persistence_rmse=persistence),
+            or statement(
+                cells,
+                best,
+                against.rivals,
+                apart=against.apart,
+                untested=against.untested,
+                persistence_rmse=persistence,
+            ),
             curves=tuple(self._curves(cells)),
             tuned=tuple(tuned(rows) for cell in cells if cell.chosen and (rows := self.trials.get(cell.cell_id or ""))),
             trace=None if self.tasks.get(dataset) == "classify" else self._trace(chosen),
-            best_set="" if why_untested else best_set(cells, self.losses, undecided=(*rivals, *apart), worse=worse),
+            best_set="" if why_untested else best_set(cells, self.losses, undecided=against.open, worse=against.worse),
             still=still,
             unit=self.units.get(dataset, ""),
             task=self.tasks.get(dataset) or "forecast",
@@ -389,9 +391,30 @@ def _by_place(layout: Grid) -> dict[tuple[str, int], list[int]]:
     return cases
 
 
-def _errs_far_more(cell: Contender, best: Contender | None) -> bool:
-    """Whether the MSE of `cell` is more than `FAR` times that of `best`."""
-    return best is not None and (cell.rmse or 0.0) ** 2 > FAR * (best.rmse or 0.0) ** 2
+class _NextToBest(NamedTuple):
+    """The models of a section by what became of their comparison with the best one; see `Section`."""
+
+    rivals: tuple[str, ...] = ()
+    apart: tuple[str, ...] = ()
+    worse: tuple[str, ...] = ()
+    untested: tuple[str, ...] = ()
+
+    @property
+    def open(self) -> tuple[str, ...]:
+        """Those that were tested and are not shown to be worse."""
+        return (*self.rivals, *self.apart)
+
+
+def _next_to(best: Contender, chosen: Sequence[Contender], judged: Judged) -> _NextToBest:
+    """The `chosen` cells of a section next to the `best` one of them."""
+    names: dict[str, list[str]] = {name: [] for name in _NextToBest._fields}
+    for cell in others(chosen, best):
+        outcome = judged.against_best[cell.cell_id].finding.outcome
+        far = (cell.rmse or 0.0) ** 2 > FAR * (best.rmse or 0.0) ** 2
+        undecided = "apart" if far else "rivals"
+        became = "untested" if not outcome.measured else "worse" if outcome is ClaimOutcome.FAILS else undecided
+        names[became].append(cell.model)
+    return _NextToBest(**{name: tuple(models) for name, models in names.items()})
 
 
 def _reference_errors(layout: Grid) -> dict[tuple[str, int], tuple[float | None, float | None]]:

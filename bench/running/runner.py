@@ -103,7 +103,7 @@ class Advanced:
 
 
 class EndRequest(Exception):
-    """Raised by a listener that is told of a cell which begins: none begins any more, and those that run end first."""
+    """Raised by a listener when a cell begins: none begins any more, and those that run end first."""
 
 
 Event = Planned | Started | Compiling | Advanced | Finished

@@ -1,6 +1,7 @@
 """The documents say what the program does."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,24 @@ def test_every_path_that_is_named_exists(page):
 def test_paths_are_found_in_the_text():
     text = (ROOT / "CONTRIBUTING.md").read_text()
     assert {"bench/data/", "bench/data/base.py", "bench/models/__init__.py"} <= set(PATH_IN_TEXT.findall(text))
+
+
+@pytest.mark.parametrize("page", sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]), ids=lambda page: page.name)
+def test_links_lead_to_files_of_the_repository(page: Path) -> None:
+    """Of a checkout, which holds no file that git ignores: a page that was written and never kept is not there."""
+    ignored = subprocess.run(
+        ["git", "-C", ROOT, "check-ignore", "--stdin"],
+        input="\n".join(str(path) for path in linked(page)),
+        capture_output=True,
+        text=True,
+        check=False,  # 1: none is, 128: this is no checkout
+    )
+    assert [str(path) for path in linked(page) if not path.exists()] == []
+    assert ignored.stdout == ""
+
+
+def linked(page: Path) -> list[Path]:
+    """The files and folders outside of docs/ that a page leads to; the build of the site checks those within."""
+    targets = re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
+    paths = [(page.parent / target).resolve() for target in targets if "://" not in target and "{" not in target]
+    return [path for path in paths if not path.is_relative_to(ROOT / "docs")]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +23,6 @@ from bench.reporting.summary import summarise
 from bench.reporting.values import Summary
 from bench.store.schema import Rows, Status, table
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine: install Debian's package")
 DESK = {"width": 1400, "height": 900}
 GRU, LSTM = "gru", "lstm"
 
@@ -180,15 +177,6 @@ def test_nothing_stored_is_nothing_drawn(fake: Callable[..., Rows]) -> None:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
 def path(summary: Summary, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("explorer") / "index.html"
     path.write_text(html(summary, draw(summary), csv=""))
@@ -247,7 +235,6 @@ PLACE = """([glyph, cell]) => {
 """Where the mark of a cell is, in pixels of the chart."""
 
 
-@needs_browser
 def test_every_tab_is_drawn_and_nothing_is_requested(browser: Any, path: Path) -> None:
     explorer = Explorer(browser, path)
     explorer.pick(dataset="noisy-sine", horizon="5")
@@ -264,7 +251,6 @@ def test_every_tab_is_drawn_and_nothing_is_requested(browser: Any, path: Path) -
     assert all(url.startswith(("blob:", "data:")) for url in explorer.requested[1:])
 
 
-@needs_browser
 def test_hovering_shows_values_and_the_cell(browser: Any, path: Path, data: dict[str, Any]) -> None:
     explorer = Explorer(browser, path)
     explorer.pick(dataset="noisy-sine", horizon="1")
@@ -281,7 +267,6 @@ def test_hovering_shows_values_and_the_cell(browser: Any, path: Path, data: dict
     assert all(name in shown for name in ("truth", "persistence", LSTM))
 
 
-@needs_browser
 def test_a_model_can_be_hidden_and_a_scale_changed(browser: Any, path: Path) -> None:
     explorer = Explorer(browser, path)
     explorer.pick(dataset="noisy-sine", horizon="1", length="every")
@@ -297,7 +282,6 @@ def test_a_model_can_be_hidden_and_a_scale_changed(browser: Any, path: Path) -> 
     assert explorer.page.evaluate(kind) == "LogScale"
 
 
-@needs_browser
 def test_a_against_b_are_the_paired_differences_of_the_rows(
     browser: Any, path: Path, rows: Rows, data: dict[str, Any]
 ) -> None:
@@ -318,7 +302,6 @@ def test_a_against_b_are_the_paired_differences_of_the_rows(
     assert float(explorer.values()[-1][3]) == pytest.approx(-np.mean(list(expected.values())), rel=1e-6)
 
 
-@needs_browser
 def test_tabs_are_moved_through_by_keys(browser: Any, path: Path) -> None:
     explorer = Explorer(browser, path)
     explorer.page.focus("#tab-errors")
@@ -330,7 +313,6 @@ def test_tabs_are_moved_through_by_keys(browser: Any, path: Path) -> None:
     assert explorer.page.locator("#explore [role=tab][aria-selected=true]").count() == 1
 
 
-@needs_browser
 def test_without_javascript_everything_is_in_the_folds(browser: Any, path: Path) -> None:
     page = browser.new_context(offline=True, viewport=DESK, java_script_enabled=False).new_page()
     page.goto(path.as_uri())
@@ -342,7 +324,6 @@ def test_without_javascript_everything_is_in_the_folds(browser: Any, path: Path)
     assert fold.locator("figure svg").first.is_visible()
 
 
-@needs_browser
 @pytest.mark.parametrize("width", [1400, 800, 390])
 def test_the_page_is_as_wide_as_the_screen(browser: Any, path: Path, width: int) -> None:
     explorer = Explorer(browser, path, viewport={"width": width, "height": 900})
@@ -353,7 +334,6 @@ def test_the_page_is_as_wide_as_the_screen(browser: Any, path: Path, width: int)
     assert explorer.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-@needs_browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_charts_pass_axe(browser: Any, path: Path, scheme: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
@@ -364,7 +344,6 @@ def test_the_charts_pass_axe(browser: Any, path: Path, scheme: str) -> None:
         assert [f"{v['id']}: {node['html'][:90]}" for v in result["violations"] for node in v["nodes"]] == [], name
 
 
-@needs_browser
 def test_a_chart_that_is_replaced_leaves_nothing_behind(browser: Any, path: Path) -> None:
     explorer = Explorer(browser, path)
     held = "[Bokeh.documents.length, [...Bokeh.index].length]"
@@ -377,7 +356,6 @@ def test_a_chart_that_is_replaced_leaves_nothing_behind(browser: Any, path: Path
     assert explorer.page.evaluate(held) == before
 
 
-@needs_browser
 @pytest.mark.parametrize(("scheme", "dark"), [("light", False), ("dark", True)])
 def test_the_box_of_values_is_as_dark_as_the_page(browser: Any, path: Path, scheme: str, dark: bool) -> None:
     explorer = Explorer(browser, path, color_scheme=scheme)

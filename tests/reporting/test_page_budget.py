@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,6 @@ from bench.reporting.tables import ranking
 from bench.reporting.values import Summary
 from bench.store.schema import Rows, table
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine: install Debian's package")
 LATENCY = {"persistence": 1e-5, "linear-ar": 2e-5, "gru": 2.5e-3, "lstm": 1.5e-3, "o'<b>": 4e-3}
 NAMES = ["cell_id", "suite", "dataset", "model", "sequence_length", "horizon"]
 
@@ -88,15 +85,6 @@ def path(summary: Summary, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
 def opened(browser: Any, path: Path, **options: Any) -> Any:
     page = browser.new_context(offline=True, **{"viewport": {"width": 1400, "height": 900}, **options}).new_page()
     page.goto(path.as_uri())
@@ -109,7 +97,6 @@ def greyed(page: Any) -> set[str]:
     return {each.partition("over the budget")[0].strip("◆ \n") for each in page.locator("tr.over th").all_inner_texts()}
 
 
-@needs_browser
 def test_rows_over_the_budget_are_grey_and_the_best_of_the_rest_is_named(
     browser: Any, path: Path, made: PageBudget
 ) -> None:
@@ -136,7 +123,6 @@ def test_rows_over_the_budget_are_grey_and_the_best_of_the_rest_is_named(
     page.wait_for_selector("#ranking:not(:has(tr.over))")
 
 
-@needs_browser
 @pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (390, "dark")])
 def test_it_fits_the_screen_and_passes_axe(browser: Any, path: Path, width: int, scheme: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
@@ -150,7 +136,6 @@ def test_it_fits_the_screen_and_passes_axe(browser: Any, path: Path, width: int,
         assert box["y"] + box["height"] < 900
 
 
-@needs_browser
 def test_without_javascript_there_is_none(browser: Any, path: Path) -> None:
     page = opened(browser, path, java_script_enabled=False)
     assert page.locator("#budget").is_hidden()

@@ -154,7 +154,7 @@ class File(Channels):
     )
     series: Column | None = Field(
         None,
-        description="The column of the names of several series, whose rows are told apart by it: its name or number; "
+        description="The column of the names of several series, each of which is read by itself: its name or number; "
         "null for one series.",
     )
     fit: Literal["global", "local"] = Field(
