@@ -252,7 +252,7 @@ class TestFailures:
         assert [row["state"] for row in rows["trials"].to_pylist()] == ["failed", "failed"]
 
     def test_a_passed_time_limit_keeps_the_finished_trials(self):
-        cell = make(tuning=Tuning(trials=200, batch=2, epochs=1), time_limit_s=1.5)
+        cell = make(tuning=Tuning(trials=20_000, batch=2, epochs=1), time_limit_s=1.5)
         rows = run_cell(cell)
         assert {row["status"] for row in rows["runs"].to_pylist()} == {"timeout"}
         assert "raise time_limit_s" in rows["runs"].to_pylist()[0]["reason"]
