@@ -17,12 +17,11 @@ import tempfile
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import bench
-from bench import store
+from bench import registry, store
 from bench.cells import expand
 from bench.running import runner
 from bench.running.plan import prepare
@@ -254,7 +253,7 @@ def explore(scenario: Scenario, work: Path, *, chosen: Callable[[int], Iterable[
     """Kill the command of `scenario` at those of its places that are `chosen` from their number."""
     known = checkout()
     runner.checkout = lambda: known  # type: ignore[attr-defined]  # git would be called in every trial
-    metadata.entry_points = functools.cache(metadata.entry_points)  # type: ignore[assignment]  # half of the time
+    registry.entry_points = functools.cache(registry.entry_points)  # type: ignore[attr-defined]  # most of the time
     run(work / "warm")  # what is imported and compiled here, no fork has to
     template = work / "template"
     for act in scenario.before:
