@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -19,3 +22,15 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session")
+def note() -> Callable[..., None]:
+    """Adds what a test measured to the file that BENCH_CHAOS_NOTES names, for ``tests/chaos/measure.py``."""
+
+    def add(row: str, **measured: object) -> None:
+        if path := os.environ.get("BENCH_CHAOS_NOTES"):
+            with Path(path).open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"row": row, **measured}) + "\n")
+
+    return add

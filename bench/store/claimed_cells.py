@@ -79,10 +79,10 @@ class Claims:
             status = path.lstat()
             with open_file(path) as file:
                 holder = json.loads(file.read(1000))
-        except FileNotFoundError:
-            return False
-        except (OSError, ValueError):
-            holder = None  # torn, or not a claim
+        except (FileNotFoundError, ValueError):
+            return False  # a claim is written under the lock: the runner of one that is torn was killed there
+        except OSError:
+            holder = None  # not a claim
         if isinstance(holder, dict) and _same_machine(holder):
             return holder.get("token") != self.token and _is_alive(holder)
         now, seen = time.monotonic(), (status.st_mtime_ns, status.st_ino)

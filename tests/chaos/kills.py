@@ -1,8 +1,7 @@
 """A SIGKILL before and after every file operation of a command, then the same command again, then everything compared.
 
-Each trial is a fork of this process, which has imported everything, so that hundreds of kills take a minute. The models
-are closed forms and the data are generated: two runs differ in nothing but their times. ``python tests/chaos/kills.py``
-tries every operation and writes ``reports/chaos.md``.
+Each trial is a fork of this process, which has imported everything, so that three kills take a second. The models
+are closed forms and the data are generated: two runs differ in nothing but their times.
 """
 
 from __future__ import annotations
@@ -12,8 +11,7 @@ import io
 import os
 import shutil
 import signal
-import sys
-import tempfile
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -136,6 +134,8 @@ class Counts:
         Kills after which files were left that an uninterrupted command does not leave, and which.
     half
         Kills after which a reader saw a cell that was neither as before nor as after, and where.
+    longest_s
+        What the slowest of the next commands took.
     """
 
     operations: int = 0
@@ -143,6 +143,7 @@ class Counts:
     wrong: dict[str, str] = field(default_factory=dict)
     debris: dict[str, str] = field(default_factory=dict)
     half: dict[str, str] = field(default_factory=dict)
+    longest_s: float = 0.0
 
 
 Cells = dict[tuple[str, str, str], Any]
@@ -272,7 +273,10 @@ def explore(scenario: Scenario, work: Path, *, chosen: Callable[[int], Iterable[
         when = f"{'after' if place % 2 else 'before'} operation {place // 2}"
         if half := _half(folder, before, after):
             counts.half[when] = half
-        if status := _forked(scenario.act, folder):
+        began = time.monotonic()
+        status = _forked(scenario.act, folder)
+        counts.longest_s = max(counts.longest_s, time.monotonic() - began)
+        if status:
             counts.wrong[when] = f"the next run ended with {status}"
             continue
         now, there = cells_of(folder), files_of(folder)
@@ -305,47 +309,3 @@ def sampled(number: int) -> Callable[[int], Iterator[int]]:
         return (place for place in seen if place < places)
 
     return choose
-
-
-REPORT = Path(__file__).parents[2] / "reports" / "chaos.md"
-
-HEAD = """# Kills
-
-A SIGKILL before and after file operations of a command, one at a time; then the same command again to its end, and
-every table, what was set aside and every file compared with those of a command that nobody killed. *Wrong*: other
-rows. *Debris*: other files. *Half*: between the kill and the next command a reader sees a cell neither as it was nor as
-it will be. There are two places for each operation; *kills* says how many of them were tried, evenly spread. Four
-cells, closed forms. `python tests/chaos/kills.py` tries all places and writes this page, `python tests/chaos/kills.py
-40` forty of each command; the tests of every change try a few.
-
-| command | file operations | kills | wrong | debris | half |
-|---|---:|---:|---:|---:|---:|
-"""
-
-
-def line_of(name: str, counts: Counts) -> str:
-    """The row of the page for one command."""
-    numbers = (counts.operations, counts.kills, len(counts.wrong), len(counts.debris), len(counts.half))
-    return f"| {name} | {' | '.join(map(str, numbers))} |"
-
-
-def main() -> None:
-    """Every place of every scenario, or so many as are given, and of those that are named; of all it makes the page."""
-    names = [text for text in sys.argv[1:] if not text.isdigit()] or list(SCENARIOS)
-    number = next((int(text) for text in sys.argv[1:] if text.isdigit()), None)
-    lines = []
-    for name in names:
-        with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as work:
-            os.environ["BENCH_CACHE"] = f"{work}/cache"
-            counts = explore(SCENARIOS[name], Path(work), chosen=range if number is None else sampled(number))
-        lines.append(line_of(name, counts))
-        sys.stdout.write(f"{lines[-1]}\n")
-        for kind in (counts.wrong, counts.debris, counts.half):
-            sys.stdout.writelines(f"    {when}: {what}\n" for when, what in kind.items())
-        sys.stdout.flush()
-    if names == list(SCENARIOS):
-        REPORT.write_text(HEAD + "\n".join(lines) + "\n")
-
-
-if __name__ == "__main__":
-    main()

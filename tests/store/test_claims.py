@@ -47,12 +47,13 @@ def test_a_runner_of_this_machine_that_is_gone_is_known_at_once(tmp_path: Path) 
     _claim(tmp_path, "gone", pid=gone.pid)
     _claim(tmp_path, "of an earlier process of this number", started=1)
     _claim(tmp_path, "alive")
-    (tmp_path / CLAIMS / "torn").write_text("")
-    assert mine.others() == ["alive", "torn"]
+    (tmp_path / CLAIMS / "empty").write_text("")  # of one that was killed while it made the claim
+    (tmp_path / CLAIMS / "torn").write_text('{"host": "else')
+    assert mine.others() == ["alive"]
     assert abandoned(tmp_path)
     assert mine.take("gone")
     mine.clear()
-    assert sorted(path.name for path in (tmp_path / CLAIMS).iterdir()) == ["alive", "gone", "torn"]
+    assert sorted(path.name for path in (tmp_path / CLAIMS).iterdir()) == ["alive", "gone"]
     mine.end()
 
 
