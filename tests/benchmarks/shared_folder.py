@@ -4,7 +4,8 @@
 
 Each run is ``bench run --jobs 1`` in a process of its own; all begin together. For each number of runs it prints the
 seconds until the last one ended, the speed-up against the first number, the cells that were computed, those that were
-computed more than once, and those that cannot be read. Run nothing else meanwhile; more runs than cores gain nothing.
+computed more than once, and those that cannot be read. Run nothing else meanwhile; more runs than cores gain
+nothing. ``tests/chaos/measure.py speed`` puts it into ``reports/chaos.md``.
 """
 
 import json
@@ -66,6 +67,10 @@ def main() -> None:
         if not count:
             continue  # that one has compiled what is compiled once
         first = first or seconds
+        if notes := os.environ.get("BENCH_CHAOS_NOTES"):
+            note = {"row": "speed", "runs": runs, "seconds": seconds, "doubled": again, "torn": unreadable}
+            with Path(notes).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(note) + "\n")
         sys.stdout.write(
             f"{runs} runs: {seconds:.1f} s, {first / seconds:.2f} × as fast, {begun} cells computed, {again} again, "
             f"{unreadable} unreadable\n"

@@ -1,10 +1,12 @@
 """A small results folder of every kind of part, and the commands that read and write such folders."""
 
+import resource
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,6 +42,25 @@ class Said(NamedTuple):
 
 
 Run = Callable[..., Said]
+Timed = Callable[[str], AbstractContextManager[None]]
+
+
+def resident_mb() -> float:
+    """The most memory that this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** (20 if sys.platform == "darwin" else 10)
+
+
+@pytest.fixture
+def timed(note: Callable[..., None]) -> Timed:
+    """Notes for a row of the report what a block took: of processor time, and of memory beyond the most before it."""
+
+    @contextmanager
+    def measure(row: str) -> Iterator[None]:
+        began, before = time.process_time(), resident_mb()
+        yield
+        note(row, seconds=time.process_time() - began, mb=resident_mb() - before)
+
+    return measure
 
 
 @pytest.fixture(scope="session")
@@ -93,7 +114,7 @@ def _no_hang() -> Iterator[None]:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], timed: Timed) -> Run:
     """A command, in this process: what it raises fails the test, as what takes for ever does."""
 
     def inline(_name: str, *, jobs: int, device: str) -> object:
@@ -104,7 +125,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     def call(*arguments: str) -> Said:
         monkeypatch.setattr(sys, "argv", ["bench", *arguments])
         capsys.readouterr()
-        with _no_hang(), pytest.raises(SystemExit) as ended:
+        with timed("results"), _no_hang(), pytest.raises(SystemExit) as ended:
             main()
         reported = capsys.readouterr()
         return Said(int(ended.value.code or 0), reported.out + reported.err)

@@ -1,11 +1,13 @@
 """Data files with damaged bytes: each is read as an independent reader takes it, or refused in one line.
 
-A few of each kind belong to every run of the tests; ``tox -e chaos`` tries twenty times as many.
+A few of each kind belong to every run of the tests; ``measure.py csv parquet`` tries many.
 """
 
 import csv
 import io
 import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -25,6 +27,20 @@ TIMES = max(1, int(os.environ.get("BENCH_CHAOS", "16")) // 100)
 FILES = Path(__file__).parents[1] / "data" / "files"
 SAID = ("read with", "newest first")
 STARTS = [datetime(2024, 1, 1) + timedelta(hours=hour) for hour in range(200)]
+
+
+Read = Callable[..., Series | str]
+
+
+@pytest.fixture
+def read(timed: Callable[[str], AbstractContextManager[None]]) -> Read:
+    """Reads a file, and notes what that took."""
+
+    def call(path: Path, **parameters: object) -> Series | str:
+        with timed("parquet" if path.suffix == ".parquet" else "csv"):
+            return _read(path, **parameters)
+
+    return call
 
 
 def _read(path: Path, **parameters: object) -> Series | str:
@@ -80,16 +96,16 @@ CSVS = {
 
 
 @pytest.mark.parametrize("name", CSVS)
-def test_a_mutated_csv_file_is_read_as_it_is_written_or_refused(name: str, tmp_path: Path) -> None:
+def test_a_mutated_csv_file_is_read_as_it_is_written_or_refused(name: str, tmp_path: Path, read: Read) -> None:
     random = np.random.default_rng(sum(name.encode()))
-    path, read = tmp_path / "mine.csv", 0
+    path, taken = tmp_path / "mine.csv", 0
     for _ in range(100 * TIMES):
         content = _mutated(CSVS[name].encode(), random, b"\",;\n\r.0919-+eE \x00\xff\xc3T:\t'")
         path.write_bytes(content)
-        series = _read(path, max_gap=None)
+        series = read(path, max_gap=None)
         if isinstance(series, str) or any(note.startswith(SAID) for note in series.provenance.notes):
             continue  # refused; or read in another way than this one, and said
-        read += 1
+        taken += 1
         expected = _as_python_reads(content)
         assert series.values[:, 0].tolist() == [float(value) for _, value in expected]
         assert series.time is not None
@@ -100,7 +116,7 @@ def test_a_mutated_csv_file_is_read_as_it_is_written_or_refused(name: str, tmp_p
             assert series.time.tolist() == [moment.astype(series.time.dtype).item() for moment in moments]
         else:
             assert series.time.tolist() == [float(time) for time, _ in expected]
-    assert read > TIMES  # there was something to compare
+    assert taken > TIMES  # there was something to compare
 
 
 def _tables() -> dict[str, pa.Table]:
@@ -117,7 +133,7 @@ def _tables() -> dict[str, pa.Table]:
 @pytest.mark.parametrize("compression", ["none", "snappy", "zstd"])
 @pytest.mark.parametrize("name", _tables())
 def test_a_mutated_parquet_file_with_checksums_is_read_as_it_was_written_or_refused(
-    name: str, compression: str, tmp_path: Path
+    name: str, compression: str, tmp_path: Path, read: Read
 ) -> None:
     random = np.random.default_rng(len(name) + len(compression))
     path, table = tmp_path / "mine.parquet", _tables()[name]
@@ -129,24 +145,24 @@ def test_a_mutated_parquet_file_with_checksums_is_read_as_it_was_written_or_refu
         damaged = bytearray(content)
         damaged[int(random.integers(4, pages))] ^= int(random.integers(1, 256))
         path.write_bytes(bytes(damaged))
-        series = _read(path)
+        series = read(path)
         assert isinstance(series, str) or series.values[:, 0].tolist() == truth
 
 
 @pytest.mark.parametrize("name", _tables())
-def test_any_bytes_of_a_parquet_file_can_be_damaged_without_a_traceback(name: str, tmp_path: Path) -> None:
+def test_any_bytes_of_a_parquet_file_can_be_damaged_without_a_traceback(name: str, tmp_path: Path, read: Read) -> None:
     random = np.random.default_rng(len(name))
     path = tmp_path / "mine.parquet"
     parquet.write_table(_tables()[name], path)
     content = path.read_bytes()
     for _ in range(30 * TIMES):
         path.write_bytes(_mutated(content, random, b""))
-        series = _read(path)
+        series = read(path)
         assert isinstance(series, str) or np.isfinite(series.values).all()
 
 
 @pytest.mark.parametrize("name", sorted(file.name for file in FILES.iterdir() if file.suffix in (".csv", ".txt")))
-def test_files_of_any_shape_can_be_damaged_without_a_traceback(name: str, tmp_path: Path) -> None:
+def test_files_of_any_shape_can_be_damaged_without_a_traceback(name: str, tmp_path: Path, read: Read) -> None:
     random = np.random.default_rng(len(name))
     content = (FILES / name).read_bytes()
     header = content.decode("utf-8", "replace").splitlines()
@@ -157,5 +173,5 @@ def test_files_of_any_shape_can_be_damaged_without_a_traceback(name: str, tmp_pa
         if wanted["column"] == wanted["time"] or not header:
             continue
         missing = ["refuse", "drop", "forward-fill"][random.integers(3)]
-        series = _read(path, **wanted, missing=missing)
+        series = read(path, **wanted, missing=missing)
         assert isinstance(series, str) or np.isfinite(series.values).all()

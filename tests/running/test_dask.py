@@ -321,9 +321,15 @@ def test_cells_run_over_tls_and_not_without_a_certificate(
         assert running.submit(make_cell("a")).result(120)["runs"]["status"].to_pylist() == ["ok", "ok"]
 
 
-@pytest.mark.skipif("BENCH_CHAOS" not in os.environ, reason="BENCH_CHAOS is not set (tox -e chaos)")
+@pytest.mark.skipif(
+    "BENCH_CHAOS" not in os.environ, reason="BENCH_CHAOS is not set (python tests/chaos/measure.py dask)"
+)
 def test_a_run_survives_lost_workers_and_a_lost_scheduler(
-    clusters: MakeCluster, make_cell: MakeCell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    clusters: MakeCluster,
+    make_cell: MakeCell,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    note: Callable[..., None],
 ) -> None:
     """40 cells, a machine or a worker process killed every 4 s, the scheduler once: all rows, as by a local run."""
     monkeypatch.setattr(dask_engine, "_NANNY_S", 10.0)
@@ -355,16 +361,19 @@ def test_a_run_survives_lost_workers_and_a_lost_scheduler(
     begin = partial(DaskEngine, "fake_cells:run_cell", jobs=6, device="cpu", cluster=Cluster(chaos.address))
     assert within(120, lambda: _slots(chaos, {}) == 3)
     killer.start()
+    began = time.monotonic()
     try:
         run(prepare(cells, tmp_path / "dask"), begin, jobs=6, device="cpu", listener=lambda _: None)
     finally:
         done.set()
         killer.join()
+    seconds = time.monotonic() - began
     here = partial(start, "processes", jobs=8, device="cpu", target="fake_cells:run_cell")
     run(prepare(cells, tmp_path / "here"), here, jobs=8, device="cpu", listener=lambda _: None)
     columns = ("cell_id", "seed", "status", "mse")
     rows = [store.read(tmp_path / folder, "runs", columns).to_pylist() for folder in ("dask", "here")]
     dask_rows, local = (sorted(each, key=lambda row: (row["cell_id"], row["seed"])) for each in rows)
+    note("dask", rows=len(dask_rows), equal=dask_rows == local, killed=killed, seconds=seconds)
     assert len(local) == 80
     assert dask_rows == local
     assert killed["scheduler"] == 1

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -114,8 +115,8 @@ seeds: 2
 """
 
 
-@pytest.mark.parametrize("runners", [2, 4])
-def test_runners_of_one_folder_compute_each_cell_once(tmp_path: Path, runners: int) -> None:
+@pytest.mark.parametrize("runners", [2, 4, *([8] if "BENCH_CHAOS" in os.environ else [])])
+def test_runners_of_one_folder_compute_each_cell_once(tmp_path: Path, runners: int, note: Callable[..., None]) -> None:
     """About 5 s: each runner is a process of its own."""
     (tmp_path / "suite.yaml").write_text(SUITE)
     command = [sys.executable, "-c", RUNNER, str(tmp_path / "suite.yaml"), str(tmp_path / "results")]
@@ -125,12 +126,15 @@ def test_runners_of_one_folder_compute_each_cell_once(tmp_path: Path, runners: i
         assert each.stdout is not None
         assert each.stdout.readline() == "planned\n"
     counts = [tuple(map(int, each.communicate("\n", timeout=120)[0].split())) for each in _released(started)]
-    assert sum(begun for begun, _ in counts) == 12
+    begun, known = sum(begun for begun, _ in counts), store.gather(tmp_path / "results")
+    unsettled = store.unsettled(tmp_path / "results")
+    note("runners", runners=runners, cells=begun, doubled=begun - 12, torn=len(known.unreadable), unsettled=unsettled)
+    assert begun == 12
     assert [finished for _, finished in counts] == [12] * runners
     runs = store.read(tmp_path / "results", "runs")
     assert (runs.num_rows, len(runs["cell_id"].unique())) == (24, 12)
-    assert store.gather(tmp_path / "results").unreadable == ()
-    assert not store.unsettled(tmp_path / "results")
+    assert known.unreadable == ()
+    assert not unsettled
 
 
 def _released(started: list[subprocess.Popen[str]]) -> list[subprocess.Popen[str]]:
