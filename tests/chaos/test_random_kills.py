@@ -245,9 +245,9 @@ def _look(run: Run, folder: Path, tally: Tally) -> None:
 def passed(folder: Path, dice: random.Random, tally: Tally, *, soon_s: float = 1.0, most: float = float("inf")) -> None:
     """All stages once, with kills, in a new folder."""
     folder.mkdir()
-    for seeds in STAGES:
+    for number, seeds in enumerate(STAGES, 1):
         (folder / "suite.yaml").write_text(f"{SUITE}seeds: {seeds}\n")
-        killed_until_done(folder, dice, tally, soon_s=soon_s, most=most)
+        killed_until_done(folder, dice, tally, soon_s=soon_s, most=most * number / len(STAGES))
 
 
 def compared(folder: Path, whole: Path, tally: Tally) -> tuple[int, int]:
