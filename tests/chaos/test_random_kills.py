@@ -51,7 +51,7 @@ KILLS = int(os.environ.get("BENCH_CHAOS", "6"))
 FRESH = 25
 """One of so many runs is a fresh interpreter."""
 
-LIMIT_S = 300
+LIMIT_S = 900
 """A run that takes longer hangs; it takes a few seconds on a machine that has nothing else to do."""
 
 ORPHANS_S = 20
@@ -195,15 +195,15 @@ def killed_until_done(folder: Path, dice: random.Random, tally: Tally, *, soon_s
         run = Run(folder, _as_a_program if fresh else _as_a_fork)
         left_alone = tally.kills.total() >= most
         if not left_alone and not run.ended(dice.uniform(0, 8 * soon_s if fresh else soon_s)):
-            kind = "group" if fresh and dice.random() < 0.5 else dice.choice(("group", "parent", "worker"))
-            if kind == "worker" and not fresh and (workers := run.workers()):
+            kind = dice.choice(("group", "parent") if fresh else ("group", "parent", "worker"))
+            workers = run.workers() if kind == "worker" else []
+            if workers:
                 dice.choice(workers).kill()
                 tally.kills["worker"] += 1
-                if not run.ended(dice.uniform(0, soon_s)):
-                    kind = "parent"
-            if run.status is None and kind != "worker":
+            if kind != "worker" or not workers or not run.ended(dice.uniform(0, soon_s)):
+                kind = "group" if kind == "worker" else kind
                 _kill(run, kind)
-                tally.kills[kind] += 1
+                tally.kills[kind] += run.status == -signal.SIGKILL  # else it had ended just before
         began = time.monotonic()
         if not run.ended(LIMIT_S):
             tally.stuck += 1
