@@ -304,6 +304,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float)
     parser.add_argument("--notes", type=Path)
     options = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the tests inherit it, also where a shell has ignored it
     status = 0
     for name in options.rows or ROWS:
         with tempfile.TemporaryDirectory() as folder:
