@@ -163,15 +163,30 @@ def merged(folders: Sequence[Path], into: Path | None) -> str:
     return f"{target}: {plural(len(done.added), 'cell')} added, {done.equal} equal in several folders{probes}"
 
 
-def compacted(folder: Path) -> str:
-    """Compact `folder`, and say what that did.
+def compacted(folder: Path, into: Path | None, without: Sequence[str]) -> str:
+    """Compact `folder`, or copy it compacted, and say what that did.
 
     Raises
     ------
+    InputError
+        Tables are to be left out of `folder` itself, or `runs` is, or the copy would go where it comes from.
     StoreError
-        As `bench.store.packing.compact`.
+        As `bench.store.packing.compact` and `compact_copy`.
     """
-    from bench.store.packing import compact
+    from bench.store.packing import compact, compact_copy
 
-    done = compact(folder)
-    return f"{folder}: {plural(done.cells, 'cell')} packed, {done.before} files became {done.after}"
+    if into is None:
+        if without:
+            raise InputError("--without: expected --into with it, which names the copy; nothing is taken from RESULTS")
+        done = compact(folder)
+        return f"{folder}: {plural(done.cells, 'cell')} packed, {done.before} files became {done.after}"
+    if "runs" in without:
+        raise InputError("--without runs: expected a table next to runs, without which no cell is stored")
+    if into.resolve() == folder.resolve():
+        raise InputError(
+            f"--into {into}: expected another folder than RESULTS; without --into it is compacted in place"
+        )
+    done = compact_copy(folder, into, without)
+    size = sum(path.stat().st_size for path in into.rglob("*") if path.is_file())
+    left_out = f", without {listed(list(without))}" if without else ""
+    return f"{into}: {plural(done.cells, 'cell')} packed{left_out}, {done.after} files, {size / 1e6:.2f} MB"

@@ -35,7 +35,7 @@ from bench.running.sharding import Shard, ShardEngine
 from bench.running.workers import Engine, resolved, start
 from bench.spec import Suite
 from bench.stats.looks import Looks, schedule
-from bench.store import LOGS, read, read_renewal, without_surplus
+from bench.store import LOGS, is_results, read, read_renewal, without_surplus
 from bench.store.environment import checkout
 from bench.store.schema import Status
 from bench.text import columns, commit, listed, plural
@@ -267,7 +267,7 @@ def _notes(plan: Plan, cell: Cell) -> Iterator[str]:
 def _concluded(plan: Plan, outcome: Outcome, *, report: bool, quiet: bool) -> int:
     """Print results, what did not finish and where the report is; the exit status."""
     waiting = _waiting(plan)
-    if (plan.folder / "runs").is_dir():
+    if is_results(plan.folder):
         from bench.cli.results_table import COLUMNS, results_table  # a dry run prints none
 
         runs = without_surplus(

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bench.choices import Listed
+from bench.choices import Listed, TableName
 from bench.cli.terminal import say
 from bench.paths import path_of, results_folder
 
@@ -150,8 +150,19 @@ def compact(
             parser=results_folder, metavar="RESULTS", help="A results folder, or the name of one in results/."
         ),
     ],
+    *,
+    into: Annotated[
+        Path | None,
+        typer.Option(parser=path_of, metavar="PATH", help="Make a compacted copy there. [default: in place]"),
+    ] = None,
+    without: Annotated[
+        list[TableName] | None, typer.Option(help="Table that the copy does without; repeatable.")
+    ] = None,
 ) -> None:
-    """Bring the many small files of a results folder into few; every row stays, and runs go on as before."""
+    """Bring the many small files of a results folder into few; every row stays, and runs go on as before.
+
+    With --into, RESULTS is not changed, and an earlier copy is replaced.
+    """
     from bench.cli.compare import compacted
 
-    say(compacted(results))
+    say(compacted(results, into, [table.value for table in without or ()]))

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from bench.array_types import BoolArray, FloatArray
 from bench.cells import CellKey, CellSpec
@@ -31,7 +32,7 @@ from bench.stats.claims import ClaimOutcome
 from bench.stats.verdicts import Verdict
 from bench.stats.window_tests import FAR
 from bench.store.grid import Grid, by_cell, grid, own_data
-from bench.store.schema import KEY
+from bench.store.schema import KEY, Status
 from bench.tasks import unit_of, words_of
 from bench.text import listed, plural, setting
 
@@ -77,6 +78,7 @@ def summarise(source: Source, families: Families = MappingProxyType({})) -> Summ
             *differences(where, builder.predictions, files),
             *uncompared(where, builder.predictions, files),
             *_unstored(source, absent),
+            *_without_predictions(runs, builder.predictions),
             *_untuned(runs),
             *_kept(source),
             *provenance.cautions(runs),
@@ -136,6 +138,19 @@ def _some(keys: Sequence[CellKey]) -> str:
     named = list(dict.fromkeys(f"{key.model} on {key.dataset} at {key.sequence_length}" for key in keys))
     more = [f"{len(named) - _NAMED} more"] if len(named) > _NAMED else []
     return listed([*named[:_NAMED], *more])
+
+
+def _without_predictions(runs: pa.Table, predictions: Mapping[str, pa.Table]) -> Iterator[str]:
+    """That cells finished and none of their forecasts is here, and what cannot be said or shown for want of them."""
+    finished = runs.filter(pc.equal(runs["status"], Status.OK.value))["cell_id"].unique().to_pylist()
+    if count := len(set(finished) - predictions.keys()):
+        have = "has" if count == 1 else "have"
+        yield (
+            f"{plural(count, 'cell')} {have} no stored predictions, as in a copy by "
+            "`bench compact --without predictions`: nothing is tested over the test window, so there is no verdict, and "
+            "neither forecasts, residuals, delays nor errors by step are shown. Errors, intervals over seeds, ranks, "
+            "curves and trials are those of the run."
+        )
 
 
 def _untuned(runs: pa.Table) -> Iterator[str]:

@@ -26,6 +26,7 @@ from bench.cell_limits import is_raised
 from bench.cells import Cell, CellKey, CellSpec
 from bench.errors import StoreError
 from bench.store.parts import (
+    MANIFEST,
     DamagedPart,
     check,
     check_packs,
@@ -249,7 +250,7 @@ def _runs(
 
 
 def _listed(folder: Path) -> list[str]:
-    if not (folder / "runs").is_dir():
+    if not is_results(folder):
         raise StoreError(f"{folder}: expected a results folder with runs/ in it; `bench run` makes one")
     return cell_ids(folder)
 
@@ -313,12 +314,17 @@ def cell_ids(folder: Path, table: str = "runs") -> list[str]:
         with os.scandir(folder / table) as entries:  # to Path.glob, a folder without permission is an empty one
             names = [entry.name for entry in entries]
     except FileNotFoundError:
-        return []
+        names = []  # all cells are packed, or there are none
     except OSError as error:
         raise unreadable(folder / table, error) from error
     if table != "probes":
         names += [f"{name}.parquet" for name in (*final(folder), *manifest(folder))]
     return sorted({name.removesuffix(".parquet") for name in names if name.endswith(".parquet")})
+
+
+def is_results(folder: Path) -> bool:
+    """Whether `folder` is laid out for cells that are run; a checkout by git has packs alone, and no empty folder."""
+    return (folder / "runs").is_dir() or (folder / MANIFEST).is_file()
 
 
 def is_stored(folder: Path, cell_id: str) -> bool:
@@ -388,7 +394,7 @@ def gather(folder: Path) -> Gathered:
     StoreError
         `folder` is no results folder, or holds parts of which not one can be read.
     """
-    if not any((folder / name).exists() for name in ("runs", "probes", NAME)):
+    if not (is_results(folder) or any((folder / name).exists() for name in ("probes", NAME))):
         raise StoreError(f"{folder}: expected a results folder with runs/ in it; `bench run` makes one")
     problems: dict[str, StoreError] = {}
     ids = cell_ids(folder)
