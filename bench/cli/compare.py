@@ -26,8 +26,15 @@ if TYPE_CHECKING:
     from bench.comparing import Comparison
 
 
-def compare_results(
-    old: Path, new: Path, *, suite: str | None, gate: bool, forms: Sequence[str], outputs: Sequence[Path]
+def compare_results(  # noqa: PLR0913 - one parameter for each option
+    old: Path,
+    new: Path,
+    *,
+    suite: str | None,
+    gate: bool,
+    partial: bool,
+    forms: Sequence[str],
+    outputs: Sequence[Path],
 ) -> int:
     """Compare two results folders, write every form to its place, and return the exit status.
 
@@ -37,6 +44,8 @@ def compare_results(
         The suite whose gate says what counts; `None` for the shipped suite that the results name, where there is one.
     gate
         Whether the verdict decides the exit status.
+    partial
+        Whether only what `new` has is compared.
     forms, outputs
         Names of `bench.comparing.formats.FORMATS`, and where each goes; those without a file to standard output. One
         that none names is Markdown.
@@ -53,7 +62,7 @@ def compare_results(
     if len(outputs) > len(forms or [Format.MD]):
         raise InputError(f"--output: expected one for each --format at most, got {len(outputs)} for {len(forms) or 1}")
     try:
-        comparison = _compared(old, new, suite, gate=gate)
+        comparison = _compared(old, new, suite, gate=gate, partial=partial)
     except InputError as error:
         for form, output in targets:
             if forms or output:
@@ -64,11 +73,11 @@ def compare_results(
     return {**dict.fromkeys(ALARMS, 1), ChangeVerdict.NOT_COMPARABLE: 2}.get(comparison.verdict, 0) if gate else 0
 
 
-def _compared(old: Path, new: Path, suite: str | None, *, gate: bool) -> Comparison:
+def _compared(old: Path, new: Path, suite: str | None, *, gate: bool, partial: bool) -> Comparison:
     from bench.comparing.decision import compare_folders
 
     limits, origin = gate_of(suite, new)
-    comparison = compare_folders(old, new, limits, gate_file=origin, parse=parsed)
+    comparison = compare_folders(old, new, limits, gate_file=origin, parse=parsed, partial=partial)
     return replace(comparison, cautions=(*comparison.cautions, *stale(comparison.new_commits))) if gate else comparison
 
 

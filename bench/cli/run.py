@@ -31,7 +31,7 @@ from bench.running.estimates import left_s
 from bench.running.plan import Plan, only, prepare
 from bench.running.resolution import described, resolutions
 from bench.running.runner import EndRequest, Event, Finished, Listener, Outcome, Started
-from bench.running.sharding import Shard, ShardEngine
+from bench.running.sharding import Sample, Shard, ShardEngine
 from bench.running.workers import Engine, resolved, start
 from bench.spec import Suite
 from bench.stats.looks import Looks, schedule
@@ -62,6 +62,7 @@ class RunRequest:
     cell_memory: int | None = None  # bytes
     retries: int = 0
     shard: str | None = None
+    sample: str | None = None
     engine: EngineOptions = HERE
 
 
@@ -126,6 +127,13 @@ def _suite(request: RunRequest) -> Suite:
 def _selected(request: RunRequest, suite: Suite) -> tuple[list[Cell], Path]:
     """The cells to run, and the folder of their results; a shard may have none."""
     cells, folder = only(list(expand(suite)), request.only), request.results or results_of(request.suite, suite)
+    if request.sample is not None:
+        sample = Sample.parsed(request.sample)
+        cells, whole = sample.cells(cells), len(cells)
+        say(
+            f"a sample of {len(cells)} of {plural(whole, 'cell')}: --sample {sample.name} takes the same again",
+            err=True,
+        )
     if request.shard is None:
         return cells, folder
     shard = Shard.parsed(request.shard)

@@ -147,9 +147,9 @@ def _without_predictions(runs: pa.Table, predictions: Mapping[str, pa.Table]) ->
         have = "has" if count == 1 else "have"
         yield (
             f"{plural(count, 'cell')} {have} no stored predictions, as in a copy by "
-            "`bench compact --without predictions`: nothing is tested over the test window, so there is no verdict, and "
-            "neither forecasts, residuals, delays nor errors by step are shown. Errors, intervals over seeds, ranks, "
-            "curves and trials are those of the run."
+            "`bench compact --without predictions`: nothing is tested over the test window, so there is no verdict, "
+            "and neither forecasts, residuals, delays nor errors by step are shown. Errors, intervals over seeds, "
+            "ranks, curves and trials are those of the run."
         )
 
 

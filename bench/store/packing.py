@@ -24,7 +24,7 @@ from bench.store.renewal import read_renewal
 from bench.store.schema import ALL, SCHEMAS
 from bench.store.transactions import ARCHIVE, PACKING, TABLES, end_packing
 from bench.store.writer import writing
-from bench.text import listed, plural
+from bench.text import listed
 
 _ROWS = 2**16
 """Rows of a row group, about: whole cells, so that one cell is read without most of the others."""
@@ -98,8 +98,8 @@ def _check_replaced(into: Path, ids: set[str], without: Collection[str]) -> None
     there = stored(into)
     if others := sorted(there.keys() - ids):
         raise StoreError(
-            f"{into}: expected an earlier copy of these cells, or nothing, got {plural(len(others), 'cell')} that "
-            f"{'is' if len(others) == 1 else 'are'} not among them: {_named(others, there)}; name another folder, or move this one away"
+            f"{into}: expected an earlier copy of these cells, or nothing, got others: {_named(others, there)}; name "
+            "another folder, or move this one away"
         )
     if rich := [name for name in set(without) & set(SCHEMAS) if there and read(into, name, ["cell_id"]).num_rows]:
         raise StoreError(
