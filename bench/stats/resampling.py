@@ -36,7 +36,7 @@ class RankStability:
         How often the model that is first has the smallest average rank, shared or not.
     tau, tau_low
         Kendall's tau-b between the given average ranks and those of a resample: the mean, and what 95 % of resamples
-        exceed; NaN where all ranks are equal.
+        exceed; 0 where all ranks of one are equal.
     swapped
         ``[models - 1]``: how often two neighbours in `order` have the other order; a tie counts half.
     first
@@ -51,28 +51,29 @@ class RankStability:
     first: FloatArray
 
 
-def rank_stability(given: FloatArray, drawn: FloatArray) -> RankStability:
-    """Compare the ranks of `given` errors ``[datasets, models]`` with those of `drawn` ``[datasets, resamples, models]``.
+def rank_stability(given: FloatArray, resampled: FloatArray) -> RankStability:
+    """Compare the ranks of errors drawn again with those of the `given` ones.
 
-    All are finite. Ranks are averaged over datasets, ties shared.
+    `given` are ``[datasets, models]``, `resampled` ``[datasets, resamples, models]``; all are finite. Ranks are
+    averaged over datasets, ties shared.
 
     References
     ----------
     M. G. Kendall, Biometrika 33 (1945), for tau-b.
     """
     before = rankdata(given, axis=-1).mean(axis=0)
-    now = rankdata(drawn, axis=-1).mean(axis=0)  # [resamples, models]
+    now = rankdata(resampled, axis=-1).mean(axis=0)  # [resamples, models]
     order = np.argsort(before, kind="stable")
     taus = _tau(before, now)
     step = now[:, order[:-1]] - now[:, order[1:]]
-    again = np.take_along_axis(drawn, given.argmin(axis=1)[:, None, None], axis=2)[..., 0]
+    again = np.take_along_axis(resampled, given.argmin(axis=1)[:, None, None], axis=2)[..., 0]
     return RankStability(
         order=tuple(order.tolist()),
         stays=float((now[:, order[0]] <= now.min(axis=1)).mean()),
         tau=float(taus.mean()),
         tau_low=float(np.quantile(taus, 0.05)),
         swapped=((step > 0) + (step == 0) / 2).mean(axis=0),
-        first=(again <= drawn.min(axis=2)).mean(axis=1),
+        first=(again <= resampled.min(axis=2)).mean(axis=1),
     )
 
 
@@ -82,7 +83,7 @@ def _tau(before: FloatArray, now: FloatArray) -> FloatArray:
     signs, signs_now = np.sign(before[one] - before[other]), np.sign(now[:, one] - now[:, other])
     untied = np.abs(signs).sum() * np.abs(signs_now).sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(signs_now @ signs / np.sqrt(untied))
+        return np.nan_to_num(signs_now @ signs / np.sqrt(untied))
 
 
 def draw_seeds(mse: Sequence[FloatArray], *name: str, draws: int = DRAWS) -> FloatArray:
@@ -98,15 +99,15 @@ def draw_seeds(mse: Sequence[FloatArray], *name: str, draws: int = DRAWS) -> Flo
     name
         Of the random stream.
     """
-    drawn = np.empty((draws, len(mse)))
+    resampled = np.empty((draws, len(mse)))
     for count in {len(own) for own in mse}:
         models = [place for place, own in enumerate(mse) if len(own) == count]
         values = np.stack([mse[place] for place in models])
         times = generator(0, "ranks over seeds", *name, count).multinomial(count, np.full(count, 1 / count), size=draws)
         mean = values.mean(axis=1)
         widened = mean + (times @ values.T / count - mean) * math.sqrt(count / max(count - 1, 1))
-        drawn[:, models] = np.maximum(widened, 0.0)
-    return drawn
+        resampled[:, models] = np.maximum(widened, 0.0)
+    return resampled
 
 
 def block_length(points: int, horizon: int = 1) -> int:
