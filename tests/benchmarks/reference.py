@@ -24,7 +24,7 @@ from bench import store
 from bench.api.folders import loaded
 from bench.cli.terminal import say
 from bench.data import dataset_kinds
-from bench.errors import DataError
+from bench.errors import DataError, DataUnavailable
 from bench.spec import Entry, SeedPlan, Suite
 
 ROOT = Path(__file__).parents[2]
@@ -76,7 +76,7 @@ def missing(entry: Entry) -> str:
     kind = dataset_kinds()[entry.kind]
     try:
         kind.load(kind.parameters(**entry.parameters), 0)
-    except DataError as error:
+    except (DataError, DataUnavailable) as error:
         return str(error)
     return ""
 

@@ -19,7 +19,8 @@ Bench = Callable[..., Any]
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "reference.py"
 SUITE = """\
 name: small
-datasets: [{id: noise, kind: random, length: 80}, {id: wave, kind: sine, length: 90}, TSLA]
+datasets: [{id: noise, kind: random, length: 80}, {id: wave, kind: sine, length: 90},
+           {id: mine, kind: file, path: mine.csv, column: level}]
 models: [persistence, mean]
 sequence_lengths: [3]
 seeds: 2
@@ -29,10 +30,12 @@ tuning: false
 
 @pytest.fixture
 def results(bench: Bench, folder: Path) -> Path:
-    """The results of a suite with one dataset that is on no machine without the file of its closes."""
+    """The results of a suite, one of whose files is on another machine."""
     (folder / "small.yaml").write_text(SUITE)
+    (folder / "mine.csv").write_text("level\n" + "".join(f"{k % 7}\n" for k in range(90)))
     ran = bench("run", "small.yaml", "--no-report", "--engine", "inline", "--only", "dataset=[nw]*")
-    assert ran.status == 0
+    assert ran.status == 0, ran.err
+    (folder / "mine.csv").unlink()
     return folder / "results" / "small"
 
 
@@ -55,7 +58,7 @@ def test_a_sample_of_the_reference_is_run_again_and_compared(bench: Bench, resul
     arguments = [sys.executable, str(SCRIPT), str(reference), "--sample", "50%:3", "--jobs", "1"]
     same = subprocess.run(arguments, capture_output=True, text=True, check=False)
     assert same.returncode == 0, same.stdout + same.stderr
-    assert "left out: TSLA: " in same.stdout
+    assert "left out: mine: " in same.stdout
     assert "only what the new results have is compared: 2 of 4 cells before" in same.stdout
     doubled(results)
     compact_copy(results, reference, ["predictions"])

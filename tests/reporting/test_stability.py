@@ -36,7 +36,7 @@ def test_each_thing_is_drawn_again_on_every_dataset(rows: Rows) -> None:
     seeds = stable.ranks[0]
     assert seeds.models == tuple(row.model for row in made.ranking.ranks)
     errors = [
-        [np.square([cell.rmse_by_seed for cell in section.cells if cell.model == name][0]) for name in seeds.models]
+        [np.square(next(cell.rmse_by_seed for cell in section.cells if cell.model == name)) for name in seeds.models]
         for section in made.sections
     ]
     given = np.array([[own.mean() for own in each] for each in errors])
