@@ -20,6 +20,7 @@ from bench.reporting.costs import ProbedCell, costs
 from bench.reporting.evidence import curves, never_moves, trace, tuned
 from bench.reporting.forecasts import CellForecasts, Losses, forecasts, losses
 from bench.reporting.judging import Contender, Families, Judged, SeedEvidence, best_of, best_set, looks_at, others
+from bench.reporting.levels import out_of_reach
 from bench.reporting.ranking import rank, standings
 from bench.reporting.recomputed import differences, uncompared
 from bench.reporting.recovery import Recovery, known_shifts, recovery
@@ -286,6 +287,7 @@ class _Sections:
         best = summaries[top.at] if top else None
         against = _next_to(top, chosen, judged) if top else _NextToBest()
         persistence, floor = self.references[dataset, horizon]
+        shown = {} if self.tasks.get(dataset) == "classify" else self._forecasts(cells)
         return Section(
             title=f"{dataset} (horizon {horizon})" if self.several_horizons else dataset,
             dataset=dataset,
@@ -313,6 +315,7 @@ class _Sections:
                 untested=against.untested,
                 persistence_rmse=persistence,
             ),
+            levels=out_of_reach(cells, shown),
             curves=tuple(self._curves(cells)),
             tuned=tuple(tuned(rows) for cell in cells if cell.chosen and (rows := self.trials.get(cell.cell_id or ""))),
             trace=None if self.tasks.get(dataset) == "classify" else self._trace(chosen),
@@ -323,7 +326,7 @@ class _Sections:
             by_step=tuple(self._by_step(cells)) if self.tasks.get(dataset) in (None, "forecast") else (),
             by_series=tuple(self._by_series(cells)),
             recoveries=tuple(self._recoveries(cells)),
-            forecasts={} if self.tasks.get(dataset) == "classify" else self._forecasts(cells),
+            forecasts=shown,
             losses={name: self.losses[name] for cell in cells if (name := cell.cell_id or "") in self.losses},
         )
 

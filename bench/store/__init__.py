@@ -27,13 +27,12 @@ that cell is run again.
 
 from bench.store.kept_trials import read_unfinished
 from bench.store.membership import KeptCell, kept_cells, without, without_surplus
-from bench.store.parts import DamagedPart
+from bench.store.parts import DamagedPart, is_results
 from bench.store.reader import (
     Gathered,
     Stored,
     cell_ids,
     gather,
-    is_results,
     is_stored,
     read,
     read_cell,

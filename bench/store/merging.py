@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bench.errors import StoreError
-from bench.store.parts import load, part_of
-from bench.store.reader import cell_ids, is_results, read_cell, read_suite, stored
+from bench.store.parts import is_results, load, part_of
+from bench.store.reader import cell_ids, read_cell, read_suite, stored
 from bench.store.schema import PROBES, SCHEMAS, Rows
 from bench.store.writer import Writer, writing
 

@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 from bench.atomic import real_folder, sync
 from bench.errors import StoreError
 from bench.store.merging import copy_probes
-from bench.store.parts import PACKED, PENDING, in_packs, manifest, pack_file, write_manifest
-from bench.store.reader import Stored, cell_ids, is_results, read, read_cell, read_suite, stored
+from bench.store.parts import PACKED, PENDING, in_packs, is_results, manifest, pack_file, write_manifest
+from bench.store.reader import Stored, cell_ids, read, read_cell, read_suite, stored
 from bench.store.renewal import read_renewal
 from bench.store.schema import ALL, SCHEMAS
 from bench.store.transactions import ARCHIVE, PACKING, TABLES, end_packing

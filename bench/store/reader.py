@@ -26,7 +26,6 @@ from bench.cell_limits import is_raised
 from bench.cells import Cell, CellKey, CellSpec
 from bench.errors import StoreError
 from bench.store.parts import (
-    MANIFEST,
     DamagedPart,
     check,
     check_packs,
@@ -34,6 +33,7 @@ from bench.store.parts import (
     final,
     in_packs,
     is_marked,
+    is_results,
     manifest,
     opened,
     part_of,
@@ -320,11 +320,6 @@ def cell_ids(folder: Path, table: str = "runs") -> list[str]:
     if table != "probes":
         names += [f"{name}.parquet" for name in (*final(folder), *manifest(folder))]
     return sorted({name.removesuffix(".parquet") for name in names if name.endswith(".parquet")})
-
-
-def is_results(folder: Path) -> bool:
-    """Whether `folder` is laid out for cells that are run; a checkout by git has packs alone, and no empty folder."""
-    return (folder / "runs").is_dir() or (folder / MANIFEST).is_file()
 
 
 def is_stored(folder: Path, cell_id: str) -> bool:
