@@ -84,7 +84,7 @@ def test_a_copy_without_a_table_reads_after_a_checkout_and_is_replaced(packed: P
     for path in sorted(copy.rglob("*"), reverse=True):
         if path.is_dir() and not any(path.iterdir()):
             path.rmdir()
-    assert sorted(path.name for path in copy.iterdir()) == [".lock", MANIFEST, PACKED]
+    assert sorted(path.name for path in copy.iterdir()) == [".lock", PACKED, MANIFEST]
     empty = before["predictions"].slice(0, 0)
     assert _tables(copy) == {**before, "predictions": empty}
     assert store.gather(copy).unreadable == ()
