@@ -51,15 +51,15 @@ class TrialSelection:
     ----------
     other
         The probability that another configuration is selected, the mean over cells.
-    dearer
+    excess
         The validation RMSE to expect, over that of the selected configuration, less 1: the median over cells.
-    dearest, cell
+    largest, cell
         The largest of these, and of which cell.
     """
 
     other: float
-    dearer: float
-    dearest: float
+    excess: float
+    largest: float
     cell: str
 
 
@@ -84,11 +84,11 @@ class Stability:
     def _of_trials(self) -> str:
         if self.trials is None:
             return ""
-        worst = f" ({percent(self.trials.dearest)} for {self.trials.cell})" if self.trials.dearest > 0 else ""
+        worst = f" ({percent(self.trials.largest)} for {self.trials.cell})" if self.trials.largest > 0 else ""
         return (
-            f" Were the trials of the tuning drawn again, another configuration would be selected in "
-            f"{percent(self.trials.other)} of cases, with a validation RMSE that is {percent(self.trials.dearer, 1)} "
-            f"larger in the median cell{worst}."
+            " Were the trials of the tuning drawn again, another configuration would be selected in "
+            f"{percent(self.trials.other)} of cases, and the validation RMSE be {percent(self.trials.excess, 1)} "
+            f"larger on average in the median cell{worst}."
         )
 
 
@@ -182,19 +182,19 @@ def _resamples(part: _SectionErrors, models: int) -> FloatArray:
 
 def _selected(sections: Sequence[Section]) -> TrialSelection | None:
     """Over the chosen cells of `sections` that were tuned, exactly."""
-    others, dearer, titles = [], [], []
+    cells: list[tuple[float, str, float]] = []
     for section in sections:
         for own in section.tuned:
             errors = _ascending(own.tried)
             if len(errors) and errors[0] > 0:
                 shares = selection(errors, len(own.trials))
-                others.append(1 - shares[0])
-                dearer.append(float(shares @ np.sqrt(errors / errors[0])) - 1)
-                titles.append(f"{own.model} on {section.title}")
-    if not others:
+                excess = float(shares @ np.sqrt(errors / errors[0])) - 1
+                cells.append((excess, f"{own.model} on {section.title}", float(1 - shares[0])))
+    if not cells:
         return None
-    worst = int(np.argmax(dearer))
-    return TrialSelection(float(np.mean(others)), float(np.median(dearer)), dearer[worst], titles[worst])
+    largest, cell, _ = max(cells)
+    others, excess = np.mean([other for *_, other in cells]), np.median([excess for excess, *_ in cells])
+    return TrialSelection(float(others), float(excess), largest, cell)
 
 
 def stability_table(stability: Stability) -> Table:
