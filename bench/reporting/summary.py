@@ -20,7 +20,7 @@ from bench.reporting.costs import ProbedCell, costs
 from bench.reporting.evidence import curves, never_moves, trace, tuned
 from bench.reporting.forecasts import CellForecasts, Losses, forecasts, losses
 from bench.reporting.judging import Contender, Families, Judged, SeedEvidence, best_of, best_set, looks_at, others
-from bench.reporting.levels import out_of_reach
+from bench.reporting.levels import hard_levels
 from bench.reporting.ranking import rank, standings
 from bench.reporting.recomputed import differences, uncompared
 from bench.reporting.recovery import Recovery, known_shifts, recovery
@@ -315,7 +315,7 @@ class _Sections:
                 untested=against.untested,
                 persistence_rmse=persistence,
             ),
-            levels=out_of_reach(cells, shown),
+            levels=hard_levels(cells, shown, persistence),
             curves=tuple(self._curves(cells)),
             tuned=tuple(tuned(rows) for cell in cells if cell.chosen and (rows := self.trials.get(cell.cell_id or ""))),
             trace=None if self.tasks.get(dataset) == "classify" else self._trace(chosen),

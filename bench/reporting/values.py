@@ -314,7 +314,7 @@ class Section:
     statement, best_set
         The finding in words; and among which models the best one is, empty where the test targets do not tell.
     levels
-        Which models never forecast the levels of the test part; empty where all do.
+        Why trained models err more than persistence, where their forecasts show it.
     task, unit
         What is the job on the data, and what these are measured in; empty where that is not known.
     by_step

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from bench.reporting.forecasts import CellForecasts
-from bench.reporting.levels import beyond, out_of_reach
+from bench.reporting.levels import beyond, hard_levels
 from bench.reporting.values import CellSummary, Estimate, State
 
 TRUTH = np.arange(1.0, 101.0)
@@ -35,10 +35,20 @@ def test_the_share_is_that_of_the_targets_above_the_highest_forecast() -> None:
 def test_only_trained_models_that_lose_are_named() -> None:
     forecasts = {name: shown(np.minimum(TRUTH, 60.0)) for name in ("gru", "lstm", "good", "drift")}
     cells = [cell("gru"), cell("good", skill=0.1), replace(cell("drift"), deterministic=True), cell("none")]
-    said = out_of_reach(cells, forecasts)
+    said = hard_levels(cells, forecasts, 4.0)
     assert said.startswith(
         "Share of the test targets at which the truth lies beyond every forecast: gru (40\u202f%). "
         "The test part moves 125\u202f% of the whole range of the points before it. "
     )
-    assert out_of_reach([cell("gru")], {"gru": shown(TRUTH - 1)}) == ""
-    assert out_of_reach([replace(cell("gru"), chosen=False)], forecasts) == ""
+    assert hard_levels([cell("gru")], {"gru": shown(TRUTH - 1)}, 4.0) == ""
+    assert hard_levels([replace(cell("gru"), chosen=False)], forecasts, 4.0) == ""
+
+
+def test_what_persistence_errs_by_is_a_share_of_the_range_before_the_test_part() -> None:
+    """The range is 80: 2 is 2.5 % of it, and 4 is 5 %, which a network may well reach."""
+    follows = {"gru": shown(TRUTH - 1)}
+    assert hard_levels([cell("gru")], follows, 2.0).startswith(
+        "Persistence errs by 2.5\u202f% of the range of the points"
+    )
+    assert hard_levels([cell("gru")], follows, None) == ""
+    assert hard_levels([cell("gru", skill=0.5)], follows, 2.0) == ""
