@@ -1,8 +1,8 @@
 """Why trained networks lose to persistence on levels: two reasons that the forecasts show by themselves.
 
-Inputs are scaled by the train part. Where persistence errs by little of that range, a network has to copy the last value
-to that precision to do as well. Where a series drifts, its test part lies beyond the range, and a recurrent network,
-whose states are bounded, flattens out there: a large share of the truth is above, or below, all that it forecast.
+Inputs are scaled by the train part. Where persistence errs by little of that range, a network has to copy the last
+value to that precision to do as well. Where a series drifts, its test part lies beyond the range, and a recurrent
+network, whose states are bounded, flattens out there: much of the truth is above, or below, all that it forecast.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from bench.reporting.page import draw, markdown
@@ -13,7 +14,7 @@ from bench.reporting.stability import SEEDS, TRIALS, WINDOW, stability_of, stabi
 from bench.reporting.summary import summarise
 from bench.reporting.values import Summary
 from bench.stats.resampling import draw_seeds, rank_stability
-from bench.store.schema import Rows, table
+from bench.store.schema import KEY, Rows, table
 
 Fake = Callable[..., Rows]
 MODELS = ["persistence", "linear-ar", "lstm", "gru"]
@@ -21,7 +22,23 @@ MODELS = ["persistence", "linear-ar", "lstm", "gru"]
 
 @pytest.fixture(scope="module")
 def rows(fake: Fake) -> Rows:
-    return fake(datasets=["sine-0", "sine-1", "sine-2"], models=MODELS, lengths=(30,), points=400)
+    made = fake(datasets=["sine-0", "sine-1", "sine-2"], models=MODELS, lengths=(30,), points=400)
+    return {**made, "trials": trials(made["runs"])}
+
+
+def trials(runs: pa.Table) -> pa.Table:
+    """Of each network four trials: one failed, and of the others one is best, with a quarter of the next ones' error."""
+    keys = runs.select(KEY).group_by(KEY, use_threads=False).aggregate([]).to_pylist()
+    errors = (0.004, 0.001, None, 0.004)
+    return table(
+        "trials",
+        [
+            {**key, "trial": k, "state": "complete" if error else "failed", "validation_mse_scaled": error}
+            for key in keys
+            if key["model"] in ("lstm", "gru")
+            for k, error in enumerate(errors)
+        ],
+    )
 
 
 def summary(rows: Rows) -> Summary:
@@ -46,6 +63,10 @@ def test_each_thing_is_drawn_again_on_every_dataset(rows: Rows) -> None:
     assert seeds.stability.tau == pytest.approx(expected.tau)
     assert seeds.stability.swapped == pytest.approx(expected.swapped)
     assert stable.sentence.startswith(f"{seeds.models[0]} stays first in ")
+    other = ((3 / 4) ** 4 - (1 / 4) ** 4) / (1 - (1 / 4) ** 4)  # no draw of the best; one of all draws must finish
+    assert stable.trials is not None
+    assert stable.trials.other == pytest.approx(other)
+    assert stable.trials.excess == pytest.approx(other), "RMSE is twice as large then"
     assert "Were the trials of the tuning drawn again" in stable.sentence
     page = markdown(made, draw(made))
     assert "## How stable the ranking is" in page
