@@ -27,7 +27,7 @@ def rows(fake: Fake) -> Rows:
 
 
 def trials(runs: pa.Table) -> pa.Table:
-    """Of each network four trials: one failed, and of the others one is best, with a quarter of the next ones' error."""
+    """Of each network four trials: one failed, and one is best, with a quarter of the error of the others."""
     keys = runs.select(KEY).group_by(KEY, use_threads=False).aggregate([]).to_pylist()
     errors = (0.004, 0.001, None, 0.004)
     return table(
