@@ -8,6 +8,7 @@ import bench
 from bench.api.folders import suites_of
 from bench.atomic import open_file, write_atomically
 from bench.reporting.folder import name_of, report_folder
+from bench.store.parts import MANIFEST
 from bench.store.reader import NAME as SUITE
 from bench.store.renewal import FRESH
 
@@ -40,7 +41,7 @@ def stamp(results: Path) -> str:
     """Which results a report is of, and their state: parts that came or went, the suite, what is to be run again."""
     folders = [results / name for name in ("runs", "probes")]
     changed = max((folder.stat().st_mtime_ns for folder in folders if folder.is_dir()), default=0)
-    files = [path for name in (SUITE, FRESH) if (path := results / name).is_file()]
+    files = [path for name in (SUITE, FRESH, MANIFEST) if (path := results / name).is_file()]
     parts = [os.fsencode(results.resolve()), *(path.read_bytes() for path in files)]
     digest = hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
     return f"bench {bench.__version__}, changed {changed}, folder and suite {digest}\n"

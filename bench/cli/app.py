@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 import bench
-from bench.choices import ComparedMetric, EngineName, Environment, Format, Progress, TableName
+from bench.choices import ComparedMetric, EngineName, Environment, Progress, TableName
 from bench.cli import tools
 from bench.cli.clusters import AllowPlugin, github_matrix, slurm
 from bench.cli.terminal import say
@@ -129,6 +129,10 @@ def run(  # noqa: PLR0913 - one parameter for each option
             help="Run one part of the cells, such as 3/16, of about equal time and the same on every machine.",
         ),
     ] = None,
+    sample: Annotated[
+        str | None,
+        typer.Option(metavar="SHARE[:SEED]", help="Run a random share of the cells, such as 5% or 5%:17."),
+    ] = None,
     engine: Annotated[
         EngineName, typer.Option(help="Where cells run; inline: one after the other in this process.")
     ] = EngineName.PROCESSES,
@@ -170,6 +174,7 @@ def run(  # noqa: PLR0913 - one parameter for each option
         cell_memory=cell_memory,
         retries=retries,
         shard=shard,
+        sample=sample,
         engine=EngineOptions(engine.value, address, tuple(need or ())),
     )
     with allowing_plug_ins(allowed=allow_plugin):
@@ -333,36 +338,7 @@ def export(
     say(write_export(Results(results), formats, output))
 
 
-@app.command()
-def compare(
-    old: Annotated[Path, typer.Argument(parser=path_of, metavar="BASE", help="A results folder.")],
-    new: Annotated[Path, typer.Argument(parser=path_of, metavar="NEW", help="Another, of the same suite.")],
-    *,
-    gate: Annotated[bool, typer.Option("--gate", help="Set the exit status by the verdict.")] = False,
-    suite: Annotated[
-        str | None, typer.Option(help="Suite whose gate sets the thresholds. [default: the suite that NEW names]")
-    ] = None,
-    format: Annotated[  # noqa: A002 - the option's name
-        list[Format] | None, typer.Option(help="Output format; repeatable. [default: md]")
-    ] = None,
-    output: Annotated[
-        list[Path] | None,
-        typer.Option(
-            parser=path_of, metavar="PATH", help="File for the first --format, the second, …; else standard output."
-        ),
-    ] = None,
-) -> None:
-    """Report what changed between two result sets, cell by cell.
-
-    Exit status with --gate: 0 nothing got worse; 1 a cell or one of its replicates got worse, vanished or no longer
-    finishes; 2 some or all cells cannot be compared. Without --gate: 0 unless nothing can be compared.
-    """
-    from bench.cli.compare import compare_results
-
-    forms = [form.value for form in format or ()]
-    raise typer.Exit(compare_results(old, new, suite=suite, gate=gate, forms=forms, outputs=output or []))
-
-
+app.command()(tools.compare)
 app.command()(tools.merge)
 app.command()(tools.compact)
 

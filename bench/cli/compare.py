@@ -26,8 +26,15 @@ if TYPE_CHECKING:
     from bench.comparing import Comparison
 
 
-def compare_results(
-    old: Path, new: Path, *, suite: str | None, gate: bool, forms: Sequence[str], outputs: Sequence[Path]
+def compare_results(  # noqa: PLR0913 - one parameter for each option
+    old: Path,
+    new: Path,
+    *,
+    suite: str | None,
+    gate: bool,
+    partial: bool,
+    forms: Sequence[str],
+    outputs: Sequence[Path],
 ) -> int:
     """Compare two results folders, write every form to its place, and return the exit status.
 
@@ -37,6 +44,8 @@ def compare_results(
         The suite whose gate says what counts; `None` for the shipped suite that the results name, where there is one.
     gate
         Whether the verdict decides the exit status.
+    partial
+        Whether only what `new` has is compared.
     forms, outputs
         Names of `bench.comparing.formats.FORMATS`, and where each goes; those without a file to standard output. One
         that none names is Markdown.
@@ -53,7 +62,7 @@ def compare_results(
     if len(outputs) > len(forms or [Format.MD]):
         raise InputError(f"--output: expected one for each --format at most, got {len(outputs)} for {len(forms) or 1}")
     try:
-        comparison = _compared(old, new, suite, gate=gate)
+        comparison = _compared(old, new, suite, gate=gate, partial=partial)
     except InputError as error:
         for form, output in targets:
             if forms or output:
@@ -64,11 +73,11 @@ def compare_results(
     return {**dict.fromkeys(ALARMS, 1), ChangeVerdict.NOT_COMPARABLE: 2}.get(comparison.verdict, 0) if gate else 0
 
 
-def _compared(old: Path, new: Path, suite: str | None, *, gate: bool) -> Comparison:
+def _compared(old: Path, new: Path, suite: str | None, *, gate: bool, partial: bool) -> Comparison:
     from bench.comparing.decision import compare_folders
 
     limits, origin = gate_of(suite, new)
-    comparison = compare_folders(old, new, limits, gate_file=origin, parse=parsed)
+    comparison = compare_folders(old, new, limits, gate_file=origin, parse=parsed, partial=partial)
     return replace(comparison, cautions=(*comparison.cautions, *stale(comparison.new_commits))) if gate else comparison
 
 
@@ -163,15 +172,30 @@ def merged(folders: Sequence[Path], into: Path | None) -> str:
     return f"{target}: {plural(len(done.added), 'cell')} added, {done.equal} equal in several folders{probes}"
 
 
-def compacted(folder: Path) -> str:
-    """Compact `folder`, and say what that did.
+def compacted(folder: Path, into: Path | None, without: Sequence[str]) -> str:
+    """Compact `folder`, or copy it compacted, and say what that did.
 
     Raises
     ------
+    InputError
+        Tables are to be left out of `folder` itself, or `runs` is, or the copy would go where it comes from.
     StoreError
-        As `bench.store.packing.compact`.
+        As `bench.store.packing.compact` and `compact_copy`.
     """
-    from bench.store.packing import compact
+    from bench.store.packing import compact, compact_copy
 
-    done = compact(folder)
-    return f"{folder}: {plural(done.cells, 'cell')} packed, {done.before} files became {done.after}"
+    if into is None:
+        if without:
+            raise InputError("--without: expected --into with it, which names the copy; nothing is taken from RESULTS")
+        done = compact(folder)
+        return f"{folder}: {plural(done.cells, 'cell')} packed, {done.before} files became {done.after}"
+    if "runs" in without:
+        raise InputError("--without runs: expected a table next to runs, without which no cell is stored")
+    if into.resolve() == folder.resolve():
+        raise InputError(
+            f"--into {into}: expected another folder than RESULTS; without --into it is compacted in place"
+        )
+    done = compact_copy(folder, into, without)
+    size = sum(path.stat().st_size for path in into.rglob("*") if path.is_file())
+    left_out = f", without {listed(list(without))}" if without else ""
+    return f"{into}: {plural(done.cells, 'cell')} packed{left_out}, {done.after} files, {size / 1e6:.2f} MB"

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from bench.errors import InputError
 from bench.paths import RESULTS
 from bench.reporting.export import rows_csv
-from bench.store import cell_ids, read as read_table, read_cell
+from bench.store import cell_ids, is_results, read as read_table, read_cell
 from bench.store.reader import read_probes
 from bench.store.schema import ALL, KEY
 from bench.text import NOTHING, columns, listed, number
@@ -89,7 +89,7 @@ def _of_name(name: str, results: Path | None) -> str:
 
 def _cells(folder: Path) -> list[dict[str, Any]]:
     """Each stored cell with the mean of its MSE and how many of its replicates are ok."""
-    if not (folder / "runs").is_dir():
+    if not is_results(folder):
         return []
     runs = read_table(folder, "runs", [*KEY, "mse", "status"])
     runs = runs.append_column("ok", pc.equal(runs["status"], "ok"))
@@ -133,7 +133,7 @@ def _located(beginning: str, results: Path | None) -> tuple[Path, str]:
 
 
 def _holds_cells(folder: Path) -> bool:
-    return any((folder / name).is_dir() for name in ("runs", "probes"))
+    return is_results(folder) or (folder / "probes").is_dir()
 
 
 def _known(folder: Path) -> list[str]:

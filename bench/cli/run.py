@@ -31,11 +31,11 @@ from bench.running.estimates import left_s
 from bench.running.plan import Plan, only, prepare
 from bench.running.resolution import described, resolutions
 from bench.running.runner import EndRequest, Event, Finished, Listener, Outcome, Started
-from bench.running.sharding import Shard, ShardEngine
+from bench.running.sharding import Sample, Shard, ShardEngine
 from bench.running.workers import Engine, resolved, start
 from bench.spec import Suite
 from bench.stats.looks import Looks, schedule
-from bench.store import LOGS, read, read_renewal, without_surplus
+from bench.store import LOGS, is_results, read, read_renewal, without_surplus
 from bench.store.environment import checkout
 from bench.store.schema import Status
 from bench.text import columns, commit, listed, plural
@@ -62,6 +62,7 @@ class RunRequest:
     cell_memory: int | None = None  # bytes
     retries: int = 0
     shard: str | None = None
+    sample: str | None = None
     engine: EngineOptions = HERE
 
 
@@ -126,6 +127,13 @@ def _suite(request: RunRequest) -> Suite:
 def _selected(request: RunRequest, suite: Suite) -> tuple[list[Cell], Path]:
     """The cells to run, and the folder of their results; a shard may have none."""
     cells, folder = only(list(expand(suite)), request.only), request.results or results_of(request.suite, suite)
+    if request.sample is not None:
+        sample = Sample.parsed(request.sample)
+        cells, whole = sample.cells(cells), len(cells)
+        say(
+            f"a sample of {len(cells)} of {plural(whole, 'cell')}: --sample {sample.name} takes the same again",
+            err=True,
+        )
     if request.shard is None:
         return cells, folder
     shard = Shard.parsed(request.shard)
@@ -267,7 +275,7 @@ def _notes(plan: Plan, cell: Cell) -> Iterator[str]:
 def _concluded(plan: Plan, outcome: Outcome, *, report: bool, quiet: bool) -> int:
     """Print results, what did not finish and where the report is; the exit status."""
     waiting = _waiting(plan)
-    if (plan.folder / "runs").is_dir():
+    if is_results(plan.folder):
         from bench.cli.results_table import COLUMNS, results_table  # a dry run prints none
 
         runs = without_surplus(

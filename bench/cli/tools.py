@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bench.choices import Listed
+from bench.choices import Format, Listed, TableName
 from bench.cli.terminal import say
 from bench.paths import path_of, results_folder
 
@@ -124,6 +124,40 @@ def verify(names: Annotated[list[str] | None, typer.Argument(help="Which files. 
     raise typer.Exit(verified(names or []))
 
 
+def compare(  # noqa: PLR0913 - one parameter for each option
+    old: Annotated[Path, typer.Argument(parser=path_of, metavar="BASE", help="A results folder.")],
+    new: Annotated[Path, typer.Argument(parser=path_of, metavar="NEW", help="Another, of the same suite.")],
+    *,
+    gate: Annotated[bool, typer.Option("--gate", help="Set the exit status by the verdict.")] = False,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Compare what NEW has, such as a sample; what it lacks has not vanished.")
+    ] = False,
+    suite: Annotated[
+        str | None, typer.Option(help="Suite whose gate sets the thresholds. [default: the suite that NEW names]")
+    ] = None,
+    format: Annotated[  # noqa: A002 - the option's name
+        list[Format] | None, typer.Option(help="Output format; repeatable. [default: md]")
+    ] = None,
+    output: Annotated[
+        list[Path] | None,
+        typer.Option(
+            parser=path_of, metavar="PATH", help="File for the first --format, the second, …; else standard output."
+        ),
+    ] = None,
+) -> None:
+    """Report what changed between two result sets, cell by cell.
+
+    Exit status with --gate: 0 nothing got worse; 1 a cell or one of its replicates got worse, vanished or no longer
+    finishes; 2 some or all cells cannot be compared. Without --gate: 0 unless nothing can be compared.
+    """
+    from bench.cli.compare import compare_results
+
+    forms = [form.value for form in format or ()]
+    raise typer.Exit(
+        compare_results(old, new, suite=suite, gate=gate, partial=partial, forms=forms, outputs=output or [])
+    )
+
+
 def merge(
     folders: Annotated[
         list[Path], typer.Argument(parser=path_of, metavar="A B...", help="Results folders of one suite.")
@@ -150,8 +184,19 @@ def compact(
             parser=results_folder, metavar="RESULTS", help="A results folder, or the name of one in results/."
         ),
     ],
+    *,
+    into: Annotated[
+        Path | None,
+        typer.Option(parser=path_of, metavar="PATH", help="Make a compacted copy there. [default: in place]"),
+    ] = None,
+    without: Annotated[
+        list[TableName] | None, typer.Option(help="Table that the copy does without; repeatable.")
+    ] = None,
 ) -> None:
-    """Bring the many small files of a results folder into few; every row stays, and runs go on as before."""
+    """Bring the many small files of a results folder into few; every row stays, and runs go on as before.
+
+    With --into, RESULTS is not changed, and an earlier copy is replaced.
+    """
     from bench.cli.compare import compacted
 
-    say(compacted(results))
+    say(compacted(results, into, [table.value for table in without or ()]))

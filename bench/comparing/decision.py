@@ -30,7 +30,7 @@ from bench.reporting.values import Estimate
 from bench.spec import Gate, Suite, Thresholds
 from bench.stats.paired import POWER, Paired, ReplicatePairs, holm, paired, replicates
 from bench.stats.ratios import Interval, mean_error, mean_value
-from bench.text import listed
+from bench.text import listed, plural
 
 ROUNDING = 1e-6
 """An error below this share of the data's range is rounding: two such errors are the same."""
@@ -379,6 +379,7 @@ def compare_folders(
     *,
     gate_file: str = "",
     parse: Callable[[str], Suite] = Suite.model_validate_json,
+    partial: bool = False,
 ) -> Comparison:
     """`compare` what the results folders `old` and `new` hold of their suites; what else they keep is named.
 
@@ -386,6 +387,8 @@ def compare_folders(
     ----------
     parse
         Reads the suite that a folder keeps, see `bench.reporting.source.read`.
+    partial
+        Whether `new` holds some of the cells on purpose: what it lacks is left out of `old`, and has not vanished.
 
     A part that cannot be read costs its cell: the comparison says which, and its verdict is then that some of it is
     not comparable, or worse.
@@ -410,8 +413,20 @@ def compare_folders(
             cautions += caution
     if problems:
         raise InputError("\n".join(dict.fromkeys(problems)))
+    if partial:
+        tables[0], left_out = _shared(tables[0]["runs"], tables[1]["runs"])
+        cautions.append(left_out)
     comparison = compare(tables[0], tables[1], gate, gate_file=gate_file)
     return replace(comparison, unreadable=tuple(dict.fromkeys(unreadable)), cautions=tuple(cautions))
+
+
+def _shared(old: pa.Table, new: pa.Table) -> tuple[Mapping[str, pa.Table], str]:
+    """The rows of `old` of replicates that `new` has, and what became of the others."""
+    names = [*CellKey.COLUMNS, "seed"]
+    there = {tuple(row.values()) for row in new.select(names).to_pylist()}
+    shared = old.filter(pa.array([tuple(row.values()) in there for row in old.select(names).to_pylist()], pa.bool_()))
+    cells, total = (len(runs["cell_id"].unique()) for runs in (shared, old))
+    return {"runs": shared}, f"only what the new results have is compared: {cells} of {plural(total, 'cell')} before"
 
 
 def _of_suite(folder: Path, parse: Callable[[str], Suite]) -> tuple[pa.Table, tuple[str, ...], list[str]]:

@@ -143,12 +143,12 @@ def _results_folders(folder: Path) -> list[Path]:
             f"{folder}: expected results, or folders of results in it, {DEPTH} deep at most, found none; "
             "`bench run` makes some"
         )
-    return [archive for top in tops for archive in (top, top / ARCHIVE) if (archive / "runs").is_dir()]
+    return [archive for top in tops for archive in (top, top / ARCHIVE) if store.is_results(archive)]
 
 
 def _tops(folder: Path, depth: int, seen: set[Path]) -> Iterator[Path]:
     """`folder` where it holds results, else those in it that do, down to `depth`; none that was `seen`, by a link."""
-    if (folder / "runs").is_dir():
+    if store.is_results(folder):
         yield folder
     elif depth and folder.is_dir() and folder.resolve() not in seen:
         seen.add(folder.resolve())

@@ -18,7 +18,7 @@ from bench.registry import lookup
 from bench.running.plan import Preflight
 from bench.running.rows import Blocked, as_json
 from bench.spec import Training
-from bench.store import read
+from bench.store import is_results, read
 from bench.store.environment import libraries, machine_id
 from bench.store.reader import read_probes
 from bench.store.schema import Status
@@ -106,7 +106,7 @@ def _key(wanted: Wanted) -> tuple[str, str | None]:
 
 def _trained(folder: Path) -> dict[str, dict[str, Any]]:
     """Cell id → the hyperparameters of its replicates that are ok, with the median of their numbers of rounds."""
-    if not (folder / "runs").is_dir():
+    if not is_results(folder):
         return {}
     runs = read(folder, "runs").select(["cell_id", "status", "hyperparameters", "epochs"])
     ok = runs.filter(pc.equal(runs["status"], Status.OK.value))

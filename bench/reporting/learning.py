@@ -15,7 +15,7 @@ from bench.errors import StoreError
 from bench.spec import Training
 from bench.store.reader import readable
 from bench.store.schema import Status
-from bench.text import listed
+from bench.text import listed, plural
 
 LEARNING = (*CellKey.COLUMNS, "status", "best_epoch", "validation_mse_scaled", "spec")
 """The columns of `runs` that say which models were still learning."""
@@ -69,6 +69,30 @@ def learning_caution(runs: pa.Table) -> str:
     return (
         f"Still learning when training ended: {named}. In most replicates the best validation is in the last tenth of "
         f"the budget; a larger one may lower the error: {_more(spec.training for spec in cells.values())}."
+    )
+
+
+def unseen_caution(runs: pa.Table) -> str:
+    """What the curves cannot show where the learning rate falls to nothing: whether a larger budget would help.
+
+    Empty where no cell used all of such a budget in most of its replicates.
+    """
+    trained = runs.filter(pc.and_(pc.equal(runs["status"], Status.OK), pc.greater(runs["epochs"], 0)))
+    if not trained.num_rows:
+        return ""
+    texts = trained["spec"].combine_chunks().dictionary_encode()
+    specs = [CellSpec.from_json(text) for text in texts.dictionary.to_pylist()]
+    falls = np.array([spec.training.get("schedule", "constant") != "constant" for spec in specs])[texts.indices]
+    rounds = np.array([spec.rounds for spec in specs])[texts.indices]
+    whole = pa.array((falls & (trained["epochs"].to_numpy() >= rounds)).astype(np.float64))
+    cells = trained.select(["cell_id"]).append_column("whole", whole).group_by("cell_id").aggregate([("whole", "mean")])
+    count = int((cells["whole_mean"].to_numpy() > 0.5).sum())
+    if not count:
+        return ""
+    return (
+        f"Whether a larger budget of training would help cannot be seen in {count} of "
+        f"{plural(len(cells), 'trained cell')}: most of their replicates used all of it, and the learning rate falls "
+        "to nothing at its end, by the schedule. No mark “still learning” is given there; more `steps` would tell."
     )
 
 

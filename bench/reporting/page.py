@@ -19,7 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from bench import __version__, text
-from bench.reporting import budget, cost_tables, explorer, series_table, tables
+from bench.reporting import budget, cost_tables, explorer, series_table, stability, tables
 from bench.reporting.export import cell_commands, cell_rows
 from bench.reporting.figures.error_panels import draw_errors, draw_steps
 from bench.reporting.figures.pareto_front import draw_cost, draw_front
@@ -205,6 +205,8 @@ def _values(summary: Summary, pictures: Pictures) -> dict[str, object]:
         "overview": tables.overview(summary),
         "ranking": ranking,
         "budget": budget.page_budget(summary, ranking),
+        "stable": (stable := stability.stability_of(summary.sections, summary.ranking)),
+        "stability": stability.stability_table(stable),
         "choice": tables.by_dataset(summary),
         "rows": cell_rows(summary),
         "cell_commands": cell_commands(summary),

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bench.cells import CellSpec
-from bench.reporting.learning import learning_caution
+from bench.reporting.learning import learning_caution, unseen_caution
 from bench.reporting.values import Failure, RowEnvironment
 from bench.store import schema
 from bench.store.grid import MACHINE, label, own_data
@@ -113,7 +113,7 @@ def _setting(value: Any) -> str:
 
 def cautions(runs: pa.Table) -> tuple[str, ...]:
     """What to keep in mind before believing a number."""
-    notes = [*_different_data(runs), *_of_reading(runs), _few_seeds(runs), learning_caution(runs)]
+    notes = [*_different_data(runs), *_of_reading(runs), _few_seeds(runs), learning_caution(runs), unseen_caution(runs)]
     machines = _timed_machines(runs)
     if len(machines) > 1:
         names = "; ".join(sorted(machines))

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from bench.array_types import BoolArray, FloatArray
 from bench.cells import CellKey, CellSpec
@@ -19,6 +20,7 @@ from bench.reporting.costs import ProbedCell, costs
 from bench.reporting.evidence import curves, never_moves, trace, tuned
 from bench.reporting.forecasts import CellForecasts, Losses, forecasts, losses
 from bench.reporting.judging import Contender, Families, Judged, SeedEvidence, best_of, best_set, looks_at, others
+from bench.reporting.levels import hard_levels
 from bench.reporting.ranking import rank, standings
 from bench.reporting.recomputed import differences, uncompared
 from bench.reporting.recovery import Recovery, known_shifts, recovery
@@ -31,7 +33,7 @@ from bench.stats.claims import ClaimOutcome
 from bench.stats.verdicts import Verdict
 from bench.stats.window_tests import FAR
 from bench.store.grid import Grid, by_cell, grid, own_data
-from bench.store.schema import KEY
+from bench.store.schema import KEY, Status
 from bench.tasks import unit_of, words_of
 from bench.text import listed, plural, setting
 
@@ -77,6 +79,7 @@ def summarise(source: Source, families: Families = MappingProxyType({})) -> Summ
             *differences(where, builder.predictions, files),
             *uncompared(where, builder.predictions, files),
             *_unstored(source, absent),
+            *_without_predictions(runs, builder.predictions),
             *_untuned(runs),
             *_kept(source),
             *provenance.cautions(runs),
@@ -136,6 +139,19 @@ def _some(keys: Sequence[CellKey]) -> str:
     named = list(dict.fromkeys(f"{key.model} on {key.dataset} at {key.sequence_length}" for key in keys))
     more = [f"{len(named) - _NAMED} more"] if len(named) > _NAMED else []
     return listed([*named[:_NAMED], *more])
+
+
+def _without_predictions(runs: pa.Table, predictions: Mapping[str, pa.Table]) -> Iterator[str]:
+    """That cells finished and none of their forecasts is here, and what cannot be said or shown for want of them."""
+    finished = runs.filter(pc.equal(runs["status"], Status.OK.value))["cell_id"].unique().to_pylist()
+    if count := len(set(finished) - predictions.keys()):
+        have = "has" if count == 1 else "have"
+        yield (
+            f"{plural(count, 'cell')} {have} no stored predictions, as in a copy by "
+            "`bench compact --without predictions`: nothing is tested over the test window, so there is no verdict, "
+            "and neither forecasts, residuals, delays nor errors by step are shown. Errors, intervals over seeds, "
+            "ranks, curves and trials are those of the run."
+        )
 
 
 def _untuned(runs: pa.Table) -> Iterator[str]:
@@ -271,6 +287,7 @@ class _Sections:
         best = summaries[top.at] if top else None
         against = _next_to(top, chosen, judged) if top else _NextToBest()
         persistence, floor = self.references[dataset, horizon]
+        shown = {} if self.tasks.get(dataset) == "classify" else self._forecasts(cells)
         return Section(
             title=f"{dataset} (horizon {horizon})" if self.several_horizons else dataset,
             dataset=dataset,
@@ -298,6 +315,7 @@ class _Sections:
                 untested=against.untested,
                 persistence_rmse=persistence,
             ),
+            levels=hard_levels(cells, shown, persistence),
             curves=tuple(self._curves(cells)),
             tuned=tuple(tuned(rows) for cell in cells if cell.chosen and (rows := self.trials.get(cell.cell_id or ""))),
             trace=None if self.tasks.get(dataset) == "classify" else self._trace(chosen),
@@ -308,7 +326,7 @@ class _Sections:
             by_step=tuple(self._by_step(cells)) if self.tasks.get(dataset) in (None, "forecast") else (),
             by_series=tuple(self._by_series(cells)),
             recoveries=tuple(self._recoveries(cells)),
-            forecasts={} if self.tasks.get(dataset) == "classify" else self._forecasts(cells),
+            forecasts=shown,
             losses={name: self.losses[name] for cell in cells if (name := cell.cell_id or "") in self.losses},
         )
 

@@ -313,6 +313,8 @@ class Section:
         Whether the test part never moves, or persistence makes no error in it: it decides nothing.
     statement, best_set
         The finding in words; and among which models the best one is, empty where the test targets do not tell.
+    levels
+        Why trained models err more than persistence, where their forecasts show it.
     task, unit
         What is the job on the data, and what these are measured in; empty where that is not known.
     by_step
@@ -344,6 +346,7 @@ class Section:
     tuned: tuple[TuningSummary, ...]
     trace: Trace | None
     best_set: str = ""
+    levels: str = ""
     task: str = "forecast"
     still: bool = False
     by_step: tuple[StepErrors, ...] = ()

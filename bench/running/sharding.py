@@ -1,4 +1,6 @@
-"""Shards of a suite: a division of its cells that each machine computes by itself, with the same outcome.
+"""Some of the cells of a suite: a random sample, or a shard of a division that each machine computes by itself.
+
+All shards together have the outcome of the suite.
 
 Each machine of `count` runs the cells of one number, so that none need know of the others. What a cell costs is
 estimated from the suite alone: neither the speed of this machine, nor data files, nor what is stored enters it. The
@@ -8,6 +10,7 @@ names of the cell, then by the shard's number. Versions of `bench` may divide di
 
 import heapq
 import re
+import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -22,6 +25,7 @@ from bench.registry import lookup
 from bench.running.estimates import Estimator
 from bench.running.unfinished import Unfinished
 from bench.running.workers import Engine
+from bench.seeds import generator
 from bench.spec import SeedPlan, Suite
 from bench.store.schema import Rows
 
@@ -47,6 +51,47 @@ SIZES: Mapping[str, int] = {
 
 _USUAL = 2000
 """The same of other kinds, such as files: these may be missing on one machine, so none looks into them."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A random share of the cells, as for a check that is to be cheap.
+
+    Parameters
+    ----------
+    percent
+        How many of a hundred cells, above 0.
+    seed
+        The same cells are taken again by the same one, of the same suite.
+    """
+
+    percent: float
+    seed: int
+
+    @classmethod
+    def parsed(cls, text: str) -> Self:
+        """What ``"5%:17"`` says, or ``"5%"``, of which each call takes others.
+
+        Raises
+        ------
+        InputError
+            It is no such share.
+        """
+        parts = re.fullmatch(r"(\d{1,3}(?:\.\d{1,6})?)%(?::(\d{1,18}))?", text)
+        if parts is None or not 0 < float(parts[1]) <= 100:
+            raise InputError(f"--sample {text}: expected SHARE or SHARE:SEED, such as 5% or 5%:17")
+        return cls(float(parts[1]), secrets.randbelow(10**6) if parts[2] is None else int(parts[2]))
+
+    @property
+    def name(self) -> str:
+        """As it is typed."""
+        return f"{self.percent:g}%:{self.seed}"
+
+    def cells(self, cells: Sequence[Cell]) -> list[Cell]:
+        """Those of `cells` that are taken, in their order; one at least, where there are any."""
+        count = min(len(cells), max(1, round(len(cells) * self.percent / 100)))
+        taken = generator(self.seed, "sample").permutation(len(cells))[:count]
+        return [cells[place] for place in sorted(taken.tolist())]
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ that cell is run again.
 
 from bench.store.kept_trials import read_unfinished
 from bench.store.membership import KeptCell, kept_cells, without, without_surplus
-from bench.store.parts import DamagedPart
+from bench.store.parts import DamagedPart, is_results
 from bench.store.reader import (
     Gathered,
     Stored,
@@ -57,6 +57,7 @@ __all__ = [
     "Writer",
     "cell_ids",
     "gather",
+    "is_results",
     "is_stored",
     "kept_cells",
     "read",

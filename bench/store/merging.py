@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bench.errors import StoreError
-from bench.store.parts import load, part_of
+from bench.store.parts import is_results, load, part_of
 from bench.store.reader import cell_ids, read_cell, read_suite, stored
 from bench.store.schema import PROBES, SCHEMAS, Rows
 from bench.store.writer import Writer, writing
@@ -66,7 +66,7 @@ def merge(sources: Sequence[Path], into: Path) -> Merged:
         if text is not None:
             writer.put_suite(text)
         added = [cell_id for cell_id in sorted(places) if _with_cell(writer, places[cell_id], cell_id)]
-        probes = sum(_with_probes(writer, source) for source in others)
+        probes = sum(copy_probes(source, writer) for source in others)
     return Merged(tuple(added), sum(len(each) > 1 for each in places.values()), probes)
 
 
@@ -125,7 +125,7 @@ def _places(into: Path, others: Sequence[Path]) -> Iterator[tuple[str, list[Path
     """Each cell with the folders that have it, the target first."""
     places: dict[str, list[Path]] = {}
     for folder in (into, *others):
-        if folder != into and not (folder / "runs").is_dir():
+        if folder != into and not is_results(folder):
             raise StoreError(f"{folder}: expected a results folder with runs/ in it; `bench run` makes one")
         for cell_id in stored(folder):  # refuses what cannot be read before anything is written
             places.setdefault(cell_id, []).append(folder)
@@ -164,7 +164,7 @@ def _results(rows: pa.Table, seeds: pa.Array) -> pa.Table:
     return rows.select([name for name in rows.schema.names if name not in MEASURED]).combine_chunks()
 
 
-def _with_probes(writer: Writer, source: Path) -> int:
+def copy_probes(source: Path, writer: Writer) -> int:
     """Store the probes of `source` that the folder of `writer` does not have; how many these are."""
     missing = sorted(set(cell_ids(source, "probes")) - set(cell_ids(writer.folder, "probes")))
     for name in missing:

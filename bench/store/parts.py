@@ -281,6 +281,12 @@ PACKED = "packed"
 MANIFEST = "packed.json"
 """The file, within a results folder, that says which cell is in which pack."""
 
+
+def is_results(folder: Path) -> bool:
+    """Whether `folder` is laid out for cells that are run; a checkout by git has packs alone, and no empty folder."""
+    return (folder / "runs").is_dir() or (folder / MANIFEST).is_file()
+
+
 _TRIES = 3
 """So often a pack that is no longer there is looked for where the manifest then says."""
 

@@ -33,6 +33,7 @@ from bench.store.parts import (
     final,
     in_packs,
     is_marked,
+    is_results,
     manifest,
     opened,
     part_of,
@@ -249,7 +250,7 @@ def _runs(
 
 
 def _listed(folder: Path) -> list[str]:
-    if not (folder / "runs").is_dir():
+    if not is_results(folder):
         raise StoreError(f"{folder}: expected a results folder with runs/ in it; `bench run` makes one")
     return cell_ids(folder)
 
@@ -313,7 +314,7 @@ def cell_ids(folder: Path, table: str = "runs") -> list[str]:
         with os.scandir(folder / table) as entries:  # to Path.glob, a folder without permission is an empty one
             names = [entry.name for entry in entries]
     except FileNotFoundError:
-        return []
+        names = []  # all cells are packed, or there are none
     except OSError as error:
         raise unreadable(folder / table, error) from error
     if table != "probes":
@@ -388,7 +389,7 @@ def gather(folder: Path) -> Gathered:
     StoreError
         `folder` is no results folder, or holds parts of which not one can be read.
     """
-    if not any((folder / name).exists() for name in ("runs", "probes", NAME)):
+    if not (is_results(folder) or any((folder / name).exists() for name in ("probes", NAME))):
         raise StoreError(f"{folder}: expected a results folder with runs/ in it; `bench run` makes one")
     problems: dict[str, StoreError] = {}
     ids = cell_ids(folder)

@@ -22,6 +22,9 @@ import reference_pages  # noqa: E402 - it imports bench, which ROOT makes import
 ELSEWHERE = ("CONTRIBUTING.md", "CHANGELOG.md")
 """Pages of the site that are files of the repository's root; so is every page of ``reports/``."""
 
+KEPT = ("full", "scaling", "tutorials", "wide")
+"""The folders of ``reports/`` whose page and pictures are kept with the project, as far as they are there."""
+
 LINK = re.compile(r"(?P<mark>!?)\[(?P<text>[^\[\]]*)\]\((?P<target>[^()\s#]*)(?P<anchor>#[^()\s]*)?\)")
 OUTSIDE = re.compile(r"https?:|mailto:|#|$")
 """Targets that are no files: addresses, and anchors of the same page."""
@@ -58,8 +61,10 @@ def on_files(files: Files, config: Any) -> Files:
 
 def shown_reports() -> list[Path]:
     """Pages and pictures in ``reports/`` that are kept with the project: a run of the reader writes others there."""
-    pages = [*(ROOT / "reports").glob("*.md"), ROOT / "reports/tutorials/report.md"]
-    return [*pages, *(ROOT / "reports/tutorials/figures").glob("*.svg")]
+    folders = [folder for name in KEPT if (folder := ROOT / "reports" / name).is_dir()]
+    pages = [*(ROOT / "reports").glob("*.md"), *(page for folder in folders for page in folder.glob("report.md"))]
+    pictures = [path for folder in folders for path in sorted(folder.glob("**/*.svg"))]
+    return [*pages, *pictures]
 
 
 def on_page_markdown(markdown: str, page: Any, files: Files, **_: Any) -> str:

@@ -185,7 +185,8 @@ def main(arguments: Sequence[str]) -> None:
         "",
         f"Measured on: {machine()}.",
     ]
-    REPORT.write_text("\n".join(text) + "\n")
+    _, mark, measured = REPORT.read_text().partition("\n<!-- growth: begin -->")  # of growth.py
+    REPORT.write_text("\n".join(text) + "\n" + mark + measured)
 
 
 if __name__ == "__main__":

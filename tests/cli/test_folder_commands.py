@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,29 @@ def test_folders_are_merged_and_compacted_and_run_on(bench: Bench, folder: Path)
     refused = bench("merge", "one", "two", "--into", "notes")
     assert (refused.status, refused.err.count("\n")) == (2, 1)
     assert [path.name for path in (folder / "notes").iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.usefixtures("fakes")
+def test_a_copy_to_commit_is_read_by_every_command(bench: Bench, folder: Path) -> None:
+    """As after `git clone`: without empty folders. What lacks its predictions is said, and nothing fails."""
+    assert bench("run", "tiny.yaml", "--no-report").status == 0
+    made = bench("compact", "results/tiny", "--into", "kept", "--without", "predictions")
+    assert made.out.startswith("kept: 8 cells packed, without predictions, 5 files, 0.0")
+    shutil.copytree(
+        folder / "kept", folder / "copied", ignore=lambda _, names: {"curves", "trials", "runs", ".lock"} & {*names}
+    )
+    assert not (folder / "copied" / "runs").exists()
+    assert bench("report", "copied").status == 0
+    text = (folder / "reports/tiny/report.md").read_text()
+    assert "8 cells have no stored predictions" in text
+    assert bench("compare", "results/tiny", "copied", "--gate").status == 0
+    assert "8 series" in bench("history", ".").out
+    assert "persistence" in bench("recommend", "copied").out
+    assert bench("show", "mean", "--results", "copied").out.count("copied") == 4
+    refused = bench("compact", "results/tiny", "--without", "predictions")
+    assert (refused.status, refused.err.count("\n")) == (2, 1)
+    assert bench("compact", "kept", "--into", "kept").status == 2
+    assert bench("compact", "kept", "--into", "other", "--without", "runs").status == 2
 
 
 @pytest.mark.usefixtures("fakes")

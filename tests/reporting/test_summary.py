@@ -257,6 +257,10 @@ def test_what_is_late_is_counted_in_the_budgets_own_rounds(fake: Fake, training:
 
     found = summary(edited(fake(datasets=["noisy-sine"], lengths=(10,)), change))
     assert any("Still learning" in caution for caution in found.cautions) == named
+    unseen = any("cannot be seen in 1 of 3 trained cells" in caution for caution in found.cautions)
+    assert unseen == ("schedule" in training), (
+        "a learning rate that falls to nothing makes the last validation the best"
+    )
 
 
 def test_horizons_of_one_dataset_count_as_one(fake: Fake) -> None:

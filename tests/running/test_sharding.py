@@ -19,7 +19,7 @@ from bench.data.base import Series
 from bench.errors import DataUnavailable, InputError
 from bench.running import estimates
 from bench.running.estimates import Estimator
-from bench.running.sharding import SIZES, Shard, cost_ms, divided
+from bench.running.sharding import SIZES, Sample, Shard, cost_ms, divided
 from bench.spec import Suite
 
 SHIPPED = ("ci", "quick")
@@ -142,3 +142,21 @@ def test_sizes_are_those_of_the_data(name: str) -> None:
     except DataUnavailable as error:
         pytest.skip(str(error))
     assert SIZES[name] == (len(data) if isinstance(data, Series) else len(data.inputs))
+
+
+def test_a_sample_is_a_random_share_and_the_same_for_its_seed(suite: Suite) -> None:
+    """Each cell is in as many samples as the share says: of 400 of a fifth 80, give or take four deviations of 8."""
+    cells = list(expand(suite))
+    taken = [Sample(20, seed).cells(cells) for seed in range(400)]
+    count = round(len(cells) / 5)
+    assert {len(each) for each in taken} == {count}
+    assert taken[7] == Sample.parsed("20%:7").cells(cells)
+    often = [sum(cell in each for each in taken) for cell in cells]
+    assert max(abs(each - 400 * count / len(cells)) for each in often) < 4 * 8
+    assert len(Sample(0.001, 0).cells(cells)) == 1
+
+
+@pytest.mark.parametrize("text", ["5", "0%", "101%", "5%:", "-5%", "5%:x", "half"])
+def test_what_is_no_sample_is_one_line(text: str) -> None:
+    with pytest.raises(InputError, match=r"--sample .*: expected SHARE or SHARE:SEED, such as 5% or 5%:17"):
+        Sample.parsed(text)

@@ -10,7 +10,7 @@ import pytest
 from bench import store
 from bench.errors import StoreError
 from bench.store import baseline
-from bench.store.packing import compact
+from bench.store.packing import Compacted, compact, compact_copy
 from bench.store.parts import MANIFEST, PACKED, manifest
 from bench.store.schema import SCHEMAS, Rows
 
@@ -73,6 +73,40 @@ def test_a_baseline_which_is_runs_alone_is_refused_and_left(tmp_path: Path, make
     with pytest.raises(StoreError, match="expected a part in every table for a stored cell"):
         compact(kept)
     assert {path: path.read_bytes() for path in kept.rglob("*.*") if path.is_file()} == before
+
+
+def test_a_copy_without_a_table_reads_after_a_checkout_and_is_replaced(packed: Path, make_rows: MakeRows) -> None:
+    """Git keeps no empty folder, hence no `runs/` next to the packs."""
+    copy = packed.parent / "copy"
+    before = _tables(packed)
+    assert compact_copy(packed, copy, ["predictions"]) == Compacted(12, 5, 5)
+    assert _tables(packed) == before
+    for path in sorted(copy.rglob("*"), reverse=True):
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+    assert sorted(path.name for path in copy.iterdir()) == [".lock", PACKED, MANIFEST]
+    empty = before["predictions"].slice(0, 0)
+    assert _tables(copy) == {**before, "predictions": empty}
+    assert store.gather(copy).unreadable == ()
+    with store.writing(packed) as writer:
+        writer.put(make_rows("c03", mse=0.5))
+        writer.put(make_rows("new"))
+    assert compact_copy(packed, copy, ["predictions"]).cells == 13
+    assert store.read_cell(copy, "runs", "c03")["mse"].to_pylist() == [0.5] * 2
+    assert sorted(path.name for path in (copy / PACKED).iterdir()) == ["0002"]
+
+
+def test_a_copy_takes_nothing_away(packed: Path, make_rows: MakeRows) -> None:
+    copy = packed.parent / "copy"
+    compact_copy(packed, copy)
+    with pytest.raises(StoreError, match="expected an earlier copy without predictions, or nothing, got one with rows"):
+        compact_copy(packed, copy, ["predictions"])
+    with store.writing(copy) as writer:
+        writer.put(make_rows("mine"))
+    before = _tables(copy)
+    with pytest.raises(StoreError, match="got others: d × m"):
+        compact_copy(packed, copy)
+    assert _tables(copy) == before
 
 
 def test_to_compact_again_changes_nothing(packed: Path) -> None:
