@@ -170,7 +170,7 @@ class Cell:
     @property
     def about_one_series(self) -> str | None:
         """Which of its settings is about one series alone, and what to do of several; `None` where none is."""
-        stated = [f"split: {key}" for key in ("stride", "origins", "refit") if getattr(self.split, key)]
+        stated = ["split: refit"] if self.split.refit else []
         parts = [each for each in self.as_published.departures if not each.startswith(_OF_TRAINING)]
         came = next(iter([*stated, *(f"as_published: {each}" for each in parts)]), None)
         if came is None:

@@ -199,4 +199,37 @@ def test_files_that_are_no_tables_are_refused(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("error")
 def test_forecasts_whose_squares_overflow_are_judged_without_a_warning() -> None:
     frame = pd.DataFrame({"index": range(1, 41), "step": 1, "truth": np.arange(40) * 1e200, "prediction": 1e200})
-    assert "mse of the test predictions exceeds float64" in text_of(source_of(frame)[0])
+    said = text_of(source_of(frame)[0])
+    assert "mse of the test predictions exceeds float64" in said
+    assert "learning_rate" not in said  # nothing was trained
+
+
+def european(values: np.ndarray) -> list[str]:
+    return [f"{value:.3f}".replace(".", ",") for value in values]
+
+
+def test_files_are_read_as_datasets_are(tmp_path: Path) -> None:
+    table, own = forecasts(a=0.1, b=0.3).round(3), whole().round(3)
+    moments = pd.date_range("2024-01-20", periods=POINTS, freq="h")
+    for frame, name in ((table, "f"), (own, "s")):
+        plain = frame.rename(columns={"index": "time"}).assign(time=moments[frame["index"]])
+        plain.to_csv(tmp_path / f"{name}.csv", index=False)
+        plain["time"] = plain["time"].dt.strftime("%d.%m.%Y %H:%M")
+        texts = {each: european(plain[each]) for each in {"truth", "prediction", "load"} & {*plain}}
+        plain.assign(**texts).to_csv(tmp_path / f"{name}.txt", index=False, sep=";")
+    judged = [bench.judge(tmp_path / f"f.{each}", tmp_path / f"s.{each}").runs for each in ("csv", "txt")]
+    pd.testing.assert_frame_equal(*(each[["model", "mse", "persistence_mse"]] for each in judged))
+    assert judged[0]["test_points"].tolist() == [140] * 3
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_the_best_possible_forecast_is_the_noise_floor(*, elsewhere: bool) -> None:
+    table, sine = forecasts(a=0.1, b=0.02), np.sin(np.arange(POINTS) / 4)
+    best = {"best": sine}
+    given = (table, whole().assign(**best)) if elsewhere else (table.assign(best=sine[table["index"]]), whole())
+    runs = bench.judge(*given).runs.set_index("model")
+    floor = np.mean((series()[100:] - sine[100:]) ** 2)
+    np.testing.assert_allclose(runs["noise_floor_mse"], floor, rtol=1e-12)
+    learnt = (runs["persistence_mse"] - runs["mse"]) / (runs["persistence_mse"] - floor)
+    np.testing.assert_allclose(runs["learnable_fraction"], learnt, rtol=1e-12)
+    assert f"has RMSE {math.sqrt(floor):.4g}." in text_of(source_of(*given)[0])

@@ -157,8 +157,9 @@ def judge(predictions: pd.DataFrame | str | Path, truth: pd.DataFrame | str | Pa
     Parameters
     ----------
     predictions
-        A DataFrame, or a file of CSV, Parquet or Feather, with a row for each forecast of a point: `time` or `index`,
-        `step` (how far ahead, from 1), `truth` and `prediction`; optional are `model`, `seed` and `persistence`.
+        A DataFrame, or a file as datasets may be, with a row for each forecast of a point: `time` or `index`, `step`
+        (how far ahead, from 1), `truth` and `prediction`; optional are `model`, `seed`, `persistence` and `best`, the
+        best possible forecast, whose error is the noise floor.
     truth
         The whole series, with `time` or `index` and one column of values; for what `predictions` lacks.
 

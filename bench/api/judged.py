@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,13 @@ from numpy.typing import NDArray
 
 from bench.array_types import FloatArray
 from bench.cells import CellKey
+from bench.data.files import reading
+from bench.data.files.compressed import existing
+from bench.data.files.moments import moments
+from bench.data.files.numerals import numbers
+from bench.data.files.options import File
+from bench.data.files.order import largest_step
+from bench.data.files.table import Unreadable
 from bench.errors import DataError, described
 from bench.protocol.metrics import directional_accuracy
 from bench.protocol.scoring import as_columns, pooled
@@ -35,15 +43,24 @@ from bench.store.schema import SCHEMAS, Rows, table
 from bench.text import columns, number, plural
 
 NEEDED = ("step", "truth", "prediction")
-KNOWN = ("time", "index", *NEEDED, "model", "seed", "persistence")
+PERSISTENCE, BEST = "persistence", "best"
+KNOWN = ("time", "index", *NEEDED, "model", "seed", PERSISTENCE, BEST)
 """The columns of a table of forecasts; `time` or `index` is needed, and `truth` where no series of its own is given."""
 
-PERSISTENCE = "persistence"
 _SUITE = "judged"
+_LONGEST_STEP = 10
+"""Of the times of a series, in median steps: a longer one says that days were taken for months."""
 
 
-def table_of(given: pd.DataFrame | str | Path, what: str) -> tuple[pd.DataFrame, str]:
-    """A table and what to call it: a DataFrame as it is, or a file of CSV, Parquet or Feather.
+def table_of(given: pd.DataFrame | str | Path, what: str, wanted: tuple[str, ...]) -> tuple[pd.DataFrame, str]:
+    """A table and what to call it: a DataFrame as it is, or a file of any kind that a dataset may be.
+
+    Parameters
+    ----------
+    given, what
+        The table, and the name of a DataFrame.
+    wanted
+        Columns by which the separator of a text file is known.
 
     Raises
     ------
@@ -54,13 +71,33 @@ def table_of(given: pd.DataFrame | str | Path, what: str) -> tuple[pd.DataFrame,
         return given.reset_index(drop=True), what
     path = Path(given)
     readers = {".parquet": pd.read_parquet, ".feather": pd.read_feather}
-    read: Any = readers.get(path.suffix, pd.read_csv)
+    if (read := readers.get(path.suffix)) is None:
+        return _as_written(path, wanted), path.name
     try:
         return read(path), path.name
     except OSError as error:
         raise DataError(f"{path}: expected a file that can be read, got: {error.strerror or error}") from error
     except Exception as error:  # whatever a reader says of what is no table
         raise DataError(f"{path}: expected a table of CSV, Parquet or Feather, got: {described(error)}") from error
+
+
+def _as_written(path: Path, wanted: tuple[str, ...]) -> pd.DataFrame:
+    """The columns of a file of texts, with numbers where all of a column are; times and models stay as written."""
+    table = reading.table_of(existing(str(path)), File(path=str(path), columns=wanted))
+    marks = (None, ",") if 'separator: ";"' in table.notes else (None,)
+    texts = zip(table.names, table.load(range(len(table.names))), strict=True)
+    return pd.DataFrame(
+        {name: column.to_pylist() if name in ("time", "model") else _numbers(column, marks) for name, column in texts}
+    )
+
+
+def _numbers(column: Any, marks: tuple[str | None, ...]) -> Any:
+    """The numbers of a column, by the first of the decimal marks that can be; else what is written there."""
+    for mark in marks:
+        with suppress(Unreadable):
+            read = numbers(column, mark, None)
+            return read.values  # noqa: PD011 - no frame
+    return column.to_pylist()
 
 
 def source_of(
@@ -80,8 +117,9 @@ def source_of(
     DataError
         Something is wrong with them; one line that says where.
     """
-    frame, name = table_of(predictions, "predictions")
-    known = Forecasts.of(frame, name, None if truth is None else table_of(truth, "truth"))
+    frame, name = table_of(predictions, "predictions", ("step", "prediction"))
+    place = "index" if "index" in frame else "time"
+    known = Forecasts.of(frame, name, None if truth is None else table_of(truth, "truth", (place,)))
     rows: Rows = {key: table(key, []) for key in SCHEMAS}
     for horizon, targets in known.by_horizon():
         first = targets[targets["model"] == targets["model"].iloc[0]]
@@ -121,11 +159,16 @@ class Forecasts:
             _even(own, name)
         frame = _placed(frame, own, place, name)
         own = own.set_axis(range(len(own))) if place == "time" else own  # as the column index is
+        if series is not None and BEST in series[0] and BEST not in frame:
+            known = series[0][[place, BEST]].rename(columns={BEST: "truth"})
+            best = _given_series(known, series[1], place).set_axis(own.index)
+            frame = frame.assign(**{BEST: best.reindex(frame["index"]).to_numpy()})
         _finite(frame, "prediction", name)
         _once(frame, name)
         _same_targets(frame, name)
+        for given in (each for each in (PERSISTENCE, BEST) if each in frame):
+            _finite(frame, given, name)
         if PERSISTENCE in frame:
-            _finite(frame, PERSISTENCE, name)
             return cls(name, frame, ())
         return cls(name, *_with_persistence(frame, own, name))
 
@@ -203,7 +246,7 @@ def _given_series(frame: pd.DataFrame, name: str, place: str) -> pd.Series[Any]:
     frame = frame.rename(columns=str)
     if place not in frame:
         raise DataError(f"{name}: expected a column {place}, as the forecasts have; {_there(place, frame)}")
-    values = [each for each in frame if each not in ("time", "index")]
+    values = [each for each in frame if each not in ("time", "index", BEST)]
     if "truth" not in frame and len(values) != 1:
         raise DataError(
             f"{name}: expected one column of values, or one that is called truth, got {', '.join(values) or 'none'}"
@@ -225,12 +268,21 @@ def _places(column: pd.Series[Any], place: str, name: str) -> pd.Index[Any]:
     """Moments or numbers by which points are ordered."""
     if place == "index":
         return pd.Index(_whole(column.to_frame(place), place, 0, name))
-    if pd.api.types.is_numeric_dtype(column.dtype):
-        return pd.Index(column)
+    if not pd.api.types.is_string_dtype(column.dtype):
+        numeric = pd.api.types.is_numeric_dtype(column.dtype)
+        return pd.Index(column) if numeric else pd.DatetimeIndex(column)
     try:
-        return pd.DatetimeIndex(pd.to_datetime(column, format="ISO8601"))
-    except (ValueError, TypeError) as error:
-        raise DataError(f"{name}: time: expected numbers, or dates as of ISO 8601, got {described(error)}") from error
+        return pd.Index(moments(pa.array(column.str.strip(), pa.string()), None, None, _goes_on).time)
+    except Unreadable as error:
+        came = f"{error.came} in row {error.row + 1}"
+        raise DataError(f"{name}: time: expected numbers, or dates such as 2024-01-31 12:00, got {came}") from error
+    except DataError as error:
+        raise DataError(f"{name}: time: {error}") from error
+
+
+def _goes_on(time: NDArray[Any]) -> bool:
+    """Whether these can be the times of one series: no step is much longer than most."""
+    return largest_step(np.unique(time)) <= _LONGEST_STEP
 
 
 def _placed(frame: pd.DataFrame, series: pd.Series[Any], place: str, name: str) -> pd.DataFrame:
@@ -330,10 +382,13 @@ def _rows(name: str, model: str, own: pd.DataFrame, horizon: int) -> Rows:
 def _errors(own: pd.DataFrame) -> dict[str, Any]:
     """The error columns of `runs`; scaled ones are left open, as the points before the test part are not known."""
     truth, prediction, last = (_column(own, each) for each in ("truth", "prediction", PERSISTENCE))
-    values = pooled(truth, prediction, last, best=None, scaler=Scaler.fit("none", truth))
+    best = _column(own, BEST) if BEST in own else None
+    values = pooled(truth, prediction, last, best=best, scaler=Scaler.fit("none", truth))
     direction = directional_accuracy(truth, prediction, last)
     known = {each: value for each, value in values.items() if "scale" not in each}
     errors = as_columns({**known, "directional_accuracy": direction})
+    if "reason" in errors:  # whose advice is about training
+        errors["reason"] = errors["reason"].partition(";")[0] + "; look for a wrong forecast, or state a larger unit"
     return {"status": "ok", "reason": "", "task": "forecast", "test_points": len(own), **errors}
 
 
@@ -351,7 +406,8 @@ def delays(source: Source) -> dict[CellKey, Delay | None]:
 
 def text_of(source: Source) -> str:
     """A table of the models for each horizon, and the tests in sentences."""
-    late = delays(source)
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is said of its model
+        late = delays(source)
     return "\n".join(line for section in summarise(source).sections for line in _lines(section, late)).rstrip()
 
 
@@ -365,6 +421,8 @@ def _lines(section: Section, late: dict[CellKey, Delay | None]) -> Iterator[str]
     yield columns([_HEAD, *(_row(cell, late) for cell in cells)])
     yield ""
     yield section.statement
+    if section.noise_floor_rmse is not None:
+        yield f"The best possible forecast, as column {BEST} gives it, has RMSE {number(section.noise_floor_rmse)}."
     yield from dict.fromkeys(text for cell in cells for text in (cell.why, cell.why_not_best) if text)
     yield ""
 

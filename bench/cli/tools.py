@@ -26,7 +26,8 @@ def judge(
     """Test forecasts that anybody made: skill, differences from persistence and between models, delay.
 
     The file has a row for each forecast, with the columns time or index, step (from 1), truth and prediction, and
-    where there are several: model, seed, persistence.
+    where there are several: model, seed. It may have persistence, the last value that was known, and best, the best
+    possible forecast.
     """
     from bench.api.judged import source_of, text_of
 

@@ -1,7 +1,7 @@
 """One cell's data: loaded, split, scaled, and ready for training and for the test."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
@@ -189,7 +189,7 @@ def arranged(cell: Cell, source: Series | Sequences) -> Series | Sequences:
         raise DataError(f"{source.provenance.source}: {reason}")
     each = (several.one_of(source, *span) for span in several.spans(source))
     cuts = [_cut(cell, one) for one in each]
-    return several.arranged(source, cuts, cell.sequence_length + (_transform(cell) is not None))
+    return several.arranged(source, cuts, _reach(cell))
 
 
 @dataclass(frozen=True)
@@ -281,8 +281,7 @@ def _windows(
         )
     )
     if cell.split.stride or cell.split.origins:
-        gaps = breaks if series.breaks else ()
-        test = rolling_windows(test, cut.test, cell.split, breaks=gaps, source=series.provenance.source)
+        test = _rolling(cell, cut, series, test, breaks=breaks if series.breaks else ())
     if not train and not series.breaks:
         raise DataError(
             f"{series.provenance.source}: expected {sum(window) + 1} points of train for one window of "
@@ -292,6 +291,24 @@ def _windows(
     if series.breaks:
         _check_pieces({"train": train, "validation": validation, "test": test}, cell, cut, series)
     return TrainingData(train, validation or None, cell.as_published), test
+
+
+def _rolling(cell: Cell, cut: Parts, series: Series, test: Windows, *, breaks: Sequence[int]) -> Windows:
+    """`test` from the origins that `cell` says; of several series, from so many in each."""
+    source = series.provenance.source
+    if not isinstance(series, several.ArrangedSeries):
+        return rolling_windows(test, cut.test, cell.split, breaks=breaks, source=source)
+    each = [
+        rolling_windows(test, part, cell.split, breaks=breaks, source=f"{source}, {name!r}")
+        for name, part in series.targets(cut.test, reach=_reach(cell))
+    ]
+    places = np.concatenate([np.asarray(windows.places) for windows in each])
+    return replace(test, places=places, end=places + cell.horizon)
+
+
+def _reach(cell: Cell) -> int:
+    """How many points before its first target a window of `cell` needs."""
+    return cell.sequence_length + (_transform(cell) is not None)
 
 
 def _check_pieces(windows: Mapping[str, Windows], cell: Cell, cut: Parts, series: Series) -> None:

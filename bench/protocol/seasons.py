@@ -13,6 +13,8 @@ from bench.array_types import FloatArray, IntArray
 _KNOTS = (0.25, 0.5, 0.75)
 _RISE = 0.1  # of the autocorrelation: what is less is noise
 _CHANCE = 0.05
+_REPEATED = 0.9
+"""Of the variance: what a season must repeat where it is seen too few times for a test."""
 
 
 def detected_period(train: FloatArray) -> int | None:
@@ -26,6 +28,9 @@ def detected_period(train: FloatArray) -> int | None:
     0.1 of the highest, and around it the highest autocorrelation: a small peak within a season is passed over, and so
     are those into which noise splits the top of a wave.
 
+    Of few seasons no autocorrelation exceeds what chance may bring. There a season counts that explains 0.9 of the
+    variance: of 500 series without one, white noise to an integrated random walk of 30 to 300 points, none had such.
+
     References
     ----------
     X. Wang, K. Smith and R. Hyndman, "Characteristic-based clustering for time series data", Data Mining and Knowledge
@@ -36,15 +41,25 @@ def detected_period(train: FloatArray) -> int | None:
     known = left.std(axis=0) > 1e-9 * np.abs(train).max(axis=0)
     if most < 3 or not known.any():
         return None
-    power = np.abs(np.fft.rfft(left[:, known], 2 * count, axis=0)) ** 2
-    covariance = np.fft.irfft(power, axis=0)[: most + 2]
+    covariance = _products(left[:, known])[: most + 2]
     correlation = (covariance / covariance[0]).mean(axis=1)
-    inner, before, after = correlation[1:-1], correlation[:-2], correlation[2:]
-    troughs = np.flatnonzero((inner <= before) & (inner < after))
+    troughs = _troughs(correlation)
     if not len(troughs):
         return None
-    memory = 1 + 2 * float(np.square(inner[: troughs[0]]).sum())
+    memory = 1 + 2 * float(np.square(correlation[1 : troughs[0] + 1]).sum())
     least = float(ndtri(1 - _CHANCE / most)) * np.sqrt(memory / count)
+    return _first_peak(correlation, least) or _first_peak(_repeated(train[:, known], left[:, known], most), _REPEATED)
+
+
+def _troughs(values: FloatArray) -> IntArray:
+    inner, before, after = values[1:-1], values[:-2], values[2:]
+    return np.flatnonzero((inner <= before) & (inner < after))
+
+
+def _first_peak(values: FloatArray, least: float) -> int | None:
+    """The place of the first high peak of `values` that rises from a trough and is above `least`."""
+    inner, before, after = values[1:-1], values[:-2], values[2:]
+    troughs = _troughs(values)
     lowest = np.full(len(inner), np.inf)
     lowest[troughs] = inner[troughs]
     peaks = (inner > before) & (inner >= after) & (inner - np.minimum.accumulate(lowest) >= _RISE) & (inner > least)
@@ -53,6 +68,25 @@ def detected_period(train: FloatArray) -> int | None:
     first = int(np.argmax(peaks & (inner >= inner[peaks].max() - _RISE)))
     below = np.flatnonzero(inner[first:] < inner[first] - _RISE)
     return first + int(np.argmax(inner[first : first + (below[0] if len(below) else len(inner))])) + 1
+
+
+def _repeated(values: FloatArray, left: FloatArray, most: int) -> FloatArray:
+    """``[most + 2]``: the share of the variance of `left` that the value so many points before explains, by lag.
+
+    Changes of the values themselves are taken, since of few seasons the spline takes a part.
+    """
+    lags, centred = np.arange(most + 2), values - values.mean(axis=0)
+    pairs = (len(values) - lags)[:, None]
+    sums, squares = (np.vstack([np.zeros(values.shape[1]), np.cumsum(centred**power, axis=0)]) for power in (1, 2))
+    shift = (sums[-1] - sums[lags] - sums[-1 - lags]) / pairs
+    change = (squares[-1] - squares[lags] + squares[-1 - lags] - 2 * _products(centred)[: most + 2]) / pairs - shift**2
+    return np.asarray((1 - change / (2 * left.var(axis=0))).mean(axis=1))
+
+
+def _products(values: FloatArray) -> FloatArray:
+    """``[N + 1, C]``: the sum of the products of values so far apart."""
+    power = np.abs(np.fft.rfft(values, 2 * len(values), axis=0)) ** 2
+    return np.asarray(np.fft.irfft(power, axis=0)[: len(values) + 1])
 
 
 def _without_trend(values: FloatArray) -> FloatArray:

@@ -56,6 +56,11 @@ class ArrangedSeries(Series):
         for number in range(len(self.several)):
             yield np.flatnonzero(self.member[part] == number) + part.start
 
+    def targets(self, part: slice, reach: int) -> Iterator[tuple[str, slice]]:
+        """The name of each series, and its points in `part` less the `reach` that are inputs alone."""
+        for (name, _), own in zip(self.several, self.each(part), strict=True):
+            yield name, slice(int(own[0]) + reach, int(own[-1]) + 1)
+
 
 def spans(series: Series) -> Iterator[tuple[str, int, int]]:
     """The name of each of several series, and where it begins and ends."""

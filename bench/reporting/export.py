@@ -145,10 +145,12 @@ SERIES_COLUMNS = (
 
 def series_csv(summary: Summary) -> str | None:
     """The errors of every cell of `summary` on each of several series; `None` where there are none."""
+    parts = [(each.dataset, each.horizon, each.by_series) for each in summary.sections]
+    parts += [(each.dataset, each.horizon, each.errors) for each in summary.local_fits]
     rows = [
-        [section.dataset, each.model, each.sequence_length, section.horizon, each.cell_id, name, *values]
-        for section in summary.sections
-        for each in section.by_series
+        [dataset, each.model, each.sequence_length, horizon, each.cell_id, name, *values]
+        for dataset, horizon, errors in parts
+        for each in errors
         for name, *values in zip(
             each.series,
             *(part.tolist() for part in (each.targets, each.rmse, each.persistence, each.skill)),

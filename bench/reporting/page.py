@@ -203,6 +203,9 @@ def _values(summary: Summary, pictures: Pictures) -> dict[str, object]:
         "pictures": pictures.overview,
         "parts": parts,
         "overview": tables.overview(summary),
+        "local_fits": [
+            series_table.of_local_fits(each, name=f"local-{place:02}") for place, each in enumerate(summary.local_fits)
+        ],
         "ranking": ranking,
         "budget": budget.page_budget(summary, ranking),
         "stable": (stable := stability.stability_of(summary.sections, summary.ranking)),

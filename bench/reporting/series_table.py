@@ -1,11 +1,12 @@
 """The table of errors by series: which of several series a model forecasts well, and which not."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from bench.reporting.by_series import SeriesErrors, skill_of
+from bench.reporting.by_series import LocalFits, SeriesErrors, skill_of
 from bench.reporting.tabular import Column, Table, TableEntry, nothing
 from bench.reporting.values import Section
 from bench.text import count, number, significant
@@ -18,8 +19,22 @@ def by_series(section: Section, *, name: str) -> Table | None:
     """The errors of the chosen cells on each of several series, the worst first; `None` for one series."""
     chosen = {cell.cell_id for cell in section.cells if cell.chosen}
     own = [each for each in section.by_series if each.cell_id in chosen]
-    if not own:
-        return None
+    tests = "Tests over the window take the errors of all series at one moment together."
+    return _table(own, section.title, name=name, tests=tests) if own else None
+
+
+def of_local_fits(fits: LocalFits, *, name: str) -> Table:
+    """The errors over series each of which has a model of its own, and on each of them."""
+    tests = "Each series has a model of its own; what is claimed of one stands with it."
+    several = len({each.sequence_length for each in fits.errors}) > 1
+    own = [
+        replace(each, model=f"{each.model}, length {each.sequence_length}" if several else each.model)
+        for each in fits.errors
+    ]
+    return _table(own, f"{fits.dataset}, horizon {fits.horizon}", name=name, tests=tests)
+
+
+def _table(own: Sequence[SeriesErrors], title: str, *, name: str, tests: str) -> Table:
     own = [each for each in own if not np.array_equal(each.rmse, each.persistence)] or own[:1]
     rows = tuple(row for each in own for row in _of_each_series(each))
     columns = (
@@ -32,9 +47,9 @@ def by_series(section: Section, *, name: str) -> Table | None:
     )
     below = (
         f"Original units, over all seeds; from the smallest skill to the largest.{left} series.csv, next to the "
-        "report, has all. Tests over the window take the errors of all series at one moment together."
+        f"report, has all. {tests}"
     )
-    return Table(name, f"Errors by series on {section.title}", columns, rows, below=below)
+    return Table(name, f"Errors by series on {title}", columns, rows, below=below)
 
 
 def _cut(own: SeriesErrors) -> bool:

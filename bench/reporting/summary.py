@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from bench.array_types import BoolArray, FloatArray
 from bench.cells import CellKey, CellSpec
 from bench.reporting import learning, provenance
-from bench.reporting.by_series import SeriesErrors, series_errors
+from bench.reporting.by_series import SeriesErrors, local_fits, series_errors
 from bench.reporting.by_step import StepErrors, step_errors
 from bench.reporting.costs import ProbedCell, costs
 from bench.reporting.evidence import curves, never_moves, trace, tuned
@@ -92,6 +92,7 @@ def summarise(source: Source, families: Families = MappingProxyType({})) -> Summ
         commands=provenance.commands(source.folder, kept=source.suite is not None),
         replicates=runs,
         folder=source.folder,
+        local_fits=tuple(local_fits(runs, builder.predictions)),
     )
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from bench.array_types import FloatArray
-from bench.reporting.by_series import SeriesErrors
+from bench.reporting.by_series import LocalFits, SeriesErrors
 from bench.reporting.by_step import StepErrors
 from bench.reporting.costs import ProbedCell
 from bench.reporting.forecasts import CellForecasts, Losses
@@ -437,6 +437,8 @@ class Summary:
         What to keep in mind before believing a number.
     kept
         The cells that are stored and no results of the suite.
+    local_fits
+        The errors over several series each of which has a model of its own.
     setting
         How everything was run, where it was the same for all.
     folder
@@ -460,6 +462,7 @@ class Summary:
     commands: tuple[str, ...]
     replicates: pa.Table = field(repr=False)
     folder: str
+    local_fits: tuple[LocalFits, ...] = ()
 
     @property
     def words(self) -> Words:

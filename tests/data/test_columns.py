@@ -126,6 +126,10 @@ def test_texts_and_columns_that_are_not_there_are_refused(path: Path) -> None:
         "row 2 (line 3), column 'sky': expected a number such as 1234.5, got 'rain'; write it as numbers, such as a "
         "column of 0 and 1 for each name"
     )
+    assert "unknown column 'hours'; did you mean 'hour'? (known:" in refusal(
+        path, column="load", known_future=["hours"]
+    )
+    assert "did you mean" not in refusal(path, column="hours")
     assert refusal(path, column="load", known_future="rain").startswith("unknown column 'rain'")
     assert refusal(path, columns=["load", 2]) == (
         "expected two columns for values and times, got 'load' for both; name another"

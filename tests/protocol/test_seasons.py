@@ -35,6 +35,26 @@ def test_a_season_is_detected_under_a_trend_and_noise(period: int) -> None:
     assert all(abs((each or 0) - period) <= (period > 24) for each in detected)  # the top of a long wave is flat
 
 
+@pytest.mark.parametrize(("count", "period"), [(60, 20), (98, 24), (98, 30), (140, 24), (140, 46)])
+@pytest.mark.parametrize("noise", [0.0, 0.1])
+def test_three_clean_seasons_are_enough(count: int, period: int, noise: float) -> None:
+    time, random = np.arange(count), np.random.default_rng(6)
+    values = 50 + 0.02 * time + np.sin(2 * np.pi * time / period) + noise * random.normal(size=count)
+    assert detected_period(values[:, None]) == pytest.approx(period, abs=2 * (noise > 0))
+
+
+@pytest.mark.parametrize("count", [30, 98, 140])
+@pytest.mark.parametrize("sums", [0, 1, 2])
+def test_few_points_without_a_season_have_none(count: int, sums: int) -> None:
+    random, found = np.random.default_rng(5), 0
+    for _ in range(100):
+        values = random.normal(size=(count, 1))
+        for _ in range(sums):
+            values = values.cumsum(axis=0)
+        found += detected_period(values) is not None
+    assert found <= 5
+
+
 @pytest.mark.parametrize("memory", [0.0, 0.8, 1.0])
 def test_where_there_is_no_season_none_is_detected(memory: float) -> None:
     random = np.random.default_rng(4)

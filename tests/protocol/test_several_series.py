@@ -28,6 +28,7 @@ from bench.reporting.evidence import trace
 from bench.reporting.forecasts import losses
 from bench.reporting.render import pages
 from bench.reporting.source import read
+from bench.reporting.summary import summarise
 from bench.running.cell import run_cell
 from bench.stats.window_tests import over_window
 from bench.suite.load import load
@@ -95,6 +96,49 @@ def by_hand(series: dict[str, FloatArray]) -> dict[str, tuple[FloatArray, FloatA
             forecast.append((np.append(window, 1.0) @ weights * size + low)[: len(values) - first])
         found[name] = values[start:], np.concatenate(forecast)
     return found
+
+
+def by_target(stored: dict[str, FloatArray]) -> dict[tuple[int, int], float]:
+    return dict(zip(zip(stored["index"], stored["step"], strict=True), stored["prediction"], strict=True))
+
+
+@pytest.mark.parametrize(("stride", "origins"), [(1, None), (2, 5), (5, 3), (None, 4)])
+@pytest.mark.parametrize("transform", ["", ", transform: difference"])
+def test_every_series_is_forecast_from_origins_of_its_own(
+    tmp_path: Path, stride: int | None, origins: int | None, transform: str
+) -> None:
+    series, split = laws(), f"{{validation: 0.1, test: 0.2, stride: {stride or 'null'}, origins: {origins or 'null'}}}"
+    written(tmp_path / "loads.csv", series)
+    (cell,) = suite_of(tmp_path, f"path: loads.csv, time: time, series: region{transform}", split=split)
+    row, stored = run(cell)
+    (whole,) = suite_of(tmp_path, f"path: loads.csv, time: time, series: region{transform}")
+    known = by_target(run(whole)[1])  # by the same model, from origins one horizon apart
+    start, errors = 0, []
+    for name, values in series.items():
+        own = stored["series"] == name
+        first = len(values) - round(0.2 * len(values))
+        firsts = [at for at in range(first, len(values) - H + 1) if (at - first) % (stride or H) == 0]
+        firsts = firsts[-(origins or len(firsts)) :]
+        targets = (np.array(firsts)[:, None] + np.arange(H)).ravel()
+        steps = np.tile(np.arange(H) + 1, len(firsts))
+        np.testing.assert_array_equal(stored["index"][own], start + targets)
+        np.testing.assert_array_equal(stored["step"][own], steps)
+        np.testing.assert_allclose(stored["persistence"][own], values[targets - steps], rtol=1e-12)
+        errors.append(stored["prediction"][own] - values[targets])
+        start += len(values)
+    assert row["mse"] == pytest.approx(np.mean(np.concatenate(errors) ** 2), rel=1e-12)
+    shared = {key: value for key, value in by_target(stored).items() if key in known}
+    assert len(shared) >= 9
+    np.testing.assert_allclose([*shared.values()], [known[key] for key in shared], rtol=1e-6)
+
+
+def test_more_origins_than_a_series_has_are_refused_by_its_name(tmp_path: Path) -> None:
+    written(tmp_path / "loads.csv", laws())
+    split = "{validation: 0.1, test: 0.2, stride: 1, origins: 17}"
+    (cell,) = suite_of(tmp_path, "path: loads.csv, time: time, series: region", split=split)
+    (row,) = run_cell(cell)["runs"].to_pylist()
+    assert row["status"] == "invalid_data"
+    assert "'south': 18 test points have 16 origins for a horizon of 3 at a stride of 1" in row["reason"]
 
 
 @pytest.mark.parametrize("mixed", [True, False])
@@ -261,7 +305,7 @@ def test_a_series_that_is_too_short_is_named_with_its_length(tmp_path: Path) -> 
     [
         ({"models": "[ets]"}, "does not apply: it reads the whole history of one series"),
         ({"models": "[{kind: gru, carries_state: true}]"}, "does not apply: carries_state"),
-        ({"split": "{test: 0.2, stride: 1}"}, "expected one series, which split: stride is about, got several"),
+        ({"split": "{test: 0.2, refit: true}"}, "expected one series, which split: refit is about, got several"),
         ({"as_published": "{split: apart}"}, "expected one series, which as_published: split: apart is about"),
     ],
 )
@@ -422,6 +466,33 @@ def test_pages_and_csv_list_the_worst_series_first(tmp_path: Path) -> None:
         rows = page[page.index("Errors by series on it") :]
         places = [rows.index(row["series"]) for row in linear]
         assert places == sorted(places)
+
+
+def test_errors_of_a_model_for_each_series_are_pooled_too(tmp_path: Path) -> None:
+    written(tmp_path / "loads.csv", laws())
+    local = "id: it, path: loads.csv, time: time, series: region, fit: local"
+    cells = suite_of(tmp_path, local, models="[persistence, linear-ar]")
+    squares, stored = {}, {}
+    with store.writing(tmp_path / "results") as writer:
+        for cell in cells:
+            writer.put(rows := run_cell(cell))
+            errors = rows["predictions"]["prediction"].to_numpy() - rows["predictions"]["truth"].to_numpy()
+            squares[cell.dataset.id, cell.model.id] = errors**2
+            stored[cell.dataset.id, cell.model.id] = rows["runs"]["rmse"][0].as_py()
+    source = read(tmp_path / "results")
+    (fits,) = summarise(source).local_fits
+    assert (fits.dataset, fits.horizon) == ("it@*", H)
+    assert {each.model for each in fits.errors} == {"persistence", "linear-ar"}
+    for each in fits.errors:
+        own = np.concatenate([squares[f"it@{name}", each.model] for name in LENGTHS])
+        assert each.pooled[0] == pytest.approx(np.sqrt(own.mean()), rel=1e-12)
+        assert dict(zip(each.series, each.targets.tolist(), strict=True)) == {"north": 32, "south": 18, "east": 24}
+        for name, rmse in zip(each.series, each.rmse, strict=True):
+            assert rmse == pytest.approx(stored[f"it@{name}", each.model], rel=1e-12)
+    files = pages(source)
+    assert sum(row["dataset"] == "it@*" for row in csv.DictReader(io.StringIO(str(files["series.csv"])))) == 6
+    for page in (str(files["index.html"]), str(files["report.md"])):
+        assert "Errors by series on it@" in page.replace("\\", "")
 
 
 @pytest.mark.parametrize("column", ["region", "2"])

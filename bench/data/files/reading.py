@@ -194,7 +194,8 @@ def chosen_rows(table: FileTable, parameters: File) -> FileRows:
     channels = [each for each in parameters.channels if not _follows_from_time(each, table, parameters)]
     own = () if parameters.series is None else (parameters.series,)
     names = (*channels, *parameters.times, *(parameters.where or ()), *own)
-    numbers = [table.number(name) for name in names]
+    ahead = channels[len(parameters.targets) + len(parameters.past) :]
+    numbers = [table.number(name, or_else=CALENDAR if name in ahead else ()) for name in names]
     stated = len(channels) + len(parameters.times)
     twice = next((name for name, number in zip(names, numbers[:stated], strict=False) if numbers.count(number) > 1), "")
     if len(set(numbers[:stated])) < stated:

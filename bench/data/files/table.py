@@ -72,8 +72,8 @@ class FileTable:
         numbers = [float(text) for row in self.head if _is_number(text := row[column].strip())]
         return len(numbers) < len(self.head) or all(map(float.is_integer, numbers))
 
-    def number(self, name: Name) -> int:
-        """The number, from 0, of the column that is called `name`.
+    def number(self, name: Name, *, or_else: Sequence[str] = ()) -> int:
+        """The number, from 0, of the column that is called `name`; `or_else` might be meant too, and is no column.
 
         Raises
         ------
@@ -90,7 +90,7 @@ class FileTable:
                 return columns[0]
         if isinstance(name, int) and 1 <= name <= len(self.names):
             return name - 1
-        text = unknown(name, map(visible, self.names), "column")
+        text = unknown(name, (*map(visible, self.names), *or_else), "column")
         raise DataError(f"{self.path}: {text if len(text) <= _MOST_TEXT else text[:_MOST_TEXT] + '…)'}{self.hint}")
 
 
