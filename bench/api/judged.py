@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 
 from bench.array_types import FloatArray
 from bench.cells import CellKey
+from bench.data.files.compressed import existing, refuse_inflated
+from bench.data.files.reading import whole_table
 from bench.errors import DataError, described
 from bench.protocol.metrics import directional_accuracy
 from bench.protocol.scoring import as_columns, pooled
@@ -52,11 +54,14 @@ def table_of(given: pd.DataFrame | str | Path, what: str) -> tuple[pd.DataFrame,
     """
     if isinstance(given, pd.DataFrame):
         return given.reset_index(drop=True), what
-    path = Path(given)
-    readers = {".parquet": pd.read_parquet, ".feather": pd.read_feather}
-    read: Any = readers.get(path.suffix, pd.read_csv)
+    path = existing(str(given))
     try:
-        return read(path), path.name
+        if path.suffix in (".parquet", ".feather"):
+            return whole_table(path).to_pandas(), path.name
+        refuse_inflated(path)
+        return pd.read_csv(path), path.name
+    except DataError:
+        raise
     except OSError as error:
         raise DataError(f"{path}: expected a file that can be read, got: {error.strerror or error}") from error
     except Exception as error:  # whatever a reader says of what is no table

@@ -44,7 +44,8 @@ MakeCluster = Callable[..., "RealCluster"]
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dask_engine, "_LOOK_S", 0.5)
-    monkeypatch.setattr(dask_engine, "_WORKERS_S", 120.0)
+    for name in ("_WORKERS_S", "_CONNECTS_S"):  # a machine with other work is slow to start processes
+        monkeypatch.setattr(dask_engine, name, 120.0)
 
 
 def engine(cluster: RealCluster, target: str = "fake_cells:run_cell", *, jobs: int = 4, **options: Any) -> DaskEngine:

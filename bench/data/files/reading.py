@@ -102,6 +102,18 @@ def names_of_columns(path: Path) -> tuple[str, ...]:
     return table_of(existing(str(path)), File(path=str(path), column=1)).names
 
 
+def whole_table(path: Path) -> pa.Table:
+    """All columns of a Parquet, Feather or Excel file, texts trimmed.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read, is damaged, or would fill the memory.
+    """
+    table = table_of(path, File(path=str(path), column=1))
+    return pa.table(table.load(range(len(table.names))), names=table.names)
+
+
 def table_of(path: Path, parameters: File) -> FileTable:
     """The file at `path` as a table.
 
