@@ -167,10 +167,11 @@ class ProcessEngine:
         """Kill the workers: an idle one has nothing to lose, a busy one's cell is not wanted any more."""
         with self._lock:
             self._closed = True
-            for worker in self._workers:
+            workers = [*self._workers]
+            for worker in workers:
                 worker.kill()
         self._threads.shutdown(cancel_futures=True)
-        for worker in self._workers:
+        for worker in workers:
             worker.join()
 
     def run(self, cell: Cell, unfinished: Unfinished) -> Rows:

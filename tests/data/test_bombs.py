@@ -1,4 +1,4 @@
-"""Files of strangers that are small and would fill the memory, or that never end: refused in one line, by every door."""
+"""Files of strangers that are small and would fill the memory, or never end: refused in one line, by every door."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ def test_a_text_that_stands_in_every_row_is_counted_as_often(tmp_path: Path, suf
     with pytest.raises(DataError, match=GROWTH):
         bench.judge(path)
     harmless = written(repeated("x"), tmp_path / f"harmless{suffix}")
-    assert load_one(File(path=str(harmless), column="value", where={"name": "x"})).values.shape == (ROWS, 1)
+    assert len(load_one(File(path=str(harmless), column="value", where={"name": "x"}))) == ROWS
 
 
 def test_a_column_that_is_not_read_does_not_count(tmp_path: Path) -> None:
     path = written(repeated("x" * 40_000), tmp_path / "bomb.parquet")
-    assert len(load_one(File(path=str(path), column="value", time=None)).values) == ROWS
+    assert len(load_one(File(path=str(path), column="value"))) == ROWS
 
 
 def test_long_lists_of_one_number_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +79,7 @@ def test_what_is_judged_is_a_file_of_bounded_content(
         os.mkfifo(path)
     else:
         path.write_bytes(gzip.compress(b"step,truth,prediction\n" + b"1,1,1\n" * 2_000_000))
-    with pytest.raises(DataError, match="got a named pipe|grows at most 64-fold") as caught:
+    with pytest.raises(DataError, match=r"got a named pipe|grows at most 64-fold") as caught:
         bench.judge(path)
     assert "\n" not in str(caught.value)
 
@@ -118,11 +118,11 @@ def results(tmp_path: Path) -> Callable[[int], Path]:
 def test_results_of_strangers_that_repeat_a_long_text_are_refused(
     results: Callable[[int], Path], monkeypatch: pytest.MonkeyPatch, packed: bool
 ) -> None:
-    folder = results(30_000)
+    folder = results(19_000)
     if packed:
         compact(folder)
     assert store.read(folder, "runs", ("cell_id", "reason")).num_rows == 200
-    monkeypatch.setattr(limits, "_HARMLESS", 2**20)
+    monkeypatch.setattr(limits, "_HARMLESS", 2**16)
     with pytest.raises(StoreError, match=GROWTH) as caught:
         store.read(folder, "runs", ("cell_id", "reason"))
     assert "\n" not in str(caught.value)

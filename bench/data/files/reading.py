@@ -189,7 +189,7 @@ class FileRows:
         numbers = [number for number in rest if numbers_too or self.table.may_name(number)][:_MOST_OTHERS]
         try:
             loaded = list(zip(numbers, self.table.load(numbers), strict=True)) if numbers else []
-        except Unreadable:
+        except (Unreadable, DataError):
             loaded = [(number, column) for number in numbers for column in _loaded(self.table, number)]
         return {self.table.names[number]: column.take(self.rows) for number, column in loaded}
 
@@ -197,7 +197,7 @@ class FileRows:
 def _loaded(table: FileTable, number: int) -> Iterator[Any]:
     try:
         yield from table.load([number])
-    except Unreadable:
+    except (Unreadable, DataError):
         return
 
 
