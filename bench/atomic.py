@@ -47,6 +47,24 @@ def open_file(path: Path, *, follow: bool = False) -> BinaryIO:
     return os.fdopen(_descriptor(path, os.O_RDONLY, follow=follow), "rb")
 
 
+_MOST = 2**28
+"""Bytes of a file that is read whole: a hundred times what the largest of ours has."""
+
+
+def whole(file: BinaryIO) -> bytes:
+    """All of a file that `open_file` gives.
+
+    Raises
+    ------
+    ValueError
+        It is too large for that: a file of strangers.
+    """
+    content = file.read(_MOST + 1)
+    if len(content) > _MOST:
+        raise ValueError(f"more than {_MOST} bytes")
+    return content
+
+
 def open_lock(path: Path) -> BinaryIO:
     """The regular file at `path`, made where there is none, to be read and written.
 

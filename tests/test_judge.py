@@ -192,7 +192,7 @@ def test_what_is_wrong_with_the_series_is_one_line(change: Any, said: str) -> No
 def test_files_that_are_no_tables_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.parquet").write_bytes(b"no parquet")
     for name in ("a.parquet", "nowhere.csv"):
-        with pytest.raises(bench.BenchError, match=f"{name}: expected a (table|file)"):
+        with pytest.raises(bench.BenchError, match=f"{name}: expected a (Parquet file|file)"):
             bench.judge(tmp_path / name)
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 from bench.api.folders import naming_lines, refuse_other_folder
 from bench.cells import expand
 from bench.running.anytime import Goal, plans, run_all
+from bench.running.devices import for_cells, resolved
 from bench.running.plan import cpu_count
 from bench.running.runner import Event
-from bench.running.workers import resolved, start
+from bench.running.workers import start
 from bench.spec import Suite
 
 
@@ -40,7 +41,7 @@ def carry_out(suite: Suite, folder: Path, *, engine: str, jobs: int | None, devi
         plan = next(rounds)
     jobs = min(jobs or cpu_count(), max(goal.cells(plan), 1))
     if device == "auto":
-        device = "cpu" if plan.nothing_to_do and goal.first is None else resolved(device)
+        device = "cpu" if plan.nothing_to_do and goal.first is None else for_cells(device)
     begin = partial(start, engine, jobs=jobs, device=device)
     with _alone() if engine == "inline" and not plan.nothing_to_do else _without_main():
         run_all(chain([plan], rounds), begin, jobs=jobs, device=device, listener=_silent, suite=suite)

@@ -69,12 +69,13 @@ def table_of(given: pd.DataFrame | str | Path, what: str, wanted: tuple[str, ...
     """
     if isinstance(given, pd.DataFrame):
         return given.reset_index(drop=True), what
-    path = Path(given)
-    readers = {".parquet": pd.read_parquet, ".feather": pd.read_feather}
-    if (read := readers.get(path.suffix)) is None:
-        return _as_written(path, wanted), path.name
+    path = existing(str(given))
     try:
-        return read(path), path.name
+        if path.suffix in (".parquet", ".feather"):
+            return reading.whole_table(path).to_pandas(), path.name
+        return _as_written(path, wanted), path.name
+    except DataError:
+        raise
     except OSError as error:
         raise DataError(f"{path}: expected a file that can be read, got: {error.strerror or error}") from error
     except Exception as error:  # whatever a reader says of what is no table
@@ -83,7 +84,7 @@ def table_of(given: pd.DataFrame | str | Path, what: str, wanted: tuple[str, ...
 
 def _as_written(path: Path, wanted: tuple[str, ...]) -> pd.DataFrame:
     """The columns of a file of texts, with numbers where all of a column are; times and models stay as written."""
-    table = reading.table_of(existing(str(path)), File(path=str(path), columns=wanted))
+    table = reading.table_of(path, File(path=str(path), columns=wanted))
     marks = (None, ",") if 'separator: ";"' in table.notes else (None,)
     texts = zip(table.names, table.load(range(len(table.names))), strict=True)
     return pd.DataFrame(

@@ -27,6 +27,7 @@ from bench.data.base import DatasetKind, Parameters, Sequences, Series
 from bench.data.packaged import PACKAGED, located
 from bench.data.pinned import PINNED, locate
 from bench.data.stand_ins import CannotReplace, other_draws, other_files
+from bench.parquet_sizes import refused_size
 from bench.seeds import generator
 
 Load = Callable[[Any, int], Series | Sequences]
@@ -76,13 +77,19 @@ class ColumnsFile:
         if path.stat().st_size > _LARGEST_FILE:
             raise CannotReplace(f"{path.name} is larger than {_LARGEST_FILE >> 20} MiB")
         if path.suffix == ".parquet":
+            with parquet.ParquetFile(path) as file:
+                if refused_size(file, path, path.stat().st_size):
+                    raise CannotReplace(f"{path.name} would fill the memory")
             table = parquet.read_table(path)
             columns = [["" if value is None else str(value) for value in column.to_pylist()] for column in table]
             return cls(path, (), [(name,) for name in table.column_names], np.array(columns, dtype=object).T)
         if path.suffix not in _TEXT:
             raise CannotReplace(f"{path.name} is none of {', '.join((*_TEXT, '.parquet'))}")
         with _opened(path, "rt") as file:
-            lines = file.read().splitlines()
+            text = file.read(_LARGEST_FILE + 1)
+        if len(text) > _LARGEST_FILE:
+            raise CannotReplace(f"{path.name} holds more than {_LARGEST_FILE >> 20} MiB")
+        lines = text.splitlines()
         head, body = lines[: skip + header], [line for line in lines[skip + header :] if line.strip()]
         separator = separator or max(_SEPARATORS, key=(body or [""])[0].count)
         names, rows = ([*csv.reader(part, delimiter=separator)] for part in (head[skip:], body))

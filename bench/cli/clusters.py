@@ -70,6 +70,8 @@ class ShardedRun:
         from bench.running.sharding import divided
         from bench.spec import SeedPlan
 
+        if not self.suite.isprintable():
+            raise InputError(f"{self.suite!r}: expected a path of one line, which a script can name; rename it")
         suite = self._suite
         whole = isinstance(suite.seeds, SeedPlan)
         parts = divided(list(expand(suite)), self.shards, whole_datasets=whole)
@@ -170,7 +172,7 @@ def github_file(run: ShardedRun, *, install: str, output: Path | None) -> str:
     if run.shards > MOST_JOBS:
         raise InputError(f"--shards {run.shards}: GitHub accepts at most {MOST_JOBS} jobs of one matrix; give fewer")
     for text in (run.suite, install):
-        if "${{" in text or "\n" in text:
+        if "${{" in text or not text.isprintable():
             raise InputError(f"{text!r}: expected one line without ${{{{, which GitHub would replace")
     path = output or Path(".github", "workflows", f"bench-{label}.yml")
     text = _GITHUB.format(

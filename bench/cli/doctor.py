@@ -20,8 +20,8 @@ from bench.errors import InputError
 from bench.models.optional import LIBRARIES, absent, is_installed
 from bench.paths import RESULTS, cache_folder, data_folders
 from bench.reporting.learning import stored_caution
+from bench.running.devices import has_gpu_driver
 from bench.running.plan import cpu_count
-from bench.running.workers import has_gpu_driver
 from bench.store.environment import checkout, machine_reference_s, refused_checkout
 from bench.text import columns, commit
 

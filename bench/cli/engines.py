@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from bench.cli.terminal import say
 from bench.errors import InputError
+from bench.running.devices import resolved
 from bench.running.plan import cpu_count
-from bench.running.workers import RUN_CELL, Engine, resolved
+from bench.running.workers import RUN_CELL, Engine
 from bench.text import listed
 
 if TYPE_CHECKING:
@@ -45,17 +46,13 @@ class EngineOptions:
         Raises
         ------
         InputError
-            There are some, and only processes of this machine are watched.
+            There are some, and cells run in this process, which nobody watches.
         """
-        if self.name != "processes" and limits:
-            ways = {
-                "inline": "",
-                "dask": "; on Dask, `dask worker --memory-limit` bounds memory and time_limit_s bounds training",
-            }
+        if self.name == "inline" and limits:
             raise InputError(
-                f"--engine {self.name}: expected no limits of a cell, which are kept by --engine processes alone, got "
+                "--engine inline: expected no limits of a cell, which only processes of their own are held to, got "
                 f"{listed([f'limits.{name} {limit:g}' for name, limit in limits.items()])}; leave out --cell-timeout, "
-                f"--cell-memory and the suite's limits{ways[self.name]}"
+                "--cell-memory and the suite's limits, or use another engine"
             )
 
     @property

@@ -14,9 +14,9 @@ from bench.probe.probe_plan import Setting, prepare
 from bench.probe.session import run
 from bench.reporting.cost_tables import shown
 from bench.reporting.costs import costs
+from bench.running.devices import resolved
 from bench.running.plan import cpu_count, only
 from bench.running.runner import Event
-from bench.running.workers import resolved
 from bench.store.reader import read_probes
 from bench.text import columns
 

@@ -27,12 +27,13 @@ from bench.reporting.folder import report_folder
 from bench.reporting.learning import stored_caution
 from bench.running.anytime import Goal, plans, retried, run_all
 from bench.running.causes import NEW, grouped, shared
+from bench.running.devices import for_cells
 from bench.running.estimates import left_s
 from bench.running.plan import Plan, only, prepare
 from bench.running.resolution import described, resolutions
 from bench.running.runner import EndRequest, Event, Finished, Listener, Outcome, Started
 from bench.running.sharding import Sample, Shard, ShardEngine
-from bench.running.workers import Engine, resolved, start
+from bench.running.workers import Engine, start
 from bench.spec import Suite
 from bench.stats.looks import Looks, schedule
 from bench.store import LOGS, is_results, read, read_renewal, without_surplus
@@ -94,7 +95,7 @@ def run_suite(request: RunRequest) -> int:
         if line:
             say(line, err=True)
     if device == "auto":
-        device = "cpu" if plan.nothing_to_do and goal.first is None else resolved(device)
+        device = "cpu" if plan.nothing_to_do and goal.first is None else for_cells(device)
     with raising() as interrupt:
         try:
             with sink(request.progress) as show:

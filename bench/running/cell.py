@@ -21,6 +21,7 @@ from bench.models.forecaster import GAPS, SEVERAL
 from bench.protocol.examples import TrainingData
 from bench.protocol.prepare import Prepared, Scorer, load_data, prepare
 from bench.registry import is_address, lookup, short_address
+from bench.running.devices import of_cell
 from bench.running.rows import Ledger, as_json, classified, known
 from bench.running.unfinished import REPORT, Resumed
 from bench.store.environment import peak_bytes, reset_peak
@@ -42,7 +43,7 @@ def run_cell(cell: Cell | Resumed, *, device: str = "cpu") -> Rows:
         What to run, with the trials of an earlier attempt where there are some; where these are a whole study, its
         winner is trained and no trial is made.
     device
-        A torch device for gradient models.
+        A torch device for gradient models; ``auto`` for the one that the cell needs (`bench.running.devices`).
 
     Returns
     -------
@@ -51,6 +52,7 @@ def run_cell(cell: Cell | Resumed, *, device: str = "cpu") -> Rows:
     """
     request = cell if isinstance(cell, Resumed) else Resumed(cell)
     cell, earlier = request.cell, [] if request.trials is None else request.trials.to_pylist()
+    device = of_cell(cell, device)
     ledger = Ledger(cell, device, earlier=earlier)
     if request.tuning_s is not None:
         ledger.common |= {"trials": len(earlier), "tuning_s": request.tuning_s}

@@ -1,15 +1,19 @@
 """Cells as tasks of a Dask cluster, whose scheduler and workers may be anywhere; their rows come home to this process.
 
-A worker runs one cell at a time. Of each attempt it is known which worker began it and which nanny watches over that
-worker (`bench.running.dask_task`), and the scheduler says which workers were lost. A nanny that lives on after its
-worker's death shows that the machine is there: the cell ended the worker, and after the third time it is a row. A
-worker that was closed, or whose nanny went too, is no fault of the cell, which is run again elsewhere.
+A worker runs one cell at a time, in a watched process that it keeps (`bench.running.dask_task`): a cell that hangs,
+crashes or takes too much memory ends as the rows that it would be on one machine.
+
+A worker may still be lost. Of each attempt it is known which worker began it and which nanny watches over that worker,
+and the scheduler says which workers were lost. A nanny that lives on after its worker's death shows that the machine is
+there: the cell ended the worker, and after the third time it is a row. A worker that was closed, or whose nanny went
+too, is no fault of the cell, which is run again elsewhere.
 
 Dask's own count (``allowed-failures``) also charges cells that only waited at the worker, or whose machine went away; a
 task that it gives up is therefore submitted again while the cell has not ended three workers. A scheduler that is lost
 takes all tasks with it: the engine connects to the one that comes back under its address, and submits them again.
 
-Dask pickles tasks and their results, and whoever reaches its scheduler can run code: use TLS beyond one machine.
+Dask pickles tasks, and whoever reaches its scheduler can run code: use TLS beyond one machine. Rows, trials and logs
+come home as Arrow.
 """
 
 from __future__ import annotations
@@ -31,10 +35,21 @@ from typing import Any, Self
 from bench.cells import Cell
 from bench.errors import InputError, described, pip_install
 from bench.models.from_source import plug_ins_allowed
-from bench.running.dask_task import CellTask, Code, code_here, end_task, other_code, run_task, several_threads, unpacked
+from bench.running.dask_task import (
+    DEATHS,
+    CellTask,
+    Code,
+    brought_home,
+    code_here,
+    end_run,
+    other_code,
+    run_task,
+    several_threads,
+    unpacked,
+)
 from bench.running.rows import failed
 from bench.running.unfinished import Unfinished
-from bench.store.schema import ADVICE, Rows, Status
+from bench.store.schema import Rows, Status
 
 try:
     import dask
@@ -48,9 +63,6 @@ except ImportError as missing:
 _CONNECTIONS = 3
 """So often a question to workers is repeated whose connection is lost."""
 
-DEATHS = 3
-"""Workers that a cell may end before it is given up."""
-
 _ROUNDS = 10
 """Times that Dask may give up a cell whose machines went away."""
 
@@ -59,6 +71,12 @@ _LOOK_S = 2.0
 
 _CONNECTS_S = 10.0
 """Seconds in which a scheduler answers."""
+
+_WORKERS_S = 10.0
+"""Seconds in which a worker comes to a scheduler."""
+
+_ENDS_S = 5.0
+"""Seconds in which workers end the processes of a run; one that does not answer keeps its own."""
 
 _CLOSES_S = 0.5
 """Seconds after which a worker of this machine that is to end is killed."""
@@ -163,7 +181,6 @@ class DaskEngine:
         self._joining = Lock()  # of those who wait for a scheduler
         self._lock = Lock()  # guards what follows; held shortly, as the thread that hears of events waits for it
         self._courses: dict[str, _Course] = {}
-        self._out_of_memory: set[str] = set()
         self._served = self._looked = time.monotonic()
         self._closed = False
         self._local = _local_cluster(jobs) if self._cluster.address is None else None
@@ -182,18 +199,19 @@ class DaskEngine:
         return self._threads.submit(here.run, self._run, cell, unfinished or Unfinished())
 
     def close(self) -> None:
-        """End the processes of the workers that run cells of this run; their nannies start them anew."""
+        """End the processes that run cells of this run, which its workers keep."""
         with self._lock:
             first, self._closed = not self._closed, True
-            busy = {key: each.worker for key, each in self._courses.items() if each.worker and each.worker.nanny}
         if not first:
             return
         if client := getattr(self, "_client", None):
             with suppress(Exception):  # a scheduler that is gone has nothing to end
                 client.cancel([*client.futures], force=True)
-                for key, each in busy.items() if self._local is None else ():
-                    client.run(end_task, key, workers=[each.worker], wait=False)
                 client.unsubscribe_topic("all")  # of the end of this client too, which it could not hear
+            if self._local is None:
+                ending = Thread(target=_end_run, args=(client, self._topic), daemon=True)
+                ending.start()
+                ending.join(_ENDS_S)
             client.close(timeout=2)
         if self._local:
             _ended(self._local)
@@ -256,7 +274,7 @@ class DaskEngine:
         )
         while True:
             try:
-                rows: Rows = remote.result(timeout=_LOOK_S)
+                content: bytes = remote.result(timeout=_LOOK_S)
             except TimeoutError:
                 if len(course.deaths) >= DEATHS:
                     remote.cancel()
@@ -267,6 +285,10 @@ class DaskEngine:
                     f"{self._address}: expected workers that can import bench, got {described(error)}; install it there"
                 ) from error
             else:
+                if self._closed:
+                    raise CancelledError
+                rows, log = brought_home(content)
+                course.unfinished.log(log)
                 return rows
 
     def _refuse_to_wait(self, client: Client) -> None:
@@ -289,11 +311,7 @@ class DaskEngine:
         blamed = self._blamed(course.deaths)
         course.deaths = list(blamed)
         if len(blamed) >= DEATHS:
-            if any(death.worker in self._out_of_memory for death in blamed):
-                status = Status.OUT_OF_MEMORY
-                why = f"it took {len(blamed)} workers beyond their memory limit, where Dask ends them"
-                return status, f"{why}; {ADVICE[status]}, or give workers more with --memory-limit"
-            return Status.CRASHED, f"it ended its worker process {len(blamed)} times; see the workers' logs"
+            return Status.CRASHED, f"it ended the Dask worker itself {len(blamed)} times; see the workers' logs"
         if last:
             gone = f"Dask gave it up {_ROUNDS} times, as its workers went away together with their nannies"
             return Status.CRASHED, f"{gone}; see the logs of these machines, then run it again with `--failed-only`"
@@ -332,7 +350,6 @@ class DaskEngine:
             ) from error
         client.subscribe_topic(self._topic, self._hear)
         client.subscribe_topic("all", self._hear_of_workers)
-        client.subscribe_topic("worker-restart-memory", self._hear_of_memory)
         return client
 
     def _reconnect(self, lost: Client) -> None:
@@ -370,8 +387,6 @@ class DaskEngine:
                 course.worker = Death(said["worker"], said["nanny"])
             elif said["kind"] == "trials":
                 course.unfinished.record(unpacked(said["trials"]))
-            elif said["kind"] == "printed":
-                course.unfinished.log(said["text"])
             else:
                 course.unfinished.compiles()
 
@@ -387,11 +402,6 @@ class DaskEngine:
                         course.deaths.append(course.worker)
                     course.worker = None
 
-    def _hear_of_memory(self, event: tuple[float, Mapping[str, Any]]) -> None:
-        """A nanny ends its worker, which has taken too much memory."""
-        with self._lock:
-            self._out_of_memory.add(event[1]["worker"])
-
 
 def _local_cluster(jobs: int) -> LocalCluster:
     """A scheduler and `jobs` workers on this machine, which nobody else reaches; each cell may take its memory."""
@@ -404,6 +414,11 @@ def _local_cluster(jobs: int) -> LocalCluster:
             dashboard_address="127.0.0.1:0",
             memory_limit=0,
         )
+
+
+def _end_run(client: Client, topic: str) -> None:
+    with suppress(Exception):  # a worker that is gone has nothing to end
+        client.run(end_run, topic, wait=False, on_error="ignore")
 
 
 def _ended(local: LocalCluster) -> None:
@@ -437,7 +452,7 @@ def refuse_unfit(client: Client, cluster: Cluster, where: str) -> int:
         There are no workers, none has what a cell needs, or one is not fit to run cells.
     """
     try:
-        client.wait_for_workers(1, timeout=10)
+        client.wait_for_workers(1, timeout=_WORKERS_S)
     except TimeoutError:
         raise InputError(
             f"{where}: expected workers, got none; start some: `dask worker {where} --nthreads 1`"

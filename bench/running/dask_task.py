@@ -1,4 +1,4 @@
-"""What a Dask worker does for one cell: see that it is fit for it, run it, and report what is known meanwhile.
+"""What a Dask worker does for one cell: see that it is fit for it, have it run, and report what is known meanwhile.
 
 The worker imports this module by name, and so needs `bench` installed, with the very code of the one that runs the
 suite. Code that a suite names is only run where the run was started with ``--allow-plugin``, which each task carries.
@@ -7,14 +7,14 @@ Reports are events of the scheduler (`Worker.log_event`), which the run has subs
 
 from __future__ import annotations
 
+import math
+import multiprocessing
 import os
-import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Sequence
+from concurrent.futures import CancelledError
+from dataclasses import dataclass, replace
 from functools import cache
-from threading import Event, Thread
 from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
@@ -25,24 +25,21 @@ from bench.data import dataset_kinds
 from bench.errors import BenchError, InputError, one_line
 from bench.models.from_source import allowing_plug_ins
 from bench.registry import lookup
+from bench.running.devices import resolved
 from bench.running.plugins import Origins
-from bench.running.serving import imported
-from bench.running.supervised import THREAD_COUNTS, Output
-from bench.running.unfinished import REPORT, Resumed
-from bench.running.workers import resolved
+from bench.running.unfinished import Resumed, Unfinished
+from bench.running.workers import ProcessEngine, Terms
 from bench.source_code import source_hash
 from bench.store.schema import Rows
-from bench.work_clock import COMPILES
 
 if TYPE_CHECKING:
     from distributed import Worker as DaskWorker
 
 _FLUSH_S = 0.02
-"""Events leave a worker every 2 ms; that a cell begins is to be known before the cell can end its process."""
+"""Events leave a worker every 2 ms; that a cell begins is to be known before the cell can end the worker."""
 
-
-_BOUND_S = 0.2
-"""Between two looks at how much a cell has printed."""
+DEATHS = 3
+"""So often a cell may end its process, or the Dask worker itself, before it is given up."""
 
 
 @dataclass(frozen=True)
@@ -112,44 +109,75 @@ class CellTask:
         return self.request.cell if isinstance(self.request, Resumed) else self.request
 
 
-def run_task(task: CellTask) -> Rows:
-    """Run the cell of `task` in this thread of a Dask worker.
+def run_task(task: CellTask) -> bytes:
+    """Run the cell of `task` in the watched process that this Dask worker keeps for the run: what `brought_home` reads.
+
+    A cell that hangs, crashes or takes too much memory thus ends that process, as it does on one machine, and never the
+    worker, which has imported no torch.
+    """
+    from distributed import get_worker
+
+    worker, logs = get_worker(), [""]
+    worker.log_event(task.topic, {"kind": "begins", "key": task.key, "worker": worker.address, "nanny": worker.nanny})
+    time.sleep(_FLUSH_S)
+    with allowing_plug_ins(allowed=task.plug_ins):
+        try:
+            _refuse_unfit(worker, task)
+            rows = _engine(worker, task).run(task.cell, _unfinished(worker, task, logs))
+        except CancelledError:  # the run was closed, and waits for nothing
+            return _home({"refused": b"the run has ended"})
+        except Exception as error:  # whatever plug-ins raise; errors with arguments of their own cannot be sent
+            known = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
+            return _home({"refused": f"Dask worker {worker.address}: {one_line(known)}".encode()})
+    return _home({**{name: packed(table) for name, table in rows.items()}, "log": logs[-1].encode()})
+
+
+def brought_home(content: bytes) -> tuple[Rows, str]:
+    """The rows of a cell and what it has printed, from what `run_task` gives.
 
     Raises
     ------
     InputError
-        This worker is not fit for the cell; one line that names the worker.
+        The worker was not fit for the cell; one line that names the worker.
     """
-    from distributed import get_worker
-
-    worker = get_worker()
-    worker.log_event(task.topic, {"kind": "begins", "key": task.key, "worker": worker.address, "nanny": worker.nanny})
-    time.sleep(_FLUSH_S)
-    for name in THREAD_COUNTS:  # Dask sets some of them; libraries read them when they are imported
-        os.environ.setdefault(name, "1")
-    with allowing_plug_ins(allowed=task.plug_ins):
-        try:
-            _refuse_unfit(worker, task)
-            run_cell = imported(task.target)
-        except Exception as error:  # whatever plug-ins raise; errors with arguments of their own cannot be sent
-            known = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
-            raise InputError(f"Dask worker {worker.address}: {one_line(known)}") from None
-        if torch := sys.modules.get("torch"):
-            torch.set_num_threads(1)
-        with _reporting(worker, task), _printing(worker, task):
-            rows: Rows = run_cell(task.request, device=task.device)
-            return rows
+    table = unpacked(content)
+    parts = dict(zip(table["name"].to_pylist(), table["content"].to_pylist(), strict=True))
+    if "refused" in parts:
+        raise InputError(parts["refused"].decode())
+    log = parts.pop("log").decode()
+    return {name: unpacked(part) for name, part in parts.items()}, log
 
 
-async def end_task(key: str, dask_worker: DaskWorker) -> None:
-    """End this process if it runs the task `key`, for `Client.run`; its nanny starts another."""
-    if key in dask_worker.active_keys:
-        os._exit(1)
+def _home(parts: dict[str, bytes]) -> bytes:
+    """One Arrow stream of `parts`: Dask sends bytes as they are, where it would pickle a dictionary of tables."""
+    return packed(pa.table({"name": [*parts], "content": pa.array(parts.values(), pa.large_binary())}))
 
 
-@contextmanager
-def _reporting(worker: DaskWorker, task: CellTask) -> Iterator[None]:
-    """Within the block, finished trials and compilations are events."""
+_ENGINES: dict[str, ProcessEngine] = {}
+"""The one of the run whose cell came last, by the run's topic."""
+
+
+def _engine(worker: DaskWorker, task: CellTask) -> ProcessEngine:
+    """What runs the cells of this run here, in one process, which has its imports and the run's plug-ins."""
+    if task.topic not in _ENGINES:
+        for topic in list(_ENGINES):
+            end_run(topic)
+        process = multiprocessing.current_process()
+        if process.daemon:  # a nanny starts it so, which forbids children; ours end with it, as their guards see to
+            process.daemon = False
+        terms = Terms(DEATHS, neighbours=True, memory_limit=worker.memory_manager.memory_limit or math.inf)
+        _ENGINES[task.topic] = ProcessEngine(task.target, device=task.device, jobs=1, terms=terms)
+    return _ENGINES[task.topic]
+
+
+def end_run(topic: str) -> None:
+    """End the process that runs cells of the run `topic` here, for `Client.run`."""
+    if engine := _ENGINES.pop(topic, None):
+        engine.close()
+
+
+def _unfinished(worker: DaskWorker, task: CellTask, logs: list[str]) -> Unfinished:
+    """The earlier trials of the cell; those that finish, and compilations, are events, and `logs` is given the log."""
 
     def trials(table: pa.Table) -> None:
         worker.log_event(task.topic, {"kind": "trials", "key": task.key, "trials": packed(table)})
@@ -157,43 +185,10 @@ def _reporting(worker: DaskWorker, task: CellTask) -> Iterator[None]:
     def compiles() -> None:
         worker.log_event(task.topic, {"kind": "compiles", "key": task.key})
 
-    tokens = REPORT.set(trials), COMPILES.set(compiles)
-    try:
-        yield
-    finally:
-        REPORT.reset(tokens[0])
-        COMPILES.reset(tokens[1])
-
-
-@contextmanager
-def _printing(worker: DaskWorker, task: CellTask) -> Iterator[None]:
-    """Within the block, what this process and its children print is kept, and is an event at the end."""
-    output, ended, before = Output(), Event(), (os.dup(1), os.dup(2))
-
-    def bound() -> None:
-        while not ended.wait(_BOUND_S):
-            output.bound()
-
-    file = os.open(output.path, os.O_WRONLY | os.O_APPEND)
-    Thread(target=bound, name="output", daemon=True).start()
-    try:
-        _point_at(file, file)
-        yield
-    finally:
-        _point_at(*before)
-        ended.set()
-        for number in (file, *before):
-            os.close(number)
-        worker.log_event(task.topic, {"kind": "printed", "key": task.key, "text": output.text})
-
-
-def _point_at(out: int, err: int) -> None:
-    """Let standard output and standard error go to these files from here on."""
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(AttributeError, OSError, ValueError):  # there may be none, or a closed one
-            stream.flush()
-    os.dup2(out, 1)
-    os.dup2(err, 2)
+    unfinished = Unfinished(keep=trials, compiles=compiles, put_log=logs.append)
+    if isinstance(before := task.request, Resumed):
+        return replace(unfinished, trials=before.trials, tuning_s=before.tuning_s, at_once=before.at_once)
+    return unfinished
 
 
 def packed(table: pa.Table) -> bytes:

@@ -49,13 +49,16 @@ def _name(number: int) -> str:
         return f"signal {number}"
 
 
-def reason(ending: Ending, cell: Cell, output: str, *, attempts: int = 1) -> str:
-    """Why the replicates of `cell` have no results, in one line; `output` is what its last attempt has printed."""
+def reason(ending: Ending, cell: Cell, output: str, *, attempt: str = "") -> str:
+    """Why the replicates of `cell` have no results, in one line.
+
+    `output` is what its last attempt has printed, and `attempt` says which that was, where there were several.
+    """
     frames = _frames(output)
     theirs = next((frame for frame in frames if is_of_others(frame[0])), None)
     place = theirs or next(iter(frames), None)
     where = f", at {place[0].rpartition('/')[2]}:{place[1]} in {place[2]}" if place else ""
-    times = f" (attempt {attempts}, alone)" if attempts > 1 else ""
+    times = f" ({attempt})" if attempt else ""
     last = _last_lines(output)
     said = f"; it printed last: {last}" if last else ""
     return f"its process {ending.text}{where}{times}; {_advice(ending, cell, given=bool(theirs))}{said}"

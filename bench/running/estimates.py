@@ -9,13 +9,13 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from itertools import product
 from statistics import fmean, median
-from typing import Any
+from typing import Any, NamedTuple
 
 from threadpoolctl import threadpool_limits
 
 from bench.cells import Cell
 from bench.models import model_kinds
-from bench.models.base import Choice
+from bench.models.base import Choice, ModelKind
 from bench.spec import Training
 from bench.store.environment import machine_reference_s
 from bench.tuning.candidates import space
@@ -52,6 +52,7 @@ _MATRICES: Mapping[str, float] = {
 }
 """Of hidden_size rows and columns in one layer, for each point of a window: of gates, else about as many as cost it."""
 _LAYERS = 4  # where the window decides how many there are
+_WHOLE = 1000  # windows of a batch that is the whole train part, whose length is not looked at
 _STOPS_AT = 0.85
 """Early stopping leaves about this part of a replicate's budget."""
 _PRUNED_AT = 0.75
@@ -98,11 +99,7 @@ class Estimator:
         kind = self._kinds[cell.model.kind]
         if not kind.gradient:
             return _CLOSED_FORM_S * fits
-        sizes = dict(cell.model.parameters)
-        searched = space(kind, cell) if cell.tuning and kind.search else {}
-        choices = {name: values.options for name, values in searched.items() if isinstance(values, Choice)}
-        tried = [sizes | dict(zip(choices, values, strict=True)) for values in product(*choices.values())]
-        point_s = fmean(_point_s(cell.model.kind, each) for each in tried)  # a winner may be any of them
+        point_s = fmean(_point_s(cell.model.kind, each) for each in _tried(kind, cell))  # a winner may be any of them
         window_s = cell.sequence_length * point_s * (_pace() if self._pace is None else self._pace)
         ends = _STOPS_AT if cell.training.early_stopping else 1.0
         seconds = fits * ends * len(cell.replicates) * _budget_s(cell.training, train_windows, window_s)
@@ -111,6 +108,44 @@ class Estimator:
             trial_s = _budget_s(cell.tuning.trial(cell.training), train_windows, window_s)
             seconds += ends_at * cell.tuning.trials * trial_s
         return _CLOSED_FORM_S + seconds
+
+
+class Step(NamedTuple):
+    """One step of training of all members that train as one.
+
+    Parameters
+    ----------
+    core_s
+        Seconds that a core of the machine takes which the rates are of.
+    points
+        Points of time that follow one another, in all layers.
+    """
+
+    core_s: float
+    points: int
+
+
+def step_of(cell: Cell) -> Step | None:
+    """The largest that `cell` takes, of its replicates or of its trials; `None` where its model has no gradients."""
+    kind = model_kinds()[cell.model.kind]
+    if not kind.gradient:
+        return None
+    tried = _tried(kind, cell)
+    studied = cell.tuning and kind.search and not (cell.finished or cell.untuned)
+    trials = min(cell.tuning.batch, cell.tuning.trials) if cell.tuning and studied else 1
+    members = max(1 if cell.fresh_data else len(cell.replicates), trials)
+    rows = _WHOLE if cell.training.batch_size == "all" else cell.training.batch_size
+    point_s = fmean(_point_s(cell.model.kind, each) for each in tried)
+    layers = max(int(each.get("layers", 1) or _LAYERS) for each in tried)
+    return Step(members * rows * cell.sequence_length * point_s, layers * cell.sequence_length)
+
+
+def _tried(kind: ModelKind, cell: Cell) -> list[dict[str, Any]]:
+    """The parameters of `cell` with every combination that its study may choose."""
+    sizes = dict(cell.model.parameters)
+    searched = space(kind, cell) if cell.tuning and kind.search else {}
+    choices = {name: values.options for name, values in searched.items() if isinstance(values, Choice)}
+    return [sizes | dict(zip(choices, values, strict=True)) for values in product(*choices.values())]
 
 
 @cache

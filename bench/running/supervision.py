@@ -62,7 +62,7 @@ class Bounds:
     size, of_memory
         Bytes; and which limit that is.
     stated
-        Whether the limit of memory is the suite's or the user's.
+        Whether the limit of memory is the suite's, the user's or a Dask worker's.
     """
 
     seconds: float = math.inf
@@ -72,8 +72,8 @@ class Bounds:
     stated: bool = False
 
     @classmethod
-    def of(cls, cell: Cell, free: float) -> Bounds:
-        """Those of `cell`, where `free` bytes were free when the run began.
+    def of(cls, cell: Cell, free: float, memory_limit: float = math.inf) -> Bounds:
+        """Those of `cell`, where `free` bytes were free when the run began, and its Dask worker may take so many.
 
         A cell sees to its `time_limit_s` itself, between two steps; it is ended where it has not by a little later.
         """
@@ -85,7 +85,11 @@ class Bounds:
             size, of_memory = float(given.cell_bytes), f"its limit of {mebibytes(given.cell_bytes)} (limits.cell_bytes)"
         else:
             size, of_memory = SHARE * free, f"{SHARE:.0%} of the {mebibytes(free)} that were free"
-        return cls(*min(times), size, of_memory, stated=given.cell_bytes is not None)
+        stated = given.cell_bytes is not None
+        if memory_limit < size:
+            size, stated = memory_limit, True
+            of_memory = f"the {mebibytes(memory_limit)} of its Dask worker (--memory-limit)"
+        return cls(*min(times), size, of_memory, stated=stated)
 
     def less(self, seconds: float) -> Bounds:
         """What is left after so many seconds."""

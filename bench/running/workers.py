@@ -2,12 +2,10 @@
 
 An engine is the contract between the runner and whatever runs cells; each is imported when it is first used. A warm
 worker process answers one request at a time, such as a cell with its rows; if it dies, only the cell that it ran is
-affected. torch is imported to choose the device only if there may be a GPU.
+affected.
 """
 
 import math
-import re
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,7 +15,6 @@ from typing import NamedTuple, Protocol
 
 from bench.cells import Cell
 from bench.cgroups import oom_kills
-from bench.errors import InputError
 from bench.registry import lookup
 from bench.running.endings import of_death, reason
 from bench.running.rows import failed
@@ -27,37 +24,6 @@ from bench.running.supervision import Bounds, Ending, Supervisor
 from bench.running.unfinished import REPORT, Resumed, Unfinished
 from bench.store.schema import Rows, Status
 from bench.work_clock import COMPILES
-
-
-def resolved(name: str) -> str:
-    """`name` as a torch device: ``auto`` is ``cuda`` where torch can use one, else ``cpu``.
-
-    Raises
-    ------
-    InputError
-        Another word, or a GPU that torch cannot use here.
-    """
-    if name == "cpu" or (name == "auto" and not has_gpu_driver()):
-        return "cpu"
-    if name != "auto" and not re.fullmatch(r"cuda(:\d+)?", name):
-        raise InputError(f"device {name!r}: expected auto, cpu, cuda or cuda:INDEX")
-    import torch
-
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if name == "auto":
-        return "cuda" if count else "cpu"
-    index = int(name.partition(":")[2] or 0)
-    if index >= count:
-        raise InputError(
-            f"device {name!r}: torch {torch.__version__} finds {count} CUDA devices here; use cpu, or install "
-            "a build of torch for CUDA and the NVIDIA driver (`bench doctor` says more)"
-        )
-    return name
-
-
-def has_gpu_driver() -> bool:
-    """Whether an NVIDIA driver is installed: its own program comes with it."""
-    return shutil.which("nvidia-smi") is not None
 
 
 class SharedGate:
@@ -101,7 +67,11 @@ RUN_CELL = "bench.running.cell:run_cell"
 
 
 class Engine(Protocol):
-    """Runs cells, like an executor of `concurrent.futures`; every engine runs the same function."""
+    """Runs cells, like an executor of `concurrent.futures`; every engine runs the same function.
+
+    What a cell takes, such as the number of cells at a time, a device or resources of a Dask worker, is stated where
+    the engine is made. A future that has not begun can be cancelled; `close` ends those that have.
+    """
 
     def submit(self, cell: Cell, unfinished: Unfinished | None = None) -> Future[Rows]:
         """Begin `cell`, or queue it; `unfinished` holds its earlier trials, and receives those that finish.
@@ -147,17 +117,39 @@ class _Attempt(NamedTuple):
     spent_s: float
 
 
+class Terms(NamedTuple):
+    """On what terms a `ProcessEngine` runs cells.
+
+    Parameters
+    ----------
+    tries
+        How often a cell is begun whose process dies.
+    neighbours
+        Whether cells of other engines run on this machine: then no attempt is known to have it alone.
+    memory_limit
+        Bytes that a cell may take at most, whatever the suite allows.
+    """
+
+    tries: int = 2
+    neighbours: bool = False
+    memory_limit: float = math.inf
+
+
+OF_THIS_MACHINE = Terms()
+
+
 class ProcessEngine:
     """`jobs` threads here, each waiting on a worker process of its own, and a supervisor that keeps their limits.
 
-    A dead process is replaced. Its cell is tried once more while nothing else runs, as it may have died of its
-    neighbours' memory, and with banks of half the size each time memory ran out. If that fails too, or if the cell has
-    taken too long, it becomes rows that say why.
+    A dead process is replaced. Its cell is tried again, as often as `terms` say, while nothing else runs here, as it
+    may have died of its neighbours' memory, and with banks of half the size each time memory ran out. If that fails
+    too, or if the cell has taken too long, it becomes rows that say why.
     """
 
-    def __init__(self, target: str, *, device: str, jobs: int) -> None:
+    def __init__(self, target: str, *, device: str, jobs: int, terms: Terms = OF_THIS_MACHINE) -> None:
         self._target = target
         self._device = device
+        self._terms = terms
         self._threads = ThreadPoolExecutor(jobs, thread_name_prefix="cell")
         self._gate = SharedGate()
         self._supervisor = Supervisor()
@@ -169,20 +161,30 @@ class ProcessEngine:
     def submit(self, cell: Cell, unfinished: Unfinished | None = None) -> Future[Rows]:
         """Run `cell` on the next free worker."""
         here = copy_context()  # whether plug-ins are allowed
-        return self._threads.submit(here.run, self._run, cell, unfinished or Unfinished())
+        return self._threads.submit(here.run, self.run, cell, unfinished or Unfinished())
 
     def close(self) -> None:
         """Kill the workers: an idle one has nothing to lose, a busy one's cell is not wanted any more."""
         with self._lock:
             self._closed = True
-            for worker in self._workers:
+            workers = [*self._workers]
+            for worker in workers:
                 worker.kill()
         self._threads.shutdown(cancel_futures=True)
-        for worker in self._workers:
+        for worker in workers:
             worker.join()
 
-    def _run(self, cell: Cell, unfinished: Unfinished) -> Rows:
-        bounds, attempts = Bounds.of(cell, self._supervisor.free), 0
+    def run(self, cell: Cell, unfinished: Unfinished) -> Rows:
+        """The rows of `cell`, which this thread waits for.
+
+        Raises
+        ------
+        CancelledError
+            The engine was closed meanwhile.
+        InputError
+            What runs cells cannot be imported.
+        """
+        bounds, attempts = Bounds.of(cell, self._supervisor.free, self._terms.memory_limit), 0
         while True:
             entrance = self._gate.alone if attempts else self._gate.adjacent
             attempts += 1
@@ -191,8 +193,9 @@ class ProcessEngine:
             if attempt.rows is not None:
                 return attempt.rows
             bounds = bounds.less(attempt.spent_s)
-            if not _is_worth_another(attempt.ending, unfinished, attempts) or bounds.seconds <= 0:
-                why = reason(attempt.ending, cell, attempt.output, attempts=attempts)
+            if not self._is_worth_another(attempt.ending, unfinished, attempts) or bounds.seconds <= 0:
+                which = f"attempt {attempts}{'' if self._terms.neighbours else ', alone'}" if attempts > 1 else ""
+                why = reason(attempt.ending, cell, attempt.output, attempt=which)
                 rows = failed(cell, attempt.ending.status, why, device=self._device)
                 return rows if unfinished.trials is None else {**rows, "trials": unfinished.trials}
 
@@ -238,13 +241,12 @@ class ProcessEngine:
             if self._closed:
                 raise CancelledError
 
-
-def _is_worth_another(ending: Ending, unfinished: Unfinished, attempts: int) -> bool:
-    """Whether a cell may end otherwise alone, or with smaller banks, which are then requested of it."""
-    if ending.status is Status.OUT_OF_MEMORY and unfinished.bank > 1:
-        unfinished.at_once = math.ceil(unfinished.bank / 2)
-        return True
-    return attempts == 1 and not ending.own
+    def _is_worth_another(self, ending: Ending, unfinished: Unfinished, attempts: int) -> bool:
+        """Whether a cell may end otherwise alone, or with smaller banks, which are then requested of it."""
+        if ending.status is Status.OUT_OF_MEMORY and unfinished.bank > 1:
+            unfinished.at_once = math.ceil(unfinished.bank / 2)
+            return True
+        return attempts < self._terms.tries and not ending.own
 
 
 ENGINES = {

@@ -22,9 +22,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from bench.atomic import kind_of, open_file, write_atomically
+from bench.atomic import kind_of, open_file, whole, write_atomically
 from bench.errors import StoreError, one_line
-from bench.limits import inflated
+from bench.parquet_sizes import refused_size
 from bench.store.schema import ADDED, ALL, LATER, RENAMED_STATUSES, SCHEMAS, VERSION, Rows
 
 T = TypeVar("T")
@@ -210,8 +210,7 @@ def _open(part: Path, take: Callable[[pq.ParquetFile], T]) -> T | None:
     try:
         with _current(part) as source, parquet(source) as file:
             _refuse_schema(part, file.schema_arrow, _table(part))
-            values = file.metadata.num_rows * file.metadata.num_columns
-            if problem := inflated(values, os.fstat(source.fileno()).st_size):
+            if problem := refused_size(file, source, os.fstat(source.fileno()).st_size):
                 raise DamagedPart(part, problem)
             return take(file)
     except FileNotFoundError as error:
@@ -281,6 +280,9 @@ PACKED = "packed"
 MANIFEST = "packed.json"
 """The file, within a results folder, that says which cell is in which pack."""
 
+_CELL = 2**12
+"""Bytes of a cell in a pack: what its cells have in common is stored once, and more than a file of its own repeats."""
+
 
 def is_results(folder: Path) -> bool:
     """Whether `folder` is laid out for cells that are run; a checkout by git has packs alone, and no empty folder."""
@@ -308,7 +310,7 @@ def manifest(archive: Path) -> Mapping[str, str]:
         if path in _known and _known[path][0] == signature:
             return _known[path][1]
         with open_file(path) as file:
-            content = json.loads(file.read())["cells"]
+            content = json.loads(whole(file))["cells"]
         cells = {str(cell_id): str(pack) for cell_id, pack in content.items() if str(pack).isdigit()}
     except (FileNotFoundError, NotADirectoryError):
         return {}
@@ -395,6 +397,9 @@ def _read(path: Path, table: str, names: set[str], columns: Iterable[str] | None
             _refuse_schema(path, file.schema_arrow, table)
             own = [name for name in wanted.names if name in file.schema_arrow.names]
             groups = _groups(file.metadata, file.schema_arrow.get_field_index("cell_id"), names)
+            size = os.fstat(source.fileno()).st_size + _CELL * len(names)
+            if problem := refused_size(file, source, size, own, groups):
+                raise DamagedPart(path, problem)
             rows = file.read_row_groups(groups, columns=own, use_threads=False)
     except FileNotFoundError:
         raise

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.atomic import open_file, write_atomically
+from bench.atomic import open_file, whole, write_atomically
 from bench.errors import StoreError
 
 FRESH = "fresh.json"
@@ -56,7 +56,7 @@ def read_renewal(folder: Path) -> Renewal | None:
     path = folder / FRESH
     try:
         with open_file(path) as file:
-            content = json.loads(file.read().decode())
+            content = json.loads(whole(file).decode())
         began = datetime.fromisoformat(content["began"])
         return Renewal(began.astimezone(UTC), frozenset(map(str, content["cells"])))
     except FileNotFoundError:

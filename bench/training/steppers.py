@@ -30,6 +30,7 @@ from bench.models.layers import Dropout
 from bench.spec import Training
 from bench.training.adam import CONSTANT, Adam, Rates, Schedule, Stacked
 from bench.training.members import Member
+from bench.training.recorded import Recorded
 from bench.training.vmapped import arguments, forces_prediction, own_buffers, vmapped
 
 CROSS_ENTROPY = "cross-entropy"
@@ -262,17 +263,21 @@ class Fused:
 
     def step(self, x: Tensor, y: Tensor) -> Tensor:
         """One step of all live members: the losses ``[L]``."""
+        losses, gradients = self.losses_and_gradients(x, y)
+        self.adam.step(gradients)
+        return losses
+
+    def losses_and_gradients(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """What a step is made from: the losses ``[L]``, and the gradients laid out as the stacked weights."""
         if not self.module.training:
             self.module.train()  # which asks every part of the module
-        weights = self.adam.weights.flat
-        if getattr(self.module, "without_autograd", False) and compiled(x):
-            losses, gradients = self.module.losses_and_gradients(x, y, self._loss, weights)  # type: ignore[operator]
-        elif self._takes_own_passes(x, y):
-            losses, gradients = self._one_pass_each(x, y)
-        else:
-            losses, gradients = self._by_autograd(x, y)
-        self.adam.step(gradients)
-        return losses  # type: ignore[no-any-return]
+        plain = getattr(self.module, "without_autograd", False)
+        if plain and compiled(x):
+            return self.module.losses_and_gradients(x, y, self._loss, self.adam.weights.flat)  # type: ignore[operator, no-any-return]
+        if plain and not self._drops:  # a graph would draw the same numbers again and again
+            losses, gradients = self._recorded(x, y)
+            return losses.clone(), gradients
+        return self._one_pass_each(x, y) if self._takes_own_passes(x, y) else self._by_autograd(x, y)
 
     def _by_autograd(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         output = self._call(*arguments(self.module, x, y, forced=True))
@@ -360,6 +365,7 @@ class Fused:
     def _bind(self) -> None:
         """Let the module compute with the stacked weights of the live members, and with their dropout streams."""
         self._own = None
+        self._recorded = Recorded(self._by_autograd, self.device)
         self._put(self.adam.weights.leaves)
         self._draw_from([self._generators[k] for k in self.live])
 
@@ -394,6 +400,10 @@ class Fused:
         """Let dropout draw from these, one for each member of a pass."""
         for part in self._dropouts:
             part.draw_from(generators)
+
+    @cached_property
+    def _drops(self) -> bool:
+        return any(isinstance(part, Layers) and part.options.dropout > 0 for part in self._dropouts)
 
     @cached_property
     def _dropouts(self) -> list[Layers | Dropout]:

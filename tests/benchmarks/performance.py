@@ -1,6 +1,6 @@
 """Measure everything that `reports/performance.md` tells, and write it there.
 
-``python tests/benchmarks/performance.py [SECTION …]`` measures the sections named, or all of them, and puts each
+``python tests/benchmarks/performance.py [SECTION …]`` measures the sections named, or all but ``gpu``, and puts each
 between its two marks in the file; what stands outside of the marks is left as it is. No time is asserted: every one
 is reported next to a reference that was timed in the same run.
 """
@@ -44,15 +44,28 @@ def run() -> str:
     return _output(str(HERE / "run_parts.py"))
 
 
-SECTIONS: Mapping[str, Callable[[], str]] = {"engine": engine, "shapes": shapes, "parts": parts, "run": run}
+def gpu() -> str:
+    """A bank on a GPU against cuDNN: what ``gpu_bank.py`` prints; it refuses where there is none."""
+    return _output(str(HERE / "gpu_bank.py"))
+
+
+SECTIONS: Mapping[str, Callable[[], str]] = {
+    "engine": engine,
+    "shapes": shapes,
+    "parts": parts,
+    "run": run,
+    "gpu": gpu,
+}
+NAMED_ALONE = {"gpu"}
+"""Sections that are measured only where they are named: not every machine can."""
 
 
 def main(names: list[str]) -> None:
-    """Measure the sections `names` and write them; all of them where none is named."""
+    """Measure the sections `names` and write them; all that every machine can measure where none is named."""
     unknown = set(names) - SECTIONS.keys()
     if unknown:
         sys.exit(f"{', '.join(sorted(unknown))}: expected sections of {', '.join(SECTIONS)}")
-    for name in names or SECTIONS:
+    for name in names or [each for each in SECTIONS if each not in NAMED_ALONE]:
         content = SECTIONS[name]()
         REPORT.write_text(placed(REPORT.read_text(encoding="utf-8"), name, content), encoding="utf-8")
 

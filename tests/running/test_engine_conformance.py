@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,8 +15,10 @@ import psutil
 import pytest
 
 from bench.api.folders import from_mapping
+from bench.cell_limits import CellLimits
 from bench.cells import Cell, expand
 from bench.choices import EngineName
+from bench.cli.engines import EngineOptions
 from bench.errors import InputError
 from bench.models.from_source import allowing_plug_ins
 from bench.running.sharding import ShardEngine, divided
@@ -83,7 +86,7 @@ class EngineConformance:
     """What every engine does; a subclass says how it is made."""
 
     concurrent: ClassVar[bool] = True
-    """Whether `submit` returns before the cell is finished."""
+    """Whether `submit` returns before the cell is finished, which has a process of its own."""
 
     @pytest.fixture
     def make(self) -> Make:
@@ -138,6 +141,41 @@ class EngineConformance:
         left = set(psutil.Process().children(recursive=True)) - before
         _, alive = psutil.wait_procs([each for each in left if "resource_tracker" not in str(each.cmdline())], 20)
         assert alive == []
+
+    def test_a_cell_that_waits_can_be_cancelled_and_is_never_run(
+        self, make: Make, fakes: str, make_cell: MakeCell, tmp_path: Path
+    ) -> None:
+        """All that run are kept busy meanwhile; one that is finished at once cannot be cancelled."""
+        if not self.concurrent:
+            cells = [make_cell("a")]
+            with closing(make(fakes, cells)) as engine:
+                assert not engine.submit(cells[0]).cancel()
+            return
+        files = [tmp_path / str(number) for number in range(4)]
+        cells = [make_cell(f"hang-until:{file}", length=1 + number) for number, file in enumerate(files)]
+        with closing(make(fakes, cells)) as engine:
+            futures = [engine.submit(cell) for cell in cells]
+            assert within(120, lambda: sum(map(Path.exists, files)) >= 1)
+            cancelled = [number for number in range(4) if futures[number].cancel()]
+            assert cancelled
+            for file in files:
+                Path(f"{file}.go").touch()
+            for number in {*range(4)} - {*cancelled}:
+                assert futures[number].result(120)["runs"]["status"].to_pylist() == ["ok", "ok"]
+        assert not any(files[number].exists() for number in cancelled)
+
+    def test_limits_of_a_cell_are_kept_where_it_has_a_process(
+        self, make: Make, fakes: str, make_cell: MakeCell
+    ) -> None:
+        if not self.concurrent:
+            with pytest.raises(InputError, match="expected no limits of a cell"):
+                EngineOptions("inline").refuse({"cell_s": 2.0})
+            return
+        cells = [replace(make_cell("sleep-blocked"), limits=CellLimits(cell_s=2.0)), make_cell("a")]
+        with closing(make(fakes, cells)) as engine:
+            rows = [future.result(240)["runs"].to_pylist()[0] for future in [engine.submit(cell) for cell in cells]]
+        assert [row["status"] for row in rows] == ["timeout", "ok"]
+        assert "(limits.cell_s) and was ended" in rows[0]["reason"]
 
     def test_code_that_a_suite_names_needs_permission(self, make: Make, tmp_path: Path) -> None:
         """Without it the cell ends as rows that name the flag, or is refused so; the code is not run."""

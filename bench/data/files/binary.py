@@ -20,6 +20,7 @@ from bench.data.files.feather import content
 from bench.data.files.table import Dialect, FileTable, Name
 from bench.errors import DataError, one_line, pip_install
 from bench.limits import inflated
+from bench.parquet_sizes import expanded, refused_size
 
 
 def read_parquet(path: Path, _dialect: Dialect, _wanted: Sequence[Name]) -> FileTable:
@@ -51,6 +52,8 @@ def _parquet_columns(path: Path, names: Sequence[str], columns: Sequence[int]) -
         raise DataError(f"{path}: expected one column {twice!r}, got {names.count(twice)}; rename the others")
     with _readable(path, "Parquet"):
         with parquet.ParquetFile(path, page_checksum_verification=True) as file:
+            if problem := refused_size(file, path, path.stat().st_size, set(wanted)):
+                raise DataError(f"{path}: {problem}; if it is yours, write it as CSV")
             table = file.read(columns=wanted, use_threads=False)
             table.validate(full=True)
             for name in wanted:
@@ -113,6 +116,8 @@ def read_feather(path: Path, _dialect: Dialect, _wanted: Sequence[Name]) -> File
             _refuse_inflated(path, max(rows * columns, size // _BYTES))
         table = feather.read_table(path, use_threads=False, memory_map=False)
         table.validate(full=True)
+        texts = sum(expanded(chunk) for column in table.columns for chunk in column.chunks)
+        _refuse_inflated(path, texts // _BYTES)
     return FileTable(
         path, (tuple(table.column_names),), lambda columns: [_plain(table.column(each)) for each in columns]
     )

@@ -102,6 +102,18 @@ def names_of_columns(path: Path) -> tuple[str, ...]:
     return table_of(existing(str(path)), File(path=str(path), column=1)).names
 
 
+def whole_table(path: Path) -> pa.Table:
+    """All columns of a Parquet, Feather or Excel file, texts trimmed.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read, is damaged, or would fill the memory.
+    """
+    table = table_of(path, File(path=str(path), column=1))
+    return pa.table(table.load(range(len(table.names))), names=table.names)
+
+
 def table_of(path: Path, parameters: File) -> FileTable:
     """The file at `path` as a table.
 
@@ -177,7 +189,7 @@ class FileRows:
         numbers = [number for number in rest if numbers_too or self.table.may_name(number)][:_MOST_OTHERS]
         try:
             loaded = list(zip(numbers, self.table.load(numbers), strict=True)) if numbers else []
-        except Unreadable:
+        except (Unreadable, DataError):
             loaded = [(number, column) for number in numbers for column in _loaded(self.table, number)]
         return {self.table.names[number]: column.take(self.rows) for number, column in loaded}
 
@@ -185,7 +197,7 @@ class FileRows:
 def _loaded(table: FileTable, number: int) -> Iterator[Any]:
     try:
         yield from table.load([number])
-    except Unreadable:
+    except (Unreadable, DataError):
         return
 
 

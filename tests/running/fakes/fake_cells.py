@@ -108,7 +108,26 @@ def hoard(size: str) -> None:
     time.sleep(60)
 
 
-WITH_ARGUMENT = {"hang-until": hang_until, "hoard": hoard}
+def end_parent(path: str) -> None:
+    """End the process that watches this one, once for each dot that is missing in a file."""
+    file = Path(path)
+    before = file.read_text() if file.exists() else ""
+    if len(before) < 3:
+        file.write_text(f"{before}.")
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(60)
+
+
+def die_often(path: str) -> None:
+    """Twice."""
+    file = Path(path)
+    before = file.read_text() if file.exists() else ""
+    if len(before) < 2:
+        file.write_text(f"{before}.")
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+
+WITH_ARGUMENT = {"hang-until": hang_until, "hoard": hoard, "end-parent": end_parent, "die-twice": die_often}
 
 
 def spin() -> None:
