@@ -37,6 +37,12 @@ def packed(tmp_path: Path, make_rows: MakeRows) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where a copy is made."""
+    return tmp_path_factory.mktemp("copies") / "copy"
+
+
 def test_every_reader_sees_the_same(packed: Path) -> None:
     assert list(store.stored(packed)) == IDS
     assert store.gather(packed).unreadable == ()
@@ -75,9 +81,10 @@ def test_a_baseline_which_is_runs_alone_is_refused_and_left(tmp_path: Path, make
     assert {path: path.read_bytes() for path in kept.rglob("*.*") if path.is_file()} == before
 
 
-def test_a_copy_without_a_table_reads_after_a_checkout_and_is_replaced(packed: Path, make_rows: MakeRows) -> None:
+def test_a_copy_without_a_table_reads_after_a_checkout_and_is_replaced(
+    packed: Path, copy: Path, make_rows: MakeRows
+) -> None:
     """Git keeps no empty folder, hence no `runs/` next to the packs."""
-    copy = packed.parent / "copy"
     before = _tables(packed)
     assert compact_copy(packed, copy, ["predictions"]) == Compacted(12, 5, 5)
     assert _tables(packed) == before
@@ -96,8 +103,7 @@ def test_a_copy_without_a_table_reads_after_a_checkout_and_is_replaced(packed: P
     assert sorted(path.name for path in (copy / PACKED).iterdir()) == ["0002"]
 
 
-def test_a_copy_takes_nothing_away(packed: Path, make_rows: MakeRows) -> None:
-    copy = packed.parent / "copy"
+def test_a_copy_takes_nothing_away(packed: Path, copy: Path, make_rows: MakeRows) -> None:
     compact_copy(packed, copy)
     with pytest.raises(StoreError, match="expected an earlier copy without predictions, or nothing, got one with rows"):
         compact_copy(packed, copy, ["predictions"])
