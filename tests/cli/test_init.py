@@ -89,3 +89,14 @@ def test_a_column_of_times_is_recognised_by_its_values(bench: Bench, folder: Pat
     pd.DataFrame({"when": hours, "kw": values, "place": "here"}).to_csv(folder / "kw.csv", index=False)
     assert "times: the column 'when'" in bench("init", "kw.csv").out
     assert api.load("kw.yaml").datasets[0].parameters["time"] == "when"
+
+
+def test_a_file_of_semicolons_and_decimal_commas(bench: Bench, hourly: Path) -> None:
+    frame = pd.read_csv(hourly, parse_dates=["when (time)"])
+    frame["when (time)"] = frame["when (time)"].dt.strftime("%d.%m.%Y %H:%M")
+    frame.to_csv("german.csv", sep=";", decimal=",", index=False)
+    ended = bench("init", "german.csv")
+    assert (ended.status, ended.err) == (0, "")
+    assert "480 points of the column 'load'; temperature can be read too" in ended.out
+    assert 'separator: ";"' in ended.out
+    assert api.load("german.yaml").season == 24

@@ -28,7 +28,7 @@ from bench.errors import DataError, one_line
 
 _HEAD = 60
 """Lines at the start of a file among which the names of the columns are looked for."""
-_SEPARATORS = (",", ";", "\t", "|")
+SEPARATORS = (",", ";", "\t", "|")
 _MOST_HEADER_LINES = 4
 _SHOWN = 12
 """Names that a message shows."""
@@ -105,7 +105,7 @@ def _layout(path: Path, dialect: Dialect, wanted: Sequence[Name]) -> tuple[CsvLa
     plain = _attempt(path, head, dialect.separator or ",", dialect)
     if isinstance(plain, CsvLayout) and _has(plain, wanted):
         return plain, ""
-    separators = _SEPARATORS if dialect.separator is None else (dialect.separator,)
+    separators = SEPARATORS if dialect.separator is None else (dialect.separator,)
     fitting = [layout for each in separators if (layout := _detected(head, each, dialect, wanted)) is not None]
     if len(fitting) == 1:
         return fitting[0], ""
@@ -159,7 +159,7 @@ def _stated(separator: str, skip: int, depth: int) -> Iterator[str]:
 
 def _hint(path: Path, head: Sequence[str], plain: CsvLayout, dialect: Dialect) -> str:
     """Which separator the names seem to have, where it is not the one that was taken."""
-    for separator in _SEPARATORS:
+    for separator in SEPARATORS:
         if dialect.separator is None and separator != plain.separator:
             other = _attempt(path, head, separator, dialect)
             if isinstance(other, CsvLayout) and other.width > plain.width:

@@ -17,7 +17,7 @@ from bench.data.base import Provenance, Series, file_sha256
 from bench.data.files import advice
 from bench.data.files.binary import BINARY, BinaryReader
 from bench.data.files.compressed import existing
-from bench.data.files.delimited import read_delimited
+from bench.data.files.delimited import SEPARATORS, read_delimited
 from bench.data.files.moments import Moments, joined, moments
 from bench.data.files.numerals import missing, numbers
 from bench.data.files.options import CALENDAR, Channels, File
@@ -92,14 +92,18 @@ def read_columns(parameters: File) -> tuple[Columns, tuple[str, ...]]:
 
 
 def names_of_columns(path: Path) -> tuple[str, ...]:
-    """Of a file of any kind that can be read.
+    """Of a file of any kind that can be read; of text, under the separator that gives more than one.
 
     Raises
     ------
     DataError
         The file cannot be read, is empty, or is not UTF-8.
     """
-    return table_of(existing(str(path)), File(path=str(path), column=1)).names
+    table = table_of(existing(str(path)), File(path=str(path), column=1))
+    if len(table.names) > 1 or path.suffix.lower() in BINARY:
+        return table.names
+    others = (table_of(table.path, File(path=str(path), column=1, separator=each)) for each in SEPARATORS)
+    return next((other.names for other in others if len(other.names) > 1 and other.head), table.names)
 
 
 def whole_table(path: Path) -> pa.Table:
