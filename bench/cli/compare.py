@@ -17,6 +17,7 @@ from bench.errors import InputError, StoreError
 from bench.replication.systems import parsed
 from bench.reporting.source import suite_of
 from bench.store.baseline import Requested, keep, size_bytes
+from bench.store.copies import shown, url_of
 from bench.store.reader import suite_name
 from bench.text import commit, listed, plural
 
@@ -159,8 +160,11 @@ def merged(folders: Sequence[Path], into: Path | None) -> str:
     for folder in known:
         refuse_other_folder(target, str(suite_name(folder)))
     done = merge(folders, target)
+    store.publish(target)
+    if done.note:
+        say(f"note: {done.note}", err=True)
     probes = f", {plural(done.probes, 'probe')} added" if done.probes else ""
-    return f"{target}: {plural(len(done.added), 'cell')} added, {done.equal} equal in several folders{probes}"
+    return f"{shown(target)}: {plural(len(done.added), 'cell')} added, {done.equal} equal in several folders{probes}"
 
 
 def compacted(folder: Path) -> str:
@@ -168,9 +172,16 @@ def compacted(folder: Path) -> str:
 
     Raises
     ------
+    InputError
+        It is the copy of a URL.
     StoreError
         As `bench.store.packing.compact`.
     """
+    if url := url_of(folder):
+        raise InputError(
+            f"{url}: expected a folder of this machine to compact; its objects stay as they are: "
+            f"`bench merge {url} --into PATH` makes a folder of them"
+        )
     from bench.store.packing import compact
 
     done = compact(folder)

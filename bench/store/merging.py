@@ -5,18 +5,22 @@ that is there stays. Everything is compared before anything is written.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bench.cells import CellSpec
 from bench.errors import StoreError
 from bench.store.parts import load, part_of
 from bench.store.reader import cell_ids, read_cell, read_suite, stored
 from bench.store.schema import PROBES, SCHEMAS, Rows
 from bench.store.writer import Writer, writing
+from bench.text import listed, plural
 
 MEASURED = frozenset(
     {"fit_s", "predict_s", "tuning_s", "peak_memory_bytes", "duration_s", "spec", "data_source"}
@@ -40,11 +44,14 @@ class Merged:
         How many cells were in several folders, with the same rows.
     probes
         How many probes were added.
+    note
+        How many cells of the folder are of another root seed than its suite, and so no results of it; or empty.
     """
 
     added: tuple[str, ...]
     equal: int
     probes: int
+    note: str = ""
 
 
 def merge(sources: Sequence[Path], into: Path) -> Merged:
@@ -67,7 +74,22 @@ def merge(sources: Sequence[Path], into: Path) -> Merged:
             writer.put_suite(text)
         added = [cell_id for cell_id in sorted(places) if _with_cell(writer, places[cell_id], cell_id)]
         probes = sum(_with_probes(writer, source) for source in others)
-    return Merged(tuple(added), sum(len(each) > 1 for each in places.values()), probes)
+    several = sum(len(each) > 1 for each in places.values())
+    return Merged(tuple(added), several, probes, _of_other_seeds(into, text))
+
+
+def _of_other_seeds(into: Path, text: str | None) -> str:
+    """What to say where the cells of `into`, which keeps the suite `text`, have several root seeds."""
+    cells = (CellSpec.from_json(what.spec).content for what in stored(into).values())
+    counts = Counter(content["seed"] for content in cells if "seed" in content)
+    own = _known(text or "", "seed", next(iter(counts), 0))
+    others = [f"{plural(count, 'cell')} of root seed {seed}" for seed, count in sorted(counts.items()) if seed != own]
+    if not others:
+        return ""
+    return (
+        f"{listed(others)}: the suite that is kept has root seed {own}, so they stay but are no results of it; "
+        f"run them with --seed {own} to compare them"
+    )
 
 
 def _with_cell(writer: Writer, places: Sequence[Path], cell_id: str) -> bool:
@@ -75,21 +97,22 @@ def _with_cell(writer: Writer, places: Sequence[Path], cell_id: str) -> bool:
     first, *rest = places
     if first == writer.folder and not rest:
         return False
-    rows = _cell(first, cell_id)
+    rows = cell_rows(first, cell_id)
     count = rows["runs"].num_rows
     for other in rest:
-        rows = _joined(rows, _cell(other, cell_id))
+        rows = joined(rows, cell_rows(other, cell_id))
     if first == writer.folder and rows["runs"].num_rows == count:
         return False
     writer.put(rows)
     return True
 
 
-def _cell(folder: Path, cell_id: str) -> Rows:
+def cell_rows(folder: Path, cell_id: str) -> Rows:
+    """The rows of one stored cell, by table."""
     return {name: read_cell(folder, name, cell_id) for name in SCHEMAS}
 
 
-def _joined(one: Rows, other: Rows) -> Rows:
+def joined(one: Rows, other: Rows) -> Rows:
     """The rows of `one`, and those of the replicates that only `other` has, by replicate."""
     seeds = one["runs"]["seed"].combine_chunks()
     joined = dict(one)
@@ -115,10 +138,15 @@ def _suite(folders: Sequence[Path]) -> str | None:
 
 
 def _name(text: str) -> str:
+    return str(_known(text, "name", ""))
+
+
+def _known(text: str, key: str, default: Any) -> Any:
+    """What a suite, as JSON, says of `key`; `default` where it cannot be read."""
     try:
-        return str(json.loads(text)["name"])
+        return json.loads(text)[key]
     except (ValueError, KeyError, TypeError, RecursionError):
-        return ""
+        return default
 
 
 def _places(into: Path, others: Sequence[Path]) -> Iterator[tuple[str, list[Path]]]:
@@ -151,7 +179,7 @@ def _refuse_conflicts(origin: Mapping[str, list[Path]]) -> None:
 
 def _differing(one: Path, other: Path, cell_id: str) -> str:
     """The first table in which the rows of the replicates that both have differ, or nothing."""
-    mine, theirs = _cell(one, cell_id), _cell(other, cell_id)
+    mine, theirs = cell_rows(one, cell_id), cell_rows(other, cell_id)
     common = sorted({*mine["runs"]["seed"].to_pylist()}.intersection(theirs["runs"]["seed"].to_pylist()))
     seeds = pa.array(common, pa.int32())
     return next((name for name in SCHEMAS if not _results(mine[name], seeds).equals(_results(theirs[name], seeds))), "")
