@@ -61,7 +61,7 @@ class Item(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Entry:
+class JournalEntry:
     """One state of an item, as the journal notes it.
 
     Parameters
@@ -83,7 +83,7 @@ class Entry:
         return json.dumps({"parts": dict(sorted(self.parts.items())), "superseded": self.superseded, "text": self.text})
 
     @classmethod
-    def from_json(cls, content: bytes) -> Entry:
+    def from_json(cls, content: bytes) -> JournalEntry:
         """The entry of `to_json`.
 
         Raises
@@ -208,7 +208,7 @@ class Bucket:
                         numbers[each] = max(int(number), numbers.get(each, 0))
         return numbers
 
-    def entry(self, item: Item, number: int) -> Entry:
+    def entry(self, item: Item, number: int) -> JournalEntry:
         """An entry of the journal.
 
         Raises
@@ -218,16 +218,16 @@ class Bucket:
         """
         path = _entry_path(item, number)
         try:
-            return Entry.from_json(self.get(path) or b"")
+            return JournalEntry.from_json(self.get(path) or b"")
         except ValueError as error:
             raise StoreError(f"{self.url}/{path}: expected an entry of the journal, got {one_line(error)}") from None
 
-    def entries(self, numbers: Mapping[Item, int]) -> Iterator[tuple[Item, Entry]]:
+    def entries(self, numbers: Mapping[Item, int]) -> Iterator[tuple[Item, JournalEntry]]:
         """An entry of each item."""
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             yield from zip(numbers, pool.map(self.entry, numbers.keys(), numbers.values()), strict=True)
 
-    def append(self, item: Item, number: int, entry: Entry) -> bool:
+    def append(self, item: Item, number: int, entry: JournalEntry) -> bool:
         """Make `entry` the state of `item`, unless it has an entry of that `number` already; whether it has this."""
         return self.create(_entry_path(item, number), entry.to_json().encode())
 
@@ -273,7 +273,7 @@ _BY_STATUS = {
 def _reason(error: Exception) -> str:
     """Why a request failed; nothing of what a server repeats of it, which may name a key."""
     text = str(error)
-    if "169.254.169.254" in text or "metadata.google" in text:
+    if re.search(r"/latest/(api/token|meta-data)|metadata\.google|169\.254\.169\.254", text):  # where clouds keep some
         return "no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or those of your store"
     if code := re.search(r"<Code>(\w+)</Code>", text):
         return _ADVICE.get(code[1], code[1])

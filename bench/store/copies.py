@@ -22,12 +22,11 @@ from bench.atomic import open_file, real_folder, sync, write_atomically
 from bench.errors import StoreError, one_line
 from bench.paths import cache_folder
 from bench.store import transactions
-from bench.store.bucket import KINDS, Bucket, Entry, Item, digest, place_id
-from bench.store.merging import cell_rows, joined
+from bench.store.bucket import KINDS, Bucket, Item, JournalEntry, digest, place_id
 from bench.store.parts import load, part_of
-from bench.store.reader import NAME as SUITE, cell_ids, write_suite
+from bench.store.reader import NAME as SUITE, cell_ids, read_cell, write_suite
 from bench.store.renewal import FRESH
-from bench.store.schema import Rows
+from bench.store.schema import Rows, joined
 from bench.store.transactions import ARCHIVE, TABLES
 from bench.store.writer import Writer, writing
 from bench.text import listed, plural
@@ -55,7 +54,7 @@ def copy_of(url: str) -> Path:
         The store cannot be read, or the folder cannot be written.
     """
     bucket = Bucket(url.rstrip("/"))
-    copy = Copy(_place(bucket.url), bucket)
+    copy = UrlCopy(_place(bucket.url), bucket)
     try:
         real_folder(copy.folder / COPY)
         write_atomically(copy.folder / COPY / "url", bucket.url)
@@ -92,25 +91,25 @@ class Known:
     """The entry, by its number, that the copy last agreed with; number 0 for none."""
 
     number: int = 0
-    entry: Entry | None = None
+    entry: JournalEntry | None = None
 
 
 @dataclass(frozen=True)
-class Copy:
+class UrlCopy:
     """The copy `folder` of what lies in `bucket`."""
 
     folder: Path
     bucket: Bucket
 
-    def here(self, item: Item) -> Entry | None:
+    def here(self, item: Item) -> JournalEntry | None:
         """The state of `item` in the folder; `None` where it has none."""
         if item.kind == "files":
             text = self._text(item)
-            return None if text is None else Entry(text=text)
+            return None if text is None else JournalEntry(text=text)
         for superseded in (False, True):
             parts = self._parts(item, superseded=superseded)
             if "runs" in parts or "probes" in parts:  # else it is not stored
-                return Entry({table: digest(content) for table, content in parts.items()}, superseded)
+                return JournalEntry({table: digest(content) for table, content in parts.items()}, superseded)
         return None
 
     def _parts(self, item: Item, *, superseded: bool) -> dict[str, bytes]:
@@ -136,11 +135,11 @@ class Copy:
         try:
             with open_file(self._note(item)) as file:
                 content = file.read()
-            return Known(int(json.loads(content)["number"]), Entry.from_json(content))
+            return Known(int(json.loads(content)["number"]), JournalEntry.from_json(content))
         except (OSError, ValueError, KeyError, TypeError):
             return Known()
 
-    def know(self, item: Item, number: int, entry: Entry) -> None:
+    def know(self, item: Item, number: int, entry: JournalEntry) -> None:
         """Note that the folder agrees with an entry."""
         place = self._note(item)
         place.parent.mkdir(exist_ok=True)
@@ -186,9 +185,11 @@ class Copy:
             path.unlink()
         if lost:
             log.warning(
-                "%s: %s that were there are there no longer: a run publishes those of %s; delete that folder to begin "
-                "anew", self.bucket.url, plural(len(lost), "result"), self.folder,
-            )  # fmt: skip
+                "%s: lacks %s that it had; a run publishes them again from %s: delete that folder to begin anew",
+                self.bucket.url,
+                plural(len(lost), "result"),
+                self.folder,
+            )
 
     def update(self, writer: Writer, numbers: Mapping[Item, int]) -> None:
         """Bring the entries of these `numbers` here."""
@@ -203,7 +204,7 @@ class Copy:
             for item in some:
                 self._take(writer, item, numbers[item], entries[item], parts[item])
 
-    def _take(self, writer: Writer, item: Item, number: int, entry: Entry, parts: Mapping[str, bytes]) -> None:
+    def _take(self, writer: Writer, item: Item, number: int, entry: JournalEntry, parts: Mapping[str, bytes]) -> None:
         """Make `entry` the state of `item` here, with the replicates that only the folder has."""
         with self._incoming(item, parts) as incoming:
             if wrong := self._wrong(incoming, item, entry):
@@ -225,7 +226,7 @@ class Copy:
         yield incoming
         shutil.rmtree(incoming, ignore_errors=True)
 
-    def _wrong(self, folder: Path, item: Item, entry: Entry) -> str:
+    def _wrong(self, folder: Path, item: Item, entry: JournalEntry) -> str:
         """Why what was brought of `item` cannot be used; empty where it can."""
         if item.kind == "files":
             return "" if item.name in (SUITE, FRESH) and entry.text is not None else "expected the text of a file"
@@ -233,13 +234,13 @@ class Copy:
             if item.kind == "probes":
                 load(part_of(folder, "probes", item.name))
             else:
-                cell_rows(folder, item.name)
+                _cell(folder, item.name)
         except StoreError as error:
             return one_line(error).replace(f"{folder}/", "").partition("; ")[0]
         lost = [table for table in entry.parts if not part_of(folder, table, item.name).is_file()]
         return f"its {listed(lost)} are not there, or not what its entry says" if lost else ""
 
-    def _with_more(self, item: Item, entry: Entry, incoming: Path) -> Rows | None:
+    def _with_more(self, item: Item, entry: JournalEntry, incoming: Path) -> Rows | None:
         """The rows of a cell that were changed both there and here: of replicates that both have, those there.
 
         `None` where nothing is added to what is there.
@@ -247,8 +248,8 @@ class Copy:
         here = self.here(item)
         if item.kind != "cells" or here in (None, self.known(item).entry, entry) or self._is_damaged(item):
             return None
-        theirs = cell_rows(incoming, item.name)
-        rows = joined(theirs, cell_rows(self._archive(here), item.name))
+        theirs = _cell(incoming, item.name)
+        rows = joined(theirs, _cell(self._archive(here), item.name))
         return rows if rows["runs"].num_rows > theirs["runs"].num_rows else None
 
     def _is_damaged(self, item: Item) -> bool:
@@ -256,7 +257,7 @@ class Copy:
         here = self.here(item)
         return here is not None and bool(self._wrong(self._archive(here), item, here))
 
-    def _archive(self, here: Entry) -> Path:
+    def _archive(self, here: JournalEntry) -> Path:
         return self.folder / ARCHIVE if here.superseded else self.folder
 
     def publish(self, writer: Writer, item: Item) -> None:
@@ -287,7 +288,11 @@ class Copy:
             self.update(writer, numbers)
 
 
-def _put(writer: Writer, item: Item, entry: Entry, incoming: Path) -> None:
+def _cell(folder: Path, cell_id: str) -> Rows:
+    return {table: read_cell(folder, table, cell_id) for table in TABLES}
+
+
+def _put(writer: Writer, item: Item, entry: JournalEntry, incoming: Path) -> None:
     """Store what lies in `incoming`, whose values were verified, as one transaction."""
     folder = writer.folder
     with writer.turn():

@@ -18,7 +18,7 @@ from bench.cells import CellSpec
 from bench.errors import StoreError
 from bench.store.parts import load, part_of
 from bench.store.reader import cell_ids, read_cell, read_suite, stored
-from bench.store.schema import PROBES, SCHEMAS, Rows
+from bench.store.schema import PROBES, SCHEMAS, Rows, joined
 from bench.store.writer import Writer, writing
 from bench.text import listed, plural
 
@@ -97,31 +97,18 @@ def _with_cell(writer: Writer, places: Sequence[Path], cell_id: str) -> bool:
     first, *rest = places
     if first == writer.folder and not rest:
         return False
-    rows = cell_rows(first, cell_id)
+    rows = _cell(first, cell_id)
     count = rows["runs"].num_rows
     for other in rest:
-        rows = joined(rows, cell_rows(other, cell_id))
+        rows = joined(rows, _cell(other, cell_id))
     if first == writer.folder and rows["runs"].num_rows == count:
         return False
     writer.put(rows)
     return True
 
 
-def cell_rows(folder: Path, cell_id: str) -> Rows:
-    """The rows of one stored cell, by table."""
+def _cell(folder: Path, cell_id: str) -> Rows:
     return {name: read_cell(folder, name, cell_id) for name in SCHEMAS}
-
-
-def joined(one: Rows, other: Rows) -> Rows:
-    """The rows of `one`, and those of the replicates that only `other` has, by replicate."""
-    seeds = one["runs"]["seed"].combine_chunks()
-    joined = dict(one)
-    for name, rows in other.items():
-        if "seed" in rows.column_names:
-            more = rows.filter(pc.invert(pc.is_in(rows["seed"], value_set=seeds)))
-            both = pa.concat_tables([one[name], more]).combine_chunks()
-            joined[name] = both.take(pc.array_sort_indices(both["seed"].combine_chunks()))  # which is stable
-    return joined
 
 
 def _suite(folders: Sequence[Path]) -> str | None:
@@ -179,7 +166,7 @@ def _refuse_conflicts(origin: Mapping[str, list[Path]]) -> None:
 
 def _differing(one: Path, other: Path, cell_id: str) -> str:
     """The first table in which the rows of the replicates that both have differ, or nothing."""
-    mine, theirs = cell_rows(one, cell_id), cell_rows(other, cell_id)
+    mine, theirs = _cell(one, cell_id), _cell(other, cell_id)
     common = sorted({*mine["runs"]["seed"].to_pylist()}.intersection(theirs["runs"]["seed"].to_pylist()))
     seeds = pa.array(common, pa.int32())
     return next((name for name in SCHEMAS if not _results(mine[name], seeds).equals(_results(theirs[name], seeds))), "")

@@ -25,7 +25,7 @@ from bench.errors import StoreError
 from bench.store import transactions, writer as local
 from bench.store.bucket import Bucket, Item
 from bench.store.claimed_cells import Claims, is_gone, process
-from bench.store.copies import FRESH, SUITE, Copy, url_of
+from bench.store.copies import FRESH, SUITE, UrlCopy, url_of
 from bench.store.renewal import Renewal
 from bench.store.schema import Rows
 from bench.store.writer import Writer
@@ -49,7 +49,7 @@ log = logging.getLogger(__name__)
 def unsettled(folder: Path) -> bool:
     """Whether a writer that was killed has left something for the next one: to complete, to clear or to publish."""
     url = url_of(folder)
-    return transactions.unsettled(folder) or (url is not None and bool(Copy(folder, Bucket(url)).unpublished()))
+    return transactions.unsettled(folder) or (url is not None and bool(UrlCopy(folder, Bucket(url)).unpublished()))
 
 
 def publish(folder: Path) -> None:
@@ -78,7 +78,7 @@ def writing(folder: Path, *, alone: bool = False) -> Iterator[Writer]:
         if (url := url_of(folder)) is None:
             yield writer
             return
-        copy = Copy(folder, Bucket(url))
+        copy = UrlCopy(folder, Bucket(url))
         publisher = _Publisher(copy, writer, SharedClaims(folder, bucket=copy.bucket))
         problem = None
         try:
@@ -205,7 +205,7 @@ class _Publisher:
         Of the runner; that of a cell is given back when the cell is published.
     """
 
-    def __init__(self, copy: Copy, writer: Writer, claims: SharedClaims) -> None:
+    def __init__(self, copy: UrlCopy, writer: Writer, claims: SharedClaims) -> None:
         self.copy, self.writer, self.claims = copy, writer, claims
         self._waiting: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
         self._failed: dict[Item, StoreError | OSError] = {}
