@@ -47,10 +47,14 @@ _ENDPOINTS = (
 )
 """Environment variables that say which store a URL is of."""
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
-
-KINDS = ("cells", "probes", "files")
+_NAMES = {
+    "cells": re.compile(r"\w[\w-]*", re.ASCII),
+    "probes": re.compile(r"\w[\w-]*", re.ASCII),
+    "files": re.compile(r"[a-z]+\.json"),
+}
+KINDS = tuple(_NAMES)
+"""What has a journal: cells, probes, and files such as ``suite.json``."""
 
 
 class Item(NamedTuple):
@@ -97,7 +101,7 @@ class JournalEntry:
             text = known["text"]
         except (KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(error) from error
-        if not all(_NAME.fullmatch(table) and re.fullmatch("[0-9a-f]{64}", each) for table, each in parts.items()):
+        if not all(table.isidentifier() and re.fullmatch("[0-9a-f]{64}", each) for table, each in parts.items()):
             raise ValueError("expected the SHA-256 of each part")
         return cls(parts, bool(known["superseded"]), None if text is None else str(text))
 
@@ -201,7 +205,7 @@ class Bucket:
         numbers: dict[Item, int] = {}
         for path in self.listed(prefix):
             match path.split("/"):
-                case ["journal", kind, name, file] if kind in KINDS and _NAME.fullmatch(name):
+                case ["journal", ("cells" | "probes" | "files") as kind, name, file] if _NAMES[kind].fullmatch(name):
                     number = file.removesuffix(".json")
                     if number.isdecimal() and number.isascii():
                         each = Item(kind, name)

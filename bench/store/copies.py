@@ -12,11 +12,11 @@ from __future__ import annotations
 import json
 import logging
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from bench.atomic import open_file, real_folder, sync, write_atomically
 from bench.errors import StoreError, one_line
@@ -218,18 +218,20 @@ class UrlCopy:
     @contextmanager
     def _incoming(self, item: Item, parts: Mapping[str, bytes]) -> Iterator[Path]:
         """A folder laid out as one of results, with nothing but `parts`."""
-        incoming = self.folder / COPY / "incoming" / item.name
-        for table, content in parts.items():
-            place = part_of(incoming, table, item.name)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(content)
-        yield incoming
-        shutil.rmtree(incoming, ignore_errors=True)
+        with TemporaryDirectory(prefix="incoming-", dir=self.folder / COPY) as name:
+            for table, content in parts.items():
+                place = part_of(Path(name), table, item.name)
+                place.parent.mkdir()
+                place.write_bytes(content)
+            yield Path(name)
 
     def _wrong(self, folder: Path, item: Item, entry: JournalEntry) -> str:
         """Why what was brought of `item` cannot be used; empty where it can."""
         if item.kind == "files":
             return "" if item.name in (SUITE, FRESH) and entry.text is not None else "expected the text of a file"
+        mark, tables = ("runs", {*TABLES}) if item.kind == "cells" else ("probes", {"probes"})
+        if mark not in entry.parts or entry.parts.keys() - tables:
+            return f"its entry names {listed(sorted(entry.parts)) or 'no part'}"
         try:
             if item.kind == "probes":
                 load(part_of(folder, "probes", item.name))

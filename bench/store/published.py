@@ -41,7 +41,10 @@ _LOOK_S = 2.0
 """Seconds for which a listing of the claims is taken for the present one."""
 
 _PAUSE_S = 60.0
-"""Seconds for which nothing is claimed there after that has failed."""
+"""Seconds for which nothing is put there after that has failed."""
+
+_FAILURES = 3
+"""After so many in a row nothing more is tried then: one result may be at fault itself."""
 
 log = logging.getLogger(__name__)
 
@@ -207,38 +210,43 @@ class _Publisher:
 
     def __init__(self, copy: UrlCopy, writer: Writer, claims: SharedClaims) -> None:
         self.copy, self.writer, self.claims = copy, writer, claims
-        self._waiting: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
-        self._failed: dict[Item, StoreError | OSError] = {}
-        self._is_reached = False  # whether anything could be written there
+        self._added: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
+        self._waiting: dict[Item, None] = {}  # in their order
+        self._error: Exception | None = None  # why they wait
         self._again_at = 0.0
+        self._is_reached = False  # whether anything could be written there
         self._threads = [threading.Thread(target=each, daemon=True) for each in (self._serve, claims.renew_there)]
         for thread in self._threads:
             thread.start()
 
     def add(self, item: Item) -> None:
         """Publish the state that `item` has then."""
-        self._waiting.put(item)
+        self._added.put(item)
 
     def _serve(self) -> None:
-        while (item := self._waiting.get()) is not None:
-            if self._publish(item):
-                for failed in list(self._failed):
-                    self._publish(failed)
+        while (item := self._added.get()) is not None:
+            self._waiting[item] = None
+            if time.monotonic() >= self._again_at:
+                self._publish()
 
-    def _publish(self, item: Item) -> bool:
-        """Whether it is published; what is wrong is said once."""
-        try:
-            self.copy.publish(self.writer, item)
-        except (StoreError, OSError) as error:
-            if not self._failed:
-                log.warning("%s; what is finished is kept in %s", error, self.copy.folder)
-            self._failed[item] = error
-            return False
-        self._failed.pop(item, None)
-        self._is_reached = True
-        if item.kind == "cells":
-            self.claims.give_back(item.name)
-        return True
+    def _publish(self) -> None:
+        """Publish what waits, until nothing can be written there, which is said once."""
+        failures = 0
+        for item in list(self._waiting):
+            try:
+                self.copy.publish(self.writer, item)
+            except (StoreError, OSError) as error:
+                if self._error is None and self._is_reached:  # else it ends the run
+                    log.warning("%s; what is finished is kept in %s", error, self.copy.folder)
+                self._error, self._again_at = error, time.monotonic() + _PAUSE_S
+                failures += 1
+                if failures == _FAILURES:
+                    return
+            else:
+                failures, self._is_reached = 0, True
+                del self._waiting[item]
+                if item.kind == "cells":
+                    self.claims.give_back(item.name)
 
     def claim(self, cell_id: str) -> bool:
         """Claim a cell there, and bring here what others have published of it; `False` where another runner has it.
@@ -248,7 +256,7 @@ class _Publisher:
         StoreError
             Nothing was ever written there by this run, and this could not be.
         """
-        if time.monotonic() < self._again_at:
+        if self._is_reached and time.monotonic() < self._again_at:
             return True
         try:
             if not self.claims.take_there(cell_id):
@@ -264,20 +272,15 @@ class _Publisher:
 
     def end(self) -> StoreError | None:
         """Publish what is left and give everything free; what could not be published."""
-        self._waiting.put(None)
+        self._added.put(None)
         self._threads[0].join()
-        for item in list(self._failed):
-            self._publish(item)
+        self._publish()
         self.claims.end()
-        if not self._failed:
+        if not self._waiting:
             return None
-        error = next(iter(self._failed.values()))
-        count = plural(len(self._failed), "result")
-        return StoreError(f"{error}; {count} could not be published and {self._kept}")
-
-    @property
-    def _kept(self) -> str:
-        return f"kept in {self.copy.folder}: the same command publishes them"
+        count = plural(len(self._waiting), "result")
+        kept = f"could not be published, kept in {self.copy.folder}: the same command publishes what is there"
+        return StoreError(f"{self._error}; {count} {kept}")
 
 
 @dataclass(frozen=True)

@@ -312,7 +312,9 @@ def test_a_store_that_is_gone_for_a_while_loses_nothing(
         writers.__exit__(None, None, None)
     text = str(ended.value)
     assert text.startswith(f"{results_url}: cannot be written to: no answer")
-    assert text.endswith(f"2 results could not be published and kept in {folder}: the same command publishes them")
+    assert text.endswith(
+        f"2 results could not be published, kept in {folder}: the same command publishes what is there"
+    )
     assert "\n" not in text
     assert list(store.stored(folder)) == ["a", "b"]
     store.publish(folder)
