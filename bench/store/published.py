@@ -25,8 +25,9 @@ from bench.errors import StoreError
 from bench.store import transactions, writer as local
 from bench.store.bucket import Bucket, Item
 from bench.store.claimed_cells import Claims, is_gone, process
-from bench.store.copies import FRESH, SUITE, UrlCopy, url_of
-from bench.store.renewal import Renewal
+from bench.store.copies import UrlCopy, url_of
+from bench.store.reader import NAME as SUITE
+from bench.store.renewal import FRESH, Renewal
 from bench.store.schema import Rows
 from bench.store.writer import Writer
 from bench.text import plural

@@ -55,6 +55,7 @@ def test_commands_that_read_give_what_they_give_of_a_folder(bench: Bench, run: s
 
 def test_a_run_goes_on_on_another_machine(bench: Bench, run: str) -> None:
     assert "8 cells, 8 stored, 0 to run" in bench("run", "tiny.yaml", "--dry-run", "--results", run).out
+    assert "8 cells, 8 stored, 0 to run" in bench("run", run, "--dry-run").out  # the suite that is kept there
     suite = Path("tiny.yaml")
     suite.write_text(suite.read_text().replace("seeds: 2", "seeds: 3"))
     assert bench("run", "tiny.yaml", "--no-report", "--results", run).status == 0
