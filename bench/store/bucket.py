@@ -57,6 +57,10 @@ KINDS = tuple(_NAMES)
 """What has a journal: cells, probes, and files such as ``suite.json``."""
 
 
+State = tuple[object, object]
+"""When an object was put last, and the tag of its content."""
+
+
 class Item(NamedTuple):
     """What has a state of its own: a cell, a probe, or a file; `kind` is one of `KINDS`."""
 
@@ -162,8 +166,8 @@ class Bucket:
         except (self._objects.exceptions.BaseError, OSError, ValueError) as error:
             raise StoreError(f"{self.url}: cannot be {what}: {_reason(error)}") from None
 
-    def listed(self, prefix: str) -> dict[str, tuple[object, ...]]:
-        """Each object under `prefix`, by its path, with what changes whenever it is put again."""
+    def listed(self, prefix: str) -> dict[str, State]:
+        """Each object under `prefix`, by its path."""
         with self._saying("listed"):
             chunks = self._objects.list(self._store, f"{prefix}/")
             return {each["path"]: (each["last_modified"], each["e_tag"]) for chunk in chunks for each in chunk}

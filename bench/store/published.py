@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from bench.errors import StoreError
 from bench.store import transactions, writer as local
-from bench.store.bucket import Bucket, Item
+from bench.store.bucket import Bucket, Item, State
 from bench.store.claimed_cells import Claims, is_gone, process
 from bench.store.copies import UrlCopy, url_of
 from bench.store.reader import NAME as SUITE
@@ -84,7 +84,6 @@ def writing(folder: Path, *, alone: bool = False) -> Iterator[Writer]:
             return
         copy = UrlCopy(folder, Bucket(url))
         publisher = _Publisher(copy, writer, SharedClaims(folder, bucket=copy.bucket))
-        problem = None
         try:
             for item in copy.unpublished():  # by an earlier run, which was killed
                 publisher.add(item)
@@ -105,9 +104,9 @@ class SharedClaims(Claims):
 
     bucket: Bucket = field(kw_only=True)
     _there: dict[str, int] = field(default_factory=dict)  # cell id → the number of the own claim
-    _holders: dict[str, dict[str, Any]] = field(default_factory=dict)  # path → whose claim it is
-    _still: dict[str, tuple[object, float]] = field(default_factory=dict)  # path → what it was, since when
-    _listing: tuple[float, dict[str, tuple[int, object]]] = (-_LOOK_S, {})
+    _holders: dict[tuple[str, object], dict[str, Any]] = field(default_factory=dict)  # path and tag → whose claim it is
+    _still: dict[str, tuple[State, float]] = field(default_factory=dict)  # path → what it was, since when
+    _listing: tuple[float, dict[str, tuple[int, State]]] = (-_LOOK_S, {})
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     @cached_property
@@ -134,24 +133,27 @@ class SharedClaims(Claims):
         last = self._others().get(cell_id)
         return last[0] + 1 if last and self._is_free(cell_id, *last) else 0
 
-    def _others(self) -> dict[str, tuple[int, object]]:
+    def _others(self) -> dict[str, tuple[int, State]]:
         """Of each cell that is claimed there the last claim: its number, and what changes when it is renewed."""
         at, claims = self._listing
         if time.monotonic() >= at + _LOOK_S:
             claims = {}
             for path, state in self.bucket.listed("claims").items():
-                _, cell_id, number = path.split("/")
-                claims[cell_id] = max((int(number), state), claims.get(cell_id, (0, ())), key=lambda each: each[0])
+                match path.split("/"):
+                    case ["claims", cell_id, number] if number.isdecimal() and number.isascii():
+                        if cell_id not in claims or claims[cell_id][0] < int(number):
+                            claims[cell_id] = int(number), state
             self._listing = (time.monotonic(), claims)
         return claims
 
-    def _is_free(self, cell_id: str, number: int, state: object) -> bool:
+    def _is_free(self, cell_id: str, number: int, state: State) -> bool:
         """Whether the runner of that claim is gone, as far as can be known."""
         path, now = _claim(cell_id, number), time.monotonic()
-        if path not in self._holders:
-            with suppress(ValueError):
-                self._holders[path] = dict(json.loads(self.bucket.get(path) or b"{}"))
-        gone = is_gone(self._holders.get(path, {}))
+        tagged = path, state[1]
+        if tagged not in self._holders:
+            with suppress(ValueError, TypeError):
+                self._holders[tagged] = dict(json.loads(self.bucket.get(path) or b"{}"))
+        gone = is_gone(self._holders.get(tagged, {}))
         if gone is not None:
             return gone
         before, since = self._still.get(path, (None, now))
