@@ -12,6 +12,16 @@ RESULTS = Path("results")
 """Where results folders lie when none is named."""
 
 
+SCHEMES = ("s3", "s3a", "gs", "az", "azure", "adl", "abfs", "abfss", "file")
+"""How a URL begins that results may lie at; what follows is ``://``."""
+
+
+def is_url(text: str | os.PathLike[str]) -> bool:
+    """Whether `text` is a URL that results may lie at."""
+    scheme, separator, _ = os.fspath(text).partition("://")
+    return bool(separator) and scheme in SCHEMES
+
+
 def path_of(text: str | os.PathLike[str]) -> Path:
     """`text` as the path of a file or folder of this machine; ``~`` is the user's home folder.
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import InputError
-from bench.paths import path_of
+from bench.paths import is_url, path_of
 from bench.spec import Suite
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def run(
     suite
         What `load` takes.
     results
-        The results folder; ``results/<name of the suite>`` by default.
+        The results folder, or a URL such as ``"s3://bucket/prefix"``; ``results/<name of the suite>`` by default.
     jobs
         Cells at the same time, each in a process of its own; one for each CPU by default.
     device
@@ -110,7 +110,7 @@ def run(
         known = _with_objects(suite, {"datasets": tuple(datasets), "models": tuple(models)})
         kinds = [each.model_copy(update={"kind": named.get(each.kind, each.kind)}) for each in known.models]
         known = known.model_copy(update={"models": tuple(kinds)})  # by addresses, which other processes know too
-        folder = _path("results", results) if results is not None else Path("results", known.name)
+        folder = _folder(results) if results is not None else Path("results", known.name)
         engine = "inline" if datasets or models.keys() - named else "processes"
         carry_out(known, folder, engine=engine, jobs=jobs, device=device)
     return Results(folder)
@@ -139,7 +139,7 @@ def _with_objects(suite: SuiteLike, names: Mapping[str, Sequence[str]]) -> Suite
 
 
 def read(results: str | Path) -> Results:
-    """Open a results folder; this imports no torch.
+    """Open a results folder, or what lies at a URL such as ``"s3://bucket/prefix"``; this imports no torch.
 
     Raises
     ------
@@ -148,7 +148,7 @@ def read(results: str | Path) -> Results:
     """
     from bench.api.results import Results
 
-    return Results(_path("results", results))
+    return Results(_folder(results))
 
 
 def judge(predictions: pd.DataFrame | str | Path, truth: pd.DataFrame | str | Path | None = None) -> Results:
@@ -223,9 +223,16 @@ def compare(old: Results | str | Path, new: Results | str | Path, *, suite: str 
 
 
 def _folder(results: Results | str | Path) -> Path:
+    """The folder of `results`; of a URL, its copy on this machine, brought up to date."""
     from bench.api.results import Results
 
-    return results.folder if isinstance(results, Results) else _path("results", results)
+    if isinstance(results, Results):
+        return results.folder
+    if not isinstance(results, str) or not is_url(results):
+        return _path("results", results)
+    from bench.store.copies import copy_of
+
+    return copy_of(results)
 
 
 def _path(what: str, value: str | Path) -> Path:

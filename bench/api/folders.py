@@ -14,11 +14,12 @@ from bench.data import dataset_kinds
 from bench.errors import DatasetsError, InputError, Problem, StoreError, SuiteError
 from bench.limits import CELLS, exceeded
 from bench.models import model_kinds
-from bench.paths import RESULTS, path_of
+from bench.paths import RESULTS, is_url, path_of
 from bench.registry import unknown
 from bench.replication.suite_files import load
 from bench.replication.systems import parsed
 from bench.spec import Gate, Suite
+from bench.store.copies import copy_of
 from bench.store.reader import OWN, suite_name
 from bench.suite.load import load_gate
 
@@ -49,14 +50,20 @@ def loaded(name: str) -> Suite:
     InputError
         There is no such suite, or everything that is wrong with its file.
     """
-    if (suite := _kept(path_of(name))) is not None:
+    if (suite := _kept(_place(name))) is not None:
         return suite
     return load(suite_file(name), datasets=dataset_kinds(), models=model_kinds())
 
 
 def results_of(name: str, suite: Suite) -> Path:
     """Where the results of `suite` lie when no folder is named: in the folder that keeps it, if it was given so."""
-    return RESULTS / suite.name if _kept(path_of(name)) is None else path_of(name)
+    place = _place(name)
+    return RESULTS / suite.name if _kept(place) is None else place
+
+
+def _place(name: str) -> Path:
+    """Where the results folder `name` would lie on this machine; of a URL, its copy."""
+    return copy_of(name) if is_url(name) else path_of(name)
 
 
 def _kept(folder: Path) -> Suite | None:
@@ -164,7 +171,7 @@ def gate_of(suite: str | None, new: Path) -> tuple[Gate, str]:
         suite = next((name for name in suites_of(new) if name in known), None)
     if suite is None:
         return Gate(), ""
-    kept = _kept(path_of(suite))
+    kept = _kept(_place(suite))
     gate = load_gate(suite_file(suite)) if kept is None else kept.gate
     return gate, (shipped()[suite].as_posix() if suite in shipped() else suite)
 

@@ -13,7 +13,7 @@ from bench.cli.clusters import AllowPlugin, github_matrix, slurm
 from bench.cli.terminal import say
 from bench.errors import validator_text
 from bench.limits import parsed_bytes
-from bench.paths import path_of, results_folder
+from bench.paths import path_of
 from bench.work_clock import parsed_seconds
 
 
@@ -66,7 +66,8 @@ def run(  # noqa: PLR0913 - one parameter for each option
     suite: Annotated[str, typer.Argument(help="A suite file, or the name of a shipped suite.")],
     *,
     results: Annotated[
-        Path | None, typer.Option(parser=path_of, metavar="PATH", help="Results folder. [default: results/SUITE]")
+        Path | None,
+        typer.Option(parser=tools.results_at, metavar="PATH", help="Folder or URL. [default: results/SUITE]"),
     ] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Number of parallel cells. [default: one per CPU]")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:INDEX.")] = "auto",
@@ -186,7 +187,8 @@ def probe(  # noqa: PLR0913 - one parameter for each option
     suite: Annotated[str, typer.Argument(help="A suite file, or the name of a shipped suite.")],
     *,
     results: Annotated[
-        Path | None, typer.Option(parser=path_of, metavar="PATH", help="Results folder. [default: results/SUITE]")
+        Path | None,
+        typer.Option(parser=tools.results_at, metavar="PATH", help="Folder or URL. [default: results/SUITE]"),
     ] = None,
     only: Annotated[list[str] | None, typer.Option(metavar="KEY=GLOB", help="Only these cells; as for run.")] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Number of rounds; a 95 % interval needs 6 or more.")] = 9,
@@ -222,12 +224,7 @@ def probe(  # noqa: PLR0913 - one parameter for each option
 
 @app.command()
 def report(
-    results: Annotated[
-        Path,
-        typer.Argument(
-            parser=results_folder, metavar="RESULTS", help="A results folder, or the name of one in results/."
-        ),
-    ],
+    results: tools.NamedResults,
     *,
     output: Annotated[
         Path, typer.Option(parser=path_of, metavar="PATH", help="Folder in which the report's folder is made.")
@@ -241,12 +238,7 @@ def report(
 
 @app.command("open")
 def open_(
-    results: Annotated[
-        Path,
-        typer.Argument(
-            parser=results_folder, metavar="RESULTS", help="A results folder, or the name of one in results/."
-        ),
-    ],
+    results: tools.NamedResults,
     *,
     reports: Annotated[
         Path, typer.Option("--output", parser=path_of, metavar="PATH", help="Folder in which the report's folder is.")
@@ -265,7 +257,8 @@ def show(
     ],
     *,
     results: Annotated[
-        Path | None, typer.Option(parser=path_of, metavar="PATH", help="A results folder. [default: those in results/]")
+        Path | None,
+        typer.Option(parser=tools.results_at, metavar="PATH", help="Results folder or URL. [default: all in results/]"),
     ] = None,
     table: Annotated[
         TableName | None, typer.Option(help="Which table. [default: runs, or probes for a cell that was never run]")
@@ -280,12 +273,7 @@ def show(
 
 @app.command()
 def recommend(
-    results: Annotated[
-        Path,
-        typer.Argument(
-            parser=results_folder, metavar="RESULTS", help="A results folder, or the name of one in results/."
-        ),
-    ],
+    results: tools.NamedResults,
     *,
     dataset: Annotated[str | None, typer.Option(help="Only this dataset. [default: all]")] = None,
     latency_ms: Annotated[
@@ -311,12 +299,7 @@ def recommend(
 
 @app.command()
 def export(
-    results: Annotated[
-        Path,
-        typer.Argument(
-            parser=results_folder, metavar="RESULTS", help="A results folder, or the name of one in results/."
-        ),
-    ],
+    results: tools.NamedResults,
     *,
     latex: Annotated[bool, typer.Option("--latex", help="Tables for LaTeX with booktabs.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="Tables as CSV with every digit.")] = False,
@@ -346,7 +329,8 @@ app.command()(tools.compact)
 @app.command()
 def history(
     folders: Annotated[
-        list[Path], typer.Argument(parser=path_of, metavar="DIR...", help="Results folders, or parents of some.")
+        list[Path],
+        typer.Argument(parser=tools.results_at, metavar="DIR...", help="Results folders, or parents of some."),
     ],
     *,
     metric: Annotated[ComparedMetric, typer.Option(help="Metric to show.")] = ComparedMetric.RMSE,
@@ -442,9 +426,9 @@ _Baseline = Annotated[Path, typer.Option("--baseline", parser=path_of, metavar="
 
 @baseline.command("update")
 def update_baseline(
-    results: Annotated[Path, typer.Argument(parser=path_of, metavar="RESULTS", help="A results folder.")] = Path(
-        "results/ci"
-    ),
+    results: Annotated[
+        Path, typer.Argument(parser=tools.results_at, metavar="RESULTS", help="A results folder.")
+    ] = Path("results/ci"),
     *,
     folder: _Baseline = Path("results/baseline"),
 ) -> None:

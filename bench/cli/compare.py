@@ -17,6 +17,7 @@ from bench.errors import InputError, StoreError
 from bench.replication.systems import parsed
 from bench.reporting.source import suite_of
 from bench.store.baseline import Requested, keep, size_bytes
+from bench.store.copies import shown, url_of
 from bench.store.reader import suite_name
 from bench.text import commit, listed, plural
 
@@ -168,8 +169,11 @@ def merged(folders: Sequence[Path], into: Path | None) -> str:
     for folder in known:
         refuse_other_folder(target, str(suite_name(folder)))
     done = merge(folders, target)
+    store.publish(target)
+    if done.note:
+        say(f"note: {done.note}", err=True)
     probes = f", {plural(done.probes, 'probe')} added" if done.probes else ""
-    return f"{target}: {plural(len(done.added), 'cell')} added, {done.equal} equal in several folders{probes}"
+    return f"{shown(target)}: {plural(len(done.added), 'cell')} added, {done.equal} equal in several folders{probes}"
 
 
 def compacted(folder: Path, into: Path | None, without: Sequence[str]) -> str:
@@ -178,7 +182,8 @@ def compacted(folder: Path, into: Path | None, without: Sequence[str]) -> str:
     Raises
     ------
     InputError
-        Tables are to be left out of `folder` itself, or `runs` is, or the copy would go where it comes from.
+        It is the copy of a URL, tables are to be left out of `folder` itself, or `runs` is, or the copy would go where
+        it comes from.
     StoreError
         As `bench.store.packing.compact` and `compact_copy`.
     """
@@ -187,6 +192,11 @@ def compacted(folder: Path, into: Path | None, without: Sequence[str]) -> str:
     if into is None:
         if without:
             raise InputError("--without: expected --into with it, which names the copy; nothing is taken from RESULTS")
+        if url := url_of(folder):
+            raise InputError(
+                f"{url}: expected a folder of this machine to compact; its objects stay as they are: "
+                f"`bench compact {url} --into PATH` makes a compacted folder of them"
+            )
         done = compact(folder)
         return f"{folder}: {plural(done.cells, 'cell')} packed, {done.before} files became {done.after}"
     if "runs" in without:

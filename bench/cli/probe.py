@@ -12,11 +12,12 @@ from bench.cli.progress import sink, writes_to_stdout
 from bench.cli.terminal import STATUS, raising, say
 from bench.probe.probe_plan import Setting, prepare
 from bench.probe.session import run
-from bench.reporting.cost_tables import shown
+from bench.reporting import cost_tables
 from bench.reporting.costs import costs
 from bench.running.devices import resolved
 from bench.running.plan import cpu_count, only
 from bench.running.runner import Event
+from bench.store.copies import shown
 from bench.store.reader import read_probes
 from bench.text import columns
 
@@ -57,15 +58,15 @@ def probe_suite(request: ProbeRequest) -> int:
         try:
             run(plan, listen, suite=suite)
         except KeyboardInterrupt:
-            say(f"interrupted: finished probes are kept in {folder}; the same command goes on", err=True)
+            say(f"interrupted: finished probes are kept in {shown(folder)}; the same command goes on", err=True)
             return STATUS
     titles = {cell.id: cell.title for cell in plan.cells}
     measured = [cost for cost in costs(read_probes(folder, machine=setting.machine)) if cost.cell_id in titles]
-    say(columns(shown(measured)), err=quiet)
+    say(columns(cost_tables.shown(measured)), err=quiet)
     lost = [cost for cost in measured if cost.reason]
     for cost in lost:
         say(f"{titles[cost.cell_id]}: {cost.reason}", err=True)
-    say(f"\nresults: {folder}", err=quiet)
+    say(f"\nresults: {shown(folder)}", err=quiet)
     if request.report:
         say(f"report:  {write_report(folder)}", err=quiet)
     return int(bool(lost))

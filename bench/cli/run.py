@@ -37,6 +37,7 @@ from bench.running.workers import Engine, start
 from bench.spec import Suite
 from bench.stats.looks import Looks, schedule
 from bench.store import LOGS, is_results, read, read_renewal, without_surplus
+from bench.store.copies import shown
 from bench.store.environment import checkout
 from bench.store.schema import Status
 from bench.text import columns, commit, listed, plural
@@ -112,7 +113,7 @@ def run_suite(request: RunRequest) -> int:
             interrupt.check()
         except KeyboardInterrupt:
             without = " without --fresh" if request.fresh else ""
-            say(f"interrupted: finished cells are kept in {folder}; the same command{without} goes on", err=True)
+            say(f"interrupted: finished cells are kept in {shown(folder)}; the same command{without} goes on", err=True)
             return STATUS
     return status
 
@@ -293,7 +294,7 @@ def _concluded(plan: Plan, outcome: Outcome, *, report: bool, quiet: bool) -> in
             say(f"what cells printed: {plan.folder / LOGS}, in the files of their ids", err=True)
     if waiting:
         say(f"\n{_not_renewed(len(waiting))}", err=True)
-    say(f"\nresults: {plan.folder}", err=quiet)
+    say(f"\nresults: {shown(plan.folder)}", err=quiet)
     if report and outcome:
         page = report_folder(REPORTS, plan.cells[0].suite, plan.folder) / "index.html"
         if not up_to_date(page, plan.folder):

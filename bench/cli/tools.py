@@ -10,7 +10,36 @@ import typer
 
 from bench.choices import Format, Listed, TableName
 from bench.cli.terminal import say
-from bench.paths import path_of, results_folder
+from bench.paths import is_url, path_of, results_folder
+
+
+def results_at(text: str) -> Path:
+    """A results folder by its path; by its URL, its copy on this machine, brought up to date."""
+    return _copied(text) or path_of(text)
+
+
+def results_named(text: str) -> Path:
+    """The same, or by the bare name of a folder in ``results/``."""
+    return _copied(text) or results_folder(text)
+
+
+NamedResults = Annotated[
+    Path,
+    typer.Argument(
+        parser=results_named, metavar="RESULTS", help="A results folder, the name of one in results/, or a URL."
+    ),
+]
+
+
+def _copied(text: str) -> Path | None:
+    if not is_url(text):
+        return None
+    from bench.store.copies import copy_of
+
+    folder = copy_of(text)
+    say(f"{text}: its copy on this machine is {folder}", err=True)
+    return folder
+
 
 data = typer.Typer(help="Download and check the real data files, pinned by URL and SHA-256.", no_args_is_help=True)
 new = typer.Typer(help="Write a file to begin from.", no_args_is_help=True)
@@ -126,8 +155,8 @@ def verify(names: Annotated[list[str] | None, typer.Argument(help="Which files. 
 
 
 def compare(  # noqa: PLR0913 - one parameter for each option
-    old: Annotated[Path, typer.Argument(parser=path_of, metavar="BASE", help="A results folder.")],
-    new: Annotated[Path, typer.Argument(parser=path_of, metavar="NEW", help="Another, of the same suite.")],
+    old: Annotated[Path, typer.Argument(parser=results_at, metavar="BASE", help="A results folder.")],
+    new: Annotated[Path, typer.Argument(parser=results_at, metavar="NEW", help="Another, of the same suite.")],
     *,
     gate: Annotated[bool, typer.Option("--gate", help="Set the exit status by the verdict.")] = False,
     partial: Annotated[
@@ -161,11 +190,11 @@ def compare(  # noqa: PLR0913 - one parameter for each option
 
 def merge(
     folders: Annotated[
-        list[Path], typer.Argument(parser=path_of, metavar="A B...", help="Results folders of one suite.")
+        list[Path], typer.Argument(parser=results_at, metavar="A B...", help="Results folders of one suite.")
     ],
     *,
     into: Annotated[
-        Path | None, typer.Option(parser=path_of, metavar="PATH", help="Where all of them go. [default: A]")
+        Path | None, typer.Option(parser=results_at, metavar="PATH", help="Where all of them go. [default: A]")
     ] = None,
 ) -> None:
     """Bring the cells of several results folders into one; the other folders are not changed.
@@ -179,12 +208,7 @@ def merge(
 
 
 def compact(
-    results: Annotated[
-        Path,
-        typer.Argument(
-            parser=results_folder, metavar="RESULTS", help="A results folder, or the name of one in results/."
-        ),
-    ],
+    results: NamedResults,
     *,
     into: Annotated[
         Path | None,

@@ -23,7 +23,7 @@ from bench.running.rows import Blocked
 from bench.running.runner import Advanced, Finished, Listener, Planned, Started
 from bench.running.supervised import Worker, WorkerDiedError
 from bench.spec import Suite
-from bench.store import read_suite, writing
+from bench.store import publish, read_suite, writing
 from bench.store.environment import checkout, environment
 from bench.store.schema import ADVICE, Status, table
 
@@ -116,6 +116,7 @@ def run(plan: ProbePlan, listener: Listener, *, suite: Suite | None = None, targ
     clock = _Clock(count, setting.repeats)
     listener(Planned(total=len(plan.cells), pending=count, remaining_s=clock.left_s(0)))
     if not count:
+        publish(plan.folder)  # what an earlier run could not
         return
     done, code = 0, checkout()
     with writing(plan.folder, alone=True) as writer:  # refuses before anything is changed

@@ -17,6 +17,7 @@ from bench.errors import InputError, StoreError
 from bench.limits import CELLS, exceeded
 from bench.spec import Suite
 from bench.store import KeptCell
+from bench.store.copies import url_of
 from bench.store.reader import NAME as SUITE
 from bench.store.schema import Rows, Status
 from bench.text import without_folders
@@ -109,7 +110,7 @@ def read(results: Path, parse: Callable[[str], Suite] = Suite.model_validate_jso
     renewal, unknown = renewal_of(results)
     kept = store.kept_cells(gathered.tables["runs"], suite, renewal, ranked=True)
     probes = gathered.tables["probes"]  # a probe outlives its cell
-    folder = Path(os.path.relpath(results)).as_posix()
+    folder = url_of(results) or Path(os.path.relpath(results)).as_posix()
     folder = f"./{folder}" if folder.startswith("-") else folder  # a command would take it for an option
     unreadable = [*filter(None, (problem, unknown)), *gathered.unreadable]
     rows = {**{name: store.without(table, kept) for name, table in gathered.tables.items()}, "probes": probes}

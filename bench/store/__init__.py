@@ -28,6 +28,7 @@ that cell is run again.
 from bench.store.kept_trials import read_unfinished
 from bench.store.membership import KeptCell, kept_cells, without, without_surplus
 from bench.store.parts import DamagedPart, is_results
+from bench.store.published import publish, unsettled, writing
 from bench.store.reader import (
     Gathered,
     Stored,
@@ -43,8 +44,8 @@ from bench.store.reader import (
     write_suite,
 )
 from bench.store.renewal import Renewal, read_renewal, write_renewal
-from bench.store.transactions import ARCHIVE, unsettled
-from bench.store.writer import LOGS, Writer, writing
+from bench.store.transactions import ARCHIVE
+from bench.store.writer import LOGS, Writer
 
 __all__ = [
     "ARCHIVE",
@@ -60,6 +61,7 @@ __all__ = [
     "is_results",
     "is_stored",
     "kept_cells",
+    "publish",
     "read",
     "read_cell",
     "read_renewal",

@@ -65,7 +65,7 @@ class Claims:
         path = self._path(cell_id)
         path.unlink(missing_ok=True)  # of a runner that is gone
         with path.open("x", encoding="utf-8") as file:
-            file.write(json.dumps({**_process(), "token": self.token}))
+            file.write(json.dumps({**process(), "token": self.token}))
         self._own.add(cell_id)
         if self._beat is None:
             self._beat = threading.Thread(target=self._renew, name="claims", daemon=True)
@@ -151,7 +151,8 @@ def _machine() -> tuple[str, str, str]:
     return socket.gethostname(), "", ""
 
 
-def _process() -> dict[str, Any]:
+def process() -> dict[str, Any]:
+    """What a claim of this process says of it."""
     host, boot, namespace = _machine()
     pid = os.getpid()
     return {"host": host, "boot": boot, "namespace": namespace, "pid": pid, "started": _started(pid)}
@@ -159,6 +160,11 @@ def _process() -> dict[str, Any]:
 
 def _same_machine(holder: dict[str, Any]) -> bool:
     return os.name != "nt" and _machine() == tuple(holder.get(name) for name in ("host", "boot", "namespace"))
+
+
+def is_gone(holder: dict[str, Any]) -> bool | None:
+    """Whether the process that made a claim has ended; `None` where it is of another machine, or not known."""
+    return not _is_alive(holder) if _same_machine(holder) else None
 
 
 def _is_alive(holder: dict[str, Any]) -> bool:

@@ -5,18 +5,22 @@ that is there stays. Everything is compared before anything is written.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bench.cells import CellSpec
 from bench.errors import StoreError
 from bench.store.parts import is_results, load, part_of
 from bench.store.reader import cell_ids, read_cell, read_suite, stored
-from bench.store.schema import PROBES, SCHEMAS, Rows
+from bench.store.schema import PROBES, SCHEMAS, Rows, joined
 from bench.store.writer import Writer, writing
+from bench.text import listed, plural
 
 MEASURED = frozenset(
     {"fit_s", "predict_s", "tuning_s", "peak_memory_bytes", "duration_s", "spec", "data_source"}
@@ -40,11 +44,14 @@ class Merged:
         How many cells were in several folders, with the same rows.
     probes
         How many probes were added.
+    note
+        How many cells of the folder are of another root seed than its suite, and so no results of it; or empty.
     """
 
     added: tuple[str, ...]
     equal: int
     probes: int
+    note: str = ""
 
 
 def merge(sources: Sequence[Path], into: Path) -> Merged:
@@ -67,7 +74,22 @@ def merge(sources: Sequence[Path], into: Path) -> Merged:
             writer.put_suite(text)
         added = [cell_id for cell_id in sorted(places) if _with_cell(writer, places[cell_id], cell_id)]
         probes = sum(copy_probes(source, writer) for source in others)
-    return Merged(tuple(added), sum(len(each) > 1 for each in places.values()), probes)
+    several = sum(len(each) > 1 for each in places.values())
+    return Merged(tuple(added), several, probes, _of_other_seeds(into, text))
+
+
+def _of_other_seeds(into: Path, text: str | None) -> str:
+    """What to say where the cells of `into`, which keeps the suite `text`, have several root seeds."""
+    cells = (CellSpec.from_json(what.spec).content for what in stored(into).values())
+    counts = Counter(content["seed"] for content in cells if "seed" in content)
+    own = _known(text or "", "seed", next(iter(counts), 0))
+    others = [f"{plural(count, 'cell')} of root seed {seed}" for seed, count in sorted(counts.items()) if seed != own]
+    if not others:
+        return ""
+    return (
+        f"{listed(others)}: the suite that is kept has root seed {own}, so they stay but are no results of it; "
+        f"run them with --seed {own} to compare them"
+    )
 
 
 def _with_cell(writer: Writer, places: Sequence[Path], cell_id: str) -> bool:
@@ -78,7 +100,7 @@ def _with_cell(writer: Writer, places: Sequence[Path], cell_id: str) -> bool:
     rows = _cell(first, cell_id)
     count = rows["runs"].num_rows
     for other in rest:
-        rows = _joined(rows, _cell(other, cell_id))
+        rows = joined(rows, _cell(other, cell_id))
     if first == writer.folder and rows["runs"].num_rows == count:
         return False
     writer.put(rows)
@@ -87,18 +109,6 @@ def _with_cell(writer: Writer, places: Sequence[Path], cell_id: str) -> bool:
 
 def _cell(folder: Path, cell_id: str) -> Rows:
     return {name: read_cell(folder, name, cell_id) for name in SCHEMAS}
-
-
-def _joined(one: Rows, other: Rows) -> Rows:
-    """The rows of `one`, and those of the replicates that only `other` has, by replicate."""
-    seeds = one["runs"]["seed"].combine_chunks()
-    joined = dict(one)
-    for name, rows in other.items():
-        if "seed" in rows.column_names:
-            more = rows.filter(pc.invert(pc.is_in(rows["seed"], value_set=seeds)))
-            both = pa.concat_tables([one[name], more]).combine_chunks()
-            joined[name] = both.take(pc.array_sort_indices(both["seed"].combine_chunks()))  # which is stable
-    return joined
 
 
 def _suite(folders: Sequence[Path]) -> str | None:
@@ -115,10 +125,15 @@ def _suite(folders: Sequence[Path]) -> str | None:
 
 
 def _name(text: str) -> str:
+    return str(_known(text, "name", ""))
+
+
+def _known(text: str, key: str, default: Any) -> Any:
+    """What a suite, as JSON, says of `key`; `default` where it cannot be read."""
     try:
-        return str(json.loads(text)["name"])
+        return json.loads(text)[key]
     except (ValueError, KeyError, TypeError, RecursionError):
-        return ""
+        return default
 
 
 def _places(into: Path, others: Sequence[Path]) -> Iterator[tuple[str, list[Path]]]:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from bench.choices import TableName
 
@@ -240,3 +241,15 @@ def table(name: str, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     if extra:
         raise KeyError(f"columns {sorted(extra)} are not in the schema of {name!r}")
     return pa.Table.from_pylist(rows, schema=schema)
+
+
+def joined(one: Rows, other: Rows) -> Rows:
+    """The rows of `one`, and those of the replicates that only `other` has, by replicate."""
+    seeds = one["runs"]["seed"].combine_chunks()
+    whole = dict(one)
+    for name, rows in other.items():
+        if "seed" in rows.column_names:
+            more = rows.filter(pc.invert(pc.is_in(rows["seed"], value_set=seeds)))
+            both = pa.concat_tables([one[name], more]).combine_chunks()
+            whole[name] = both.take(pc.array_sort_indices(both["seed"].combine_chunks()))  # which is stable
+    return whole

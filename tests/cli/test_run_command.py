@@ -85,7 +85,7 @@ def test_a_folder_is_a_path_whatever_it_looks_like(
     assert bench("run", name, "--no-report").status == 0  # the suite that it keeps
 
 
-@pytest.mark.parametrize("name", ["s3://bucket/x", "\udcff"])
+@pytest.mark.parametrize("name", ["ftp://host/x", "\udcff"])
 def test_a_folder_that_is_no_path_of_this_machine_is_refused_before_anything_runs(
     bench: Bench, folder: Path, name: str
 ) -> None:

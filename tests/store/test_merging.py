@@ -75,3 +75,15 @@ def test_probes_come_along_and_other_suites_do_not(tmp_path: Path, make_rows: Ma
         merge([one, other], one)
     with pytest.raises(StoreError, match="expected a results folder with runs/ in it"):
         merge([one, tmp_path / "nothing"], one)
+
+
+def test_cells_of_another_root_seed_than_the_suite_are_said(tmp_path: Path, make_rows: MakeRows) -> None:
+    one = _filled(tmp_path / "one", make_rows("a", spec='{"seed": 1}'), suite='{"name": "s", "seed": 1}')
+    two = _filled(tmp_path / "two", *(make_rows(name, spec='{"seed": 2}') for name in "bc"), suite='{"name": "s"}')
+    done = merge([one, two], tmp_path / "all")
+    assert done.added == ("a", "b", "c")
+    assert done.note == (
+        "2 cells of root seed 2: the suite that is kept has root seed 1, so they stay but are no results of it; "
+        "run them with --seed 1 to compare them"
+    )
+    assert merge([one], tmp_path / "same").note == ""
