@@ -5,7 +5,6 @@ packages add theirs through entry points (groups ``bench.datasets`` and ``bench.
 """
 
 import difflib
-import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,6 +12,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -93,7 +93,7 @@ def third_party(group: str) -> dict[str, EntryPoint]:
 def _changed_at(place: str) -> int:
     """When a folder of `sys.path` was last changed, as by an installation; 0 where there is none."""
     with suppress(OSError):
-        return os.stat(place or os.curdir).st_mtime_ns
+        return Path(place).stat().st_mtime_ns
     return 0
 
 
