@@ -26,7 +26,7 @@ from bench.reporting.sentences import OTHER_DATA, STILL, answers, statement
 from bench.reporting.source import Source
 from bench.reporting.summary_cells import CellArrays, Cells
 from bench.reporting.trained import Curves
-from bench.reporting.values import CellSummary, Counts, Model, Section, State, Summary, Trace
+from bench.reporting.values import CellSummary, Counts, Model, Section, State, Summary, Trace, drawn_of
 from bench.stats.claims import ClaimOutcome
 from bench.stats.verdicts import Verdict
 from bench.stats.window_tests import FAR
@@ -236,7 +236,11 @@ class _Sections:
             mixed_data=self.mixed_data,
             still={place for place, cells in own.items() if self._is_still(cells)},
         )
-        return tuple(self._section(cells, judged, facts=facts[dataset]) for (dataset, _), cells in own.items())
+        drawn = drawn_of([len(cells) for cells in own.values()])
+        return tuple(
+            self._section(cells, judged, facts=facts[dataset], drawn=place < drawn)
+            for place, ((dataset, _), cells) in enumerate(own.items())
+        )
 
     def _candidates(self) -> dict[tuple[str, int], list[Contender]]:
         """By dataset and horizon, in the order of the page."""
@@ -259,7 +263,7 @@ class _Sections:
         forecast = (self.tasks.get(cells[0].dataset) or "forecast") == "forecast"
         return forecast and rows is not None and never_moves(rows)
 
-    def _section(self, own: Sequence[Contender], judged: Judged, *, facts: tuple[str, str]) -> Section:
+    def _section(self, own: Sequence[Contender], judged: Judged, *, facts: tuple[str, str], drawn: bool) -> Section:
         dataset, horizon = own[0].dataset, own[0].horizon
         same_data = dataset not in self.different_data | self.mixed_data
         still = (dataset, horizon) in judged.still
@@ -308,7 +312,7 @@ class _Sections:
             by_step=tuple(self._by_step(cells)) if self.tasks.get(dataset) in (None, "forecast") else (),
             by_series=tuple(self._by_series(cells)),
             recoveries=tuple(self._recoveries(cells)),
-            forecasts={} if self.tasks.get(dataset) == "classify" else self._forecasts(cells),
+            forecasts=self._forecasts(cells) if drawn and self.tasks.get(dataset) != "classify" else {},
             losses={name: self.losses[name] for cell in cells if (name := cell.cell_id or "") in self.losses},
         )
 
