@@ -390,6 +390,20 @@ def packed_cell(archive: Path, table: str, cell_id: str) -> pa.Table:
 
 
 def _read(path: Path, table: str, names: set[str], columns: Iterable[str] | None) -> Rows:
+    split = dict(_split(pack_rows(path, table, names, columns)))
+    return {name: split.get(name, _columns_of(table, columns).empty_table()) for name in sorted(names)}
+
+
+def pack_rows(path: Path, table: str, names: set[str], columns: Iterable[str] | None = None) -> pa.Table:
+    """The rows of `names` in a file of a pack, and those of other cells next to them.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is none: a newer pack has taken its place.
+    StoreError
+        It is damaged, or of another schema version.
+    """
     wanted = _columns_of(table, columns)
     try:
         with open_file(path) as source, parquet(source) as file:
@@ -402,8 +416,7 @@ def _read(path: Path, table: str, names: set[str], columns: Iterable[str] | None
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         line = one_line(getattr(error, "strerror", None) or error)
         raise DamagedPart(path, f"expected a whole Parquet file, but it is torn ({line})") from error
-    split = dict(_split(_with_names_of_today(_completed(rows, wanted))))
-    return {name: split.get(name, wanted.empty_table()) for name in sorted(names)}
+    return _with_names_of_today(_completed(rows, wanted))
 
 
 def _groups(metadata: pq.FileMetaData, at: int, names: set[str]) -> list[int]:
