@@ -1,6 +1,6 @@
 """One part: a Parquet file with the rows of one cell in one table, checked whenever it is opened.
 
-Or with those of many cells, as ``bench compact`` makes them::
+Or with those of many cells, as a run makes them of a thousand, and ``bench compact`` of all::
 
     packed.json                      cell id → the pack that it is in: the manifest, which is replaced as a whole
     packed/<number>/<table>.parquet  the rows of all its cells, ordered by cell id

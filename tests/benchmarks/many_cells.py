@@ -1,9 +1,10 @@
 """How plan, storing, a run of nothing, compare and report grow with the number of cells.
 
-``python tests/benchmarks/many_cells.py [SIZE …] [--write]``: each size given, 1 000, 10 000 and 100 000 unless others are, becomes a suite of closed forms with a dataset for every
-`MODELS` × `LENGTHS` cells, and its results folder by the real runner: up to `REAL` cells run, those of larger suites
-take the rows of one that ran, under names of their own. Every command is a process of its own, of which the seconds of
-the processor and the most memory it held are said. The table goes to ``reports/scaling.md`` with ``--write``.
+``python tests/benchmarks/many_cells.py [SIZE …] [--write]``: each size, 1 000, 10 000 and 100 000 unless others are
+given, becomes a suite of closed forms with a dataset for every `MODELS` × `LENGTHS` cells, and a results folder by the
+real runner: up to `REAL` cells run, those of larger suites take the rows of one that ran, under names of their own.
+Every command is a process of its own, of which the seconds of the processor and the most memory it held are said. With
+``--write`` the table becomes a section of ``reports/scaling.md``.
 """
 
 from __future__ import annotations
