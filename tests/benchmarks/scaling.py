@@ -164,7 +164,8 @@ def limits(observed: Observed, store_s: float, estimate_s: float) -> list[str]:
         f"{CELLS**2 * estimate_s / 2 / 86400:.1f} days, and be what breaks first; the runner "
         "therefore makes it at most every 50 times as long as it takes.",
         f"4. **Files**: a part for each cell and table, so {len(SCHEMAS)} for each cell that was stored lately; a run "
-        f"packs {Recent.CELLS} cells at a time, and `bench compact` joins what is left. Dask's scheduler was not measured.",
+        f"packs {Recent.CELLS} cells at a time, and `bench compact` joins what is left. Dask's scheduler was not "
+        "measured.",
     ]
 
 
