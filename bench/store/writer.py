@@ -177,7 +177,7 @@ class Recent:
     _bytes: int = 0
 
     CELLS: ClassVar[int] = 1000
-    BYTES: ClassVar[int] = 2**26
+    BYTES: ClassVar[int] = 2**27
 
     def add(self, folder: Path, cell_id: str, rows: Rows) -> None:
         """`rows` have come to their places."""
