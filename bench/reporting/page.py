@@ -95,7 +95,7 @@ class Pictures:
 
 def draw(summary: Summary) -> Pictures:
     """Every picture for which the summary holds something to show; of many cells, of the first sections."""
-    every, summary = len(summary.sections), summary.drawn
+    every, summary = len(summary.sections), summary.on_page
     look = looks(summary.models)
     with theme(), _frozen():
         overview = _present(
@@ -180,7 +180,7 @@ def html(summary: Summary, pictures: Pictures, *, csv: str) -> str:
     Of many cells it shows the first sections, and does not hold `csv`.
     """
     template = environment().get_template("report.html.j2")
-    shown = summary.drawn
+    shown = summary.on_page
     whole, summary = shown is summary, shown
     explored = (
         explorer.written(summary) if any(cell.rmse for section in summary.sections for cell in section.cells) else ""

@@ -26,7 +26,7 @@ from bench.reporting.sentences import OTHER_DATA, STILL, answers, statement
 from bench.reporting.source import Source
 from bench.reporting.summary_cells import CellArrays, Cells
 from bench.reporting.trained import Curves
-from bench.reporting.values import CellSummary, Counts, Model, Section, State, Summary, Trace, drawn_of
+from bench.reporting.values import CellSummary, Counts, Model, Section, State, Summary, Trace, count_on_page
 from bench.stats.claims import ClaimOutcome
 from bench.stats.verdicts import Verdict
 from bench.stats.window_tests import FAR
@@ -236,9 +236,9 @@ class _Sections:
             mixed_data=self.mixed_data,
             still={place for place, cells in own.items() if self._is_still(cells)},
         )
-        drawn = drawn_of([len(cells) for cells in own.values()])
+        most = count_on_page([len(cells) for cells in own.values()])
         return tuple(
-            self._section(cells, judged, facts=facts[dataset], drawn=place < drawn)
+            self._section(cells, judged, facts=facts[dataset], on_page=place < most)
             for place, ((dataset, _), cells) in enumerate(own.items())
         )
 
@@ -263,7 +263,7 @@ class _Sections:
         forecast = (self.tasks.get(cells[0].dataset) or "forecast") == "forecast"
         return forecast and rows is not None and never_moves(rows)
 
-    def _section(self, own: Sequence[Contender], judged: Judged, *, facts: tuple[str, str], drawn: bool) -> Section:
+    def _section(self, own: Sequence[Contender], judged: Judged, *, facts: tuple[str, str], on_page: bool) -> Section:
         dataset, horizon = own[0].dataset, own[0].horizon
         same_data = dataset not in self.different_data | self.mixed_data
         still = (dataset, horizon) in judged.still
@@ -312,7 +312,7 @@ class _Sections:
             by_step=tuple(self._by_step(cells)) if self.tasks.get(dataset) in (None, "forecast") else (),
             by_series=tuple(self._by_series(cells)),
             recoveries=tuple(self._recoveries(cells)),
-            forecasts=self._forecasts(cells) if drawn and self.tasks.get(dataset) != "classify" else {},
+            forecasts=self._forecasts(cells) if on_page and self.tasks.get(dataset) != "classify" else {},
             losses={name: self.losses[name] for cell in cells if (name := cell.cell_id or "") in self.losses},
         )
 

@@ -426,13 +426,13 @@ class Counts:
     replicates_finished: int
 
 
-DRAWN = 1000
+ON_PAGE = 1000
 """Cells that a page shows, at most, where it shows more than one section."""
 
 
-def drawn_of(sizes: Sequence[int]) -> int:
+def count_on_page(sizes: Sequence[int]) -> int:
     """How many sections of so many cells each a page shows: the first ones, at least one."""
-    return max(1, sum(total <= DRAWN for total in accumulate(sizes)))
+    return max(1, sum(total <= ON_PAGE for total in accumulate(sizes)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -472,12 +472,12 @@ class Summary:
     folder: str
 
     @property
-    def drawn(self) -> Summary:
+    def on_page(self) -> Summary:
         """The same of the first sections alone, as a page shows them where there are many; all else stays.
 
         With pictures, charts and rows of every cell it would become too large for a browser.
         """
-        shown = self.sections[: drawn_of([len(section.cells) for section in self.sections])]
+        shown = self.sections[: count_on_page([len(section.cells) for section in self.sections])]
         if len(shown) == len(self.sections):
             return self
         ids = pa.array([cell.cell_id for section in shown for cell in section.cells], pa.string())

@@ -160,7 +160,7 @@ class Preflight:
             # The longest window comes first: its message says how many points are enough for all.
             known: dict[tuple[object, ...], Outline] = {}
             for cell in sorted(concerned, key=lambda cell: -cell.sequence_length - cell.horizon):
-                same = _outlined_alike(cell)
+                same = _outlined_by(cell)
                 if same not in known:
                     known[same] = outline(cell, data)
                 self.outlines[cell.id] = known[same]
@@ -197,7 +197,7 @@ class Preflight:
             raise DatasetsError(problems)
 
 
-def _outlined_alike(cell: Cell) -> tuple[object, ...]:
+def _outlined_by(cell: Cell) -> tuple[object, ...]:
     """What the outlines of two cells of one dataset depend on; a suite has each of its settings once."""
     kind = cell.model.kind if cell.dataset.parameters.get("transform") else ""
     settings = (id(cell.split), id(cell.training), id(cell.as_published), cell.season, cell.fresh_data)

@@ -40,17 +40,17 @@ def whole_packs(folder: Path, tables: Sequence[str], names: Iterable[str]) -> It
 def _flawless(folder: Path, tables: Sequence[str], pack: str, names: set[str]) -> Rows:
     """The rows of `names`, by table; none where anything is wrong with them."""
     known: set[tuple[object, ...]] = set()
-    found: Rows = {}
+    chosen: Rows = {}
     with suppress(StoreError, OSError):
         for table in tables:
             rows = _of_cells(pack_rows(pack_file(folder, pack, table), table, names), names)
             starts = _starts(rows)
             cells = {tuple(head.values()) for head in rows.select(KEY).take(pa.array(starts)).to_pylist()}
-            fit = cells <= known if found else {cell[0] for cell in cells} == names
+            fit = cells <= known if chosen else {cell[0] for cell in cells} == names
             if not fit or len(cells) < len(starts) or broken(JoinedParts(table, rows, _ends(starts, rows))):
                 return {}
-            known, found[table] = known or cells, rows
-        return found
+            known, chosen[table] = known or cells, rows
+        return chosen
     return {}
 
 
