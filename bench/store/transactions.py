@@ -95,7 +95,7 @@ def _encoded(name: str, rows: pa.Table) -> bytes:
     content = pa.BufferOutputStream()
     options = _QUICK if name == "runs" or rows.num_rows <= _FEW else _SMALL
     pq.write_table(rows.replace_schema_metadata(ALL[name].metadata), content, write_page_checksum=True, **options)
-    return bytes(content.getvalue())
+    return bytes(content.getvalue().to_pybytes())
 
 
 @cache
