@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain, product
 from typing import Any, ClassVar, Literal
 
@@ -134,30 +134,22 @@ class Cell:
         stated only matters to tuning: where nothing is tuned, a default written out is no other content. A file is
         known by its bytes, wherever it lies.
         """
-        return _canonical(self._content)
+        return _object(self._sections)
 
     @cached_property
     def id(self) -> str:
         """16 hexadecimal digits of the SHA-256 of `spec`, its `LIMITS` left open: what decides the results."""
-        return _identity(self._content)
+        sections = self._sections
+        decisive = {name: text for name, text in sections.items() if name not in _NO_IDENTITY}
+        return _digits(_object(decisive | dict.fromkeys(LIMITS, "null")))
 
     @property
-    def _content(self) -> dict[str, Any]:
-        dataset = self.dataset.model_dump(exclude={"stated", "unit"})
-        if self.data_sha256:
-            dataset["parameters"].pop("path", None)
-        dataset["parameters"] = _without_later(dataset["kind"], dataset["parameters"])
-        model = self.model.model_dump(exclude=None if self.tuning else {"stated", "search"})
-        return {
-            "dataset": dataset,
-            "model": {**model, "kind": short_address(self.model.kind)},
+    def _sections(self) -> dict[str, str]:
+        """What it contains, each section as canonical JSON; of those that many cells share the text is kept."""
+        own = {
             "sequence_length": self.sequence_length,
             "horizon": self.horizon,
             "seed": self.seed,
-            "split": _without_later("split", self.split.model_dump()),
-            "training": _without_later("training", self.training.model_dump()),
-            "tuning": _without_later("tuning", self.tuning.model_dump(exclude={"models"})) if self.tuning else None,
-            "as_published": self.as_published.model_dump(),
             "fresh_data": self.fresh_data,
             "time_limit_s": self.time_limit_s,
             **({"limits": self.limits.stated} if self.limits.stated else {}),
@@ -165,6 +157,15 @@ class Cell:
             "plugins": self.plugins,
             "code_version": CODE_VERSION,
             **({"season": self.season} if self.season else {}),  # which came later
+        }
+        return {
+            "dataset": _text("dataset of a file" if self.data_sha256 else "dataset", self.dataset),
+            "model": _text("tuned model" if self.tuning else "model", self.model),
+            "split": _text("split", self.split),
+            "training": _text("training", self.training),
+            "tuning": _text("tuning", self.tuning) if self.tuning else "null",
+            "as_published": _text("as_published", self.as_published),
+            **{name: _canonical(value) for name, value in own.items()},
         }
 
     @property
@@ -193,9 +194,56 @@ class Cell:
         return self.key.title
 
 
+def _of_dataset(dataset: Entry, *, without_path: bool = False) -> dict[str, Any]:
+    content = dataset.model_dump(exclude={"stated", "unit"})
+    if without_path:
+        content["parameters"].pop("path", None)
+    content["parameters"] = _without_later(content["kind"], content["parameters"])
+    return content
+
+
+def _of_model(model: Entry, *, tuned: bool) -> dict[str, Any]:
+    return {**model.model_dump(exclude=None if tuned else {"stated", "search"}), "kind": short_address(model.kind)}
+
+
+_CONTENTS: Mapping[str, Callable[[Any], dict[str, Any]]] = {
+    "dataset": _of_dataset,
+    "dataset of a file": partial(_of_dataset, without_path=True),
+    "model": partial(_of_model, tuned=False),
+    "tuned model": partial(_of_model, tuned=True),
+    "split": lambda split: _without_later("split", split.model_dump()),
+    "training": lambda training: _without_later("training", training.model_dump()),
+    "tuning": lambda tuning: _without_later("tuning", tuning.model_dump(exclude={"models"})),
+    "as_published": AsPublished.model_dump,
+}
+"""How a section that many cells share becomes content."""
+
+_TEXTS: dict[tuple[str, int], tuple[object, str]] = {}
+_MOST_TEXTS = 10_000
+
+
+def _text(name: str, section: object) -> str:
+    """The canonical JSON of a section, which is a frozen value; made once while it is kept here."""
+    known = _TEXTS.get((name, id(section)))
+    if known is None:
+        if len(_TEXTS) >= _MOST_TEXTS:
+            _TEXTS.clear()
+        known = _TEXTS[name, id(section)] = section, _canonical(_CONTENTS[name](section))  # it keeps its number
+    return known[1]
+
+
+def _object(sections: Mapping[str, str]) -> str:
+    """Canonical JSON of an object, of that of its values."""
+    return "{" + ",".join(f'"{name}":{sections[name]}' for name in sorted(sections)) + "}"
+
+
+def _digits(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def _identity(content: Mapping[str, Any]) -> str:
     decisive = {name: value for name, value in content.items() if name not in _NO_IDENTITY} | dict.fromkeys(LIMITS)
-    return hashlib.sha256(_canonical(decisive).encode()).hexdigest()[:16]
+    return _digits(_canonical(decisive))
 
 
 def _without_later(where: str, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -204,7 +252,7 @@ def _without_later(where: str, options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name not in later or value != later[name]}
 
 
-def _canonical(content: Mapping[str, Any]) -> str:
+def _canonical(content: Any) -> str:
     return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 

@@ -6,10 +6,13 @@ packages add theirs through entry points (groups ``bench.datasets`` and ``bench.
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -84,8 +87,23 @@ def third_party(group: str) -> dict[str, EntryPoint]:
     InputError
         Two of them have one name.
     """
+    return dict(_registered(entry_points, group, tuple((place, _changed_at(place)) for place in sys.path)))
+
+
+def _changed_at(place: str) -> int:
+    """When a folder of `sys.path` was last changed, as by an installation; 0 where there is none."""
+    with suppress(OSError):
+        return Path(place).stat().st_mtime_ns
+    return 0
+
+
+@lru_cache(maxsize=8)
+def _registered(
+    look: Callable[..., Iterable[EntryPoint]], group: str, _places: tuple[tuple[str, int], ...]
+) -> Mapping[str, EntryPoint]:
+    """What `look` finds in `group`; kept until one of the places changes, since reading all of them takes 5 ms."""
     points: dict[str, EntryPoint] = {}
-    for point in entry_points(group=group):
+    for point in look(group=group):
         if point.name in points:
             both = " and ".join(map(_origin, (points[point.name], point)))
             raise InputError(

@@ -9,6 +9,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,14 @@ def _keys_of(runs: pa.Table) -> list[dict[str, Any]]:
 
 
 def _by_name(contents: Sequence[Mapping[str, Any]]) -> Settings:
-    return {name: frozenset(_text(each[name]) for each in contents if name in each) for name in WORDS}
+    own = [_texts(json.dumps({name: each[name] for name in WORDS if name in each})) for each in contents]
+    return {name: frozenset(texts[name] for texts in own if name in texts) for name in WORDS}
+
+
+@lru_cache(maxsize=1000)
+def _texts(content: str) -> Mapping[str, str]:
+    """The settings in a JSON object, which many cells share, each as a text."""
+    return {name: _text(value) for name, value in json.loads(content).items()}
 
 
 def _text(value: object) -> str:
@@ -151,8 +159,8 @@ class ResultSet:
         model = {name: j for j, name in enumerate(self.layout.models)}
         column = [self.layout.seeds.index(seed) if seed in self.layout.seeds else -1 for seed in seeds]
         padded = np.pad(stored, ((0, 0), (0, 0), (0, 1)), constant_values=np.nan)  # -1 picks a missing one
-        rows = [padded[case[key.case], model[key.model], column] for key in keys]
-        return np.array(rows).reshape(len(keys), len(seeds))
+        places = np.array([(case[key.case], model[key.model]) for key in keys], np.int64).reshape(len(keys), 2, 1)
+        return np.asarray(padded[places[:, 0], places[:, 1], column])
 
 
 def _keys(layout: Grid) -> Iterator[tuple[tuple[int, int], CellKey]]:

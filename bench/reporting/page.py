@@ -81,7 +81,7 @@ def _datatables() -> str:
 
 @dataclass(frozen=True)
 class Pictures:
-    """All pictures of a report; those of `sections` in the order of the summary's sections."""
+    """All pictures of a report; those of `sections` in the order of the summary's sections, none of further ones."""
 
     overview: tuple[Picture, ...]
     sections: tuple[tuple[Picture, ...], ...]
@@ -94,7 +94,8 @@ class Pictures:
 
 
 def draw(summary: Summary) -> Pictures:
-    """Every picture for which the summary holds something to show."""
+    """Every picture for which the summary holds something to show; of many cells, of the first sections."""
+    every, summary = len(summary.sections), summary.on_page
     look = looks(summary.models)
     with theme(), _frozen():
         overview = _present(
@@ -107,7 +108,7 @@ def draw(summary: Summary) -> Pictures:
             )
             for place, section in enumerate(summary.sections, start=1)
         )
-    return Pictures(overview, sections)
+    return Pictures(overview, sections + ((),) * (every - len(sections)))
 
 
 def _present(pictures: Iterable[Picture | None]) -> tuple[Picture, ...]:
@@ -174,13 +175,24 @@ FIRST = ("front",)
 
 
 def html(summary: Summary, pictures: Pictures, *, csv: str) -> str:
-    """The page: one file that requests nothing from outside, which its content security policy makes sure of."""
+    """The page: one file that requests nothing from outside, which its content security policy makes sure of.
+
+    Of many cells it shows the first sections, and does not hold `csv`.
+    """
     template = environment().get_template("report.html.j2")
+    shown = summary.on_page
+    whole, summary = shown is summary, shown
     explored = (
         explorer.written(summary) if any(cell.rmse for section in summary.sections for cell in section.cells) else ""
     )
     page = shell(tables=bool(summary.sections), explored=explored)
-    return template.render(**_values(summary, pictures), **page, csv=_encoded(csv))
+    return template.render(
+        **_values(summary, pictures),
+        **page,
+        rows=cell_rows(summary),
+        budget=budget.page_budget(summary, tables.ranking(summary)),
+        csv=_encoded(csv) if whole else "",
+    )
 
 
 def markdown(summary: Summary, pictures: Pictures) -> str:
@@ -191,7 +203,7 @@ def markdown(summary: Summary, pictures: Pictures) -> str:
 
 def _values(summary: Summary, pictures: Pictures) -> dict[str, object]:
     parts, ranking = [], tables.ranking(summary)
-    for place, (section, own) in enumerate(zip(summary.sections, pictures.sections, strict=True), start=1):
+    for place, (section, own) in enumerate(zip(summary.sections, pictures.sections, strict=False), start=1):
         anchor = f"{place:02}-{text.slug(section.title)}"
         steps = tables.by_step(section, name=f"steps-{anchor}")
         recoveries = tables.recoveries(section, name=f"recovery-{anchor}")
@@ -207,11 +219,9 @@ def _values(summary: Summary, pictures: Pictures) -> dict[str, object]:
             series_table.of_local_fits(each, name=f"local-{place:02}") for place, each in enumerate(summary.local_fits)
         ],
         "ranking": ranking,
-        "budget": budget.page_budget(summary, ranking),
         "stable": (stable := stability.stability_of(summary.sections, summary.ranking)),
         "stability": stability.stability_table(stable),
         "choice": tables.by_dataset(summary),
-        "rows": cell_rows(summary),
         "cell_commands": cell_commands(summary),
         "first": [picture for picture in pictures.overview if picture.name in FIRST],
         "model_parts": _model_parts(summary),

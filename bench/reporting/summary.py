@@ -28,7 +28,7 @@ from bench.reporting.sentences import OTHER_DATA, STILL, answers, statement
 from bench.reporting.source import Source
 from bench.reporting.summary_cells import CellArrays, Cells
 from bench.reporting.trained import Curves
-from bench.reporting.values import CellSummary, Counts, Model, Section, State, Summary, Trace
+from bench.reporting.values import CellSummary, Counts, Model, Section, State, Summary, Trace, count_on_page
 from bench.stats.claims import ClaimOutcome
 from bench.stats.verdicts import Verdict
 from bench.stats.window_tests import FAR
@@ -253,7 +253,11 @@ class _Sections:
             mixed_data=self.mixed_data,
             still={place for place, cells in own.items() if self._is_still(cells)},
         )
-        return tuple(self._section(cells, judged, facts=facts[dataset]) for (dataset, _), cells in own.items())
+        most = count_on_page([len(cells) for cells in own.values()])
+        return tuple(
+            self._section(cells, judged, facts=facts[dataset], on_page=place < most)
+            for place, ((dataset, _), cells) in enumerate(own.items())
+        )
 
     def _candidates(self) -> dict[tuple[str, int], list[Contender]]:
         """By dataset and horizon, in the order of the page."""
@@ -276,7 +280,7 @@ class _Sections:
         forecast = (self.tasks.get(cells[0].dataset) or "forecast") == "forecast"
         return forecast and rows is not None and never_moves(rows)
 
-    def _section(self, own: Sequence[Contender], judged: Judged, *, facts: tuple[str, str]) -> Section:
+    def _section(self, own: Sequence[Contender], judged: Judged, *, facts: tuple[str, str], on_page: bool) -> Section:
         dataset, horizon = own[0].dataset, own[0].horizon
         same_data = dataset not in self.different_data | self.mixed_data
         still = (dataset, horizon) in judged.still
@@ -288,7 +292,7 @@ class _Sections:
         best = summaries[top.at] if top else None
         against = _next_to(top, chosen, judged) if top else _NextToBest()
         persistence, floor = self.references[dataset, horizon]
-        shown = {} if self.tasks.get(dataset) == "classify" else self._forecasts(cells)
+        shown = self._forecasts(cells) if on_page and self.tasks.get(dataset) != "classify" else {}
         return Section(
             title=f"{dataset} (horizon {horizon})" if self.several_horizons else dataset,
             dataset=dataset,

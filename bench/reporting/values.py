@@ -1,11 +1,15 @@
 """The values that templates and figures use: plain and frozen, without tables or statistics."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import accumulate
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from bench.array_types import FloatArray
@@ -425,6 +429,15 @@ class Counts:
     replicates_finished: int
 
 
+ON_PAGE = 1000
+"""Cells that a page shows, at most, where it shows more than one section."""
+
+
+def count_on_page(sizes: Sequence[int]) -> int:
+    """How many sections of so many cells each a page shows: the first ones, at least one."""
+    return max(1, sum(total <= ON_PAGE for total in accumulate(sizes)))
+
+
 @dataclass(frozen=True, eq=False)
 class Summary:
     """A whole result set, ready to be shown.
@@ -463,6 +476,24 @@ class Summary:
     replicates: pa.Table = field(repr=False)
     folder: str
     local_fits: tuple[LocalFits, ...] = ()
+
+    @property
+    def on_page(self) -> Summary:
+        """The same of the first sections alone, as a page shows them where there are many; all else stays.
+
+        With pictures, charts and rows of every cell it would become too large for a browser.
+        """
+        shown = self.sections[: count_on_page([len(section.cells) for section in self.sections])]
+        if len(shown) == len(self.sections):
+            return self
+        ids = pa.array([cell.cell_id for section in shown for cell in section.cells], pa.string())
+        caution = (
+            f"Of {len(self.sections)} parts, this page has the first {len(shown)}, with their tables, pictures, charts "
+            "and rows. The ranking and all verdicts are of all of them. The others are in report.md and cells.csv next "
+            "to this page, and `bench show` prints their rows."
+        )
+        replicates = self.replicates.filter(pc.is_in(self.replicates["cell_id"], value_set=ids))
+        return replace(self, sections=shown, replicates=replicates, cautions=(caution, *self.cautions))
 
     @property
     def words(self) -> Words:

@@ -158,8 +158,12 @@ class Preflight:
             concerned = by_dataset[entry.id]
             data = kind.load(_parameters(entry, kind), concerned[0].seed)
             # The longest window comes first: its message says how many points are enough for all.
+            known: dict[tuple[object, ...], Outline] = {}
             for cell in sorted(concerned, key=lambda cell: -cell.sequence_length - cell.horizon):
-                self.outlines[cell.id] = outline(cell, data)
+                same = _outlined_by(cell)
+                if same not in known:
+                    known[same] = outline(cell, data)
+                self.outlines[cell.id] = known[same]
             self.notes[entry.id] = (*notes_of(concerned[0], data), *_unread(concerned, data))
 
         self._each_dataset(cells, load)
@@ -191,6 +195,13 @@ class Preflight:
                     self.blocked[entry.id] = Blocked(*classified(error))
         if problems:
             raise DatasetsError(problems)
+
+
+def _outlined_by(cell: Cell) -> tuple[object, ...]:
+    """What the outlines of two cells of one dataset depend on; a suite has each of its settings once."""
+    kind = cell.model.kind if cell.dataset.parameters.get("transform") else ""
+    settings = (id(cell.split), id(cell.training), id(cell.as_published), cell.season, cell.fresh_data)
+    return cell.sequence_length, cell.horizon, kind, *settings
 
 
 def _unread(cells: Sequence[Cell], data: Series | Sequences) -> Iterator[str]:

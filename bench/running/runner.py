@@ -212,6 +212,7 @@ class _Run:
     compiles: Future[None] | None = field(default_factory=Future)  # done when a worker compiles; then nobody waits
     finished: Outcome = field(default_factory=dict)
     renewed: set[str] = field(default_factory=set)
+    journal: Any = None  # of `bench.tuning.journal`, once there is a study
     estimated: tuple[float, float, float] = (0.0, 0.0, 0.0)  # when the rest was, how long that took, and the rest
 
     def __post_init__(self) -> None:
@@ -396,11 +397,12 @@ class _Run:
         path = self.plan.folder / STUDIES
         problem = None
         if rows["trials"].num_rows:
-            from bench.tuning.journal import record
+            from bench.tuning.journal import Journal
 
             try:
+                self.journal = self.journal or Journal(path)
                 with self.writer.turn():
-                    record(path, rows["trials"])
+                    self.journal.record(rows["trials"])
             except Exception as error:  # whatever it was, the finished cell comes first
                 problem = error
         yield

@@ -7,7 +7,7 @@
     ├── trials/  curves/  predictions/     parts of the same name, with zero rows if there is nothing to store
     ├── probes/      <cell id>-<machine>.parquet     by `bench probe`, whether or not the cell is stored
     ├── superseded/                        the same four, of cells whose data, settings or code have changed
-    ├── packed/  <number>/<table>.parquet  many cells in one file, by `bench compact`; packed.json says which
+    ├── packed/  <number>/<table>.parquet  many cells in one file, by a long run or `bench compact`; see packed.json
     ├── .pending/                          parts that are being added, and notes of what is being moved or packed
     ├── unfinished/  <cell id>.parquet     the trials of a cell that is still tuned, batch by batch
     ├── suite.json                         the suite of the last run, or else of the first probe

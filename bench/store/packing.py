@@ -1,33 +1,23 @@
 """Bring the parts of many cells into few files: ``bench compact``, in place or as a copy that leaves tables out.
 
-A pack is written and verified next to its place, and read from the moment on that the manifest names it; only then are
-the parts deleted that it stands for. Whatever is interrupted is completed or undone by the next writer, by the note
-that is made before anything else.
+A run packs as well, some hundred of the cells that it has stored at a time; here all cells come into one pack.
 """
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from bench.atomic import real_folder, sync
 from bench.errors import StoreError
 from bench.store.merging import copy_probes
-from bench.store.parts import PACKED, PENDING, in_packs, is_results, manifest, pack_file, write_manifest
+from bench.store.parts import PACKED, in_packs, is_results
 from bench.store.reader import Stored, cell_ids, read, read_cell, read_suite, stored
 from bench.store.renewal import read_renewal
-from bench.store.schema import ALL, SCHEMAS
-from bench.store.transactions import ARCHIVE, PACKING, TABLES, end_packing
+from bench.store.schema import SCHEMAS
+from bench.store.transactions import ARCHIVE, pack
 from bench.store.writer import writing
 from bench.text import listed
-
-_ROWS = 2**16
-"""Rows of a row group, about: whole cells, so that one cell is read without most of the others."""
 
 
 @dataclass(frozen=True)
@@ -82,10 +72,14 @@ def compact_copy(folder: Path, into: Path, without: Collection[str] = ()) -> Com
         if (suite := read_suite(folder)) is not None:
             writer.put_suite(suite)
         with writer.turn():
-            _write_pack(folder, into, ids, without)
+            pack(into, ids, lambda table: (read_cell(folder, table, each) for each in _kept(ids, table, without)))
         if "probes" not in without:
             copy_probes(folder, writer)
     return Compacted(len(ids), _files(folder), _files(into))
+
+
+def _kept(ids: Sequence[str], table: str, without: Collection[str]) -> Sequence[str]:
+    return () if table in without else ids
 
 
 def _check_results(folder: Path) -> None:
@@ -123,54 +117,5 @@ def _pack(archive: Path) -> int:
     ids, packed = cell_ids(archive), in_packs(archive)
     if len(ids) == len(packed) and len({*packed.values()}) < 2:
         return len(packed)
-    _write_pack(archive, archive, ids)
+    pack(archive, ids, lambda table: (read_cell(archive, table, cell_id) for cell_id in ids))
     return len(ids)
-
-
-def _write_pack(source: Path, archive: Path, ids: Sequence[str], without: Collection[str] = ()) -> None:
-    """Make one pack of the cells `ids` of `source` all that `archive` holds."""
-    pack = f"{max((int(name) for name in manifest(archive).values()), default=0) + 1:04}"
-    note = archive / PENDING / f"{pack}{PACKING}"
-    note.touch()
-    sync(note.parent)
-    staged = archive / PENDING / f"{pack}.tmp"
-    shutil.rmtree(staged, ignore_errors=True)
-    staged.mkdir()
-    for table in TABLES:
-        _write(staged / f"{table}.parquet", table, _groups(source, table, () if table in without else ids))
-    sync(staged)
-    real_folder(archive / PACKED)
-    staged.rename(pack_file(archive, pack, "runs").parent)
-    sync(archive / PACKED)
-    write_manifest(archive, dict.fromkeys(ids, pack))
-    end_packing(archive, note)
-
-
-def _groups(archive: Path, table: str, ids: Sequence[str]) -> Iterator[pa.Table]:
-    """The rows of `ids`, in order, some cells at a time."""
-    group: list[pa.Table] = []
-    for cell_id in ids:
-        group.append(read_cell(archive, table, cell_id))
-        if sum(rows.num_rows for rows in group) >= _ROWS:
-            yield pa.concat_tables(group).combine_chunks()
-            group = []
-    if group:
-        yield pa.concat_tables(group).combine_chunks()
-
-
-def _write(path: Path, table: str, groups: Iterator[pa.Table]) -> None:
-    """Write a file of a pack and read it back."""
-    count = 0
-    with (
-        path.open("xb") as stream,
-        pq.ParquetWriter(stream, ALL[table], compression="zstd", write_page_checksum=True) as writer,
-    ):
-        for rows in groups:
-            count += rows.num_rows
-            if rows.num_rows:
-                writer.write_table(rows, row_group_size=rows.num_rows)
-    with path.open("rb") as written, pq.ParquetFile(written, page_checksum_verification=True) as file:
-        whole = sum(file.read_row_group(number).num_rows for number in range(file.metadata.num_row_groups))
-    if whole != count:
-        raise StoreError(f"{path}: what was written does not read back; check the disk")
-    sync(path)

@@ -1,6 +1,6 @@
 """One part: a Parquet file with the rows of one cell in one table, checked whenever it is opened.
 
-Or with those of many cells, as ``bench compact`` makes them::
+Or with those of many cells, as a run makes them of a thousand, and ``bench compact`` of all::
 
     packed.json                      cell id → the pack that it is in: the manifest, which is replaced as a whole
     packed/<number>/<table>.parquet  the rows of all its cells, ordered by cell id
@@ -327,9 +327,14 @@ def write_manifest(archive: Path, cells: Mapping[str, str]) -> None:
     """Replace the manifest; remove it where it would be empty."""
     _known.pop(archive / MANIFEST, None)
     if cells:
-        write_atomically(archive / MANIFEST, json.dumps({"cells": dict(sorted(cells.items()))}, indent=0))
+        one_a_line = (",\n", ": ")  # with `indent` it takes ten times as long
+        write_atomically(archive / MANIFEST, json.dumps({"cells": dict(sorted(cells.items()))}, separators=one_a_line))
     else:
         (archive / MANIFEST).unlink(missing_ok=True)
+
+
+_ONE_BY_ONE = 10
+"""So many cells are looked up each; of more, the folder is listed."""
 
 
 def in_packs(archive: Path, names: Iterable[str] | None = None) -> dict[str, str]:
@@ -337,13 +342,15 @@ def in_packs(archive: Path, names: Iterable[str] | None = None) -> dict[str, str
     cells = manifest(archive)
     if not cells:
         return {}
+    if names is not None and len(few := [name for name in names if name in cells]) <= _ONE_BY_ONE:
+        return {name: cells[name] for name in few if not is_marked(part_of(archive, "runs", name))}
     try:
         with os.scandir(archive / "runs") as entries:
             loose = {entry.name.removesuffix(".parquet") for entry in entries}
     except FileNotFoundError:
         loose = set()
     own = cells.keys() - loose - final(archive)
-    return {name: cells[name] for name in (sorted(own) if names is None else names) if name in own}
+    return {name: cells[name] for name in (sorted(own) if names is None else few) if name in own}
 
 
 def pack_file(archive: Path, pack: str, table: str) -> Path:
@@ -391,6 +398,20 @@ def packed_cell(archive: Path, table: str, cell_id: str) -> pa.Table:
 
 
 def _read(path: Path, table: str, names: set[str], columns: Iterable[str] | None) -> Rows:
+    split = dict(_split(pack_rows(path, table, names, columns)))
+    return {name: split.get(name, _columns_of(table, columns).empty_table()) for name in sorted(names)}
+
+
+def pack_rows(path: Path, table: str, names: set[str], columns: Iterable[str] | None = None) -> pa.Table:
+    """The rows of `names` in a file of a pack, and those of other cells next to them.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is none: a newer pack has taken its place.
+    StoreError
+        It is damaged, or of another schema version.
+    """
     wanted = _columns_of(table, columns)
     try:
         with open_file(path) as source, parquet(source) as file:
@@ -406,8 +427,7 @@ def _read(path: Path, table: str, names: set[str], columns: Iterable[str] | None
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         line = one_line(getattr(error, "strerror", None) or error)
         raise DamagedPart(path, f"expected a whole Parquet file, but it is torn ({line})") from error
-    split = dict(_split(_with_names_of_today(_completed(rows, wanted))))
-    return {name: split.get(name, wanted.empty_table()) for name in sorted(names)}
+    return _with_names_of_today(_completed(rows, wanted))
 
 
 def _groups(metadata: pq.FileMetaData, at: int, names: set[str]) -> list[int]:

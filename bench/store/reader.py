@@ -42,6 +42,7 @@ from bench.store.parts import (
 from bench.store.rules import JoinedParts, broken
 from bench.store.schema import ALL, KEY, SCHEMAS, Rows, Status
 from bench.store.verified import Verified
+from bench.store.whole_packs import in_order, whole_packs
 
 _SUMMARY = [
     *("cell_id", *CellKey.COLUMNS, "seed"),
@@ -242,11 +243,11 @@ def _runs(
 ) -> pa.Table:
     """The rows of the parts `names` of `runs`, ordered by cell id; parts that have not changed are not opened."""
     known = verified.unchanged("runs")
-    opened = _parts(folder, "runs", [name for name in names if name not in known], problems=problems)
+    left = {name for name in names if name not in known}
+    packs = [*whole_packs(folder, ["runs"], left)]
+    opened = _parts(folder, "runs", left.difference(*(own for own, _ in packs)), problems=problems)
     verified.note("runs", opened.keys() - manifest(folder).keys())
-    if not opened:
-        return verified.runs
-    return pa.concat_tables([verified.runs, _joined("runs", opened)]).sort_by("cell_id").combine_chunks()
+    return in_order([verified.runs, *(rows["runs"] for _, rows in packs), _joined("runs", opened)])
 
 
 def _listed(folder: Path) -> list[str]:
@@ -392,16 +393,19 @@ def gather(folder: Path) -> Gathered:
     if not (is_results(folder) or any((folder / name).exists() for name in ("probes", NAME))):
         raise StoreError(f"{folder}: expected a results folder with runs/ in it; `bench run` makes one")
     problems: dict[str, StoreError] = {}
-    ids = cell_ids(folder)
+    every = cell_ids(folder)
+    packs = [*whole_packs(folder, [*SCHEMAS], every)]
+    ids = sorted(set(every).difference(*(own for own, _ in packs)))
     tables = {table: _parts(folder, table, ids, problems=problems) for table in SCHEMAS}
     for name, error in _of_other_cells(folder, tables):
         problems.setdefault(name, error)
     whole = {name for name in ids if name not in problems and all(name in parts for parts in tables.values())}
     probes = _parts(folder, "probes", cell_ids(folder, "probes"), problems=problems)
-    if problems and not whole and not probes:
+    if problems and not whole and not packs and not probes:
         raise problems[min(problems)]
     kept = {table: {name: rows for name, rows in parts.items() if name in whole} for table, parts in tables.items()}
-    joined = {table: _joined(table, parts) for table, parts in {**kept, "probes": probes}.items()}
+    rows_of = {table: [_joined(table, parts), *(rows[table] for _, rows in packs)] for table, parts in kept.items()}
+    joined = {**{table: in_order(rows) for table, rows in rows_of.items()}, "probes": _joined("probes", probes)}
     return Gathered(joined, tuple(str(problems[name]) for name in sorted(problems)))
 
 

@@ -12,10 +12,10 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -142,10 +142,14 @@ def writing(folder: Path, *, alone: bool = False) -> Iterator[Writer]:
             for path, wrong in list(unusable(folder)):
                 transactions.move_and_say(folder, path, wrong)
     with exclusive(folder / ".alone", wait_s=0) if alone else nullcontext():
+        writer = Writer(folder, claims)
         try:
-            yield Writer(folder, claims)
+            yield writer
         finally:
             claims.end()
+        if writer.recent.has_replaced:
+            with writer.turn():
+                transactions.forget_outworn(folder)
 
 
 @contextmanager
@@ -155,12 +159,59 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
+@dataclass
+class Recent:
+    """What a writer has put lately, so that many cells become few files without being read again.
+
+    Attributes
+    ----------
+    rows
+        By cell id.
+    has_replaced
+        Whether a cell that is in a pack has parts of its own now.
+    """
+
+    rows: dict[str, Rows] = field(default_factory=dict)
+    has_replaced: bool = False
+    _parts: dict[str, tuple[int, int]] = field(default_factory=dict)  # cell id → file and time of its part of `runs`
+    _bytes: int = 0
+
+    CELLS: ClassVar[int] = 1000
+    BYTES: ClassVar[int] = 2**27
+
+    def add(self, folder: Path, cell_id: str, rows: Rows) -> None:
+        """`rows` have come to their places."""
+        self.rows[cell_id], self._parts[cell_id] = rows, _file_of(folder, cell_id)
+        self._bytes += sum(table.nbytes for table in rows.values())
+        self.has_replaced |= cell_id in manifest(folder)
+
+    @property
+    def are_many(self) -> bool:
+        """Whether they are worth a pack."""
+        return len(self.rows) >= self.CELLS or self._bytes >= self.BYTES
+
+    def take(self, folder: Path) -> dict[str, Rows]:
+        """Those that are still what is stored of their cells, sorted; here they are forgotten."""
+        known = {each: self.rows[each] for each in sorted(self.rows) if self._parts[each] == _file_of(folder, each)}
+        self.rows, self._parts, self._bytes = {}, {}, 0
+        return known
+
+
+def _file_of(folder: Path, cell_id: str) -> tuple[int, int]:
+    """What another part of `runs` in the same place would not have in common with this one."""
+    with suppress(FileNotFoundError):
+        status = part_of(folder, "runs", cell_id).lstat()
+        return status.st_ino, status.st_ctime_ns
+    return 0, 0
+
+
 @dataclass(frozen=True)
 class Writer:
     """Puts cells into a results folder; made by `writing`."""
 
     folder: Path
     claims: Claims
+    recent: Recent = field(default_factory=Recent)
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -185,13 +236,16 @@ class Writer:
         cell_id = _only_cell(rows)
         with self.turn():
             staged = transactions.stage(self.folder, cell_id)
+            given = {name: rows.get(name, ALL[name].empty_table()) if name in LATER else rows[name] for name in TABLES}
             for name in TABLES:
-                given = rows.get(name, ALL[name].empty_table()) if name in LATER else rows[name]
-                transactions.write_part(staged, name, given)
+                transactions.write_part(staged, name, given[name])
             transactions.commit(self.folder, cell_id)
-            transactions.unpack(self.folder, cell_id)  # where it is in a pack as well, that is older
+            self.recent.add(self.folder, cell_id, given)
             self._forget(cell_id)
             self.claims.release(cell_id)
+            if self.recent.are_many:
+                cells = self.recent.take(self.folder)
+                transactions.pack(self.folder, list(cells), lambda table: (each[table] for each in cells.values()))
 
     def keep_trials(self, trials: pa.Table) -> None:
         """Keep the finished trials of a cell whose study goes on; `put` and `forget_trials` remove them."""

@@ -1,4 +1,6 @@
-"""How busy many workers are, by simulation: ``python tests/benchmarks/scaling.py`` writes ``reports/scaling.md``.
+"""How busy many workers are, by simulation: ``python tests/benchmarks/scaling.py`` writes its part of a page.
+
+That is ``reports/scaling.md``, whose other part is of ``many_cells.py``.
 
 `CELLS` cells take times that were observed, drawn with replacement from the cells of a results folder, which is
 ``results/baseline`` unless another is named. Each has the estimate that the runner would have had before anything was
@@ -24,7 +26,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-from performance import machine
+from performance import machine, placed
 
 from bench.api.folders import loaded
 from bench.array_types import FloatArray
@@ -35,6 +37,7 @@ from bench.running.runner import longest_last
 from bench.running.sharding import cost_ms, greedy
 from bench.store import read, writing
 from bench.store.schema import SCHEMAS
+from bench.store.writer import Recent
 
 ROOT = Path(__file__).parents[2]
 REPORT = ROOT / "reports" / "scaling.md"
@@ -160,8 +163,9 @@ def limits(observed: Observed, store_s: float, estimate_s: float) -> list[str]:
         f"{CELLS} cells {CELLS * estimate_s:.1f} s. Made at every cell it would take "
         f"{CELLS**2 * estimate_s / 2 / 86400:.1f} days, and be what breaks first; the runner "
         "therefore makes it at most every 50 times as long as it takes.",
-        f"4. **Files**: a part for each cell and table, so {CELLS} times {len(SCHEMAS)} files in one results folder; "
-        "`bench compact` joins them. How long a report of so many takes was not measured, nor Dask's scheduler.",
+        f"4. **Files**: a part for each cell and table, so {len(SCHEMAS)} for each cell that was stored lately; a run "
+        f"packs {Recent.CELLS} cells at a time, and `bench compact` joins what is left. Dask's scheduler was not "
+        "measured.",
     ]
 
 
@@ -170,8 +174,6 @@ def main(arguments: Sequence[str]) -> None:
     observed, store_s, estimate_s = Observed.of(folder), store_seconds(), estimate_seconds()
     name = folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder.name
     text = [
-        f"# {WORKERS} workers",
-        "",
         f"Simulated by `python tests/benchmarks/scaling.py`: {CELLS} cells on {WORKERS} workers, with the times of the "
         f"{len(observed.seconds)} cells of `{name}`, as they are and {SCALES[1]} and {SCALES[2]} times as long, and "
         "with the estimates that the runner has before anything is known. The share of the workers' time in which they "
@@ -185,8 +187,8 @@ def main(arguments: Sequence[str]) -> None:
         "",
         f"Measured on: {machine()}.",
     ]
-    _, mark, measured = REPORT.read_text().partition("\n<!-- growth: begin -->")  # of growth.py
-    REPORT.write_text("\n".join(text) + "\n" + mark + measured)
+    page = REPORT.read_text(encoding="utf-8")
+    REPORT.write_text(placed(page, "workers", "\n".join(text)), encoding="utf-8")
 
 
 if __name__ == "__main__":

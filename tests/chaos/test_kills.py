@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.store.writer import Recent
+
 _PLACE = Path(__file__).with_name("kills.py")
 _SPEC = importlib.util.spec_from_file_location("chaos_kills", _PLACE)
 assert _SPEC is not None
@@ -59,3 +61,13 @@ def test_the_comparison_sees_what_is_lost_and_what_is_left(work: Path, monkeypat
 
     counts = kills.explore(kills.Scenario("forgetful", (), forgetful), work, chosen=lambda _: (9,))
     assert (counts.kills, len(counts.wrong), len(counts.debris)) == (1, 1, 1)
+
+
+def test_a_run_that_packs_on_the_way_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which cells come into one pack depends on where it was killed; their rows do not."""
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(Recent, "CELLS", 2)
+    packing = kills.Scenario("packing on the way", (), kills.run)
+    counts = kills.explore(packing, tmp_path, chosen=kills.sampled(max(4, CASES // 4)))
+    assert counts.kills
+    assert (counts.wrong, counts.half) == ({}, {})

@@ -21,7 +21,7 @@ from bench.training.fit import Fitting, train
 from bench.training.members import Fit
 from bench.tuning import search, study
 from bench.tuning.candidates import containing, defaults, departures, resolve, space
-from bench.tuning.journal import record, study_name
+from bench.tuning.journal import Journal, study_name
 from bench.tuning.study import StudyLog, better_half, trial_row, tune
 from bench.work_clock import work_s
 
@@ -272,8 +272,8 @@ class TestJournal:
     def test_the_study_reads_back_as_it_was(self, tuned, tmp_path):
         rows = self.rows(tuned)
         path = tmp_path / "studies.journal"
-        record(path, rows)
-        record(path, rows)  # a cell that is run again replaces its study
+        Journal(path).record(rows)
+        Journal(path).record(rows)  # a cell that is run again replaces its study
         study = self.load(path, study_name(rows.to_pylist()[0]))
         assert len(study.trials) == 5
         assert study.best_value == min(trial.fit.validation_mse for trial in tuned.trials)
@@ -283,10 +283,10 @@ class TestJournal:
     def test_a_line_half_written_by_a_killed_run_is_cut(self, tuned, tmp_path):
         rows = self.rows(tuned)
         path = tmp_path / "studies.journal"
-        record(path, rows)
+        Journal(path).record(rows)
         whole = path.read_bytes()
         path.write_bytes(whole + b'{"op_code": 4, "worker')
-        record(path, rows)
+        Journal(path).record(rows)
         assert len(self.load(path, study_name(rows.to_pylist()[0])).trials) == 5
 
     def test_rows_hold_json_that_reads_back(self, tuned):
