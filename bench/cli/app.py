@@ -10,7 +10,7 @@ import bench
 from bench.choices import ComparedMetric, EngineName, Environment, Format, Progress, TableName
 from bench.cli import tools
 from bench.cli.clusters import AllowPlugin, github_matrix, slurm
-from bench.cli.terminal import say
+from bench.cli.terminal import say, show_parts
 from bench.errors import validator_text
 from bench.limits import parsed_bytes
 from bench.paths import path_of, results_folder
@@ -270,7 +270,7 @@ def show(
     """Print the rows that a cell's numbers come from; of a model or dataset, its cells with their ids."""
     from bench.cli.report import show as rows
 
-    say(rows(cell, results, table=table and table.value, csv=csv))
+    show_parts(*rows(cell, results, table=table and table.value, csv=csv))
 
 
 @app.command()
@@ -301,7 +301,7 @@ def recommend(
     from bench.cli.report import recommended
 
     limits = {"latency_s": latency_ms and latency_ms / 1e3, "memory_bytes": memory_mb and memory_mb * 1e6}
-    say(recommended(results, {**limits, "parameters": parameters, "fit_s": training}, dataset=dataset))
+    show_parts(*recommended(results, {**limits, "parameters": parameters, "fit_s": training}, dataset=dataset))
 
 
 @app.command()
@@ -476,7 +476,7 @@ def update_baseline(
     from bench.cli.compare import updated_baseline
 
     shown, left_out = updated_baseline(results, folder)
-    say(shown)
+    show_parts(*shown)
     if left_out:
         say(f"left out, since the suite has no such cell: {'; '.join(left_out)}", err=True)
 
@@ -486,4 +486,4 @@ def show_baseline(*, folder: _Baseline = Path("results/baseline")) -> None:
     """Show the errors of the baseline and where they come from."""
     from bench.cli.compare import shown_baseline
 
-    say(shown_baseline(folder))
+    show_parts(*shown_baseline(folder))

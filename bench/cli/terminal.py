@@ -10,8 +10,10 @@ A standard stream breaks if the reader of a pipe ends or a disk is full; the com
 import io
 import logging
 import os
+import shutil
 import signal
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,7 +21,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TextIO, cast
 
-from bench.text import cut, visible
+from bench.text import TextTable, cut, visible
 
 STATUS = 130
 """128 + SIGINT, as shells have it."""
@@ -38,12 +40,50 @@ def say(text: object, *, err: bool = False) -> None:
     Parameters
     ----------
     err
-        To standard error, where messages go; a line that is very long is cut there.
+        To standard error, where messages go; a line that is very long is cut there, and wrapped on a terminal.
     """
     import typer
 
     shown = visible(text)
-    typer.echo("\n".join(cut(line, _LONGEST) for line in shown.split("\n")) if err else shown, err=err)
+    if err:
+        lines = (cut(line, _LONGEST) for line in shown.split("\n"))
+        shown = "\n".join(map(_wrapped, lines) if sys.stderr.isatty() else lines)
+    typer.echo(shown, err=err)
+
+
+def _wrapped(line: str) -> str:
+    """`line` on several ones of the terminal, broken at spaces; a path stays whole."""
+    width = shutil.get_terminal_size().columns
+    indent = " " * (len(line) - len(line.lstrip()))
+    fitting = textwrap.wrap(
+        line, max(width, 20), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+    return "\n".join(fitting) if len(line) > width else line
+
+
+def show_parts(*parts: str | TextTable, err: bool = False) -> None:
+    """Print tables and the text around them: laid out in colour on a terminal, else as lines."""
+    if is_terminal(err=err):
+        from bench.cli.layout import print_parts  # rich takes longer to import than most commands take
+
+        print_parts(parts, sys.stderr if err else sys.stdout)
+    else:
+        say("\n".join(map(str, parts)), err=err)
+
+
+def show_markdown(text: str) -> None:
+    """Print `text`, which is Markdown: as such for programs, and laid out on a terminal."""
+    if is_terminal(err=False):
+        from bench.cli.layout import print_markdown
+
+        print_markdown(text, sys.stdout)
+    else:
+        say(text)
+
+
+def is_terminal(*, err: bool) -> bool:
+    """Whether somebody reads standard output, or standard error, as it comes."""
+    return (sys.stderr if err else sys.stdout).isatty()
 
 
 class Said(logging.Handler):

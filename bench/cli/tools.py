@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from bench.choices import Listed
-from bench.cli.terminal import say
+from bench.cli.terminal import say, show_parts
 from bench.paths import path_of, results_folder
 
 data = typer.Typer(help="Download and check the real data files, pinned by URL and SHA-256.", no_args_is_help=True)
@@ -28,12 +28,12 @@ def judge(
     The file has a row for each forecast, with the columns time or index, step (from 1), truth and prediction, and
     where there are several: model, seed, persistence.
     """
-    from bench.api.judged import source_of, text_of
+    from bench.api.judged import judgement, source_of
 
     source, notes = source_of(predictions, truth)
     for note in notes:
         say(f"note: {note}", err=True)
-    say(text_of(source))
+    show_parts(*judgement(source))
 
 
 def conform(
@@ -91,7 +91,7 @@ def list_(what: Annotated[Listed, typer.Argument(help="What to list.")]) -> None
     """List the available datasets, models, metrics or suites."""
     from bench.cli.data import listing
 
-    say(listing(what.value))
+    show_parts(listing(what.value))
 
 
 def schema() -> None:

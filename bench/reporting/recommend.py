@@ -25,7 +25,7 @@ from bench.reporting.values import CellSummary, Section
 from bench.stats.claims import ClaimOutcome
 from bench.stats.verdicts import Verdict
 from bench.store.grid import by_cell
-from bench.text import columns, listed, number, plural
+from bench.text import TextTable, listed, number, plural
 
 LEFT = "is the only model left"
 """Of a model next to which there is no other within the budget."""
@@ -158,15 +158,16 @@ def _cheaper(section: Section, known: Mapping[str, Costs], *, than: Costs) -> It
     yield from sorted((name for name in times if times[name] < than.get("fit_s", 0.0)), key=times.__getitem__)
 
 
-def advice_text(advice: Advice) -> str:
+def advice_parts(advice: Advice) -> list[str | TextTable]:
     """The advice for a terminal: a table, then the comparisons, then what does not fit."""
     header = ["dataset", "use", "length", "RMSE", "verdict", *(called for called, _ in QUANTITIES.values())]
-    rows = [header, *(_line(each) for each in advice.recommendations)]
-    parts = [columns(rows), *(_reasons(each) for each in advice.recommendations)]
+    parts: list[str | TextTable] = [TextTable([_line(each) for each in advice.recommendations], header, names=2)]
+    for each in advice.recommendations:
+        parts += ["", _reasons(each)]
     if advice.left_out:
         cells = [f"  {name}: {why}" for name, why in advice.left_out.items()]
-        parts.append("\n".join([f"Over the budget: {plural(len(cells), 'cell')}", *cells]))
-    return "\n\n".join(parts)
+        parts += ["", f"Over the budget: {plural(len(cells), 'cell')}", *cells]
+    return parts
 
 
 def _line(each: Recommendation) -> list[str]:
