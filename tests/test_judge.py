@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 import bench
-from bench.api.judged import source_of, text_of
+from bench.api.judged import judgement, source_of
 from bench.api.results import Results
 from bench.cells import expand
 from bench.reporting.source import Source
@@ -199,4 +199,4 @@ def test_files_that_are_no_tables_are_refused(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("error")
 def test_forecasts_whose_squares_overflow_are_judged_without_a_warning() -> None:
     frame = pd.DataFrame({"index": range(1, 41), "step": 1, "truth": np.arange(40) * 1e200, "prediction": 1e200})
-    assert "mse of the test predictions exceeds float64" in text_of(source_of(frame)[0])
+    assert "mse of the test predictions exceeds float64" in "\n".join(map(str, judgement(source_of(frame)[0])))

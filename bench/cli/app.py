@@ -10,7 +10,7 @@ import bench
 from bench.choices import ComparedMetric, EngineName, Environment, Format, Progress, TableName
 from bench.cli import tools
 from bench.cli.clusters import AllowPlugin, github_matrix, slurm
-from bench.cli.terminal import say, show_parts
+from bench.cli.terminal import STARTING, explained, say, show_parts
 from bench.errors import validator_text
 from bench.limits import parsed_bytes
 from bench.paths import path_of, results_folder
@@ -83,7 +83,7 @@ def run(  # noqa: PLR0913 - one parameter for each option
     seed: Annotated[
         int | None, typer.Option(min=0, max=2**63 - 1, help="Root seed of all random streams, instead of the suite's.")
     ] = None,
-    progress: Annotated[Progress, typer.Option(help="auto: rich on a terminal, plain elsewhere.")] = Progress.AUTO,
+    progress: Annotated[Progress, typer.Option(help="auto: rich on a terminal, else plain.")] = Progress.AUTO,
     no_report: Annotated[bool, typer.Option("--no-report", help="Do not write the report at the end.")] = False,
     within: Annotated[
         float | None,
@@ -149,31 +149,32 @@ def run(  # noqa: PLR0913 - one parameter for each option
     Exit status: 0 every cell is ok; 1 some did not finish, each listed with its reason; 2 the input is wrong;
     130 interrupted (finished cells are kept).
     """
-    from bench.cli.engines import EngineOptions
-    from bench.cli.run import RunRequest, run_suite
-    from bench.models.from_source import allowing_plug_ins
+    with explained(STARTING, unless=progress is Progress.NONE):
+        from bench.cli.engines import EngineOptions
+        from bench.cli.run import RunRequest, run_suite
+        from bench.models.from_source import allowing_plug_ins
 
-    request = RunRequest(
-        suite=suite,
-        results=results,
-        jobs=jobs,
-        device=device,
-        only=tuple(only or ()),
-        fresh=fresh,
-        failed_only=failed_only,
-        seed=seed,
-        progress=progress.value,
-        report=not no_report,
-        dry_run=dry_run,
-        within=within,
-        cell_timeout=cell_timeout,
-        cell_memory=cell_memory,
-        retries=retries,
-        shard=shard,
-        engine=EngineOptions(engine.value, address, tuple(need or ())),
-    )
-    with allowing_plug_ins(allowed=allow_plugin):
-        raise typer.Exit(run_suite(request))
+        request = RunRequest(
+            suite=suite,
+            results=results,
+            jobs=jobs,
+            device=device,
+            only=tuple(only or ()),
+            fresh=fresh,
+            failed_only=failed_only,
+            seed=seed,
+            progress=progress.value,
+            report=not no_report,
+            dry_run=dry_run,
+            within=within,
+            cell_timeout=cell_timeout,
+            cell_memory=cell_memory,
+            retries=retries,
+            shard=shard,
+            engine=EngineOptions(engine.value, address, tuple(need or ())),
+        )
+        with allowing_plug_ins(allowed=allow_plugin):
+            raise typer.Exit(run_suite(request))
 
 
 @app.command()
@@ -188,7 +189,7 @@ def probe(  # noqa: PLR0913 - one parameter for each option
     threads: Annotated[int, typer.Option(min=1, help="Threads of the model's process.")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:INDEX.")] = "auto",
     fresh: Annotated[bool, typer.Option("--fresh", help="Probe every cell again.")] = False,
-    progress: Annotated[Progress, typer.Option(help="auto: rich on a terminal, plain elsewhere.")] = Progress.AUTO,
+    progress: Annotated[Progress, typer.Option(help="auto: rich on a terminal, else plain.")] = Progress.AUTO,
     no_report: Annotated[bool, typer.Option("--no-report", help="Do not write the report again.")] = False,
     allow_plugin: AllowPlugin = False,
 ) -> None:
@@ -197,22 +198,23 @@ def probe(  # noqa: PLR0913 - one parameter for each option
     Run nothing else meanwhile. A case whose models are all stored for this machine is not measured again. Exit status
     as for run.
     """
-    from bench.cli.probe import ProbeRequest, probe_suite
-    from bench.models.from_source import allowing_plug_ins
+    with explained(STARTING, unless=progress is Progress.NONE):
+        from bench.cli.probe import ProbeRequest, probe_suite
+        from bench.models.from_source import allowing_plug_ins
 
-    request = ProbeRequest(
-        suite=suite,
-        results=results,
-        only=tuple(only or ()),
-        repeats=repeats,
-        threads=threads,
-        device=device,
-        fresh=fresh,
-        progress=progress.value,
-        report=not no_report,
-    )
-    with allowing_plug_ins(allowed=allow_plugin):
-        raise typer.Exit(probe_suite(request))
+        request = ProbeRequest(
+            suite=suite,
+            results=results,
+            only=tuple(only or ()),
+            repeats=repeats,
+            threads=threads,
+            device=device,
+            fresh=fresh,
+            progress=progress.value,
+            report=not no_report,
+        )
+        with allowing_plug_ins(allowed=allow_plugin):
+            raise typer.Exit(probe_suite(request))
 
 
 @app.command()

@@ -14,6 +14,7 @@ import shutil
 import signal
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -34,6 +35,37 @@ _LONGEST = 4000
 """Characters of one line of a message; results, which programs read, are never cut."""
 
 
+_SILENT_S = 2.0
+"""Whoever waits is told why after this time."""
+_waiting: list[threading.Timer] = []
+
+
+STARTING = "starting: libraries are imported, the suite and its data are read"
+
+
+@contextmanager
+def explained(why: str, *, unless: bool) -> Iterator[None]:
+    """Within the block, a line says `why` where nothing was said for a while, `unless` it is unwanted."""
+    if unless:
+        yield
+        return
+    timer = threading.Timer(_SILENT_S, say, (why,), {"err": True})
+    timer.daemon = True
+    _waiting.append(timer)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        _waiting.remove(timer)
+
+
+def quiet() -> None:
+    """Something else is said: nobody waits any more without knowing why."""
+    for timer in _waiting:
+        timer.cancel()
+
+
 def say(text: object, *, err: bool = False) -> None:
     """Print `text`: the one place that does, so that nothing which others wrote commands the terminal.
 
@@ -44,6 +76,7 @@ def say(text: object, *, err: bool = False) -> None:
     """
     import typer
 
+    quiet()
     shown = visible(text)
     if err:
         lines = (cut(line, _LONGEST) for line in shown.split("\n"))
@@ -66,6 +99,7 @@ def show_parts(*parts: str | TextTable, err: bool = False) -> None:
     if is_terminal(err=err):
         from bench.cli.layout import print_parts  # rich takes longer to import than most commands take
 
+        quiet()
         print_parts(parts, sys.stderr if err else sys.stdout)
     else:
         say("\n".join(map(str, parts)), err=err)

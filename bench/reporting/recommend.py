@@ -72,10 +72,13 @@ class Advice:
         One for each dataset and horizon.
     left_out
         Title of the dataset with the model and its length → why it does not fit.
+    cautions
+        What to know of the limits.
     """
 
     recommendations: tuple[Recommendation, ...]
     left_out: Mapping[str, str]
+    cautions: tuple[str, ...] = ()
 
 
 def recommend(source: Source, budget: Budget, *, dataset: str | None = None) -> Advice:
@@ -97,21 +100,29 @@ def recommend(source: Source, budget: Budget, *, dataset: str | None = None) -> 
         raise InputError(f"dataset: expected one of {listed(names)}, got {dataset!r}")
     chosen = [name for name in names if dataset in (None, name)]
     source, _ = source.parted(chosen)
-    known = known_costs(source.rows["runs"], costs(source.rows["probes"]) if "probes" in source.rows else ())
-    _refuse_unmeasured(budget, known, source.folder)
+    probed = costs(source.rows["probes"]) if "probes" in source.rows else ()
+    known = known_costs(source.rows["runs"], probed)
+    probe = f"bench probe {shell(source.folder)}{source.flag}"
+    _refuse_unmeasured(budget, known, source.folder, probe)
     fitting, left_out = _fitting(source, budget, known)
     summary = summarise(_only(source, fitting))
     limited = {name.partition(": ")[0] for name in left_out}
-    return Advice(tuple(_recommended(section, known, limited) for section in summary.sections), left_out)
+    apart = known.keys() - {cell.cell_id for cell in probed}
+    caution = _WHOLE.format(count=len(apart), all=plural(len(known), "cell"), probe=probe)
+    cautions = (caution,) if apart and budget.memory_bytes is not None else ()
+    return Advice(tuple(_recommended(section, known, limited) for section in summary.sections), left_out, cautions)
 
 
-def _refuse_unmeasured(budget: Budget, known: Mapping[str, Costs], folder: str) -> None:
+_WHOLE = (
+    "Memory of {count} of {all} is that of the whole process of the run, libraries included, since they were not "
+    "probed: `{probe}` measures what each model itself takes."
+)
+
+
+def _refuse_unmeasured(budget: Budget, known: Mapping[str, Costs], folder: str, probe: str) -> None:
     for name, (called, _) in QUANTITIES.items():
         if getattr(budget, name) is not None and not any(name in cost for cost in known.values()):
-            raise InputError(
-                f"{folder}: expected cells whose {called} was measured, got none; run `bench probe {shell(folder)}` "
-                "first"
-            )
+            raise InputError(f"{folder}: expected cells whose {called} was measured, got none; run `{probe}` first")
 
 
 def _fitting(source: Source, budget: Budget, known: Mapping[str, Costs]) -> tuple[list[str], dict[str, str]]:
@@ -167,7 +178,7 @@ def advice_parts(advice: Advice) -> list[str | TextTable]:
     if advice.left_out:
         cells = [f"  {name}: {why}" for name, why in advice.left_out.items()]
         parts += ["", f"Over the budget: {plural(len(cells), 'cell')}", *cells]
-    return parts
+    return parts + [part for caution in advice.cautions for part in ("", caution)]
 
 
 def _line(each: Recommendation) -> list[str]:

@@ -372,6 +372,8 @@ class DaskEngine:
                 course.unfinished.record(unpacked(said["trials"]))
             elif said["kind"] == "printed":
                 course.unfinished.log(said["text"])
+            elif said["kind"] == "stage":
+                course.unfinished.advance(*said["stage"])
             else:
                 course.unfinished.compiles()
 

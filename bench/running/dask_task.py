@@ -26,12 +26,13 @@ from bench.errors import BenchError, InputError, one_line
 from bench.models.from_source import allowing_plug_ins
 from bench.registry import lookup
 from bench.running.plugins import Origins
-from bench.running.serving import imported
+from bench.running.serving import imported, seldom
 from bench.running.supervised import THREAD_COUNTS, Output
 from bench.running.unfinished import REPORT, Resumed
 from bench.running.workers import resolved
 from bench.source_code import source_hash
 from bench.store.schema import Rows
+from bench.training.members import STAGES
 from bench.work_clock import COMPILES
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ async def end_task(key: str, dask_worker: DaskWorker) -> None:
 
 @contextmanager
 def _reporting(worker: DaskWorker, task: CellTask) -> Iterator[None]:
-    """Within the block, finished trials and compilations are events."""
+    """Within the block, finished trials, compilations and stages are events."""
 
     def trials(table: pa.Table) -> None:
         worker.log_event(task.topic, {"kind": "trials", "key": task.key, "trials": packed(table)})
@@ -157,12 +158,16 @@ def _reporting(worker: DaskWorker, task: CellTask) -> Iterator[None]:
     def compiles() -> None:
         worker.log_event(task.topic, {"kind": "compiles", "key": task.key})
 
-    tokens = REPORT.set(trials), COMPILES.set(compiles)
+    def stage(what: str, done: int, of: int) -> None:
+        worker.log_event(task.topic, {"kind": "stage", "key": task.key, "stage": (what, done, of)})
+
+    tokens = REPORT.set(trials), COMPILES.set(compiles), STAGES.set(seldom(stage))
     try:
         yield
     finally:
         REPORT.reset(tokens[0])
         COMPILES.reset(tokens[1])
+        STAGES.reset(tokens[2])
 
 
 @contextmanager

@@ -218,7 +218,7 @@ def test_a_suite_alone_never_runs_code(folder):
         cells(folder, suite(MINE))
     assert str(caught.value).endswith(
         "s.yaml:4:22: mynet.py:MyNet: this kind is code, which a suite alone never runs; read it, then run the command "
-        "again with --allow-plugin (from Python: models={'mine': 'mynet.py:MyNet'})"
+        "again with --allow-plugin (from Python: bench.run(…, allow_plugin=True))"
     )
 
 

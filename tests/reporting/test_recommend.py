@@ -12,7 +12,7 @@ import pytest
 from bench.api.results import Results
 from bench.errors import InputError
 from bench.reporting.budget import Budget
-from bench.reporting.recommend import Recommendation, advice_rows, advice_text, recommend
+from bench.reporting.recommend import Recommendation, advice_parts, advice_rows, recommend
 from bench.reporting.source import Source
 from bench.reporting.summary import summarise
 from bench.stats.claims import ClaimOutcome
@@ -127,7 +127,7 @@ def test_a_limit_on_what_was_never_measured_is_refused(fake: Fake) -> None:
 
 def test_the_text_and_the_rows_say_the_same(source: Source) -> None:
     advice = recommend(source, Budget(latency_s=2e-3))
-    text, rows = advice_text(advice), advice_rows(advice)
+    text, rows = "\n".join(map(str, advice_parts(advice))), advice_rows(advice)
     assert [row["dataset"] for row in rows] == ["gbm", "noisy-sine"]
     first, second = text.splitlines()[1:3]
     assert first.split()[:2] == ["gbm", "persistence"]
