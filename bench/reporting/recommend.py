@@ -107,7 +107,7 @@ def recommend(source: Source, budget: Budget, *, dataset: str | None = None) -> 
     fitting, left_out = _fitting(source, budget, known)
     summary = summarise(_only(source, fitting))
     limited = {name.partition(": ")[0] for name in left_out}
-    apart = known.keys() - {cell.cell_id for cell in probed}
+    apart = known.keys() - {cell.cell_id for cell in probed if cell.value("peak_memory_bytes") is not None}
     caution = _WHOLE.format(count=len(apart), all=plural(len(known), "cell"), probe=probe)
     cautions = (caution,) if apart and budget.memory_bytes is not None else ()
     return Advice(tuple(_recommended(section, known, limited) for section in summary.sections), left_out, cautions)

@@ -222,6 +222,15 @@ def test_a_suite_alone_never_runs_code(folder):
     )
 
 
+def test_python_allows_the_code_of_a_suite_as_the_hint_says(folder):
+    path = folder / "s.yaml"
+    path.write_text(suite(MINE))
+    with pytest.raises(InputError, match="allow_plugin=True"):
+        bench.run(path, results=folder / "results")
+    results = bench.run(path, results=folder / "results", jobs=1, allow_plugin=True)
+    assert results.runs["status"].tolist() == ["ok", "ok"]
+
+
 def test_the_cell_is_known_by_what_the_file_says_wherever_it_lies(folder, tmp_path_factory):
     with allowing_plug_ins():
         (cell,) = prepare(cells(folder, suite(MINE)), folder / "results").cells

@@ -69,6 +69,16 @@ def test_what_is_over_the_budget_is_named_with_its_cost(source: Source) -> None:
     assert left_out == {f"noisy-sine: gru at length {n}": "latency 2.50 ms" for n in (10, 30)}
 
 
+def test_memory_that_no_probe_measured_is_called_that_of_the_process(source: Source) -> None:
+    (caution,) = recommend(source, Budget(memory_bytes=330_000_000), dataset="noisy-sine").cautions
+    assert caution == (
+        "Memory of 8 of 8 cells is that of the whole process of the run, libraries included, since they were not "
+        "probed: `bench probe results/fake` measures what each model itself takes."
+    )
+    assert caution in advice_parts(recommend(source, Budget(memory_bytes=330_000_000), dataset="noisy-sine"))
+    assert recommend(source, Budget(latency_s=2e-3), dataset="noisy-sine").cautions == ()
+
+
 def test_the_length_is_chosen_among_those_that_fit(fake: Fake) -> None:
     rows = fake(datasets=["noisy-sine"], models=["persistence", "lstm"], points=600)
     heavier = [{**row, "parameters": 10 * row["sequence_length"]} for row in rows["runs"].to_pylist()]
