@@ -18,8 +18,6 @@ from rich.theme import Theme
 
 from bench.text import NOTHING, TextTable, visible
 
-_NARROWEST = 20
-"""A terminal that says it is narrower gets lines of this length."""
 _GAP = 2
 _TEXT = 16
 """A column of text is wrapped to this, if need be; longer words in it are broken."""
@@ -43,30 +41,34 @@ _STYLE = {word: style for style, words in _STYLES for word in words.split()}
 _THEME = Theme({"markdown.code": "bold", "markdown.h1": "bold", "markdown.h2": "bold", "markdown.item.bullet": "none"})
 
 
-def console(stream: TextIO) -> Console:
-    """What prints to `stream`, which is a terminal."""
+def console(stream: TextIO, width: int) -> Console:
+    """What prints to `stream`, which is a terminal of `width` columns; rich itself looks at any that is one."""
     plain = bool(os.environ.get("NO_COLOR"))
-    made = Console(
-        file=stream, color_system=None if plain else "auto", theme=_THEME, highlight=False, markup=False, emoji=False
+    return Console(
+        file=stream,
+        width=width,
+        color_system=None if plain else "auto",
+        theme=_THEME,
+        highlight=False,
+        markup=False,
+        emoji=False,
     )
-    made.width = max(made.width, _NARROWEST)
-    return made
 
 
-def print_parts(parts: Iterable[str | TextTable], stream: TextIO) -> None:
+def print_parts(parts: Iterable[str | TextTable], stream: TextIO, width: int) -> None:
     """Print each of `parts` below the one before it."""
-    printer = console(stream)
+    printer = console(stream, width)
     for part in parts:
         if isinstance(part, TextTable):
-            printer.print(*laid_out(part, printer.width), sep="\n")
+            printer.print(*laid_out(part, width), sep="\n")
         else:
-            lines = (_lines(line, printer.width) for line in visible(part).split("\n"))
+            lines = (_lines(line, width) for line in visible(part).split("\n"))
             printer.print("\n".join(lines), soft_wrap=True)
 
 
-def print_markdown(text: str, stream: TextIO) -> None:
+def print_markdown(text: str, stream: TextIO, width: int) -> None:
     """Print what `text` says, without its markup."""
-    printer = console(stream)
+    printer = console(stream, width)
     printer.print(_Markdown(visible(text)))
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from bench.cells import Cell
 from bench.choices import Progress
-from bench.cli.terminal import quiet, say
+from bench.cli.terminal import quiet, say, width_of
 from bench.errors import InputError
 from bench.running.runner import Advanced, Compiling, Event, Finished, Listener, Planned, Started, Working
 from bench.store.schema import Status
@@ -227,7 +227,7 @@ def _rich() -> Iterator[Listener]:
             yield from (Text(line, no_wrap=True, overflow="ellipsis") for line in below)
 
     columns = bars.BarColumn(bar_width=16), bars.MofNCompleteColumn(), bars.TimeElapsedColumn(), Left()
-    screen = console(sys.stderr)
+    screen = console(sys.stderr, width_of(sys.stderr))
     quiet()
     with Bar(*columns, console=screen, transient=True, refresh_per_second=4) as progress:
         bar = progress.add_task("", total=None)

@@ -10,7 +10,6 @@ A standard stream breaks if the reader of a pipe ends or a disk is full; the com
 import io
 import logging
 import os
-import shutil
 import signal
 import sys
 import textwrap
@@ -80,17 +79,29 @@ def say(text: object, *, err: bool = False) -> None:
     shown = visible(text)
     if err:
         lines = (cut(line, _LONGEST) for line in shown.split("\n"))
-        shown = "\n".join(map(_wrapped, lines) if sys.stderr.isatty() else lines)
+        width = width_of(sys.stderr) if sys.stderr.isatty() else 0
+        shown = "\n".join(_wrapped(line, width) if width else line for line in lines)
     typer.echo(shown, err=err)
 
 
-def _wrapped(line: str) -> str:
+def width_of(stream: TextIO) -> int:
+    """The columns of the terminal that `stream` is: of `COLUMNS`, or as it says itself; never absurdly few."""
+    stated = os.environ.get("COLUMNS", "")
+    if stated.isdigit() and int(stated):
+        return max(int(stated), _NARROWEST)
+    with suppress(OSError):
+        return max(os.get_terminal_size(stream.fileno()).columns or _USUAL, _NARROWEST)
+    return _USUAL
+
+
+_USUAL = 80
+_NARROWEST = 20
+
+
+def _wrapped(line: str, width: int) -> str:
     """`line` on several ones of the terminal, broken at spaces; a path stays whole."""
-    width = shutil.get_terminal_size().columns
     indent = " " * (len(line) - len(line.lstrip()))
-    fitting = textwrap.wrap(
-        line, max(width, 20), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-    )
+    fitting = textwrap.wrap(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
     return "\n".join(fitting) if len(line) > width else line
 
 
@@ -100,7 +111,8 @@ def show_parts(*parts: str | TextTable, err: bool = False) -> None:
         from bench.cli.layout import print_parts  # rich takes longer to import than most commands take
 
         quiet()
-        print_parts(parts, sys.stderr if err else sys.stdout)
+        stream = sys.stderr if err else sys.stdout
+        print_parts(parts, stream, width_of(stream))
     else:
         say("\n".join(map(str, parts)), err=err)
 
@@ -110,7 +122,7 @@ def show_markdown(text: str) -> None:
     if is_terminal(err=False):
         from bench.cli.layout import print_markdown
 
-        print_markdown(text, sys.stdout)
+        print_markdown(text, sys.stdout, width_of(sys.stdout))
     else:
         say(text)
 
