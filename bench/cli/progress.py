@@ -94,7 +94,7 @@ def reported(event: Event, *, place: str = "", late: bool = False) -> str:
     return f"{line}{event.status}, {duration(event.seconds)}{why}{left}"
 
 
-STARTS = "starts, imports its libraries"
+STARTS = "starts: libraries are imported or compiled"
 """What a cell does of which nothing is known yet."""
 
 
@@ -207,7 +207,7 @@ def _rich() -> Iterator[Listener]:
 
     from bench.cli.layout import console
 
-    ends, now_runs = math.inf, _Round()
+    ends, now_runs, compiles = math.inf, _Round(), False
     running: dict[str, str] = {}
     below: list[str] = []
 
@@ -233,7 +233,7 @@ def _rich() -> Iterator[Listener]:
         bar = progress.add_task("", total=None)
 
         def listen(event: Event) -> None:
-            nonlocal ends
+            nonlocal ends, compiles
             now_runs.see(event)
             if isinstance(event, Started):
                 running[event.cell.id] = visible(event.cell.title)
@@ -252,8 +252,9 @@ def _rich() -> Iterator[Listener]:
                     screen.print(Text(visible(reported(event)), style="red"))
             more = [f"and {plural(len(running) - _SHOWN, 'other cell')}"] if len(running) > _SHOWN else []
             head = [f"{now_runs.place}; the time is that of this round"] if now_runs.place else []
-            now = [COMPILING] if isinstance(event, Compiling) else [*running.values()][:_SHOWN] + more
-            below[:] = [*head, *now]
+            further = isinstance(event, Finished) or (isinstance(event, Working) and "round" in event.stage)
+            compiles = isinstance(event, Compiling) or (compiles and not further)
+            below[:] = [*head, *([COMPILING] if compiles else []), *[*running.values()][:_SHOWN], *more]
 
         yield listen
 

@@ -123,7 +123,7 @@ def test_the_round_is_named_and_an_estimate_that_has_passed(
     assert capsys.readouterr().err.splitlines() == [
         "[  0:00] round 1 of about 5: 40 of 40 cells to run, about 10 s",
         "[  0:00] round 1 of about 5, 17/40  wave × [bold]net, L=5, h=1: ok, 12 s; about 8.0 s left in this round",
-        "[  0:11] round 1 of about 5, 17/40  wave × [bold]net, L=5, h=1: starts, imports its libraries; "
+        "[  0:11] round 1 of about 5, 17/40  wave × [bold]net, L=5, h=1: starts: libraries are imported or compiled; "
         "longer than estimated, about 3.0 s left in this round",
         "[  0:11] round 2 of about 5: 6 of 40 cells to run, about 10 s",
         "[  0:12] round 2 of about 5, 1/6  wave × [bold]net, L=5, h=1: ok, 12 s; about 8.0 s left in this round",
