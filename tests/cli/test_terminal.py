@@ -210,7 +210,7 @@ NUMBERS = TextTable(
 )
 
 
-@pytest.mark.parametrize("width", [30, 50, 80, 120])
+@pytest.mark.parametrize("width", [40, 50, 80, 120])
 def test_a_table_is_split_before_a_number_is(width: int) -> None:
     from rich.console import Console
 
