@@ -51,6 +51,18 @@ def is_address(name: str) -> bool:
     return _ADDRESS.fullmatch(name) is not None
 
 
+FLAG = "--allow-plugin"
+
+
+def flag_of(kinds: Iterable[str]) -> str:
+    """What a command needs at its end to run models of these `kinds`: the option that allows code, or nothing.
+
+    >>> flag_of(["lstm", "./net.py:Net"]), flag_of(["lstm"])
+    (' --allow-plugin', '')
+    """
+    return f" {FLAG}" if any(map(is_address, kinds)) else ""
+
+
 def short_address(name: str) -> str:
     """`name` without the folder of a file: code is known by what it says, wherever it lies.
 

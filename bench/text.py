@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 
 def aligned(cells: Sequence[str], widths: Iterable[int]) -> str:
@@ -15,6 +16,26 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
     """`rows` of equal length as lines, each column as wide as it needs."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
     return "\n".join(aligned(row, widths) for row in rows)
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """A table of text; as a `str` it is lines, and a terminal lays it out in the width that it has.
+
+    Parameters
+    ----------
+    rows, head
+        Of equal length; no head where the columns need no names.
+    names
+        So many columns at the left name a row.
+    """
+
+    rows: Sequence[Sequence[str]]
+    head: Sequence[str] = ()
+    names: int = 1
+
+    def __str__(self) -> str:
+        return columns([*([self.head] if self.head else []), *self.rows])
 
 
 NOTHING = "–"

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 import bench
-from bench.api.judged import source_of, text_of
+from bench.api.judged import judgement, source_of
 from bench.api.results import Results
 from bench.cells import expand
 from bench.reporting.source import Source
@@ -199,7 +199,7 @@ def test_files_that_are_no_tables_are_refused(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("error")
 def test_forecasts_whose_squares_overflow_are_judged_without_a_warning() -> None:
     frame = pd.DataFrame({"index": range(1, 41), "step": 1, "truth": np.arange(40) * 1e200, "prediction": 1e200})
-    said = text_of(source_of(frame)[0])
+    said = "\n".join(map(str, judgement(source_of(frame)[0])))
     assert "mse of the test predictions exceeds float64" in said
     assert "learning_rate" not in said  # nothing was trained
 
@@ -232,4 +232,4 @@ def test_the_best_possible_forecast_is_the_noise_floor(*, elsewhere: bool) -> No
     np.testing.assert_allclose(runs["noise_floor_mse"], floor, rtol=1e-12)
     learnt = (runs["persistence_mse"] - runs["mse"]) / (runs["persistence_mse"] - floor)
     np.testing.assert_allclose(runs["learnable_fraction"], learnt, rtol=1e-12)
-    assert f"has RMSE {math.sqrt(floor):.4g}." in text_of(source_of(*given)[0])
+    assert f"has RMSE {math.sqrt(floor):.4g}." in judgement(source_of(*given)[0])

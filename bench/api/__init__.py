@@ -48,7 +48,7 @@ def load(suite: SuiteLike) -> Suite:
     return loaded(str(suite))
 
 
-def run(
+def run(  # noqa: PLR0913 - one parameter for each option
     suite: SuiteLike,
     *,
     results: str | Path | None = None,
@@ -56,6 +56,7 @@ def run(
     device: str = "auto",
     datasets: Mapping[str, Any] | None = None,
     models: Mapping[str, Any] | None = None,
+    allow_plugin: bool = False,
 ) -> Results:
     """Run what the suite requests and is not stored yet, as ``bench run`` does, and open the results.
 
@@ -79,6 +80,8 @@ def run(
         ``sequence_length``, ``horizon``, ``channels`` and ``outputs`` where it has parameters of these names; a suite
         may set its others. Modules map ``[B, T, C]`` to ``[B, H, D]``. An estimator is cloned for each replicate, its
         ``random_state`` is seeded where it has one, and it sees the windows laid flat, ``[B, T·C]``.
+    allow_plugin
+        Whether the code that the suite itself names may be run, as for ``bench run --allow-plugin``.
 
     Returns
     -------
@@ -106,7 +109,7 @@ def run(
         raise InputError(f"device: expected auto, cpu, cuda or cuda:INDEX, got {device!r}")
     datasets, models = _objects("datasets", datasets), _objects("models", models)
     named = {name: anchored(given, Path()) for name, given in models.items() if isinstance(given, str)}
-    with allowing_plug_ins(allowed=bool(named)), registered(datasets, {**models, **named}):
+    with allowing_plug_ins(allowed=allow_plugin or bool(named)), registered(datasets, {**models, **named}):
         known = _with_objects(suite, {"datasets": tuple(datasets), "models": tuple(models)})
         kinds = [each.model_copy(update={"kind": named.get(each.kind, each.kind)}) for each in known.models]
         known = known.model_copy(update={"models": tuple(kinds)})  # by addresses, which other processes know too

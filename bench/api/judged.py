@@ -40,7 +40,7 @@ from bench.reporting.values import CellSummary, Section
 from bench.stats.delay import Delay
 from bench.store.grid import by_cell
 from bench.store.schema import SCHEMAS, Rows, table
-from bench.text import columns, number, plural
+from bench.text import TextTable, number, plural
 
 NEEDED = ("step", "truth", "prediction")
 PERSISTENCE, BEST = "persistence", "best"
@@ -405,21 +405,21 @@ def delays(source: Source) -> dict[CellKey, Delay | None]:
     return {CellKey.of(own.slice(0, 1).to_pylist()[0]): trace(own).delay for own in cells}
 
 
-def text_of(source: Source) -> str:
+def judgement(source: Source) -> list[str | TextTable]:
     """A table of the models for each horizon, and the tests in sentences."""
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows is said of its model
         late = delays(source)
-    return "\n".join(line for section in summarise(source).sections for line in _lines(section, late)).rstrip()
+    return [part for section in summarise(source).sections for part in _parts(section, late)][:-1]
 
 
 _HEAD = ("model", "RMSE", "MAE", "skill", "95 % over the window", "against persistence", "against the best", "delay")
 
 
-def _lines(section: Section, late: dict[CellKey, Delay | None]) -> Iterator[str]:
+def _parts(section: Section, late: dict[CellKey, Delay | None]) -> Iterator[str | TextTable]:
     cells = sorted(section.cells, key=lambda cell: cell.rmse.value if cell.rmse else float("inf"))
     yield f"{section.dataset}, {plural(section.horizon, 'step')} ahead"
     yield ""
-    yield columns([_HEAD, *(_row(cell, late) for cell in cells)])
+    yield TextTable([_row(cell, late) for cell in cells], _HEAD)
     yield ""
     yield section.statement
     if section.noise_floor_rmse is not None:

@@ -17,7 +17,7 @@ from bench.ab.worktree import base_of, head_of, repository_of
 from bench.api.folders import loaded
 from bench.cells import expand
 from bench.choices import Environment
-from bench.cli.terminal import ending, say
+from bench.cli.terminal import ending, say, show_markdown
 from bench.errors import InputError
 from bench.running.plan import only
 
@@ -166,7 +166,7 @@ def compared(request: AbRequest) -> int:
         outcome = decided(session.pairs(shared.names), target, limit_s=request.time_limit_s - spent, check=check)
     measured = Measurements(target, *outcome, shared=shared, sides=(base.commit, session.head.commit))
     text = written(measured)
-    say(text)
+    show_markdown(text)
     if request.output:
         request.output.parent.mkdir(parents=True, exist_ok=True)
         with request.output.open("a", encoding="utf-8") as file:

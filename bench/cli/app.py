@@ -10,7 +10,7 @@ import bench
 from bench.choices import ComparedMetric, EngineName, Environment, Progress, TableName
 from bench.cli import tools
 from bench.cli.clusters import AllowPlugin, github_matrix, slurm
-from bench.cli.terminal import say
+from bench.cli.terminal import STARTING, explained, say, show_parts
 from bench.errors import validator_text
 from bench.limits import parsed_bytes
 from bench.paths import path_of
@@ -84,7 +84,7 @@ def run(  # noqa: PLR0913 - one parameter for each option
     seed: Annotated[
         int | None, typer.Option(min=0, max=2**63 - 1, help="Root seed of all random streams, instead of the suite's.")
     ] = None,
-    progress: Annotated[Progress, typer.Option(help="auto: rich on a terminal, plain elsewhere.")] = Progress.AUTO,
+    progress: Annotated[Progress, typer.Option(help="auto: rich on a terminal, else plain.")] = Progress.AUTO,
     no_report: Annotated[bool, typer.Option("--no-report", help="Do not write the report at the end.")] = False,
     within: Annotated[
         float | None,
@@ -154,32 +154,33 @@ def run(  # noqa: PLR0913 - one parameter for each option
     Exit status: 0 every cell is ok; 1 some did not finish, each listed with its reason; 2 the input is wrong;
     130 interrupted (finished cells are kept).
     """
-    from bench.cli.engines import EngineOptions
-    from bench.cli.run import RunRequest, run_suite
-    from bench.models.from_source import allowing_plug_ins
+    with explained(STARTING, unless=progress is Progress.NONE):
+        from bench.cli.engines import EngineOptions
+        from bench.cli.run import RunRequest, run_suite
+        from bench.models.from_source import allowing_plug_ins
 
-    request = RunRequest(
-        suite=suite,
-        results=results,
-        jobs=jobs,
-        device=device,
-        only=tuple(only or ()),
-        fresh=fresh,
-        failed_only=failed_only,
-        seed=seed,
-        progress=progress.value,
-        report=not no_report,
-        dry_run=dry_run,
-        within=within,
-        cell_timeout=cell_timeout,
-        cell_memory=cell_memory,
-        retries=retries,
-        shard=shard,
-        sample=sample,
-        engine=EngineOptions(engine.value, address, tuple(need or ())),
-    )
-    with allowing_plug_ins(allowed=allow_plugin):
-        raise typer.Exit(run_suite(request))
+        request = RunRequest(
+            suite=suite,
+            results=results,
+            jobs=jobs,
+            device=device,
+            only=tuple(only or ()),
+            fresh=fresh,
+            failed_only=failed_only,
+            seed=seed,
+            progress=progress.value,
+            report=not no_report,
+            dry_run=dry_run,
+            within=within,
+            cell_timeout=cell_timeout,
+            cell_memory=cell_memory,
+            retries=retries,
+            shard=shard,
+            sample=sample,
+            engine=EngineOptions(engine.value, address, tuple(need or ())),
+        )
+        with allowing_plug_ins(allowed=allow_plugin):
+            raise typer.Exit(run_suite(request))
 
 
 @app.command()
@@ -195,7 +196,7 @@ def probe(  # noqa: PLR0913 - one parameter for each option
     threads: Annotated[int, typer.Option(min=1, help="Threads of the model's process.")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:INDEX.")] = "auto",
     fresh: Annotated[bool, typer.Option("--fresh", help="Probe every cell again.")] = False,
-    progress: Annotated[Progress, typer.Option(help="auto: rich on a terminal, plain elsewhere.")] = Progress.AUTO,
+    progress: Annotated[Progress, typer.Option(help="auto: rich on a terminal, else plain.")] = Progress.AUTO,
     no_report: Annotated[bool, typer.Option("--no-report", help="Do not write the report again.")] = False,
     allow_plugin: AllowPlugin = False,
 ) -> None:
@@ -204,22 +205,23 @@ def probe(  # noqa: PLR0913 - one parameter for each option
     Run nothing else meanwhile. A case whose models are all stored for this machine is not measured again. Exit status
     as for run.
     """
-    from bench.cli.probe import ProbeRequest, probe_suite
-    from bench.models.from_source import allowing_plug_ins
+    with explained(STARTING, unless=progress is Progress.NONE):
+        from bench.cli.probe import ProbeRequest, probe_suite
+        from bench.models.from_source import allowing_plug_ins
 
-    request = ProbeRequest(
-        suite=suite,
-        results=results,
-        only=tuple(only or ()),
-        repeats=repeats,
-        threads=threads,
-        device=device,
-        fresh=fresh,
-        progress=progress.value,
-        report=not no_report,
-    )
-    with allowing_plug_ins(allowed=allow_plugin):
-        raise typer.Exit(probe_suite(request))
+        request = ProbeRequest(
+            suite=suite,
+            results=results,
+            only=tuple(only or ()),
+            repeats=repeats,
+            threads=threads,
+            device=device,
+            fresh=fresh,
+            progress=progress.value,
+            report=not no_report,
+        )
+        with allowing_plug_ins(allowed=allow_plugin):
+            raise typer.Exit(probe_suite(request))
 
 
 @app.command()
@@ -268,7 +270,7 @@ def show(
     """Print the rows that a cell's numbers come from; of a model or dataset, its cells with their ids."""
     from bench.cli.report import show as rows
 
-    say(rows(cell, results, table=table and table.value, csv=csv))
+    show_parts(*rows(cell, results, table=table and table.value, csv=csv))
 
 
 @app.command()
@@ -294,7 +296,7 @@ def recommend(
     from bench.cli.report import recommended
 
     limits = {"latency_s": latency_ms and latency_ms / 1e3, "memory_bytes": memory_mb and memory_mb * 1e6}
-    say(recommended(results, {**limits, "parameters": parameters, "fit_s": training}, dataset=dataset))
+    show_parts(*recommended(results, {**limits, "parameters": parameters, "fit_s": training}, dataset=dataset))
 
 
 @app.command()
@@ -436,7 +438,7 @@ def update_baseline(
     from bench.cli.compare import updated_baseline
 
     shown, left_out = updated_baseline(results, folder)
-    say(shown)
+    show_parts(*shown)
     if left_out:
         say(f"left out, since the suite has no such cell: {'; '.join(left_out)}", err=True)
 
@@ -446,4 +448,4 @@ def show_baseline(*, folder: _Baseline = Path("results/baseline")) -> None:
     """Show the errors of the baseline and where they come from."""
     from bench.cli.compare import shown_baseline
 
-    say(shown_baseline(folder))
+    show_parts(*shown_baseline(folder))

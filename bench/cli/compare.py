@@ -12,14 +12,14 @@ from bench import store
 from bench.api.folders import gate_of, refuse_other_folder
 from bench.cells import CellKey, expand
 from bench.choices import Format
-from bench.cli.terminal import say
+from bench.cli.terminal import say, show_markdown
 from bench.errors import InputError, StoreError
 from bench.replication.systems import parsed
 from bench.reporting.source import suite_of
 from bench.store.baseline import Requested, keep, size_bytes
 from bench.store.copies import shown, url_of
 from bench.store.reader import suite_name
-from bench.text import commit, listed, plural
+from bench.text import TextTable, commit, listed, plural
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -67,10 +67,10 @@ def compare_results(  # noqa: PLR0913 - one parameter for each option
     except InputError as error:
         for form, output in targets:
             if forms or output:
-                _put(REFUSALS[form](str(error)), output)
+                _put(form, REFUSALS[form](str(error)), output)
         raise
     for form, output in targets:
-        _put(FORMATS[form](comparison), output)
+        _put(form, FORMATS[form](comparison), output)
     return {**dict.fromkeys(ALARMS, 1), ChangeVerdict.NOT_COMPARABLE: 2}.get(comparison.verdict, 0) if gate else 0
 
 
@@ -100,9 +100,9 @@ def stale(commits: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def _put(text: str, output: Path | None) -> None:
+def _put(form: str, text: str, output: Path | None) -> None:
     if output is None:
-        say(text)
+        (show_markdown if form == Format.MD else say)(text)
         return
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -111,7 +111,7 @@ def _put(text: str, output: Path | None) -> None:
         raise InputError(f"--output {output}: expected a file to write: {error.strerror}; name another") from error
 
 
-def updated_baseline(results: Path, folder: Path) -> tuple[str, list[str]]:
+def updated_baseline(results: Path, folder: Path) -> tuple[list[str | TextTable], list[str]]:
     """Make the runs in `results` the baseline in `folder`: what it holds then, and the cells that were left out."""
     left_out = keep(results, folder, _requested(results))
     return shown_baseline(folder), list(left_out)
@@ -128,7 +128,7 @@ def _requested(results: Path) -> dict[CellKey, Requested] | None:
     return {cell.key: Requested(range(suite.least_of(cell.seeds)), cell.spec) for cell in cells}
 
 
-def shown_baseline(folder: Path) -> str:
+def shown_baseline(folder: Path) -> list[str | TextTable]:
     """What the baseline in `folder` holds."""
     from bench.cli.results_table import results_table
 
@@ -143,7 +143,7 @@ def shown_baseline(folder: Path) -> str:
         "code versions": _values(runs["code_version"]),
         "cells": f"{len(ids)}, with {runs.num_rows} replicates, {size_bytes(folder) / 1000:.0f} kB in {folder}",
     }
-    return "\n".join([results_table(runs, ids), "", *(f"{name}: {value}" for name, value in facts.items())])
+    return [*results_table(runs, ids), "", *(f"{name}: {value}" for name, value in facts.items())]
 
 
 def _values(column: pa.ChunkedArray) -> str:

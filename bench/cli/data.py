@@ -14,7 +14,7 @@ from bench.errors import SuiteError
 from bench.models import model_kinds
 from bench.registry import lookup
 from bench.replication.suite_files import json_schema, load
-from bench.text import aligned, columns, plural
+from bench.text import TextTable, aligned, plural
 
 
 def fetched(names: Sequence[str]) -> int:
@@ -54,16 +54,16 @@ def _shown(files: Iterable[LocalFile]) -> list[LocalFile]:
     return shown
 
 
-def listing(what: str) -> str:
-    """The lines for `what`, one of `bench.choices.Listed`."""
+def listing(what: str) -> str | TextTable:
+    """The rows for `what`, one of `bench.choices.Listed`."""
     if what == Listed.SUITES:
         return _suites()
     if what == Listed.METRICS:
         from bench.protocol.metrics import METRICS
 
-        return columns([(name, f"{each.better} is better", each.summary) for name, each in METRICS.items()])
+        return TextTable([(name, f"{each.better} is better", each.summary) for name, each in METRICS.items()])
     kinds = dataset_kinds() if what == Listed.DATASETS else model_kinds()
-    return columns([(name, ", ".join(kind.parameters.model_fields), kind.summary) for name, kind in kinds.items()])
+    return TextTable([(name, ", ".join(kind.parameters.model_fields), kind.summary) for name, kind in kinds.items()])
 
 
 def schema_text() -> str:
@@ -71,7 +71,7 @@ def schema_text() -> str:
     return json.dumps(json_schema(dataset_kinds(), model_kinds()), indent=2, ensure_ascii=False)
 
 
-def _suites() -> str:
+def _suites() -> str | TextTable:
     rows = []
     for name, path in shipped().items():
         try:
@@ -80,4 +80,4 @@ def _suites() -> str:
             rows.append((name, "wrong", str(error.problems[0])))
         else:
             rows.append((name, plural(sum(1 for _ in expand(suite)), "cell"), str(path)))
-    return columns(rows) if rows else "no suites/ folder here; give `bench run` a file"
+    return TextTable(rows) if rows else "no suites/ folder here; give `bench run` a file"

@@ -14,7 +14,7 @@ from typing import Literal
 
 from bench import scratch
 from bench.cgroups import cpu_quota, memory_limit
-from bench.cli.terminal import say
+from bench.cli.terminal import show_parts
 from bench.data.pinned import PINNED, LocalFile, verify
 from bench.errors import InputError
 from bench.models.optional import LIBRARIES, absent, is_installed
@@ -23,7 +23,7 @@ from bench.reporting.learning import stored_caution
 from bench.running.devices import has_gpu_driver
 from bench.running.plan import cpu_count
 from bench.store.environment import checkout, machine_reference_s, refused_checkout
-from bench.text import columns, commit
+from bench.text import TextTable, commit
 
 _LIBRARIES = ("numpy", "pyarrow", "pydantic", "torch", "numba", "optuna", "scipy", "pandas", "seaborn", "rich", "typer")
 _ENOUGH_BYTES = 1 << 30
@@ -41,7 +41,7 @@ class Diagnosis:
 def doctor() -> int:
     """Print every finding; 1 where something is wrong."""
     findings = [finding for check in CHECKS for finding in _findings(check)]
-    say(columns([(finding.state, finding.what, finding.detail) for finding in findings]))
+    show_parts(TextTable([(finding.state, finding.what, finding.detail) for finding in findings], names=2))
     return int(any(finding.state == "wrong" for finding in findings))
 
 

@@ -9,7 +9,7 @@ from bench.api.folders import loaded, naming_lines, refuse_other_folder, results
 from bench.api.reports import write_report
 from bench.cells import expand
 from bench.cli.progress import sink, writes_to_stdout
-from bench.cli.terminal import STATUS, raising, say
+from bench.cli.terminal import STATUS, raising, say, show_parts
 from bench.probe.probe_plan import Setting, prepare
 from bench.probe.session import run
 from bench.reporting import cost_tables
@@ -19,7 +19,7 @@ from bench.running.plan import cpu_count, only
 from bench.running.runner import Event
 from bench.store.copies import shown
 from bench.store.reader import read_probes
-from bench.text import columns
+from bench.text import TextTable
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,8 @@ def probe_suite(request: ProbeRequest) -> int:
             return STATUS
     titles = {cell.id: cell.title for cell in plan.cells}
     measured = [cost for cost in costs(read_probes(folder, machine=setting.machine)) if cost.cell_id in titles]
-    say(columns(cost_tables.shown(measured)), err=quiet)
+    head, *rows = cost_tables.shown(measured)
+    show_parts(TextTable(rows, head, names=2), err=quiet)
     lost = [cost for cost in measured if cost.reason]
     for cost in lost:
         say(f"{titles[cost.cell_id]}: {cost.reason}", err=True)

@@ -14,8 +14,9 @@ from bench.reporting.export import rows_csv
 from bench.store import cell_ids, is_results, read as read_table, read_cell
 from bench.store.reader import read_probes
 from bench.store.schema import ALL, KEY
-from bench.text import NOTHING, columns, listed, number
+from bench.text import NOTHING, TextTable, listed, number
 
+_NAMED = ("dataset", "model", "length", "horizon", "RMSE", "seeds ok", "cell", "results")
 _SEEDS = 10
 """Replicates next to each other, so that a line fits on a screen."""
 _MADE_BY = {
@@ -24,7 +25,7 @@ _MADE_BY = {
 }
 
 
-def show(beginning: str, results: Path | None, *, table: str | None, csv: bool) -> str:
+def show(beginning: str, results: Path | None, *, table: str | None, csv: bool) -> list[str | TextTable]:
     """Every row of `table` of the cell whose id begins with `beginning`.
 
     Parameters
@@ -43,28 +44,28 @@ def show(beginning: str, results: Path | None, *, table: str | None, csv: bool) 
     InputError
         No stored cell begins so, or several do; or it has no row in `table`.
     """
-    if text := _of_name(beginning, results):
-        return text
+    if named := _of_name(beginning, results):
+        return [TextTable(named, _NAMED, names=2)]
     folder, cell_id = _located(beginning, results)
     table = table or ("runs" if cell_id in cell_ids(folder) else "probes")
     stored = _read(folder, table, cell_id)
     if not stored.num_rows:
         raise InputError(f"{folder}: expected rows of {table} for cell {cell_id}, got none; {_MADE_BY[table]}")
     if csv:
-        return rows_csv(stored).rstrip("\n")
+        return [rows_csv(stored).rstrip("\n")]
     rows = stored.to_pylist()
     blocks = _replicates(sorted(rows, key=lambda row: row["seed"])) if table == "runs" else _below_each_other(rows)
-    return "\n\n".join([columns(list(_shared(rows, folder))), *map(columns, blocks)])
+    return [TextTable(list(_shared(rows, folder))), *(part for block in blocks for part in ("", block))]
 
 
-def recommended(results: Path, limits: Mapping[str, float | None], *, dataset: str | None) -> str:
+def recommended(results: Path, limits: Mapping[str, float | None], *, dataset: str | None) -> list[str | TextTable]:
     """The model to use for each dataset of a results folder within `limits`, the fields of a `Budget`."""
     from bench.replication.systems import parsed
     from bench.reporting.budget import Budget
-    from bench.reporting.recommend import advice_text, recommend
+    from bench.reporting.recommend import advice_parts, recommend
     from bench.reporting.source import read
 
-    return advice_text(recommend(read(results, parsed), Budget(**limits), dataset=dataset))
+    return advice_parts(recommend(read(results, parsed), Budget(**limits), dataset=dataset))
 
 
 def _read(folder: Path, table: str, cell_id: str) -> pa.Table:
@@ -75,16 +76,15 @@ def _read(folder: Path, table: str, cell_id: str) -> pa.Table:
     return read_cell(folder, table, cell_id) if cell_id in cell_ids(folder) else ALL[table].empty_table()
 
 
-def _of_name(name: str, results: Path | None) -> str:
-    """The cells of the model or dataset `name`, one in each line; empty where nothing is called so."""
+def _of_name(name: str, results: Path | None) -> list[list[str]]:
+    """The cells of the model or dataset `name`, as rows below `_NAMED`; none where nothing is called so."""
     rows = [
         [*(str(row[key]) for key in ("dataset", "model", "sequence_length", "horizon")), *_outcome(row), str(folder)]
         for folder in _folders(results)
         for row in _cells(folder)
         if name in (row["dataset"], row["model"])
     ]
-    header = ["dataset", "model", "length", "horizon", "RMSE", "seeds ok", "cell", "results"]
-    return columns([header, *sorted(rows, key=lambda row: (row[0], row[1], int(row[2]), int(row[3])))]) if rows else ""
+    return sorted(rows, key=lambda row: (row[0], row[1], int(row[2]), int(row[3])))
 
 
 def _cells(folder: Path) -> list[dict[str, Any]]:
@@ -155,20 +155,22 @@ def _apart(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return [name for name in rows[0] if name == "seed" or any(row[name] != rows[0][name] for row in rows)]
 
 
-def _replicates(rows: Sequence[Mapping[str, Any]]) -> Iterator[list[list[str]]]:
+def _replicates(rows: Sequence[Mapping[str, Any]]) -> Iterator[TextTable]:
     """What differs, a line for each column and some replicates next to each other."""
     for start in range(0, len(rows), _SEEDS):
         block = rows[start : start + _SEEDS]
-        yield [
-            [name, *(number(row[name]) if isinstance(row[name], float) else _text(row[name]) for row in block)]
-            for name in _apart(rows)
-        ]
+        yield TextTable(
+            [
+                [name, *(number(row[name]) if isinstance(row[name], float) else _text(row[name]) for row in block)]
+                for name in _apart(rows)
+            ]
+        )
 
 
-def _below_each_other(rows: Sequence[Mapping[str, Any]]) -> Iterator[list[list[str]]]:
+def _below_each_other(rows: Sequence[Mapping[str, Any]]) -> Iterator[TextTable]:
     """What differs, a line for each row; nothing does in a single one."""
     if names := _apart(rows):
-        yield [names, *([_text(row[name]) for name in names] for row in rows)]
+        yield TextTable([[_text(row[name]) for name in names] for row in rows], names)
 
 
 def _text(value: object) -> str:

@@ -20,7 +20,7 @@ from bench.api.reports import REPORTS, up_to_date, write_report
 from bench.cells import Cell, expand
 from bench.cli.engines import HERE, EngineOptions
 from bench.cli.progress import duration, sink, writes_to_stdout
-from bench.cli.terminal import STATUS, Interrupt, raising, say
+from bench.cli.terminal import STATUS, Interrupt, is_terminal, raising, say, show_parts
 from bench.errors import InputError
 from bench.models import model_kinds
 from bench.reporting.folder import report_folder
@@ -40,7 +40,7 @@ from bench.store import LOGS, is_results, read, read_renewal, without_surplus
 from bench.store.copies import shown
 from bench.store.environment import checkout
 from bench.store.schema import Status
-from bench.text import columns, commit, listed, plural
+from bench.text import TextTable, commit, listed, plural
 from bench.tuning.candidates import departures
 
 
@@ -90,7 +90,7 @@ def run_suite(request: RunRequest) -> int:
     idle = request.dry_run or plan.nothing_to_do
     jobs = min(request.jobs or request.engine.jobs(device, dry=idle), max(goal.cells(plan), 1))
     if request.dry_run:
-        say("\n\n".join([_foreseen(plan, jobs), *_outlook(plan, cells, goal)]))
+        show_parts(*_foreseen(plan, jobs), *chain.from_iterable(("", text) for text in _outlook(plan, cells, goal)))
         return 0
     for line in (*_begun(plan), *([scratch.note()] if plan.pending else [])):
         if line:
@@ -218,7 +218,7 @@ BY_NAME = 40
 """Cells of a dry run that get a line each; of more, those of one cause share a line."""
 
 
-def _foreseen(plan: Plan, jobs: int) -> str:
+def _foreseen(plan: Plan, jobs: int) -> list[str | TextTable]:
     """What a run would do and why, cell by cell or cause by cause, and about how long it would take."""
     to_run = [cell for cell in plan.pending if not plan.blocked(cell)]
     kept = plan.stored.keys() - {cell.id for cell in plan.pending}
@@ -236,11 +236,14 @@ def _foreseen(plan: Plan, jobs: int) -> str:
     without = f", {count} unavailable" if count else ""
     extended = sum(bool(cell.finished) for cell in to_run)
     partly = f" ({extended} in part)" if extended else ""
-    lines = "\n".join([columns(rows), *([""] if notes else []), *notes])
-    return (
-        f"{lines}\n\n{plural(len(plan.cells), 'cell')}, {len(kept)} stored, {len(to_run)} to run{partly}{without}: "
-        f"about {duration(plan.estimate_s(jobs))} with --jobs {jobs}"
-    )
+    return [
+        TextTable(rows),
+        *([""] if notes else []),
+        *notes,
+        "",
+        f"{plural(len(plan.cells), 'cell')}, {len(kept)} stored, {len(to_run)} to run{partly}{without}: "
+        f"about {duration(plan.estimate_s(jobs))} with --jobs {jobs}",
+    ]
 
 
 def _said(plan: Plan, cause: str, cells: Sequence[Cell], jobs: int) -> str:
@@ -278,12 +281,14 @@ def _concluded(plan: Plan, outcome: Outcome, *, report: bool, quiet: bool) -> in
     """Print results, what did not finish and where the report is; the exit status."""
     waiting = _waiting(plan)
     if is_results(plan.folder):
-        from bench.cli.results_table import COLUMNS, results_table  # a dry run prints none
+        from bench.cli.results_table import COLUMNS, ranked_table, results_table  # a dry run prints none
 
         runs = without_surplus(
             read(plan.folder, "runs", (*COLUMNS, *_CODE)), {cell.id: cell.seeds for cell in plan.cells}
         )
-        say(results_table(runs, [cell.id for cell in plan.cells if cell.id not in waiting]), err=quiet)
+        shown = [cell.id for cell in plan.cells if cell.id not in waiting]
+        ranked = ranked_table(plan.folder, shown) if is_terminal(err=quiet) else []
+        show_parts(*(ranked or results_table(runs, shown)), err=quiet)
         if older := _of_other_code(runs, plan, checkout()):
             say(f"\n{older}", err=True)
     problems = _problems(plan, outcome)

@@ -12,6 +12,8 @@ import logging
 import os
 import signal
 import sys
+import textwrap
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,7 +21,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TextIO, cast
 
-from bench.text import cut, visible
+from bench.text import TextTable, cut, visible
 
 STATUS = 130
 """128 + SIGINT, as shells have it."""
@@ -32,18 +34,102 @@ _LONGEST = 4000
 """Characters of one line of a message; results, which programs read, are never cut."""
 
 
+_SILENT_S = 2.0
+"""Whoever waits is told why after this time."""
+_waiting: list[threading.Timer] = []
+
+
+STARTING = "starting: libraries are imported, the suite and its data are read"
+
+
+@contextmanager
+def explained(why: str, *, unless: bool) -> Iterator[None]:
+    """Within the block, a line says `why` where nothing was said for a while, `unless` it is unwanted."""
+    if unless:
+        yield
+        return
+    timer = threading.Timer(_SILENT_S, say, (why,), {"err": True})
+    timer.daemon = True
+    _waiting.append(timer)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        _waiting.remove(timer)
+
+
+def quiet() -> None:
+    """Something else is said: nobody waits any more without knowing why."""
+    for timer in _waiting:
+        timer.cancel()
+
+
 def say(text: object, *, err: bool = False) -> None:
     """Print `text`: the one place that does, so that nothing which others wrote commands the terminal.
 
     Parameters
     ----------
     err
-        To standard error, where messages go; a line that is very long is cut there.
+        To standard error, where messages go; a line that is very long is cut there, and wrapped on a terminal.
     """
     import typer
 
+    quiet()
     shown = visible(text)
-    typer.echo("\n".join(cut(line, _LONGEST) for line in shown.split("\n")) if err else shown, err=err)
+    if err:
+        lines = (cut(line, _LONGEST) for line in shown.split("\n"))
+        width = width_of(sys.stderr) if sys.stderr.isatty() else 0
+        shown = "\n".join(_wrapped(line, width) if width else line for line in lines)
+    typer.echo(shown, err=err)
+
+
+def width_of(stream: TextIO) -> int:
+    """The columns of the terminal that `stream` is: of `COLUMNS`, or as it says itself; never absurdly few."""
+    stated = os.environ.get("COLUMNS", "")
+    if stated.isdigit() and int(stated):
+        return max(int(stated), _NARROWEST)
+    with suppress(OSError):
+        return max(os.get_terminal_size(stream.fileno()).columns or _USUAL, _NARROWEST)
+    return _USUAL
+
+
+_USUAL = 80
+_NARROWEST = 20
+
+
+def _wrapped(line: str, width: int) -> str:
+    """`line` on several ones of the terminal, broken at spaces; a path stays whole."""
+    indent = " " * (len(line) - len(line.lstrip()))
+    fitting = textwrap.wrap(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(fitting) if len(line) > width else line
+
+
+def show_parts(*parts: str | TextTable, err: bool = False) -> None:
+    """Print tables and the text around them: laid out in colour on a terminal, else as lines."""
+    if is_terminal(err=err):
+        from bench.cli.layout import print_parts  # rich takes longer to import than most commands take
+
+        quiet()
+        stream = sys.stderr if err else sys.stdout
+        print_parts(parts, stream, width_of(stream))
+    else:
+        say("\n".join(map(str, parts)), err=err)
+
+
+def show_markdown(text: str) -> None:
+    """Print `text`, which is Markdown: as such for programs, and laid out on a terminal."""
+    if is_terminal(err=False):
+        from bench.cli.layout import print_markdown
+
+        print_markdown(text, sys.stdout, width_of(sys.stdout))
+    else:
+        say(text)
+
+
+def is_terminal(*, err: bool) -> bool:
+    """Whether somebody reads standard output, or standard error, as it comes."""
+    return (sys.stderr if err else sys.stdout).isatty()
 
 
 class Said(logging.Handler):

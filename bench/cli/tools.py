@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from bench.choices import Format, Listed, TableName
-from bench.cli.terminal import say
+from bench.cli.terminal import say, show_parts
 from bench.paths import is_url, path_of, results_folder
 
 
@@ -58,12 +58,12 @@ def judge(
     where there are several: model, seed. It may have persistence, the last value that was known, and best, the best
     possible forecast.
     """
-    from bench.api.judged import source_of, text_of
+    from bench.api.judged import judgement, source_of
 
     source, notes = source_of(predictions, truth)
     for note in notes:
         say(f"note: {note}", err=True)
-    say(text_of(source))
+    show_parts(*judgement(source))
 
 
 def conform(
@@ -121,7 +121,7 @@ def list_(what: Annotated[Listed, typer.Argument(help="What to list.")]) -> None
     """List the available datasets, models, metrics or suites."""
     from bench.cli.data import listing
 
-    say(listing(what.value))
+    show_parts(listing(what.value))
 
 
 def schema() -> None:

@@ -21,10 +21,8 @@ from bench.models.base import ModelKind
 from bench.models.own_forecaster import METHODS, forecaster_kind, is_forecaster_class
 from bench.models.own_module import is_module_class, module_kind
 from bench.paths import path_of
-from bench.registry import is_address, short_address
+from bench.registry import FLAG, is_address, short_address
 from bench.source_code import file_hash, source_hash
-
-FLAG = "--allow-plugin"
 
 _ALLOWED: ContextVar[bool] = ContextVar("plug-ins allowed", default=False)
 
@@ -90,7 +88,7 @@ def kind_at(address: str) -> ModelKind:
     if not plug_ins_allowed():
         raise InputError(
             f"{name}: this kind is code, which a suite alone never runs; read it, then run the command again with "
-            f"{FLAG} (from Python: models={{'mine': '{name}'}})"
+            f"{FLAG} (from Python: bench.run(…, allow_plugin=True))"
         )
     source, _, attribute = address.rpartition(":")
     identity = _identity(name, source)

@@ -21,7 +21,7 @@ from bench.stats.aggregates import Median
 from bench.text import NOTHING, count, decimals, mebibytes, number, percent, plural, seconds, setting, significant
 
 NOT_PROBED = "Not probed; run `bench probe {place}` for the cost of each model apart from any other work."
-"""`place` is the results folder, which keeps the suite."""
+"""`place` is the results folder, which keeps the suite, and the option that allows code where it names some."""
 
 OLDER = "†"
 _ABOUT_OLDER = f"{OLDER} measured at another time than the other models of its case, not in turn with them."

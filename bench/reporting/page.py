@@ -18,7 +18,7 @@ import itables
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from bench import __version__, text
+from bench import __version__, registry, text
 from bench.reporting import budget, cost_tables, explorer, series_table, stability, tables
 from bench.reporting.export import cell_commands, cell_rows
 from bench.reporting.figures.error_panels import draw_errors, draw_steps
@@ -231,7 +231,9 @@ def _values(summary: Summary, pictures: Pictures) -> dict[str, object]:
         "charts_tabs": TABS,
         "terms": TERMS,
         "probes": cost_tables.tables(summary.probes),
-        "not_probed": cost_tables.NOT_PROBED.format(place=shlex.quote(summary.folder)),
+        "not_probed": cost_tables.NOT_PROBED.format(
+            place=shlex.quote(summary.folder) + registry.flag_of(model.kind for model in summary.models)
+        ),
     }
 
 

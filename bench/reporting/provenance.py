@@ -194,10 +194,10 @@ def _few_seeds(runs: pa.Table) -> str:
     return f"{plural(seeds, 'seed')}: intervals over so few are wide, and decide little; use 5 or more."
 
 
-def commands(folder: str, *, kept: bool) -> tuple[str, ...]:
-    """What makes these results and this report again, from the suite that the folder has `kept`."""
+def commands(folder: str, *, kept: bool, flag: str) -> tuple[str, ...]:
+    """What makes these results and this report again, from the suite that the folder has `kept`; as of `Source`."""
     place = shlex.quote(folder)
-    return *([f"bench run {place}"] if kept else []), f"bench report {place}"
+    return *([f"bench run {place}{flag}"] if kept else []), f"bench report {place}"
 
 
 def data_facts(runs: pa.Table) -> dict[str, tuple[str, str]]:

@@ -25,7 +25,7 @@ from bench.reporting.values import CellSummary, Section
 from bench.stats.claims import ClaimOutcome
 from bench.stats.verdicts import Verdict
 from bench.store.grid import by_cell
-from bench.text import columns, listed, number, plural
+from bench.text import TextTable, listed, number, plural
 
 LEFT = "is the only model left"
 """Of a model next to which there is no other within the budget."""
@@ -72,10 +72,13 @@ class Advice:
         One for each dataset and horizon.
     left_out
         Title of the dataset with the model and its length → why it does not fit.
+    cautions
+        What to know of the limits.
     """
 
     recommendations: tuple[Recommendation, ...]
     left_out: Mapping[str, str]
+    cautions: tuple[str, ...] = ()
 
 
 def recommend(source: Source, budget: Budget, *, dataset: str | None = None) -> Advice:
@@ -97,21 +100,29 @@ def recommend(source: Source, budget: Budget, *, dataset: str | None = None) -> 
         raise InputError(f"dataset: expected one of {listed(names)}, got {dataset!r}")
     chosen = [name for name in names if dataset in (None, name)]
     source, _ = source.parted(chosen)
-    known = known_costs(source.rows["runs"], costs(source.rows["probes"]) if "probes" in source.rows else ())
-    _refuse_unmeasured(budget, known, source.folder)
+    probed = costs(source.rows["probes"]) if "probes" in source.rows else ()
+    known = known_costs(source.rows["runs"], probed)
+    probe = f"bench probe {shell(source.folder)}{source.flag}"
+    _refuse_unmeasured(budget, known, source.folder, probe)
     fitting, left_out = _fitting(source, budget, known)
     summary = summarise(_only(source, fitting))
     limited = {name.partition(": ")[0] for name in left_out}
-    return Advice(tuple(_recommended(section, known, limited) for section in summary.sections), left_out)
+    apart = known.keys() - {cell.cell_id for cell in probed if cell.value("peak_memory_bytes") is not None}
+    caution = _WHOLE.format(count=len(apart), all=plural(len(known), "cell"), probe=probe)
+    cautions = (caution,) if apart and budget.memory_bytes is not None else ()
+    return Advice(tuple(_recommended(section, known, limited) for section in summary.sections), left_out, cautions)
 
 
-def _refuse_unmeasured(budget: Budget, known: Mapping[str, Costs], folder: str) -> None:
+_WHOLE = (
+    "Memory of {count} of {all} is that of the whole process of the run, libraries included, since they were not "
+    "probed: `{probe}` measures what each model itself takes."
+)
+
+
+def _refuse_unmeasured(budget: Budget, known: Mapping[str, Costs], folder: str, probe: str) -> None:
     for name, (called, _) in QUANTITIES.items():
         if getattr(budget, name) is not None and not any(name in cost for cost in known.values()):
-            raise InputError(
-                f"{folder}: expected cells whose {called} was measured, got none; run `bench probe {shell(folder)}` "
-                "first"
-            )
+            raise InputError(f"{folder}: expected cells whose {called} was measured, got none; run `{probe}` first")
 
 
 def _fitting(source: Source, budget: Budget, known: Mapping[str, Costs]) -> tuple[list[str], dict[str, str]]:
@@ -158,15 +169,16 @@ def _cheaper(section: Section, known: Mapping[str, Costs], *, than: Costs) -> It
     yield from sorted((name for name in times if times[name] < than.get("fit_s", 0.0)), key=times.__getitem__)
 
 
-def advice_text(advice: Advice) -> str:
+def advice_parts(advice: Advice) -> list[str | TextTable]:
     """The advice for a terminal: a table, then the comparisons, then what does not fit."""
     header = ["dataset", "use", "length", "RMSE", "verdict", *(called for called, _ in QUANTITIES.values())]
-    rows = [header, *(_line(each) for each in advice.recommendations)]
-    parts = [columns(rows), *(_reasons(each) for each in advice.recommendations)]
+    parts: list[str | TextTable] = [TextTable([_line(each) for each in advice.recommendations], header, names=2)]
+    for each in advice.recommendations:
+        parts += ["", _reasons(each)]
     if advice.left_out:
         cells = [f"  {name}: {why}" for name, why in advice.left_out.items()]
-        parts.append("\n".join([f"Over the budget: {plural(len(cells), 'cell')}", *cells]))
-    return "\n\n".join(parts)
+        parts += ["", f"Over the budget: {plural(len(cells), 'cell')}", *cells]
+    return parts + [part for caution in advice.cautions for part in ("", caution)]
 
 
 def _line(each: Recommendation) -> list[str]:

@@ -15,6 +15,7 @@ from bench import store
 from bench.cells import CellKey, expand
 from bench.errors import InputError, StoreError
 from bench.limits import CELLS, exceeded
+from bench.registry import flag_of
 from bench.spec import Suite
 from bench.store import KeptCell
 from bench.store.copies import url_of
@@ -56,6 +57,11 @@ class Source:
     kept: tuple[KeptCell, ...] = ()
     fewer: frozenset[CellKey] = frozenset()
     seeds: Mapping[CellKey, int] = field(default_factory=dict)
+
+    @property
+    def flag(self) -> str:
+        """What a command that runs the suite needs at its end: the option that allows code where it names some."""
+        return flag_of(model.kind for model in self.suite.models) if self.suite else ""
 
     @property
     def suites(self) -> list[str]:

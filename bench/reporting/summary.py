@@ -89,7 +89,7 @@ def summarise(source: Source, families: Families = MappingProxyType({})) -> Summ
         environments=provenance.environments(runs),
         probes=probes,
         counts=counts,
-        commands=provenance.commands(source.folder, kept=source.suite is not None),
+        commands=provenance.commands(source.folder, kept=source.suite is not None, flag=source.flag),
         replicates=runs,
         folder=source.folder,
         local_fits=tuple(local_fits(runs, builder.predictions)),

@@ -20,7 +20,7 @@ from bench.running.runner import Listener, Outcome, run
 from bench.running.unfinished import Unfinished
 from bench.running.workers import Engine
 from bench.spec import SeedPlan, Suite
-from bench.stats.looks import next_look
+from bench.stats.looks import next_look, schedule
 from bench.store import read_unfinished
 from bench.store.schema import Rows, Status
 from bench.tuning.candidates import space
@@ -119,6 +119,12 @@ class Goal:
             return cls(suite.seeds.first, fill=False, until=until)
         return cls(None if until is None else FEW, fill=True, until=until)
 
+    def rounds(self, cells: Sequence[Cell]) -> int:
+        """About how many plans there are: one for each look at the claims, and one without tuning before a limit."""
+        most = max((cell.seeds for cell in cells), default=1)
+        looks = 1 if self.first is None else len(schedule(min(self.first, most), most))
+        return looks + (self.until is not None)
+
     def cells(self, plan: Plan) -> int:
         """How many cells may run at the same time in `plan`, the first one, or in those after it."""
         return len(plan.pending if self.first is None else plan.cells)
@@ -152,8 +158,8 @@ def plans(cells: Sequence[Cell], folder: Path, suite: Suite, goal: Goal, *, fres
     InputError
         As for `prepare`.
     """
-    for plan in _plans(cells, folder, suite, goal, fresh=fresh):
-        yield replace(plan, until=goal.until)
+    for number, plan in enumerate(_plans(cells, folder, suite, goal, fresh=fresh), 1):
+        yield replace(plan, until=goal.until, round=number, rounds=goal.rounds(cells))
 
 
 MAY_PASS = frozenset({Status.UNAVAILABLE, Status.OUT_OF_MEMORY, Status.TIMEOUT, Status.CRASHED})
@@ -184,7 +190,8 @@ def retried(each: Iterable[Plan], cells: Sequence[Cell], times: int) -> Iterator
         ]
         if not pending:
             return
-        yield replace(again, pending=tuple(pending), until=last.until)
+        last = replace(again, pending=tuple(pending), until=last.until, round=last.round + 1)
+        yield last
 
 
 def _plans(cells: Sequence[Cell], folder: Path, suite: Suite, goal: Goal, *, fresh: bool) -> Iterator[Plan]:

@@ -27,7 +27,7 @@ from bench.running.unfinished import REPORT, Resumed
 from bench.store.environment import peak_bytes, reset_peak
 from bench.store.schema import ADVICE, Rows, Status
 from bench.training.fit import Trained, refitted, shapes, train
-from bench.training.members import Fit, Member, at_once
+from bench.training.members import STAGES, Fit, Member, at_once
 from bench.tuning.candidates import Candidate, resolve, space, winner
 from bench.work_clock import stopped, untimed_imports, work_s
 
@@ -87,6 +87,7 @@ def _run(cell: Cell, ledger: Ledger, device: str) -> None:
         ledger.common["shapes"] = as_json(shapes(kind, first, prepared.data))
     reset_peak()
     for group in _groups(cell):
+        STAGES.get()("replicate", cell.replicates.index(group[0]), len(cell.replicates))
         if cell.fresh_data and group[0] > 0:
             prepared = prepare(cell, load_data(cell, group[0]))
         chosen = [members[replicate] for replicate in group] if draws else [first]
@@ -136,8 +137,12 @@ def _candidate(
         return winner(kind, cell, ledger.earlier)
     from bench.tuning.study import FinishedTrial, StudyLog, trial_row, tune
 
+    most = cell.tuning.trials
+    STAGES.get()("trial", 0, most)
+
     def record(trials: Sequence[FinishedTrial]) -> None:
         ledger.trials.extend(map(trial_row, trials))
+        STAGES.get()("trial", len(ledger.trials), most)
         REPORT.get()(ledger.trials_table())
 
     tuned = tune(kind, cell, data, device=device, deadline=deadline, log=StudyLog(record, ledger.earlier))

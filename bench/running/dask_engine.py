@@ -387,6 +387,8 @@ class DaskEngine:
                 course.worker = Death(said["worker"], said["nanny"])
             elif said["kind"] == "trials":
                 course.unfinished.record(unpacked(said["trials"]))
+            elif said["kind"] == "stage":
+                course.unfinished.advance(*said["stage"])
             else:
                 course.unfinished.compiles()
 

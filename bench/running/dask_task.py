@@ -185,7 +185,10 @@ def _unfinished(worker: DaskWorker, task: CellTask, logs: list[str]) -> Unfinish
     def compiles() -> None:
         worker.log_event(task.topic, {"kind": "compiles", "key": task.key})
 
-    unfinished = Unfinished(keep=trials, compiles=compiles, put_log=logs.append)
+    def stage(what: str, done: int, of: int) -> None:
+        worker.log_event(task.topic, {"kind": "stage", "key": task.key, "stage": (what, done, of)})
+
+    unfinished = Unfinished(keep=trials, compiles=compiles, reached=stage, put_log=logs.append)
     if isinstance(before := task.request, Resumed):
         return replace(unfinished, trials=before.trials, tuning_s=before.tuning_s, at_once=before.at_once)
     return unfinished

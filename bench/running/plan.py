@@ -270,6 +270,8 @@ class Plan:
     until
         The time of `time.monotonic` at which the run ends; `None` for no limit. Of cells that are not finished by then
         the trials are stored.
+    round, rounds
+        Which plan of the run it is, from 1, and about how many there are.
     """
 
     folder: Path
@@ -287,6 +289,8 @@ class Plan:
     preflight: Preflight
     estimator: Estimator
     until: float | None = None
+    round: int = 1
+    rounds: int = 1
 
     @property
     def outdated(self) -> list[str]:

@@ -31,11 +31,13 @@ from bench.store.schema import Rows, Status
 
 @dataclass(frozen=True)
 class Planned:
-    """The run begins: `pending` of `total` cells, and about how many seconds they take."""
+    """A round begins, of about `rounds`: `pending` of `total` cells, and about how many seconds they take."""
 
     total: int
     pending: int
     remaining_s: float
+    round: int = 1
+    rounds: int = 1
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,25 @@ class Compiling:
         About how many seconds they take after that.
     """
 
+    pending: int
+    remaining_s: float
+
+
+@dataclass(frozen=True)
+class Working:
+    """A cell has come further, or nothing else has been said for a while.
+
+    Parameters
+    ----------
+    stage
+        How far it has come; empty where that is not known.
+    done, pending, remaining_s
+        As of `Finished`.
+    """
+
+    cell: Cell
+    stage: str
+    done: int
     pending: int
     remaining_s: float
 
@@ -106,12 +127,17 @@ class EndRequest(Exception):
     """Raised by a listener when a cell begins: none begins any more, and those that run end first."""
 
 
-Event = Planned | Started | Compiling | Advanced | Finished
+Event = Planned | Started | Compiling | Working | Advanced | Finished
 Listener = Callable[[Event], None]
 
 
 _POLL_S = 0.1
 """Seconds between two looks at the cells that other runners work on."""
+
+_LOOK_S = 1.0
+"""Seconds between two looks at how far the cells that run have come."""
+_SILENT_S = 5.0
+"""After so many seconds without an event there is one."""
 
 STUDIES = "studies.journal"
 """The file, within a results folder, that optuna-dashboard opens."""
@@ -196,6 +222,16 @@ def _seconds(rows: Rows) -> float:
 
 
 @dataclass
+class _Going:
+    """A cell that runs, since `began`, and the stage of it that the listener was notified of."""
+
+    cell: Cell
+    began: float
+    unfinished: Unfinished
+    notified: str = ""
+
+
+@dataclass
 class _Run:
     """The state of one run."""
 
@@ -208,7 +244,9 @@ class _Run:
     elsewhere: list[Cell] = field(default_factory=list)  # other runners work on them
     looked_at: float = 0.0  # when it was last seen whether they still do
     is_ending: bool = False
-    running: dict[Future[Rows], tuple[Cell, float]] = field(default_factory=dict)  # with the time of its start
+    running: dict[Future[Rows], _Going] = field(default_factory=dict)
+    looked_s: float = 0.0  # when it was last seen how far they have come
+    spoke_s: float = 0.0  # when there was an event
     compiles: Future[None] | None = field(default_factory=Future)  # done when a worker compiles; then nobody waits
     finished: Outcome = field(default_factory=dict)
     renewed: set[str] = field(default_factory=set)
@@ -233,7 +271,8 @@ class _Run:
         for cell_id in self.plan.outdated:
             self.writer.supersede(cell_id)
         total, pending = len(self.plan.cells), len(self.plan.pending)
-        self.listener(Planned(total=total, pending=pending, remaining_s=self.plan.estimate_s(self.jobs)))
+        remaining_s = self.plan.estimate_s(self.jobs)
+        self.listener(Planned(total, pending, remaining_s, self.plan.round, self.plan.rounds))
         for cell in self.plan.pending:
             if blocked := self.plan.blocked(cell):
                 self.store(cell, failed(cell, *blocked, device=device))
@@ -248,9 +287,10 @@ class _Run:
         """
         while (self.waiting or self.running or self.elsewhere) and self.left_s > 0:
             if waiting := self.begin():
-                began = time.monotonic()
-                self.running[engine.submit(waiting, self.unfinished(waiting))] = waiting, began
-            self.collect(timeout_s=0 if waiting else min(self.left_s, _POLL_S if self.elsewhere else math.inf))
+                going = _Going(waiting, time.monotonic(), self.unfinished(waiting))
+                self.running[engine.submit(waiting, going.unfinished)] = going
+            self.collect(timeout_s=0 if waiting else min(self.left_s, _POLL_S if self.elsewhere else _LOOK_S))
+            self.look()
         if self.is_ending:
             raise KeyboardInterrupt
 
@@ -359,13 +399,25 @@ class _Run:
         if not self.running:
             time.sleep(min(timeout_s, _POLL_S) if self.elsewhere else 0.0)
             return
-        done, _ = wait(awaited, None if math.isinf(timeout_s) else timeout_s, return_when=FIRST_COMPLETED)
+        done, _ = wait(awaited, timeout_s, return_when=FIRST_COMPLETED)
         if self.compiles in done:
             self.compiles = None
             self.listener(Compiling(pending=len(self.plan.pending), remaining_s=self.rest_s()))
         for future in done & self.running.keys():
-            cell, _ = self.running.pop(future)
-            self.store(cell, future.result())
+            self.store(self.running.pop(future).cell, future.result())
+
+    def look(self) -> None:
+        """Notify the listener of cells that have come further, and of the first where nothing was said for long."""
+        now = time.monotonic()
+        if now - self.looked_s < _LOOK_S or not self.running:
+            return
+        self.looked_s = now
+        further = [going for going in self.running.values() if going.unfinished.stage != going.notified]
+        silent = now - max(self.spoke_s, *(going.began for going in self.running.values())) >= _SILENT_S
+        for going in further or ([next(iter(self.running.values()))] if silent else []):
+            going.notified, self.spoke_s = going.unfinished.stage, now
+            done, pending = len(self.finished), len(self.plan.pending)
+            self.listener(Working(going.cell, going.unfinished.stage, done, pending, self.rest_s()))
 
     def store(self, cell: Cell, rows: Rows) -> None:
         """Store what was run of a cell, with what stays of it, and notify the listener."""
@@ -443,5 +495,5 @@ class _Run:
     def _rest(self) -> Iterator[float]:
         """About how many more seconds each running cell takes."""
         now = time.monotonic()
-        for cell, began in self.running.values():
-            yield rest_s(self.plan.seconds(cell), took=now - began)
+        for going in self.running.values():
+            yield rest_s(self.plan.seconds(going.cell), took=now - going.began)

@@ -12,8 +12,9 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
-from collections.abc import Iterator, MutableSequence
+from collections.abc import Callable, Iterator, MutableSequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -27,7 +28,7 @@ from bench import work_clock
 from bench.errors import InputError, described
 from bench.models.from_source import allow_plug_ins
 from bench.running.unfinished import REPORT, Unfinished
-from bench.training.members import BANKS
+from bench.training.members import BANKS, STAGES
 
 
 class Meanwhile(Protocol):
@@ -69,6 +70,19 @@ class BankBegins:
 
 
 @dataclass(frozen=True)
+class StageReached:
+    """So many of all trials, replicates or rounds are done."""
+
+    what: str
+    done: int
+    of: int
+
+    def give(self, unfinished: Unfinished) -> None:
+        """Say so."""
+        unfinished.advance(self.what, self.done, self.of)
+
+
+@dataclass(frozen=True)
 class LogLine:
     """Bench logs something there that the user should see."""
 
@@ -80,7 +94,7 @@ class LogLine:
         log.log(self.level, "%s", self.text)
 
 
-MEANWHILE = (TrialsSoFar, CompilesNow, BankBegins, LogLine)
+MEANWHILE = (TrialsSoFar, CompilesNow, BankBegins, StageReached, LogLine)
 
 log = logging.getLogger(__name__)
 
@@ -125,6 +139,7 @@ def serve(pipe: Connection, how: HowToAnswer) -> None:
     logging.getLogger("bench").setLevel(logging.INFO)
     REPORT.set(lambda trials: channel.send(TrialsSoFar(trials)))
     BANKS.set(lambda members: channel.send(BankBegins(members)))
+    STAGES.set(seldom(lambda *stage: channel.send(StageReached(*stage))))
     work_clock.COMPILES.set(lambda: channel.send(CompilesNow()))
     answer: Any = None
     while True:
@@ -140,6 +155,20 @@ def serve(pipe: Connection, how: HowToAnswer) -> None:
             channel.send(_answered(answer, question, how.device))
             for stream in (sys.stdout, sys.stderr):
                 stream.flush()
+
+
+def seldom(send: Callable[[str, int, int], None]) -> Callable[[str, int, int], None]:
+    """`send`, but of the rounds, which may take less than a millisecond, no more than one in a second."""
+    last = time.monotonic()
+
+    def sometimes(what: str, done: int, of: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if what != "round" or now - last >= 1.0:
+            last = now
+            send(what, done, of)
+
+    return sometimes
 
 
 def _answered(answer: Any, question: object, device: str) -> object:

@@ -7,12 +7,13 @@ goes on as if it had never ended.
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
 from bench.cells import Cell
 from bench.errors import StoreError
+from bench.text import plural
 
 
 def _nobody(*_what: object) -> None:
@@ -39,7 +40,7 @@ class Resumed:
 
 @dataclass
 class Unfinished:
-    """The trials of one cell as they are known here.
+    """The trials of one cell as they are known here, and how far it has come.
 
     Parameters
     ----------
@@ -51,8 +52,12 @@ class Unfinished:
         How long they took, where they are all and their cell is stored; else `None`.
     compiles
         Called when a kernel is compiled for the cell.
+    reached
+        Called with what `advance` is given.
     put_log
         Stores what the cell has printed, once it has ended.
+    stages
+        How far it has come: so many of all trials, replicates and rounds, by these words; what was known last.
     bank
         How many members are trained as one now; 0 where none is known to be.
     at_once
@@ -63,7 +68,9 @@ class Unfinished:
     keep: Callable[[pa.Table], None] = _nobody
     tuning_s: float | None = None
     compiles: Callable[[], None] = _nobody
+    reached: Callable[[str, int, int], None] = _nobody
     put_log: Callable[[str], None] = _nobody
+    stages: dict[str, tuple[int, int]] = field(default_factory=dict)
     bank: int = 0
     at_once: int | None = None
 
@@ -78,6 +85,23 @@ class Unfinished:
         self.trials = trials
         with suppress(StoreError):
             self.keep(trials)
+
+    def advance(self, what: str, done: int, of: int) -> None:
+        """So much of it is done; the rounds are those of one bank, and begin again with the next."""
+        known = {} if what == "round" else {what: (done, of)}
+        self.stages = {name: at for name, at in self.stages.items() if name != "round"} | known
+        if what == "round" and done < of:
+            self.stages["round"] = (done, of)
+        self.reached(what, done, of)
+
+    @property
+    def stage(self) -> str:
+        """How far it has come, as ``0 of 5 replicates, round 3 of 16``; empty where that is not known."""
+        stages = self.stages
+        what = "replicate" if "replicate" in stages else "trial"
+        counted = [f"{stages[what][0]} of {plural(stages[what][1], what)}"] if what in stages else []
+        rounds = ["round {} of {}".format(*stages["round"])] if "round" in stages else []
+        return ", ".join(counted + rounds)
 
     def log(self, text: str) -> None:
         """What the cell has printed; it is lost where it cannot be stored, and the cell is not."""

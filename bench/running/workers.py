@@ -23,6 +23,7 @@ from bench.running.supervised import Worker, WorkerDiedError
 from bench.running.supervision import Bounds, Ending, Supervisor
 from bench.running.unfinished import REPORT, Resumed, Unfinished
 from bench.store.schema import Rows, Status
+from bench.training.members import STAGES
 from bench.work_clock import COMPILES
 
 
@@ -97,11 +98,13 @@ class InlineEngine:
         unfinished = unfinished or Unfinished()
         future: Future[Rows] = Future()
         report, compiles = REPORT.set(unfinished.record), COMPILES.set(unfinished.compiles)
+        stages = STAGES.set(unfinished.advance)
         try:
             future.set_result(self._run_cell(unfinished.request(cell), device=self._device))
         finally:
             REPORT.reset(report)
             COMPILES.reset(compiles)
+            STAGES.reset(stages)
         return future
 
     def close(self) -> None:
@@ -201,7 +204,7 @@ class ProcessEngine:
 
     def _attempt(self, cell: Cell, unfinished: Unfinished, bounds: Bounds) -> _Attempt:
         worker, killed_before = self._take(), oom_kills()
-        unfinished.bank = 0
+        unfinished.bank, unfinished.stages = 0, {}
         rows, ending = None, Ending(Status.FAILED, "")
         with self._supervisor.watching(worker, bounds) as watched:
             try:

@@ -23,7 +23,7 @@ from bench.spec import Training
 from bench.store.schema import ADVICE, Status
 from bench.text import plural
 from bench.training.bank import Bank
-from bench.training.members import Fit, Member, Observer, never_stop, real, retried_smaller
+from bench.training.members import STAGES, Fit, Member, Observer, never_stop, real, retried_smaller
 from bench.work_clock import work_s
 
 
@@ -71,6 +71,7 @@ class Fitting:
         while self.live and self._rounds < min(number, self.bank.settings.rounds):
             self._rounds += 1
             self._train_round(self._rounds)
+            STAGES.get()("round", self._rounds, self.bank.settings.rounds)
 
     def prune(self, members: Iterable[int]) -> None:
         """End these live members as poor."""

@@ -82,12 +82,15 @@ class Fit:
     fit_s: float = 0.0
 
 
-def _nobody(_members: int) -> None:
+def _nobody(*_what: object) -> None:
     """Nobody listens."""
 
 
 BANKS: ContextVar[Callable[[int], None]] = ContextVar("banks", default=_nobody)
 """Receives the number of members of each bank before it is made."""
+
+STAGES: ContextVar[Callable[[str, int, int], None]] = ContextVar("stages", default=_nobody)
+"""Receives how far a cell has come: so many of all its trials, its replicates, or the rounds of one bank."""
 
 AT_ONCE: ContextVar[float] = ContextVar("members at once", default=math.inf)
 """How many members a bank may have, at most, where memory ran out with more."""

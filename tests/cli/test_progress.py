@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import json
 import sys
 
@@ -10,7 +12,7 @@ import pytest
 from bench.cells import Cell
 from bench.cli.progress import countdown, duration, reported, sink
 from bench.errors import InputError
-from bench.running.runner import Advanced, Compiling, Finished, Planned, Started
+from bench.running.runner import Advanced, Compiling, Finished, Planned, Started, Working
 from bench.spec import Entry, Split, Training
 from bench.store.schema import Status
 
@@ -79,6 +81,56 @@ def test_rounds_are_told_where_nothing_has_been_for_a_while(
     ]
 
 
+def test_a_long_run_has_few_lines_and_no_long_silence(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    with sink("plain") as listen:
+        listen(Planned(total=7200, pending=7200, remaining_s=1800.0))
+        for done in range(1, 7201):  # two hours: a quick cell in each second, but a long one in the second hour
+            now = float(done)
+            more = {"done": done, "pending": 7200, "remaining_s": 7200.0 - done}
+            if done < 3600:
+                listen(Finished(cell=CELL, status=Status.OK, reason="", seconds=1.0, **more))
+            else:
+                listen(Working(CELL, stage="2 of 10 trials, round 3 of 16", **more))
+        listen(BAD)
+    shown = capsys.readouterr().err.splitlines()
+    times = [60 * int(line[1:4]) + int(line[5:7]) for line in shown]
+    assert len(shown) < 250
+    assert max(after - before for before, after in itertools.pairwise(times)) <= 61
+    assert "failed, 0.0 s: why" in shown[-1], "what is not ok is always said"
+    assert shown[-2].endswith(
+        "/7200  wave × [bold]net, L=5, h=1: 2 of 10 trials, round 3 of 16; longer than estimated, about 40 s left"
+    )
+
+
+def test_the_round_is_named_and_an_estimate_that_has_passed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    with sink("plain") as listen:
+        listen(Planned(total=40, pending=40, remaining_s=10.0, round=1, rounds=5))
+        listen(dataclasses.replace(OK, done=17, pending=40, remaining_s=8.0))
+        now = 11.0
+        listen(Working(CELL, stage="", done=17, pending=40, remaining_s=3.0))
+        listen(Planned(total=40, pending=6, remaining_s=10.0, round=2, rounds=5))
+        now = 12.0
+        listen(dataclasses.replace(OK, done=1, pending=6, remaining_s=8.0))
+        listen(Planned(total=40, pending=6, remaining_s=10.0, round=6, rounds=5))
+    assert capsys.readouterr().err.splitlines() == [
+        "[  0:00] round 1 of about 5: 40 of 40 cells to run, about 10 s",
+        "[  0:00] round 1 of about 5, 17/40  wave × [bold]net, L=5, h=1: ok, 12 s; about 8.0 s left in this round",
+        "[  0:11] round 1 of about 5, 17/40  wave × [bold]net, L=5, h=1: starts: libraries are imported or compiled; "
+        "longer than estimated, about 3.0 s left in this round",
+        "[  0:11] round 2 of about 5: 6 of 40 cells to run, about 10 s",
+        "[  0:12] round 2 of about 5, 1/6  wave × [bold]net, L=5, h=1: ok, 12 s; about 8.0 s left in this round",
+        "[  0:12] round 6: 6 of 40 cells to run, about 10 s",
+    ]
+
+
 def test_json_lines_go_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
     with sink("jsonl") as listen:
         for event in ALL:
@@ -120,6 +172,8 @@ def test_auto_is_live_on_a_terminal_and_plain_elsewhere(
     terminal: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("CI", raising=False)
     with sink("auto") as listen:
         listen(ALL[0])
     shown = capsys.readouterr().err

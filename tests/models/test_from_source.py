@@ -218,8 +218,17 @@ def test_a_suite_alone_never_runs_code(folder):
         cells(folder, suite(MINE))
     assert str(caught.value).endswith(
         "s.yaml:4:22: mynet.py:MyNet: this kind is code, which a suite alone never runs; read it, then run the command "
-        "again with --allow-plugin (from Python: models={'mine': 'mynet.py:MyNet'})"
+        "again with --allow-plugin (from Python: bench.run(…, allow_plugin=True))"
     )
+
+
+def test_python_allows_the_code_of_a_suite_as_the_hint_says(folder):
+    path = folder / "s.yaml"
+    path.write_text(suite(MINE))
+    with pytest.raises(InputError, match="allow_plugin=True"):
+        bench.run(path, results=folder / "results")
+    results = bench.run(path, results=folder / "results", jobs=1, allow_plugin=True)
+    assert results.runs["status"].tolist() == ["ok", "ok"]
 
 
 def test_the_cell_is_known_by_what_the_file_says_wherever_it_lies(folder, tmp_path_factory):

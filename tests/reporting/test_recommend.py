@@ -12,7 +12,7 @@ import pytest
 from bench.api.results import Results
 from bench.errors import InputError
 from bench.reporting.budget import Budget
-from bench.reporting.recommend import Recommendation, advice_rows, advice_text, recommend
+from bench.reporting.recommend import Recommendation, advice_parts, advice_rows, recommend
 from bench.reporting.source import Source
 from bench.reporting.summary import summarise
 from bench.stats.claims import ClaimOutcome
@@ -67,6 +67,16 @@ def test_a_limit_leaves_the_smallest_error_among_what_fits(source: Source) -> No
 def test_what_is_over_the_budget_is_named_with_its_cost(source: Source) -> None:
     left_out = recommend(source, Budget(latency_s=2e-3), dataset="noisy-sine").left_out
     assert left_out == {f"noisy-sine: gru at length {n}": "latency 2.50 ms" for n in (10, 30)}
+
+
+def test_memory_that_no_probe_measured_is_called_that_of_the_process(source: Source) -> None:
+    (caution,) = recommend(source, Budget(memory_bytes=330_000_000), dataset="noisy-sine").cautions
+    assert caution == (
+        "Memory of 8 of 8 cells is that of the whole process of the run, libraries included, since they were not "
+        "probed: `bench probe results/fake` measures what each model itself takes."
+    )
+    assert caution in advice_parts(recommend(source, Budget(memory_bytes=330_000_000), dataset="noisy-sine"))
+    assert recommend(source, Budget(latency_s=2e-3), dataset="noisy-sine").cautions == ()
 
 
 def test_the_length_is_chosen_among_those_that_fit(fake: Fake) -> None:
@@ -127,7 +137,7 @@ def test_a_limit_on_what_was_never_measured_is_refused(fake: Fake) -> None:
 
 def test_the_text_and_the_rows_say_the_same(source: Source) -> None:
     advice = recommend(source, Budget(latency_s=2e-3))
-    text, rows = advice_text(advice), advice_rows(advice)
+    text, rows = "\n".join(map(str, advice_parts(advice))), advice_rows(advice)
     assert [row["dataset"] for row in rows] == ["gbm", "noisy-sine"]
     first, second = text.splitlines()[1:3]
     assert first.split()[:2] == ["gbm", "persistence"]

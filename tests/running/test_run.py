@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -26,7 +27,7 @@ from bench.errors import DataUnavailable, StoreError
 from bench.models import MODELS
 from bench.running import plan, runner
 from bench.running.plan import prepare
-from bench.running.runner import STUDIES, Compiling, Event, Finished, Outcome, Planned, Started, run
+from bench.running.runner import STUDIES, Compiling, Event, Finished, Outcome, Planned, Started, Working, run
 from bench.running.unfinished import Unfinished
 from bench.running.workers import start
 from bench.spec import Entry, Suite, Training, Tuning
@@ -88,6 +89,53 @@ def test_a_run_says_once_that_it_compiles(tmp_path: Path, make_cell: MakeCell, e
     reported.clear()
     _run([make_cell("b")], tmp_path, engine=engine, reported=reported)
     assert not any(isinstance(event, Compiling) for event in reported)
+
+
+@pytest.mark.usefixtures("fakes")
+def test_a_run_says_how_far_a_cell_has_come(
+    tmp_path: Path, make_cell: MakeCell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stage is reported once, as it is known; where nothing is, the cell is named now and then."""
+    monkeypatch.setattr(runner, "_LOOK_S", 0.0)
+    monkeypatch.setattr(runner, "_SILENT_S", 0.0)
+    (cell,) = cells = [make_cell("a")]
+    rows = _rows_of(cell)
+    heard: list[Working] = []
+    stages = [(), ("trial", 4, 10), ("round", 3, 16), ("replicate", 0, 5), ("round", 16, 16), ("replicate", 5, 5)]
+
+    class Engine:
+        """Its cell goes on whenever it was spoken of, and ends then."""
+
+        def submit(self, _cell: Cell, unfinished: Unfinished) -> Future[Rows]:
+            self.unfinished, self.future = unfinished, Future()
+            return self.future
+
+        def close(self) -> None: ...
+
+    engine = Engine()
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Working):
+            heard.append(event)
+            while stages and engine.unfinished.stage == event.stage:
+                if stage := stages.pop(0):
+                    engine.unfinished.advance(*stage)
+            if not stages and not engine.future.done():
+                engine.future.set_result(rows)
+
+    run(prepare(cells, tmp_path), lambda: engine, jobs=1, device="cpu", listener=listen)
+    assert [event.stage for event in heard] == [
+        "",
+        "4 of 10 trials",
+        "4 of 10 trials, round 3 of 16",
+        "0 of 5 replicates",
+    ]
+    assert {(event.cell.id, event.done, event.pending) for event in heard} == {(cell.id, 0, 1)}
+
+
+def _rows_of(cell: Cell) -> Rows:
+    with closing(start("inline", jobs=1, device="cpu", target="fake_cells:run_cell")) as engine:
+        return engine.submit(cell).result()
 
 
 @pytest.mark.usefixtures("fakes")
