@@ -191,12 +191,21 @@ CaseFinding = tuple[str, ClaimOutcome, str]
 
 @dataclass(frozen=True)
 class ClaimFinding:
-    """A verdict on something that was said in words; `cases` says where it holds and where it does not."""
+    """A verdict on something that was said in words.
+
+    Parameters
+    ----------
+    cases
+        Where it holds and where it does not.
+    explanation
+        What was found to be the reason of what was seen, in a sentence; empty where nothing was.
+    """
 
     text: str
     outcome: ClaimOutcome
     sentence: str
     cases: tuple[CaseFinding, ...] = ()
+    explanation: str = ""
 
 
 @dataclass(frozen=True)

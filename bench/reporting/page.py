@@ -19,7 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from bench import __version__, text
-from bench.reporting import budget, cost_tables, explorer, series_table, tables
+from bench.reporting import budget, cost_tables, explorer, pairs, series_table, tables
 from bench.reporting.export import cell_commands, cell_rows
 from bench.reporting.figures.error_panels import draw_errors, draw_steps
 from bench.reporting.figures.pareto_front import draw_cost, draw_front
@@ -139,6 +139,7 @@ class Part:
     by_step: Table | None
     by_series: Table | None
     recoveries: Table | None
+    pairs: Table | None
 
     @property
     def tests(self) -> list[str]:
@@ -197,7 +198,8 @@ def _values(summary: Summary, pictures: Pictures) -> dict[str, object]:
         recoveries = tables.recoveries(section, name=f"recovery-{anchor}")
         series = series_table.by_series(section, name=f"series-{anchor}")
         own_errors = tables.errors(section, name=f"errors-{anchor}")
-        parts.append(Part(anchor, section, own_errors, own, steps, series, recoveries))
+        own_pairs = pairs.table(section, name=f"pairs-{anchor}")
+        parts.append(Part(anchor, section, own_errors, own, steps, series, recoveries, own_pairs))
     return {
         "summary": summary,
         "pictures": pictures.overview,

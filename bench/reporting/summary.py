@@ -19,6 +19,7 @@ from bench.reporting.costs import ProbedCell, costs
 from bench.reporting.evidence import curves, never_moves, trace, tuned
 from bench.reporting.forecasts import CellForecasts, Losses, forecasts, losses
 from bench.reporting.judging import Contender, Families, Judged, SeedEvidence, best_of, best_set, looks_at, others
+from bench.reporting.pairs import Place, every_pair
 from bench.reporting.ranking import rank, standings
 from bench.reporting.recomputed import differences, uncompared
 from bench.reporting.recovery import Recovery, known_shifts, recovery
@@ -26,7 +27,7 @@ from bench.reporting.sentences import OTHER_DATA, STILL, answers, statement
 from bench.reporting.source import Source
 from bench.reporting.summary_cells import CellArrays, Cells
 from bench.reporting.trained import Curves
-from bench.reporting.values import CellSummary, Counts, Model, Section, State, Summary, Trace
+from bench.reporting.values import CellSummary, Counts, Model, Pair, Section, State, Summary, Trace
 from bench.stats.claims import ClaimOutcome
 from bench.stats.verdicts import Verdict
 from bench.stats.window_tests import FAR
@@ -236,7 +237,17 @@ class _Sections:
             mixed_data=self.mixed_data,
             still={place for place, cells in own.items() if self._is_still(cells)},
         )
-        return tuple(self._section(cells, judged, facts=facts[dataset]) for (dataset, _), cells in own.items())
+        pairs = self._pairs(own, judged)
+        return tuple(
+            replace(self._section(cells, judged, facts=facts[place[0]]), pairs=pairs.get(place, ()))
+            for place, cells in own.items()
+        )
+
+    def _pairs(self, own: Mapping[Place, Sequence[Contender]], judged: Judged) -> dict[Place, tuple[Pair, ...]]:
+        """Of every two models on data that all cells saw and that moves."""
+        differ = self.different_data | self.mixed_data
+        tested = {place: cells for place, cells in own.items() if place[0] not in differ and place not in judged.still}
+        return every_pair(tested, self.evidence, judged, learning=self.cells.learning)
 
     def _candidates(self) -> dict[tuple[str, int], list[Contender]]:
         """By dataset and horizon, in the order of the page."""

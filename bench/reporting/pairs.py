@@ -1,0 +1,158 @@
+"""Every two models on the same data → the verdict on the pair, by the rules of the page, and their table.
+
+Pairs with persistence and with the best model have the verdicts that the page gives them. All other pairs of models at
+their chosen lengths are counted in its family already, and are held against that count. Pairs at other lengths are a
+family of their own.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+from bench.cells import CellKey
+from bench.reporting.judging import Contender, Judged, SeedEvidence, best_of, numbers_of
+from bench.reporting.learning import MARK
+from bench.reporting.tabular import Column, Table, TableEntry
+from bench.reporting.values import CellSummary, Pair, Section
+from bench.stats.claims import ModelClaim
+from bench.stats.verdicts import COMPARED, Judgement, Verdict, compared, counted_pairs, pairs_at_lengths
+from bench.text import NOTHING, count, percent, probability
+
+MOST = 5000
+"""Pairs that one page judges besides those of its tables; where there were more, those at chosen lengths go first."""
+
+Place = tuple[str, int]
+"""A dataset and a horizon."""
+
+_WON: Mapping[Verdict, int] = {Verdict.BETTER: 1, Verdict.WORSE: -1}
+
+
+@dataclass(frozen=True, eq=False)
+class _Two:
+    """Two finished cells of one place; `best` is the best model there, where both are at their chosen lengths."""
+
+    place: Place
+    one: Contender
+    other: Contender
+    best: Contender | None
+
+    @property
+    def with_persistence(self) -> bool:
+        return self.other.verdict is Verdict.REFERENCE
+
+
+def every_pair(
+    places: Mapping[Place, Sequence[Contender]],
+    evidence: SeedEvidence,
+    judged: Judged,
+    *,
+    learning: Collection[CellKey] = (),
+) -> dict[Place, tuple[Pair, ...]]:
+    """The verdict on every two models of a place, at their chosen lengths and at each length.
+
+    Parameters
+    ----------
+    places
+        The cells of those where anything is tested.
+    judged
+        What the page says.
+    learning
+        The cells that were still learning when training ended: what is said against them carries the mark.
+    """
+    two = [each for place, cells in places.items() for each in _every_two(place, cells, judged)]
+    said = [(each, judgement) for each in two if (judgement := _said(each, judged))]
+    known = {each for each, _ in said}
+    chosen = [each for each in two if each.best and each not in known and not each.with_persistence]
+    lengths = [each for each in two if not each.best]
+    chosen = chosen if len(chosen) <= MOST else []
+    lengths = lengths if len(chosen) + len(lengths) <= MOST else []
+    counted = [judged.against_best_model[each.one.cell_id].finding for each in chosen]
+    of_chosen = counted_pairs([evidence.claim(each.one, each.other) for each in chosen], counted)
+    of_lengths = pairs_at_lengths([_claim(each, evidence) for each in lengths], [each.place[0] for each in lengths])
+    found: dict[Place, list[Pair]] = {place: [] for place in places}
+    for each, judgement in (*said, *zip((*chosen, *lengths), (*of_chosen, *of_lengths), strict=True)):
+        found[each.place].append(_pair(each, judgement, judged, learning))
+    return {place: tuple(own) for place, own in found.items()}
+
+
+def _every_two(place: Place, cells: Sequence[Contender], judged: Judged) -> Iterator[_Two]:
+    """Each pair once: the larger error first, persistence last."""
+    done = [cell for cell in cells if cell.rmse is not None]
+    best = best_of([cell for cell in done if cell.cell_id in judged.chosen and cell.verdict is not Verdict.REFERENCE])
+    done.sort(key=lambda cell: (cell.verdict is Verdict.REFERENCE, cell is best, -(cell.rmse or 0.0)))
+    for one, other in combinations(done, 2):
+        if one.verdict is Verdict.REFERENCE or one.model == other.model:
+            continue
+        if one.cell_id in judged.chosen and other.cell_id in judged.chosen:
+            yield _Two(place, one, other, best)
+        elif one.sequence_length == other.sequence_length:
+            yield _Two(place, one, other, None)
+
+
+def _said(two: _Two, judged: Judged) -> Judgement | None:
+    """What the page says of the pair."""
+    if two.best is None:
+        return None
+    if two.with_persistence:
+        return judged.against_persistence.get(two.one.cell_id)
+    return judged.against_best_model.get(two.one.cell_id) if two.other is two.best else None
+
+
+def _claim(two: _Two, evidence: SeedEvidence) -> ModelClaim:
+    if two.with_persistence:
+        return replace(evidence.subject(two.one).claim, other=two.other.model)
+    return evidence.claim(two.one, two.other)
+
+
+def _pair(two: _Two, judgement: Judgement, judged: Judged, learning: Collection[CellKey]) -> Pair:
+    one, verdict = two.one, compared(judgement.finding)
+    if two.best and two.with_persistence:  # a suspected leak is no win
+        verdict = COMPARED[judged.beats_persistence(one)]
+    key = CellKey(one.dataset, one.model, one.sequence_length, one.horizon)
+    late = judgement.verdict is Verdict.WORSE and key in learning
+    return Pair(
+        one=one.cell_id or "",
+        other=two.other.cell_id or "",
+        words=f"{judgement.words}, {MARK}" if late else judgement.words,
+        claim=replace(numbers_of(judgement), p=judgement.finding.p),
+        won=_WON.get(verdict, 0),
+        chosen=two.best is not None,
+    )
+
+
+_COLUMNS = (
+    Column("Model", kind="text"),
+    Column("Compared with", kind="text"),
+    Column("Length", "points", kind="text", hint="Of both; of each where they differ."),
+    Column("MSE", "ratio − 1", hint="MSE of the model over that of the other one, less 1."),
+    Column("95 % interval", kind="text"),
+    Column("p", "corrected", kind="text", hint="By Holm's method over the pairs that are counted with it."),
+    Column("Pairs", "or claims", hint="So many were corrected together."),
+    Column("Test", kind="text", hint="Of the tests that must agree, the one with the larger p-value."),
+    Column("Verdict", kind="text"),
+)
+
+
+def table(section: Section, *, name: str) -> Table | None:
+    """Every pair of `section`, those at chosen lengths first; `None` where there is none."""
+    cells = {cell.cell_id: cell for cell in section.cells}
+    rows = [_row(pair, cells[pair.one], cells[pair.other]) for pair in section.pairs]
+    if not rows:
+        return None
+    below = "The interval is of the pair alone; the p-value and the verdict are corrected for the number of pairs."
+    return Table(name, f"Every pair of models on {section.title}", _COLUMNS, tuple(rows), below=below)
+
+
+def _row(pair: Pair, one: CellSummary, other: CellSummary) -> tuple[TableEntry, ...]:
+    claim, lengths = pair.claim, dict.fromkeys((one.sequence_length, other.sequence_length))
+    return (
+        TableEntry(one.model),
+        TableEntry(other.model),
+        TableEntry(", ".join(count(length) for length in lengths)),
+        TableEntry(percent(claim.effect, 1), claim.effect),
+        TableEntry(f"[{percent(claim.low, 1)}, {percent(claim.high, 1)}]" if claim.test else NOTHING),
+        TableEntry(probability(claim.p).removeprefix("p = ").removeprefix("p ") if claim.test else NOTHING, claim.p),
+        TableEntry(count(claim.family) if claim.test else NOTHING, claim.family),
+        TableEntry(claim.test or NOTHING),
+        TableEntry(pair.words),
+    )
