@@ -16,7 +16,7 @@ from importlib import resources
 
 import itables
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from bench import __version__, text
 from bench.reporting import budget, cost_tables, explorer, pairs, series_table, tables
@@ -62,9 +62,13 @@ def environment() -> Environment:
         "significant": text.significant,
         "plural": text.plural,
         "md": text.markdown,
+        "code": lambda said: Markup(_CODE.sub(r"<code>\1</code>", str(escape(said)))),  # noqa: S704 - escaped
         "svg": lambda picture: Markup(picture.svg),  # noqa: S704 - drawn here; the texts in it are escaped
     }
     return environment
+
+
+_CODE = re.compile("`([^`]+)`")
 
 
 def _file(name: str) -> str:

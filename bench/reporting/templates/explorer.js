@@ -248,7 +248,8 @@ function verdicts(own, a, b, mean, count) {
   if (!pair) return note(difference, own.pairs.length ? "Among so many pairs, this one is not judged: `bench report` on fewer models does." : "Nothing is tested on this dataset.");
   const { of, against: other, words, ends, p, family } = pair.claim;
   const corrected = p === null ? "" : `; ${p < 0.001 ? "p < 0.001" : `p = ${text(p)}`}, corrected over ${family}`;
-  return note(`Verdict on ${of} against ${other}: ${words}.`, `MSE of ${of} / MSE of ${other}: ${text(pair.ratio)}, 95 % interval ${span(ends)}${corrected}.`, difference);
+  const ratio = pair.a === a.id ? pair.ratio : 1 / pair.ratio;
+  return note(`Verdict on ${of} against ${other}: ${words}.`, `MSE of ${of} / MSE of ${other}: 95 % interval ${span(ends)}${corrected}.`, `MSE of A / MSE of B: ${text(ratio)}.`, difference);
 }
 
 function hyperparameters(own) {
