@@ -114,6 +114,7 @@ def _section(section: Section, errors: Mapping[str, Mapping[int, float]], *, mos
     chosen = [cell for cell in section.cells if cell.chosen and cell.cell_id in errors]
     first = next(iter(section.forecasts.values()), None)
     windows = _windows(section)
+    models = {cell.cell_id: cell.model for cell in section.cells}
     return {
         "title": section.title,
         "dataset": section.dataset,
@@ -129,7 +130,7 @@ def _section(section: Section, errors: Mapping[str, Mapping[int, float]], *, mos
         "curves": [_curves(own, section) for own in section.curves],
         "tuned": [_tuned(own, section) for own in section.tuned if own.tried],
         "window": _blocks(windows, chosen) if windows else None,
-        "pairs": [_pair(pair, section) for pair in section.pairs],
+        "pairs": [_pair(pair, models) for pair in section.pairs],
     }
 
 
@@ -263,17 +264,16 @@ def _blocks(windows: Mapping[str, Losses], chosen: Sequence[CellSummary]) -> dic
     }
 
 
-def _pair(pair: Pair, section: Section) -> dict[str, Any]:
-    """MSE over MSE of two cells, with the verdict of the page."""
-    model = {cell.cell_id: cell.model for cell in section.cells}
+def _pair(pair: Pair, models: Mapping[str | None, str]) -> dict[str, Any]:
+    """MSE over MSE of two cells, with the verdict of the page; `models` are those of the cells."""
     return {
         "a": pair.one,
         "b": pair.other,
         "ratio": _number(pair.claim.effect + 1),
         "chosen": pair.chosen,
         "claim": {
-            "of": model[pair.one],
-            "against": model[pair.other],
+            "of": models[pair.one],
+            "against": models[pair.other],
             "words": pair.words,
             "ends": _interval(pair.claim.low + 1, pair.claim.high + 1),
             "p": _number(pair.claim.p, 3),

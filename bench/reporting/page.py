@@ -144,6 +144,7 @@ class Part:
     by_series: Table | None
     recoveries: Table | None
     pairs: Table | None
+    every_pair: Table | None
 
     @property
     def tests(self) -> list[str]:
@@ -202,8 +203,8 @@ def _values(summary: Summary, pictures: Pictures) -> dict[str, object]:
         recoveries = tables.recoveries(section, name=f"recovery-{anchor}")
         series = series_table.by_series(section, name=f"series-{anchor}")
         own_errors = tables.errors(section, name=f"errors-{anchor}")
-        own_pairs = pairs.table(section, name=f"pairs-{anchor}")
-        parts.append(Part(anchor, section, own_errors, own, steps, series, recoveries, own_pairs))
+        two = [pairs.table(section, name=f"pairs-{anchor}", lengths=lengths) for lengths in (False, True)]
+        parts.append(Part(anchor, section, own_errors, own, steps, series, recoveries, *two))
     return {
         "summary": summary,
         "pictures": pictures.overview,

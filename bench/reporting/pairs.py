@@ -133,13 +133,16 @@ _COLUMNS = (
 )
 
 
-def table(section: Section, *, name: str) -> Table | None:
-    """Every pair of `section`, those at chosen lengths first; `None` where there is none."""
+def table(section: Section, *, name: str, lengths: bool) -> Table | None:
+    """The pairs of `section` at their chosen lengths, then those at other `lengths` if wanted; `None` without any."""
     cells = {cell.cell_id: cell for cell in section.cells}
-    rows = [_row(pair, cells[pair.one], cells[pair.other]) for pair in section.pairs]
+    shown = sorted((pair for pair in section.pairs if pair.chosen or lengths), key=lambda pair: not pair.chosen)
+    rows = [_row(pair, cells[pair.one], cells[pair.other]) for pair in shown]
     if not rows:
         return None
     below = "The interval is of the pair alone; the p-value and the verdict are corrected for the number of pairs."
+    if len(shown) < len(section.pairs):
+        below += " Pairs at other lengths are under “A against B”."
     return Table(name, f"Every pair of models on {section.title}", _COLUMNS, tuple(rows), below=below)
 
 
