@@ -28,7 +28,7 @@ class Headline:
     text
         The finding, without a full stop.
     about, verdict, mark
-        What the verdict is on, the verdict, and its shape.
+        What the verdict is on, where the finding does not say it; the verdict, and its shape.
     """
 
     card: str
@@ -50,7 +50,7 @@ def _explained(card: Card) -> Iterator[Headline]:
     """What a claim was found to rest on."""
     for claim in card.claims:
         if claim.explanation:
-            yield _of_claim(card, claim, claim.explanation)
+            yield _of_claim(card, claim, claim.explanation, about=f" on “{claim.text}”")
 
 
 def _other_data(card: Card) -> Iterator[Headline]:
@@ -92,19 +92,19 @@ def _contradicted(card: Card) -> Iterator[Headline]:
     for claim in card.claims:
         against = [said for _, outcome, said in claim.cases if outcome is ClaimOutcome.FAILS]
         if claim.outcome is ClaimOutcome.FAILS and against:
-            many = f", in {len(against)} of {len(claim.cases)} cases" if len(claim.cases) > 1 else ""
-            yield _of_claim(card, claim, f"“{claim.text}” does not hold{many}: {against[0].partition(';')[0]}")
+            many = f", not so in {len(against)} of {len(claim.cases)} cases" if len(claim.cases) > 1 else ""
+            yield _of_claim(card, claim, f"“{claim.text}”{many}: {against[0].partition(';')[0]}")
 
 
 _KINDS: Sequence[Callable[[Card], Iterator[Headline]]] = (_explained, _other_data, _impossible, _contradicted)
 
 
-def _of_claim(card: Card, claim: ClaimFinding, text: str) -> Headline:
-    return _headline(card, text, about=f"“{claim.text}”", verdict=claim.outcome, mark=CLAIMS[claim.outcome])
+def _of_claim(card: Card, claim: ClaimFinding, text: str, *, about: str = "") -> Headline:
+    return _headline(card, text, about=about, verdict=claim.outcome, mark=CLAIMS[claim.outcome])
 
 
 def _of_number(card: Card, finding: PublishedFinding, text: str) -> Headline:
-    return _headline(card, text, about=finding.quantity, verdict=finding.outcome, mark=OUTCOMES[finding.outcome])
+    return _headline(card, text, about="", verdict=finding.outcome, mark=OUTCOMES[finding.outcome])
 
 
 def _headline(card: Card, text: str, *, about: str, verdict: str, mark: str) -> Headline:

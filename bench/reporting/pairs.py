@@ -5,9 +5,11 @@ their chosen lengths are counted in its family already, and are held against tha
 family of their own.
 """
 
+import math
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, islice
 
 from bench.cells import CellKey
 from bench.reporting.judging import Contender, Judged, SeedEvidence, best_of, numbers_of
@@ -19,7 +21,7 @@ from bench.stats.verdicts import COMPARED, Judgement, Verdict, compared, counted
 from bench.text import NOTHING, count, percent, probability
 
 MOST = 5000
-"""Pairs that one page judges besides those of its tables; where there were more, those at chosen lengths go first."""
+"""Pairs of one page, at most; where there are more, first those at other lengths go, then those that no table has."""
 
 Place = tuple[str, int]
 """A dataset and a horizon."""
@@ -59,13 +61,14 @@ def every_pair(
     learning
         The cells that were still learning when training ended: what is said against them carries the mark.
     """
-    two = [each for place, cells in places.items() for each in _every_two(place, cells, judged)]
+    at_chosen = {place: _ordered(cells, judged) for place, cells in places.items()}
+    total = sum(math.comb(len(own), 2) for own in at_chosen.values())
+    two = [each for place, own in at_chosen.items() for each in _every_two(place, own, every=total <= MOST)]
     said = [(each, judgement) for each in two if (judgement := _said(each, judged))]
-    known = {each for each, _ in said}
-    chosen = [each for each in two if each.best and each not in known and not each.with_persistence]
-    lengths = [each for each in two if not each.best]
-    chosen = chosen if len(chosen) <= MOST else []
-    lengths = lengths if len(chosen) + len(lengths) <= MOST else []
+    chosen = [each for each in two if not (each.other is each.best or each.with_persistence)]
+    further = (each for place, cells in places.items() for each in _at_lengths(place, cells, judged))
+    lengths = list(islice(further, max(MOST - total, 0) + 1))
+    lengths = lengths if total + len(lengths) <= MOST else []
     counted = [judged.against_best_model[each.one.cell_id].finding for each in chosen]
     of_chosen = counted_pairs([evidence.claim(each.one, each.other) for each in chosen], counted)
     of_lengths = pairs_at_lengths([_claim(each, evidence) for each in lengths], [each.place[0] for each in lengths])
@@ -75,18 +78,32 @@ def every_pair(
     return {place: tuple(own) for place, own in found.items()}
 
 
-def _every_two(place: Place, cells: Sequence[Contender], judged: Judged) -> Iterator[_Two]:
-    """Each pair once: the larger error first, persistence last."""
-    done = [cell for cell in cells if cell.rmse is not None]
-    best = best_of([cell for cell in done if cell.cell_id in judged.chosen and cell.verdict is not Verdict.REFERENCE])
-    done.sort(key=lambda cell: (cell.verdict is Verdict.REFERENCE, cell is best, -(cell.rmse or 0.0)))
-    for one, other in combinations(done, 2):
-        if one.verdict is Verdict.REFERENCE or one.model == other.model:
-            continue
-        if one.cell_id in judged.chosen and other.cell_id in judged.chosen:
-            yield _Two(place, one, other, best)
-        elif one.sequence_length == other.sequence_length:
-            yield _Two(place, one, other, None)
+def _ordered(cells: Sequence[Contender], judged: Judged) -> list[Contender]:
+    """The chosen cells, the largest error first, but for the best model and persistence, which come last."""
+    done = [cell for cell in cells if cell.cell_id in judged.chosen and cell.rmse is not None]
+    best = best_of([cell for cell in done if cell.verdict is not Verdict.REFERENCE])
+    return sorted(done, key=lambda cell: (cell.verdict is Verdict.REFERENCE, cell is best, -(cell.rmse or 0.0)))
+
+
+def _every_two(place: Place, ordered: Sequence[Contender], *, every: bool) -> Iterator[_Two]:
+    """Every two chosen cells, or those pairs alone that the tables of the page have."""
+    models = [cell for cell in ordered if cell.verdict is not Verdict.REFERENCE]
+    for i, other in enumerate(ordered):
+        if every or i >= len(models) - 1:
+            yield from (_Two(place, one, other, models[-1]) for one in models[:i])
+
+
+def _at_lengths(place: Place, cells: Sequence[Contender], judged: Judged) -> Iterator[_Two]:
+    """Every two cells at one length, but for those that are both chosen."""
+    lengths: dict[int, list[Contender]] = defaultdict(list)
+    for cell in cells:
+        if cell.rmse is not None:
+            lengths[cell.sequence_length].append(cell)
+    for own in lengths.values():
+        own.sort(key=lambda cell: (cell.verdict is Verdict.REFERENCE, -(cell.rmse or 0.0)))
+        for one, other in combinations(own, 2):
+            if one.verdict is not Verdict.REFERENCE and not {one.cell_id, other.cell_id} <= judged.chosen:
+                yield _Two(place, one, other, None)
 
 
 def _said(two: _Two, judged: Judged) -> Judgement | None:
