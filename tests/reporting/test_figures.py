@@ -225,7 +225,7 @@ def test_names_on_the_front_lie_on_no_other_and_within_the_panel() -> None:
     renderer = FigureCanvasAgg(figure).get_renderer()
     boxes = [text.get_window_extent(renderer) for text in axes.texts]
     assert [text.get_text() for text in axes.texts if text.get_fontweight() == "bold"] == [
-        standing.model for standing in sorted(standings[:3], key=lambda standing: standing.error.value)
+        standing.model for standing in sorted(standings[:3], key=lambda standing: standing.fit_s or 0)
     ]
     frame = axes.get_window_extent(renderer)
     for place, box in enumerate(boxes):

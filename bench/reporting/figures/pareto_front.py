@@ -144,7 +144,7 @@ def _names(axes: Axes, timed: Sequence[Standing], front: Sequence[Standing]) -> 
     to_inches = axes.transData + axes.figure.dpi_scale_trans.inverted()
     at = {s.model: tuple(map(float, to_inches.transform((_time(s), s.error.value)))) for s in timed}
     frame: Box = axes.bbox.transformed(axes.figure.dpi_scale_trans.inverted()).extents
-    ordered = sorted(timed, key=lambda standing: (not standing.on_front, standing.error.value))
+    ordered = sorted(timed, key=lambda standing: (not standing.on_front, _time(standing)))
     taken = [(x - _DOT, y - _DOT, x + _DOT, y + _DOT) for x, y in at.values()]
     taken += _steps([at[standing.model] for standing in front])
     for standing in ordered:

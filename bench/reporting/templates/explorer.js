@@ -220,7 +220,7 @@ function against(own) {
   const seeds = Object.keys(a.mse).filter((seed) => seed in b.mse);
   const differences = seeds.map((seed) => a.mse[seed] - b.mse[seed]);
   const mean = differences.reduce((sum, value) => sum + value, 0) / seeds.length;
-  const unit = `MSE of A − MSE of B (${own.unit}²)`;
+  const unit = `A − B, MSE (${own.unit}²)`;
   const plot = figure({ title: `${a.model} (A) less ${b.model} (B) by seed`, x: "seed", y: unit, height: 280 });
   const fill = differences.map((value) => look(value < 0 ? a.model : b.model).color);
   const drawn = plot.vbar({ field: "x" }, 0.6, { field: "y" }, 0, { fill_color: { field: "color" }, line_color: null, source: source({ x: seeds.map(Number), y: differences, color: fill,
