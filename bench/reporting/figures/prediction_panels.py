@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 import numpy as np
-import seaborn as sns
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.dates import ConciseDateFormatter
@@ -86,7 +85,7 @@ def draw_end(axes: Axes, trace: Trace, *, color: str, band: bool) -> None:
         (trace.truth, {"color": INK, "linewidth": 1.4}),
         (trace.persistence, {"color": MUTED, "linewidth": 1.0, "linestyle": _DASHES}),
     ):
-        sns.lineplot(x=time, y=values[kept], ax=axes, estimator=None, legend=False, **line)
+        axes.plot(time, values[kept], **line)
     if band:
         axes.fill_between(time, trace.low[kept], trace.high[kept], color=color, alpha=0.25, linewidth=0)
     _labels(axes, trace)
