@@ -108,6 +108,7 @@ def errors(summary: Summary) -> pd.DataFrame:
             "persistence_rmse": section.persistence_rmse,
             "noise_floor_rmse": section.noise_floor_rmse,
             "verdict": cell.words or str(cell.verdict),
+            "unit": section.unit,
             "seeds": cell.finished,
             **{name: getattr(cell.cost, name) for name in ("parameters", "fit_s", "tuning_s", "peak_memory_bytes")},
             "cell_id": cell.cell_id,
@@ -131,6 +132,11 @@ def _with_interval(value: float | None, low: float | None, high: float | None) -
     """A value and its interval, as a table of a paper shows them."""
     ends = f" [{number(low)}, {number(high)}]" if low is not None and high is not None and pd.notna(low) else ""
     return number(None if value is None or pd.isna(value) else value) + ends
+
+
+def _in_unit(shown: str, section: Section) -> str:
+    """An error with its unit, where the dataset has one and the error is in it."""
+    return f"{shown} {section.unit}" if section.unit and section.words.unit == section.unit else shown
 
 
 def _ranking(board: pd.DataFrame) -> pd.DataFrame:
@@ -158,7 +164,7 @@ def _errors(summary: Summary) -> pd.DataFrame:
                 "Dataset": section.title,
                 "Model": cell.model,
                 "Length": str(cell.sequence_length),
-                "RMSE": _with_interval(*rmse.values()),
+                "RMSE": _in_unit(_with_interval(*rmse.values()), section),
                 "Skill": _with_interval(*skill.values()),
                 "Verdict": str(cell.verdict),
             }
@@ -336,7 +342,7 @@ def _card_row(section: Section, cell: CellSummary, tuned: Sequence[str]) -> str:
     entries = [
         section.title,
         str(cell.sequence_length),
-        _with_interval(*_numbers("v", cell.rmse).values()),
+        _in_unit(_with_interval(*_numbers("v", cell.rmse).values()), section),
         _with_interval(*_numbers("v", cell.skill).values()),
         cell.words or str(cell.verdict),
         count(cell.cost.parameters),

@@ -13,6 +13,7 @@ from bench.replication.card_pictures import draw
 from bench.replication.card_tables import TERMS, Verdicts, answer, results
 from bench.replication.cards import Card, cards
 from bench.replication.evidence_rows import Tables
+from bench.replication.headlines import headlines
 from bench.replication.systems import Statement, System, parsed, systems_of
 from bench.reporting import render as report_render, tables as report_tables
 from bench.reporting.export import cell_commands, cell_rows
@@ -96,6 +97,7 @@ def _values(
         "summary": summary,
         "views": views,
         "answer": answer(all_cards, left_out),
+        "headlines": headlines(all_cards),
         "overview": card_tables.overview(all_cards),
         "failures": report_tables.failures(summary),
         "kept": report_tables.kept(summary),

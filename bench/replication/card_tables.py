@@ -392,7 +392,7 @@ def findings(card: Card, anchor: str) -> Table:
             Column("Note", kind="prose"),
         ),
         rows=tuple(rows),
-        below=f"{_LEGEND}. Ours: the mean of the replicates; of an RMSE the pooled one.",
+        below="Ours: the mean of the replicates; of an RMSE the pooled one.",
     )
 
 

@@ -21,6 +21,7 @@ from bench.replication.printed import Printed
 from bench.stats.claims import ClaimOutcome
 from bench.stats.paired import paired
 from bench.stats.ratios import LEVEL
+from bench.text import plural
 
 LEAST = 20
 """Replicates that a verdict requests: with fewer, the prediction interval is wider by more than a twentieth."""
@@ -191,12 +192,21 @@ CaseFinding = tuple[str, ClaimOutcome, str]
 
 @dataclass(frozen=True)
 class ClaimFinding:
-    """A verdict on something that was said in words; `cases` says where it holds and where it does not."""
+    """A verdict on something that was said in words.
+
+    Parameters
+    ----------
+    cases
+        Where it holds and where it does not.
+    explanation
+        What was found to be the reason of what was seen, in a sentence; empty where nothing was.
+    """
 
     text: str
     outcome: ClaimOutcome
     sentence: str
     cases: tuple[CaseFinding, ...] = ()
+    explanation: str = ""
 
 
 @dataclass(frozen=True)
@@ -262,4 +272,4 @@ def sentence(cases: Sequence[CaseFinding]) -> str:
         return "nothing that could decide it was measured"
     counts = Counter(outcome for _, outcome, _ in cases)
     said = (f"{_IN_SENTENCES.get(each, each)} in {counts[each]}" for each in ClaimOutcome if counts[each])
-    return f"of {len(cases)} cases it {', '.join(said)}"
+    return f"of {plural(len(cases), 'case')} it {', '.join(said)}"

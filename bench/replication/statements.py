@@ -111,9 +111,10 @@ def similar(text: str, cells: Sequence[Evidence], tables: Tables) -> tuple[Claim
     """
     close = [(_label(cell), tables.better_than_persistence(cell), in_numbers(cell)) for cell in cells]
     late = list(_late(cells, tables))
+    repeats, explained = _repeats(cells, tables)
     return (
         ClaimFinding(f"{text}: closeness", over(close), _closeness(close, cells), tuple(close)),
-        ClaimFinding(f"{text}: delay", over(late), "; ".join([sentence(late), *_repeats(cells, tables)]), tuple(late)),
+        ClaimFinding(f"{text}: delay", over(late), "; ".join([sentence(late), *repeats]), tuple(late), explained),
     )
 
 
@@ -160,17 +161,22 @@ def reported(delay: Delay) -> str:
     )
 
 
-def _repeats(cells: Sequence[Evidence], tables: Tables) -> list[str]:
-    """In how many cells the one-step forecasts follow the last value more closely than the one they are of."""
+def _repeats(cells: Sequence[Evidence], tables: Tables) -> tuple[list[str], str]:
+    """In how many cells the one-step forecasts follow the last value more closely than the one they are of.
+
+    And what that explains, where it is so in most.
+    """
     followed = [follows for cell in cells if (follows := _follows_last(cell, tables)) is not None]
     if not followed:
-        return []
+        return [], ""
     counted = (
         f"in {sum(followed)} of {len(followed)} the one-step forecasts lie, but for a constant, nearer to the last "
         "known value than to the one they are of"
     )
-    most = 2 * sum(followed) > len(followed)
-    return [f"{counted}: the curves look alike because the last value is repeated" if most else counted]
+    if 2 * sum(followed) <= len(followed):
+        return [counted], ""
+    reason = "the curves look alike because the last value is repeated"
+    return [f"{counted}: {reason}"], f"{reason[0].upper()}{reason[1:]}: {counted}"
 
 
 def _follows_last(cell: Evidence, tables: Tables) -> bool | None:
@@ -210,7 +216,8 @@ def ablation(text: str, cells: Sequence[Evidence], protocol: Sequence[Evidence],
     own = [_ablation_case(cell, tables) for cell in cells]
     others = [_ablation_case(cell, tables, how=", protocol") for cell in protocol]
     parts = [_says("as published", own), *([_says("under the protocol", others)] if others else [])]
-    return ClaimFinding(text, over(own), "; ".join([*parts, *_target_says(cells)]), (*own, *others))
+    said, explained = _target_says(cells)
+    return ClaimFinding(text, over(own), "; ".join([*parts, *said]), (*own, *others), explained)
 
 
 def _ablation_case(cell: Evidence, tables: Tables, *, how: str = "") -> CaseFinding:
@@ -224,17 +231,23 @@ def _says(how: str, cases: Sequence[CaseFinding]) -> str:
     return f"{how}, of {len(cases)} {'network' if len(cases) == 1 else 'networks'} {counted}"
 
 
-def _target_says(cells: Sequence[Evidence]) -> list[str]:
-    """How much larger the error is where every step has the same target; nothing where that was not run."""
+def _target_says(cells: Sequence[Evidence]) -> tuple[list[str], str]:
+    """How much larger the error is where every step has the same target, and what that explains.
+
+    Nothing where it was not run.
+    """
     requested = next((cell for cell in cells if REPEATED_TARGETS in cell.departures), None)
     plain = next((cell for cell in cells if cell.departures and REPEATED_TARGETS not in cell.departures), None)
     if requested is None or plain is None:
-        return []
+        return [], ""
     shared = sorted(set(requested.seeds) & set(plain.seeds))
     mse = [dict(zip(cell.seeds, cell.numbers["mse"].tolist(), strict=True)) for cell in (requested, plain)]
     comparison = paired(*(np.array([own[seed] for seed in shared]) for own in mse))
     ends = (comparison.ratio, comparison.ratio_low, comparison.ratio_high)
-    return [_ratio_says(*(float(np.sqrt(np.maximum(number, 0.0))) for number in ends))]
+    ratio, low, high = (float(np.sqrt(np.maximum(number, 0.0))) for number in ends)
+    said = _ratio_says(ratio, low, high)
+    slip = f"Part of the {requested.spec.model_kind.upper()}'s failure is a slip in the loss"
+    return [said], f"{slip}: {said.partition(':')[0]}" if low > 1 else ""
 
 
 def _ratio_says(ratio: float, low: float, high: float) -> str:

@@ -6,11 +6,9 @@ outline, so that a page of hundreds of cells stays small.
 
 import base64
 import gzip
-import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
@@ -21,10 +19,7 @@ from bench.array_types import FloatArray, IntArray
 from bench.reporting.figures.style import Look, looks
 from bench.reporting.forecasts import CellForecasts, Losses
 from bench.reporting.trained import Curves, TuningSummary
-from bench.reporting.values import CellSummary, Estimate, Section, Summary, TestedClaim
-from bench.stats.ratios import over_seeds
-from bench.stats.verdicts import COMPARED, Verdict
-from bench.stats.window_tests import over_window
+from bench.reporting.values import CellSummary, Estimate, Pair, Section, Summary
 
 VALUES = 80_000
 """Values of all series of a page, about: each takes some three bytes of it."""
@@ -119,6 +114,7 @@ def _section(section: Section, errors: Mapping[str, Mapping[int, float]], *, mos
     chosen = [cell for cell in section.cells if cell.chosen and cell.cell_id in errors]
     first = next(iter(section.forecasts.values()), None)
     windows = _windows(section)
+    models = {cell.cell_id: cell.model for cell in section.cells}
     return {
         "title": section.title,
         "dataset": section.dataset,
@@ -134,7 +130,7 @@ def _section(section: Section, errors: Mapping[str, Mapping[int, float]], *, mos
         "curves": [_curves(own, section) for own in section.curves],
         "tuned": [_tuned(own, section) for own in section.tuned if own.tried],
         "window": _blocks(windows, chosen) if windows else None,
-        "pairs": _pairs(chosen, errors, windows, best=section.best) if section.comparable else [],
+        "pairs": [_pair(pair, models) for pair in section.pairs],
     }
 
 
@@ -268,107 +264,37 @@ def _blocks(windows: Mapping[str, Losses], chosen: Sequence[CellSummary]) -> dic
     }
 
 
-@dataclass(frozen=True)
-class _Pair:
-    """Two chosen cells at places of their section."""
-
-    one: CellSummary
-    other: CellSummary
-
-
-def _pairs(
-    chosen: Sequence[CellSummary],
-    errors: Mapping[str, Mapping[int, float]],
-    windows: Mapping[str, Losses],
-    *,
-    best: CellSummary | None,
-) -> list[dict[str, Any]]:
-    """Every two chosen cells: MSE over MSE, with its intervals over the seeds and over the test window.
-
-    Where the report makes a claim on the pair, its word and its interval stand next to these.
-    """
-    pairs = list(itertools.starmap(_Pair, itertools.combinations(chosen, 2)))
-    if not pairs:
-        return []
-    seeds = sorted({seed for cell in chosen for seed in errors[cell.cell_id or ""]})
-    by_seed = {
-        cell.cell_id or "": [errors[cell.cell_id or ""].get(seed, math.nan) for seed in seeds] for cell in chosen
+def _pair(pair: Pair, models: Mapping[str | None, str]) -> dict[str, Any]:
+    """MSE over MSE of two cells, with the verdict of the page; `models` are those of the cells."""
+    return {
+        "a": pair.one,
+        "b": pair.other,
+        "ratio": _number(pair.claim.effect + 1),
+        "chosen": pair.chosen,
+        "claim": {
+            "of": models[pair.one],
+            "against": models[pair.other],
+            "words": pair.words,
+            "ends": _interval(pair.claim.low + 1, pair.claim.high + 1),
+            "p": _number(pair.claim.p, 3),
+            "family": pair.claim.family,
+            "won": pair.won,
+        },
     }
-    one, other = (np.array([by_seed[cell.cell_id or ""] for cell in side]) for side in _sides(pairs))
-    test = over_seeds(one, other)
-    over = _over_window(pairs, windows)
-    return [
-        {
-            "a": pair.one.cell_id,
-            "b": pair.other.cell_id,
-            "ratio": _number(float(test.ratio[place])),
-            "seeds": None if _fixed(pair) else _interval(test.low[place], test.high[place]),
-            "window": over.get(place),
-            "claim": _claimed(pair, best),
-        }
-        for place, pair in enumerate(pairs)
-    ]
-
-
-def _sides(pairs: Sequence[_Pair]) -> tuple[list[CellSummary], list[CellSummary]]:
-    return [pair.one for pair in pairs], [pair.other for pair in pairs]
-
-
-def _claimed(pair: _Pair, best: CellSummary | None) -> dict[str, Any] | None:
-    """What the report says of a pair, as its tables do: of a model and persistence, or of one and the best.
-
-    `won` is 1 where `one` is shown to have the smaller error, -1 where `other` is, else 0.
-    """
-    sides = ((pair.one, pair.other, 1), (pair.other, pair.one, -1))
-    for cell, rival, sign in sides:
-        if rival.verdict is Verdict.REFERENCE and cell.against_persistence:
-            won = sign * _WON.get(COMPARED[cell.beats_persistence], 0)
-            return _claim(cell, cell.against_persistence, cell.words, won=won)
-    for cell, rival, sign in sides:
-        if best is rival and cell.against_best:
-            won = sign * _WON.get(cell.against_best.outcome, 0)
-            return _claim(cell, cell.against_best, cell.words_next_to_best, won=won)
-    return None
-
-
-def _claim(cell: CellSummary, claim: TestedClaim, words: str, *, won: int) -> dict[str, Any]:
-    ends = _interval(claim.low + 1, claim.high + 1)
-    return {"of": cell.model, "against": claim.other, "words": words, "ends": ends, "won": won}
-
-
-_WON: Mapping[str, int] = {Verdict.BETTER: 1, Verdict.WORSE: -1}
-
-
-def _fixed(pair: _Pair) -> bool:
-    """Neither side draws a random number: other seeds would give the same."""
-    return pair.one.deterministic and pair.other.deterministic
-
-
-def _over_window(pairs: Sequence[_Pair], windows: Mapping[str, Losses]) -> dict[int, list[float | None]]:
-    """By place of the pair, where the losses of both are stored: the interval over the test window."""
-    known = [place for place, pair in enumerate(pairs) if {pair.one.cell_id, pair.other.cell_id} <= windows.keys()]
-    if not known:
-        return {}
-    one, other = (
-        np.array([windows[cell.cell_id or ""].model for cell in side])
-        for side in _sides([pairs[place] for place in known])
-    )
-    test = over_window(one, other, horizon=next(iter(windows.values())).horizon)
-    intervals = zip(known, test.low, test.high, strict=True)
-    return {place: own for place, low, high in intervals if (own := _interval(low, high))}
 
 
 def wins(models: Sequence[str], sections: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """``[models][models]``: on how many datasets the one has the smaller error, on how many that is shown, of how many.
 
-    Shown is what the claim on the pair says. Where the report makes none, it is what both intervals of `_pairs` say,
-    over seeds and over the test window, or the one that there is.
+    Each model is at its chosen length. Shown is what the verdict on the pair says.
     """
     place = {name: number for number, name in enumerate(models)}
     smaller, shown, of = ([[0] * len(models) for _ in models] for _ in range(3))
     for section in sections:
         names = {cell["id"]: cell["model"] for cell in section["cells"]}
         for pair in section["pairs"]:
+            if not pair["chosen"]:
+                continue
             a, b = place[names[pair["a"]]], place[names[pair["b"]]]
             of[a][b] += 1
             of[b][a] += 1
@@ -376,16 +302,8 @@ def wins(models: Sequence[str], sections: Sequence[Mapping[str, Any]]) -> dict[s
                 continue
             winner, loser = (a, b) if pair["ratio"] < 1 else (b, a)
             smaller[winner][loser] += 1
-            shown[winner][loser] += _is_shown(pair, 1 if winner == a else -1)
+            shown[winner][loser] += pair["claim"]["won"] == (1 if winner == a else -1)
     return {"smaller": smaller, "shown": shown, "of": of}
-
-
-def _is_shown(pair: Mapping[str, Any], won: int) -> bool:
-    """Whether the claim on the pair says so; without one, whether every interval excludes equal errors."""
-    if claim := pair.get("claim"):
-        return bool(claim["won"] == won)
-    intervals = [pair[name] for name in ("seeds", "window") if pair[name]]
-    return bool(intervals) and all(low is not None and (high < 1 or low > 1) for low, high in intervals)
 
 
 def _interval(low: float, high: float) -> list[float | None] | None:

@@ -302,6 +302,8 @@ class Judged:
         Of the chosen cells that can be tested.
     against_best
         Of the chosen cells next to the best one of their dataset.
+    against_best_model
+        The same, of the best one but for persistence, which is on neither side.
     """
 
     chosen: frozenset[str | None]
@@ -309,6 +311,7 @@ class Judged:
     still: frozenset[tuple[str, int]]
     against_persistence: Mapping[str | None, Judgement]
     against_best: Mapping[str | None, Judgement]
+    against_best_model: Mapping[str | None, Judgement]
 
     @classmethod
     def of(
@@ -355,12 +358,14 @@ class Judged:
             for cell in own
             if _is_untested(cell) and (dataset, cell.horizon) not in still
         )
+        of_models = _of_models(compared, evidence, families)
         return cls(
             chosen=frozenset(cell.cell_id for own in chosen.values() for each in own for cell in each),
             left_out=frozenset(cell.cell_id for cell in untested if cell.at not in picked),
             still=frozenset(still),
             against_persistence=known,
-            against_best=_of_models(compared, evidence, families) | _of_references(compared, evidence, known),
+            against_best=of_models | _of_references(compared, evidence, known),
+            against_best_model=of_models,
         )
 
     def verdict(self, cell: Contender) -> Verdict:
@@ -400,7 +405,9 @@ class Judged:
 
     def claims(self, cell: Contender) -> tuple[TestedClaim | None, TestedClaim | None]:
         """The tests of `cell` against persistence and against the best one, in numbers."""
-        return _tested(self.against_persistence.get(cell.cell_id)), _tested(self.against_best.get(cell.cell_id))
+        both = (own.get(cell.cell_id) for own in (self.against_persistence, self.against_best))
+        first, second = (None if judgement is None else numbers_of(judgement) for judgement in both)
+        return first, second
 
     def why_not_best(self, cell: Contender) -> str:
         """The comparison of `cell` with the best one in a sentence; empty where there was none."""
@@ -408,10 +415,8 @@ class Judged:
         return "" if judgement is None else judgement.sentence
 
 
-def _tested(judgement: Judgement | None) -> TestedClaim | None:
+def numbers_of(judgement: Judgement) -> TestedClaim:
     """The numbers that the sentence of a judgement gives."""
-    if judgement is None:
-        return None
     numbers = judgement.finding
     return TestedClaim(
         other=judgement.other,

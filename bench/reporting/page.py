@@ -16,10 +16,10 @@ from importlib import resources
 
 import itables
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from bench import __version__, registry, text
-from bench.reporting import budget, cost_tables, explorer, series_table, stability, tables
+from bench.reporting import budget, cost_tables, explorer, pairs, series_table, stability, tables
 from bench.reporting.export import cell_commands, cell_rows
 from bench.reporting.figures.error_panels import draw_errors, draw_steps
 from bench.reporting.figures.pareto_front import draw_cost, draw_front
@@ -62,9 +62,13 @@ def environment() -> Environment:
         "significant": text.significant,
         "plural": text.plural,
         "md": text.markdown,
+        "code": lambda said: Markup(_CODE.sub(r"<code>\1</code>", str(escape(said)))),  # noqa: S704 - escaped
         "svg": lambda picture: Markup(picture.svg),  # noqa: S704 - drawn here; the texts in it are escaped
     }
     return environment
+
+
+_CODE = re.compile("`([^`]+)`")
 
 
 def _file(name: str) -> str:
@@ -140,6 +144,8 @@ class Part:
     by_step: Table | None
     by_series: Table | None
     recoveries: Table | None
+    pairs: Table | None
+    every_pair: Table | None
 
     @property
     def tests(self) -> list[str]:
@@ -209,7 +215,8 @@ def _values(summary: Summary, pictures: Pictures) -> dict[str, object]:
         recoveries = tables.recoveries(section, name=f"recovery-{anchor}")
         series = series_table.by_series(section, name=f"series-{anchor}")
         own_errors = tables.errors(section, name=f"errors-{anchor}")
-        parts.append(Part(anchor, section, own_errors, own, steps, series, recoveries))
+        two = [pairs.table(section, name=f"pairs-{anchor}", lengths=lengths) for lengths in (False, True)]
+        parts.append(Part(anchor, section, own_errors, own, steps, series, recoveries, *two))
     return {
         "summary": summary,
         "pictures": pictures.overview,

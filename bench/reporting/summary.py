@@ -21,6 +21,7 @@ from bench.reporting.evidence import curves, never_moves, trace, tuned
 from bench.reporting.forecasts import CellForecasts, Losses, forecasts, losses
 from bench.reporting.judging import Contender, Families, Judged, SeedEvidence, best_of, best_set, looks_at, others
 from bench.reporting.levels import hard_levels
+from bench.reporting.pairs import Place, every_pair
 from bench.reporting.ranking import rank, standings
 from bench.reporting.recomputed import differences, uncompared
 from bench.reporting.recovery import Recovery, known_shifts, recovery
@@ -28,7 +29,7 @@ from bench.reporting.sentences import OTHER_DATA, STILL, answers, statement
 from bench.reporting.source import Source
 from bench.reporting.summary_cells import CellArrays, Cells
 from bench.reporting.trained import Curves
-from bench.reporting.values import CellSummary, Counts, Model, Section, State, Summary, Trace, count_on_page
+from bench.reporting.values import CellSummary, Counts, Model, Pair, Section, State, Summary, Trace, count_on_page
 from bench.stats.claims import ClaimOutcome
 from bench.stats.verdicts import Verdict
 from bench.stats.window_tests import FAR
@@ -254,10 +255,19 @@ class _Sections:
             still={place for place, cells in own.items() if self._is_still(cells)},
         )
         most = count_on_page([len(cells) for cells in own.values()])
+        pairs = self._pairs(own, judged)
         return tuple(
-            self._section(cells, judged, facts=facts[dataset], on_page=place < most)
-            for place, ((dataset, _), cells) in enumerate(own.items())
+            replace(
+                self._section(cells, judged, facts=facts[place[0]], on_page=number < most), pairs=pairs.get(place, ())
+            )
+            for number, (place, cells) in enumerate(own.items())
         )
+
+    def _pairs(self, own: Mapping[Place, Sequence[Contender]], judged: Judged) -> dict[Place, tuple[Pair, ...]]:
+        """Of every two models on data that all cells saw and that moves."""
+        differ = self.different_data | self.mixed_data
+        tested = {place: cells for place, cells in own.items() if place[0] not in differ and place not in judged.still}
+        return every_pair(tested, self.evidence, judged, learning=self.cells.learning)
 
     def _candidates(self) -> dict[tuple[str, int], list[Contender]]:
         """By dataset and horizon, in the order of the page."""

@@ -291,6 +291,30 @@ class CellSummary:
         return self.beats_persistence.measured and self.verdict is not Verdict.LEAK
 
 
+@dataclass(frozen=True)
+class Pair:
+    """The verdict on two models on the same data.
+
+    Parameters
+    ----------
+    one, other
+        The ids of their cells.
+    words, claim
+        The comparison of `one` with `other`, in words and in numbers.
+    won
+        1 where `one` is shown to have the smaller error, -1 where `other` is, else 0.
+    chosen
+        Both are at the sequence lengths chosen on validation; else both are at one length.
+    """
+
+    one: str
+    other: str
+    words: str
+    claim: TestedClaim
+    won: int
+    chosen: bool
+
+
 @dataclass(frozen=True, eq=False)
 class Section:
     """One dataset at one horizon.
@@ -329,6 +353,8 @@ class Section:
         How its cells recover from level shifts at known times; empty where there are none.
     forecasts, losses
         By cell id, of every cell whose predictions are stored.
+    pairs
+        The verdict on every two models, at their chosen lengths and at each length; empty where nothing is tested.
     """
 
     title: str
@@ -362,6 +388,7 @@ class Section:
     unit: str = ""
     forecasts: Mapping[str, CellForecasts] = field(default_factory=dict)
     losses: Mapping[str, Losses] = field(default_factory=dict)
+    pairs: tuple[Pair, ...] = ()
 
     @property
     def comparable(self) -> bool:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import islice
 
@@ -114,8 +114,9 @@ class Judgement:
     sentence: str
 
 
-CLAIMS, PAIRS = "claims", "pairs of models"
-"""What the two families of a report count: claims against persistence or the noise floor, and other pairs."""
+CLAIMS, PAIRS, AT_LENGTHS = "claims", "pairs of models", "pairs at equal lengths"
+"""What the families of a report count: claims against persistence or the noise floor, other pairs of models at their
+chosen lengths, and pairs at other lengths."""
 
 
 def against_persistence(subjects: Sequence[Subject], families: Sequence[str] = ()) -> tuple[Judgement, ...]:
@@ -167,6 +168,43 @@ def against_best(datasets: Sequence[Sequence[ModelClaim]], families: Sequence[st
     labels = np.concatenate([np.repeat(own_label, [len(own) for own in datasets]), np.repeat(own_label, others)])
     tested, _ = corrected(tested, np.ones(sum(others)), labels)
     return tuple(_of_pair(claim, finding, PAIRS) for claim, finding in zip(claims, tested, strict=True))
+
+
+def counted_pairs(claims: Sequence[ModelClaim], counted: Sequence[Finding]) -> tuple[Judgement, ...]:
+    """Judge pairs that `against_best` counts in its family as p = 1, where one is asked about after all.
+
+    Each is held against the whole count (Bonferroni's correction, the first step of Holm's): together with the verdicts
+    of `against_best`, these are some of those that Holm's method over all pairs would give.
+
+    Parameters
+    ----------
+    claims
+        Persistence and the best model of a dataset are on neither side.
+    counted
+        Of each of `claims`, a finding of `against_best` on the same dataset.
+    """
+    found = [
+        replace(own, family=like.family, selected=like.selected, families=like.families, p=_bonferroni(own, like))
+        for own, like in zip(findings(claims), counted, strict=True)
+    ]
+    return tuple(_of_pair(claim, own, PAIRS) for claim, own in zip(claims, found, strict=True))
+
+
+def _bonferroni(own: Finding, like: Finding) -> float:
+    p = own.p_alone * max(like.family, 1) * like.families / like.selected
+    return p if math.isnan(p) else min(p, 1.0)
+
+
+def pairs_at_lengths(claims: Sequence[ModelClaim], families: Sequence[str]) -> tuple[Judgement, ...]:
+    """Judge pairs at sequence lengths that were not chosen, of all that one report prints: Holm's method over all.
+
+    Parameters
+    ----------
+    families
+        Of each of `claims`, such as its dataset.
+    """
+    tested, _ = corrected(findings(claims), np.empty(0), _numbered(families))
+    return tuple(_of_pair(claim, own, AT_LENGTHS) for claim, own in zip(claims, tested, strict=True))
 
 
 def _numbered(names: Sequence[str]) -> IntArray:

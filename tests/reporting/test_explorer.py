@@ -147,16 +147,16 @@ def test_an_autocorrelation_of_what_never_varies_is_empty() -> None:
     np.testing.assert_allclose(autocorrelation(alternating, 2), [-0.99, 0.98])
 
 
-def test_a_win_is_shown_where_every_interval_excludes_equal_errors() -> None:
+def test_a_win_is_shown_where_the_verdict_on_the_pair_says_so() -> None:
     cells = [{"id": name, "model": name} for name in "ab"]
     pairs = [
-        {"ratio": 0.5, "seeds": [0.4, 0.6], "window": [0.3, 0.9]},
-        {"ratio": 0.5, "seeds": [0.4, 0.6], "window": [0.3, 1.1]},
-        {"ratio": 0.5, "seeds": None, "window": [0.3, 0.9]},
-        {"ratio": 2.0, "seeds": None, "window": None},
+        {"ratio": 0.5, "chosen": True, "claim": {"won": 1}},
+        {"ratio": 0.5, "chosen": True, "claim": {"won": 0}},
+        {"ratio": 2.0, "chosen": True, "claim": {"won": -1}},
+        {"ratio": 0.5, "chosen": False, "claim": {"won": 1}},
     ]
     made = wins(["a", "b"], [{"cells": cells, "pairs": [{"a": "a", "b": "b", **pair}]} for pair in pairs])
-    assert made == {"smaller": [[0, 3], [1, 0]], "shown": [[0, 2], [0, 0]], "of": [[0, 4], [4, 0]]}
+    assert made == {"smaller": [[0, 2], [1, 0]], "shown": [[0, 1], [1, 0]], "of": [[0, 3], [3, 0]]}
 
 
 def test_hyperparameters_are_those_of_the_finished_trials(rows: Rows, data: dict[str, Any]) -> None:

@@ -114,9 +114,11 @@ def test_the_charts_say_what_the_tables_say(found: Summary) -> None:
         for pair in drawn["pairs"]:
             a, b = own[pair["a"]], own[pair["b"]]
             word = next(iter(table_words(section, a, b)), None)
-            assert (pair["claim"] and pair["claim"]["words"]) == word, (a.model, b.model)
             if word is None:
+                first = re.split(r"; | \(", pair["claim"]["words"])[0].removesuffix(MARK)
+                assert first in WORDS or first.startswith("not tested: "), pair
                 continue
+            assert pair["claim"]["words"] == word, (a.model, b.model)
             judged_first = pair["claim"]["of"] == a.model
             won = {"better": 1, "worse": -1}.get(re.split(r"; | \(|, ", word)[0], 0) if "leak" not in word else 0
             assert pair["claim"]["won"] == (won if judged_first else -won)

@@ -7,15 +7,19 @@ from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import matplotlib as mpl
+import numpy as np
 import pyarrow as pa
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
+from bench.reporting.figures.pareto_front import _names
 from bench.reporting.figures.rank_diagram import draw_ranks
 from bench.reporting.figures.style import looks
 from bench.reporting.page import Pictures, draw
 from bench.reporting.source import Source
 from bench.reporting.summary import summarise
-from bench.reporting.values import Model, Summary
+from bench.reporting.values import Estimate, Model, Standing, Summary
 from bench.store.schema import Rows, Status
 from bench.text import number
 
@@ -204,3 +208,32 @@ def test_curves_of_a_budget_in_steps_are_by_validation(fake: Fake, summary: Call
     assert "lstm stops after 40 validations, its best validation loss is" in picture.svg
     assert ">validation<" in picture.svg
     assert ">epoch<" not in picture.svg
+
+
+def test_names_on_the_front_lie_on_no_other_and_within_the_panel() -> None:
+    """Twenty models with nearly equal errors and times, as matplotlib itself measures their names."""
+    rng = np.random.default_rng(0)
+    points = zip(10 ** rng.uniform(-3, 1, 20), rng.uniform(0.8, 0.9, 20), strict=True)
+    standings = [
+        Standing(f"model-{i:02}", Estimate(error), fit_s, False, i < 3, 5) for i, (fit_s, error) in enumerate(points)
+    ]
+    figure = Figure(figsize=(5.2, 2.6))
+    axes = figure.add_axes((0.12, 0.2, 0.85, 0.75))
+    axes.set_xscale("log")
+    axes.set(xlim=(3e-4, 100), ylim=(0.78, 0.92))
+    _names(axes, standings, standings[:3])
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    boxes = [text.get_window_extent(renderer) for text in axes.texts]
+    assert [text.get_text() for text in axes.texts if text.get_fontweight() == "bold"] == [
+        standing.model for standing in sorted(standings[:3], key=lambda standing: standing.fit_s or 0)
+    ]
+    frame = axes.get_window_extent(renderer)
+    for place, box in enumerate(boxes):
+        assert frame.x0 <= box.x0 < box.x1 <= frame.x1
+        for other in boxes[:place]:
+            width, height = (
+                min(getattr(box, f"{a}1"), getattr(other, f"{a}1"))
+                - max(getattr(box, f"{a}0"), getattr(other, f"{a}0"))
+                for a in "xy"
+            )
+            assert width <= 1 or height <= 2, "pixels"

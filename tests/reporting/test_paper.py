@@ -115,3 +115,17 @@ def test_where_nothing_finished_there_is_nothing_to_export(fake: Fake) -> None:
     rows = fake(datasets=["gbm"], models=["lstm"], failures=lost)
     with pytest.raises(InputError, match="expected a finished cell, got none"):
         export(Results(Path("results/fake"), Source(rows, "results/fake")))
+
+
+def test_the_unit_of_a_dataset_stands_next_to_its_errors(fake: Fake) -> None:
+    shown = Results(
+        Path("results/fake"), Source(fake(datasets=["TSLA", "noisy-sine"], models=["lstm"]), "results/fake")
+    )
+    made = export(shown)
+    table = pd.read_csv(io.StringIO(str(made["errors.csv"])), keep_default_na=False)
+    assert dict(zip(table["dataset"], table["unit"], strict=True)) == {"TSLA": "USD", "noisy-sine": ""}
+    rows = {row[0]: row[3] for row in latex_rows(str(made["errors.tex"]))}
+    assert rows["TSLA"].endswith(" USD")
+    assert "USD" not in rows["noisy-sine"]
+    card = str(made["cards/lstm.md"])
+    assert card.count(" USD |") == 1

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -44,7 +45,7 @@ def _timed(section: Section) -> list[CellSummary]:
 
 def _panel(axes: Axes, cells: Sequence[CellSummary], look: Mapping[str, Look]) -> None:
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(numticks=6))
+    axes.xaxis.set_major_locator(LogLocator(numticks=4))
     axes.xaxis.set_minor_locator(LogLocator(numticks=1))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: seconds(value)))
     for cell in cells:
@@ -75,10 +76,6 @@ def _cost_alt(sections: Sequence[Section]) -> str:
     return f"Lower is better, further left is quicker. {unit} and median fit time. {'; '.join(parts)}."
 
 
-_SHORTEST = 1e-4
-"""Seconds: what takes less is drawn here, since a log scale has no zero."""
-
-
 def draw_front(summary: Summary, look: Mapping[str, Look]) -> Picture | None:
     """One dot for each model; a step line joins those that no other beats in both."""
     timed = [standing for standing in summary.standings if standing.fit_s is not None]
@@ -92,8 +89,9 @@ def draw_front(summary: Summary, look: Mapping[str, Look]) -> Picture | None:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: seconds(value)))
     span = max(10.0, max(times) / min(times))
-    axes.set_xlim(min(times) / span**0.05, max(times) * span**0.32)  # room for the names, which stand to the right
-    _line(axes, [standing for standing in timed if standing.on_front])
+    axes.set_xlim(min(times) / span**0.05, max(times) * span**0.25)  # room for the names
+    front = sorted((standing for standing in timed if standing.on_front), key=_time)
+    _line(axes, front)
     for standing in timed:
         own = look[standing.model]
         if standing.error.interval:
@@ -101,7 +99,7 @@ def draw_front(summary: Summary, look: Mapping[str, Look]) -> Picture | None:
         axes.plot([_time(standing)], [standing.error.value], marker=own.marker, color=own.color, markeredgecolor="none")
     log_if_wide(axes, "y", [standing.error.value for standing in timed])
     axes.margins(y=0.12)
-    _names(axes, timed)
+    _names(axes, timed, front)
     axes.set_xlabel(f"time to fit one model, {_source(timed)}")
     axes.set_ylabel("error (share of persistence's)")
     return picture(figure, name="front", title="Error against time to fit, over all datasets", alt=_front_alt(timed))
@@ -127,19 +125,76 @@ def _line(axes: Axes, own: Sequence[Standing]) -> None:
     axes.plot(times, errors, color=INK, linewidth=1.0, drawstyle="steps-post", zorder=1)
 
 
-def _names(axes: Axes, timed: Sequence[Standing]) -> None:
-    """Next to their dots, and moved apart where they would lie on each other."""
-    low, high = axes.get_ylim()
-    axes.set_ylim(low, high)
-    to_share, to_data = axes.transData + axes.transAxes.inverted(), axes.transAxes + axes.transData.inverted()
-    places = sorted(((*to_share.transform((_time(s), s.error.value)), s) for s in timed), key=lambda place: place[1])
-    below = -1.0
-    for x, y, standing in places:
-        at = max(float(y) + 0.03, below + 0.065)
-        below = at
+Box = tuple[float, float, float, float]
+"""Left, bottom, right, top in inches."""
+
+_LINE, _LETTER, _DOT = 0.14, 0.072, 0.06  # inches: a label's height, its width per character, half a dot
+_NEAR = (0.1, 0.2, 0.35, 0.5, 0.7, 0.95)  # how far a label may be moved from its dot, inches
+_LED = 0.3  # from this distance on a line leads to it
+_SIDES = ((1, 0.35), (1, -0.35), (-1, 0.35), (-1, -0.35), (1, 1), (1, -1), (-1, 1), (-1, -1), (0, 1), (0, -1))
+
+
+def _names(axes: Axes, timed: Sequence[Standing], front: Sequence[Standing]) -> None:
+    """Next to their dots, where they lie on no other name, no dot and not on the front; those of the front first.
+
+    A name that finds its place farther away has a line that leads to it.
+    """
+    axes.set_xlim(axes.get_xlim())
+    axes.set_ylim(axes.get_ylim())
+    to_inches = axes.transData + axes.figure.dpi_scale_trans.inverted()
+    at = {s.model: tuple(map(float, to_inches.transform((_time(s), s.error.value)))) for s in timed}
+    frame: Box = axes.bbox.transformed(axes.figure.dpi_scale_trans.inverted()).extents
+    ordered = sorted(timed, key=lambda standing: (not standing.on_front, _time(standing)))
+    taken = [(x - _DOT, y - _DOT, x + _DOT, y + _DOT) for x, y in at.values()]
+    taken += _steps([at[standing.model] for standing in front])
+    for standing in ordered:
+        name, (x, y) = short(standing.model, 18), at[standing.model]
+        places = [_place((x, y), len(name) * _LETTER, side, far) for far in _NEAR for side in _SIDES]
+        box, far = min(places, key=lambda place: (_overlap(place[0], taken) + _outside(place[0], frame), place[1]))
+        taken.append(box)
+        middle = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
         color, weight = (INK, "bold") if standing.on_front else (MUTED, "normal")
-        right, level = to_data.transform((float(x) + 0.025, at))
-        axes.text(right, level, short(standing.model, 18), color=color, weight=weight, fontsize=8.5, va="center")
+        if far >= _LED:
+            near = (min(max(x, box[0]), box[2]), min(max(y, box[1]), box[3]))
+            axes.plot(*zip(*to_inches.inverted().transform([(x, y), near]), strict=True), color=MUTED, linewidth=0.6)
+        axes.text(
+            *to_inches.inverted().transform(middle),
+            name,
+            color=color,
+            weight=weight,
+            fontsize=8.5,
+            ha="center",
+            va="center",
+        )
+
+
+def _place(dot: tuple[float, float], width: float, side: tuple[float, float], far: float) -> tuple[Box, float]:
+    """A label's box on one side of its dot, so `far` from it."""
+    x = dot[0] + side[0] * (far + width / 2)
+    y = dot[1] + side[1] * (far + (_LINE / 2 if side[0] == 0 else 0))
+    return (x - width / 2, y - _LINE / 2, x + width / 2, y + _LINE / 2), far
+
+
+def _steps(front: Sequence[tuple[float, ...]]) -> list[Box]:
+    """The step line through `front`, each of its parts a thin box."""
+    level = [(x, y - 0.01, after, y + 0.01) for (x, y), (after, _) in pairwise(front)]
+    down = [(x - 0.01, min(y, before), x + 0.01, max(y, before)) for (_, before), (x, y) in pairwise(front)]
+    return level + down
+
+
+def _overlap(box: Box, taken: Sequence[Box]) -> float:
+    """The area of `box` that is taken, square inches."""
+    left, bottom, right, top = box
+    return sum(
+        max(0.0, min(right, other[2]) - max(left, other[0])) * max(0.0, min(top, other[3]) - max(bottom, other[1]))
+        for other in taken
+    )
+
+
+def _outside(box: Box, frame: Box) -> float:
+    """How far `box` reaches out of `frame`, inches: worse than any overlap."""
+    sides = (frame[0] - box[0], frame[1] - box[1], box[2] - frame[2], box[3] - frame[3])
+    return sum(max(0.0, side) for side in sides)
 
 
 def _front_alt(timed: Sequence[Standing]) -> str:

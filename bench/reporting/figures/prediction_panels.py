@@ -1,9 +1,9 @@
 """The test part of a series, and its end: predictions and truth, together with persistence."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
-import seaborn as sns
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.dates import ConciseDateFormatter
@@ -80,13 +80,14 @@ def draw_end(axes: Axes, trace: Trace, *, color: str, band: bool) -> None:
     """Draw the last `DETAIL_POINTS` points of `trace`: the model's median, the truth and persistence."""
     kept = slice(-DETAIL_POINTS, None)
     time = trace.time[kept]
-    for values, line in (
-        # The model lies under the others: it is seen where it meets them, the truth or the last value that it copies.
-        (trace.median, {"color": color, "linewidth": 3.0}),
-        (trace.truth, {"color": INK, "linewidth": 1.4}),
-        (trace.persistence, {"color": MUTED, "linewidth": 1.0, "linestyle": _DASHES}),
-    ):
-        sns.lineplot(x=time, y=values[kept], ax=axes, estimator=None, legend=False, **line)
+    # The model lies under the others: it is seen where it meets them, the truth or the last value that it copies.
+    styles: list[dict[str, Any]] = [
+        {"color": color, "linewidth": 3.0},
+        {"color": INK, "linewidth": 1.4},
+        {"color": MUTED, "linewidth": 1.0, "linestyle": _DASHES},
+    ]
+    for values, style in zip((trace.median, trace.truth, trace.persistence), styles, strict=True):
+        axes.plot(time, values[kept], **style)
     if band:
         axes.fill_between(time, trace.low[kept], trace.high[kept], color=color, alpha=0.25, linewidth=0)
     _labels(axes, trace)

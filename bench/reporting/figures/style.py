@@ -98,6 +98,7 @@ _THEME = {
     "legend.frameon": False,
     "legend.labelcolor": INK,
     "axes.spines.left": False,
+    "ytick.left": False,  # of no length, they would be drawn all the same
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.formatter.use_mathtext": False,

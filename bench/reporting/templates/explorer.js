@@ -215,12 +215,12 @@ function curves(own) {
 }
 
 function against(own) {
-  const [a, b] = ["pick-a", "pick-b"].map((id) => own.cells.find((cell) => cell.chosen && cell.model === $(id).value));
+  const [a, b] = ["pick-a", "pick-b"].map((id) => cells(own).find((cell) => cell.model === $(id).value));
   if (!a || !b || a === b) return { plots: [], note: a === b && a ? "Pick two different models." : "One of the two has no finished cell here.", columns: [], rows: [] };
   const seeds = Object.keys(a.mse).filter((seed) => seed in b.mse);
   const differences = seeds.map((seed) => a.mse[seed] - b.mse[seed]);
   const mean = differences.reduce((sum, value) => sum + value, 0) / seeds.length;
-  const unit = `MSE of A − MSE of B (${own.unit}²)`;
+  const unit = `A − B, MSE (${own.unit}²)`;
   const plot = figure({ title: `${a.model} (A) less ${b.model} (B) by seed`, x: "seed", y: unit, height: 280 });
   const fill = differences.map((value) => look(value < 0 ? a.model : b.model).color);
   const drawn = plot.vbar({ field: "x" }, 0.6, { field: "y" }, 0, { fill_color: { field: "color" }, line_color: null, source: source({ x: seeds.map(Number), y: differences, color: fill,
@@ -243,16 +243,13 @@ function window_(own, a, b, unit) {
   return [plot];
 }
 function verdicts(own, a, b, mean, count) {
-  let pair = own.pairs.find((each) => each.a === a.id && each.b === b.id);
-  if (!pair && (pair = own.pairs.find((each) => each.a === b.id && each.b === a.id))) {
-    const turned = (ends) => ends && [1 / ends[1], 1 / ends[0]];
-    pair = { ...pair, ratio: 1 / pair.ratio, seeds: turned(pair.seeds), window: turned(pair.window) };
-  }
-  const claim = pair?.claim, sides = pair && `MSE of A / MSE of B: ${text(pair.ratio)}`;
-  const numbers = pair && (claim ? `${sides}.` : `${sides}; 95 % over seeds ${span(pair.seeds)}, over the test window ${span(pair.window)}.`);
-  const said = claim ? `Verdict on ${claim.of} against ${claim.against}: ${claim.words}. MSE of ${claim.of} / MSE of ${claim.against}, 95 % interval of this claim: ${span(claim.ends)}.`
-    : pair && "The report makes no claim on this pair; the intervals are of it alone: picked among many, one pair in twenty differs by chance.";
-  return note(`Mean difference over ${count} seeds: ${text(mean)} ${own.unit}²; below 0, A has the smaller error.`, numbers, said);
+  const pair = own.pairs.find((each) => [each.a, each.b].includes(a.id) && [each.a, each.b].includes(b.id));
+  const difference = `Mean difference over ${count} seeds: ${text(mean)} ${own.unit}²; below 0, A has the smaller error.`;
+  if (!pair) return note(difference, own.pairs.length ? "Among so many pairs, this one is not judged: `bench report` on fewer models does." : "Nothing is tested on this dataset.");
+  const { of, against: other, words, ends, p, family } = pair.claim;
+  const corrected = p === null ? "" : `; ${p < 0.001 ? "p < 0.001" : `p = ${text(p)}`}, corrected over ${family}`;
+  const ratio = pair.a === a.id ? pair.ratio : 1 / pair.ratio;
+  return note(`Verdict on ${of} against ${other}: ${words}.`, `MSE of ${of} / MSE of ${other}: 95 % interval ${span(ends)}${corrected}.`, `MSE of A / MSE of B: ${text(ratio)}.`, difference);
 }
 
 function hyperparameters(own) {
@@ -311,7 +308,7 @@ function matrix() {
   const drawn = plot.rect({ field: "x" }, { field: "y" }, 0.96, 0.94, { source: all, fill_color: css("--accent"), fill_alpha: { field: "alpha" }, line_color: null });
   plot.text({ field: "x" }, { field: "y" }, { field: "label" }, { source: all, text_align: "center", text_baseline: "middle", text_color: css("--ink"), text_font: "system-ui", text_font_size: "12px" });
   hover(plot, [drawn], [["smaller error", "won"], ["shown", "sure"], ["row", "y"], ["than", "x"]]);
-  return { plots: [plot], note: "In brackets: on how many that is shown. For a pair with persistence or with the smallest error, the verdict in the tables says so; for other pairs, about which the report makes no claim, every interval over seeds and over the test window excludes equal errors, not corrected for the number of pairs.",
+  return { plots: [plot], note: "In brackets: on how many that is shown, which is what the verdict on the pair says.",
     columns: ["Model", "Than", "Smaller error", "Shown", "Datasets"], rows: pairs.map(([i, j]) => [name(i), name(j), smaller[i][j], sure[i][j], of[i][j]]) };
 }
 
@@ -322,7 +319,7 @@ const TABS = {
   forecasts: [forecasts, ["dataset", "horizon", "length", "model", "window", "lines", "log"]],
   residuals: [residuals, ["dataset", "horizon", "length", "model", "window"]],
   steps: [steps, ["dataset", "horizon", "models", "log"]],
-  against: [against, ["dataset", "horizon", "a", "b"]],
+  against: [against, ["dataset", "horizon", "length", "a", "b"]],
   curves: [curves, ["dataset", "horizon", "models", "log"]],
   hyperparameters: [hyperparameters, ["dataset", "horizon", "model", "parameter", "log"]],
   wins: [matrix, ["models"]],
