@@ -16,10 +16,11 @@ import bokeh
 import numpy as np
 
 from bench.array_types import FloatArray, IntArray
+from bench.reporting.claim_values import Pair
 from bench.reporting.figures.style import Look, looks
 from bench.reporting.forecasts import CellForecasts, Losses
 from bench.reporting.trained import Curves, TuningSummary
-from bench.reporting.values import CellSummary, Estimate, Pair, Section, Summary
+from bench.reporting.values import CellSummary, Estimate, Section, Summary
 
 VALUES = 80_000
 """Values of all series of a page, about: each takes some three bytes of it."""

@@ -17,8 +17,9 @@ import numpy as np
 
 from bench.array_types import BoolArray, FloatArray
 from bench.cells import CellKey
+from bench.reporting.claim_values import TestedClaim
 from bench.reporting.forecasts import Losses
-from bench.reporting.values import CellSummary, TestedClaim
+from bench.reporting.values import CellSummary
 from bench.stats.claims import ClaimOutcome, ModelClaim
 from bench.stats.confidence_set import confidence_set
 from bench.stats.looks import Looks
@@ -406,33 +407,13 @@ class Judged:
     def claims(self, cell: Contender) -> tuple[TestedClaim | None, TestedClaim | None]:
         """The tests of `cell` against persistence and against the best one, in numbers."""
         both = (own.get(cell.cell_id) for own in (self.against_persistence, self.against_best))
-        first, second = (None if judgement is None else numbers_of(judgement) for judgement in both)
+        first, second = (None if judgement is None else TestedClaim.of(judgement) for judgement in both)
         return first, second
 
     def why_not_best(self, cell: Contender) -> str:
         """The comparison of `cell` with the best one in a sentence; empty where there was none."""
         judgement = self.against_best.get(cell.cell_id)
         return "" if judgement is None else judgement.sentence
-
-
-def numbers_of(judgement: Judgement) -> TestedClaim:
-    """The numbers that the sentence of a judgement gives."""
-    numbers = judgement.finding
-    return TestedClaim(
-        other=judgement.other,
-        outcome=judgement.verdict.value,
-        test=numbers.test if numbers.tested else "",
-        effect=numbers.ratio - 1,
-        low=numbers.low - 1,
-        high=numbers.high - 1,
-        p=judgement.p,
-        seeds=numbers.seeds,
-        targets=numbers.targets,
-        family=numbers.family,
-        sentence=judgement.sentence,
-        decided=numbers.decided,
-        further_seeds=None if numbers.decided else numbers.further_seeds,
-    )
 
 
 def _is_untested(cell: Contender) -> bool:

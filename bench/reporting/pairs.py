@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from itertools import combinations, islice
 
 from bench.cells import CellKey
-from bench.reporting.judging import Contender, Judged, SeedEvidence, best_of, numbers_of
+from bench.reporting.claim_values import Pair, TestedClaim
+from bench.reporting.judging import Contender, Judged, SeedEvidence, best_of
 from bench.reporting.learning import MARK
 from bench.reporting.tabular import Column, Table, TableEntry
-from bench.reporting.values import CellSummary, Pair, Section
+from bench.reporting.values import CellSummary, Section
 from bench.stats.claims import ModelClaim
 from bench.stats.verdicts import COMPARED, Judgement, Verdict, compared, counted_pairs, pairs_at_lengths
 from bench.text import NOTHING, count, percent, probability
@@ -131,7 +132,7 @@ def _pair(two: _Two, judgement: Judgement, judged: Judged, learning: Collection[
         one=one.cell_id or "",
         other=two.other.cell_id or "",
         words=f"{judgement.words}, {MARK}" if late else judgement.words,
-        claim=replace(numbers_of(judgement), p=judgement.finding.p),
+        claim=replace(TestedClaim.of(judgement), p=judgement.finding.p),
         won=_WON.get(verdict, 0),
         chosen=two.best is not None,
     )

@@ -16,6 +16,7 @@ from bench.cells import CellKey, CellSpec
 from bench.reporting import learning, provenance
 from bench.reporting.by_series import SeriesErrors, local_fits, series_errors
 from bench.reporting.by_step import StepErrors, step_errors
+from bench.reporting.claim_values import Pair
 from bench.reporting.costs import ProbedCell, costs
 from bench.reporting.evidence import curves, never_moves, trace, tuned
 from bench.reporting.forecasts import CellForecasts, Losses, forecasts, losses
@@ -29,7 +30,7 @@ from bench.reporting.sentences import OTHER_DATA, STILL, answers, statement
 from bench.reporting.source import Source
 from bench.reporting.summary_cells import CellArrays, Cells
 from bench.reporting.trained import Curves
-from bench.reporting.values import CellSummary, Counts, Model, Pair, Section, State, Summary, Trace, count_on_page
+from bench.reporting.values import CellSummary, Counts, Model, Section, State, Summary, Trace, count_on_page
 from bench.stats.claims import ClaimOutcome
 from bench.stats.verdicts import Verdict
 from bench.stats.window_tests import FAR

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from bench.array_types import FloatArray
 from bench.reporting.by_series import LocalFits, SeriesErrors
 from bench.reporting.by_step import StepErrors
+from bench.reporting.claim_values import Pair, TestedClaim
 from bench.reporting.costs import ProbedCell
 from bench.reporting.forecasts import CellForecasts, Losses
 from bench.reporting.recovery import Recovery
@@ -183,41 +184,6 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class TestedClaim:
-    """The test of one claim in numbers; NaN where it could not be tested.
-
-    Parameters
-    ----------
-    other, outcome, test
-        What the model is compared with; in words; the test whose p-value counts, empty where none was made.
-    effect, low, high
-        MSE over that of `other`, less 1, with its 95 % interval.
-    p
-        Of the outcome, corrected by Holm's method over `family` claims.
-    seeds, targets
-        How many of each it rests on.
-    sentence
-        All of it in plain words.
-    decided, further_seeds
-        Whether a difference is shown, or that there is none of interest; else about how many more seeds would decide.
-    """
-
-    other: str
-    outcome: str
-    test: str
-    effect: float
-    low: float
-    high: float
-    p: float
-    seeds: int
-    targets: int
-    family: int
-    sentence: str
-    decided: bool
-    further_seeds: int | None
-
-
-@dataclass(frozen=True)
 class CellSummary:
     """One dataset × model × sequence length × horizon.
 
@@ -289,30 +255,6 @@ class CellSummary:
     def tested(self) -> bool:
         """Whether something is said of its skill: it was compared with persistence, and no leak is suspected."""
         return self.beats_persistence.measured and self.verdict is not Verdict.LEAK
-
-
-@dataclass(frozen=True)
-class Pair:
-    """The verdict on two models on the same data.
-
-    Parameters
-    ----------
-    one, other
-        The ids of their cells.
-    words, claim
-        The comparison of `one` with `other`, in words and in numbers.
-    won
-        1 where `one` is shown to have the smaller error, -1 where `other` is, else 0.
-    chosen
-        Both are at the sequence lengths chosen on validation; else both are at one length.
-    """
-
-    one: str
-    other: str
-    words: str
-    claim: TestedClaim
-    won: int
-    chosen: bool
 
 
 @dataclass(frozen=True, eq=False)

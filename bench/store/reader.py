@@ -1,9 +1,8 @@
 """Read a results folder, whose layout the package's docstring shows: one cell, one table, or everything.
 
 Every part is checked when it is opened (`bench.store.parts`), and its values before they are given away
-(`bench.store.rules`). Reading everything that can be read also gives the reasons for the rest: one bad part hides one
-cell, not all of them. Probes have a part for each cell and machine, because one cell may be probed on several. The
-folder also contains the suite that was run.
+(`bench.store.rules`). Reading all that can be read gives the reasons for the rest: a bad part hides one cell, not all
+of them. Probes have a part for each cell and machine. The folder also contains the suite that was run.
 """
 
 from __future__ import annotations
