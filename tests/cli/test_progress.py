@@ -102,7 +102,7 @@ def test_a_long_run_has_few_lines_and_no_long_silence(
     assert max(after - before for before, after in itertools.pairwise(times)) <= 61
     assert "failed, 0.0 s: why" in shown[-1], "what is not ok is always said"
     assert shown[-2].endswith(
-        "/7200  wave × [bold]net, L=5, h=1: 2 of 10 trials, round 3 of 16; longer than estimated, about 40 s left"
+        "7189/7200  wave × [bold]net, L=5, h=1: 2 of 10 trials, round 3 of 16; longer than estimated, about 11 s left"
     )
 
 
