@@ -55,8 +55,8 @@ _SLOWER: Mapping[str, float] = {"tcn": 2.1, "n-beats": 3.8, "transformer": 3.5, 
 """How many times as long as its arithmetic a network takes that torch carries out operation by operation.
 
 From the processor time of 30 steps of 4 members each, 32 units, length 24, batches of 64, on a busy machine of about
-that pace. One size of each was measured, so that other widths and lengths may be off; kinds that are not here are taken as
-they are counted, which was too little for these.
+that pace. One size of each was measured, so that other widths and lengths may be off; kinds that are not here are
+taken as they are counted, which was too little for these.
 """
 _LAYERS = 4  # where the window decides how many there are
 _STOPS_AT = 0.85
