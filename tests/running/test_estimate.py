@@ -105,6 +105,16 @@ def test_the_most_similar_cells_correct_the_estimate(make_cell: MakeCell, lstm: 
     assert estimator.seconds(elsewhere, 1000) == pytest.approx(5 * default)
 
 
+@pytest.mark.parametrize(
+    ("kind", "measured"), [("tcn", 0.01093), ("n-beats", 0.00237), ("transformer", 0.01495), ("lru", 0.00610)]
+)
+def test_a_step_of_a_network_takes_what_was_measured(kind: str, measured: float, lstm: Cell) -> None:
+    parameters = MODELS[kind].parameters(hidden_size=32)
+    training = Training(steps=1000, batch_size=64, early_stopping=False)
+    cell = _changed(lstm, model=Entry.of(kind, kind, parameters, ()), sequence_length=24, training=training, seeds=1)
+    assert Estimator(pace=1.0).seconds(cell, 500) / 1000 == pytest.approx(measured, rel=0.1)
+
+
 @given(st.lists(st.floats(0, 1e6), min_size=1), st.integers(1, 64))
 def test_what_is_left_lies_between_its_bounds(cells: list[float], jobs: int) -> None:
     left = left_s(cells, jobs)
