@@ -35,18 +35,7 @@ from typing import Any, Self
 from bench.cells import Cell
 from bench.errors import InputError, described, pip_install
 from bench.models.from_source import plug_ins_allowed
-from bench.running.dask_task import (
-    DEATHS,
-    CellTask,
-    Code,
-    brought_home,
-    code_here,
-    end_run,
-    other_code,
-    run_task,
-    several_threads,
-    unpacked,
-)
+from bench.running import dask_task
 from bench.running.rows import failed
 from bench.running.unfinished import Unfinished
 from bench.store.schema import Rows, Status
@@ -239,13 +228,13 @@ class DaskEngine:
         while True:
             client = self._client
             with self._followed(course):
-                task = CellTask(
+                task = dask_task.CellTask(
                     course.key,
                     course.unfinished.request(course.cell),
                     self._target,
                     self._device,
                     plug_ins_allowed(),
-                    Code.here(),
+                    dask_task.Code.here(),
                     self._topic,
                 )
                 try:
@@ -268,15 +257,15 @@ class DaskEngine:
                 del self._courses[course.key]
                 course.worker = None
 
-    def _awaited(self, client: Client, course: _Course, task: CellTask) -> Rows:
+    def _awaited(self, client: Client, course: _Course, task: dask_task.CellTask) -> Rows:
         remote = client.submit(
-            run_task, task, key=task.key, pure=False, retries=0, resources=dict(self._cluster.needs) or None
+            dask_task.run_task, task, key=task.key, pure=False, retries=0, resources=dict(self._cluster.needs) or None
         )
         while True:
             try:
                 content: bytes = remote.result(timeout=_LOOK_S)
             except TimeoutError:
-                if len(course.deaths) >= DEATHS:
+                if len(course.deaths) >= dask_task.DEATHS:
                     remote.cancel()
                     raise _EndedWorkersError from None
                 self._refuse_to_wait(client)
@@ -287,7 +276,7 @@ class DaskEngine:
             else:
                 if self._closed:
                     raise CancelledError
-                rows, log = brought_home(content)
+                rows, log = dask_task.brought_home(content)
                 course.unfinished.log(log)
                 return rows
 
@@ -310,7 +299,7 @@ class DaskEngine:
         """How `course` ends whose workers died; `None` where that was no fault of its cell."""
         blamed = self._blamed(course.deaths)
         course.deaths = list(blamed)
-        if len(blamed) >= DEATHS:
+        if len(blamed) >= dask_task.DEATHS:
             return Status.CRASHED, f"it ended the Dask worker itself {len(blamed)} times; see the workers' logs"
         if last:
             gone = f"Dask gave it up {_ROUNDS} times, as its workers went away together with their nannies"
@@ -386,7 +375,7 @@ class DaskEngine:
             if said["kind"] == "begins":
                 course.worker = Death(said["worker"], said["nanny"])
             elif said["kind"] == "trials":
-                course.unfinished.record(unpacked(said["trials"]))
+                course.unfinished.record(dask_task.unpacked(said["trials"]))
             elif said["kind"] == "stage":
                 course.unfinished.advance(*said["stage"])
             else:
@@ -407,7 +396,7 @@ class DaskEngine:
 
 def _local_cluster(jobs: int) -> LocalCluster:
     """A scheduler and `jobs` workers on this machine, which nobody else reaches; each cell may take its memory."""
-    with dask.config.set({"distributed.scheduler.allowed-failures": DEATHS - 1}):
+    with dask.config.set({"distributed.scheduler.allowed-failures": dask_task.DEATHS - 1}):
         return LocalCluster(
             n_workers=jobs,
             threads_per_worker=1,
@@ -420,7 +409,7 @@ def _local_cluster(jobs: int) -> LocalCluster:
 
 def _end_run(client: Client, topic: str) -> None:
     with suppress(Exception):  # a worker that is gone has nothing to end
-        client.run(end_run, topic, wait=False, on_error="ignore")
+        client.run(dask_task.end_run, topic, wait=False, on_error="ignore")
 
 
 def _ended(local: LocalCluster) -> None:
@@ -438,7 +427,7 @@ def _ended(local: LocalCluster) -> None:
 def _codes(client: Client) -> Mapping[str, Any]:
     """What code each worker has, or what was raised there; requested again where a connection was lost meanwhile."""
     for _ in range(_CONNECTIONS):
-        answers: Mapping[str, Any] = client.run(code_here, on_error="return")
+        answers: Mapping[str, Any] = client.run(dask_task.code_here, on_error="return")
         if not any(isinstance(answer, OSError) for answer in answers.values()):
             break
         time.sleep(1)
@@ -462,7 +451,7 @@ def refuse_unfit(client: Client, cluster: Cluster, where: str) -> int:
     workers: Mapping[str, Any] = client.scheduler_info()["workers"]
     for name, worker in workers.items():
         if worker["nthreads"] != 1:
-            raise InputError(f"Dask worker {name}: {several_threads(worker['nthreads'])}")
+            raise InputError(f"Dask worker {name}: {dask_task.several_threads(worker['nthreads'])}")
     suitable = sum(map(cluster.serve, workers.values()))
     if not suitable:
         needs = " ".join(f"{name}={amount:g}" for name, amount in cluster.needs.items())
@@ -472,10 +461,10 @@ def refuse_unfit(client: Client, cluster: Cluster, where: str) -> int:
             f"--resources '{needs}', or leave out --need"
         )
     for name, code in _codes(client).items():
-        if code != Code.here():
+        if code != dask_task.Code.here():
             came = (
-                other_code(Code.here(), code)
-                if isinstance(code, Code)
+                dask_task.other_code(dask_task.Code.here(), code)
+                if isinstance(code, dask_task.Code)
                 else f"bench cannot be imported: {described(code)}"
             )
             raise InputError(f"Dask worker {name}: {came}")

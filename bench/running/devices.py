@@ -8,7 +8,7 @@ import shutil
 
 from bench.cells import Cell
 from bench.errors import InputError
-from bench.running.estimates import Step, step_of
+from bench.running.estimates import TrainingStep, step_of
 
 LAUNCH_S = 2e-6
 """Seconds that a GPU takes at least for one kernel of a recorded step, whatever its size."""
@@ -68,7 +68,7 @@ def of_cell(cell: Cell, device: str) -> str:
     return chosen(step_of(cell), gpus(), place=int(cell.id, 16))
 
 
-def chosen(step: Step | None, gpus: int, *, place: int) -> str:
+def chosen(step: TrainingStep | None, gpus: int, *, place: int) -> str:
     """The device for cells whose training goes on by such steps.
 
     A GPU takes a time for each kernel, however small; a core takes its time for the arithmetic. What is no training by

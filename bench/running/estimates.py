@@ -117,7 +117,7 @@ class Estimator:
         return _CLOSED_FORM_S + seconds
 
 
-class Step(NamedTuple):
+class TrainingStep(NamedTuple):
     """One step of training of all members that train as one.
 
     Parameters
@@ -132,7 +132,7 @@ class Step(NamedTuple):
     points: int
 
 
-def step_of(cell: Cell) -> Step | None:
+def step_of(cell: Cell) -> TrainingStep | None:
     """The largest that `cell` takes, of its replicates or of its trials; `None` where its model has no gradients."""
     kind = model_kinds()[cell.model.kind]
     if not kind.gradient:
@@ -144,7 +144,7 @@ def step_of(cell: Cell) -> Step | None:
     rows = _WHOLE if cell.training.batch_size == "all" else cell.training.batch_size
     point_s = fmean(_point_s(cell.model.kind, each) for each in tried)
     layers = max(int(each.get("layers", 1) or _LAYERS) for each in tried)
-    return Step(members * rows * cell.sequence_length * point_s, layers * cell.sequence_length)
+    return TrainingStep(members * rows * cell.sequence_length * point_s, layers * cell.sequence_length)
 
 
 def _tried(kind: ModelKind, cell: Cell) -> list[dict[str, Any]]:

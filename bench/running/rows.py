@@ -30,7 +30,6 @@ from bench.errors import (
     text_of,
 )
 from bench.models import model_kinds
-from bench.running.devices import of_cell
 from bench.store.environment import environment
 from bench.store.rules import refuse_broken
 from bench.store.schema import ADVICE, SCHEMAS, Rows, Status, table
@@ -79,7 +78,7 @@ def is_of_others(file: str) -> bool:
 
 def failed(cell: Cell, status: Status, reason: str, *, device: str = "cpu") -> Rows:
     """The rows of a cell that could not begin: one for each replicate that was to run, with why."""
-    ledger = Ledger(cell, of_cell(cell, device))
+    ledger = Ledger(cell, device)
     ledger.fail_the_rest(status, reason)
     return ledger.rows()
 

@@ -11,6 +11,7 @@ manifest again.
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -292,6 +293,8 @@ def is_results(folder: Path) -> bool:
 _TRIES = 3
 """So often a pack that is no longer there is looked for where the manifest then says."""
 
+_DIGITS = re.compile("[0-9]{1,9}")
+
 _known: dict[Path, tuple[tuple[int, int, int], Mapping[str, str]]] = {}
 
 
@@ -310,8 +313,7 @@ def manifest(archive: Path) -> Mapping[str, str]:
         if path in _known and _known[path][0] == signature:
             return _known[path][1]
         with open_file(path) as file:
-            content = json.loads(whole(file))["cells"]
-        cells = {str(cell_id): str(pack) for cell_id, pack in content.items() if str(pack).isdigit()}
+            cells = _cells_of(json.loads(whole(file)))
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -321,6 +323,14 @@ def manifest(archive: Path) -> Mapping[str, str]:
         ) from error
     _known[path] = signature, cells
     return cells
+
+
+def _cells_of(content: Mapping[str, Mapping[str, object]]) -> Mapping[str, str]:
+    """What a manifest says, which may be of strangers: parts of each cell lie in their folder, and not elsewhere."""
+    for cell_id in content["cells"]:
+        if not cell_id or cell_id.startswith(".") or set(cell_id) & set("/\\\0"):
+            raise ValueError(f"{cell_id!r:.80} is no id of a cell")
+    return {cell_id: str(pack) for cell_id, pack in content["cells"].items() if _DIGITS.fullmatch(str(pack))}
 
 
 def write_manifest(archive: Path, cells: Mapping[str, str]) -> None:

@@ -138,6 +138,21 @@ def test_a_manifest_of_any_size_is_not_read_whole(tmp_path: Path, monkeypatch: p
         manifest(tmp_path)
 
 
+@pytest.mark.parametrize("cell_id", ["../../victim", "/tmp/victim", "..", "a\\b", ""])
+def test_a_manifest_names_no_cell_whose_parts_would_lie_elsewhere(
+    results: Callable[[int], Path], tmp_path: Path, cell_id: str
+) -> None:
+    """A note of a pack that was being made has the next writer delete what the pack stands for: only its own."""
+    victim, folder = tmp_path / "victim.parquet", results(10)
+    victim.touch()
+    (folder / MANIFEST).write_text(json.dumps({"cells": {cell_id: "0001"}}))
+    (folder / ".pending" / "0001.packing").touch()
+    with pytest.raises(StoreError, match="is no id of a cell") as caught, store.writing(folder):
+        pass
+    assert "\n" not in str(caught.value)
+    assert victim.exists()
+
+
 def test_no_cell_of_a_written_workbook_is_a_formula() -> None:
     openpyxl = pytest.importorskip("openpyxl", reason="openpyxl is not installed")
     texts = ["=cmd()|' /C calc'!A0", "+1", "-1+2", "@SUM(A1)", "plain"]

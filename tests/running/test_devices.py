@@ -11,7 +11,7 @@ from bench.api.folders import from_mapping
 from bench.cells import Cell, expand
 from bench.errors import InputError
 from bench.running.devices import LAUNCH_S, LAUNCHES, chosen, for_cells, of_cell, resolved
-from bench.running.estimates import Step, step_of
+from bench.running.estimates import TrainingStep, step_of
 
 
 def cell_of(model: dict[str, Any] | str, *, length: int = 50, seeds: int = 64, **suite: Any) -> Cell:
@@ -42,8 +42,8 @@ def test_a_step_grows_with_members_rows_points_layers_and_the_square_of_units() 
     one = step_of(cell_of(lstm(64), seeds=1))
     assert one is not None
     assert one.points == 50
-    assert step_of(cell_of(lstm(64))) == Step(pytest.approx(64 * one.core_s), 50)
-    assert step_of(cell_of(lstm(64), length=100, seeds=1)) == Step(pytest.approx(2 * one.core_s), 100)
+    assert step_of(cell_of(lstm(64))) == TrainingStep(pytest.approx(64 * one.core_s), 50)
+    assert step_of(cell_of(lstm(64), length=100, seeds=1)) == TrainingStep(pytest.approx(2 * one.core_s), 100)
     deep = step_of(cell_of(lstm(64, layers=2), seeds=1))
     assert deep is not None
     assert deep.points == 100
@@ -63,10 +63,10 @@ def test_a_study_counts_by_the_batch_of_its_trials() -> None:
 
 def test_only_what_takes_a_core_longer_than_a_gpu_takes_to_launch_it_goes_there() -> None:
     least = LAUNCH_S * LAUNCHES * 50
-    assert chosen(Step(least * 0.99, 50), 1, place=0) == "cpu"
-    assert chosen(Step(least * 1.01, 50), 1, place=0) == "cuda"
-    assert chosen(Step(least * 1.01, 100), 1, place=0) == "cpu"  # a longer chain
-    assert chosen(Step(1e9, 1), 0, place=0) == "cpu"
+    assert chosen(TrainingStep(least * 0.99, 50), 1, place=0) == "cpu"
+    assert chosen(TrainingStep(least * 1.01, 50), 1, place=0) == "cuda"
+    assert chosen(TrainingStep(least * 1.01, 100), 1, place=0) == "cpu"  # a longer chain
+    assert chosen(TrainingStep(1e9, 1), 0, place=0) == "cpu"
     assert chosen(None, 8, place=0) == "cpu"
 
 
@@ -77,7 +77,7 @@ def test_large_banks_go_to_the_gpu_and_small_or_closed_forms_stay() -> None:
 
 
 def test_several_gpus_are_dealt_by_the_cell() -> None:
-    assert [chosen(Step(1.0, 1), 3, place=place) for place in range(5)] == [
+    assert [chosen(TrainingStep(1.0, 1), 3, place=place) for place in range(5)] == [
         "cuda:0",
         "cuda:1",
         "cuda:2",
