@@ -90,31 +90,3 @@ def parsed_bytes(text: str) -> int:
     if not 2**20 <= size <= 2**60:
         raise InputError(f"expected a size of memory of 1 MiB or more, such as 4GiB or 500MB, got {text!r}")
     return size
-
-
-_GROWTH = 64
-_HARMLESS = 2**30  # bytes
-
-
-def most_content(size: int) -> int:
-    """How many bytes a file of `size` bytes may hold when it is read: a billion, or 64 times as many as it has."""
-    return _HARMLESS + _GROWTH * size
-
-
-def inflated(values: int, size: int, unit: str = "values", width: int = 8) -> str:
-    """Why a file of `size` bytes that states so many values is not read: it would fill the memory; empty where it is.
-
-    A column that repeats one value may be stated a billion times in a few bytes. What holds measurements grows less.
-
-    Parameters
-    ----------
-    values
-        How many.
-    size
-        Bytes of the file.
-    unit, width
-        What is counted, and the bytes of one in memory.
-    """
-    if width * values <= most_content(size):
-        return ""
-    return f"expected a file that grows at most {_GROWTH}-fold when it is read, got {size} bytes for {values} {unit}"

@@ -18,7 +18,8 @@ from bench.cells import CellSpec
 from bench.errors import InputError, pip_install
 from bench.models import model_kinds
 from bench.reporting.folder import Files, put_files
-from bench.reporting.values import CellSummary, Estimate, Model, Section, Summary
+from bench.reporting.values import CellSummary, Model, Section, Summary
+from bench.stats.ratios import Estimate
 from bench.text import count, csv_safe, listed, markdown, number, percent, plural, probability, seconds, slug
 
 _CAPTIONS = {

@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 from pyarrow import parquet
 
 from bench.array_types import BoolArray, FloatArray
+from bench.content_sizes import refused_size
 from bench.data.base import DatasetKind, Parameters, Sequences, Series
 from bench.data.packaged import PACKAGED, located
 from bench.data.pinned import PINNED, locate
 from bench.data.stand_ins import CannotReplace, other_draws, other_files
-from bench.parquet_sizes import refused_size
 from bench.seeds import generator
 
 Load = Callable[[Any, int], Series | Sequences]

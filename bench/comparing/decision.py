@@ -26,10 +26,9 @@ from bench.comparing.pairs import COLUMNS, Pairs, ResultSet, check_pair, differe
 from bench.comparing.too_good import Credible
 from bench.errors import InputError, StoreError
 from bench.reporting.source import renewal_of, suite_of
-from bench.reporting.values import Estimate
 from bench.spec import Gate, Suite, Thresholds
 from bench.stats.paired import POWER, Paired, ReplicatePairs, holm, paired, replicates
-from bench.stats.ratios import Interval, mean_error, mean_value
+from bench.stats.ratios import Estimate, Interval, mean_error, mean_value
 from bench.text import listed, plural
 
 ROUNDING = 1e-6

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from bench.comparing.decision import MOST
 from bench.comparing.outcomes import ALARMS, TOO_GOOD, WORST_FIRST, CellChange, ChangeVerdict, Comparison, MetricChange
 from bench.comparing.pairs import WORDS
-from bench.reporting.values import Estimate
+from bench.stats.ratios import Estimate
 from bench.text import NOTHING, bounds, count, decimals, listed, markdown, number, plural, seconds
 
 

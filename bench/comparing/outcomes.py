@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bench.cells import CellKey
-from bench.reporting.values import Estimate
+from bench.stats.ratios import Estimate
 from bench.text import runs_of
 
 

@@ -42,8 +42,8 @@ class Headline:
 
 def headlines(cards: Sequence[Card]) -> tuple[Headline, ...]:
     """The first `MOST` of all findings: one of each kind and card, by kind."""
-    found = (headline for find in _KINDS for card in cards for headline in islice(find(card), 1))
-    return tuple(islice(found, MOST))
+    headlines = (headline for find in _KINDS for card in cards for headline in islice(find(card), 1))
+    return tuple(islice(headlines, MOST))
 
 
 def _explained(card: Card) -> Iterator[Headline]:

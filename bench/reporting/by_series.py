@@ -112,15 +112,15 @@ class LocalFits:
 def local_fits(runs: pa.Table, predictions: Mapping[str, pa.Table]) -> Iterator[LocalFits]:
     """The entries that are one dataset for each series, from the rows of `runs` and those of each cell."""
     series = dict(_series_of(runs))
-    found: dict[tuple[str, int], dict[tuple[str, int], list[pa.Table]]] = defaultdict(lambda: defaultdict(list))
+    tables: dict[tuple[str, int], dict[tuple[str, int], list[pa.Table]]] = defaultdict(lambda: defaultdict(list))
     for rows in predictions.values():
         key = CellKey.of(rows.slice(0, 1).to_pylist()[0])
         if key.dataset in series:
             entry, name = series[key.dataset]
             column = pa.DictionaryArray.from_arrays(np.zeros(len(rows), np.int32), [name]).cast(pa.string())
             named = rows.set_column(rows.schema.get_field_index("series"), "series", column)
-            found[entry, key.horizon][key.model, key.sequence_length].append(named)
-    for (entry, horizon), by_model in found.items():
+            tables[entry, key.horizon][key.model, key.sequence_length].append(named)
+    for (entry, horizon), by_model in tables.items():
         count = sum(each == entry for each, _ in series.values())
         whole = (pa.concat_tables(own) for own in by_model.values() if len(own) == count > 1)
         if errors := tuple(own for rows in whole if (own := series_errors(rows))):

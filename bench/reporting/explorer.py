@@ -16,11 +16,11 @@ import bokeh
 import numpy as np
 
 from bench.array_types import FloatArray, IntArray
-from bench.reporting.claim_values import Pair
 from bench.reporting.figures.style import Look, looks
 from bench.reporting.forecasts import CellForecasts, Losses
 from bench.reporting.trained import Curves, TuningSummary
-from bench.reporting.values import CellSummary, Estimate, Section, Summary
+from bench.reporting.values import CellSummary, ModelPair, Section, Summary
+from bench.stats.ratios import Estimate
 
 VALUES = 80_000
 """Values of all series of a page, about: each takes some three bytes of it."""
@@ -265,7 +265,7 @@ def _blocks(windows: Mapping[str, Losses], chosen: Sequence[CellSummary]) -> dic
     }
 
 
-def _pair(pair: Pair, models: Mapping[str | None, str]) -> dict[str, Any]:
+def _pair(pair: ModelPair, models: Mapping[str | None, str]) -> dict[str, Any]:
     """MSE over MSE of two cells, with the verdict of the page; `models` are those of the cells."""
     return {
         "a": pair.one,

@@ -15,7 +15,8 @@ from urllib.parse import quote
 import pyarrow as pa
 
 from bench.reporting.tabular import LENGTH, Column, Table, TableEntry, length
-from bench.reporting.values import Bounds, CellSummary, Estimate, Section, Summary
+from bench.reporting.values import Bounds, CellSummary, Section, Summary
+from bench.stats.ratios import Estimate
 from bench.store.grid import by_cell
 from bench.text import count, csv_safe, number
 

@@ -17,13 +17,20 @@ import numpy as np
 
 from bench.array_types import BoolArray, FloatArray
 from bench.cells import CellKey
-from bench.reporting.claim_values import TestedClaim
 from bench.reporting.forecasts import Losses
 from bench.reporting.values import CellSummary
 from bench.stats.claims import ClaimOutcome, ModelClaim
 from bench.stats.confidence_set import confidence_set
 from bench.stats.looks import Looks
-from bench.stats.verdicts import Judgement, Subject, Verdict, against_best, against_persistence, judged_before
+from bench.stats.verdicts import (
+    Judgement,
+    Subject,
+    TestedClaim,
+    Verdict,
+    against_best,
+    against_persistence,
+    judged_before,
+)
 from bench.store.grid import Grid
 from bench.text import listed, plural
 

@@ -19,7 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup, escape
 
 from bench import __version__, registry, text
-from bench.reporting import budget, cost_tables, explorer, pairs, series_table, stability, tables
+from bench.reporting import budget, cost_tables, every_pair, explorer, series_table, stability, tables
 from bench.reporting.export import cell_commands, cell_rows
 from bench.reporting.figures.error_panels import draw_errors, draw_steps
 from bench.reporting.figures.pareto_front import draw_cost, draw_front
@@ -215,7 +215,7 @@ def _values(summary: Summary, pictures: Pictures) -> dict[str, object]:
         recoveries = tables.recoveries(section, name=f"recovery-{anchor}")
         series = series_table.by_series(section, name=f"series-{anchor}")
         own_errors = tables.errors(section, name=f"errors-{anchor}")
-        two = [pairs.table(section, name=f"pairs-{anchor}", lengths=lengths) for lengths in (False, True)]
+        two = [every_pair.table(section, name=f"pairs-{anchor}", lengths=lengths) for lengths in (False, True)]
         parts.append(Part(anchor, section, own_errors, own, steps, series, recoveries, *two))
     return {
         "summary": summary,

@@ -7,10 +7,11 @@ import numpy as np
 
 from bench.array_types import FloatArray
 from bench.reporting.costs import ProbedCell, by_machine
-from bench.reporting.values import CellSummary, Estimate, Model, Rank, Ranking, Section, Standing
+from bench.reporting.values import CellSummary, Model, Rank, Ranking, Section, Standing
 from bench.stats.aggregates import aggregate
 from bench.stats.claims import ALPHA, ClaimOutcome
 from bench.stats.ranks import cliques, ranks
+from bench.stats.ratios import Estimate
 from bench.text import listed, plural
 
 

@@ -16,13 +16,12 @@ from bench.cells import CellKey, CellSpec
 from bench.reporting import learning, provenance
 from bench.reporting.by_series import SeriesErrors, local_fits, series_errors
 from bench.reporting.by_step import StepErrors, step_errors
-from bench.reporting.claim_values import Pair
 from bench.reporting.costs import ProbedCell, costs
+from bench.reporting.every_pair import Place, every_pair
 from bench.reporting.evidence import curves, never_moves, trace, tuned
 from bench.reporting.forecasts import CellForecasts, Losses, forecasts, losses
 from bench.reporting.judging import Contender, Families, Judged, SeedEvidence, best_of, best_set, looks_at, others
 from bench.reporting.levels import hard_levels
-from bench.reporting.pairs import Place, every_pair
 from bench.reporting.ranking import rank, standings
 from bench.reporting.recomputed import differences, uncompared
 from bench.reporting.recovery import Recovery, known_shifts, recovery
@@ -30,7 +29,7 @@ from bench.reporting.sentences import OTHER_DATA, STILL, answers, statement
 from bench.reporting.source import Source
 from bench.reporting.summary_cells import CellArrays, Cells
 from bench.reporting.trained import Curves
-from bench.reporting.values import CellSummary, Counts, Model, Section, State, Summary, Trace, count_on_page
+from bench.reporting.values import CellSummary, Counts, Model, ModelPair, Section, State, Summary, Trace, count_on_page
 from bench.stats.claims import ClaimOutcome
 from bench.stats.verdicts import Verdict
 from bench.stats.window_tests import FAR
@@ -264,7 +263,7 @@ class _Sections:
             for number, (place, cells) in enumerate(own.items())
         )
 
-    def _pairs(self, own: Mapping[Place, Sequence[Contender]], judged: Judged) -> dict[Place, tuple[Pair, ...]]:
+    def _pairs(self, own: Mapping[Place, Sequence[Contender]], judged: Judged) -> dict[Place, tuple[ModelPair, ...]]:
         """Of every two models on data that all cells saw and that moves."""
         differ = self.different_data | self.mixed_data
         tested = {place: cells for place, cells in own.items() if place[0] not in differ and place not in judged.still}

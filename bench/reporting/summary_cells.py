@@ -17,12 +17,12 @@ from bench.reporting.evidence import skill_in_window
 from bench.reporting.forecasts import Losses
 from bench.reporting.judging import Contender, Judged, shares
 from bench.reporting.learning import MARK
-from bench.reporting.values import Bounds, CellSummary, Cost, Estimate, State
+from bench.reporting.values import Bounds, CellSummary, Cost, State
 from bench.spec import Training
 from bench.stats.aggregates import learnable_fraction, skill
 from bench.stats.claims import ALPHA
 from bench.stats.looks import Looks
-from bench.stats.ratios import Interval, mean_error
+from bench.stats.ratios import Estimate, Interval, mean_error
 from bench.stats.verdicts import Verdict
 from bench.store.grid import Grid, several
 from bench.text import setting

@@ -13,8 +13,9 @@ from bench.reporting.judging import OTHER_LENGTH
 from bench.reporting.ranking import left_out
 from bench.reporting.recovery import FACTOR, IN_A_ROW, Recovery
 from bench.reporting.tabular import Column, Table, TableEntry, length, measured, nothing
-from bench.reporting.values import Bounds, CellSummary, Estimate, Rank, Section, Standing, State, Summary
+from bench.reporting.values import Bounds, CellSummary, Rank, Section, Standing, State, Summary
 from bench.stats.claims import ClaimOutcome
+from bench.stats.ratios import Estimate
 from bench.stats.verdicts import COMPARED, Verdict
 from bench.text import NOTHING, bounds, count, decimals, listed, mebibytes, number, percent, seconds, significant
 

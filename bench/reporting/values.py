@@ -15,27 +15,19 @@ from numpy.typing import NDArray
 from bench.array_types import FloatArray
 from bench.reporting.by_series import LocalFits, SeriesErrors
 from bench.reporting.by_step import StepErrors
-from bench.reporting.claim_values import Pair, TestedClaim
 from bench.reporting.costs import ProbedCell
 from bench.reporting.forecasts import CellForecasts, Losses
 from bench.reporting.recovery import Recovery
 from bench.reporting.trained import Curves, TuningSummary
 from bench.stats.claims import ClaimOutcome
 from bench.stats.delay import Delay
-from bench.stats.verdicts import Verdict
+from bench.stats.ratios import Estimate
+from bench.stats.verdicts import TestedClaim, Verdict
 from bench.store.membership import KeptCell
 from bench.tasks import Words, together, words_of
 
 Bounds = tuple[float, float]
 """The low and the high end of a 95 % interval."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A value over replicates; `interval` is `None` where one replicate, or copies of one, show no spread."""
-
-    value: float
-    interval: Bounds | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -257,6 +249,30 @@ class CellSummary:
         return self.beats_persistence.measured and self.verdict is not Verdict.LEAK
 
 
+@dataclass(frozen=True)
+class ModelPair:
+    """The verdict on two models on the same data.
+
+    Parameters
+    ----------
+    one, other
+        The ids of their cells.
+    words, claim
+        The comparison of `one` with `other`, in words and in numbers.
+    won
+        1 where `one` is shown to have the smaller error, -1 where `other` is, else 0.
+    chosen
+        Both are at the sequence lengths chosen on validation; else both are at one length.
+    """
+
+    one: str
+    other: str
+    words: str
+    claim: TestedClaim
+    won: int
+    chosen: bool
+
+
 @dataclass(frozen=True, eq=False)
 class Section:
     """One dataset at one horizon.
@@ -330,7 +346,7 @@ class Section:
     unit: str = ""
     forecasts: Mapping[str, CellForecasts] = field(default_factory=dict)
     losses: Mapping[str, Losses] = field(default_factory=dict)
-    pairs: tuple[Pair, ...] = ()
+    pairs: tuple[ModelPair, ...] = ()
 
     @property
     def comparable(self) -> bool:

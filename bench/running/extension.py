@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 
 from bench.cells import Cell
 from bench.models import model_kinds
-from bench.store import Stored, read_cell
 from bench.store.kept_trials import unfit
+from bench.store.reader import Stored, read_cell
 from bench.store.schema import Rows, Status
 
 log = logging.getLogger(__name__)

@@ -46,6 +46,14 @@ class Interval:
     count: IntArray
 
 
+@dataclass(frozen=True)
+class Estimate:
+    """A value over replicates; `interval` is `None` where one replicate, or copies of one, show no spread."""
+
+    value: float
+    interval: tuple[float, float] | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class RatioTest:
     """A test of ``mean(new) / mean(old) = 1``, ``[...]`` each; NaN where it cannot be made.

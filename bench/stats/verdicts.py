@@ -114,6 +114,61 @@ class Judgement:
     sentence: str
 
 
+@dataclass(frozen=True)
+class TestedClaim:
+    """The test of one claim in numbers; NaN where it could not be tested.
+
+    Parameters
+    ----------
+    other, outcome, test
+        What the model is compared with; in words; the test whose p-value counts, empty where none was made.
+    effect, low, high
+        MSE over that of `other`, less 1, with its 95 % interval.
+    p
+        Of the outcome, corrected by Holm's method over `family` claims.
+    seeds, targets
+        How many of each it rests on.
+    sentence
+        All of it in plain words.
+    decided, further_seeds
+        Whether a difference is shown, or that there is none of interest; else about how many more seeds would decide.
+    """
+
+    other: str
+    outcome: str
+    test: str
+    effect: float
+    low: float
+    high: float
+    p: float
+    seeds: int
+    targets: int
+    family: int
+    sentence: str
+    decided: bool
+    further_seeds: int | None
+
+    @classmethod
+    def of(cls, judgement: Judgement) -> "TestedClaim":
+        """What the sentence of `judgement` rests on."""
+        numbers = judgement.finding
+        return cls(
+            other=judgement.other,
+            outcome=judgement.verdict.value,
+            test=numbers.test if numbers.tested else "",
+            effect=numbers.ratio - 1,
+            low=numbers.low - 1,
+            high=numbers.high - 1,
+            p=judgement.p,
+            seeds=numbers.seeds,
+            targets=numbers.targets,
+            family=numbers.family,
+            sentence=judgement.sentence,
+            decided=numbers.decided,
+            further_seeds=None if numbers.decided else numbers.further_seeds,
+        )
+
+
 CLAIMS, PAIRS, AT_LENGTHS = "claims", "pairs of models", "pairs at equal lengths"
 """What the families of a report count: claims against persistence or the noise floor, other pairs of models at their
 chosen lengths, and pairs at other lengths."""
@@ -183,11 +238,11 @@ def counted_pairs(claims: Sequence[ModelClaim], counted: Sequence[Finding]) -> t
     counted
         Of each of `claims`, a finding of `against_best` on the same dataset.
     """
-    found = [
+    own_findings = [
         replace(own, family=like.family, selected=like.selected, families=like.families, p=_bonferroni(own, like))
         for own, like in zip(findings(claims), counted, strict=True)
     ]
-    return tuple(_of_pair(claim, own, PAIRS) for claim, own in zip(claims, found, strict=True))
+    return tuple(_of_pair(claim, own, PAIRS) for claim, own in zip(claims, own_findings, strict=True))
 
 
 def _bonferroni(own: Finding, like: Finding) -> float:

@@ -24,8 +24,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from bench.atomic import kind_of, open_file, whole, write_atomically
-from bench.errors import StoreError, one_line
-from bench.parquet_sizes import refused_size
+from bench.content_sizes import refused_size
+from bench.errors import StoreError, one_line, unreadable
 from bench.store.schema import ADDED, ALL, LATER, RENAMED_STATUSES, SCHEMAS, VERSION, Rows
 
 T = TypeVar("T")
@@ -37,8 +37,7 @@ PENDING = ".pending"
 """The folder, within a results folder, of what is being changed; a folder of parts there that bears the id of a cell
 and nothing else is final, and its parts are the current ones of that cell."""
 
-_SMALL = 2**20
-"""Bytes of a part that is read whole at once: seeking in it would take longer."""
+_SMALL = 2**20  # bytes of a part that is read whole at once: seeking in it would take longer
 
 
 class DamagedPart(StoreError):
@@ -122,11 +121,6 @@ def check_version(part: Path) -> None:
         return
     if version is not None:
         _check_version(part, version)
-
-
-def unreadable(path: Path, error: OSError) -> StoreError:
-    """The error for what the system does not let us read."""
-    return StoreError(f"{path}: cannot be read ({error.strerror}); fix that first, nothing was changed")
 
 
 def remedy(part: Path) -> str:
@@ -222,8 +216,12 @@ def _open(part: Path, take: Callable[[pq.ParquetFile], T]) -> T | None:
     except PermissionError as error:
         raise unreadable(part, error) from error
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        line = one_line(getattr(error, "strerror", None) or error)
-        raise DamagedPart(part, f"expected a whole Parquet file, but it is torn ({line})") from error
+        raise _torn(part, error) from error
+
+
+def _torn(path: Path, error: Exception) -> DamagedPart:
+    line = one_line(getattr(error, "strerror", None) or error)
+    return DamagedPart(path, f"expected a whole Parquet file, but it is torn ({line})")
 
 
 def _refuse_schema(part: Path, schema: pa.Schema, table: str) -> None:
@@ -281,8 +279,7 @@ PACKED = "packed"
 MANIFEST = "packed.json"
 """The file, within a results folder, that says which cell is in which pack."""
 
-_CELL = 2**12
-"""Bytes of a cell in a pack: what its cells have in common is stored once, and more than a file of its own repeats."""
+_CELL = 2**12  # bytes of a cell in a pack: what its cells have in common is stored once
 
 
 def is_results(folder: Path) -> bool:
@@ -435,8 +432,7 @@ def pack_rows(path: Path, table: str, names: set[str], columns: Iterable[str] | 
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        line = one_line(getattr(error, "strerror", None) or error)
-        raise DamagedPart(path, f"expected a whole Parquet file, but it is torn ({line})") from error
+        raise _torn(path, error) from error
     return _with_names_of_today(_completed(rows, wanted))
 
 
@@ -478,7 +474,7 @@ def check_packs(archive: Path, table: str, cells: Mapping[str, str]) -> Iterator
         except FileNotFoundError:
             wrong = DamagedPart(path, "expected the rows of packed cells, but this file is lost")
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-            wrong = DamagedPart(path, f"expected a whole Parquet file, but it is torn ({one_line(error)})")
+            wrong = _torn(path, error)
         yield from ((name, wrong) for name, its in cells.items() if its == pack)
 
 

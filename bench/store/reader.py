@@ -23,7 +23,7 @@ import pyarrow as pa
 from bench.atomic import open_file, write_atomically
 from bench.cell_limits import is_raised
 from bench.cells import Cell, CellKey, CellSpec
-from bench.errors import StoreError
+from bench.errors import StoreError, unreadable
 from bench.store.parts import (
     DamagedPart,
     check,
@@ -36,7 +36,6 @@ from bench.store.parts import (
     manifest,
     opened,
     part_of,
-    unreadable,
 )
 from bench.store.rules import JoinedParts, broken
 from bench.store.schema import ALL, KEY, SCHEMAS, Rows, Status

@@ -19,7 +19,8 @@ from bench.reporting.figures.style import looks
 from bench.reporting.page import Pictures, draw
 from bench.reporting.source import Source
 from bench.reporting.summary import summarise
-from bench.reporting.values import Estimate, Model, Standing, Summary
+from bench.reporting.values import Model, Standing, Summary
+from bench.stats.ratios import Estimate
 from bench.store.schema import Rows, Status
 from bench.text import number
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from bench.reporting.forecasts import CellForecasts
 from bench.reporting.levels import beyond, hard_levels
-from bench.reporting.values import CellSummary, Estimate, State
+from bench.reporting.values import CellSummary, State
+from bench.stats.ratios import Estimate
 
 TRUTH = np.arange(1.0, 101.0)
 """A trend: the test part goes 100 up from the last value before it, which is 0."""

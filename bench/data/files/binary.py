@@ -15,12 +15,11 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import compute, parquet, types
 
+from bench.content_sizes import expanded, inflated, refused_size
 from bench.data.files.compressed import refuse_inflated_workbook
 from bench.data.files.feather import content
 from bench.data.files.table import Dialect, FileTable, Name
 from bench.errors import DataError, one_line, pip_install
-from bench.limits import inflated
-from bench.parquet_sizes import expanded, refused_size
 
 
 def read_parquet(path: Path, _dialect: Dialect, _wanted: Sequence[Name]) -> FileTable:

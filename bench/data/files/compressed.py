@@ -15,8 +15,8 @@ from typing import BinaryIO, cast
 
 import pyarrow as pa
 
+from bench.content_sizes import inflated, most_content
 from bench.errors import DataError
-from bench.limits import inflated, most_content
 
 UNREADABLE = (
     *(OSError, EOFError, ValueError, RuntimeError, csv.Error, pa.ArrowException),

@@ -9,8 +9,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from bench.reporting.every_pair import table
 from bench.reporting.page import draw, markdown
-from bench.reporting.pairs import table
 from bench.reporting.source import Source
 from bench.reporting.summary import summarise
 from bench.reporting.values import Section, Summary

@@ -12,13 +12,12 @@ from dataclasses import dataclass, replace
 from itertools import combinations, islice
 
 from bench.cells import CellKey
-from bench.reporting.claim_values import Pair, TestedClaim
 from bench.reporting.judging import Contender, Judged, SeedEvidence, best_of
 from bench.reporting.learning import MARK
 from bench.reporting.tabular import Column, Table, TableEntry
-from bench.reporting.values import CellSummary, Section
+from bench.reporting.values import CellSummary, ModelPair, Section
 from bench.stats.claims import ModelClaim
-from bench.stats.verdicts import COMPARED, Judgement, Verdict, compared, counted_pairs, pairs_at_lengths
+from bench.stats.verdicts import COMPARED, Judgement, TestedClaim, Verdict, compared, counted_pairs, pairs_at_lengths
 from bench.text import NOTHING, count, percent, probability
 
 MOST = 5000
@@ -50,7 +49,7 @@ def every_pair(
     judged: Judged,
     *,
     learning: Collection[CellKey] = (),
-) -> dict[Place, tuple[Pair, ...]]:
+) -> dict[Place, tuple[ModelPair, ...]]:
     """The verdict on every two models of a place, at their chosen lengths and at each length.
 
     Parameters
@@ -73,10 +72,10 @@ def every_pair(
     counted = [judged.against_best_model[each.one.cell_id].finding for each in chosen]
     of_chosen = counted_pairs([evidence.claim(each.one, each.other) for each in chosen], counted)
     of_lengths = pairs_at_lengths([_claim(each, evidence) for each in lengths], [each.place[0] for each in lengths])
-    found: dict[Place, list[Pair]] = {place: [] for place in places}
+    pairs: dict[Place, list[ModelPair]] = {place: [] for place in places}
     for each, judgement in (*said, *zip((*chosen, *lengths), (*of_chosen, *of_lengths), strict=True)):
-        found[each.place].append(_pair(each, judgement, judged, learning))
-    return {place: tuple(own) for place, own in found.items()}
+        pairs[each.place].append(_pair(each, judgement, judged, learning))
+    return {place: tuple(own) for place, own in pairs.items()}
 
 
 def _ordered(cells: Sequence[Contender], judged: Judged) -> list[Contender]:
@@ -122,13 +121,13 @@ def _claim(two: _Two, evidence: SeedEvidence) -> ModelClaim:
     return evidence.claim(two.one, two.other)
 
 
-def _pair(two: _Two, judgement: Judgement, judged: Judged, learning: Collection[CellKey]) -> Pair:
+def _pair(two: _Two, judgement: Judgement, judged: Judged, learning: Collection[CellKey]) -> ModelPair:
     one, verdict = two.one, compared(judgement.finding)
     if two.best and two.with_persistence:  # a suspected leak is no win
         verdict = COMPARED[judged.beats_persistence(one)]
     key = CellKey(one.dataset, one.model, one.sequence_length, one.horizon)
     late = judgement.verdict is Verdict.WORSE and key in learning
-    return Pair(
+    return ModelPair(
         one=one.cell_id or "",
         other=two.other.cell_id or "",
         words=f"{judgement.words}, {MARK}" if late else judgement.words,
@@ -164,7 +163,7 @@ def table(section: Section, *, name: str, lengths: bool) -> Table | None:
     return Table(name, f"Every pair of models on {section.title}", _COLUMNS, tuple(rows), below=below)
 
 
-def _row(pair: Pair, one: CellSummary, other: CellSummary) -> tuple[TableEntry, ...]:
+def _row(pair: ModelPair, one: CellSummary, other: CellSummary) -> tuple[TableEntry, ...]:
     claim, lengths = pair.claim, dict.fromkeys((one.sequence_length, other.sequence_length))
     return (
         TableEntry(one.model),

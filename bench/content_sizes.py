@@ -1,7 +1,6 @@
-"""How much a Parquet file of strangers holds when it is read: one text or number may be stored once for all rows.
+"""How much a file of strangers holds when it is read: one text or number may be stored once for all rows.
 
-`bench.limits.inflated` says what is too much. A file that states sizes which are not its own is damaged, and fails when
-it is read.
+A file that states sizes which are not its own is damaged, and fails when it is read.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -12,7 +11,33 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
-from bench.limits import inflated, most_content
+_GROWTH = 64
+_HARMLESS = 2**30  # bytes
+
+
+def most_content(size: int) -> int:
+    """How many bytes a file of `size` bytes may hold when it is read: a billion, or 64 times as many as it has."""
+    return _HARMLESS + _GROWTH * size
+
+
+def inflated(values: int, size: int, unit: str = "values", width: int = 8) -> str:
+    """Why a file of `size` bytes that states so many values is not read: it would fill the memory; empty where it is.
+
+    A column that repeats one value may be stated a billion times in a few bytes. What holds measurements grows less.
+
+    Parameters
+    ----------
+    values
+        How many.
+    size
+        Bytes of the file.
+    unit, width
+        What is counted, and the bytes of one in memory.
+    """
+    if width * values <= most_content(size):
+        return ""
+    return f"expected a file that grows at most {_GROWTH}-fold when it is read, got {size} bytes for {values} {unit}"
+
 
 _TEXT = ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY")
 _NUMBER = 8  # bytes
