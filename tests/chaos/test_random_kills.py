@@ -69,6 +69,10 @@ STAGES = ("{from: 2, to: 4, until: decided}", "5")
 """The seeds of the suite: in rounds, then more than those for every cell."""
 
 COMMAND = ("run", "suite.yaml", "--results", "results", "--jobs", "2", "--no-report", "--progress", "plain")
+OF_RUNS = ("bench.cli.app", "bench.cli.results_table", "bench.reporting.source", "bench.reporting.summary")
+OF_WORKERS = ("bench.running.cell", "bench.models.echo_state", "bench.tuning.search", "bench.tuning.journal")
+"""What they import only when they need it."""
+
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="orphans are seen on Linux")
 
 
@@ -80,7 +84,9 @@ def warm() -> Iterator[None]:
         known = checkout()
         for module in (runner, run_command):
             patch.setattr(module, "checkout", lambda: known)
-        multiprocessing.set_forkserver_preload(["bench.running.cell", "bench.models.echo_state", "bench.tuning.search"])
+        for name in (*OF_RUNS, *OF_WORKERS):
+            importlib.import_module(name)
+        multiprocessing.set_forkserver_preload([*OF_WORKERS])
         libc = ctypes.CDLL(None)
         libc.prctl(_SUBREAPER, 1)
         forkserver.ensure_running()
