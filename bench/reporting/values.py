@@ -414,7 +414,7 @@ class Counts:
     replicates_finished: int
 
 
-ON_PAGE = 1000
+ON_PAGE = 500
 """Cells that a page shows, at most, where it shows more than one section."""
 
 

@@ -44,7 +44,7 @@ def test_the_page_has_the_first_datasets_and_says_so(
 
 
 @pytest.mark.parametrize(
-    ("sizes", "shown"), [([10], 1), ([2000, 1], 1), ([500, 500], 2), ([500, 500, 1], 2), ([1, 999, 1], 2)]
+    ("sizes", "shown"), [([10], 1), ([2000, 1], 1), ([250, 250], 2), ([250, 250, 1], 2), ([1, 499, 1], 2)]
 )
 def test_at_least_one_part_is_shown(sizes: list[int], shown: int) -> None:
     assert count_on_page(sizes) == shown
