@@ -31,11 +31,6 @@ def pip_install(extra: str) -> str:
     return f'pip install "{DISTRIBUTION}[{extra}]"'
 
 
-def unreadable(path: object, error: OSError) -> StoreError:
-    """The error for what the system does not let us read."""
-    return StoreError(f"{path}: cannot be read ({error.strerror}); fix that first, nothing was changed")
-
-
 def one_line(text: object) -> str:
     r"""`text` in one line, as messages and reasons are.
 
@@ -115,6 +110,11 @@ class DataError(InputError):
 
 class StoreError(InputError):
     """A results folder cannot be read or written without losing something."""
+
+
+def unreadable(path: object, error: OSError) -> StoreError:
+    """The error for what the system does not let us read."""
+    return StoreError(f"{path}: cannot be read ({error.strerror}); fix that first, nothing was changed")
 
 
 @dataclass(frozen=True, order=True)

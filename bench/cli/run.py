@@ -286,9 +286,9 @@ def _concluded(plan: Plan, outcome: Outcome, *, report: bool, quiet: bool) -> in
         runs = without_surplus(
             read(plan.folder, "runs", (*COLUMNS, *_CODE)), {cell.id: cell.seeds for cell in plan.cells}
         )
-        shown = [cell.id for cell in plan.cells if cell.id not in waiting]
-        ranked = ranked_table(plan.folder, shown) if is_terminal(err=quiet) else []
-        show_parts(*(ranked or results_table(runs, shown)), err=quiet)
+        done = [cell.id for cell in plan.cells if cell.id not in waiting]
+        ranked = ranked_table(plan.folder, done) if is_terminal(err=quiet) else []
+        show_parts(*(ranked or results_table(runs, done)), err=quiet)
         if older := _of_other_code(runs, plan, checkout()):
             say(f"\n{older}", err=True)
     problems = _problems(plan, outcome)

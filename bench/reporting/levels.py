@@ -66,7 +66,7 @@ def _precision(persistence_rmse: float | None, seen: float) -> str:
 
 def _reach(losing: Sequence[CellSummary], forecasts: Mapping[str, CellForecasts], seen: float) -> str:
     """Which models never forecast a part of the levels of the test part, and how far it goes from where it begins."""
-    shown = {cell.model: forecasts[cell.cell_id] for cell in losing if cell.cell_id in forecasts}
+    shown = {cell.model: own for cell in losing if (own := forecasts.get(cell.cell_id or ""))}
     shares = {model: share for model, own in shown.items() if (share := beyond(own)) > MOST}
     if not shares:
         return ""

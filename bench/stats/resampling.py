@@ -83,7 +83,8 @@ def _tau(before: FloatArray, now: FloatArray) -> FloatArray:
     signs, signs_now = np.sign(before[one] - before[other]), np.sign(now[:, one] - now[:, other])
     untied = np.abs(signs).sum() * np.abs(signs_now).sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.nan_to_num(signs_now @ signs / np.sqrt(untied))
+        tau: FloatArray = np.nan_to_num(signs_now @ signs / np.sqrt(untied))
+    return tau
 
 
 def draw_seeds(mse: Sequence[FloatArray], *name: str, draws: int = DRAWS) -> FloatArray:

@@ -28,11 +28,8 @@ from bench.store.reader import NAME as SUITE, cell_ids, read_cell, write_suite
 from bench.store.renewal import FRESH
 from bench.store.schema import Rows, joined
 from bench.store.transactions import ARCHIVE, TABLES
-from bench.store.writer import Writer, writing
+from bench.store.writer import COPY, Writer, writing
 from bench.text import listed, plural
-
-COPY = ".copy"
-"""The folder, within a results folder that is the copy of a URL, of what it knows of that."""
 
 _TOGETHER = 64
 """Cells whose parts are brought here at the same time, and lie in memory meanwhile."""

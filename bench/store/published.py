@@ -87,7 +87,7 @@ def writing(folder: Path, *, alone: bool = False) -> Iterator[Writer]:
         try:
             for item in copy.unpublished():  # by an earlier run, which was killed
                 publisher.add(item)
-            yield PublishingWriter(folder, publisher.claims, publisher)
+            yield PublishingWriter(folder, publisher.claims, publisher=publisher)
         finally:
             problem = publisher.end()
         if problem:
@@ -290,7 +290,7 @@ class _Publisher:
 class PublishingWriter(Writer):
     """Puts cells into the copy of a URL, and publishes them; made by `writing`."""
 
-    publisher: _Publisher
+    publisher: _Publisher = field(kw_only=True)
 
     def claim(self, cell_id: str) -> bool:
         """Take a cell here and there, where no other runner has it."""

@@ -159,6 +159,11 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
+COPY = ".copy"
+"""The folder, within a results folder that is the copy of a URL, of what it knows of that. Such a folder is not packed:
+what is to be published stays in parts of its own."""
+
+
 @dataclass
 class Recent:
     """What a writer has put lately, so that many cells become few files without being read again.
@@ -240,7 +245,8 @@ class Writer:
             for name in TABLES:
                 transactions.write_part(staged, name, given[name])
             transactions.commit(self.folder, cell_id)
-            self.recent.add(self.folder, cell_id, given)
+            if not (self.folder / COPY).is_dir():
+                self.recent.add(self.folder, cell_id, given)
             self._forget(cell_id)
             self.claims.release(cell_id)
             if self.recent.are_many:

@@ -157,8 +157,10 @@ def _names(axes: Axes, timed: Sequence[Standing], front: Sequence[Standing]) -> 
         if far >= _LED:
             near = (min(max(x, box[0]), box[2]), min(max(y, box[1]), box[3]))
             axes.plot(*zip(*to_inches.inverted().transform([(x, y), near]), strict=True), color=MUTED, linewidth=0.6)
+        left, low = to_inches.inverted().transform(middle)
         axes.text(
-            *to_inches.inverted().transform(middle),
+            left,
+            low,
             name,
             color=color,
             weight=weight,
