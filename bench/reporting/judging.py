@@ -308,10 +308,8 @@ class Judged:
         Datasets and horizons whose test part never moves.
     against_persistence
         Of the chosen cells that can be tested.
-    against_best
-        Of the chosen cells next to the best one of their dataset.
-    against_best_model
-        The same, of the best one but for persistence, which is on neither side.
+    against_best, against_best_model
+        Of the chosen cells next to the best one of their dataset; and next to the best that is not persistence.
     """
 
     chosen: frozenset[str | None]
@@ -378,15 +376,13 @@ class Judged:
 
     def verdict(self, cell: Contender) -> Verdict:
         """The verdict on `cell` against persistence."""
-        judgement = self.against_persistence.get(cell.cell_id)
-        if judgement is not None:
+        if judgement := self.against_persistence.get(cell.cell_id):
             return judgement.verdict
         return Verdict.OTHER_LENGTH if cell.cell_id in self.left_out else cell.verdict
 
     def words(self, cell: Contender) -> str:
         """The verdict on `cell` with what qualifies it."""
-        judgement = self.against_persistence.get(cell.cell_id)
-        if judgement is not None:
+        if judgement := self.against_persistence.get(cell.cell_id):
             return judgement.words
         verdict = self.verdict(cell)
         still = verdict is Verdict.UNTESTED and (cell.dataset, cell.horizon) in self.still
@@ -406,15 +402,14 @@ class Judged:
 
     def why(self, cell: Contender) -> str:
         """The verdict on `cell` against persistence in a sentence; empty where nothing was tested."""
-        judgement = self.against_persistence.get(cell.cell_id)
-        if judgement is not None:
+        if judgement := self.against_persistence.get(cell.cell_id):
             return judgement.sentence
         return OTHER_LENGTH if cell.cell_id in self.left_out else ""
 
     def claims(self, cell: Contender) -> tuple[TestedClaim | None, TestedClaim | None]:
         """The tests of `cell` against persistence and against the best one, in numbers."""
         both = (own.get(cell.cell_id) for own in (self.against_persistence, self.against_best))
-        first, second = (None if judgement is None else TestedClaim.of(judgement) for judgement in both)
+        first, second = (judgement and TestedClaim.of(judgement) for judgement in both)
         return first, second
 
     def why_not_best(self, cell: Contender) -> str:
