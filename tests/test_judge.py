@@ -232,4 +232,4 @@ def test_the_best_possible_forecast_is_the_noise_floor(*, elsewhere: bool) -> No
     np.testing.assert_allclose(runs["noise_floor_mse"], floor, rtol=1e-12)
     learnt = (runs["persistence_mse"] - runs["mse"]) / (runs["persistence_mse"] - floor)
     np.testing.assert_allclose(runs["learnable_fraction"], learnt, rtol=1e-12)
-    assert f"has RMSE {math.sqrt(floor):.4g}." in judgement(source_of(*given)[0])
+    assert f"has RMSE {math.sqrt(floor):.4g}." in "\n".join(map(str, judgement(source_of(*given)[0])))
