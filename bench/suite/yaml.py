@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -107,6 +108,9 @@ _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 _DIGITS = 40  # of a whole number: no setting needs more, and Python refuses to read thousands of them
 _DEPTH = 30  # an alias that contains itself never ends
+_OPEN = 300  # brackets, at the same time
+_BRACKETS = re.compile(r"[\[\]{}]")
+_NESTED = "expected a suite, got lists or mappings nested hundreds deep"
 _VALUES = 100_000  # ten lines of aliases to aliases can request billions
 
 
@@ -119,6 +123,8 @@ def read(path: Path, problems: Problems, text: str | None = None) -> Value | Non
     content = _text(path, problems) if text is None else text
     if long := exceeded(CHARACTERS, len(content)):
         problems.stop(Position(1, 1), long)
+    if max(accumulate(1 if mark in "[{" else -1 for mark in _BRACKETS.findall(content)), default=0) > _OPEN:
+        problems.stop(Position(1, 1), _NESTED)  # to find that out by parsing takes the square of their number
     node = _compose(content, problems)
     return None if node is None else _Builder(problems).build(node)
 
@@ -147,7 +153,7 @@ def _compose(text: str, problems: Problems) -> Node | None:
         problem = ", ".join(filter(None, (error.context, error.problem)))
         problems.stop(_place(error.problem_mark or error.context_mark), f"not YAML: {problem}")
     except RecursionError:
-        problems.stop(Position(1, 1), "expected a suite, got lists or mappings nested hundreds deep")
+        problems.stop(Position(1, 1), _NESTED)
     return node
 
 

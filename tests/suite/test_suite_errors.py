@@ -193,6 +193,8 @@ FILES = {
     "name: s\n«---\nname: t\n": "not YAML: expected a single document in the stream, but found another document",
     "name: s\nseeds: «\x01": "not YAML: the character U+0001",
     "«" + "[" * 600: "expected a suite, got lists or mappings nested hundreds deep",
+    "«" + "[" * 100_000: "expected a suite, got lists or mappings nested hundreds deep",
+    "«" + "- " * 600: "expected a suite, got lists or mappings nested hundreds deep",
     "«name: «s s\n": ("the key 'datasets' is missing", "the key 'models' is missing", f"name: {FOLDER}, got 's s'"),
     "«seeds: 3\ndatasets: [noise]\nmodels: [net]": "the key 'name' is missing",
     "name: «..\ndatasets: [noise]\nmodels: [net]": f"name: {FOLDER}, got '..'",
