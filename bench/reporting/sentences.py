@@ -212,6 +212,11 @@ def _skill(cells: Sequence[CellSummary], best: CellSummary, persistence_rmse: fl
     return f"Its skill against persistence{reference} is {number(skill.value if skill else None, 2)}{share}."
 
 
+def _is_smaller(cell: CellSummary) -> bool:
+    """Whether the error of `cell` is below that of persistence by the interval over the test window."""
+    return cell.skill_in_window is not None and cell.skill_in_window[0] > 0
+
+
 def _no_skill(chosen: Sequence[CellSummary], reference: str) -> str:
     """Why no model has skill: none is shown to, or none could be."""
     leaking = [cell.model for cell in chosen if cell.verdict is Verdict.LEAK]
@@ -221,7 +226,11 @@ def _no_skill(chosen: Sequence[CellSummary], reference: str) -> str:
         return f"{_are(worse)} worse than persistence{reference}." if reference else ""
     if tested:
         some = f" {_are(worse)} worse." if worse else ""
-        return f"No model is shown to beat persistence{reference}: no skill.{some}"
+        lead = f"No model is shown to beat persistence{reference}"
+        if smaller := [cell.model for cell in tested if _is_smaller(cell)]:
+            verb = "is" if len(smaller) == 1 else "are"
+            return f"{lead}, though {listed(smaller)} {verb} ahead of it before the correction for claims.{some}"
+        return f"{lead}: no skill.{some}"
     if all(cell.verdict is Verdict.REFERENCE for cell in chosen):
         return ""
     if leaking:
@@ -332,16 +341,27 @@ def _names(titles: Sequence[str], of: int, most: int = 6) -> str:
     return listed(titles) if len(titles) <= most else f"{len(titles)} of {plural(of, 'dataset')}"
 
 
+def _is_tested(cell: CellSummary) -> bool:
+    return cell.chosen and cell.tested
+
+
 def _skill_text(sections: Sequence[Section]) -> list[str]:
-    by_title = {s.title: {cell.beats_persistence for cell in s.cells if cell.chosen and cell.tested} for s in sections}
+    by_title = {s.title: {cell.beats_persistence for cell in filter(_is_tested, s.cells)} for s in sections}
     with_skill = [title for title, outcomes in by_title.items() if ClaimOutcome.HOLDS in outcomes]
     without = [title for title, outcomes in by_title.items() if outcomes and ClaimOutcome.HOLDS not in outcomes]
+    ahead = [s.title for s in sections if s.title in without and any(map(_is_smaller, filter(_is_tested, s.cells)))]
+    without = [title for title in without if title not in ahead]
     leaks = [s.title for s in sections if any(cell.chosen and cell.verdict is Verdict.LEAK for cell in s.cells)]
     sentences = []
     if with_skill:
         sentences.append(f"At least one model beats persistence on {_names(with_skill, len(sections))}.")
     if without:
         sentences.append(f"On {_names(without, len(sections))} no model is shown to beat persistence: no skill.")
+    if ahead:
+        names = _names(ahead, len(sections))
+        sentences.append(
+            f"On {names} the smallest error is below persistence's, but not after correction for all claims."
+        )
     if leaks:
         sentences.append(f"On {_names(leaks, len(sections))} a suspected leak is not counted as skill.")
     return sentences
