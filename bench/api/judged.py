@@ -310,7 +310,8 @@ def _once(frame: pd.DataFrame, name: str) -> None:
         at = int(np.flatnonzero(twice)[0])
         raise DataError(
             f"{name}: row {at + 1}: expected one forecast of each target, got a second one of "
-            f"{frame['model'].iloc[at]}; several replicates need a column seed, several models a column model"
+            f"{frame['model'].iloc[at]}; several replicates need a column seed, several models a column model, and of "
+            "several datasets or sequence lengths the rows of one are judged at a time"
         )
 
 

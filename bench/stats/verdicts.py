@@ -418,7 +418,7 @@ def _qualified(claim: ModelClaim, finding: Finding, counted: str) -> str:
     if verdict is Verdict.UNTESTED:
         return f"{verdict}: {_untested(claim, finding)}"
     if finding.lost_to_family:
-        return f"{verdict} ({_correction(finding, counted)}; {_would_decide(claim, finding)})"
+        return f"{verdict} ({_correction(finding, counted)}, {_would_decide(claim, finding)})"
     if verdict is Verdict.UNDECIDED:
         return f"{verdict} ({_would_decide(claim, finding)})"
     return str(verdict)

@@ -73,8 +73,8 @@ def test_what_makes_no_sense_at_a_url_is_said_in_one_line(bench: Bench, run: str
     ended = bench("compact", run)
     assert ended.status == 2
     assert ended.err.splitlines()[1:] == [
-        f"{run}: expected a folder of this machine to compact; its objects stay as they are: `bench merge {run} --into "
-        "PATH` makes a folder of them"
+        f"{run}: expected a folder of this machine to compact; its objects stay as they are: `bench compact {run} "
+        "--into PATH` makes a compacted folder of them"
     ]
     for arguments in (("report", run, "--output", "s3://bucket/pages"), ("run", "s3://bucket/suite.yaml")):
         ended = bench(*arguments)

@@ -46,7 +46,7 @@ def _timed(section: Section) -> list[CellSummary]:
 def _panel(axes: Axes, cells: Sequence[CellSummary], look: Mapping[str, Look]) -> None:
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(numticks=4))
-    axes.xaxis.set_minor_locator(LogLocator(numticks=1))
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: seconds(value)))
     for cell in cells:
         if cell.rmse is None:
