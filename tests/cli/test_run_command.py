@@ -382,7 +382,7 @@ def test_a_run_with_nothing_to_do_is_an_event_too(bench: Bench) -> None:
     bench("run", "tiny.yaml", "--no-report")
     ended = bench("run", "tiny.yaml", "--no-report", "--progress", "jsonl")
     assert [json.loads(line) for line in ended.out.splitlines()] == [
-        {"event": "planned", "total": 8, "pending": 0, "remaining_s": 0.0}
+        {"event": "planned", "total": 8, "pending": 0, "remaining_s": 0.0, "round": 1, "rounds": 1}
     ]
 
 
