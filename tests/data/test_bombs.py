@@ -16,7 +16,7 @@ import pytest
 from pyarrow import feather
 
 import bench
-from bench import atomic, limits, store
+from bench import atomic, content_sizes, store
 from bench.api.paper import _workbook
 from bench.canary.sources import CannotReplace, ColumnsFile
 from bench.data.files.options import File
@@ -63,7 +63,7 @@ def test_a_column_that_is_not_read_does_not_count(tmp_path: Path) -> None:
 
 
 def test_long_lists_of_one_number_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "_HARMLESS", 2**20)
+    monkeypatch.setattr(content_sizes, "_HARMLESS", 2**20)
     path = written(pa.table({"value": [[1.0] * 300_000]}), tmp_path / "lists.parquet")
     with pytest.raises(DataError, match=GROWTH):
         load_one(File(path=str(path), column="value"))
@@ -73,7 +73,7 @@ def test_long_lists_of_one_number_are_counted(tmp_path: Path, monkeypatch: pytes
 def test_what_is_judged_is_a_file_of_bounded_content(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr(limits, "_HARMLESS", 2**20)
+    monkeypatch.setattr(content_sizes, "_HARMLESS", 2**20)
     path = tmp_path / name
     if name == "a.csv":
         os.mkfifo(path)
@@ -122,7 +122,7 @@ def test_results_of_strangers_that_repeat_a_long_text_are_refused(
     if packed:
         compact(folder)
     assert store.read(folder, "runs", ("cell_id", "reason")).num_rows == 200
-    monkeypatch.setattr(limits, "_HARMLESS", 2**16)
+    monkeypatch.setattr(content_sizes, "_HARMLESS", 2**16)
     with pytest.raises(StoreError, match=GROWTH) as caught:
         store.read(folder, "runs", ("cell_id", "reason"))
     assert "\n" not in str(caught.value)

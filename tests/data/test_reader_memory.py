@@ -15,7 +15,7 @@ from openpyxl import Workbook
 from openpyxl.styles import Font
 from pyarrow import feather, ipc
 
-from bench import limits
+from bench import content_sizes
 from bench.data.files.feather import content
 from bench.data.files.joined import FILE
 from bench.data.files.options import File
@@ -27,7 +27,7 @@ TEXT = b"x\n" + b"1\n" * ROWS
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "_HARMLESS", 2**17)
+    monkeypatch.setattr(content_sizes, "_HARMLESS", 2**17)
 
 
 def _zip(path: Path, text: bytes) -> None:
@@ -69,7 +69,7 @@ def test_compressed_text_that_would_fill_the_memory_is_refused(
     said = _refusal(path)
     assert said.startswith(f"expected a file that grows at most 64-fold when it is read, got {size} bytes for ")
     assert said.endswith(" bytes and more of text; if it is yours, write it uncompressed")
-    monkeypatch.setattr(limits, "_HARMLESS", len(TEXT) - 64 * size)
+    monkeypatch.setattr(content_sizes, "_HARMLESS", len(TEXT) - 64 * size)
     assert FILE.load(File(path=str(path), column="x"), 0).values.sum() == ROWS
 
 
@@ -79,7 +79,7 @@ def test_of_a_line_that_never_ends_no_more_is_read_than_is_allowed(
 ) -> None:
     path = tmp_path / f"mine{suffix}"
     COMPRESSED[suffix](path, b"1" * 5_000_000)
-    monkeypatch.setattr(limits, "_GROWTH", 1)
+    monkeypatch.setattr(content_sizes, "_GROWTH", 1)
     count = int(_refusal(path).split(" bytes for ")[1].split(" ")[0])
     assert count < 2**17 + path.stat().st_size + 2**20 + 1
 
@@ -96,7 +96,7 @@ def test_a_feather_file_that_would_fill_the_memory_is_refused(tmp_path: Path, mo
         assert _refusal(path).startswith(
             f"expected a file that grows at most 64-fold when it is read, got {size} bytes for {2 * ROWS} values; if it"
         )
-    monkeypatch.setattr(limits, "_HARMLESS", 16 * ROWS - 64 * size)
+    monkeypatch.setattr(content_sizes, "_HARMLESS", 16 * ROWS - 64 * size)
     assert FILE.load(File(path=str(path), column="x"), 0).values.sum() == ROWS
 
 
@@ -125,12 +125,12 @@ def test_an_excel_file_that_would_fill_the_memory_is_refused(tmp_path: Path, mon
     for _ in range(5000):
         book.active.append([1])
     book.save(path)
-    monkeypatch.setattr(limits, "_GROWTH", 1)
+    monkeypatch.setattr(content_sizes, "_GROWTH", 1)
     with zipfile.ZipFile(path) as archive:
         expected = sum(len(archive.read(name)) for name in archive.namelist())
     sizes = f"got {path.stat().st_size} bytes for {expected} bytes of content"
     assert _refusal(path).startswith(f"expected a file that grows at most 1-fold when it is read, {sizes}; if it is")
-    monkeypatch.setattr(limits, "_HARMLESS", expected)
+    monkeypatch.setattr(content_sizes, "_HARMLESS", expected)
     assert FILE.load(File(path=str(path), column="x"), 0).values.sum() == 5000
 
 
