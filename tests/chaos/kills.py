@@ -17,9 +17,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import bench
-from bench import registry, store
+from bench import store
 from bench.cells import expand
 from bench.running import runner
 from bench.running.plan import prepare
@@ -252,9 +253,11 @@ def _copy(template: Path, folder: Path) -> Path:
 
 def explore(scenario: Scenario, work: Path, *, chosen: Callable[[int], Iterable[int]] = range) -> Counts:
     """Kill the command of `scenario` at those of its places that are `chosen` from their number."""
-    known = checkout()
-    runner.checkout = lambda: known  # type: ignore[attr-defined]  # git would be called in every trial
-    registry.entry_points = functools.cache(registry.entry_points)  # type: ignore[attr-defined]  # most of the time
+    with mock.patch.object(runner, "checkout", return_value=checkout()):  # git would be called in every trial
+        return _explored(scenario, work, chosen)
+
+
+def _explored(scenario: Scenario, work: Path, chosen: Callable[[int], Iterable[int]]) -> Counts:
     run(work / "warm")  # what is imported and compiled here, no fork has to
     template = work / "template"
     for act in scenario.before:

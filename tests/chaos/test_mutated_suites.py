@@ -3,7 +3,6 @@
 A few belong to every run of the tests; ``python tests/chaos/measure.py suites`` tries ten thousand.
 """
 
-import functools
 import json
 import os
 import random
@@ -19,7 +18,6 @@ import pytest
 from ruamel.yaml import YAML
 
 import bench
-from bench import registry
 from bench.cells import expand
 from bench.errors import BenchError, SuiteError
 from bench.spec import Suite
@@ -326,7 +324,6 @@ def refused(path: Path, case: str) -> bool:
 def test_a_mutated_suite_is_read_as_it_is_written_or_refused_by_its_lines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Callable[..., Any], note: Callable[..., None]
 ) -> None:
-    monkeypatch.setattr(registry, "entry_points", functools.cache(registry.entry_points))
     monkeypatch.chdir(tmp_path)
     path, accepted, failures = tmp_path / "mine.yaml", 0, []
     path.write_text(SMALL.replace("{kind: file, path: a.csv, column: x}", "sine"))

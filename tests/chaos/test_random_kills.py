@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
-import functools
 import importlib.util
 import multiprocessing
 import os
@@ -30,7 +29,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bench import registry, store
+from bench import store
 from bench.__main__ import main
 from bench.cli import run as run_command
 from bench.running import runner
@@ -80,7 +79,6 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="or
 def warm() -> Iterator[None]:
     """What runs and their workers import is imported, in this process and in a server of forks; orphans are its own."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registry, "entry_points", functools.cache(registry.entry_points))
         known = checkout()
         for module in (runner, run_command):
             patch.setattr(module, "checkout", lambda: known)
