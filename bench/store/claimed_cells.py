@@ -60,7 +60,7 @@ class Claims:
         if cell_id in self._own:
             return True
         real_folder(self.folder / CLAIMS)
-        if self.is_taken(cell_id):
+        if self.is_taken_here(cell_id):
             return False
         path = self._path(cell_id)
         path.unlink(missing_ok=True)  # of a runner that is gone
@@ -74,6 +74,10 @@ class Claims:
 
     def is_taken(self, cell_id: str) -> bool:
         """Whether a runner other than this one works on it, as far as can be known."""
+        return self.is_taken_here(cell_id)
+
+    def is_taken_here(self, cell_id: str) -> bool:
+        """Whether another runner of this folder works on it."""
         path = self._path(cell_id)
         try:
             status = path.lstat()

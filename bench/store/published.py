@@ -162,7 +162,7 @@ class SharedClaims(Claims):
 
     def is_taken(self, cell_id: str) -> bool:
         """Whether another runner works on it, here or there, as far as can be known."""
-        if super().is_taken(cell_id):
+        if self.is_taken_here(cell_id):
             return True
         with suppress(StoreError):  # said where a cell is claimed
             last = None if cell_id in self._there else self._others().get(cell_id)

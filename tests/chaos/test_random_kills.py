@@ -2,7 +2,7 @@
 
 Forty cells in rounds, then more seeds for all of them. What is killed is the whole run, its parent alone, or one worker
 process. The processes of most runs are forks of warm ones, so that hundreds of kills take minutes; now and then
-a run is a fresh interpreter. A few kills belong to every run of the tests; ``measure.py kills`` tries five hundred.
+a run is a fresh interpreter. ``BENCH_CHAOS=3`` tries a few kills, ``measure.py kills`` five hundred.
 """
 
 from __future__ import annotations
@@ -44,11 +44,14 @@ kills = importlib.util.module_from_spec(_SPEC)
 sys.modules["chaos_kills"] = kills
 _SPEC.loader.exec_module(kills)
 
-KILLS = int(os.environ.get("BENCH_CHAOS", "6"))
+KILLS = int(os.environ.get("BENCH_CHAOS", "0"))
 """Passes begin until there were so many."""
 
 FRESH = 25
 """One of so many runs is a fresh interpreter."""
+
+LENGTHS = "[3, 4, 5, 6]" if KILLS >= FRESH else "[3]"
+"""Forty cells, or ten for the few kills of every change."""
 
 LIMIT_S = 900
 """A run that takes longer hangs; it takes a few seconds on a machine that has nothing else to do."""
@@ -56,13 +59,13 @@ LIMIT_S = 900
 ORPHANS_S = 20
 """So long processes may outlive a run that was killed."""
 
-SUITE = """\
+SUITE = f"""\
 name: forty
-datasets: [{id: noise, kind: random, length: 70}, {id: wave, kind: noisy-sine, length: 70}]
-models: [persistence, mean, drift, linear-ar, {kind: echo-state, reservoir_size: 8}]
-sequence_lengths: [3, 4, 5, 6]
+datasets: [{{id: noise, kind: random, length: 70}}, {{id: wave, kind: noisy-sine, length: 70}}]
+models: [persistence, mean, drift, linear-ar, {{kind: echo-state, reservoir_size: 8}}]
+sequence_lengths: {LENGTHS}
 fresh_data: true
-tuning: {trials: 2, batch: 2, models: [echo-state]}
+tuning: {{trials: 2, batch: 2, models: [echo-state]}}
 """
 STAGES = ("{from: 2, to: 4, until: decided}", "5")
 """The seeds of the suite: in rounds, then more than those for every cell."""
@@ -72,7 +75,10 @@ OF_RUNS = ("bench.cli.app", "bench.cli.results_table", "bench.reporting.source",
 OF_WORKERS = ("bench.running.cell", "bench.models.echo_state", "bench.tuning.search", "bench.tuning.journal")
 """What they import only when they need it."""
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="orphans are seen on Linux")
+pytestmark = [
+    pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="orphans are seen on Linux"),
+    pytest.mark.skipif("BENCH_CHAOS" not in os.environ, reason="takes minutes: BENCH_CHAOS=3, or tox -e chaos"),
+]
 
 
 @pytest.fixture(scope="module")
