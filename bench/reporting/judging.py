@@ -409,7 +409,7 @@ class Judged:
     def claims(self, cell: Contender) -> tuple[TestedClaim | None, TestedClaim | None]:
         """The tests of `cell` against persistence and against the best one, in numbers."""
         both = (own.get(cell.cell_id) for own in (self.against_persistence, self.against_best))
-        first, second = (judgement and TestedClaim.of(judgement) for judgement in both)
+        first, second = (None if judgement is None else TestedClaim.of(judgement) for judgement in both)
         return first, second
 
     def why_not_best(self, cell: Contender) -> str:

@@ -409,7 +409,7 @@ def _local_cluster(jobs: int) -> LocalCluster:
 
 def _end_run(client: Client, topic: str) -> None:
     with suppress(Exception):  # a worker that is gone has nothing to end
-        client.run(dask_task.end_run, topic, wait=False, on_error="ignore")
+        client.run(dask_task.end_run, topic, on_error="ignore")
 
 
 def _ended(local: LocalCluster) -> None:

@@ -300,13 +300,16 @@ def test_a_scheduler_that_comes_back_is_given_its_cells_again(clusters: MakeClus
         assert [future.result(240)["runs"]["status"].to_pylist() for future in futures] == [["ok", "ok"]] * 4
 
 
-def test_a_scheduler_that_stays_away_ends_the_run_with_one_line(clusters: MakeCluster, make_cell: MakeCell) -> None:
+def test_a_scheduler_that_stays_away_ends_the_run_with_one_line(
+    clusters: MakeCluster, make_cell: MakeCell, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lost = clusters()
     lost.start_scheduler()
     lost.start_worker()
     with closing(engine(lost, patience_s=1.0)) as running:
         future = running.submit(make_cell("sleep:60"))
         time.sleep(1.0)
+        monkeypatch.setattr(dask_engine, "_CONNECTS_S", 5.0)
         lost.kill(lost.scheduler)
         with pytest.raises(InputError, match=r"expected a Dask scheduler, got|no worker that can run") as caught:
             future.result(120)
@@ -338,7 +341,8 @@ def test_rows_and_logs_come_home_as_arrow_and_unpickled(cluster: RealCluster, ma
         expected = running.submit(cell).result(60)
     assert serialize(content)[1] == [content]
     assert log.splitlines()[0] in (r"something \x1b[31mred", "its child")
-    assert rows["runs"].drop_columns("started_at").equals(expected["runs"].drop_columns("started_at"))
+    alike = ["cell_id", "seed", "status", "mse", "spec"]  # the others are times, memory and the like
+    assert rows["runs"].select(alike).equals(expected["runs"].select(alike))
 
 
 @pytest.fixture(scope="module")
