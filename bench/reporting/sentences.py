@@ -228,8 +228,9 @@ def _no_skill(chosen: Sequence[CellSummary], reference: str) -> str:
         some = f" {_are(worse)} worse." if worse else ""
         lead = f"No model is shown to beat persistence{reference}"
         if smaller := [cell.model for cell in tested if _is_smaller(cell)]:
-            verb = "is" if len(smaller) == 1 else "are"
-            return f"{lead}, though {listed(smaller)} {verb} ahead of it before the correction for claims.{some}"
+            return (
+                f"{lead}, though the skill of {listed(smaller)} is above 0 by the interval over the test window.{some}"
+            )
         return f"{lead}: no skill.{some}"
     if all(cell.verdict is Verdict.REFERENCE for cell in chosen):
         return ""
@@ -358,10 +359,8 @@ def _skill_text(sections: Sequence[Section]) -> list[str]:
     if without:
         sentences.append(f"On {_names(without, len(sections))} no model is shown to beat persistence: no skill.")
     if ahead:
-        names = _names(ahead, len(sections))
-        sentences.append(
-            f"On {names} the smallest error is below persistence's, but not after correction for all claims."
-        )
+        names, by = _names(ahead, len(sections)), "by the interval over the test window"
+        sentences.append(f"On {names} no model is shown to beat persistence, though a skill is above 0 {by}.")
     if leaks:
         sentences.append(f"On {_names(leaks, len(sections))} a suspected leak is not counted as skill.")
     return sentences
