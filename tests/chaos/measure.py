@@ -29,6 +29,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 REPORT = ROOT / "reports" / "chaos.md"
+STOPPED = "from the notes of a measurement that was stopped"
 Notes = Sequence[dict[str, Any]]
 
 
@@ -258,15 +259,13 @@ def run(name: str, file: Path, *, cases: int | None, minutes: float | None) -> i
     return int(failed[1]) if failed else int(started.returncode != 0)
 
 
-def line_of(name: str, measured: Measured, seconds: float) -> str:
+def line_of(name: str, measured: Measured, how: str) -> str:
     """The line of the table for one row."""
     from bench.store.environment import environment
 
     here = environment("cpu")
     dirty = " and changes" if here["git_dirty"] else ""
-    place = (
-        f"{here['cpu']}, {len(os.sched_getaffinity(0))} cores, commit {here['git_commit'][:8]}{dirty}, {seconds:.0f} s"
-    )
+    place = f"{here['cpu']}, {len(os.sched_getaffinity(0))} cores, commit {here['git_commit'][:8]}{dirty}, {how}"
     return f"| {' | '.join([ROWS[name].title, ROWS[name].goal, *measured.cells(), place])} |"
 
 
@@ -281,11 +280,11 @@ def placed(text: str, line: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write(name: str, notes: Notes, failed: int, seconds: float) -> None:
+def write(name: str, notes: Notes, failed: int, how: str) -> None:
     """Print the row and put it into the page, with the lines of its commands."""
     measured = ROWS[name].measured(notes)
     measured.wrong = measured.wrong or failed
-    lines = [line_of(name, measured, seconds)]
+    lines = [line_of(name, measured, how)]
     if name == "places":
         for note in notes:
             counts = (note["operations"], note["kills"], *(len(note[key]) for key in ("wrong", "debris", "half")))
@@ -313,7 +312,8 @@ def main() -> int:
             if options.notes is None:
                 failed = run(name, file, cases=options.cases, minutes=options.minutes)
             if notes := noted(name, file):
-                write(name, notes, failed, time.monotonic() - began)
+                took = f"{time.monotonic() - began:.0f} s"
+                write(name, notes, failed, STOPPED if options.notes else took)
             else:
                 sys.stdout.write(f"{name}: nothing was measured\n")
             status |= bool(failed or not notes)
