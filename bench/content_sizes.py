@@ -79,10 +79,13 @@ def refused_size(
             known[1] += column.total_uncompressed_size
         else:
             total += _NUMBER * column.num_values
-    for path, (values, own) in texts.items():
-        total += min(values * own, most + 1)
-        if values * own > most >= own and "." not in path:  # else texts within lists or structures
-            total += _text_bytes(source, path, groups) - (most + 1)
+    largest = {path: values * own for path, (values, own) in texts.items()}
+    total += sum(largest.values())
+    for path in sorted(largest, key=largest.__getitem__, reverse=True):
+        if total <= most:
+            break
+        if texts[path][1] <= most and "." not in path:  # else texts within lists or structures
+            total += _text_bytes(source, path, groups) - largest[path]
     return inflated(total, size, "bytes of content", 1)
 
 
