@@ -5,8 +5,9 @@ crashes or takes too much memory ends as the rows that it would be on one machin
 
 A worker may still be lost. Of each attempt it is known which worker began it and which nanny watches over that worker,
 and the scheduler says which workers were lost. A nanny that lives on after its worker's death shows that the machine is
-there: the cell ended the worker, and after the third time it is a row. A worker that was closed, or whose nanny went
-too, is no fault of the cell, which is run again elsewhere.
+there: the cell ended the worker, and after the third time it is a row, or after the ninth where workers are also lost
+under other cells or none. A worker that was closed, or whose nanny went too, is no fault of the cell, which is run
+again elsewhere.
 
 Dask's own count (``allowed-failures``) also charges cells that only waited at the worker, or whose machine went away; a
 task that it gives up is therefore submitted again while the cell has not ended three workers. A scheduler that is lost
@@ -18,6 +19,7 @@ come home as Arrow.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import signal
@@ -36,6 +38,7 @@ from bench.cells import Cell
 from bench.errors import InputError, described, pip_install
 from bench.models.from_source import plug_ins_allowed
 from bench.running import dask_task
+from bench.running.dask_task import Death
 from bench.running.rows import failed
 from bench.running.unfinished import Unfinished
 from bench.store.schema import Rows, Status
@@ -48,6 +51,8 @@ except ImportError as missing:
     raise InputError(
         f"--engine dask: expected the package distributed, got {described(missing)}; install it: {pip_install('dask')}"
     ) from missing
+
+log = logging.getLogger(__name__)
 
 _CONNECTIONS = 3
 """So often a question to workers is repeated whose connection is lost."""
@@ -119,14 +124,6 @@ class Cluster:
         return all(there.get(name, 0) >= amount for name, amount in self.needs.items())
 
 
-@dataclass(frozen=True)
-class Death:
-    """The end of a worker within a cell, by their addresses; a worker may have no nanny."""
-
-    worker: str
-    nanny: str | None
-
-
 @dataclass
 class _Course:
     """What is known of one cell that runs."""
@@ -170,6 +167,7 @@ class DaskEngine:
         self._joining = Lock()  # of those who wait for a scheduler
         self._lock = Lock()  # guards what follows; held shortly, as the thread that hears of events waits for it
         self._courses: dict[str, _Course] = {}
+        self._lost_under, self._given_up = set[str](), set[str]()  # ids of cells; empty for a worker that ran none
         self._served = self._looked = time.monotonic()
         self._closed = False
         self._local = _local_cluster(jobs) if self._cluster.address is None else None
@@ -265,7 +263,7 @@ class DaskEngine:
             try:
                 content: bytes = remote.result(timeout=_LOOK_S)
             except TimeoutError:
-                if len(course.deaths) >= dask_task.DEATHS:
+                if self._is_to_blame(course):
                     remote.cancel()
                     raise _EndedWorkersError from None
                 self._refuse_to_wait(client)
@@ -297,14 +295,19 @@ class DaskEngine:
 
     def _outcome(self, course: _Course, *, last: bool) -> tuple[Status, str] | None:
         """How `course` ends whose workers died; `None` where that was no fault of its cell."""
-        blamed = self._blamed(course.deaths)
-        course.deaths = list(blamed)
-        if len(blamed) >= dask_task.DEATHS:
-            return Status.CRASHED, f"it ended the Dask worker itself {len(blamed)} times; see the workers' logs"
+        course.deaths = self._blamed(course.deaths)
+        if self._is_to_blame(course):
+            self._given_up.add(course.cell.id)
+            return Status.CRASHED, f"it ended the Dask worker itself {len(course.deaths)} times; see the workers' logs"
         if last:
             gone = f"Dask gave it up {_ROUNDS} times, as its workers went away together with their nannies"
             return Status.CRASHED, f"{gone}; see the logs of these machines, then run it again with `--failed-only`"
         return None
+
+    def _is_to_blame(self, course: _Course) -> bool:
+        """Whether so many deaths are the doing of the cell: more, where something else ends workers too."""
+        others = self._lost_under - self._given_up - {course.cell.id}
+        return len(course.deaths) >= (dask_task.MOST_DEATHS if others else dask_task.DEATHS)
 
     def _blamed(self, deaths: Sequence[Death]) -> list[Death]:
         """Those of `deaths` after which the machine was still there."""
@@ -387,11 +390,13 @@ class DaskEngine:
         if not isinstance(said, Mapping) or said.get("action") != "remove-worker":
             return
         with self._lock:
-            for course in self._courses.values():
-                if course.worker is not None and course.worker.worker == said["worker"]:
-                    if not said["expected"]:
-                        course.deaths.append(course.worker)
-                    course.worker = None
+            own = [each for each in self._courses.values() if each.worker and each.worker.worker == said["worker"]]
+            if not said["expected"]:
+                self._lost_under |= {course.cell.id for course in own} or {""}
+            for course in own:
+                if course.worker and not said["expected"]:
+                    course.deaths.append(course.worker)
+                course.worker = None
 
 
 def _local_cluster(jobs: int) -> LocalCluster:
@@ -409,7 +414,9 @@ def _local_cluster(jobs: int) -> LocalCluster:
 
 def _end_run(client: Client, topic: str) -> None:
     with suppress(Exception):  # a worker that is gone has nothing to end
-        client.run(dask_task.end_run, topic, on_error="ignore")
+        for worker, raised in client.run(dask_task.end_run, topic, on_error="return").items():
+            if isinstance(raised, Exception) and not isinstance(raised, OSError):
+                log.warning("Dask worker %s keeps the processes of this run: %s", worker, described(raised))
 
 
 def _ended(local: LocalCluster) -> None:

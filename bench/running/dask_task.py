@@ -41,6 +41,17 @@ _FLUSH_S = 0.02
 DEATHS = 3
 """So often a cell may end its process, or the Dask worker itself, before it is given up."""
 
+MOST_DEATHS = 9
+"""So often, where workers are also lost under other cells or none, and the cell may only have been there."""
+
+
+@dataclass(frozen=True)
+class Death:
+    """The end of a worker within a cell, by their addresses; a worker may have no nanny."""
+
+    worker: str
+    nanny: str | None
+
 
 @dataclass(frozen=True)
 class Code:

@@ -14,7 +14,6 @@ import multiprocessing
 import os
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -111,12 +110,8 @@ def _as_a_fork(folder: Path) -> int:
     if child := os.fork():
         return child
     try:
-        os.setsid()
-        log = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
+        _alone(folder)
         sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
-        os.chdir(folder)
         sys.argv = ["bench", *COMMAND]
         original, server = multiprocessing.get_context, forkserver._forkserver
         server.ensure_running = lambda: None  # it is the parent's
@@ -131,9 +126,23 @@ def _as_a_fork(folder: Path) -> int:
 
 
 def _as_a_program(folder: Path) -> int:
-    command = [sys.executable, "-m", "bench", *COMMAND]
-    with (folder / "log").open("w") as log:
-        return subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, start_new_session=True).pid
+    """`bench run` in a fresh interpreter, as above."""
+    if child := os.fork():
+        return child
+    try:
+        _alone(folder)
+        os.execv(sys.executable, [sys.executable, "-m", "bench", *COMMAND])
+    finally:
+        os._exit(99)
+
+
+def _alone(folder: Path) -> None:
+    """Put this process into a session of its own, which works and writes its log in `folder`."""
+    os.setsid()
+    os.chdir(folder)
+    log = os.open("log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
 
 
 @dataclass
@@ -201,7 +210,7 @@ class Tally:
 def killed_until_done(folder: Path, dice: random.Random, tally: Tally, *, soon_s: float, most: float) -> None:
     """Run and kill until a run ends by itself, or until there were `most` kills, after which it is left alone."""
     while True:
-        fresh = dice.random() * FRESH < 1
+        fresh, began = dice.random() * FRESH < 1, time.monotonic()
         run = Run(folder, _as_a_program if fresh else _as_a_fork)
         left_alone = tally.kills.total() >= most
         if not left_alone and not run.ended(dice.uniform(0, 8 * soon_s if fresh else soon_s)):
@@ -214,7 +223,6 @@ def killed_until_done(folder: Path, dice: random.Random, tally: Tally, *, soon_s
                 kind = "group" if kind == "worker" else kind
                 _kill(run, kind)
                 tally.kills[kind] += run.status == -signal.SIGKILL  # else it had ended just before
-        began = time.monotonic()
         if not run.ended(LIMIT_S):
             tally.stuck += 1
             _kill(run, "group")

@@ -186,6 +186,7 @@ def test_workers_compute_with_one_thread(cluster: RealCluster, make_cell: MakeCe
 class TestWhoseFault:
     def test_what_a_cell_does_to_its_process_costs_no_worker(self, cluster: RealCluster, make_cell: MakeCell) -> None:
         """A segmentation fault, a kill, an exit and a hang in C with signals blocked: rows, with where it was."""
+        assert within(60, lambda: len(_inner(cluster)) == len(cluster.workers))
         workers, logs = _inner(cluster), dict[str, str]()
         limited = dataclasses.replace(make_cell("spin-in-c"), limits=CellLimits(cell_s=2.0))
         cells = [make_cell("segfault"), make_cell("die:9"), make_cell("exit:3"), limited, make_cell("a")]
@@ -230,6 +231,21 @@ class TestWhoseFault:
         assert deaths.read_text() == "..."
         assert [(row["seed"], row["status"]) for row in rows] == [(0, Status.CRASHED), (1, Status.CRASHED)]
         assert rows[0]["reason"] == "it ended the Dask worker itself 3 times; see the workers' logs"
+
+    def test_where_something_else_ends_workers_it_takes_more_to_blame_a_cell(
+        self, clusters: MakeCluster, make_cell: MakeCell, tmp_path: Path
+    ) -> None:
+        fragile, deaths = clusters(), tmp_path / "deaths"
+        fragile.start_scheduler()
+        fragile.start_worker()
+        with closing(engine(fragile)) as running:
+            assert within(60, lambda: len(_inner(fragile)) == 1)
+            before = _inner(fragile)
+            os.kill(*before, signal.SIGKILL)  # while it runs no cell
+            assert within(60, lambda: bool(_inner(fragile)) and _inner(fragile) != before)
+            rows = running.submit(make_cell(f"end-parent:{deaths}")).result(240)["runs"].to_pylist()
+        assert deaths.read_text() == "..."  # after which it lets the worker live
+        assert [row["status"] for row in rows] == [Status.OK, Status.OK]
 
     @pytest.mark.parametrize(
         ("limits", "said"),

@@ -92,7 +92,7 @@ class RealCluster:
     def inner(self, worker: subprocess.Popen[bytes]) -> list[psutil.Process]:
         """The processes that the nanny `worker` has started to run tasks."""
         children = psutil.Process(worker.pid).children(recursive=True)
-        return [each for each in children if "spawn_main" in " ".join(each.cmdline())]
+        return [each for each in children if "spawn_main" in _command(each)]
 
     def kill(self, process: subprocess.Popen[bytes]) -> None:
         """The machine goes away: nanny and worker at once."""
@@ -106,3 +106,11 @@ class RealCluster:
 
     def logs(self) -> str:
         return "\n".join(path.read_text(errors="replace") for path in sorted(self.folder.glob("*.log")))
+
+
+def _command(process: psutil.Process) -> str:
+    """Empty for one that has ended meanwhile."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
