@@ -96,6 +96,8 @@ class Value:
 Scalar = bool | int | float | str | None
 
 _TAG = "tag:yaml.org,2002:"
+_IMPLICIT = frozenset(_TAG + name for name in ("bool", "float", "int", "null", "timestamp", "merge", "value"))
+"""Tags that a plain scalar may have though none is stated."""
 _CONSTANTS: Mapping[str, bool | None] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -197,10 +199,9 @@ class _Builder:
             return self._mapping(node, depth)
         if isinstance(node, SequenceNode) and node.tag == _TAG + "seq":
             return Value(place, tuple(self.build(item, depth + 1) for item in node.value))
-        tag = str(node.tag)
-        if isinstance(node, ScalarNode) and (_is_text(node) or (tag.startswith(_TAG) and not node.style)):
+        if isinstance(node, ScalarNode) and _is_untagged(node):
             return Value(place, self._scalar(node))
-        self.problems.add(place, f"expected a value without a tag, got {tag.replace(_TAG, '!!')}")
+        self.problems.add(place, f"expected a value without a tag, got {_tag(node)}")
         return Value(place, None)
 
     def _mapping(self, node: MappingNode, depth: int) -> Value:
@@ -232,8 +233,11 @@ class _Builder:
         return [mapping for mapping in mappings if isinstance(mapping.content, dict)]
 
     def _key(self, node: Node) -> str | None:
-        if isinstance(node, ScalarNode):
+        if isinstance(node, ScalarNode) and _is_untagged(node):
             return self._text(node)
+        if isinstance(node, ScalarNode):
+            self.problems.add(_place(node.start_mark), f"expected a key without a tag, got {_tag(node)}")
+            return None
         self.problems.add(_place(node.start_mark), "expected a key that is a name, got a list or a mapping")
         return None
 
@@ -254,6 +258,15 @@ class _Builder:
         except UnicodeDecodeError:
             self.problems.add(_place(node.start_mark), f"expected text, got half of a character in {text!a:.60}")
             return None
+
+
+def _is_untagged(node: ScalarNode) -> bool:
+    """Whether a tag was given by what is written alone; `!!str` may be stated."""
+    return _is_text(node) or (not node.style and node.tag in _IMPLICIT)
+
+
+def _tag(node: Node) -> str:
+    return str(node.tag).replace(_TAG, "!!")
 
 
 def _is_text(node: Node) -> bool:

@@ -315,7 +315,7 @@ def refused(path: Path, case: str) -> bool:
     assert len({cell.id for cell in expand(suite)}) > 0, case
     said = YAML(typ="safe", pure=True).load(path.read_bytes().decode("utf-8-sig"))
     for key in ("name", "sequence_lengths", "horizons", "seed"):
-        if key in said:
+        if key in said and not (key == "name" and isinstance(said[key], int)):  # 1_000 is a text in YAML 1.2
             read = getattr(suite, key)
             assert (list(read) if isinstance(read, tuple) else read) == said[key], (case, key)
     return False

@@ -112,6 +112,8 @@ SETTINGS = {
     "seeds: 3\n«seeds: 4": "the key 'seeds' is given twice, first on line 4",
     "split: {test: 0.2, «test: 0.3}": "the key 'test' is given twice, first on line 4",
     "seeds: «!!int '3'": "expected a value without a tag, got !!int",
+    "split: «!!python/object:os.system x": "expected a value without a tag, got !!python/object:os.system",
+    "«!!python/name:os.system seeds: 3": "expected a key without a tag, got !!python/name:os.system",
     "split: «!mine {test: 0.2}": "expected a value without a tag, got !mine",
     "? «[a]\n: b": "expected a key that is a name, got a list or a mapping",
     "split: {<<: «3}": "<<: expected an alias of a mapping, or a list of them",
