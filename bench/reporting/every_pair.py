@@ -157,7 +157,10 @@ def table(section: Section, *, name: str, lengths: bool) -> Table | None:
     rows = [_row(pair, cells[pair.one], cells[pair.other]) for pair in shown]
     if not rows:
         return None
-    below = "The interval is of the pair alone; the p-value and the verdict are corrected for the number of pairs."
+    below = (
+        "The p-value and the verdict are corrected for the number of pairs. So is the interval where the correction "
+        "alone leaves a pair undecided; else it is of the pair alone."
+    )
     if len(shown) < len(section.pairs):
         below += " Pairs at other lengths are under “A against B”."
     return Table(name, f"Every pair of models on {section.title}", _COLUMNS, tuple(rows), below=below)

@@ -277,6 +277,7 @@ def _pair(pair: ModelPair, models: Mapping[str | None, str]) -> dict[str, Any]:
             "against": models[pair.other],
             "words": pair.words,
             "ends": _interval(pair.claim.low + 1, pair.claim.high + 1),
+            "wide": pair.claim.wide,
             "p": _number(pair.claim.p, 3),
             "family": pair.claim.family,
             "won": pair.won,

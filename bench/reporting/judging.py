@@ -388,6 +388,11 @@ class Judged:
         still = verdict is Verdict.UNTESTED and (cell.dataset, cell.horizon) in self.still
         return f"{verdict}: {NEVER_MOVES}" if still else str(verdict)
 
+    def spends(self, cell: Contender) -> float:
+        """What the correction leaves the claim of `cell` against persistence of the error rate (`Finding.spends`)."""
+        judgement = self.against_persistence.get(cell.cell_id)
+        return 1.0 if judgement is None else judgement.finding.spends
+
     def words_next_to_best(self, cell: Contender) -> str:
         """The comparison of `cell` with the best one in the same words; empty where there was none."""
         judgement = self.against_best.get(cell.cell_id)

@@ -59,7 +59,8 @@ TERMS = (
         "Verdict",
         "Better or worse where the intervals over seeds and over the test window both exclude no difference, and still "
         "do after Holm's correction for all models on this data; where that correction alone decides, the cell says "
-        "so. Equivalent: both intervals lie within 5 % of the other's MSE. Undecided is anything else, and no proof of "
+        "so, and the intervals of its skill are as wide as the correction asks. Equivalent: both intervals lie within "
+        "5 % of the other's MSE. Undecided is anything else, and no proof of "
         "no difference. A suspected leak is an error below what is possible.",
     ),
     (
@@ -217,6 +218,21 @@ def _is_smaller(cell: CellSummary) -> bool:
     return cell.skill_in_window is not None and cell.skill_in_window[0] > 0
 
 
+def _is_held_back(cell: CellSummary) -> bool:
+    """Whether the correction alone keeps the error of `cell` from being shown to be below that of persistence."""
+    claim = cell.against_persistence
+    return claim is not None and claim.wide and claim.effect < 0
+
+
+def _though(tested: Sequence[CellSummary]) -> str:
+    """What speaks for a skill where none is shown."""
+    if held_back := [cell.model for cell in tested if _is_held_back(cell)]:
+        return f", though {listed(held_back)} would be but for {CORRECTION}"
+    if smaller := [cell.model for cell in tested if _is_smaller(cell)]:
+        return f", though the skill of {listed(smaller)} is above 0 by the interval over the test window"
+    return ": no skill"
+
+
 def _no_skill(chosen: Sequence[CellSummary], reference: str) -> str:
     """Why no model has skill: none is shown to, or none could be."""
     leaking = [cell.model for cell in chosen if cell.verdict is Verdict.LEAK]
@@ -226,12 +242,7 @@ def _no_skill(chosen: Sequence[CellSummary], reference: str) -> str:
         return f"{_are(worse)} worse than persistence{reference}." if reference else ""
     if tested:
         some = f" {_are(worse)} worse." if worse else ""
-        lead = f"No model is shown to beat persistence{reference}"
-        if smaller := [cell.model for cell in tested if _is_smaller(cell)]:
-            return (
-                f"{lead}, though the skill of {listed(smaller)} is above 0 by the interval over the test window.{some}"
-            )
-        return f"{lead}: no skill.{some}"
+        return f"No model is shown to beat persistence{reference}{_though(tested)}.{some}"
     if all(cell.verdict is Verdict.REFERENCE for cell in chosen):
         return ""
     if leaking:
@@ -248,6 +259,8 @@ REAL = "Is the difference real?"
 POSSIBLE = "How far is it from what is possible?"
 COST = "What does it cost?"
 CHECK = "Can I check it?"
+
+CORRECTION = "the correction for all models"
 
 
 def answers(
@@ -350,14 +363,21 @@ def _skill_text(sections: Sequence[Section]) -> list[str]:
     by_title = {s.title: {cell.beats_persistence for cell in filter(_is_tested, s.cells)} for s in sections}
     with_skill = [title for title, outcomes in by_title.items() if ClaimOutcome.HOLDS in outcomes]
     without = [title for title, outcomes in by_title.items() if outcomes and ClaimOutcome.HOLDS not in outcomes]
-    ahead = [s.title for s in sections if s.title in without and any(map(_is_smaller, filter(_is_tested, s.cells)))]
-    without = [title for title in without if title not in ahead]
+    held_back, ahead = (
+        [s.title for s in sections if s.title in without and any(map(is_so, filter(_is_tested, s.cells)))]
+        for is_so in (_is_held_back, _is_smaller)
+    )
+    ahead = [title for title in ahead if title not in held_back]
+    without = [title for title in without if title not in {*held_back, *ahead}]
     leaks = [s.title for s in sections if any(cell.chosen and cell.verdict is Verdict.LEAK for cell in s.cells)]
     sentences = []
     if with_skill:
         sentences.append(f"At least one model beats persistence on {_names(with_skill, len(sections))}.")
     if without:
         sentences.append(f"On {_names(without, len(sections))} no model is shown to beat persistence: no skill.")
+    if held_back:
+        names = _names(held_back, len(sections))
+        sentences.append(f"On {names} no model is shown to beat persistence, though one would be but for {CORRECTION}.")
     if ahead:
         names, by = _names(ahead, len(sections)), "by the interval over the test window"
         sentences.append(f"On {names} no model is shown to beat persistence, though a skill is above 0 {by}.")

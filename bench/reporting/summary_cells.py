@@ -92,6 +92,15 @@ class CellArrays:
         bounded = math.isfinite(low) and math.isfinite(high) and not self.copies[c][m]
         return Estimate(value, (low, high) if bounded else None)
 
+    def skill(self, place: Index, *, spends: float) -> Estimate | None:
+        """The skill against persistence, with its interval over seeds at the part `spends` of the error rate."""
+        known = self.estimate("skill", place)
+        if known is None or known.interval is None or spends == 1:
+            return known
+        mse, persistence = (self.grid.values(name)[place] for name in ("mse", "persistence_mse"))
+        wide = skill(mse, persistence, level=1 - ALPHA * self.share[place[0]][place[1]] * spends)
+        return Estimate(known.value, (float(wide.low), float(wide.high)))
+
     def number(self, name: str, place: Index) -> float | None:
         """The number `name` of one cell; `None` where it has none."""
         value: float = self.numbers[name][place[0]][place[1]]
@@ -169,8 +178,8 @@ class Cells:
             mae=arrays.number("mae", place),
             mase=arrays.number("mase", place),
             seasonal_skill=arrays.number("seasonal_skill", place),
-            skill=arrays.estimate("skill", place),
-            skill_in_window=self._skill_in_window(cell),
+            skill=arrays.skill(place, spends=judged.spends(cell)),
+            skill_in_window=self._skill_in_window(cell, spends=judged.spends(cell)),
             learnable_fraction=arrays.estimate("learnable_fraction", place),
             directional_accuracy=arrays.number("directional_accuracy", place),
             accuracy=arrays.number("accuracy", place),
@@ -203,13 +212,13 @@ class Cells:
         key = CellKey(cell.dataset, cell.model, cell.sequence_length, cell.horizon)
         return f"{words}, {MARK}" if worse and key in self.learning else words
 
-    def _skill_in_window(self, cell: Contender) -> Bounds | None:
+    def _skill_in_window(self, cell: Contender, *, spends: float) -> Bounds | None:
         """Where predictions are stored; persistence has none against itself."""
         known = self.losses.get(cell.cell_id or "")
         if known is None or cell.model in self.references:
             return None
         share: float = self.arrays.share[cell.at[0]][cell.at[1]]
-        return skill_in_window(known, level=1 - ALPHA * share)
+        return skill_in_window(known, level=1 - ALPHA * share * spends)
 
     def _hyperparameters(self, cell: Contender) -> tuple[tuple[str, str], ...]:
         c, m = cell.at

@@ -6,6 +6,9 @@ excludes "no difference" exactly where the p-value, before the correction for th
 
 Where replicates were added after a look at fewer, each look spends a share of the error rate (`bench.stats.looks`), and
 so do both kinds of evidence: more replicates move the mean losses over the window as well.
+
+Where the correction for the family alone keeps a difference from being shown, the interval is as wide as the correction
+makes it, and holds "no difference" as the word "undecided" says (`as_corrected`).
 """
 
 import math
@@ -71,6 +74,8 @@ class ModelClaim:
         The looks that were taken at the replicates; `None` for one, at all of them.
     replicate_s
         Seconds that one more replicate of both sides takes; NaN where that is not known.
+    spends
+        The part of what the present look may spend of the error rate that the interval is made at.
     """
 
     model: str
@@ -84,6 +89,7 @@ class ModelClaim:
     looks: Looks | None = None
     replicate_s: float = math.nan
     unit: str = TARGET
+    spends: float = 1.0
 
     @property
     def independent(self) -> float:
@@ -94,7 +100,7 @@ class ModelClaim:
     @property
     def share(self) -> float:
         """What the present look may spend of the error rate; where no random number is drawn there is but one."""
-        return 1.0 if self.deterministic or self.looks is None else self.looks.share
+        return self.spends * (1.0 if self.deterministic or self.looks is None else self.looks.share)
 
     @property
     def turned(self) -> "ModelClaim":
@@ -111,7 +117,7 @@ class Finding:
     ----------
     ratio, low, high
         MSE of `model` over MSE of `other`, with the interval of the claim: all those of its looks hold the ratio with
-        95 %.
+        95 %, or with more where `as_corrected` has made it as wide as the correction asks.
     test
         The evidence whose p-value counts, the larger of those that must agree.
     p_seeds, p_window
@@ -186,6 +192,11 @@ class Finding:
         return self.tested and self.p_alone < ALPHA <= self.p
 
     @property
+    def spends(self) -> float:
+        """The part of the error rate that the correction leaves a claim which it alone keeps undecided; else all."""
+        return self.p_alone / self.p if self.lost_to_family and not self.equivalent else 1.0
+
+    @property
     def further_seeds(self) -> int | None:
         """About how many more seeds would decide; `None` where they cannot, or more than are ever suggested."""
         if not self.tested or math.isnan(self.p_seeds) or math.isnan(self.effect):
@@ -253,6 +264,18 @@ def corrected(
         for finding, each, count in zip(uncorrected, own, together.count[: len(uncorrected)], strict=True)
     )
     return known, others.reshape(adjacent.shape)
+
+
+def as_corrected(claims: Sequence[ModelClaim], tested: Sequence[Finding]) -> tuple[Finding, ...]:
+    """What was found on `claims`, corrected, with each interval that would contradict its word as wide as it must be.
+
+    An interval at the level that the correction leaves holds 1 exactly where the corrected p-value is not significant.
+    """
+    wide = [place for place, finding in enumerate(tested) if finding.spends < 1]
+    again = findings([replace(claims[place], spends=tested[place].spends) for place in wide])
+    known = {place: (finding.low, finding.high) for place, finding in zip(wide, again, strict=True)}
+    bounds = (known.get(place, (finding.low, finding.high)) for place, finding in enumerate(tested))
+    return tuple(replace(finding, low=low, high=high) for finding, (low, high) in zip(tested, bounds, strict=True))
 
 
 def by_replicate(values: Sequence[FloatArray]) -> FloatArray:

@@ -16,6 +16,7 @@ from bench.stats.claims import (
     ClaimOutcome,
     Finding,
     ModelClaim,
+    as_corrected,
     by_replicate,
     corrected,
     findings,
@@ -122,8 +123,8 @@ class TestedClaim:
     ----------
     other, outcome, test
         What the model is compared with; in words; the test whose p-value counts, empty where none was made.
-    effect, low, high
-        MSE over that of `other`, less 1, with its 95 % interval.
+    effect, low, high, wide
+        MSE over that of `other`, less 1, with its 95 % interval, or the corrected one of `as_corrected`; which of both.
     p
         Of the outcome, corrected by Holm's method over `family` claims.
     seeds, targets
@@ -147,6 +148,7 @@ class TestedClaim:
     sentence: str
     decided: bool
     further_seeds: int | None
+    wide: bool
 
     @classmethod
     def of(cls, judgement: Judgement) -> "TestedClaim":
@@ -166,6 +168,7 @@ class TestedClaim:
             sentence=judgement.sentence,
             decided=numbers.decided,
             further_seeds=None if numbers.decided else numbers.further_seeds,
+            wide=numbers.spends < 1,
         )
 
 
@@ -188,6 +191,7 @@ def against_persistence(subjects: Sequence[Subject], families: Sequence[str] = (
     floor = np.stack([below_floor(subjects), at_floor(subjects)])
     labels = np.tile(_numbered(families), 3) if families else None
     tested, (below, at) = corrected(findings([subject.claim for subject in subjects]), floor, labels)
+    tested = as_corrected([subject.claim for subject in subjects], tested)
     above = _excess(*_next_to_floor(subjects))
     return tuple(
         _judge(subject, finding, below=float(b), at=float(a), above=float(e))
@@ -222,7 +226,7 @@ def against_best(datasets: Sequence[Sequence[ModelClaim]], families: Sequence[st
     own_label = _numbered(families) if families else np.zeros(len(datasets), dtype=np.int64)
     labels = np.concatenate([np.repeat(own_label, [len(own) for own in datasets]), np.repeat(own_label, others)])
     tested, _ = corrected(tested, np.ones(sum(others)), labels)
-    return tuple(_of_pair(claim, finding, PAIRS) for claim, finding in zip(claims, tested, strict=True))
+    return _of_pairs(claims, tested, PAIRS)
 
 
 def counted_pairs(claims: Sequence[ModelClaim], counted: Sequence[Finding]) -> tuple[Judgement, ...]:
@@ -242,7 +246,7 @@ def counted_pairs(claims: Sequence[ModelClaim], counted: Sequence[Finding]) -> t
         replace(own, family=like.family, selected=like.selected, families=like.families, p=_bonferroni(own, like))
         for own, like in zip(findings(claims), counted, strict=True)
     ]
-    return tuple(_of_pair(claim, own, PAIRS) for claim, own in zip(claims, own_findings, strict=True))
+    return _of_pairs(claims, own_findings, PAIRS)
 
 
 def _bonferroni(own: Finding, like: Finding) -> float:
@@ -259,7 +263,7 @@ def pairs_at_lengths(claims: Sequence[ModelClaim], families: Sequence[str]) -> t
         Of each of `claims`, such as its dataset.
     """
     tested, _ = corrected(findings(claims), np.empty(0), _numbered(families))
-    return tuple(_of_pair(claim, own, AT_LENGTHS) for claim, own in zip(claims, tested, strict=True))
+    return _of_pairs(claims, tested, AT_LENGTHS)
 
 
 def _numbered(names: Sequence[str]) -> IntArray:
@@ -281,6 +285,11 @@ def judged_before(claim: ModelClaim, judgement: Judgement, *, turned: bool = Fal
     """
     finding = judgement.finding
     return _of_pair(claim.turned, finding.turned, CLAIMS) if turned else _of_pair(claim, finding, CLAIMS)
+
+
+def _of_pairs(claims: Sequence[ModelClaim], tested: Sequence[Finding], counted: str) -> tuple[Judgement, ...]:
+    both = zip(claims, as_corrected(claims, tested), strict=True)
+    return tuple(_of_pair(claim, finding, counted) for claim, finding in both)
 
 
 def _of_pair(claim: ModelClaim, finding: Finding, counted: str) -> Judgement:
@@ -437,7 +446,8 @@ def _grounds(claim: ModelClaim, finding: Finding, counted: str) -> str:
     """The effect with its interval, and what it comes from; or why there is no test."""
     if not finding.tested:
         return _untested(claim, finding)
-    interval = f" (95 % interval {_signed(finding.low)} to {_signed(finding.high)})"
+    level = "95 %" if finding.spends == 1 else "corrected"
+    interval = f" ({level} interval {_signed(finding.low)} to {_signed(finding.high)})"
     ground = [f"{finding.seeds} seeds{_looked(finding)}"] if not math.isnan(finding.p_seeds) else []
     ground += [f"{finding.targets} {claim.unit}s"] if not math.isnan(finding.p_window) else []
     holm = f", {_correction(finding, counted)}" if finding.family > 1 else ""
@@ -451,10 +461,8 @@ def _grounds(claim: ModelClaim, finding: Finding, counted: str) -> str:
 
 def _correction(finding: Finding, counted: str) -> str:
     """What the p-value was corrected for."""
-    holm = f"Holm over {finding.family} {counted}"
-    if finding.families == 1:
-        return holm
-    return f"{holm} on this data, {finding.selected} of {finding.families} datasets selected"
+    selected = f" on this data, {finding.selected} of {finding.families} datasets selected"
+    return f"Holm over {finding.family} {counted}{selected if finding.families > 1 else ''}"
 
 
 def _looked(finding: Finding) -> str:
@@ -472,15 +480,12 @@ def _untested(claim: ModelClaim, finding: Finding) -> str:
     if math.isnan(finding.p_seeds) and not (claim.deterministic or finding.copies):
         if finding.seeds == 1:
             return "one seed shows no spread"
-        return "an error of 0 has no logarithm" if _has_zero(claim) else "its seeds show no spread"
+        no_error = (claim.new == 0).any() or (claim.old == 0).any()
+        return "an error of 0 has no logarithm" if no_error else "its seeds show no spread"
     if claim.window is None:
         return "no predictions are stored"
     short = not long_enough(len(claim.window[0]), claim.horizon)
     return "the test window is too short" if short else "a loss is not a number"
-
-
-def _has_zero(claim: ModelClaim) -> bool:
-    return bool((claim.new == 0).any() or (claim.old == 0).any())
 
 
 def _change(ratio: float) -> str:

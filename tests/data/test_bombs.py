@@ -103,7 +103,9 @@ def test_many_columns_of_short_texts_are_counted_as_they_are(tmp_path: Path, mon
     """As in a pack of many cells: the bound that the metadata give is far above what each column holds, and adds up."""
     monkeypatch.setattr(content_sizes, "_HARMLESS", 2**28)
     texts = [f"cell-{number // 40:04}" for number in range(20_000)]
-    path = written(pa.table({"value": [1.0] * len(texts), "a": texts, "b": texts, "c": texts}), tmp_path / "many.parquet")
+    path = written(
+        pa.table({"value": [1.0] * len(texts), "a": texts, "b": texts, "c": texts}), tmp_path / "many.parquet"
+    )
     with pq.ParquetFile(path) as file:
         group = file.metadata.row_group(0)
         bounds = [group.num_rows * group.column(number).total_uncompressed_size for number in (1, 2, 3)]

@@ -107,6 +107,20 @@ def test_verdicts_follow_the_data(fake: Fake) -> None:
     )
 
 
+@pytest.mark.parametrize("points", [90, 150, 300])
+def test_what_is_undecided_has_no_intervals_that_all_exclude_no_difference(fake: Fake, points: int) -> None:
+    """Where the correction alone leaves it undecided, the intervals are as wide as it asks."""
+    found = summary(fake(points=points))
+    cells = [cell for section in found.sections for cell in section.cells if cell.verdict is Verdict.UNDECIDED]
+    pairs = [pair for section in found.sections for pair in section.pairs if "undecided" in pair.words]
+    assert any("Holm over" in each.words for each in (*cells, *pairs))
+    for cell in cells:
+        shown = [ends for ends in (cell.skill and cell.skill.interval, cell.skill_in_window) if ends]
+        assert not (all(low > 0 for low, _ in shown) or all(high < 0 for _, high in shown)), cell.words
+    for pair in pairs:
+        assert pair.claim.low <= 0 <= pair.claim.high, pair.words
+
+
 def test_one_seed_and_no_predictions_leave_a_model_untested(fake: Fake) -> None:
     assert one(summary(fake(seeds=1)), "noisy-sine", "lstm", 30).verdict is Verdict.UNTESTED
     bare = {**fake(), "predictions": table("predictions", [])}

@@ -93,6 +93,24 @@ def test_p_is_corrected_over_the_family_that_was_tested() -> None:
     assert np.isnan(others[0, 1])
 
 
+def test_an_undecided_claim_has_an_interval_that_holds_no_difference() -> None:
+    """Also where the correction alone leaves it undecided: then at the level that Holm's method has tested it at."""
+    errors = [np.exp(np.random.default_rng(each).normal(-0.12, 0.15, size=10)) for each in range(12)]
+    claims = [claim(1.0, new=each, one_series=False, window=None) for each in errors]
+    found = [judgement.finding for judgement in against_persistence([Subject(each) for each in claims])]
+    raw = over_seeds(np.array(errors), np.ones((12, 10))).p
+    after = multipletests(raw, method="holm")[1]
+    lost = [place for place in range(12) if raw[place] < 0.05 <= after[place]]
+    assert len(lost) > 2
+    assert any(p < 0.05 for p in after)
+    for place, finding in enumerate(found):
+        assert finding.p == pytest.approx(after[place])
+        assert (finding.low <= 1 <= finding.high) is (finding.p >= 0.05)
+        level = 1 - 0.05 * (raw[place] / after[place] if place in lost else 1)
+        alone = over_seeds(errors[place], np.ones(10), level=level)
+        assert (finding.low, finding.high) == pytest.approx((float(alone.low), float(alone.high)))
+
+
 def test_what_is_said_against_persistence_and_of_the_noise_floor_is_one_family() -> None:
     ratios, floors = (0.5, 0.9, 0.52, 0.8), (0.5, 0.3, 0.7, 0.3)
     subjects = [

@@ -246,10 +246,10 @@ function verdicts(own, a, b, mean, count) {
   const pair = own.pairs.find((each) => [each.a, each.b].includes(a.id) && [each.a, each.b].includes(b.id));
   const difference = `Mean difference over ${count} seeds: ${text(mean)} ${own.unit}²; below 0, A has the smaller error.`;
   if (!pair) return note(difference, own.pairs.length ? "Among so many pairs, this one is not judged: `bench report` on fewer models does." : "Nothing is tested on this dataset.");
-  const { of, against: other, words, ends, p, family } = pair.claim;
+  const { of, against: other, words, ends, wide, p, family } = pair.claim;
   const corrected = p === null ? "" : `; ${p < 0.001 ? "p < 0.001" : `p = ${text(p)}`}, corrected over ${family}`;
   const ratio = pair.a === a.id ? pair.ratio : 1 / pair.ratio;
-  return note(`Verdict on ${of} against ${other}: ${words}.`, `MSE of ${of} / MSE of ${other}: 95 % interval ${span(ends)}${corrected}.`, `MSE of A / MSE of B: ${text(ratio)}.`, difference);
+  return note(`Verdict on ${of} against ${other}: ${words}.`, `MSE of ${of} / MSE of ${other}: ${wide ? "interval as the correction leaves it" : "95 % interval"} ${span(ends)}${corrected}.`, `MSE of A / MSE of B: ${text(ratio)}.`, difference);
 }
 
 function hyperparameters(own) {
