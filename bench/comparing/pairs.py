@@ -105,7 +105,7 @@ def other_targets(old: ResultSide, new: ResultSide) -> list[str]:
 
 def _nearly_equal(old: Sequence[float], new: Sequence[float]) -> bool:
     """Whether each number of one is in the other; nothing is known where one is empty."""
-    if not old or not new:
+    if not old or not new or old == new:
         return True
     near = np.isclose(np.array(old)[:, None], np.array(new), rtol=_SAME_TARGETS, atol=0)
     return bool(near.any(axis=1).all() and near.any(axis=0).all())
