@@ -14,7 +14,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from bench.array_types import FloatArray
 from bench.replication.printed import Printed
@@ -106,7 +106,7 @@ class Spread:
 @cache
 def _quantile(degrees: int) -> float:
     """Of Student's t, for an interval of `LEVEL`."""
-    return float(student.ppf(0.5 + LEVEL / 2, degrees))
+    return float(stdtrit(degrees, 0.5 + LEVEL / 2))
 
 
 def prediction_ends(values: FloatArray, scale: Scale, *, count: int | None = None) -> tuple[float, float]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.stats import f as f_ratio, t as student
+from scipy.special import fdtr, stdtr
 
 from bench.array_types import FloatArray
 from bench.replication.findings import (
@@ -63,7 +63,7 @@ def chance(value: float, ours: Spread) -> float:
     away, spread = abs(float(ours.scale.to(value)) - placed.mean()), placed.std(ddof=1) * np.sqrt(1 + 1 / ours.count)
     if spread == 0:
         return float(away == 0)
-    return float(2 * student.sf(away / spread, ours.count - 1))
+    return float(2 * stdtr(ours.count - 1, -away / spread))
 
 
 def _is_near(low: float, high: float, ours: Spread) -> bool:
@@ -104,7 +104,7 @@ def below_floor(
     if floor_mse is None or not floor_mse > 0 or finding.printed is None:
         return finding
     upper = finding.printed.high + finding.printed.tolerance
-    if f_ratio.cdf(upper**2 / floor_mse, points, points) >= impossible:
+    if fdtr(points, points, upper**2 / floor_mse) >= impossible:
         return finding
     note = f"the best possible forecast of this data errs by {floor_mse**0.5:.4g}"
     return replace(finding, outcome=PublishedOutcome.IMPOSSIBLE, note=note)

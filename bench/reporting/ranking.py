@@ -130,6 +130,8 @@ def rank(sections: Sequence[Section], models: Sequence[Model]) -> Ranking:
     shared = complete(sections, ranked)
     errors = np.array([[_rmse(section.chosen(name)) for name in ranked] for section in shared])
     rank_tests = ranks(by_dataset(errors.reshape(-1, len(ranked)), shared))
+    separable = rank_tests.smallest_p < ALPHA
+    p = rank_tests.p if separable else np.ones((len(ranked), len(ranked)))
     average = dict(zip(ranked, rank_tests.average.tolist(), strict=True)) if shared else {}
     rows = [_row(name, average.get(name), sections) for name in ranked]
     order = sorted(rows, key=lambda row: (row.average is None, row.average, -row.smallest_error))
@@ -140,9 +142,9 @@ def rank(sections: Sequence[Section], models: Sequence[Model]) -> Ranking:
         rank_tests.datasets,
         over,
         _note(sections, shared, over=over, unranked=unranked),
-        groups=tuple(tuple(ranked[place] for place in group) for group in cliques(rank_tests.average, rank_tests.p)),
+        groups=tuple(tuple(ranked[place] for place in group) for group in cliques(rank_tests.average, p)),
         friedman_p=None if math.isnan(rank_tests.friedman_p) else rank_tests.friedman_p,
-        separable=rank_tests.smallest_p < ALPHA,
+        separable=separable,
     )
 
 

@@ -3,10 +3,10 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.special import chdtrc
-from scipy.stats import rankdata, wilcoxon
 
 from bench.array_types import BoolArray, FloatArray
 from bench.stats.paired import holm
@@ -29,25 +29,41 @@ class Ranks:
     statistic, friedman_p
         Friedman's chi-square, corrected for ties, and its p-value: that no model differs from another. NaN with fewer
         than two datasets or three models, or where all errors are tied.
-    p
-        ``[models, models]``: Wilcoxon's signed-rank tests of each pair, corrected together by Holm's method; 1 on
-        the diagonal, NaN with fewer than two datasets.
     smallest_p
         What the corrected p-value would be of a model ahead on every dataset; not below the level, then so few
         datasets cannot separate so many models.
+    errors
+        ``[complete, models]``: those that count.
     """
 
     complete: BoolArray
     average: FloatArray
     statistic: float
     friedman_p: float
-    p: FloatArray
     smallest_p: float
+    errors: FloatArray
 
     @property
     def datasets(self) -> int:
         """How many datasets count."""
         return int(self.complete.sum())
+
+    @cached_property
+    def p(self) -> FloatArray:
+        """``[models, models]``: Wilcoxon's signed-rank tests of each pair, corrected together by Holm's method.
+
+        1 on the diagonal, NaN with fewer than two datasets.
+        """
+        return _pairwise(self.errors)
+
+
+def average_ranks(values: FloatArray) -> FloatArray:
+    """``[..., n]``: 1 for the smallest of the last axis; equal values share the mean of their ranks."""
+    smaller, equal = (
+        compare(values[..., None, :], values[..., :, None]).sum(axis=-1) for compare in (np.less, np.equal)
+    )
+    shared: FloatArray = smaller + (equal + 1) / 2
+    return shared
 
 
 def ranks(errors: FloatArray) -> Ranks:
@@ -62,15 +78,15 @@ def ranks(errors: FloatArray) -> Ranks:
     """
     complete: BoolArray = np.asarray(np.isfinite(errors).all(axis=1))
     kept = errors[complete]
-    places = rankdata(kept, axis=1)
+    places = average_ranks(kept)
     statistic, friedman_p = _friedman(places)
     return Ranks(
         complete=complete,
         average=places.mean(axis=0) if len(places) else np.full(errors.shape[1], np.nan),
         statistic=statistic,
         friedman_p=friedman_p,
-        p=_pairwise(kept),
         smallest_p=min(1.0, 2.0 ** (1 - len(kept)) * math.comb(errors.shape[1], 2)),
+        errors=kept,
     )
 
 
@@ -133,4 +149,6 @@ def _pairwise(errors: FloatArray) -> FloatArray:
 
 def _wilcoxon(gap: FloatArray) -> float:
     """Exact without ties and up to 50 datasets, else by the normal approximation."""
+    from scipy.stats import wilcoxon  # most of a second, which reports of few datasets need not wait for
+
     return float(wilcoxon(gap, zero_method="zsplit").pvalue) if gap.any() else 1.0

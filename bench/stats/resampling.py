@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
 
 from bench.array_types import FloatArray
 from bench.seeds import generator
+from bench.stats.ranks import average_ranks
 
 DRAWS = 1000
 """Resamples: the standard error of a share of one half is then 1.6 %."""
@@ -61,8 +61,8 @@ def rank_stability(given: FloatArray, resampled: FloatArray) -> RankStability:
     ----------
     M. G. Kendall, Biometrika 33 (1945), for tau-b.
     """
-    before = rankdata(given, axis=-1).mean(axis=0)
-    now = rankdata(resampled, axis=-1).mean(axis=0)  # [resamples, models]
+    before = average_ranks(given).mean(axis=0)
+    now = average_ranks(resampled).mean(axis=0)  # [resamples, models]
     order = np.argsort(before, kind="stable")
     taus = _tau(before, now)
     step = now[:, order[:-1]] - now[:, order[1:]]
