@@ -40,8 +40,8 @@ class Recommendation:
     title
         Of the dataset, with its horizon where there are several.
     model
-        The one with the smallest error within the budget, or persistence where none is shown to beat it; `None` where
-        nothing of the dataset finished.
+        The quickest to fit of those as good as the one with the smallest error within the budget: equivalent to it, or
+        like it at the noise floor. Persistence where none is shown to beat it; `None` where nothing finished.
     cell
         Its cell, as the report of what fits would show it; `None` as for `model`, or where persistence was not run.
     cost
@@ -150,8 +150,10 @@ def _recommended(section: Section, known: Mapping[str, Costs], limited: Collecti
     best = section.best
     shown = best is not None and best.beats_persistence is ClaimOutcome.HOLDS
     reference = next((cell for cell in section.cells if cell.chosen and cell.verdict is Verdict.REFERENCE), None)
-    cell = best if shown or best is None else reference
+    cell = _quickest_as_good(section, best, known) if shown and best else reference if best else None
     why = section.statement.replace(ONLY, LEFT) if section.dataset in limited else section.statement
+    if shown and best and cell and cell is not best:
+        why += f" {cell.model} is as good ({cell.words_next_to_best} next to it) and quicker to fit."
     make = partial(Recommendation, section.title, section.dataset, section.horizon, why=why)
     if best is None:
         return make(None, None, {})
@@ -159,6 +161,22 @@ def _recommended(section: Section, known: Mapping[str, Costs], limited: Collecti
         return make("persistence", None, {})
     cost = known.get(cell.cell_id or "", {})
     return make(cell.model, cell, cost, cheaper=tuple(_cheaper(section, known, than=cost)) if shown else ())
+
+
+def _quickest_as_good(section: Section, best: CellSummary, known: Mapping[str, Costs]) -> CellSummary:
+    """The best cell of `section`, or the quickest to fit of those that are as good and shown to beat persistence."""
+    as_good = [cell for cell in section.cells if cell is best or _is_as_good(cell, best)]
+    return min(
+        as_good, key=lambda cell: known.get(cell.cell_id or "", {}).get("fit_s", inf if cell is not best else 0.0)
+    )
+
+
+def _is_as_good(cell: CellSummary, best: CellSummary) -> bool:
+    if not cell.chosen or cell.beats_persistence is not ClaimOutcome.HOLDS:
+        return False
+    claim = cell.against_best
+    equivalent = claim is not None and claim.outcome == Verdict.EQUIVALENT.value
+    return equivalent or cell.verdict is best.verdict is Verdict.FLOOR
 
 
 def _cheaper(section: Section, known: Mapping[str, Costs], *, than: Costs) -> Iterator[str]:

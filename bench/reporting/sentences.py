@@ -299,6 +299,7 @@ def _leader(sections: Sequence[Section], ranking: Ranking) -> list[str]:
     first = [row.model for row in averages if row.average == averages[0].average]
     verb = "has" if len(first) == 1 else "share"
     average = f"{number(averages[0].average, 1)} of {len(averages)} models over {ranking.over}"
+    average += "" if ranking.separable else ", too few to separate them"
     return [f"{listed(first)} {verb} the best average rank: {average}."]
 
 

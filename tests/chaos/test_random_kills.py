@@ -210,6 +210,7 @@ class Tally:
 def killed_until_done(folder: Path, dice: random.Random, tally: Tally, *, soon_s: float, most: float) -> None:
     """Run and kill until a run ends by itself, or until there were `most` kills, after which it is left alone."""
     while True:
+        forkserver.ensure_running()  # it ends where a client is killed before it has said what to fork
         fresh, began = dice.random() * FRESH < 1, time.monotonic()
         run = Run(folder, _as_a_program if fresh else _as_a_fork)
         left_alone = tally.kills.total() >= most

@@ -48,16 +48,29 @@ def of(source: Source, dataset: str, **limits: float) -> Recommendation:
     return only
 
 
-def test_without_a_limit_it_is_the_best_of_the_report(source: Source) -> None:
+def test_without_a_limit_it_is_the_quickest_of_those_as_good_as_the_best_of_the_report(source: Source) -> None:
     section = next(each for each in summarise(source.parted(["noisy-sine"])[0]).sections)
     assert section.best is not None
+    assert section.best.model == "lstm"
+    quicker = section.chosen("gru")
+    assert quicker is not None
+    assert section.best.verdict is quicker.verdict is Verdict.FLOOR
     advice = of(source, "noisy-sine")
-    assert (advice.model, advice.cell) == (section.best.model, section.best)
-    assert advice.why == section.statement
+    assert (advice.model, advice.cell) == ("gru", quicker)
+    assert advice.why == (
+        f"{section.statement} gru is as good ({quicker.words_next_to_best} next to it) and quicker to fit."
+    )
+
+
+def test_one_that_is_worse_is_not_as_good_however_quick_it_is(source: Source) -> None:
+    section = next(each for each in summarise(source.parted(["noisy-sine"])[0]).sections)
+    linear = section.chosen("linear-ar")
+    assert linear is not None
+    assert linear.words_next_to_best.startswith("worse")
+    assert of(source, "noisy-sine").model != "linear-ar"
 
 
 def test_a_limit_leaves_the_smallest_error_among_what_fits(source: Source) -> None:
-    assert of(source, "noisy-sine").model == "lstm"
     assert of(source, "noisy-sine", parameters=4000).model == "gru", "lstm has 4800"
     assert of(source, "noisy-sine", latency_s=2e-3, parameters=3000).model == "linear-ar"
     assert of(source, "noisy-sine", fit_s=0.1).model == "linear-ar", "the recurrent ones take over 0.9 s"

@@ -116,7 +116,8 @@ def test_what_is_undecided_has_no_intervals_that_all_exclude_no_difference(fake:
     assert any("Holm over" in each.words for each in (*cells, *pairs))
     for cell in cells:
         shown = [ends for ends in (cell.skill and cell.skill.interval, cell.skill_in_window) if ends]
-        assert not (all(low > 0 for low, _ in shown) or all(high < 0 for _, high in shown)), cell.words
+        assert not all(low > 0 for low, _ in shown), cell.words
+        assert not all(high < 0 for _, high in shown), cell.words
     for pair in pairs:
         assert pair.claim.low <= 0 <= pair.claim.high, pair.words
 
