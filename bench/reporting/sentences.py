@@ -218,7 +218,7 @@ def _is_smaller(cell: CellSummary) -> bool:
     return cell.skill_in_window is not None and cell.skill_in_window[0] > 0
 
 
-def _is_held_back(cell: CellSummary) -> bool:
+def _is_undecided_by_correction(cell: CellSummary) -> bool:
     """Whether the correction alone keeps the error of `cell` from being shown to be below that of persistence."""
     claim = cell.against_persistence
     return claim is not None and claim.wide and claim.effect < 0
@@ -226,8 +226,8 @@ def _is_held_back(cell: CellSummary) -> bool:
 
 def _though(tested: Sequence[CellSummary]) -> str:
     """What speaks for a skill where none is shown."""
-    if held_back := [cell.model for cell in tested if _is_held_back(cell)]:
-        return f", though {listed(held_back)} would be but for {CORRECTION}"
+    if undecided := [cell.model for cell in tested if _is_undecided_by_correction(cell)]:
+        return f", though {listed(undecided)} would be but for {CORRECTION}"
     if smaller := [cell.model for cell in tested if _is_smaller(cell)]:
         return f", though the skill of {listed(smaller)} is above 0 by the interval over the test window"
     return ": no skill"
@@ -364,20 +364,20 @@ def _skill_text(sections: Sequence[Section]) -> list[str]:
     by_title = {s.title: {cell.beats_persistence for cell in filter(_is_tested, s.cells)} for s in sections}
     with_skill = [title for title, outcomes in by_title.items() if ClaimOutcome.HOLDS in outcomes]
     without = [title for title, outcomes in by_title.items() if outcomes and ClaimOutcome.HOLDS not in outcomes]
-    held_back, ahead = (
+    undecided, ahead = (
         [s.title for s in sections if s.title in without and any(map(is_so, filter(_is_tested, s.cells)))]
-        for is_so in (_is_held_back, _is_smaller)
+        for is_so in (_is_undecided_by_correction, _is_smaller)
     )
-    ahead = [title for title in ahead if title not in held_back]
-    without = [title for title in without if title not in {*held_back, *ahead}]
+    ahead = [title for title in ahead if title not in undecided]
+    without = [title for title in without if title not in {*undecided, *ahead}]
     leaks = [s.title for s in sections if any(cell.chosen and cell.verdict is Verdict.LEAK for cell in s.cells)]
     sentences = []
     if with_skill:
         sentences.append(f"At least one model beats persistence on {_names(with_skill, len(sections))}.")
     if without:
         sentences.append(f"On {_names(without, len(sections))} no model is shown to beat persistence: no skill.")
-    if held_back:
-        names = _names(held_back, len(sections))
+    if undecided:
+        names = _names(undecided, len(sections))
         sentences.append(f"On {names} no model is shown to beat persistence, though one would be but for {CORRECTION}.")
     if ahead:
         names, by = _names(ahead, len(sections)), "by the interval over the test window"

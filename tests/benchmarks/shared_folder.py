@@ -27,7 +27,7 @@ models:
   - {id: lstm, kind: lstm, hidden_size: 8}
 sequence_lengths: [8, 12, 16, 20]
 seeds: 3
-training: {epochs: 120, early_stopping: false}
+training: {epochs: 300, early_stopping: false}
 tuning: false
 """
 CELLS = 24
