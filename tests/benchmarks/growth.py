@@ -10,7 +10,6 @@ shards, one after another. Each exponent stands next to the one that the count o
 from __future__ import annotations
 
 import math
-import os
 import resource
 import subprocess
 import sys
@@ -56,7 +55,7 @@ datasets: [{id: a, kind: noisy-sine, length: 600}, {id: b, kind: random, length:
 models: [rnn, lstm, gru, linear-ar]
 sequence_lengths: [20]
 seeds: 4
-training: {steps: 200}
+training: {steps: 1000, early_stopping: false}
 tuning: false
 """
 
@@ -222,7 +221,6 @@ def price(folder: Path) -> str:
 
 def main(arguments: Sequence[str]) -> None:
     folder = Path(arguments[0]) if arguments else ROOT / "results" / "reference" / "full"
-    load = os.getloadavg()[0]
     here = list(measured())
     draw(here)
     rows = [each for each in stored(folder) if not math.isnan(each.seconds.sum())]
@@ -231,9 +229,9 @@ def main(arguments: Sequence[str]) -> None:
         [
             "## How time grows, measured",
             "",
-            f"By `python tests/benchmarks/growth.py {name}`. Seconds are those of the processor, since the machine was "
-            f"not quiet (load {load:.1f}); cells per minute of the clock are therefore too few, and those of the "
-            "processor are what a worker of its own would do. Every call also starts its processes.",
+            f"By `python tests/benchmarks/growth.py {name}`. Seconds are those of the processor, which other work on "
+            "the machine moves little; cells per minute of the processor are what a worker of its own would do, those "
+            "of the clock also depend on what else ran. Every call also starts its processes.",
             "",
             *workers(),
             "",
@@ -241,7 +239,12 @@ def main(arguments: Sequence[str]) -> None:
             "",
             f"![{STEPS} steps of a bank against length, hidden size, members and points](scaling/growth.svg)",
             "",
-            f"Dotted: the growth of the operations. Else as {USUAL}.",
+            "Dotted: the growth of the operations. What is not varied: "
+            + ", ".join(
+                f"{value} {what}" if what in ("members", "points") else f"{what} {value}"
+                for what, value in USUAL.items()
+            )
+            + ".",
             "",
             *table(here),
             "",
