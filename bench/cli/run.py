@@ -165,7 +165,7 @@ def _limited(suite: Suite, **limits: float | None) -> Suite:
 
 
 def _with_seeds(cell: Cell, seeds: int) -> Cell:
-    return replace(cell, seeds=seeds)
+    return cell if cell.seeds == seeds else replace(cell, seeds=seeds)
 
 
 def _outlook(plan: Plan, cells: Sequence[Cell], goal: Goal) -> Iterator[str]:

@@ -63,9 +63,12 @@ def _of_run(plan: Plan, cell: Cell) -> str:
 
 def _changed(cell: Cell, others: Iterable[Stored]) -> list[str]:
     """The keys in which `cell` differs from the stored cell of its names that is nearest to it; none without one."""
+    specs = [other.spec for other in others if other.spec]
+    if not specs:
+        return []
     wanted = dict(_flat(json.loads(cell.spec)))
-    changes = [_differences(dict(_flat(json.loads(other.spec))), wanted) for other in others if other.spec]
-    return min(changes, key=len, default=[])
+    changes = [_differences(dict(_flat(json.loads(spec))), wanted) for spec in specs]
+    return min(changes, key=len)
 
 
 def _flat(content: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, Any]]:

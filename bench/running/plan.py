@@ -123,10 +123,7 @@ class Preflight:
 
         self._each_dataset(cells, fingerprint)
         origins = Origins()
-        identified = [
-            dataclasses.replace(cell, data_sha256=fingerprints.get(cell.dataset.id), plugins=origins.of(cell))
-            for cell in cells
-        ]
+        identified = [_identified(cell, fingerprints.get(cell.dataset.id), origins.of(cell)) for cell in cells]
         self.notes |= origins.notes
         kinds = model_kinds()
         self.lacking = {
@@ -222,6 +219,13 @@ def _problem(error: Exception) -> str | None:
         came = described(error)
         return f"expected a series that fits into memory and float64, got {came}; lower its length or its parameters"
     return None
+
+
+def _identified(cell: Cell, data_sha256: str | None, plugins: dict[str, str]) -> Cell:
+    """`cell` with what identifies its data and its kinds; itself where it has that already."""
+    if (cell.data_sha256, cell.plugins) == (data_sha256, plugins):
+        return cell
+    return dataclasses.replace(cell, data_sha256=data_sha256, plugins=plugins)
 
 
 def _parameters(entry: Entry, kind: DatasetKind) -> Any:

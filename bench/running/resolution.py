@@ -124,8 +124,9 @@ def _pairs(cells: Sequence[Cell]) -> Iterator[tuple[Cell, Cell]]:
     for cell in cells:
         cases[cell.key.case].append(cell)
     for own in cases.values():
-        for one, other in combinations(own, 2):
-            if one.fresh_data or any(_draws(kinds, each) for each in (one, other)):
+        spread = [cell.fresh_data or _draws(kinds, cell) for cell in own]
+        for (one, has_spread), (other, others) in combinations(zip(own, spread, strict=True), 2):
+            if has_spread or others:
                 yield one, other
 
 

@@ -99,16 +99,14 @@ def carries_state(module: nn.Module) -> bool:
 
 def kept_bytes(call: Callable[[], object]) -> int:
     """Bytes that autograd keeps of what `call` computes; torch's global generator is left alone."""
-    kept = 0
+    kept: list[int] = []
 
-    def count(tensor: Tensor) -> Tensor:
-        nonlocal kept
-        kept += tensor.nbytes
-        return tensor
+    def count(tensor: Tensor) -> None:
+        kept.append(tensor.nbytes)  # a hook that keeps the output of an operation makes a cycle that none frees
 
-    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor), torch.random.fork_rng(devices=[]):
+    with torch.autograd.graph.saved_tensors_hooks(count, lambda nothing: nothing), torch.random.fork_rng(devices=[]):
         call()
-    return kept
+    return sum(kept)
 
 
 def streams(seeds: Sequence[int], device: torch.device) -> list[torch.Generator]:

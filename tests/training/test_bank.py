@@ -1,6 +1,7 @@
 """The bank and its fit: every member gets what a plain torch loop gives it, alone or in company."""
 
 import math
+import weakref
 from copy import deepcopy
 from dataclasses import replace
 
@@ -20,6 +21,7 @@ from bench.store.schema import Status
 from bench.training.bank import Bank
 from bench.training.fit import fit, train
 from bench.training.members import BANKS, Member, group
+from bench.training.steppers import kept_bytes
 from bench.work_clock import work_s
 
 LENGTH, HORIZON = 8, 2
@@ -280,3 +282,14 @@ def test_a_member_alone_out_of_memory_is_an_error(data, monkeypatch, sizes):
     with pytest.raises(RuntimeError, match="out of memory"):
         train(MODELS["lstm"], [member(number) for number in range(2)], data)
     assert sizes == [2, 1]
+
+
+def test_what_autograd_would_keep_is_counted_and_let_go():
+    inputs, made = torch.ones(5, requires_grad=True), []
+
+    def call() -> None:
+        output = inputs.tanh()  # saves its own output
+        made.append(weakref.ref(output))
+
+    assert kept_bytes(call) == 5 * 4
+    assert [each() for each in made] == [None]
