@@ -20,6 +20,7 @@ from bench.models import model_kinds
 from bench.reporting.folder import Files, put_files
 from bench.reporting.values import CellSummary, Model, Section, Summary
 from bench.stats.ratios import Estimate
+from bench.stats.verdicts import Verdict
 from bench.text import count, csv_safe, listed, markdown, number, percent, plural, probability, seconds, slug
 
 _CAPTIONS = {
@@ -183,11 +184,20 @@ def _tests(verdicts: pd.DataFrame) -> pd.DataFrame:
                 "MSE": _change(row.effect, row.low, row.high),
                 "p": probability(row.p).removeprefix("p ").removeprefix("= ") if pd.notna(row.p) else "–",
                 "Test": row.test or "–",
-                "Verdict": row.verdict,
+                "Verdict": _word(row),
             }
-            for row in verdicts.itertuples()
+            for row in verdicts.drop_duplicates(["dataset", "horizon", "model", "other"]).itertuples()
         ]
     )
+
+
+def _word(row: Any) -> str:
+    """What a test says of two models: of one at the noise floor, too, what it is next to the other."""
+    word = row.verdict
+    if word == Verdict.FLOOR and pd.notna(row.effect):
+        word = Verdict.UNDECIDED if not row.decided else Verdict.BETTER if row.effect < 0 else Verdict.WORSE
+    more = f" (about {plural(int(row.further_seeds), 'more seed')})" if pd.notna(row.further_seeds) else ""
+    return f"{word}{more if word == Verdict.UNDECIDED else ''}"
 
 
 def _change(effect: float, low: float, high: float) -> str:
@@ -197,7 +207,7 @@ def _change(effect: float, low: float, high: float) -> str:
 
 
 def _latex(frame: pd.DataFrame, name: str, *, suite: str) -> str:
-    r"""A booktabs table; it needs ``\usepackage{booktabs}``."""
+    r"""A booktabs table; it needs ``\usepackage{booktabs}``, and that of tests, which is long, ``longtable``."""
     plain = frame.map(lambda text: str(text).replace("\u202f", " ").replace("–", "--").replace("−", "-"))
     styler = plain.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis="columns")
     numbers = {"Length", "p", "Average rank"}
@@ -206,10 +216,9 @@ def _latex(frame: pd.DataFrame, name: str, *, suite: str) -> str:
         column_format="".join("r" if column in numbers else "l" for column in frame.columns),
         caption=_CAPTIONS[name].replace("%", "\\%"),
         label=f"tab:{slug(suite)}-{name}",
-        position="t",
-        position_float="centering",
+        **({"environment": "longtable"} if name == "tests" else {"position": "t", "position_float": "centering"}),
     )
-    return text
+    return text.replace("< ", "$<$ ")
 
 
 def _safe(frame: pd.DataFrame) -> pd.DataFrame:

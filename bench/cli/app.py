@@ -233,9 +233,11 @@ def report(
     ] = Path("reports"),
 ) -> None:
     """Write the report of a results folder again."""
-    from bench.api.reports import write_report
+    with explained("the report: rows are read, models compared, pictures drawn", unless=False):
+        from bench.api.reports import write_report
 
-    say(write_report(results, output))
+        page = write_report(results, output)
+    say(page)
 
 
 @app.command("open")

@@ -69,6 +69,7 @@ def files(
     markdown = environment().get_template("published.md.j2").render(**values)
     return {
         **{f"figures/{picture.name}.svg": picture.file() for view in views for picture in view.pictures},
+        **{f"figures/{picture.name}.pdf": picture.pdf for view in views for picture in view.pictures},
         text: re.sub(r"\n{3,}", "\n\n", markdown),
         page: environment().get_template("published.html.j2").render(**values, **shell(tables=True)),
     }

@@ -28,6 +28,9 @@ VALUES = 80_000
 MOST, LEAST = 2000, 200
 """Points of one series, at most, and where that many values would be too few for each."""
 
+LAST = 121
+"""So many points at the end are always whole: those that are drawn next to the curve of one point earlier."""
+
 BLOCKS = 60
 """Parts of the test window whose mean losses are shown, at most."""
 
@@ -77,7 +80,7 @@ def points_of(summary: Summary) -> int:
 
 
 def outline(values: FloatArray, most: int) -> IntArray:
-    """Which of `values` draw their outline: the last quarter of `most` as they are, before them each stretch's ends.
+    """Which of `values` draw their outline: the last quarter of `most` or `LAST`, before them each stretch's ends.
 
     Of each stretch the smallest and the largest value are kept, so no peak is lost; in the last points, one after the
     other, a delay of one step can be seen.
@@ -85,7 +88,7 @@ def outline(values: FloatArray, most: int) -> IntArray:
     count = len(values)
     if count <= most:
         return np.arange(count)
-    end = most // 4
+    end = max(LAST, most // 4)
     stretches = np.array_split(np.arange(count - end), (most - end) // 2)
     kept = {int(own[pick(values[own])]) for own in stretches for pick in (np.argmin, np.argmax)}
     return np.array(sorted(kept | set(range(count - end, count))))

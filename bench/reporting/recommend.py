@@ -110,7 +110,14 @@ def recommend(source: Source, budget: Budget, *, dataset: str | None = None) -> 
     apart = known.keys() - {cell.cell_id for cell in probed if cell.value("peak_memory_bytes") is not None}
     caution = _WHOLE.format(count=len(apart), all=plural(len(known), "cell"), probe=probe)
     cautions = (caution,) if apart and budget.memory_bytes is not None else ()
-    return Advice(tuple(_recommended(section, known, limited) for section in summary.sections), left_out, cautions)
+    made = (_recommended(section, known, limited) for section in summary.sections)
+    return Advice(tuple(_with_excess(each, budget) for each in made), left_out, cautions)
+
+
+def _with_excess(each: Recommendation, budget: Budget) -> Recommendation:
+    """What is over the budget itself says so: persistence, which stays as the reference."""
+    over = budget.exceeded(each.cost) if each.cost else ""
+    return replace(each, why=f"{each.why} Nothing fits: {each.model} itself is over it ({over}).") if over else each
 
 
 _WHOLE = (

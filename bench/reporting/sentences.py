@@ -190,10 +190,10 @@ def _far_apart(best: CellSummary, cells: Sequence[CellSummary], models: Sequence
     errors = [cell.rmse.value for cell in cells if cell.chosen and cell.model in models and cell.rmse]
     least = best.rmse.value if best.rmse else 0.0
     if not (errors and least):
-        return f"{listed(models)} {verb} where it does not, which is undecided: it may be chance."
+        return f"{listed(models)} {verb} where it does not, which is undecided: not shown of others."
     low, high = (count(pick(errors) / least) for pick in (min, max))
     times = "over a million" if min(errors) > 1e6 * least else low if low == high else f"{low} to {high}"
-    return f"{listed(models)} {verb} {times} times as much on these targets, which is undecided: it may be chance."
+    return f"{listed(models)} {verb} {times} times as much on these targets, which is undecided: not shown of others."
 
 
 def _skill(cells: Sequence[CellSummary], best: CellSummary, persistence_rmse: float | None) -> str:

@@ -414,11 +414,11 @@ def _undecided(finding: Finding) -> str:
     if 1 / FAR <= finding.ratio <= FAR:
         return "is not shown to differ from {}"
     if not 0 < finding.ratio < math.inf:
-        return "differs without bound from {} on these targets, which may be chance"
+        return "differs without bound from {} on these targets, not shown of others"
     more = finding.ratio > 1
     times = significant(math.sqrt(finding.ratio if more else 1 / finding.ratio))
     share = f"{times} times as much as" if more else f"1/{times} of"
-    return f"errs {share} {{}} on these targets, which may be chance"
+    return f"errs {share} {{}} on these targets, not shown of others"
 
 
 def _qualified(claim: ModelClaim, finding: Finding, counted: str) -> str:
@@ -426,11 +426,10 @@ def _qualified(claim: ModelClaim, finding: Finding, counted: str) -> str:
     verdict = compared(finding)
     if verdict is Verdict.UNTESTED:
         return f"{verdict}: {_untested(claim, finding)}"
-    if finding.lost_to_family:
-        return f"{verdict} ({_correction(finding, counted)}, {_would_decide(claim, finding)})"
-    if verdict is Verdict.UNDECIDED:
-        return f"{verdict} ({_would_decide(claim, finding)})"
-    return str(verdict)
+    if verdict is not Verdict.UNDECIDED:
+        return str(verdict)
+    corrected = f"{_correction(finding, counted)}, " if finding.lost_to_family else ""
+    return f"{verdict} ({corrected}{_would_decide(claim, finding)})"
 
 
 def _would_decide(claim: ModelClaim, finding: Finding) -> str:

@@ -115,8 +115,13 @@ def test_rows_over_the_budget_are_grey_and_the_best_of_the_rest_is_named(
     assert greyed(page) == {"gru", "o'<b>"}, "sorting moves the rows, not what is said of them"
     page.fill("#budget input[name=parameters]", "0")
     page.fill("#budget input[name=fit_s]", "0")
-    assert greyed(page) == {*LATENCY} - {"persistence"}, "the reference is never left out"
+    assert greyed(page) == {*LATENCY}
+    assert page.inner_text("#budget-says") == "No model is within the budget, persistence included."
+    page.fill("#budget input[name=fit_s]", "")
+    assert greyed(page) == {*LATENCY} - {"persistence"}
+    assert "The only model within the budget is persistence" in page.inner_text("#budget-says")
     assert "use that" in page.inner_text("#budget-says")
+    page.fill("#budget input[name=fit_s]", "0")
     page.fill("#budget input[name=fit_s]", "-1")
     assert "training: expected a number of at least 0" in page.inner_text("#budget-says")
     page.click("#budget button")

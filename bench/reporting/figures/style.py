@@ -144,17 +144,24 @@ _KINDS = {
 
 
 def looks(models: Sequence[Model]) -> Mapping[str, Look]:
-    """A colour for each kind of model, the same in every report, and a marker that tells models of a kind apart.
+    """A colour and a marker for each kind of model, the same in every report.
 
-    Grey and a diamond for persistence. Further models of one kind are darker or lighter, so that lines differ, too.
+    Grey and a diamond for persistence. Further models of one kind are darker or lighter and have the markers after its
+    own; the one that is named like its kind comes first, whatever else a report shows.
     """
     styles = {model.name: Look(MUTED, _REFERENCE_MARKER) for model in models if model.reference}
     kinds: Counter[str] = Counter()
-    for place, model in enumerate(model for model in models if not model.reference):
-        color = _shade(_color(model.kind), kinds[model.kind])
-        styles[model.name] = Look(color, _MARKERS[place % len(_MARKERS)])
+    for model in sorted((model for model in models if not model.reference), key=lambda model: model.name != model.kind):
+        before = kinds[model.kind]
+        styles[model.name] = Look(_shade(_color(model.kind), before), _marker(model.kind, before))
         kinds[model.kind] += 1
     return styles
+
+
+def _marker(kind: str, before: int) -> str:
+    known = list(_KINDS)
+    first = known.index(kind) if kind in known else zlib.crc32(kind.encode())
+    return _MARKERS[(first + before) % len(_MARKERS)]
 
 
 def _color(kind: str) -> str:

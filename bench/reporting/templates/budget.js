@@ -4,21 +4,23 @@ if (budget) {
   const models = JSON.parse(budget.querySelector("script").textContent), says = document.getElementById("budget-says");
   const rows = [...document.getElementById("ranking").tBodies[0].rows], inputs = [...budget.querySelectorAll("input")];
   const shown = (value) => value >= 1e3 ? Math.round(value).toLocaleString("en").replaceAll(",", "\u202f") : String(Number(value.toPrecision(3)));
-  // What of a model is too much or not known, as `bench recommend` says; the reference is never left out.
-  const exceeded = (model) => model.reference ? "" : inputs.map((input) => {
+  // What of a model is too much or not known, as `bench recommend` says.
+  const exceeded = (model) => inputs.map((input) => {
     if (input.value === "" || !input.validity.valid) return "";
     const { scale, called, unit } = input.dataset;
     if (!model.costs[input.name]) return `${called} not measured`;
     const [cost, where] = model.costs[input.name];
     return cost > Number(input.value) * scale ? `${called} ${shown(cost / scale)}${unit && ` ${unit}`} on ${where}` : "";
   }).find(Boolean) ?? "";
+  const counted = "What counts is the most that a model takes on any dataset, at its chosen lengths. “bench recommend” decides for each dataset, and also looks for other lengths that fit.";
   const sentence = (left, over) => {
     const known = left.filter((model) => model.error !== null).sort((a, b) => a.error - b.error);
     const best = known[0] ?? left[0], error = best.error === null ? "the best average rank" : `the smallest error, ${best.error.toFixed(2)} of persistence's`;
     const verdicts = best.reference ? "" : ` (${best.words} against persistence)`;
     const none = left.some((model) => model.skilled) ? "" : " No model left is shown to beat persistence: use that.";
     const out = over.length ? ` Over it: ${over.join(", ")}.` : " Every model fits.";
-    return `Of ${left.length} models within the budget, ${best.name} has ${error}${verdicts}.${none}${out}`;
+    const of = left.length === 1 ? "The only model" : `Of ${left.length} models`, is = left.length === 1 ? " is" : ",";
+    return `${of} within the budget${is} ${best.name}${left.length === 1 ? ", with" : " has"} ${error}${verdicts}.${none}${out} ${counted}`;
   };
   const update = () => {
     const reasons = models.map(exceeded), used = inputs.some((input) => input.value !== "");
@@ -30,8 +32,8 @@ if (budget) {
     const wrong = inputs.find((input) => !input.validity.valid), left = models.filter((_, place) => !reasons[place]);
     for (const input of inputs) input.setAttribute("aria-invalid", !input.validity.valid);
     if (wrong) says.textContent = `${wrong.dataset.called}: expected a number of at least 0.`;
-    else if (!used) says.textContent = "What counts is the most that a model takes on any dataset, at its chosen lengths. “bench recommend” also looks for other lengths that fit.";
-    else if (!left.length) says.textContent = "No model is within the budget.";
+    else if (!used) says.textContent = counted;
+    else if (!left.length) says.textContent = "No model is within the budget, persistence included.";
     else says.textContent = sentence(left, models.flatMap((model, place) => reasons[place] ? [`${model.name} (${reasons[place]})`] : []));
   };
   budget.addEventListener("input", update);

@@ -83,7 +83,7 @@ function errors(own) {
     high: rows.map((cell) => gap(cell.rmse[2] ?? null)), model: rows.map((cell) => cell.model), length: rows.map((cell) => cell.length),
     color: rows.map((cell) => look(cell.model).color), marker: rows.map((cell) => MARKERS[look(cell.model).marker] ?? "circle"),
     value: rows.map((cell) => text(cell.rmse[0])), interval: rows.map((cell) => span(cell.rmse.slice(1).length ? cell.rmse.slice(1) : null)),
-    skill: rows.map((cell) => text(cell.skill?.[0])), words: rows.map((cell) => cell.words), cell: rows.map((cell) => cell.id) };
+    skill: rows.map((cell) => text(cell.skill?.[0])), verdict: rows.map((cell) => cell.words.split(" (")[0]), cell: rows.map((cell) => cell.id) };
   const seeds = rows.flatMap((cell) => Object.entries(cell.mse).map(([seed, mse]) => ({ cell, seed, rmse: Math.sqrt(mse) })));
   const dots = plot.scatter({ field: "x" }, { field: "y" }, { size: 5, alpha: 0.35, line_color: null, fill_color: { field: "color" },
     source: source({ x: seeds.map((one) => one.rmse), y: seeds.map((one) => [label(one.cell), 0.28]), color: seeds.map((one) => look(one.cell.model).color),
@@ -91,7 +91,7 @@ function errors(own) {
   const all = source(columns);
   plot.segment({ field: "low" }, { field: "y" }, { field: "high" }, { field: "y" }, { source: all, line_width: 3, line_color: { field: "color" } });
   const points = plot.scatter({ field: "x" }, { field: "y" }, { source: all, size: 11, marker: { field: "marker" }, line_color: { field: "color" }, line_width: 2, fill_color: { field: "color" } });
-  hover(plot, [points], [["model", "model"], ["length", "length"], ["RMSE", "value"], ["95 % over seeds", "interval"], ["skill", "skill"], ["verdict", "words"], ["cell", "cell"]]);
+  hover(plot, [points], [["model", "model"], ["length", "length"], ["RMSE", "value"], ["95 % over seeds", "interval"], ["skill", "skill"], ["verdict", "verdict"], ["cell", "cell"]]);
   hover(plot, [dots], [["model", "model"], ["seed", "seed"], ["RMSE", "value"], ["cell", "cell"]]);
   if (own.persistence) level(plot, "height", own.persistence, css("--muted"));
   if (own.floor) level(plot, "height", own.floor, css("--ink"), [2, 3]);
