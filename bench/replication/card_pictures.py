@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import seaborn as sns
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -26,7 +25,7 @@ from bench.reporting.figures.svg import Picture, picture
 from bench.reporting.values import Trace
 from bench.text import number, plural, slug
 
-_PUBLISHED, _PROTOCOL, _PRINTED = (sns.color_palette("colorblind").as_hex()[place] for place in (0, 2, 3))
+_PUBLISHED, _PROTOCOL, _PRINTED = "#0173b2", "#029e73", "#d55e00"
 _MOST_COURSES = 6  # panels of one picture
 _MOST_SHOWN = 6  # rows of one panel whose errors its text names one by one
 _DOTS = (0, (1, 2))

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import matplotlib as mpl
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import to_hex, to_rgb
@@ -77,6 +76,11 @@ _SIZES = {
     "axes.linewidth": 0.7,
     "grid.linewidth": 0.6,
     "lines.markersize": 5.5,
+    "lines.linewidth": 1.2,
+    "lines.solid_capstyle": "round",
+    "patch.linewidth": 0.8,
+    "patch.edgecolor": "w",
+    "patch.force_edgecolor": True,
 }
 _THEME = {
     "text.color": INK,
@@ -180,7 +184,7 @@ def _shade(color: str, before: int) -> str:
 @contextmanager
 def theme() -> Iterator[None]:
     """The look of all pictures, for the length of a ``with`` block; matplotlib's own settings come back after it."""
-    settings: dict[Any, Any] = {**sns.axes_style("ticks"), **sns.plotting_context("paper"), **_SIZES, **_THEME}
+    settings: dict[Any, Any] = {**_SIZES, **_THEME}
     settings["font.sans-serif"] = [*families()]
     with mpl.rc_context(settings), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the reader's own font has it
