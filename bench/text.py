@@ -156,9 +156,11 @@ def count(value: float | None) -> str:
 def percent(value: float | None, places: int = 0) -> str:
     """A share, with so many decimals of a hundredth.
 
-    >>> percent(0.953).split()
-    ['95', '%']
+    >>> percent(0.953).split(), percent(math.inf)
+    (['95', '%'], '∞')
     """
+    if value == math.inf:
+        return "∞"
     return NOTHING if value is None else f"{number(100 * value, places)}\u202f%"
 
 
