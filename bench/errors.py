@@ -96,6 +96,10 @@ class InputError(BenchError):
     """The user's input is wrong; nothing was run."""
 
 
+class NotFiniteError(InputError):
+    """A model forecasts NaN or infinity."""
+
+
 class DatasetsError(InputError):
     """Datasets of a suite cannot serve its cells; `problems` says why, by the ids of the datasets."""
 

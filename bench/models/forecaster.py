@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.array_types import FloatArray
-from bench.errors import InputError
+from bench.errors import InputError, NotFiniteError
 from bench.models.base import Parameters, Shape
 
 ONE_SERIES = (
@@ -169,7 +169,10 @@ def forecasts(model: Forecaster, values: FloatArray, origins: NDArray[np.int64],
         Its answer is of another shape, or not finite.
     """
     name, wanted = type(model).__name__, [len(origins), horizon, values.shape[1]]
-    came = np.asarray(model.predict(np.array(values[: origins[-1]], dtype=np.float64), np.array(origins), horizon))
+    given = model.predict(np.array(values[: origins[-1]], dtype=np.float64), np.array(origins), horizon)
+    came = np.asarray(given)
+    if np.ma.is_masked(given):
+        raise InputError(f"{name}: numbers: expected forecasts of all targets, got some that are masked; fill them in")
     if list(came.shape) != wanted or came.dtype.kind not in "fiu":
         raise InputError(
             f"{name}: shapes: expected forecasts {wanted} of {wanted[0]} origins, got {list(came.shape)} of "
@@ -177,7 +180,7 @@ def forecasts(model: Forecaster, values: FloatArray, origins: NDArray[np.int64],
         )
     finite = np.isfinite(came).all(axis=(1, 2))
     if not finite.all():
-        raise InputError(
+        raise NotFiniteError(
             f"{name}: numbers: expected finite forecasts, got NaN or infinity from the origin {origins[~finite][0]}; "
             "look for a division, a log, or too short a history"
         )

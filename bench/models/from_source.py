@@ -133,7 +133,7 @@ def _imported(name: str, source: str, identity: str) -> Any:
         raise InputError(f"{name}: {source} was edited after it was imported; start Python again")
     try:
         return _of_file(Path(source), identity) if source.endswith(".py") else importlib.import_module(source)
-    except Exception as error:  # whatever the code of others raises
+    except (Exception, SystemExit) as error:  # whatever the code of others raises
         raise InputError(f"{name}: it cannot be imported: {described(error)}; correct it there") from error
 
 

@@ -24,6 +24,7 @@ from bench.errors import (
     DataUnavailable,
     InputError,
     LibraryUnavailable,
+    NotFiniteError,
     OutOfTime,
     is_out_of_memory,
     one_line,
@@ -48,7 +49,7 @@ def classified(error: BaseException) -> tuple[Status, str]:
     if isinstance(error, DataError):
         return Status.INVALID_DATA, text
     if isinstance(error, InputError):  # only a model on its data can tell, such as a period longer than the window
-        return Status.FAILED, text
+        return Status.DIVERGED if isinstance(error, NotFiniteError) else Status.FAILED, text
     if isinstance(error, OutOfTime):
         return Status.TIMEOUT, f"{text}; {ADVICE[Status.TIMEOUT]}"
     if is_out_of_memory(error):

@@ -129,6 +129,7 @@ class HowToAnswer:
 def serve(pipe: Connection, how: HowToAnswer) -> None:
     """What the worker process does: answers, until the pipe or the parent ends."""
     how.clock[2] = _guarded()
+    _keep_to_oneself()
     _print_to(how.output)
     allow_plug_ins(allowed=how.plug_ins)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -220,6 +221,14 @@ def _print_to(path: str) -> None:
     faulthandler.enable(sys.stderr)
     if hasattr(faulthandler, "register"):  # the parent requests it before it ends a cell that takes too long
         faulthandler.register(signal.SIGUSR1, sys.stderr)
+
+
+def _keep_to_oneself() -> None:
+    """Let no process that a model starts have what this one has open: the parent waits for the end of some of it."""
+    with suppress(OSError):  # there is no such folder
+        for number in [int(path.name) for path in Path("/dev/fd").iterdir()]:
+            with suppress(OSError):  # that of the listing is closed
+                os.set_inheritable(number, number <= 2)
 
 
 def _guarded() -> int:

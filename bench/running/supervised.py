@@ -16,6 +16,7 @@ probe), and would still need the blocked interrupts, thread counts and the end w
 import multiprocessing
 import os
 import signal
+import socket
 import tempfile
 import time
 from collections.abc import Iterator
@@ -151,6 +152,12 @@ class Worker(Generic[Q, A]):
             with suppress(psutil.Error):
                 psutil.Process(pid).kill()
         self._process.kill()
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        """End what `call` waits for, though a process that a model has set free may still hold the other end."""
+        with suppress(OSError), socket.socket(fileno=os.dup(self._pipe.fileno())) as near:
+            near.shutdown(socket.SHUT_RDWR)
 
     def join(self) -> None:
         """Wait for the end of the process; its number may then be another's."""

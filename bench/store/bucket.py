@@ -142,6 +142,8 @@ class Bucket:
                 f"{scheme}://…: expected a URL without @, ? and #; credentials belong into the environment, such as "
                 "AWS_ACCESS_KEY_ID"
             )
+        if {".", ".."} & {*rest.split("/")}:
+            raise InputError(f"{url!r:.200}: expected names between the slashes, got . or ..; write the place itself")
         if scheme not in SCHEMES or not rest.strip("/"):
             raise InputError(f"{url!r:.200}: expected a bucket and where in it, such as s3://bucket/results/quick")
         try:

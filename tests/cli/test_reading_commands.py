@@ -64,7 +64,8 @@ def test_a_run_ends_with_a_page_and_the_page_can_be_made_again(bench: Bench, fol
     assert ended.out.endswith("report:  reports/tiny/index.html\n")
     assert page.stat().st_size > 10_000
     done = _without_torch("report", "results/tiny", "--output", "other")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "other/tiny/index.html\n", "")
+    assert (done.returncode, done.stdout) == (0, "other/tiny/index.html\n")
+    assert done.stderr in ("", "the report: rows are read, models compared, pictures drawn\n")  # where it takes long
     assert (folder / "other/tiny/index.html").exists()
 
 

@@ -19,7 +19,7 @@ from bench.data.base import Series
 from bench.errors import InputError
 from bench.models import MODELS, model_kinds
 from bench.models.base import Shape
-from bench.models.forecaster import FitBudget
+from bench.models.forecaster import FitBudget, forecasts
 from bench.models.from_source import allowing_plug_ins, kind_at
 from bench.models.own_forecaster import forecaster_kind, is_forecaster_class
 from bench.models.parameters import NoParameters
@@ -27,6 +27,7 @@ from bench.protocol.prepare import load_data
 from bench.registry import added
 from bench.running import cell as cell_module
 from bench.running.cell import run_cell
+from bench.running.rows import classified
 from bench.spec import Entry, Split, Training
 from bench.suite.load import load
 
@@ -139,7 +140,7 @@ def test_what_fails_in_a_run_is_a_row_with_its_name_and_check(name: str, said: s
     with added({"bench.models": {"mine": kind}}):
         rows = run_cell(cell_of("mine", horizon=3))["runs"].to_pylist()
     for row in rows:
-        assert row["status"] == "failed"
+        assert row["status"] == ("diverged" if "numbers" in said else "failed")
         assert said in row["reason"]
 
 
@@ -291,3 +292,17 @@ def test_a_class_is_a_forecaster_by_its_methods() -> None:
     assert not is_forecaster_class(Ridge)
     assert not is_forecaster_class(Recorder())
     assert not is_forecaster_class(FitBudget)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "status"),
+    [(np.full((2, 1, 1), np.nan), "diverged"), (np.ma.masked_array(np.ones((2, 1, 1)), [[[0]], [[1]]]), "failed")],
+)
+def test_forecasts_that_are_no_numbers_are_not_taken_for_some(numbers: Any, status: str) -> None:
+    class Odd:
+        def predict(self, *_: Any) -> Any:
+            return numbers
+
+    with pytest.raises(InputError) as caught:
+        forecasts(Odd(), np.ones((9, 1)), np.array([5, 6]), 1)  # type: ignore[arg-type]
+    assert classified(caught.value)[0] == status

@@ -175,6 +175,16 @@ def test_what_a_cell_started_ends_with_it(fakes: str, make_cell: MakeCell, tmp_p
     assert len(family) == 2
 
 
+@pytest.mark.parametrize("how", ["program, then exit", "program, then hang", "fork, then exit", "fork, then hang"])
+def test_a_process_that_a_model_set_free_does_not_hold_the_run(fakes: str, make_cell: MakeCell, how: str) -> None:
+    """It has what the worker had open, or would have, and outlives it by a minute."""
+    with _engine(fakes) as engine:
+        limits = CellLimits(cell_s=3.0 + _enough_s(engine, make_cell))
+        status, why, took_s = _timed(engine, replace(make_cell(f"set-free:{how}"), limits=limits))
+    assert status == ("crashed" if "exit" in how else "timeout"), why
+    assert took_s < 45
+
+
 def _is_gone(pid: int) -> bool:
     try:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE

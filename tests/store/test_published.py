@@ -364,6 +364,7 @@ def test_a_url_that_holds_credentials_is_refused_and_not_shown() -> None:
     text = _one_line("s3://key:testing@bucket/x")
     assert text.startswith("s3://…: expected a URL without @")
     assert "expected a bucket and where in it" in _one_line("s3://")
+    assert "expected names between the slashes, got . or .." in _one_line("s3://bucket/../../x")
 
 
 def test_what_is_not_installed_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

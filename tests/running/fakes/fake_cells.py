@@ -127,7 +127,29 @@ def die_often(path: str) -> None:
         os.kill(os.getpid(), signal.SIGSEGV)
 
 
-WITH_ARGUMENT = {"hang-until": hang_until, "hoard": hoard, "end-parent": end_parent, "die-twice": die_often}
+def set_free(how: str) -> None:
+    """Start a process that nobody is the parent of, by a fork alone or a program, then exit or hang."""
+    if "program" in how:
+        os.system("setsid sleep 60 &")
+    elif not os.fork():
+        os.setsid()
+        if os.fork():
+            os._exit(0)
+        time.sleep(60)
+        os._exit(0)
+    time.sleep(0.5)
+    if "exit" in how:
+        os._exit(1)
+    time.sleep(600)
+
+
+WITH_ARGUMENT = {
+    "set-free": set_free,
+    "hang-until": hang_until,
+    "hoard": hoard,
+    "end-parent": end_parent,
+    "die-twice": die_often,
+}
 
 
 def spin() -> None:
