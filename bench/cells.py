@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cached_property, partial
 from itertools import chain, product
@@ -125,6 +125,10 @@ class Cell:
     def replicates(self) -> list[int]:
         """Those to run, ascending."""
         return [replicate for replicate in range(self.seeds) if replicate not in self.finished]
+
+    def with_seeds(self, count: int) -> Cell:
+        """With so many replicates requested: itself where it has them, for what it knows of itself stays known."""
+        return self if self.seeds == count else replace(self, seeds=count)
 
     @cached_property
     def spec(self) -> str:

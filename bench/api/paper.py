@@ -20,7 +20,6 @@ from bench.models import model_kinds
 from bench.reporting.folder import Files, put_files
 from bench.reporting.values import CellSummary, Model, Section, Summary
 from bench.stats.ratios import Estimate
-from bench.stats.verdicts import Verdict
 from bench.text import count, csv_safe, listed, markdown, number, percent, plural, probability, seconds, slug
 
 _CAPTIONS = {
@@ -184,20 +183,15 @@ def _tests(verdicts: pd.DataFrame) -> pd.DataFrame:
                 "MSE": _change(row.effect, row.low, row.high),
                 "p": probability(row.p).removeprefix("p ").removeprefix("= ") if pd.notna(row.p) else "–",
                 "Test": row.test or "–",
-                "Verdict": _word(row),
+                "Verdict": row.comparison + _further(row.further_seeds),
             }
             for row in verdicts.drop_duplicates(["dataset", "horizon", "model", "other"]).itertuples()
         ]
     )
 
 
-def _word(row: Any) -> str:
-    """What a test says of two models: of one at the noise floor, too, what it is next to the other."""
-    word = row.verdict
-    if word == Verdict.FLOOR and pd.notna(row.effect):
-        word = Verdict.UNDECIDED if not row.decided else Verdict.BETTER if row.effect < 0 else Verdict.WORSE
-    more = f" (about {plural(int(row.further_seeds), 'more seed')})" if pd.notna(row.further_seeds) else ""
-    return f"{word}{more if word == Verdict.UNDECIDED else ''}"
+def _further(seeds: Any) -> str:
+    return f" (about {plural(int(seeds), 'more seed')})" if pd.notna(seeds) else ""
 
 
 def _change(effect: float, low: float, high: float) -> str:

@@ -30,7 +30,7 @@ LEADERBOARD = (
 """The columns of `Results.leaderboard`."""
 
 VERDICTS = (
-    *("dataset", "horizon", "model", "sequence_length", "claim", "other", "verdict", "test"),
+    *("dataset", "horizon", "model", "sequence_length", "claim", "other", "verdict", "comparison", "test"),
     *("effect", "low", "high", "p", "decided", "further_seeds"),
     *("seeds", "targets", "family", "sentence", "cell_id"),
 )
@@ -129,11 +129,12 @@ class Results:
         -------
         DataFrame
             ``claim`` is ``"persistence"`` or ``"best"``: the model, at its chosen sequence length, compared with
-            persistence or with the best model of its dataset, which is ``other``. ``effect`` is the MSE over that of
-            ``other``, less 1, with its 95 % interval ``low`` to ``high``; ``p`` is corrected by Holm's method over
-            ``family`` claims; ``decided`` says whether it is, and ``further_seeds`` about how many more seeds would, a
-            missing number where no count is likely to; ``sentence`` is what the report prints. Numbers are missing
-            where nothing was tested.
+            persistence or with the best model of its dataset, which is ``other``. ``comparison`` says of these two
+            alone what ``verdict`` may pass over at the noise floor: better, equivalent, worse or undecided.
+            ``effect`` is the MSE over that of ``other``, less 1, with its 95 % interval ``low`` to ``high``; ``p`` is
+            corrected by Holm's method over ``family`` claims; ``decided`` says whether it is, and ``further_seeds``
+            about how many more seeds would, a missing number where no count is likely to; ``sentence`` is what the
+            report prints. Numbers are missing where nothing was tested.
         """
         rows = [row for section in self.summary.sections for cell in section.cells for row in _claims(section, cell)]
         return pd.DataFrame(rows, columns=list(VERDICTS)).astype({"further_seeds": "Int64"})
@@ -202,7 +203,7 @@ def _claims(section: Section, cell: CellSummary) -> list[dict[str, Any]]:
             "verdict": claim.outcome,
             **names,
             **{key: getattr(claim, key) for key in ("other", "test", "seeds", "targets", "family", "sentence")},
-            **{key: getattr(claim, key) for key in ("effect", "low", "high", "decided", "further_seeds")},
+            **{key: getattr(claim, key) for key in ("comparison", "effect", "low", "high", "decided", "further_seeds")},
             "p": claim.p if claim.test else math.nan,
         }
         for name, claim in made.items()

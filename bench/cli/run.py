@@ -106,7 +106,7 @@ def run_suite(request: RunRequest) -> int:
                 outcome = run_all(every, begin, jobs=jobs, device=device, listener=listen, suite=suite)
             interrupt.defers = False
             most = (cell.seeds for cell in cells)
-            whole = replace(plan, cells=tuple(map(_with_seeds, plan.cells, most)))
+            whole = replace(plan, cells=tuple(map(Cell.with_seeds, plan.cells, most)))
             status = _concluded(whole, outcome, report=request.report, quiet=writes_to_stdout(request.progress))
             if until is not None and time.monotonic() >= until:
                 say("the time is over: the same command goes on where this one stood", err=True)
@@ -162,10 +162,6 @@ def _limited(suite: Suite, **limits: float | None) -> Suite:
     """`suite` with these limits of a cell, where they are given."""
     given = {name: limit for name, limit in limits.items() if limit is not None}
     return suite.model_copy(update={"limits": suite.limits.model_copy(update=given)}) if given else suite
-
-
-def _with_seeds(cell: Cell, seeds: int) -> Cell:
-    return cell if cell.seeds == seeds else replace(cell, seeds=seeds)
 
 
 def _outlook(plan: Plan, cells: Sequence[Cell], goal: Goal) -> Iterator[str]:

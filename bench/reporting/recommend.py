@@ -115,9 +115,9 @@ def recommend(source: Source, budget: Budget, *, dataset: str | None = None) -> 
 
 
 def _with_excess(each: Recommendation, budget: Budget) -> Recommendation:
-    """What is over the budget itself says so: persistence, which stays as the reference."""
+    """Persistence stays as the reference whatever it costs: where it is over the budget itself, the reasons say so."""
     over = budget.exceeded(each.cost) if each.cost else ""
-    return replace(each, why=f"{each.why} Nothing fits: {each.model} itself is over it ({over}).") if over else each
+    return replace(each, why=f"{each.why} {each.model} itself is over the budget ({over}).") if over else each
 
 
 _WHOLE = (

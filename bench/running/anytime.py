@@ -195,8 +195,7 @@ def retried(each: Iterable[Plan], cells: Sequence[Cell], times: int) -> Iterator
 
 
 def _plans(cells: Sequence[Cell], folder: Path, suite: Suite, goal: Goal, *, fresh: bool) -> Iterator[Plan]:
-    first = goal.first
-    few = [replace(cell, seeds=first) if first and first < cell.seeds else cell for cell in cells]
+    few = [cell.with_seeds(min(goal.first or cell.seeds, cell.seeds)) for cell in cells]
     plan = prepare(few, folder, fresh=fresh)
     if goal.until is not None and not fresh and (new := _without_tuning(plan)):
         yield replace(plan, pending=new)

@@ -121,22 +121,21 @@ class TestedClaim:
 
     Parameters
     ----------
-    other, outcome, test
-        What the model is compared with; in words; the test whose p-value counts, empty where none was made.
+    other, outcome, comparison, test
+        What the model is compared with; the verdict; that on these two alone; the test whose p-value counts, or empty.
     effect, low, high, wide
         MSE over that of `other`, less 1, with its 95 % interval, or the corrected one of `as_corrected`; which of both.
     p
         Of the outcome, corrected by Holm's method over `family` claims.
-    seeds, targets
-        How many of each it rests on.
-    sentence
-        All of it in plain words.
+    seeds, targets, sentence
+        How many of each it rests on; all of it in plain words.
     decided, further_seeds
         Whether a difference is shown, or that there is none of interest; else about how many more seeds would decide.
     """
 
     other: str
     outcome: str
+    comparison: str
     test: str
     effect: float
     low: float
@@ -157,6 +156,7 @@ class TestedClaim:
         return cls(
             other=judgement.other,
             outcome=judgement.verdict.value,
+            comparison=compared(numbers).value,
             test=numbers.test if numbers.tested else "",
             effect=numbers.ratio - 1,
             low=numbers.low - 1,

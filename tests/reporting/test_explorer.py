@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pytest
 from statsmodels.tsa.stattools import acf
 
-from bench.reporting.explorer import MOST, VALUES, explored, outline, points_of, wins, written
+from bench.reporting.explorer import LAST, LEAST, MOST, VALUES, explored, outline, points_of, wins, written
 from bench.reporting.forecasts import autocorrelation
 from bench.reporting.page import TABS, draw, html
 from bench.reporting.source import Source
@@ -131,6 +131,9 @@ def test_an_outline_keeps_the_extremes_and_the_end() -> None:
     assert {int(values.argmin()), int(values.argmax())} <= set(kept.tolist())
     assert kept[-100:].tolist() == list(range(9900, 10_000))
     assert outline(values[:50], 400).tolist() == list(range(50))
+    few = outline(values, LEAST)
+    assert few[-LAST:].tolist() == [*range(len(values) - LAST, len(values))], "of the last ones none is left out"
+    assert len(few) <= LEAST
 
 
 def test_many_series_have_fewer_points(fake: Callable[..., Rows], summary: Summary) -> None:

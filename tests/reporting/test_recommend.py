@@ -170,3 +170,9 @@ def test_results_give_the_advice_as_a_frame(source: Source) -> None:
 
 def test_what_is_left_alone_by_the_budget_was_not_the_only_one_that_was_run(source: Source) -> None:
     assert of(source, "noisy-sine", parameters=0).why.startswith("persistence is the only model left: ")
+
+
+def test_persistence_that_is_over_the_budget_itself_is_named_as_such(source: Source) -> None:
+    assert of(source, "gbm", latency_s=1e-6).model == "persistence"
+    assert of(source, "gbm", latency_s=1e-6).why.endswith("persistence itself is over the budget (latency 0.01 ms).")
+    assert "over the budget" not in of(source, "gbm", latency_s=1.5e-5).why

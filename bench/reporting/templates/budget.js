@@ -17,10 +17,11 @@ if (budget) {
     const known = left.filter((model) => model.error !== null).sort((a, b) => a.error - b.error);
     const best = known[0] ?? left[0], error = best.error === null ? "the best average rank" : `the smallest error, ${best.error.toFixed(2)} of persistence's`;
     const verdicts = best.reference ? "" : ` (${best.words} against persistence)`;
-    const none = left.some((model) => model.skilled) ? "" : " No model left is shown to beat persistence: use that.";
+    const rest = left.some((model) => model.reference) ? ": use that" : ", which is over the budget itself";
+    const none = left.some((model) => model.skilled) ? "" : ` No model left is shown to beat persistence${rest}.`;
     const out = over.length ? ` Over it: ${over.join(", ")}.` : " Every model fits.";
-    const of = left.length === 1 ? "The only model" : `Of ${left.length} models`, is = left.length === 1 ? " is" : ",";
-    return `${of} within the budget${is} ${best.name}${left.length === 1 ? ", with" : " has"} ${error}${verdicts}.${none}${out} ${counted}`;
+    const named = left.length === 1 ? `The only model within the budget is ${best.name}, with` : `Of ${left.length} models within the budget, ${best.name} has`;
+    return `${named} ${error}${verdicts}.${none}${out} ${counted}`;
   };
   const update = () => {
     const reasons = models.map(exceeded), used = inputs.some((input) => input.value !== "");
