@@ -231,7 +231,8 @@ def main(arguments: Sequence[str]) -> None:
             "",
             f"By `python tests/benchmarks/growth.py {name}`. Seconds are those of the processor. On a machine that "
             "others share they may double within minutes: compare those of one table. Cells per minute of the "
-            "processor are what a worker of its own would do, those of the clock also depend on what else ran. Every call also starts its processes.",
+            "processor are what a worker of its own would do, those of the clock also depend on what else ran. Every "
+            "call also starts its processes.",
             "",
             *workers(),
             "",
